@@ -1,0 +1,39 @@
+# `make` lists the targets. Each makes the environment it needs; `make PYTHON=python3.13 test` chooses another Python.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# The first Python from 3.11 to 3.13 that can make an environment.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+.PHONY: setup
+setup: $(READY) ## make the environment .venv from pip and constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; \
+		echo "  mend:  install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 setup"; exit 2; }
+	rm -rf .venv
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+.PHONY: test
+test: $(READY) ## run all tests, with coverage
+	$(BIN)/pytest --cov --cov-report=term:skip-covered
+
+.PHONY: lint
+lint: $(READY) ## check style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: clean
+clean: ## remove the environment and all caches; surveys and runs stay
+	rm -rf .venv dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,132 @@
+"""The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ictconvention.errors import IctConventionError
+
+app = typer.Typer(
+    name="ictconvention",
+    help="Train, compare and apply classifiers of astronomical image time series.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from ictconvention import __version__
+
+        typer.echo(f"ictconvention {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def check(survey: SurveyPath) -> None:
+    """Read a whole survey and report what is in it.
+
+    Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from ictconvention.data.survey_check import check_survey
+    from ictconvention.data.survey_report import print_report
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("reading", total=None)
+        report = check_survey(survey, lambda done, total: progress.update(task, completed=done, total=total))
+    print_report(report, Console())
+    if report.flaws:
+        raise typer.Exit(2)
+
+
+@app.command()
+def show(
+    survey: SurveyPath,
+    object_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the object.", show_default=False)],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Image to write (png, pdf, svg) [default: ID.png].")
+    ] = None,
+) -> None:
+    """Draw one object: its stamps, a row per band in time order, and its light curve."""
+    from ictconvention.data.film_strip import save_film_strip
+    from ictconvention.data.survey import Survey
+
+    opened = Survey.open(survey)
+    series = opened[object_id]
+    path = output or Path(f"{object_id.replace('/', '_')}.png")
+    save_film_strip(series, opened.header, path)
+    typer.echo(path)
+
+
+@app.command()
+def split(
+    survey: SurveyPath,
+    protocol: Annotated[
+        str, typer.Option(help="rotating: another test part in every fold; fixed: one for all.")
+    ] = "rotating",
+    index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default=False)] = None,
+    count: Annotated[int | None, typer.Option(help="Number of folds.", show_default=False)] = None,
+    seed: Annotated[int | None, typer.Option(help="Draws the parts.", show_default=False)] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file to write.")] = None,
+    load: Annotated[
+        Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
+    ] = None,
+) -> None:
+    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them.
+
+    Options left out are those of conf/fold.
+    """
+    from rich.console import Console
+
+    from ictconvention.data.sky import linking_length
+    from ictconvention.data.split import Split
+    from ictconvention.data.split_report import counts_table
+    from ictconvention.data.split_rule import make_split
+    from ictconvention.data.survey import Survey
+    from ictconvention.experiment.config import read_group
+
+    opened = Survey.open(survey)
+    objects = opened.object_table()
+    if load:
+        drawn = Split.load(load, objects)
+    else:
+        options = {"index": index, "count": count, "seed": seed}
+        rule = read_group("fold", protocol) | {name: value for name, value in options.items() if value is not None}
+        reach = linking_length(opened.header.stamp_size, opened.header.pixel_scale)
+        drawn = make_split(objects, **rule, linking_length=reach)
+    console = Console()
+    console.print(counts_table(drawn, opened.header))
+    console.print(f"left out: {len(drawn.excluded)} objects; hash {drawn.hash[:8]}", highlight=False)
+    if output:
+        drawn.save(output)
+        typer.echo(output)
+
+
+def main() -> None:
+    """Run the command line; a problem a user can mend is one message and exit code 2, without a traceback."""
+    try:
+        app()
+    except IctConventionError as error:
+        if os.environ.get("ICTCONVENTION_DEBUG") == "1":
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)

@@ -1,0 +1,150 @@
+"""Draw one object: its film strip, a row per band in time order, and its light curve. A figure says 'simulated'."""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ictconvention.data.nights import night_index
+from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
+from ictconvention.data.survey import ImageSeries
+from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.errors import UsageError, readable_os_errors
+
+MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
+SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
+STAMP = 0.48  # [inch]
+COLOURS = ("#5b3fb5", "#1f8a4c", "#c8401e", "#8c2d5d", "#4a4a4a", "#b8860b", "#0d7a9c", "#a05195", "#6b8e23")
+MARKERS = "osD^v<>ph"
+
+
+def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
+    """Draw an object's stamps, one row per band and one column per night, above its aperture light curve.
+
+    Each band has one grey scale, asinh of the flux over `SOFTENING` times its sky noise, from its faintest to its
+    brightest pixels. A night with several frames of a band shows the first; a grey cross marks a band that is missing.
+    """
+    night = night_index(series.mjd)
+    count = int(night[-1]) + 1
+    shown = np.unique(np.linspace(0, count - 1, min(count, MOST_NIGHTS)).round().astype(int))
+    rows = len(header.bands)
+    strip = STAMP * rows + 0.2
+    width = max(STAMP * len(shown) + 1.1, 7.0)
+    height = strip + 3.4
+    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    left, top = 0.85 / width, 1 - 0.72 / height
+    figure.text(0.12 / width, 1 - 0.3 / height, _title(series, header), fontsize=11, weight="bold", va="center")
+    figure.text(0.12 / width, 1 - 0.53 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
+    for b, band in enumerate(header.bands):
+        here = np.flatnonzero(series.band == b)
+        scaled, low, high = _grey_scale(series, here)
+        y = top - STAMP * (b + 1) / height
+        middle = y + 0.5 * STAMP / height
+        figure.text(0.6 * left, middle, band, fontsize=11, color=_colour(b), weight="bold", va="center")
+        for column, n in enumerate(shown):
+            axes = figure.add_axes((left + STAMP * column / width, y, 0.96 * STAMP / width, 0.96 * STAMP / height))
+            axes.set_xticks([])
+            axes.set_yticks([])
+            axes.spines[:].set_visible(False)
+            of_night = np.flatnonzero(night[here] == n)
+            if of_night.size:
+                axes.imshow(scaled[of_night[0]], origin="lower", cmap="gray", vmin=low, vmax=high)
+            else:
+                axes.plot(0.5, 0.5, "x", color="0.8", transform=axes.transAxes)
+    curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
+    _draw_light_curve(curve, series, header, shown, night)
+    return figure
+
+
+def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> None:
+    """Save the film strip; the ending of the name chooses the format (png, pdf, svg).
+
+    Raises
+    ------
+    UsageError
+        When the ending is no image format.
+    FileSystemError
+        When the file cannot be written.
+    """
+    figure = draw_film_strip(series, header)
+    known = figure.canvas.get_supported_filetypes()
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in known:
+        found = f"{path.suffix or 'no ending'!r} is no image format"
+        raise UsageError(found, path, "end the name in .png, .pdf or .svg")
+    with readable_os_errors("saving the figure", path):
+        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+        try:
+            figure.savefig(partial, format=ending)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _colour(band: int) -> str:
+    return COLOURS[band % len(COLOURS)]
+
+
+def _title(series: ImageSeries, header: SurveyHeader) -> str:
+    label = series.metadata["class"] or "unlabelled"
+    source = series.metadata["label_source"]
+    return f"{header.name} {series.id}: {label}{f' ({source})' if source else ''}"
+
+
+def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:
+    redshift = series.metadata["redshift"]
+    parts = ["simulated"] if header.simulated else []
+    parts += [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts += [f"{len(series)} frames on {count} nights, {series.mjd[-1] - series.mjd[0]:.0f} days"]
+    parts += [f"{shown} nights shown"] if shown < count else []
+    side = header.stamp_size * header.pixel_scale
+    return ", ".join([*parts, f"stamps {side:.1f} arcsec wide"])
+
+
+def _sky_noise(series: ImageSeries, here: NDArray[np.intp]) -> float:
+    """Return the median sky noise of some frames, or the scatter of their faint pixels where it is unknown."""
+    known = series.sky_sigma[here]
+    known = known[np.isfinite(known)]
+    if known.size:
+        return float(np.median(known))
+    pixels = series.frames[here]
+    pixels = pixels[np.isfinite(pixels)].astype(np.float64)
+    scatter = 1.4826 * np.median(np.abs(pixels - np.median(pixels))) if pixels.size else 1.0
+    return float(scatter) or 1.0
+
+
+def _grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[NDArray[np.float64], float, float]:
+    """Return the scaled frames of one band and the range of its greys."""
+    if not here.size:
+        return np.zeros((0, 1, 1)), 0.0, 1.0
+    scaled = np.arcsinh(series.frames[here].astype(np.float64) / (SOFTENING * _sky_noise(series, here)))
+    low, high = np.nanpercentile(np.where(np.isfinite(scaled), scaled, np.nan), [5, 99.7])
+    return scaled, float(low), float(max(high, low + 1e-6))
+
+
+def _draw_light_curve(
+    axes: Axes, series: ImageSeries, header: SurveyHeader, shown: NDArray[np.intp], night: NDArray[np.int64]
+) -> None:
+    noise = np.empty(len(series), dtype=np.float32)
+    for b in range(len(header.bands)):
+        if (here := np.flatnonzero(series.band == b)).size:
+            known = series.sky_sigma[here]
+            noise[here] = np.where(np.isfinite(known), known, _sky_noise(series, here))
+    flux, error = aperture_photometry(series.frames, noise, header.pixel_scale)
+    day = series.mjd - series.mjd[0]
+    for b, band in enumerate(header.bands):
+        here = (series.band == b) & np.isfinite(flux)
+        marker = MARKERS[b % len(MARKERS)]
+        style = {"ms": 3.5, "lw": 0.8, "elinewidth": 0.8, "color": _colour(b)}
+        axes.errorbar(day[here], flux[here], error[here], fmt=f"{marker}-", label=band, **style)
+    if axes.get_ylim()[0] < 0:
+        axes.axhline(0, color="0.6", lw=0.6, zorder=0)
+    for n in shown:  # where the columns of the strip lie in time
+        axes.axvline(day[night == n][0], ymax=0.02, color="0.3", lw=0.6)
+    axes.set_xlabel("days since the first frame; ticks: the nights above", fontsize=8)
+    axes.set_ylabel(f"flux within {APERTURE_RADIUS:g} arcsec\n[{header.flux_unit}]", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.97))

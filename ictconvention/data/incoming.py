@@ -1,0 +1,169 @@
+"""Check what is about to enter a survey: one object's frames and values, before a byte of it is written."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ictconvention.data.survey_format import (
+    FRAME_COLUMNS,
+    FRAMES_FILE,
+    LABEL_SOURCES,
+    MAX_NONFINITE_SHARE,
+    OBJECT_COLUMNS,
+    SurveyHeader,
+    unknown_class,
+)
+from ictconvention.errors import SurveyError
+
+_LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
+RULES = {
+    "mjd": "times must be finite MJD",
+    "psf_fwhm": "seeing must be positive [arcsec], or NaN where unknown",
+    "sky_sigma": "sky noise must be positive, or NaN where unknown",
+}
+
+
+def check_frames(
+    header: SurveyHeader, where: str, frames: ArrayLike, columns: Mapping[str, ArrayLike | None]
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an object as they are stored, contiguous, frames first.
+
+    Parameters
+    ----------
+    header : SurveyHeader
+        Of the survey it is meant for.
+    where : str
+        Names the object in messages.
+    frames : array (n, H, W)
+        Flux [flux_unit].
+    columns : mapping
+        band, mjd, psf_fwhm and sky_sigma, each (n,); None where unknown.
+
+    Raises
+    ------
+    SurveyError
+        On a wrong type or shape, unsorted or impossible times, a band out of range, or too many non-finite pixels.
+    """
+    pixels = np.asarray(frames)
+    size = header.stamp_size
+    if pixels.dtype.kind not in "fiu":
+        raise SurveyError(f"frames of type {pixels.dtype}", where, "give floating-point numbers")
+    if pixels.ndim != 3 or pixels.shape[1:] != (size, size) or not len(pixels):
+        found = f"frames of shape {pixels.shape} where (n, {size}, {size}) is expected"
+        raise SurveyError(found, where, f"cut or pad every frame to {size} x {size} pixels; give at least one")
+    dtype = np.dtype(header.dtype).newbyteorder("<")
+    with np.errstate(over="ignore"):
+        stored = np.ascontiguousarray(pixels, dtype=dtype)
+    check_finite(stored, where)
+    if np.isinf(stored).any() and not np.isinf(pixels).any():
+        raise SurveyError(f"a pixel too large for {header.dtype}", where, "set dtype='float32' in the survey's header")
+    arrays: dict[str, NDArray[Any]] = {FRAMES_FILE: stored}
+    for name, dtype in FRAME_COLUMNS.items():
+        arrays[name] = _frame_column(name, columns[name], dtype, len(pixels), where)
+    check_frame_columns(header, arrays, where)
+    return arrays
+
+
+def check_finite(frames: NDArray[np.floating], where: str) -> None:
+    """Refuse an object of which a frame has no finite pixel, or over half of the pixels are not finite."""
+    missing = np.count_nonzero(~np.isfinite(frames), axis=(1, 2))
+    if not missing.any():
+        return
+    pixels = frames.shape[1] * frames.shape[2]
+    if (empty := np.flatnonzero(missing == pixels)).size:
+        raise SurveyError(f"frame {empty[0]} has no finite pixel", where, "leave the frame out")
+    if (share := missing.mean() / pixels) > MAX_NONFINITE_SHARE:
+        found = f"{share:.0%} of the pixels are not finite, more than the allowed {MAX_NONFINITE_SHARE:.0%}"
+        raise SurveyError(found, where, "leave out the frames at the edge of the image, or the object")
+
+
+def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]], where: str) -> None:
+    """Refuse bands out of range, times that are not finite MJD in order, and seeing or noise that is not positive."""
+    if (band := int(columns["band"].max())) >= len(header.bands):
+        found = f"band {band} where the survey has {len(header.bands)}: {', '.join(header.bands)}"
+        raise SurveyError(found, where, f"number the bands 0 to {len(header.bands) - 1} in the header's order")
+    mjd = columns["mjd"]
+    if not np.isfinite(mjd).all():
+        raise SurveyError(RULES["mjd"], where, "leave out the frames without a time")
+    if (late := mjd.max()) > _LATEST_MJD:
+        raise SurveyError(f"MJD {late:.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
+    if (back := np.flatnonzero(np.diff(mjd) < 0)).size:
+        i = back[0]
+        found = f"times are not sorted: frame {i} at MJD {mjd[i]:.5f}, the next at {mjd[i + 1]:.5f}"
+        raise SurveyError(found, where, "sort the frames of each object by time")
+    for name in ("psf_fwhm", "sky_sigma"):
+        values = columns[name]
+        if not (np.isnan(values) | ((values > 0) & np.isfinite(values))).all():
+            raise SurveyError(RULES[name], where, "correct it, or give NaN")
+
+
+def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row as it is stored: plain numbers, None where unknown.
+
+    Raises
+    ------
+    SurveyError
+        On an id, class, label source, redshift or position that the format does not know.
+    """
+    stored = dict(row)
+    id_ = row["id"]
+    if not isinstance(id_, str) or not id_.strip() or not id_.isprintable():
+        raise SurveyError(f"id {id_!r} is no printable text", where, "give ids as text: str(id)")
+    if row["class"] is not None and row["class"] not in header.classes:
+        raise unknown_class(row["class"], header, where)
+    if row["label_source"] is not None and row["label_source"] not in LABEL_SOURCES:
+        found = f"label_source {row['label_source']!r} is none of {', '.join(LABEL_SOURCES)}"
+        raise SurveyError(found, where, "correct it, or leave it None")
+    for name, (low, high) in {"redshift": (-0.1, 20.0), "ra": (-180.0, 360.0), "dec": (-90.0, 90.0)}.items():
+        value = row[name]
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+            raise SurveyError(f"{name} is {value!r}, no number", where, f"give {name} as a number, or None")
+        if not (math.isnan(value) or low <= value <= high):
+            found = f"{name} is {value}, outside {low:g} to {high:g}"
+            raise SurveyError(found, where, f"correct {name}, or give None where it is unknown")
+        stored[name] = None if math.isnan(value) else float(value)
+    return stored
+
+
+def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
+    """Return the value of a column of the survey's own as a plain Python one."""
+    if name in OBJECT_COLUMNS or name == "frames":
+        raise SurveyError(f"column {name!r} is the format's own", where, "choose another name")
+    plain = value.item() if isinstance(value, np.generic) else value
+    if plain is not None and not isinstance(plain, str | bool | int | float):
+        found = f"column {name!r} is {type(value).__name__}"
+        raise SurveyError(found, where, "give text, a number, True, False or None")
+    if isinstance(plain, int) and not -(2**63) <= plain < 2**63:
+        raise SurveyError(f"column {name!r} is {plain}, beyond 64 bits", where, "give it as text")
+    return None if isinstance(plain, float) and math.isnan(plain) else plain
+
+
+def merged_kind(name: str, kind: type | None, value: str | float | bool | None, where: str) -> type | None:
+    """Return a column's type with one more value: each column has one, and a whole number may become a float."""
+    new = type(value) if value is not None else kind
+    if kind in (None, new):
+        return new
+    if {kind, new} == {int, float}:
+        return float
+    found = f"column {name!r} is {new.__name__ if new else None} here and {kind.__name__ if kind else None} before"
+    raise SurveyError(found, where, "give one type in the whole column")
+
+
+def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: int, where: str) -> NDArray[Any]:
+    if values is None:
+        return np.full(n, np.nan, dtype=dtype)
+    given = np.asarray(values)
+    if given.shape != (n,):
+        raise SurveyError(f"{name} of shape {given.shape} for {n} frames", where, f"give one {name} per frame")
+    if name == "band":
+        if given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 255:
+            found = f"bands {given.dtype} from {given.min()} to {given.max()}"
+            raise SurveyError(found, where, "give each frame's position in the header's bands, a whole number from 0")
+    elif given.dtype.kind not in "fiu":
+        raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers")
+    return np.ascontiguousarray(given, dtype=dtype)

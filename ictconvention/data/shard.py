@@ -1,0 +1,196 @@
+"""Open the shards of a survey: map the files and make the checks that cost nothing. Reads no frame."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from ictconvention.data.survey_format import (
+    FRAME_COLUMNS,
+    FRAMES_FILE,
+    HEADER_FILE,
+    LABEL_SOURCES,
+    OBJECT_COLUMNS,
+    OBJECTS_FILE,
+    SurveyHeader,
+    read_header,
+    sha256,
+    unknown_class,
+)
+from ictconvention.errors import SurveyError, readable_os_errors, shortened
+
+RESTORE = "restore the file from a copy, or write the survey again"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One shard, its arrays mapped read-only; shapes as in `survey_format`."""
+
+    folder: Path
+    header: SurveyHeader
+    checksums: dict[str, str]
+    objects: pa.Table
+    frames: NDArray[np.floating]
+    band: NDArray[np.uint8]
+    mjd: NDArray[np.float64]
+    psf_fwhm: NDArray[np.float32]
+    sky_sigma: NDArray[np.float32]
+
+
+def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard]]:
+    """Open a survey folder: its own header and its shards (itself, where it is one shard).
+
+    Raises
+    ------
+    SurveyError
+        When anything that `Survey.open` promises to check does not hold.
+    """
+    header, entries = read_header(path)
+    if "shards" not in entries:
+        return header, [open_shard(path)]
+    shards = []
+    try:
+        listed = {entry["folder"]: entry["sha256"] for entry in entries["shards"]}
+    except (TypeError, KeyError) as error:
+        raise SurveyError("the list of shards is damaged", path / HEADER_FILE, RESTORE) from error
+    for name, checksum in listed.items():
+        folder = path / str(name)
+        if folder.parent != path:  # a name such as ../elsewhere
+            raise SurveyError(f"shard {name!r} lies outside its survey", path / HEADER_FILE, RESTORE)
+        if not (folder / HEADER_FILE).is_file():
+            raise SurveyError(f"shard {name} is missing or incomplete", folder, "restore the folder from a copy")
+        if sha256(folder / HEADER_FILE) != checksum:
+            mend = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
+            raise SurveyError(f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, mend)
+        shards.append(open_shard(folder))
+    if not shards:
+        raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE)
+    check_one_sky(header, shards)
+    return header, shards
+
+
+def open_shard(folder: Path) -> Shard:
+    """Open one shard and check its shapes, types, offsets, ids and classes.
+
+    Raises
+    ------
+    SurveyError
+        With the file, the object and the mend.
+    """
+    header, entries = read_header(folder)
+    checksums = entries.get("checksums")
+    if not isinstance(checksums, dict):
+        raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE)
+    size = header.stamp_size
+    frames = _map(folder / FRAMES_FILE, np.dtype(header.dtype).newbyteorder("<"), (size, size))
+    columns = {name: _map(folder / f"{name}.npy", dtype, ()) for name, dtype in FRAME_COLUMNS.items()}
+    for name, column in columns.items():
+        if len(column) != len(frames):
+            found = f"{len(column)} values for {len(frames)} frames"
+            raise SurveyError(found, folder / f"{name}.npy", RESTORE)
+    objects = _read_objects(folder / OBJECTS_FILE)
+    shard = Shard(folder, header, checksums, objects, frames, **columns)
+    _check_objects(shard)
+    return shard
+
+
+def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
+    """Refuse shards that do not make one survey: other bands, classes, scale or unit, or an id in two of them."""
+    for shard in shards:
+        if differs := shard.header.differences(header):
+            found = f"this shard's {', '.join(differs)} differ from those of the survey"
+            raise SurveyError(found, shard.folder / HEADER_FILE, "write it again with the header of the others")
+    counts = Counter(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist())
+    if len(counts) < counts.total():
+        for id_ in (twice := [id_ for id_, n in counts.items() if n > 1]):
+            holders = [s.folder.name for s in shards if id_ in s.objects.column("id").to_pylist()]
+            found = f"id {id_!r} stands in {' and '.join(holders)}, and {len(twice) - 1} more ids stand twice"
+            raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without it")
+
+
+def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any]:
+    """Map a .npy file of the given type and shape (any, *tail); never unpickles."""
+    if not path.is_file():
+        raise SurveyError(f"{path.name} is missing", path, RESTORE)
+    with readable_os_errors("mapping the file", path):
+        try:
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError) as error:
+            found = f"{path.name} is truncated or no .npy file: {error}"
+            raise SurveyError(found, path, RESTORE) from error
+    if not isinstance(array, np.ndarray) or array.dtype != dtype:
+        raise SurveyError(f"type {getattr(array, 'dtype', 'npz')} where {dtype} is expected", path, RESTORE)
+    if array.ndim != 1 + len(tail) or array.shape[1:] != tail:
+        expected = ", ".join(["any", *map(str, tail)])
+        raise SurveyError(f"shape {array.shape} where ({expected}) is expected", path, RESTORE)
+    if not array.flags.c_contiguous:
+        raise SurveyError("the array is in Fortran order", path, RESTORE)
+    return array.view(np.ndarray)  # a plain view of the map: slicing it is several times faster than slicing memmap
+
+
+def _read_objects(path: Path) -> pa.Table:
+    if not path.is_file():
+        raise SurveyError(f"{path.name} is missing", path, RESTORE)
+    with readable_os_errors("reading the object table", path):
+        try:
+            table = pq.read_table(path, partitioning=None)
+        except pa.ArrowException as error:
+            raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE) from error
+    for name, dtype in OBJECT_COLUMNS.items():
+        if name not in table.column_names:
+            raise SurveyError(f"column {name!r} is missing", path, RESTORE)
+        if table.schema.field(name).type != dtype:
+            found = f"column {name!r} is of type {table.schema.field(name).type}, not {dtype}"
+            raise SurveyError(found, path, RESTORE)
+    return table
+
+
+def _check_objects(shard: Shard) -> None:
+    path = shard.folder / OBJECTS_FILE
+    table = shard.objects
+    if not table.num_rows:
+        raise SurveyError("the object table is empty", path, RESTORE)
+    ids = table.column("id").to_pylist()
+    for name in ("id", "first", "length", "crc32"):
+        if table.column(name).null_count:
+            raise SurveyError(f"column {name!r} has nulls", path, RESTORE)
+    if pc.count_distinct(table.column("id")).as_py() < len(ids):
+        twice = [id_ for id_, n in Counter(ids).items() if n > 1]
+        raise SurveyError(f"ids stand twice: {shortened(twice)}", path, "write the survey again with each id once")
+    _check_offsets(shard, ids)
+    for name, known in (("class", shard.header.classes), ("label_source", LABEL_SOURCES)):
+        for value in table.column(name).unique().to_pylist():
+            if value is None or value in known:
+                continue
+            id_ = ids[table.column(name).to_pylist().index(value)]
+            if name == "class":
+                raise unknown_class(value, shard.header, f"{path}, object {id_}")
+            found = f"label_source {value!r} is none of {', '.join(LABEL_SOURCES)}"
+            raise SurveyError(found, f"{path}, object {id_}", "correct it, or leave it null")
+
+
+def _check_offsets(shard: Shard, ids: list[str]) -> None:
+    """Refuse objects that overlap, leave a gap, or reach beyond the frames: each frame belongs to one object."""
+    path = shard.folder / OBJECTS_FILE
+    first = shard.objects.column("first").to_numpy()
+    length = shard.objects.column("length").to_numpy().astype(np.int64)
+    if (bad := np.flatnonzero(length < 1)).size:
+        raise SurveyError(f"{length[bad[0]]} frames", f"{path}, object {ids[bad[0]]}", RESTORE)
+    if (bad := np.flatnonzero((first < 0) | (first + length > len(shard.frames)))).size:
+        i = bad[0]
+        found = f"frames {first[i]} to {first[i] + length[i]} overrun the {len(shard.frames)} of {FRAMES_FILE}"
+        raise SurveyError(found, f"{path}, object {ids[i]}", RESTORE)
+    order = np.argsort(first, kind="stable")
+    start, end = first[order], (first + length)[order]
+    if (bad := np.flatnonzero(start[1:] < end[:-1])).size:
+        i, j = order[bad[0]], order[bad[0] + 1]
+        raise SurveyError("the frames of two objects overlap", f"{path}, objects {ids[i]} and {ids[j]}", RESTORE)
+    if length.sum() != len(shard.frames):
+        found = f"the objects own {length.sum()} frames, {FRAMES_FILE} holds {len(shard.frames)}"
+        raise SurveyError(found, path, RESTORE)

@@ -1,0 +1,41 @@
+"""Which objects share pixels: friends of friends on the sky."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+LINKING_LENGTH = 13.0  # [arcsec]; two stamps of 32 pixels of 0.396" closer than this overlap
+
+
+def linking_length(stamp_size: int, pixel_scale: float) -> float:
+    """Return how near two stamps [pixels, arcsec per pixel] must be to share pixels [arcsec]; at least 13."""
+    return max(LINKING_LENGTH, stamp_size * pixel_scale)
+
+
+def sky_groups(ra: ArrayLike, dec: ArrayLike, linking_length: float = LINKING_LENGTH) -> NDArray[np.int64]:
+    """Group objects that are linked by a chain of neighbours.
+
+    Parameters
+    ----------
+    ra, dec : array (n,)
+        Position [deg]; NaN where unknown.
+    linking_length : float
+        Greatest separation of two neighbours [arcsec].
+
+    Returns
+    -------
+    array (n,)
+        Number of each object's group, from 0 in order of appearance. An object without a position is alone.
+    """
+    from sklearn.cluster import DBSCAN  # takes a second to import: only a split or a check needs it
+
+    place = np.radians(np.column_stack([np.asarray(dec, dtype=float), np.asarray(ra, dtype=float)]))
+    known = np.isfinite(place).all(axis=1)
+    label = np.full(len(place), -1)
+    if known.any():
+        # With min_samples=1 every object is a core, and the clusters are the friends of friends.
+        reach = np.radians(linking_length / 3600)
+        friends = DBSCAN(eps=reach, min_samples=1, metric="haversine", algorithm="ball_tree")
+        label[known] = friends.fit(place[known]).labels_
+    label[~known] = label.max(initial=-1) + 1 + np.arange(np.count_nonzero(~known))
+    first, inverse = np.unique(label, return_index=True, return_inverse=True)[1:]
+    return np.argsort(np.argsort(first))[inverse].astype(np.int64)

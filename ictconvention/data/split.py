@@ -1,0 +1,206 @@
+"""A split of a survey into the parts of a run: what a valid one is, how it is saved, checked and counted."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from ictconvention.data.sky import LINKING_LENGTH, sky_groups
+from ictconvention.errors import SplitError, did_you_mean, readable_os_errors, shortened
+
+FORMAT = "ictconvention split"
+VERSION = 1
+# Every object with a class is in one of the first five; objects without one are in the unlabelled part or left out.
+PARTS = (
+    "pretrain_train",
+    "pretrain_validation",
+    "finetune_train",
+    "finetune_validation",
+    "test",
+    "pretrain_unlabelled",
+)
+UNLABELLED = "pretrain_unlabelled"
+NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Ids per part.
+
+    Parameters
+    ----------
+    parts : mapping of str to tuple of str
+        The ids of each of `PARTS`, sorted.
+    classes : mapping of str to str or None
+        Class of every object of the survey that it was made for.
+    excluded : mapping of str to str
+        Objects of the survey in no part, with the reason.
+    rule : mapping
+        How it was drawn: protocol, index, count, seed; empty for a split made by hand.
+    linking_length : float
+        Objects linked by neighbours nearer than this [arcsec] are in one part.
+    """
+
+    parts: Mapping[str, tuple[str, ...]]
+    classes: Mapping[str, str | None]
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    rule: Mapping[str, Any] = field(default_factory=dict)
+    linking_length: float = LINKING_LENGTH
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the content: equal splits have equal hashes."""
+        content = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
+
+    def counts(self) -> dict[str, Counter[str | None]]:
+        """Count the objects of each class in each part."""
+        return {part: Counter(self.classes[id_] for id_ in ids) for part, ids in self.parts.items()}
+
+    def save(self, path: str | Path) -> None:
+        """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object."""
+        path = Path(path)
+        text = json.dumps({"format": FORMAT, "version": VERSION, "hash": self.hash, **asdict(self)}, indent=1) + "\n"
+        with readable_os_errors("saving the split", path):
+            partial = path.with_name(f".{path.name}.partial")
+            try:
+                partial.write_text(text, encoding="utf-8")
+                partial.replace(path)
+            finally:
+                partial.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | Path, objects: Table) -> "Split":
+        """Read a split and check it against a survey.
+
+        A file made by hand needs only `{"parts": {"test": ["id", ...], ...}}`; objects that it does not mention are
+        left out. It is held to the same rules.
+
+        Parameters
+        ----------
+        path : str or Path
+            A JSON file.
+        objects : Table
+            Columns id, class, ra, dec of the survey: `survey.object_table()`.
+
+        Raises
+        ------
+        SplitError
+            When the file is damaged or was edited, is for another survey, or breaks a rule; with the ids.
+        """
+        path = Path(path)
+        with readable_os_errors("reading the split", path):
+            text = path.read_bytes()
+        try:
+            entries = json.loads(text)
+            parts = {str(part): tuple(_texts(ids)) for part, ids in entries["parts"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            mend = 'it should read {"parts": {"test": ["id", ...], ...}}'
+            raise SplitError(f"not a split: {type(error).__name__} {error}", path, mend) from error
+        for part in parts:
+            if part not in PARTS:
+                raise SplitError(f"unknown part {part!r}{did_you_mean(part, PARTS)}", path, f"use {', '.join(PARTS)}")
+        classes = classes_of(objects)
+        if "hash" not in entries:  # made by hand
+            named = {id_ for ids in parts.values() for id_ in ids}
+            excluded = {id_: "not mentioned" for id_ in classes if id_ not in named}
+            split = cls({part: tuple(sorted(parts.get(part, ()))) for part in PARTS}, classes, excluded)
+        else:
+            if entries.get("format") != FORMAT or entries.get("version") != VERSION:
+                found = f"format {entries.get('format')!r}, version {entries.get('version')!r}"
+                raise SplitError(found, path, f"this release reads {FORMAT!r}, version {VERSION}")
+            try:
+                own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
+            except KeyError as error:
+                raise SplitError(f"the file lacks {error}", path, "make the split again") from error
+            split = cls(parts, **own)
+            if split.hash != entries["hash"]:
+                mend = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
+                raise SplitError("the file was changed after it was saved: its hash is another", path, mend)
+        split.check(objects, path)
+        return split
+
+    def check(self, objects: Table, where: str | Path = "split") -> None:
+        """Refuse a split that is for another survey or breaks a rule.
+
+        The rules: no id in two parts; no sky group in two parts; every class in every training part and in the test
+        part; no object without class outside the unlabelled part.
+
+        Raises
+        ------
+        SplitError
+            Naming the ids.
+        """
+        self._check_survey(objects, where)
+        part_of: dict[str, str] = {}
+        for part, ids in self.parts.items():
+            for id_ in ids:
+                if id_ in part_of:
+                    places = f"{part_of[id_]} and {part}" if part_of[id_] != part else f"{part}, twice"
+                    raise SplitError(f"object {id_} is in {places}", where, "name each object in one part, once")
+                part_of[id_] = part
+        unlabelled = [id_ for id_, part in part_of.items() if self.classes[id_] is None and part != UNLABELLED]
+        if unlabelled:
+            found = f"objects without a class in a labelled part: {shortened(unlabelled)}"
+            raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out")
+        self._check_sky_groups(objects, part_of, where)
+        present = sorted({name for name in self.classes.values() if name is not None})
+        for part, count in self.counts().items():
+            if part in NEEDS_EVERY_CLASS and (absent := [name for name in present if not count[name]]):
+                found = f"no object of {', '.join(absent)} in {part}"
+                raise SplitError(found, where, "label more objects, use fewer folds, or leave the class out")
+
+    def _check_survey(self, objects: Table, where: str | Path) -> None:
+        actual = classes_of(objects)
+        mentioned = {id_ for ids in self.parts.values() for id_ in ids} | self.classes.keys()
+        differences = {
+            "not in the survey": [id_ for id_ in mentioned if id_ not in actual],
+            "not in the split": [id_ for id_ in actual if id_ not in mentioned],
+            "of another class now": [id_ for id_, name in self.classes.items() if actual.get(id_, name) != name],
+        }
+        listed = [f"{len(ids)} ids {what}: {shortened(sorted(ids))}" for what, ids in differences.items() if ids]
+        if found := "; ".join(listed):
+            raise SplitError(f"the split is for another survey: {found}", where, "make a split for this survey")
+
+    def _check_sky_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
+        groups: dict[int, list[str]] = {}
+        group_of = sky_groups(*positions_of(objects), self.linking_length)
+        for id_, group in zip(_texts(objects["id"]), group_of, strict=True):
+            if id_ in part_of:
+                groups.setdefault(int(group), []).append(id_)
+        torn = [ids for ids in groups.values() if len({part_of[id_] for id_ in ids}) > 1]
+        if torn:
+            pairs = shortened(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
+            found = f"{len(torn)} groups of neighbours within {self.linking_length:g} arcsec are torn apart: {pairs}"
+            mend = "neighbours share pixels: put each group into one part, or leave members out"
+            raise SplitError(found, where, mend)
+
+
+def _texts(values: Iterable[object]) -> list[str]:
+    if isinstance(values, str | Mapping):
+        raise TypeError(f"a list of ids is expected, not {type(values).__name__}")
+    listed = list(values)
+    if wrong := [value for value in listed if not isinstance(value, str)]:
+        raise TypeError(f"ids are texts, not {wrong[0]!r}")
+    return [str(value) for value in listed]
+
+
+def classes_of(objects: Table) -> dict[str, str | None]:
+    """Return the class of every object, None where it is masked."""
+    column = objects["class"]
+    masked = np.ma.getmaskarray(column)
+    names = np.ma.getdata(column)
+    ids = _texts(objects["id"])
+    return {id_: None if hidden else str(name) for id_, name, hidden in zip(ids, names, masked, strict=True)}
+
+
+def positions_of(objects: Table) -> tuple[Any, Any]:
+    """Return ra and dec [deg], NaN where masked."""
+    ra, dec = (np.ma.filled(np.ma.asarray(objects[name], dtype=float), np.nan) for name in ("ra", "dec"))
+    return ra, dec

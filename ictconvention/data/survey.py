@@ -1,0 +1,256 @@
+"""Read a survey: ragged image time series, memory-mapped, from one shard or many. Knows nothing of labels' use."""
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from astropy.table import MaskedColumn, Table
+from numpy.typing import NDArray
+
+from ictconvention.data.shard import Shard, open_shards
+from ictconvention.data.survey_format import HEADER_FILE, STORAGE_COLUMNS, SurveyHeader
+from ictconvention.errors import SurveyError, did_you_mean, shortened
+
+
+class ObjectRow(Mapping[str, Any]):
+    """One row of the object table, read when asked: `row['class']`, `row['redshift']`; None where unknown."""
+
+    __slots__ = ("_row", "_table")
+
+    def __init__(self, table: pa.Table, row: int) -> None:
+        self._table = table
+        self._row = row
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one value of the row."""
+        if name not in self._table.column_names:
+            raise KeyError(name)
+        return self._table.column(name)[self._row].as_py()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._table.column_names)
+
+    def __len__(self) -> int:
+        return int(self._table.num_columns)
+
+    def __repr__(self) -> str:
+        return f"ObjectRow({dict(self)})"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSeries:
+    """One object's frames in time order; the arrays are read-only views of the survey's files.
+
+    Parameters
+    ----------
+    id : str
+        The object's name in the survey.
+    frames : array (n, H, W)
+        Sky-subtracted flux [the survey's flux_unit].
+    band : array (n,)
+        Position of each frame's passband in the survey's bands.
+    mjd : array (n,)
+        Time of each frame [days].
+    psf_fwhm : array (n,)
+        Seeing [arcsec], NaN where unknown.
+    sky_sigma : array (n,)
+        Noise of one pixel of empty sky [flux_unit], NaN where unknown.
+    metadata : mapping
+        The object's row: id, class, label_source, redshift, ra, dec and the survey's own columns.
+    """
+
+    id: str
+    frames: NDArray[np.floating]
+    band: NDArray[np.uint8]
+    mjd: NDArray[np.float64]
+    psf_fwhm: NDArray[np.float32]
+    sky_sigma: NDArray[np.float32]
+    metadata: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.band)
+
+
+class Survey:
+    """A survey on disk, or a selection of its objects.
+
+    `survey[3]` and `survey['1032']` are an `ImageSeries`; iteration goes over all of them in order. Frames stay on
+    disk until they are touched. A survey pickles as its path and selection, so worker processes map the same files.
+
+    Use `Survey.open`; the constructor serves `open` and `select`.
+    """
+
+    def __init__(
+        self, path: Path, header: SurveyHeader, shards: Sequence[Shard], rows: NDArray[np.int64] | None
+    ) -> None:
+        self.path = path
+        self.header = header
+        self._shards = tuple(shards)
+        self._rows = rows
+        table = pa.concat_tables([shard.objects for shard in self._shards])
+        shard_of = np.repeat(np.arange(len(self._shards)), [shard.objects.num_rows for shard in self._shards])
+        if rows is not None:
+            table, shard_of = table.take(rows), shard_of[rows]
+        self._shard_of = shard_of
+        self._first = table.column("first").to_numpy()
+        self._length = table.column("length").to_numpy()
+        self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
+        self.ids: list[str] = self._objects.column("id").to_pylist()
+        self._position: dict[str, int] | None = None  # built at the first look-up by id
+
+    @classmethod
+    def open(cls, path: str | Path) -> "Survey":
+        """Open a survey folder.
+
+        Cheap, whatever the size: checks versions, shapes, types, offsets, ids and classes, and reads no frame. The
+        command `ictconvention check` reads everything.
+
+        Raises
+        ------
+        SurveyError
+            When the folder is no survey or breaks the format; the message names file, object and mend.
+        """
+        path = Path(path)
+        header, shards = open_shards(path)
+        return cls(path, header, shards, None)
+
+    def __len__(self) -> int:
+        return len(self._length)
+
+    def __getitem__(self, key: int | str) -> ImageSeries:
+        """Return one object by position (negative counts from the end) or by id.
+
+        Raises
+        ------
+        IndexError
+            When the position is out of range.
+        SurveyError
+            When no object has the id.
+        """
+        i = self.position(key) if isinstance(key, str) else key
+        if not -len(self) <= i < len(self):
+            raise IndexError(f"object {i} of a survey of {len(self)}")
+        i = i % len(self)
+        shard = self._shards[self._shard_of[i]]
+        first = self._first[i]
+        at = slice(first, first + self._length[i])
+        return ImageSeries(
+            self.ids[i],
+            shard.frames[at],
+            shard.band[at],
+            shard.mjd[at],
+            shard.psf_fwhm[at],
+            shard.sky_sigma[at],
+            ObjectRow(self._objects, i),
+        )
+
+    def __iter__(self) -> Iterator[ImageSeries]:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._positions()
+
+    def __repr__(self) -> str:
+        kind = "simulated " if self.header.simulated else ""
+        return f"<{kind}Survey {self.header.name!r}: {len(self)} objects, {self._length.sum()} frames at {self.path}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.path, self._rows, self.hash)
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of survey.json, which holds the checksums: equal only for surveys with equal content."""
+        return hashlib.sha256((self.path / HEADER_FILE).read_bytes()).hexdigest()
+
+    @property
+    def lengths(self) -> NDArray[np.int32]:
+        """Number of frames of each object, (len(self),)."""
+        return self._length
+
+    def position(self, id_: str) -> int:
+        """Return the position of an object by its id; a `SurveyError` names the nearest id where there is none."""
+        try:
+            return self._positions()[id_]
+        except KeyError:
+            found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
+            raise SurveyError(found, self.path, "list the ids with Survey.open(path).ids") from None
+
+    def select(self, which: Sequence[bool] | Sequence[str] | NDArray[Any]) -> "Survey":
+        """Return the survey of the chosen objects, on the same memory maps.
+
+        Parameters
+        ----------
+        which : sequence of bool or of str
+            A mask with one value per object, or ids, whose order is kept.
+
+        Raises
+        ------
+        SurveyError
+            When an id is unknown or named twice, or the mask has another length than the survey.
+        """
+        chosen = np.asarray(which)
+        if chosen.dtype == bool:
+            if chosen.shape != (len(self),):
+                found = f"a mask of shape {chosen.shape} for a survey of {len(self)} objects"
+                raise SurveyError(found, self.path, "give one value per object, in the survey's order")
+            positions = np.flatnonzero(chosen)
+        elif chosen.ndim == 1 and (chosen.dtype.kind in "UOT" or chosen.size == 0):
+            positions = np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64)
+            if len(set(positions.tolist())) != len(positions):
+                twice = [id_ for id_ in dict.fromkeys(chosen.tolist()) if chosen.tolist().count(id_) > 1]
+                raise SurveyError(f"chosen twice: {shortened(twice)}", self.path, "name each id once")
+        else:
+            found = f"a selection of type {chosen.dtype} and shape {chosen.shape}"
+            raise SurveyError(found, self.path, "give a mask of booleans or a list of ids")
+        rows = positions if self._rows is None else self._rows[positions]
+        return Survey(self.path, self.header, self._shards, rows)
+
+    def object_table(self) -> Table:
+        """Return one row per object as an astropy Table: the object columns and `frames`, their number."""
+        table = Table({name: _column(self._objects.column(name)) for name in self._objects.column_names})
+        table["frames"] = self._length
+        table["ra"].unit = table["dec"].unit = "deg"
+        table.meta.update(survey=self.header.name, simulated=self.header.simulated)
+        return table
+
+    def frame_table(self) -> Table:
+        """Return one row per frame as an astropy Table: id, band, mjd [d], psf_fwhm [arcsec], sky_sigma [flux_unit]."""
+        series = list(self)
+        columns = {name: _joined([getattr(s, name) for s in series]) for name in ("mjd", "psf_fwhm", "sky_sigma")}
+        band = np.array(self.header.bands)[_joined([s.band for s in series]).astype(np.intp)]
+        table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), "band": band, **columns})
+        table["mjd"].unit, table["psf_fwhm"].unit = "d", "arcsec"
+        table.meta.update(survey=self.header.name, simulated=self.header.simulated, flux_unit=self.header.flux_unit)
+        return table
+
+    def _positions(self) -> dict[str, int]:
+        if self._position is None:
+            self._position = {id_: i for i, id_ in enumerate(self.ids)}
+        return self._position
+
+
+def _reopen(path: Path, rows: NDArray[np.int64] | None, expected: str) -> Survey:
+    """Open a pickled survey in another process; it must still be the same survey."""
+    survey = Survey.open(path)
+    if survey.hash != expected:
+        raise SurveyError("the survey has changed since it was opened", path, "start again with it as it is now")
+    return survey if rows is None else Survey(path, survey.header, survey._shards, rows)
+
+
+def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _column(values: pa.ChunkedArray) -> Any:
+    """Turn a Parquet column into one of astropy: nulls become NaN in floats and masked elsewhere."""
+    if pa.types.is_floating(values.type):
+        return values.to_numpy()
+    missing = values.is_null().to_numpy()
+    text = pa.types.is_string(values.type)
+    blank: Any = "" if text else False if pa.types.is_boolean(values.type) else 0
+    filled = np.array([blank if value is None else value for value in values.to_pylist()], dtype=str if text else None)
+    return MaskedColumn(filled, mask=missing) if missing.any() else filled

@@ -1,0 +1,181 @@
+"""Read a whole survey: find every flaw, and measure what a person wants to know before using it."""
+
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
+from ictconvention.data.nights import night_index
+from ictconvention.data.shard import RESTORE, Shard, open_shards
+from ictconvention.data.sky import linking_length, sky_groups
+from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.survey_format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, SurveyHeader, sha256
+from ictconvention.errors import SurveyError
+
+MOST_FLAWS = 20  # listed one by one; the others are counted
+
+
+@dataclass
+class BandStatistics:
+    """What the frames of one band look like."""
+
+    frames: int = 0
+    pixels: int = 0  # finite ones
+    total: float = 0.0
+    squares: float = 0.0
+    lowest: float = np.inf  # [flux_unit]
+    highest: float = -np.inf  # [flux_unit]
+    nights: int = 0  # nights on which the band was observed
+    nights_missed: int = 0  # nights on which the object was observed, but not in this band
+    psf_fwhm: float = np.nan  # median [arcsec]
+    sky_sigma: float = np.nan  # median [flux_unit]
+
+    @property
+    def mean(self) -> float:
+        """Mean of the finite pixels [flux_unit]."""
+        return self.total / self.pixels if self.pixels else np.nan
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the finite pixels [flux_unit]."""
+        return float(np.sqrt(max(self.squares / self.pixels - self.mean**2, 0.0))) if self.pixels else np.nan
+
+
+@dataclass
+class SurveyReport:
+    """Everything `ictconvention check` prints."""
+
+    path: Path
+    header: SurveyHeader
+    shards: int
+    frames: int
+    lengths: NDArray[np.int32]  # frames per object
+    span: NDArray[np.float64]  # days from first to last frame, per object
+    nonfinite: float  # share of all pixels
+    bands: dict[str, BandStatistics]
+    classes: Counter[tuple[str | None, str | None]]  # (class, label_source)
+    same_frames: list[list[str]]  # ids with identical frames
+    linking_length: float  # [arcsec]
+    neighbours: Counter[int]  # sky groups of two and more, by size
+    without_position: int
+    flaws: list[SurveyError] = field(default_factory=list)
+    more_flaws: int = 0  # beyond those listed
+
+    def add(self, flaw: SurveyError) -> None:
+        """List a flaw, or count it once there are `MOST_FLAWS`."""
+        if len(self.flaws) < MOST_FLAWS:
+            self.flaws.append(flaw)
+        else:
+            self.more_flaws += 1
+
+
+def check_survey(path: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> SurveyReport:
+    """Open a survey, read every byte of it, and report.
+
+    Parameters
+    ----------
+    path : str or Path
+        The survey's folder.
+    progress : callable
+        Called with the number of objects read and their total.
+
+    Raises
+    ------
+    SurveyError
+        When the survey does not open at all; flaws found in reading are in the report.
+    """
+    survey = Survey.open(path)
+    header, shards = open_shards(survey.path)
+    table = survey.object_table()
+    length = linking_length(header.stamp_size, header.pixel_scale)
+    ra, dec = np.asarray(table["ra"]), np.asarray(table["dec"])
+    sizes = np.bincount(sky_groups(ra, dec, length))
+    objects = [shard.objects.select(["class", "label_source"]).to_pylist() for shard in shards]
+    report = SurveyReport(
+        path=survey.path,
+        header=header,
+        shards=len(shards),
+        frames=int(survey.lengths.sum()),
+        lengths=survey.lengths,
+        span=np.array([series.mjd[-1] - series.mjd[0] for series in survey]),
+        nonfinite=0.0,
+        bands={name: BandStatistics() for name in header.bands},
+        classes=Counter((row["class"], row["label_source"]) for rows in objects for row in rows),
+        same_frames=[],
+        linking_length=length,
+        neighbours=Counter(sizes[sizes > 1].tolist()),
+        without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
+    )
+    for shard in shards:
+        _check_files(shard, report)
+    twins: dict[int, list[str]] = defaultdict(list)
+    checksums = np.concatenate([shard.objects.column("crc32").to_numpy() for shard in shards])
+    folders = [shard.folder for shard in shards for _ in range(shard.objects.num_rows)]
+    finite = 0
+    for i, series in enumerate(survey):
+        twins[int(checksums[i])].append(series.id)
+        finite += _check_series(series, int(checksums[i]), folders[i], report)
+        progress(i + 1, len(survey))
+    report.nonfinite = 1.0 - finite / (report.frames * header.stamp_size**2)
+    report.same_frames = [ids for ids in twins.values() if len(ids) > 1]
+    _measure_quality(shards, report)
+    return report
+
+
+def _check_files(shard: Shard, report: SurveyReport) -> None:
+    """Compare the checksums of all files but the frames, whose checksums are per object."""
+    for name in (OBJECTS_FILE, *(f"{column}.npy" for column in FRAME_COLUMNS)):
+        if shard.checksums.get(name) != sha256(shard.folder / name):
+            report.add(SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE))
+
+
+def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyReport) -> int:
+    """Check one object and add it to the statistics; return its number of finite pixels."""
+    where = f"{folder / FRAMES_FILE}, object {series.id}"
+    if zlib.crc32(series.frames.data) != crc32:
+        report.add(SurveyError("the frames have changed since they were written", where, RESTORE))
+    columns = {name: getattr(series, name) for name in FRAME_COLUMNS}
+    try:
+        check_object(report.header, f"{folder / OBJECTS_FILE}, object {series.id}", series.metadata)
+        check_frame_columns(report.header, columns, f"{folder}, object {series.id}")
+        check_finite(series.frames, where)
+    except SurveyError as flaw:
+        report.add(flaw)
+    flat = series.frames.reshape(len(series), -1)
+    night = night_index(series.mjd)
+    nights = int(night[-1]) + 1
+    finite = 0
+    for b, name in enumerate(report.header.bands):
+        here = series.band == b
+        statistics = report.bands[name]
+        observed = len(np.unique(night[here]))
+        statistics.nights += observed
+        statistics.nights_missed += nights - observed
+        pixels = flat[here].ravel()
+        if not np.isfinite(total := pixels.sum(dtype=np.float64)):
+            pixels = pixels[np.isfinite(pixels)]
+            total = pixels.sum(dtype=np.float64)
+        if not pixels.size:
+            continue
+        finite += pixels.size
+        statistics.frames += int(np.count_nonzero(here))
+        statistics.pixels += pixels.size
+        statistics.total += float(total)
+        statistics.squares += float(np.einsum("i,i->", pixels, pixels, dtype=np.float64))
+        statistics.lowest = min(statistics.lowest, float(pixels.min()))
+        statistics.highest = max(statistics.highest, float(pixels.max()))
+    return finite
+
+
+def _measure_quality(shards: list[Shard], report: SurveyReport) -> None:
+    """Take the median seeing and sky noise of each band."""
+    for b, name in enumerate(report.header.bands):
+        for column in ("psf_fwhm", "sky_sigma"):
+            values = np.concatenate([getattr(shard, column)[shard.band == b] for shard in shards])
+            values = values[np.isfinite(values)]
+            setattr(report.bands[name], column, float(np.median(values)) if values.size else np.nan)

@@ -1,0 +1,247 @@
+"""The survey format on disk: the header, the columns, the names of the files. Knows neither reader nor writer.
+
+A shard is a folder with every file below. A survey is one shard, or a folder of shards with a `survey.json` of its own.
+
+    survey.json       the header: version, bands, classes, scale, unit, provenance, checksums
+    frames.npy        (F, H, W) float32 or float16 [flux_unit], the frames of one object contiguous and in time order
+    band.npy          (F,) uint8, position in the header's bands
+    mjd.npy           (F,) float64 [days]
+    psf_fwhm.npy      (F,) float32 [arcsec], NaN where unknown
+    sky_sigma.npy     (F,) float32 [flux_unit per pixel], NaN where unknown
+    objects.parquet   one row per object: OBJECT_COLUMNS, then any columns of the survey's own
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ictconvention.errors import SurveyError, did_you_mean, readable_os_errors
+
+FORMAT = "ictconvention survey"
+VERSION = 1
+
+HEADER_FILE = "survey.json"
+FRAMES_FILE = "frames.npy"
+OBJECTS_FILE = "objects.parquet"
+SHARD_PREFIX = "shard-"
+PARTIAL_SUFFIX = ".partial"
+
+# The per-frame columns, each a file of its own.
+FRAME_COLUMNS: dict[str, np.dtype[Any]] = {
+    "band": np.dtype("u1"),
+    "mjd": np.dtype("<f8"),
+    "psf_fwhm": np.dtype("<f4"),
+    "sky_sigma": np.dtype("<f4"),
+}
+# The per-object columns that every survey has.
+OBJECT_COLUMNS: dict[str, pa.DataType] = {
+    "id": pa.string(),
+    "class": pa.string(),  # null: unlabelled
+    "label_source": pa.string(),  # null: neither of LABEL_SOURCES
+    "redshift": pa.float64(),  # null: unknown
+    "ra": pa.float64(),  # [deg], null: unknown
+    "dec": pa.float64(),  # [deg], null: unknown
+    "first": pa.int64(),  # the object's first frame in frames.npy
+    "length": pa.int32(),  # number of its frames
+    "crc32": pa.uint32(),  # of the bytes of its frames
+}
+STORAGE_COLUMNS = ("first", "length", "crc32")  # how the shard lays an object out; no property of the sky
+LABEL_SOURCES = ("spectroscopic", "photometric")
+FRAME_DTYPES = ("float32", "float16")
+MAX_NONFINITE_SHARE = 0.5  # of an object's pixels; above it the object is refused
+
+
+@dataclass(frozen=True)
+class SurveyHeader:
+    """What holds for a survey as a whole.
+
+    Parameters
+    ----------
+    name : str
+        The survey's name, shown on every table and figure.
+    bands : tuple of str
+        Names of the passbands; a frame's band is a position in it. At most 255.
+    classes : tuple of str
+        Names of the classes that objects may have.
+    pixel_scale : float
+        Size of a pixel [arcsec].
+    stamp_size : int
+        Height and width of a frame [pixels].
+    dtype : str
+        How frames are stored: 'float32' or 'float16'.
+    flux_unit : str
+        Unit of a frame's pixels; 'nanomaggy' has the AB zero point 22.5.
+    simulated : bool
+        True where the sky did not make it; every table and figure then says so.
+    provenance : mapping
+        How it was made: command, seed, sources. Plain JSON values.
+    software : mapping
+        Versions it was written with; filled in by the writer.
+
+    Raises
+    ------
+    SurveyError
+        When a value is of the wrong type or out of range.
+    """
+
+    name: str
+    bands: tuple[str, ...]
+    classes: tuple[str, ...]
+    pixel_scale: float
+    stamp_size: int = 32
+    dtype: str = "float32"
+    flux_unit: str = "nanomaggy"
+    simulated: bool = False
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    software: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bands", _names("bands", self.bands))
+        object.__setattr__(self, "classes", _names("classes", self.classes))
+        rules = {
+            "name": isinstance(self.name, str) and bool(self.name.strip()),
+            "bands": 1 <= len(self.bands) <= 255,
+            "pixel_scale": _is_number(self.pixel_scale) and 0 < self.pixel_scale < np.inf,
+            "stamp_size": type(self.stamp_size) is int and self.stamp_size >= 1,
+            "dtype": self.dtype in FRAME_DTYPES,
+            "flux_unit": isinstance(self.flux_unit, str) and bool(self.flux_unit),
+            "simulated": isinstance(self.simulated, bool),
+            "provenance": isinstance(self.provenance, Mapping),
+            "software": isinstance(self.software, Mapping),
+        }
+        for name, holds in rules.items():
+            if not holds:
+                raise _header_error(name, getattr(self, name))
+        try:
+            json.dumps(dict(self.provenance), allow_nan=False)
+        except (TypeError, ValueError) as error:
+            found = f"provenance is not plain JSON: {error}"
+            raise SurveyError(found, "survey header", "use text and numbers") from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the header's entries of survey.json."""
+        return {"format": FORMAT, "version": VERSION, **asdict(self)}
+
+    def differences(self, other: "SurveyHeader") -> list[str]:
+        """Name the fields in which two shards differ and may not: all but provenance and software."""
+        free = ("provenance", "software")
+        return [f.name for f in fields(self) if f.name not in free and getattr(self, f.name) != getattr(other, f.name)]
+
+
+def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
+    """Read survey.json of a survey or shard: the header, and its other entries (objects, frames, checksums or shards).
+
+    Raises
+    ------
+    SurveyError
+        When the folder is no survey, the file is damaged, or its version is one that this release does not know.
+    """
+    path = folder / HEADER_FILE
+    if not path.is_file():
+        raise _no_survey(folder)
+    with readable_os_errors("reading the header", path):
+        text = path.read_bytes()
+    try:
+        entries = json.loads(text)
+    except ValueError as error:
+        raise SurveyError(f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy") from error
+    if not isinstance(entries, dict) or entries.pop("format", None) != FORMAT:
+        raise SurveyError(f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder")
+    version = entries.pop("version", None)
+    if type(version) is not int or version < 1:
+        raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy")
+    if version > VERSION:
+        raise SurveyError(
+            f"this survey has format version {version}; this release reads up to {VERSION}",
+            path,
+            "upgrade: pip install --upgrade ictconvention",
+        )
+    known = {f.name for f in fields(SurveyHeader)}
+    missing = sorted({"name", "bands", "classes", "pixel_scale", "stamp_size", "dtype"} - entries.keys())
+    if missing:
+        raise SurveyError(f"the header lacks {', '.join(missing)}", path, "restore it from a copy")
+    try:
+        header = SurveyHeader(**{name: entries.pop(name) for name in known & entries.keys()})
+    except SurveyError as error:
+        raise SurveyError(error.found, path, error.mend) from error
+    return header, entries
+
+
+def write_json(path: Path, entries: Mapping[str, Any]) -> None:
+    """Write JSON for people and programs: indented, keys in their order, one final newline."""
+    path.write_text(json.dumps(entries, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def unknown_class(name: object, header: SurveyHeader, where: str | Path) -> SurveyError:
+    """Return the error for a class that the header does not name."""
+    near = did_you_mean(str(name), header.classes)
+    return SurveyError(
+        f"class {name!r} is not among the survey's classes {', '.join(header.classes)}{near}",
+        where,
+        "correct the class, name it in the header's classes, or leave it null for an unlabelled object",
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _names(key: str, values: object) -> tuple[str, ...]:
+    """Check a list of names: texts that are not empty, each once, safe in a file name or a metric's name."""
+    if isinstance(values, str) or not isinstance(values, list | tuple):
+        raise _header_error(key, values)
+    for value in values:
+        if not isinstance(value, str) or not re.fullmatch(r"[^\s/\\][^/\\\n\t]*", value):
+            raise _header_error(key, value)
+    if len(set(values)) != len(values):
+        raise SurveyError(f"{key} names one twice: {', '.join(values)}", "survey header", "name each once")
+    return tuple(values)
+
+
+_HEADER_MENDS = {
+    "bands": "give 1 to 255 names, such as ('u', 'g', 'r', 'i', 'z')",
+    "classes": "give names without slashes, such as ('AGN', 'SN Ia')",
+    "pixel_scale": "give the size of a pixel in arcsec, such as 0.396",
+    "stamp_size": "give the height and width of a frame in pixels, such as 32",
+    "dtype": "choose float32 or float16",
+}
+
+
+def _header_error(key: str, value: object) -> SurveyError:
+    mend = _HEADER_MENDS.get(key, "see the docstring of SurveyHeader")
+    return SurveyError(f"{key} of the header is {value!r}", "survey header", mend)
+
+
+def _no_survey(folder: Path) -> SurveyError:
+    """Say what a path without survey.json is instead."""
+    if not folder.exists():
+        partial = folder.parent / f".{folder.name}{PARTIAL_SUFFIX}"
+        if partial.is_dir():
+            return SurveyError(
+                "this survey was never finished: its writer is still at work, or stopped",
+                folder,
+                f"wait for it, or write it again (what is left of it in {partial.name} is then replaced)",
+            )
+        return SurveyError("no such folder", folder, "check the path")
+    if not folder.is_dir():
+        return SurveyError("this is a file, not a survey folder", folder, f"name the folder that holds {HEADER_FILE}")
+    if any(folder.glob(f"{SHARD_PREFIX}*")) or any(folder.glob(f".{SHARD_PREFIX}*{PARTIAL_SUFFIX}")):
+        return SurveyError(
+            f"this folder holds shards, but no {HEADER_FILE} of their own: they were never joined",
+            folder,
+            "wait for the writers and call join_shards, or write the survey again",
+        )
+    return SurveyError(f"this folder is no survey: it has no {HEADER_FILE}", folder, "check the path")

@@ -1,0 +1,93 @@
+"""Print what a check of a survey found."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from ictconvention.data.survey_check import SurveyReport
+from ictconvention.errors import shortened
+
+PERCENTILES = (0, 5, 50, 95, 100)
+
+
+def print_report(report: SurveyReport, console: Console) -> None:
+    """Print a report: size, bands, classes, neighbours, then the flaws with their mends."""
+    header = report.header
+    kind = "[bold]simulated[/bold] survey" if header.simulated else "survey"
+    console.print(f"{kind} [bold]{header.name}[/bold]: {len(report.lengths)} objects, {report.frames} frames", end="")
+    console.print(f" in {report.shards} {'shard' if report.shards == 1 else 'shards'}")
+    stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
+    console.print(f"stamps of {stamp}, {header.dtype} {header.flux_unit}, {report.nonfinite:.3%} not finite")
+    console.print(_spread_table(report))
+    console.print(_band_table(report))
+    console.print(_class_table(report))
+    for line in _notes(report):
+        console.print(line, soft_wrap=True)
+    for flaw in report.flaws:
+        console.print(f"[bold red]flaw[/bold red]: {flaw}", soft_wrap=True, highlight=False)
+    if report.more_flaws:
+        console.print(f"[bold red]and {report.more_flaws} flaws more[/bold red]")
+    if not report.flaws:
+        held = "offsets, ids, classes, bands, time order, finite pixels and checksums hold"
+        console.print(f"[green]no flaw[/green]: {held}", soft_wrap=True)
+
+
+def _spread_table(report: SurveyReport) -> Table:
+    table = _table("Sequences", "per object", *(_percentile(p) for p in PERCENTILES))
+    rows: dict[str, np.ndarray] = {"frames": report.lengths, "days from first to last": report.span}
+    for name, values in rows.items():
+        table.add_row(name, *(f"{np.percentile(values, p):.4g}" for p in PERCENTILES))
+    return table
+
+
+def _table(title: str, first: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table
+
+
+def _percentile(p: int) -> str:
+    return {0: "least", 50: "median", 100: "most"}.get(p, f"{p} %")
+
+
+def _band_table(report: SurveyReport) -> Table:
+    unit = report.header.flux_unit
+    columns = ("band", "frames", "nights\nmissing", "mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec")
+    table = _table(f"Pixels by band, {unit}", *columns)
+    for name, band in report.bands.items():
+        nights = band.nights + band.nights_missed
+        numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
+        shown = [f"{value:.3g}" if np.isfinite(value) else "-" for value in numbers]
+        table.add_row(name, str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
+    return table
+
+
+def _class_table(report: SurveyReport) -> Table:
+    sources = sorted({source or "-" for _, source in report.classes})
+    table = _table("Classes by label source", "class", *sources, "all")
+    names = [name for name in (*report.header.classes, None) if any(cls == name for cls, _ in report.classes)]
+    for name in names:
+        counts = [report.classes[name, None if source == "-" else source] for source in sources]
+        table.add_row("(unlabelled)" if name is None else name, *map(str, counts), str(sum(counts)))
+    return table
+
+
+def _notes(report: SurveyReport) -> Iterable[str]:
+    absent = [name for name, band in report.bands.items() if not band.frames]
+    if absent:
+        yield f"bands without a frame: {', '.join(absent)}"
+    unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
+    if unused:
+        yield f"classes without an object: {', '.join(unused)}"
+    groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
+    near = f"within {report.linking_length:g} arcsec"
+    yield f"neighbours {near}: {members} objects in {groups} groups" if groups else f"neighbours {near}: none"
+    if report.without_position:
+        yield f"without a position: {report.without_position} objects; a split cannot keep their neighbours together"
+    twins = shortened(" = ".join(ids) for ids in report.same_frames)
+    yield f"duplicates, other id with the same frames: {twins or 'none'}"

@@ -1,0 +1,315 @@
+"""Write a survey: whole or not at all. One writer makes one shard; many write at once; `join_shards` makes them one."""
+
+import fcntl
+import os
+import platform
+import shutil
+import zlib
+from contextlib import suppress
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import ArrayLike, NDArray
+
+from ictconvention.data.incoming import check_frames, check_object, check_value, merged_kind
+from ictconvention.data.shard import check_one_sky, open_shard
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import (
+    FRAME_COLUMNS,
+    FRAMES_FILE,
+    HEADER_FILE,
+    OBJECT_COLUMNS,
+    OBJECTS_FILE,
+    PARTIAL_SUFFIX,
+    SHARD_PREFIX,
+    SurveyHeader,
+    sha256,
+    write_json,
+)
+from ictconvention.errors import FileSystemError, SurveyError, readable_os_errors, shortened
+
+
+class SurveyWriter:
+    """Write one survey folder, or one shard of it, object by object.
+
+    Everything goes to a hidden folder beside the path and is renamed at the end of the `with` block: until then, and
+    for ever if the block raises or the process is killed, nothing that opens is there. What a killed writer left is
+    replaced by the next one; two writers on one path at once are refused.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to make; it must not exist. For one shard of many: `survey/shard-00000` and so on, in any processes
+        at once, then `join_shards('survey')`.
+    header : SurveyHeader
+        What holds for all objects.
+
+    Examples
+    --------
+    >>> import numpy as np, tempfile
+    >>> folder = tempfile.mkdtemp()
+    >>> header = SurveyHeader(name="mine", bands=("g", "r"), classes=("AGN", "SN Ia"), pixel_scale=0.396)
+    >>> with SurveyWriter(f"{folder}/mine", header) as writer:
+    ...     writer.add("7", np.zeros((2, 32, 32)), band=[0, 1], mjd=[53600.1, 53600.2], class_name="AGN")
+    >>> len(Survey.open(f"{folder}/mine")["7"])
+    2
+    """
+
+    def __init__(self, path: str | Path, header: SurveyHeader) -> None:
+        self.path = Path(path).absolute()
+        software = {name: version(name) for name in ("ictconvention", "numpy", "pyarrow")}
+        self.header = replace(header, software={**software, "python": platform.python_version()})
+        self._partial = self.path.parent / f".{self.path.name}{PARTIAL_SUFFIX}"
+        self._lock: BinaryIO | None = None
+        self._files: dict[str, _GrowingArray] = {}
+        self._broken = False
+
+    def __enter__(self) -> "SurveyWriter":
+        """Take the path: refuse one that exists, or that another writer is at work on."""
+        with readable_os_errors("making the survey", self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self._partial.with_suffix(".lock"), self.path)
+            try:
+                if self.path.exists() or self.path.is_symlink():
+                    raise SurveyError("this path exists already", self.path, "choose another path, or remove it")
+                shutil.rmtree(self._partial, ignore_errors=True)  # what a killed writer left
+                self._partial.mkdir()
+                size = self.header.stamp_size
+                frame_dtype = np.dtype(self.header.dtype).newbyteorder("<")
+                self._files[FRAMES_FILE] = _GrowingArray(self._partial / FRAMES_FILE, frame_dtype, (size, size))
+                for name, dtype in FRAME_COLUMNS.items():
+                    self._files[name] = _GrowingArray(self._partial / f"{name}.npy", dtype, ())
+            except BaseException:
+                self._discard()
+                raise
+        self._objects: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
+        self._extra: dict[str, list[Any]] = {}
+        self._kinds: dict[str, type | None] = {}
+        self._ids: set[str] = set()
+        return self
+
+    def add(
+        self,
+        id: str,
+        frames: ArrayLike,
+        *,
+        band: ArrayLike,
+        mjd: ArrayLike,
+        psf_fwhm: ArrayLike | None = None,
+        sky_sigma: ArrayLike | None = None,
+        class_name: str | None = None,
+        label_source: str | None = None,
+        redshift: float | None = None,
+        ra: float | None = None,
+        dec: float | None = None,
+        **columns: str | float | bool | None,
+    ) -> None:
+        """Add one object; it is checked first and, when refused, leaves no trace, so the next may be added.
+
+        Parameters
+        ----------
+        id : str
+            Its name, unique in the survey.
+        frames : array (n, H, W)
+            Sky-subtracted flux [flux_unit] in time order, any byte order; NaN where there is no pixel.
+        band : array (n,)
+            Position of each frame's passband in the header's bands.
+        mjd : array (n,)
+            Modified Julian date of each frame, never decreasing [days].
+        psf_fwhm, sky_sigma : array (n,), optional
+            Seeing [arcsec] and noise of a pixel of empty sky [flux_unit]; NaN or left out where unknown.
+        class_name : str, optional
+            One of the header's classes; None for an unlabelled object.
+        label_source : str, optional
+            'spectroscopic', 'photometric' or None.
+        redshift, ra, dec : float, optional
+            Redshift; position, ICRS [deg].
+        **columns : str, float, int, bool or None
+            Columns of the survey's own, such as `true_class` of a simulated one.
+
+        Raises
+        ------
+        SurveyError
+            When the object breaks the format.
+        FileSystemError
+            When the disk is full; the survey is then given up.
+        """
+        if self._lock is None or self._broken:
+            raise SurveyError("this writer is closed", self.path, "add objects inside the `with` block")
+        where = f"{self.path}, object {id}"
+        given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma}
+        arrays = check_frames(self.header, where, frames, given)
+        if id in self._ids:
+            raise SurveyError(f"id {id!r} was added before", where, "give each object an id of its own")
+        row = {"id": id, "class": class_name, "label_source": label_source, "redshift": redshift, "ra": ra, "dec": dec}
+        row = check_object(self.header, where, row)
+        kinds = dict(self._kinds)
+        for name, value in columns.items():
+            columns[name] = value = check_value(name, value, where)
+            kinds[name] = merged_kind(name, kinds.get(name), value, where)
+        pixels = arrays.pop(FRAMES_FILE)
+        row |= {"first": len(self._files[FRAMES_FILE]), "length": len(pixels), "crc32": zlib.crc32(pixels.data)}
+        self._broken = True  # until every part of the object is written
+        with readable_os_errors("writing an object", where):
+            self._files[FRAMES_FILE].append(pixels)
+            for name, values in arrays.items():
+                self._files[name].append(values)
+        self._broken = False
+        for name in columns.keys() - self._extra.keys():
+            self._extra[name] = [None] * len(self._ids)
+        for name, values in self._extra.items():
+            values.append(columns.get(name))
+        for name, value in row.items():
+            self._objects[name].append(value)
+        self._kinds = kinds
+        self._ids.add(id)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish the survey under its own name, or leave nothing."""
+        try:
+            if kind is None:
+                if not self._ids or self._broken:
+                    found = "an object was written in part" if self._broken else "no object was added"
+                    raise SurveyError(found, self.path, "add at least one whole object")
+                with readable_os_errors("finishing the survey", self.path):
+                    self._finish()
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        for file in self._files.values():
+            file.close()
+        columns = {name: pa.array(self._objects[name], dtype) for name, dtype in OBJECT_COLUMNS.items()}
+        for name, values in self._extra.items():
+            columns[name] = pa.array(values, _ARROW[self._kinds[name]])
+        pq.write_table(pa.table(columns), self._partial / OBJECTS_FILE)
+        small = [OBJECTS_FILE, *(f"{name}.npy" for name in FRAME_COLUMNS)]
+        entries = {
+            **self.header.to_json(),
+            "objects": len(self._ids),
+            "frames": len(self._files[FRAMES_FILE]),
+            "checksums": {name: sha256(self._partial / name) for name in small},  # frames.npy: crc32 of each object
+        }
+        write_json(self._partial / HEADER_FILE, entries)
+        for file in self._partial.iterdir():
+            _sync(file)
+        if self.path.exists():
+            raise SurveyError("another program has made this path meanwhile", self.path, "choose another path")
+        self._partial.rename(self.path)
+        _sync(self.path.parent)
+
+    def _discard(self) -> None:
+        """Close and remove whatever is left of the hidden folder, then give the path free."""
+        for file in self._files.values():
+            file.abandon()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        if self._lock is not None:
+            Path(self._lock.name).unlink(missing_ok=True)  # while it is still held
+            self._lock.close()
+            self._lock = None
+
+
+def join_shards(path: str | Path) -> Survey:
+    """Make one survey of the shards `path/shard-*`, and open it; call it again after more were added.
+
+    Raises
+    ------
+    SurveyError
+        When there are none, one is unfinished, two disagree in bands, classes, scale or unit, or share an id.
+    """
+    path = Path(path)
+    unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL_SUFFIX}"))
+    if unfinished:
+        mend = "wait for their writers; if none is at work, write these shards again or remove these folders"
+        raise SurveyError(f"unfinished shards: {shortened(unfinished)}", path, mend)
+    folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
+    if not folders:
+        raise SurveyError("no shards here", path, f"write them to {path / SHARD_PREFIX}00000 and so on")
+    shards = [open_shard(folder) for folder in folders]
+    check_one_sky(shards[0].header, shards)
+    entries = {
+        **shards[0].header.to_json(),
+        "objects": sum(shard.objects.num_rows for shard in shards),
+        "frames": sum(len(shard.frames) for shard in shards),
+        "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
+    }
+    with readable_os_errors("joining the shards", path):
+        partial = path / f".{HEADER_FILE}{PARTIAL_SUFFIX}.{os.getpid()}"
+        try:
+            write_json(partial, entries)
+            _sync(partial)
+            partial.replace(path / HEADER_FILE)
+        finally:
+            partial.unlink(missing_ok=True)
+        _sync(path)
+    return Survey.open(path)
+
+
+class _GrowingArray:
+    """A .npy file that grows along its first axis; its header is put right at the end."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> None:
+        self._file = path.open("wb")
+        self._dtype, self._tail, self._length = dtype, tail, 0
+        self._write_header()
+        self._start = self._file.tell()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, values: NDArray[Any]) -> None:
+        self._file.write(values.data)
+        self._length += len(values)
+
+    def close(self) -> None:
+        self._file.seek(0)
+        self._write_header()
+        if self._file.tell() != self._start:  # numpy leaves room for the first axis to grow
+            raise FileSystemError("the .npy header outgrew its room", self._file.name, "report this as a bug")
+        self._file.close()
+
+    def abandon(self) -> None:
+        with suppress(OSError):  # a full disk: what is still buffered is lost, and meant to be
+            self._file.close()
+
+    def _write_header(self) -> None:
+        shape = (self._length, *self._tail)
+        entries = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, entries)
+
+
+_ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), None: pa.string()}
+
+
+def _locked(lock: Path, path: Path) -> BinaryIO:
+    """Hold an exclusive lock on a file for as long as it stays open; a killed process lets go of it by itself."""
+    file = lock.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:  # the last holder removed it in this moment
+            raise BlockingIOError
+    except (BlockingIOError, FileNotFoundError):
+        file.close()
+        found = "another process is writing this survey"
+        raise SurveyError(found, path, "wait for it, or write to another path") from None
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk, so that a power cut after the rename loses nothing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

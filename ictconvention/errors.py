@@ -1,0 +1,86 @@
+"""The errors a user can mend: each says what was found, where, and how to mend it."""
+
+import difflib
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class IctConventionError(Exception):
+    """A problem in what came in: a file, a config, an option.
+
+    The command line prints it without a traceback and exits with code 2.
+
+    Parameters
+    ----------
+    found : str
+        What was found, in one sentence.
+    where : str or Path
+        The file, object or config key it was found in.
+    mend : str
+        What to do about it.
+    """
+
+    def __init__(self, found: str, where: str | Path, mend: str) -> None:
+        super().__init__(found, where, mend)  # all three in args, so that it pickles across processes
+        self.found = found
+        self.where = where
+        self.mend = mend
+
+    def __str__(self) -> str:
+        return f"{self.found}\n  where: {self.where}\n  mend:  {self.mend}"
+
+
+class FileSystemError(IctConventionError):
+    """The disk is full, read-only, or a path is not what it should be."""
+
+
+class SurveyError(IctConventionError):
+    """A survey, or an object on its way into one, breaks the format."""
+
+
+class SplitError(IctConventionError):
+    """A split leaks, does not fit its survey, or cannot be drawn."""
+
+
+class UsageError(IctConventionError):
+    """A command was asked for something that does not exist."""
+
+
+_MENDS = {
+    errno.ENOSPC: "free some space or write to another disk, then run it again",
+    errno.EDQUOT: "your disk quota is used up: free some space or write elsewhere, then run it again",
+    errno.EFBIG: "the file system or a limit (ulimit -f) allows no larger file: write elsewhere or raise it",
+    errno.EACCES: "choose a folder that you may write in, or ask its owner",
+    errno.EPERM: "choose a folder that you may write in, or ask its owner",
+    errno.EROFS: "this file system is read-only: choose another folder",
+    errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.ENOENT: "check the path",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
+    errno.EISDIR: "this is a folder: give a file name",
+}
+
+
+@contextmanager
+def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
+    """Turn an `OSError` of the body into a `FileSystemError` that says what was being done, where, and the mend."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        mend = _MENDS.get(error.errno or 0, "mend what the system says, then run it again")
+        raise FileSystemError(f"{doing} failed: {reason}", error.filename or where, mend) from error
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return ' (did you mean X?)' for the nearest known name, or an empty string where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {near[0]}?)" if near else ""
+
+
+def shortened(names: Iterable[str], most: int = 5) -> str:
+    """List the first few names and count the rest: 'a, b, c and 4 more'."""
+    listed = list(names)
+    rest = len(listed) - most
+    return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,1 @@
+"""Predictions in, numbers and pictures out. Knows no model."""

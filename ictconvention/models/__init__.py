@@ -1,0 +1,1 @@
+"""Networks, from frames to logits. torch only."""
