@@ -33,7 +33,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     strip = STAMP * rows + 0.2
     width = max(STAMP * len(shown) + 1.1, 7.0)
     height = strip + 3.4
-    figure = Figure(figsize=(width, height), dpi=150, facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = 0.85 / width, 1 - 0.72 / height
     figure.text(0.12 / width, 1 - 0.3 / height, _title(series, header), fontsize=11, weight="bold", va="center")
     figure.text(0.12 / width, 1 - 0.53 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")

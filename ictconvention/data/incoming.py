@@ -47,7 +47,7 @@ def check_frames(
     SurveyError
         On a wrong type or shape, unsorted or impossible times, a band out of range, or too many non-finite pixels.
     """
-    pixels = np.asarray(frames)
+    pixels = _array("frames", frames, where)
     size = header.stamp_size
     if pixels.dtype.kind not in "fiu":
         raise SurveyError(f"frames of type {pixels.dtype}", where, "give floating-point numbers")
@@ -154,15 +154,22 @@ def merged_kind(name: str, kind: type | None, value: str | float | bool | None, 
     raise SurveyError(found, where, "give one type in the whole column")
 
 
+def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
+    try:
+        return np.asarray(values)
+    except ValueError as error:  # rows of different lengths
+        raise SurveyError(f"{name} is no array: {error}", where, "give every frame the same shape") from error
+
+
 def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: int, where: str) -> NDArray[Any]:
     if values is None:
         return np.full(n, np.nan, dtype=dtype)
-    given = np.asarray(values)
+    given = _array(name, values, where)
     if given.shape != (n,):
         raise SurveyError(f"{name} of shape {given.shape} for {n} frames", where, f"give one {name} per frame")
     if name == "band":
         if given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 255:
-            found = f"bands {given.dtype} from {given.min()} to {given.max()}"
+            found = f"bands {', '.join(map(str, np.unique(given)[:5]))}"
             raise SurveyError(found, where, "give each frame's position in the header's bands, a whole number from 0")
     elif given.dtype.kind not in "fiu":
         raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers")

@@ -112,8 +112,9 @@ class _Crowd:
         spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
         two_label = np.array([len(set(spectroscopic[number == c].tolist())) == 2 for c in range(len(names))])
         weak = (number >= 0) & two_label[number] & ~spectroscopic
-        group = sky_groups(*positions_of(objects), linking_length)
-        return cls(ids[order], names, number[order], weak[order], group[order], int(group.max()) + 1)
+        ra, dec = positions_of(objects)
+        group = sky_groups(ra[order], dec[order], linking_length)
+        return cls(ids[order], names, number[order], weak[order], group, int(group.max()) + 1)
 
     @property
     def testable(self) -> NDArray[np.bool_]:

@@ -1,0 +1,277 @@
+"""Splits tear no neighbours apart, whatever the counts, and refuse what does not fit them."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ictconvention.data.sky import sky_groups
+from ictconvention.data.split import PARTS, UNLABELLED, Split
+from ictconvention.data.split_rule import PROTOCOLS, make_split
+from ictconvention.errors import SplitError
+from tests.conftest import objects_table
+
+KINDS = {  # single-label classes, two-label classes, and no class
+    "AGN": ("AGN", "spectroscopic"),
+    "Variable": ("Variable", None),
+    "SN Ia": ("SN Ia", "spectroscopic"),
+    "pSN Ia": ("SN Ia", "photometric"),
+    "SN Other": ("SN Other", "spectroscopic"),
+    "pSN Other": ("SN Other", "photometric"),
+    "Unknown": (None, None),
+}
+ARCSEC = 1 / 3600
+
+
+def crowd(counts: dict[str, int], neighbours: int, rng: np.random.Generator) -> Table:
+    """Return objects of the given kinds on a grid, some of them moved next to another."""
+    labels = [KINDS[kind] for kind, count in counts.items() for _ in range(count)]
+    n = len(labels)
+    ra, dec = (np.arange(n) * 0.1) % 360, np.zeros(n)
+    for i, j in rng.integers(0, n, (neighbours, 2)):
+        ra[i], dec[i] = ra[j], dec[j] + 5 * ARCSEC
+    return objects_table([f"o{i}" for i in rng.permutation(n)], labels, ra.tolist(), dec.tolist())
+
+
+def assert_leak_free(split: Split, objects: Table) -> None:
+    """Check the promises with a few lines of their own, apart from `Split.check`."""
+    part_of: dict[str, str] = {}
+    for part in PARTS:
+        for id_ in split.parts[part]:
+            assert id_ not in part_of
+            part_of[id_] = part
+    assert part_of.keys() | split.excluded.keys() == set(objects["id"])
+    assert not part_of.keys() & split.excluded.keys()
+    groups = sky_groups(objects["ra"], objects["dec"])
+    placed = {(int(g), part_of[id_]) for g, id_ in zip(groups, objects["id"], strict=True) if id_ in part_of}
+    assert len(placed) == len({g for g, _ in placed})
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> Table:
+    labelled = {kind: draw(st.integers(5, 60)) for kind in ("AGN", "Variable", "SN Ia", "SN Other")}
+    weak = {kind: draw(st.integers(0, 60)) for kind in ("pSN Ia", "pSN Other", "Unknown")}
+    seed = draw(st.integers(0, 2**32 - 1))
+    neighbours = draw(st.integers(0, sum(labelled.values()) // 4))
+    return crowd(labelled | weak, neighbours, np.random.default_rng(seed))
+
+
+@settings(max_examples=60)
+@given(crowds(), st.sampled_from(PROTOCOLS), st.integers(2, 6), st.integers(0, 3))
+def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protocol: str, count: int, seed: int) -> None:
+    refusal = ""
+    splits = []
+    try:
+        splits = [make_split(objects, protocol=protocol, index=k, count=count, seed=seed) for k in range(count)]
+    except SplitError as error:
+        refusal = error.found
+    if refusal:  # too few groups of a class for the folds or for every part: said, never half-done
+        assert "sky groups" in refusal or "no object of" in refusal
+        return
+    rows = zip(objects["id"], objects["class"].filled(""), objects["label_source"].filled(""), strict=True)
+    labels = {id_: (name, source) for id_, name, source in rows}
+    two_label = {c for c, s in labels.values() if c and s == "photometric"}
+    testable = {id_ for id_, (c, s) in labels.items() if c and (s == "spectroscopic" or c not in two_label)}
+    tested = Counter(id_ for split in splits for id_ in split.parts["test"])
+    for split in splits:
+        assert_leak_free(split, objects)
+        assert set(split.parts["test"]) <= testable
+        assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED])
+    if protocol == "rotating":
+        assert tested == Counter(testable)  # disjoint test parts, each object once
+    else:
+        assert set(tested.values()) == {count}  # one test part
+        for stage in ("pretrain", "finetune"):
+            held = Counter(id_ for split in splits for id_ in split.parts[f"{stage}_validation"])
+            assert set(held.values()) <= {1}  # disjoint validation parts
+
+
+@settings(max_examples=40)
+@given(st.integers(5, 400), st.integers(5, 400), st.integers(5, 300), st.integers(1, 300), st.integers(0, 99))
+def test_without_neighbours_the_counts_follow_the_rule_exactly(agn: int, var: int, ia: int, pia: int, unk: int) -> None:
+    counts = {"AGN": agn, "Variable": var, "SN Ia": ia, "pSN Ia": pia, "Unknown": unk}
+    objects = crowd(counts, 0, np.random.default_rng(0))
+    for k in range(5):
+        found = make_split(objects, index=k).counts()
+        pretrain = found["pretrain_train"] + found["pretrain_validation"]
+        finetune = found["finetune_train"] + found["finetune_validation"]
+        for name, n in (("AGN", agn), ("Variable", var)):
+            test = n - 2 * int(0.4 * n)
+            rest, more = divmod(n - test, 4)
+            assert found["test"][name] == (test if k == 0 else rest + (k - 1 < more))
+            assert pretrain[name] == (n - found["test"][name]) // 2
+            assert pretrain[name] + finetune[name] + found["test"][name] == n
+        rest, more = divmod(ia - int(0.2 * ia), 4)
+        assert found["test"]["SN Ia"] == (int(0.2 * ia) if k == 0 else rest + (k - 1 < more))
+        assert finetune["SN Ia"] == ia - found["test"]["SN Ia"]
+        assert pretrain["SN Ia"] == pia
+        assert found[UNLABELLED][None] == unk
+        for stage, total in (("pretrain", pretrain), ("finetune", finetune)):
+            for name, n in total.items():
+                assert found[f"{stage}_validation"][name] in {n // 5, n // 5 + 1} or n == 1
+
+
+@pytest.fixture
+def objects() -> Table:
+    return crowd(dict.fromkeys(KINDS, 30), 20, np.random.default_rng(1))
+
+
+def test_a_split_does_not_depend_on_the_order_of_the_rows(objects: Table) -> None:
+    shuffled = objects[np.random.default_rng(2).permutation(len(objects))]
+    for protocol in PROTOCOLS:
+        assert (
+            make_split(objects, protocol=protocol, index=2).parts
+            == make_split(shuffled, protocol=protocol, index=2).parts
+        )
+
+
+def test_a_seed_repeats_a_split_and_another_draws_another(objects: Table) -> None:
+    assert make_split(objects, seed=1) == make_split(objects, seed=1)
+    assert make_split(objects, seed=1).parts["test"] != make_split(objects, seed=2).parts["test"]
+
+
+def test_fixed_and_rotating_share_the_test_part_of_fold_0(objects: Table) -> None:
+    assert make_split(objects, protocol="fixed", index=3).parts["test"] == make_split(objects).parts["test"]
+
+
+def test_what_is_left_out_says_why(objects: Table) -> None:
+    reasons = Counter(reason for k in range(5) for reason in make_split(objects, index=k).excluded.values())
+    assert reasons["shares pixels with a test object"] > 0
+    assert reasons["unlabelled, shares pixels with a labelled object"] > 0
+
+
+@pytest.mark.parametrize(
+    ("counts", "options", "message"),
+    [
+        ({"AGN": 4, "Variable": 30}, {}, "class AGN has 4 objects to test in 4 sky groups, fewer than the 5 folds"),
+        ({"SN Ia": 3, "pSN Ia": 50, "AGN": 9}, {}, "class SN Ia has 3 objects to test"),
+        ({"AGN": 30}, {"count": 31}, "fewer than the 31 folds"),
+        ({"AGN": 2}, {"count": 2}, "no object of AGN in pretrain_train"),
+        ({"Unknown": 30}, {}, "no object has a class"),
+        ({"AGN": 30}, {"index": 5}, "fold.index is 5 where fold.count is 5"),
+        ({"AGN": 30}, {"index": -1}, "fold.index is -1"),
+        ({"AGN": 30}, {"count": 1}, "fold.count is 1"),
+        ({"AGN": 30}, {"seed": -1}, "fold.seed is -1"),
+        ({"AGN": 30}, {"index": 1.0}, "fold.index is 1.0"),
+        ({"AGN": 30}, {"protocol": "leave-one-out"}, "fold.protocol is 'leave-one-out'"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(counts: dict[str, int], options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SplitError, match=message):
+        make_split(crowd(counts, 0, np.random.default_rng(0)), **options)
+
+
+def test_a_class_in_one_sky_group_is_refused() -> None:
+    objects = crowd({"AGN": 8, "Variable": 30}, 0, np.random.default_rng(0))
+    objects["ra"][:8] = 1.0
+    with pytest.raises(SplitError, match="class AGN has 8 objects to test in 1 sky groups"):
+        make_split(objects)
+
+
+def test_a_saved_split_comes_back_equal(tmp_path: Path, objects: Table) -> None:
+    split = make_split(objects, index=1)
+    split.save(tmp_path / "split.json")
+    loaded = Split.load(tmp_path / "split.json", objects)
+    assert loaded == split
+    assert loaded.hash == split.hash
+    assert json.loads((tmp_path / "split.json").read_text())["hash"] == split.hash
+    assert [entry.name for entry in tmp_path.iterdir()] == ["split.json"]
+
+
+def test_another_survey_is_refused_and_the_ids_that_differ_are_named(tmp_path: Path, objects: Table) -> None:
+    make_split(objects).save(tmp_path / "split.json")
+    fewer = objects[objects["id"] != "o17"]
+    with pytest.raises(SplitError, match="another survey: 1 ids not in the survey: o17"):
+        Split.load(tmp_path / "split.json", fewer)
+    other = objects.copy()
+    other["id"] = [id_.replace("o3", "x3") for id_ in other["id"]]
+    with pytest.raises(SplitError, match=r"11 ids not in the survey: o3, o30(.|\n)*11 ids not in the split: x3, x30"):
+        Split.load(tmp_path / "split.json", other)
+    relabelled = objects.copy()
+    at = int(np.flatnonzero(objects["id"] == "o5")[0])
+    relabelled["class"][at] = "AGN" if objects["class"][at] != "AGN" else "SN Ia"
+    with pytest.raises(SplitError, match="1 ids of another class now: o5"):
+        Split.load(tmp_path / "split.json", relabelled)
+
+
+def test_an_edited_split_is_refused(tmp_path: Path, objects: Table) -> None:
+    path = tmp_path / "split.json"
+    make_split(objects).save(path)
+    entries = json.loads(path.read_text())
+    entries["parts"]["test"].pop()
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SplitError, match="changed after it was saved"):
+        Split.load(path, objects)
+
+
+def own_split(objects: Table) -> dict[str, list[str]]:
+    return {part: list(ids) for part, ids in make_split(objects).parts.items()}
+
+
+def test_a_split_of_ones_own_is_accepted(tmp_path: Path, objects: Table) -> None:
+    parts = own_split(objects)
+    dropped = parts["finetune_validation"].pop()
+    (tmp_path / "own.json").write_text(json.dumps({"parts": parts}))
+    split = Split.load(tmp_path / "own.json", objects)
+    assert {part: list(ids) for part, ids in split.parts.items()} == parts
+    assert split.excluded[dropped] == "not mentioned"
+    split.save(tmp_path / "saved.json")
+    assert Split.load(tmp_path / "saved.json", objects) == split
+
+
+def test_a_split_of_ones_own_is_held_to_the_same_rules(tmp_path: Path, objects: Table) -> None:
+    def refused(change: Any) -> str:
+        parts: Any = own_split(objects)
+        parts = change(parts) or parts
+        (tmp_path / "own.json").write_text(json.dumps({"parts": parts}))
+        with pytest.raises(SplitError) as error:
+            Split.load(tmp_path / "own.json", objects)
+        assert str(tmp_path / "own.json") in str(error.value)
+        return str(error.value)
+
+    id_ = make_split(objects).parts["test"][0]
+    assert f"object {id_} is in finetune_train and test" in refused(lambda p: p["finetune_train"].append(id_))
+    assert f"object {id_} is in test, twice" in refused(lambda p: p["test"].append(id_))
+    assert "1 ids not in the survey: o999" in refused(lambda p: p["test"].append("o999"))
+    assert "did you mean test" in refused(lambda p: p.update(tests=[]))
+    unlabelled = make_split(objects).parts[UNLABELLED][0]
+    moved = refused(lambda p: (p[UNLABELLED].remove(unlabelled), p["test"].append(unlabelled))[0])
+    assert f"without a class in a labelled part: {unlabelled}" in moved
+    agn = set(objects["id"][objects["class"].filled("") == "AGN"])
+    assert "no object of AGN in test" in refused(lambda p: p.update(test=[i for i in p["test"] if i not in agn]))
+    assert "texts" in refused(lambda p: p["test"].append(17))
+    assert "not a split" in refused(lambda p: p.update(test="o1"))
+    assert "not a split" in refused(lambda p: list(p))
+
+
+def test_neighbours_torn_apart_by_hand_are_named(tmp_path: Path, objects: Table) -> None:
+    parts = own_split(objects)
+    groups = dict(zip(objects["id"], sky_groups(objects["ra"], objects["dec"]), strict=True))
+    many = {g for g, n in Counter(groups.values()).items() if n > 1}
+    id_ = next(i for i in parts["finetune_train"] if groups[i] in many)
+    parts["finetune_train"].remove(id_)
+    parts["finetune_validation"].append(id_)
+    (tmp_path / "own.json").write_text(json.dumps({"parts": parts}))
+    with pytest.raises(SplitError, match=rf"torn apart(.|\n)*{id_} \(finetune_validation\)"):
+        Split.load(tmp_path / "own.json", objects)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"parts": []}', '{"parts": {"test": null}}', "\x00\xff"])
+def test_what_is_no_split_is_refused(tmp_path: Path, objects: Table, text: str) -> None:
+    (tmp_path / "bad.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SplitError, match="not a split"):
+        Split.load(tmp_path / "bad.json", objects)
+
+
+def test_a_split_from_the_future_is_refused(tmp_path: Path, objects: Table) -> None:
+    path = tmp_path / "split.json"
+    make_split(objects).save(path)
+    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(SplitError, match="version 2"):
+        Split.load(path, objects)

@@ -1,0 +1,182 @@
+"""Reading a survey gives back what was written, as views, in any layout of shards."""
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_writer import SurveyWriter, join_shards
+from ictconvention.errors import SurveyError
+from tests.conftest import HEADER, image_series, write_survey
+
+Objects = list[dict[str, Any]]
+
+
+def assert_holds(survey: Survey, objects: Objects) -> None:
+    assert len(survey) == len(objects)
+    for series, given in zip(survey, objects, strict=True):
+        assert series.id == given["id"]
+        for name in ("frames", "band", "mjd"):
+            np.testing.assert_array_equal(getattr(series, name), given[name])
+        for name in ("psf_fwhm", "sky_sigma"):
+            np.testing.assert_array_equal(getattr(series, name), given[name].astype(np.float32))
+        assert series.metadata["class"] == given["class_name"]
+        for name in ("label_source", "redshift", "ra", "dec"):
+            assert series.metadata[name] == given[name]
+
+
+def test_objects_come_back_as_written(survey: Survey, objects: Objects) -> None:
+    assert_holds(survey, objects)
+    assert survey.header.bands == HEADER.bands
+    assert survey.lengths.tolist() == [3, 40, 1, 17, 99, 8]
+
+
+def test_an_object_is_found_by_position_and_by_id(survey: Survey, objects: Objects) -> None:
+    for position in (4, -2):
+        np.testing.assert_array_equal(survey[position].frames, objects[4]["frames"])
+    np.testing.assert_array_equal(survey["sn0004"].frames, objects[4]["frames"])
+    assert "sn0004" in survey
+    assert "sn9999" not in survey
+    with pytest.raises(IndexError):
+        survey[6]
+    with pytest.raises(SurveyError, match="did you mean sn0004"):
+        survey["sn004"]
+
+
+def test_frames_are_read_only_views_of_one_memory_map(survey: Survey) -> None:
+    first, again = survey[1], survey[1]
+    assert np.shares_memory(first.frames, again.frames)
+    for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma"):
+        array = getattr(first, name)
+        assert not array.flags.owndata
+        assert not array.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        first.frames[0, 0, 0] = 1.0
+
+
+def test_a_selection_keeps_its_order_and_shares_the_maps(survey: Survey, objects: Objects) -> None:
+    ids = ["sn0004", "sn0000"]
+    assert_holds(survey.select(ids), [objects[4], objects[0]])
+    assert_holds(survey.select([o["id"] in ids for o in objects]), [objects[0], objects[4]])
+    chained = survey.select(["sn0004", "sn0000", "sn0003"]).select([False, True, True])
+    assert_holds(chained, [objects[0], objects[3]])
+    assert np.shares_memory(chained["sn0003"].frames, survey["sn0003"].frames)
+    assert len(survey.select([])) == 0
+    assert list(survey.select([])) == []
+
+
+def test_a_wrong_selection_is_refused(survey: Survey) -> None:
+    with pytest.raises(SurveyError, match="sn9999"):
+        survey.select(["sn0001", "sn9999"])
+    with pytest.raises(SurveyError, match="chosen twice: sn0001"):
+        survey.select(["sn0001", "sn0001"])
+    with pytest.raises(SurveyError, match="mask of shape"):
+        survey.select([True, False])
+    with pytest.raises(SurveyError, match="give a mask of booleans or a list of ids"):
+        survey.select(np.array([0, 1]))
+
+
+def test_many_shards_read_as_one_survey(tmp_path: Path, objects: Objects) -> None:
+    for number, part in enumerate((objects[:2], objects[2:5], objects[5:])):
+        write_survey(tmp_path / "many" / f"shard-{number:05d}", part)
+    survey = join_shards(tmp_path / "many")
+    assert_holds(survey, objects)
+    assert_holds(Survey.open(tmp_path / "many"), objects)
+    assert_holds(survey.select(["sn0005", "sn0002"]), [objects[5], objects[2]])
+    assert_holds(Survey.open(tmp_path / "many" / "shard-00001"), objects[2:5])  # each complete in itself
+
+
+def test_shards_are_appended_by_joining_again(tmp_path: Path, objects: Objects) -> None:
+    write_survey(tmp_path / "many" / "shard-00000", objects[:2])
+    before = join_shards(tmp_path / "many")
+    hash_before = before.hash
+    write_survey(tmp_path / "many" / "shard-00001", objects[2:])
+    assert_holds(Survey.open(tmp_path / "many"), objects[:2])  # readers see what was joined, no more
+    assert_holds(join_shards(tmp_path / "many"), objects)
+    assert Survey.open(tmp_path / "many").hash != hash_before
+
+
+def test_a_pickled_survey_maps_the_same_files(survey: Survey, objects: Objects) -> None:
+    assert len(pickle.dumps(survey)) < 2000  # a path and a selection, no frames
+    assert_holds(pickle.loads(pickle.dumps(survey)), objects)
+    chosen = survey.select(["sn0003", "sn0001"])
+    assert_holds(pickle.loads(pickle.dumps(chosen)), [objects[3], objects[1]])
+
+
+def test_a_survey_replaced_meanwhile_is_not_unpickled(tmp_path: Path, survey: Survey, objects: Objects) -> None:
+    data = pickle.dumps(survey)
+    survey.path.rename(tmp_path / "old")
+    write_survey(survey.path, objects[:3])
+    with pytest.raises(SurveyError, match="has changed since it was opened"):
+        pickle.loads(data)
+
+
+def test_equal_content_has_an_equal_hash(tmp_path: Path, survey: Survey, objects: Objects) -> None:
+    assert write_survey(tmp_path / "again", objects).hash == survey.hash
+    objects[3]["frames"][0, 0, 0] += 1
+    assert write_survey(tmp_path / "other", objects).hash != survey.hash
+
+
+def test_unknown_values_stay_unknown(tmp_path: Path) -> None:
+    bare = {name: image_series(1, 4)[name] for name in ("id", "frames", "band", "mjd")}
+    with SurveyWriter(tmp_path / "bare", HEADER) as writer:
+        writer.add(**bare)
+        writer.add("x", bare["frames"], band=bare["band"], mjd=bare["mjd"], redshift=float("nan"), ra=10, dec=0)
+    survey = Survey.open(tmp_path / "bare")
+    assert np.isnan(survey[0].psf_fwhm).all()
+    assert np.isnan(survey[0].sky_sigma).all()
+    assert [survey[0].metadata[name] for name in ("class", "label_source", "redshift", "ra")] == [None] * 4
+    table = survey.object_table()
+    assert table["class"].mask.all()
+    assert np.isnan(table["redshift"]).all()
+    assert table["ra"][1] == 10.0
+
+
+def test_columns_of_ones_own_are_kept(tmp_path: Path) -> None:
+    with SurveyWriter(tmp_path / "own", HEADER) as writer:
+        writer.add(**image_series(0, 2), true_class="SN Ia", peak=1, extra_test=True)
+        writer.add(**image_series(1, 2), peak=2.5)
+        writer.add(**image_series(2, 2), true_class="AGN", late=3)
+    survey = Survey.open(tmp_path / "own")
+    assert [s.metadata["true_class"] for s in survey] == ["SN Ia", None, "AGN"]
+    assert [s.metadata["peak"] for s in survey] == [1.0, 2.5, None]
+    assert [s.metadata["late"] for s in survey] == [None, None, 3]
+    assert [s.metadata["extra_test"] for s in survey] == [True, None, None]
+    with pytest.raises(KeyError):
+        survey[0].metadata["no such column"]
+
+
+def test_tables_hold_every_object_and_frame(survey: Survey, objects: Objects) -> None:
+    table = survey.object_table()
+    assert table["id"].tolist() == [o["id"] for o in objects]
+    assert table["frames"].tolist() == [len(o["frames"]) for o in objects]
+    assert str(table["ra"].unit) == "deg"
+    frames = survey.select(["sn0001", "sn0003"]).frame_table()
+    assert len(frames) == 40 + 17
+    np.testing.assert_array_equal(frames["mjd"], np.concatenate([objects[1]["mjd"], objects[3]["mjd"]]))
+    assert frames["id"].tolist() == ["sn0001"] * 40 + ["sn0003"] * 17
+    assert frames["band"].tolist() == [HEADER.bands[b] for i in (1, 3) for b in objects[i]["band"]]
+
+
+def test_big_endian_and_float16_frames_are_stored_right(tmp_path: Path) -> None:
+    given = image_series(5, 6)
+    write_survey(
+        tmp_path / "big", [given | {"frames": given["frames"].astype(">f8"), "mjd": given["mjd"].astype(">f8")}]
+    )
+    stored = Survey.open(tmp_path / "big")[0]
+    np.testing.assert_array_equal(stored.frames, given["frames"])
+    assert stored.frames.dtype == np.dtype("<f4")
+    half = write_survey(tmp_path / "half", [given], replace(HEADER, dtype="float16"))
+    assert half[0].frames.dtype == np.float16
+    np.testing.assert_array_equal(half[0].frames, given["frames"].astype(np.float16))
+
+
+@pytest.mark.parametrize("size", [1, 21, 63])
+def test_other_stamp_sizes(tmp_path: Path, size: int) -> None:
+    header = replace(HEADER, stamp_size=size, bands=("clear",))
+    given = image_series(1, 4, header)
+    np.testing.assert_array_equal(write_survey(tmp_path / "s", [given], header)[0].frames, given["frames"])

@@ -1,0 +1,328 @@
+"""A survey appears whole or not at all: killed writers, rivals, full disks and refused objects leave nothing."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ictconvention.data import survey_writer
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_check import check_survey
+from ictconvention.data.survey_writer import SurveyWriter, join_shards
+from ictconvention.errors import FileSystemError, IctConventionError, SurveyError
+from tests.conftest import HEADER, ROOT, image_series, write_survey
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from tests.conftest import HEADER, image_series
+from ictconvention.data.survey_writer import SurveyWriter
+with SurveyWriter(sys.argv[1], HEADER) as writer:
+    for number in itertools.count():
+        writer.add(**image_series(number, 50))
+        print(number, flush=True)
+"""
+
+
+def writing_process(path: Path) -> subprocess.Popen[str]:
+    """Start another process that writes a survey and never ends; return once it has written an object."""
+    command = [sys.executable, "-c", WRITE_FOR_EVER, str(path)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "0\n"
+    return process
+
+
+def test_a_writer_killed_with_sigkill_leaves_nothing_that_opens(tmp_path: Path) -> None:
+    path = tmp_path / "killed"
+    process = writing_process(path)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    with pytest.raises(SurveyError, match="never finished"):
+        Survey.open(path)
+    left = [entry for entry in tmp_path.iterdir() if entry.is_dir()]
+    assert left  # the kill came in the middle
+    for folder in left:
+        with pytest.raises(SurveyError):
+            Survey.open(folder)
+    write_survey(path, [image_series(7, 5)])  # the next writer replaces what is left
+    assert Survey.open(path).ids == ["sn0007"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["killed"]
+
+
+def test_two_writers_on_one_path_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "contested"
+    process = writing_process(path)
+    try:
+        with pytest.raises(SurveyError, match="another process is writing"), SurveyWriter(path, HEADER):
+            pass
+    finally:
+        process.kill()
+        process.communicate()
+    with SurveyWriter(path, HEADER) as first:
+        with pytest.raises(SurveyError, match="another process is writing"), SurveyWriter(path, HEADER):
+            pass
+        first.add(**image_series(0, 3))  # the rival has not harmed it
+    assert len(Survey.open(path)) == 1
+
+
+def test_an_existing_path_is_never_overwritten(tmp_path: Path, survey: Survey) -> None:
+    before = survey.hash
+    with pytest.raises(SurveyError, match="exists already"), SurveyWriter(survey.path, HEADER):
+        pass
+    assert Survey.open(survey.path).hash == before
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SurveyError, match="exists already"), SurveyWriter(tmp_path / "empty", HEADER):
+        pass
+    late = tmp_path / "late"
+    with pytest.raises(SurveyError, match="made this path meanwhile"), SurveyWriter(late, HEADER) as writer:
+        writer.add(**image_series(0, 3))
+        late.mkdir()  # another program, while we write
+    assert list((tmp_path / "late").iterdir()) == []
+
+
+def test_an_error_in_the_block_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="of the caller"), SurveyWriter(tmp_path / "failed", HEADER) as writer:
+        writer.add(**image_series(0, 3))
+        raise RuntimeError("of the caller")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_survey_without_objects_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SurveyError, match="no object was added"), SurveyWriter(tmp_path / "none", HEADER):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("full_at", ["append", "close"])
+def test_a_full_disk_leaves_nothing_and_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
+) -> None:
+    whole = getattr(survey_writer._GrowingArray, full_at)
+    calls = []
+
+    def fails_at_the_third(self: Any, *arguments: Any) -> None:
+        calls.append(self)
+        if len(calls) == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        whole(self, *arguments)
+
+    monkeypatch.setattr(survey_writer._GrowingArray, full_at, fails_at_the_third)
+    with pytest.raises(FileSystemError, match=r"No space left(.|\n)*free some space"):
+        write_survey(tmp_path / "full", [image_series(n, 3) for n in range(3)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_survey_is_not_finished_after_an_object_was_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SurveyError, match="written in part"), SurveyWriter(tmp_path / "cut", HEADER) as writer:
+        writer.add(**image_series(0, 3))
+        with monkeypatch.context() as patch:
+            patch.setattr(survey_writer._GrowingArray, "append", _no_space)
+            with pytest.raises(FileSystemError):
+                writer.add(**image_series(1, 3))
+        with pytest.raises(SurveyError, match="closed"):
+            writer.add(**image_series(2, 3))
+    assert list(tmp_path.iterdir()) == []
+
+
+def _no_space(self: Any, values: Any) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_the_limit_of_the_operating_system_is_a_readable_error(tmp_path: Path) -> None:
+    script = """
+import resource, sys
+from pathlib import Path
+from ictconvention.errors import FileSystemError
+from tests.conftest import image_series, write_survey
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+try:
+    write_survey(Path(sys.argv[1]), [image_series(n, 50) for n in range(5)])
+except FileSystemError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "large")]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "File too large" in result.stdout
+    assert "object sn0001" in result.stdout  # 50 frames are 205 kB
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_read_only_folder_is_a_readable_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(self: Path, *arguments: Any, **options: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+    monkeypatch.setattr(Path, "mkdir", refuses)
+    with pytest.raises(FileSystemError, match="Permission denied"), SurveyWriter(tmp_path / "a" / "b", HEADER):
+        pass
+
+
+REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
+    "frames of text": ({"frames": np.full((4, 32, 32), "x")}, "frames of type"),
+    "complex frames": ({"frames": np.zeros((4, 32, 32), complex)}, "frames of type"),
+    "one frame too few dimensions": ({"frames": np.zeros((32, 32))}, "frames of shape"),
+    "stamps of another size": ({"frames": np.zeros((4, 31, 32))}, r"\(n, 32, 32\) is expected"),
+    "stamps of several sizes": ({"frames": [np.zeros((32, 32)), np.zeros((31, 31))]}, "frames is no array"),
+    "no frame": ({"frames": np.zeros((0, 32, 32)), "band": [], "mjd": []}, "at least one"),
+    "a band too many": ({"band": [0, 1, 2, 5]}, "band 5 where the survey has 5"),
+    "a negative band": ({"band": [0, 1, 2, -1]}, "whole number from 0"),
+    "bands as text": ({"band": ["u", "g", "r", "i"]}, "whole number from 0"),
+    "a band missing": ({"band": [0, 1, 2]}, "band of shape"),
+    "unsorted times": ({"mjd": [1.0, 3.0, 2.0, 4.0]}, "frame 1 at MJD 3.0"),
+    "a time that is no number": ({"mjd": [1.0, 2.0, np.nan, 4.0]}, "finite MJD"),
+    "Julian dates": ({"mjd": 2453600.5 + np.arange(4)}, "subtract 2400000.5"),
+    "seeing of zero": ({"psf_fwhm": [1.0, 1.0, 0.0, 1.0]}, "seeing must be positive"),
+    "infinite sky noise": ({"sky_sigma": [1.0, np.inf, 1.0, 1.0]}, "sky noise must be positive"),
+    "an unknown class": ({"class_name": "SN ia"}, "did you mean SN Ia"),
+    "an unknown label source": ({"label_source": "guess"}, "none of spectroscopic, photometric"),
+    "a redshift as text": ({"redshift": "0.3"}, "redshift is '0.3', no number"),
+    "an impossible redshift": ({"redshift": -9.0}, "give None where it is unknown"),
+    "a declination beyond the pole": ({"dec": 91.0}, "outside -90 to 90"),
+    "a number as id": ({"id": 17}, "give ids as text"),
+    "an empty id": ({"id": " "}, "give ids as text"),
+    "an id with a line break": ({"id": "a\nb"}, "give ids as text"),
+    "an id twice": ({"id": "sn0000"}, "added before"),
+    "a column of the format": ({"first": 3}, "the format's own"),
+    "a column of lists": ({"neighbours": ["a"]}, "give text, a number"),
+    "a column of two types": ({"own": "text"}, "own' is str here and int before"),
+    "a number beyond 64 bits": ({"own": 2**70}, "beyond 64 bits"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_bad_object_is_refused_and_leaves_no_trace(tmp_path: Path, case: str) -> None:
+    changes, message = REFUSALS[case]
+    good = [image_series(0, 3), image_series(2, 5)]
+    with SurveyWriter(tmp_path / "s", HEADER) as writer:
+        writer.add(**good[0], own=1)
+        with pytest.raises(SurveyError, match=message) as refused:
+            writer.add(**{**image_series(1, 4), **changes})
+        writer.add(**good[1], own=2)
+    assert str(tmp_path / "s") in str(refused.value.where)
+    assert refused.value.mend
+    survey = Survey.open(tmp_path / "s")
+    assert survey.ids == ["sn0000", "sn0002"]
+    for series, given in zip(survey, good, strict=True):
+        np.testing.assert_array_equal(series.frames, given["frames"])
+    assert not check_survey(tmp_path / "s").flaws
+
+
+def test_too_many_missing_pixels_are_refused_and_a_few_are_kept(tmp_path: Path) -> None:
+    given = image_series(0, 4)
+    with SurveyWriter(tmp_path / "s", HEADER) as writer:
+        given["frames"][:, :17] = np.nan  # 17 rows of 32
+        with pytest.raises(SurveyError, match="53% of the pixels are not finite"):
+            writer.add(**given)
+        given["frames"][:, 16] = 0.0
+        writer.add(**given)  # half of them: allowed
+        given = image_series(1, 4)
+        given["frames"][2] = np.inf
+        with pytest.raises(SurveyError, match="frame 2 has no finite pixel"):
+            writer.add(**given)
+    np.testing.assert_equal(np.isnan(Survey.open(tmp_path / "s")[0].frames).mean(), 0.5)
+
+
+def test_a_value_too_large_for_half_precision_is_refused(tmp_path: Path) -> None:
+    given = image_series(0, 4)
+    given["frames"][1, 2, 3] = 1e5
+    with pytest.raises(SurveyError, match="too large for float16"):
+        write_survey(tmp_path / "s", [given], replace(HEADER, dtype="float16"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("bands", ()),
+        ("bands", "ugriz"),
+        ("bands", ("g", "g")),
+        ("bands", ("g", "../r")),
+        ("bands", (1, 2)),
+        ("classes", ("AGN", "")),
+        ("pixel_scale", 0.0),
+        ("pixel_scale", True),
+        ("stamp_size", 32.0),
+        ("dtype", "float64"),
+        ("name", " "),
+        ("provenance", {"when": object()}),
+    ],
+)
+def test_a_bad_header_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(SurveyError, match=field):
+        replace(HEADER, **{field: value})
+
+
+def _write_shard(path: Path, number: int) -> None:
+    write_survey(path / f"shard-{number:05d}", [image_series(10 * number + i, 3 + i) for i in range(4)])
+
+
+def test_many_writers_make_many_shards_at_once(tmp_path: Path) -> None:
+    with ProcessPoolExecutor(4) as pool:
+        list(pool.map(_write_shard, [tmp_path / "many"] * 8, range(8)))
+    with pytest.raises(SurveyError, match="never joined"):
+        Survey.open(tmp_path / "many")
+    survey = join_shards(tmp_path / "many")
+    assert survey.ids == [f"sn{10 * number + i:04d}" for number in range(8) for i in range(4)]
+    assert not check_survey(tmp_path / "many").flaws
+
+
+def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
+    match name:
+        case "no shards":
+            path.mkdir()
+        case "an id in two shards":
+            write_survey(path / "shard-00000", objects)
+            write_survey(path / "shard-00001", objects[2:4])
+        case "other bands":
+            write_survey(path / "shard-00000", objects)
+            write_survey(path / "shard-00001", [image_series(50, 3)], replace(HEADER, bands=("g", "r", "i", "z", "y")))
+        case "a shard unfinished":
+            write_survey(path / "shard-00000", objects)
+            (path / ".shard-00001.partial").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no shards", "no shards here"),
+        ("an id in two shards", "id 'sn0002' stands in shard-00000 and shard-00001, and 1 more"),
+        ("other bands", "this shard's bands differ"),
+        ("a shard unfinished", "unfinished shards: .shard-00001"),
+    ],
+)
+def test_shards_that_make_no_survey_are_not_joined(
+    tmp_path: Path, objects: list[dict[str, Any]], name: str, message: str
+) -> None:
+    _spoil(name, tmp_path / "many", objects)
+    with pytest.raises(SurveyError, match=message):
+        join_shards(tmp_path / "many")
+    with pytest.raises(SurveyError):
+        Survey.open(tmp_path / "many")
+
+
+def test_errors_pass_between_processes() -> None:
+    error: IctConventionError = pickle.loads(pickle.dumps(SurveyError("found", Path("/a"), "mend")))
+    assert (error.found, error.where, error.mend) == ("found", Path("/a"), "mend")
+
+
+def test_a_shard_changed_after_joining_is_refused(tmp_path: Path, objects: list[dict[str, Any]]) -> None:
+    write_survey(tmp_path / "many" / "shard-00000", objects)
+    join_shards(tmp_path / "many")
+    (tmp_path / "many" / "shard-00000").rename(tmp_path / "away")
+    with pytest.raises(SurveyError, match="missing or incomplete"):
+        Survey.open(tmp_path / "many")
+    write_survey(tmp_path / "many" / "shard-00000", objects[:3])
+    with pytest.raises(SurveyError, match="changed since the shards were joined"):
+        Survey.open(tmp_path / "many")
+    assert len(join_shards(tmp_path / "many")) == 3
