@@ -47,7 +47,8 @@ def check(survey: SurveyPath) -> None:
     from ictconvention.data.survey_check import check_survey
     from ictconvention.data.survey_report import print_report
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = check_survey(survey, lambda done, total: progress.update(task, completed=done, total=total))
     print_report(report, Console())

@@ -24,7 +24,11 @@ ROOT = Path(__file__).parent.parent
 HEADER = SurveyHeader(
     name="tiny", bands=("u", "g", "r", "i", "z"), classes=("AGN", "SN Ia", "Variable", "SN Other"), pixel_scale=0.396
 )
-SNTYPES = {110: ("AGN", "spectroscopic"), 118: ("SN Ia", "spectroscopic"), 120: ("SN Ia", "spectroscopic")}
+SNTYPES: dict[int, tuple[str | None, str | None]] = {
+    110: ("AGN", "spectroscopic"),
+    118: ("SN Ia", "spectroscopic"),
+    120: ("SN Ia", "spectroscopic"),
+}
 SNTYPES |= {103: ("SN Ia", "photometric"), 106: ("SN Ia", "photometric"), 5: ("Variable", None), 0: (None, None)}
 SNTYPES |= {t: ("SN Other", "spectroscopic") for t in range(111, 116)}
 SNTYPES |= {t: ("SN Other", "photometric") for t in (101, 102, 104, 105)}
@@ -100,3 +104,26 @@ def objects_table(
     for name, values in (("class", [c for c, _ in labels]), ("label_source", [s for _, s in labels])):
         columns[name] = MaskedColumn([value or "" for value in values], mask=[value is None for value in values])
     return Table({"id": np.array(ids, dtype=str), "ra": ra, "dec": dec, **columns})
+
+
+KINDS = {  # single-label classes, two-label classes, and no class
+    "AGN": ("AGN", "spectroscopic"),
+    "Variable": ("Variable", None),
+    "SN Ia": ("SN Ia", "spectroscopic"),
+    "pSN Ia": ("SN Ia", "photometric"),
+    "SN Other": ("SN Other", "spectroscopic"),
+    "pSN Other": ("SN Other", "photometric"),
+    "Unknown": (None, None),
+}
+ARCSEC = 1 / 3600
+
+
+def crowd(counts: dict[str, int] | None = None, neighbours: int = 0, rng: np.random.Generator | None = None) -> Table:
+    """Return objects of the given kinds on a grid, some of them moved next to another."""
+    rng = rng or np.random.default_rng(0)
+    labels = [KINDS[kind] for kind, count in (counts or dict.fromkeys(KINDS, 30)).items() for _ in range(count)]
+    n = len(labels)
+    ra, dec = (np.arange(n) * 0.1) % 360, np.zeros(n)
+    for i, j in rng.integers(0, n, (neighbours, 2)):
+        ra[i], dec[i] = ra[j], dec[j] + 5 * ARCSEC
+    return objects_table([f"o{i}" for i in rng.permutation(n)], labels, ra.tolist(), dec.tolist())

@@ -23,17 +23,19 @@ LEAST_WAIT, SEASON = 15.0, 90.0  # [days]
 
 def light_curve(name: str, day: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
     """Return the flux of a class's point source on the given days, about 1 at its brightest."""
+    flux: NDArray[np.float64]
     match name:
         case "SN Ia":
             since = day - rng.uniform(LEAST_WAIT, SEASON / 2)
-            return np.exp(-0.5 * (since / np.where(since < 0, 6.0, 18.0)) ** 2)
+            flux = np.exp(-0.5 * (since / np.where(since < 0, 6.0, 18.0)) ** 2)
         case "SN Other":
             since = day - rng.uniform(LEAST_WAIT, SEASON / 2)
-            return np.where(since < 0, np.exp(-0.5 * (since / 4.0) ** 2), np.where(since < 50, 1.0, 0.2))
+            flux = np.where(since < 0, np.exp(-0.5 * (since / 4.0) ** 2), np.where(since < 50, 1.0, 0.2))
         case "AGN":
-            return np.exp(0.3 * np.cumsum(rng.normal(size=len(day))) / np.sqrt(len(day)))
+            flux = np.exp(0.3 * np.cumsum(rng.normal(size=len(day))) / np.sqrt(len(day)))
         case _:
-            return 0.7 + 0.3 * np.sin(2 * np.pi * (day / rng.uniform(0.4, 0.8) + rng.uniform()))
+            flux = 0.7 + 0.3 * np.sin(2 * np.pi * (day / rng.uniform(0.4, 0.8) + rng.uniform()))
+    return flux
 
 
 def paint(
@@ -47,7 +49,8 @@ def paint(
     galaxy = np.exp(-np.hypot(x - shift[0], (y - shift[1]) / axis) / rng.uniform(0.6, 1.5))
     galaxy *= rng.lognormal(2.0, 0.7) / galaxy.sum()
     noise = rng.normal(size=(len(flux), SIZE, SIZE)) * sigma[:, None, None]
-    return (flux[:, None, None] * star + galaxy + noise).astype(np.float32)
+    frames: NDArray[np.float32] = (flux[:, None, None] * star + galaxy + noise).astype(np.float32)
+    return frames
 
 
 def main(path: Path) -> None:
@@ -66,12 +69,12 @@ def main(path: Path) -> None:
         for number, name in enumerate(name for name, count in PER_CLASS.items() for _ in range(count)):
             night = np.sort(rng.choice(int(SEASON), rng.integers(15, 25), replace=False))
             band = np.tile([2, 3, 0, 4, 1], len(night))  # the order of SDSS: r i u z g, 72 s apart
-            mjd = 53600 + np.repeat(night, 5) + np.tile(np.arange(5) * 72 / 86400, len(night))
+            mjd = 53600.0 + np.repeat(night, 5) + np.tile(np.arange(5) * 72 / 86400, len(night))
             kept = rng.random(len(mjd)) > 0.05  # a band is missing now and then
             band, mjd = band[kept], mjd[kept]
             fwhm = rng.normal(1.4, 0.15, len(mjd)).clip(1.0, 1.8)
             sigma = np.array(list(NOISE.values()))[band]
-            flux = rng.lognormal(2.0, 0.5) * light_curve(name, mjd - 53600, rng)
+            flux = rng.lognormal(2.0, 0.5) * light_curve(name, (mjd - 53600).astype(np.float64), rng)
             writer.add(
                 str(number),
                 paint(flux, fwhm, sigma, rng),

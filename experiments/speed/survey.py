@@ -13,6 +13,8 @@ import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,8 +58,7 @@ def memory_rate(frames: int) -> float:
     return len(array) / best
 
 
-def timed(work: object) -> float:
-    assert callable(work)
+def timed(work: Callable[[], object]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -78,10 +79,11 @@ def main() -> None:
         opened = np.median([timed(lambda: Survey.open(survey.path)) for _ in range(options.repeats)])
         frames = int(survey.lengths.sum())
         iterate(survey)  # warms the cache
-        memory, rates = [anonymous_memory()], {"in order": [], "by id, shuffled": []}
+        memory = [anonymous_memory()]
+        rates: dict[str, list[float]] = {"in order": [], "by id, shuffled": []}
         for _ in range(options.repeats):
             for name, work in (("in order", iterate), ("by id, shuffled", pick)):
-                rates[name].append(len(survey) / timed(lambda work=work: work(survey)))
+                rates[name].append(len(survey) / timed(partial(work, survey)))
                 memory.append(anonymous_memory())
         result = {
             "objects": len(survey),

@@ -7,11 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ictconvention.atomic import whole_file
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import UsageError, readable_os_errors
+from ictconvention.errors import UsageError
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
@@ -74,13 +75,8 @@ def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> No
     if ending not in known:
         found = f"{path.suffix or 'no ending'!r} is no image format"
         raise UsageError(found, path, "end the name in .png, .pdf or .svg")
-    with readable_os_errors("saving the figure", path):
-        partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-        try:
-            figure.savefig(partial, format=ending)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+    with whole_file(path, "saving the figure") as partial:
+        figure.savefig(partial, format=ending)
 
 
 def _colour(band: int) -> str:
@@ -136,9 +132,8 @@ def _draw_light_curve(
     day = series.mjd - series.mjd[0]
     for b, band in enumerate(header.bands):
         here = (series.band == b) & np.isfinite(flux)
-        marker = MARKERS[b % len(MARKERS)]
-        style = {"ms": 3.5, "lw": 0.8, "elinewidth": 0.8, "color": _colour(b)}
-        axes.errorbar(day[here], flux[here], error[here], fmt=f"{marker}-", label=band, **style)
+        style = f"{MARKERS[b % len(MARKERS)]}-"
+        axes.errorbar(day[here], flux[here], error[here], fmt=style, label=band, color=_colour(b), ms=3.5, lw=0.8)
     if axes.get_ylim()[0] < 0:
         axes.axhline(0, color="0.6", lw=0.6, zorder=0)
     for n in shown:  # where the columns of the strip lie in time

@@ -48,8 +48,9 @@ def aperture_photometry(
     area = weight.sum()
     variance = np.full(n, (weight**2).sum())
     if far.any():
-        outside = np.ma.masked_invalid(flat[:, far.ravel()])
-        sky = np.ma.median(outside, axis=1).filled(0.0)  # no finite pixel outside: the frame's own sky subtraction
-        flux -= area * sky
-        variance += area**2 * (np.pi / 2) / np.maximum(outside.count(axis=1), 1)  # variance of a median
+        outside = np.where(np.isfinite(flat), flat, np.nan)[:, far.ravel()]
+        count = np.count_nonzero(np.isfinite(outside), axis=1)
+        some = count > 0  # elsewhere the frame's own sky subtraction has to do
+        flux[some] -= area * np.nanmedian(outside[some], axis=1)
+        variance[some] += area**2 * (np.pi / 2) / count[some]  # variance of a median
     return flux, sky_sigma * np.sqrt(variance)

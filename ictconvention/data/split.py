@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
+from ictconvention.atomic import whole_file
 from ictconvention.data.sky import LINKING_LENGTH, sky_groups
 from ictconvention.errors import SplitError, did_you_mean, readable_os_errors, shortened
 
@@ -67,13 +69,8 @@ class Split:
         """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object."""
         path = Path(path)
         text = json.dumps({"format": FORMAT, "version": VERSION, "hash": self.hash, **asdict(self)}, indent=1) + "\n"
-        with readable_os_errors("saving the split", path):
-            partial = path.with_name(f".{path.name}.partial")
-            try:
-                partial.write_text(text, encoding="utf-8")
-                partial.replace(path)
-            finally:
-                partial.unlink(missing_ok=True)
+        with whole_file(path, "saving the split") as partial:
+            partial.write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, path: str | Path, objects: Table) -> "Split":
@@ -200,7 +197,8 @@ def classes_of(objects: Table) -> dict[str, str | None]:
     return {id_: None if hidden else str(name) for id_, name, hidden in zip(ids, names, masked, strict=True)}
 
 
-def positions_of(objects: Table) -> tuple[Any, Any]:
+def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ra and dec [deg], NaN where masked."""
-    ra, dec = (np.ma.filled(np.ma.asarray(objects[name], dtype=float), np.nan) for name in ("ra", "dec"))
+    columns: list[Any] = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]
+    ra, dec = (np.where(np.ma.getmaskarray(column), np.nan, np.ma.getdata(column)) for column in columns)
     return ra, dec

@@ -124,7 +124,7 @@ class _Crowd:
     @property
     def has_class(self) -> NDArray[np.bool_]:
         """Groups (G,) with a labelled member."""
-        return self.table(self.cls >= 0).any(axis=1)
+        return np.bincount(self.group, weights=self.cls >= 0, minlength=self.groups) > 0
 
     def table(self, chosen: NDArray[np.bool_]) -> Ints:
         """Count the chosen labelled objects of each group and class, (G, C)."""
@@ -193,7 +193,8 @@ def _validation(
         holders = np.flatnonzero(members[:, c])
         if (share[holders] == index).all():
             share[holders] = -1
-    return here & (share == index)[crowd.group]
+    held: NDArray[np.bool_] = here & (share == index)[crowd.group]
+    return held
 
 
 def _allocate(members: Ints, targets: Ints, avoid: NDArray[np.bool_], rng: np.random.Generator) -> Ints:

@@ -97,7 +97,7 @@ class Survey:
             table, shard_of = table.take(rows), shard_of[rows]
         self._shard_of = shard_of
         self._first = table.column("first").to_numpy()
-        self._length = table.column("length").to_numpy()
+        self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
         self.ids: list[str] = self._objects.column("id").to_pylist()
         self._position: dict[str, int] | None = None  # built at the first look-up by id

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ictconvention.atomic import PARTIAL
 from ictconvention.errors import SurveyError, did_you_mean, readable_os_errors
 
 FORMAT = "ictconvention survey"
@@ -31,7 +32,6 @@ HEADER_FILE = "survey.json"
 FRAMES_FILE = "frames.npy"
 OBJECTS_FILE = "objects.parquet"
 SHARD_PREFIX = "shard-"
-PARTIAL_SUFFIX = ".partial"
 
 # The per-frame columns, each a file of its own.
 FRAME_COLUMNS: dict[str, np.dtype[Any]] = {
@@ -228,7 +228,7 @@ def _header_error(key: str, value: object) -> SurveyError:
 def _no_survey(folder: Path) -> SurveyError:
     """Say what a path without survey.json is instead."""
     if not folder.exists():
-        partial = folder.parent / f".{folder.name}{PARTIAL_SUFFIX}"
+        partial = folder.parent / f".{folder.name}{PARTIAL}"
         if partial.is_dir():
             return SurveyError(
                 "this survey was never finished: its writer is still at work, or stopped",
@@ -238,7 +238,7 @@ def _no_survey(folder: Path) -> SurveyError:
         return SurveyError("no such folder", folder, "check the path")
     if not folder.is_dir():
         return SurveyError("this is a file, not a survey folder", folder, f"name the folder that holds {HEADER_FILE}")
-    if any(folder.glob(f"{SHARD_PREFIX}*")) or any(folder.glob(f".{SHARD_PREFIX}*{PARTIAL_SUFFIX}")):
+    if any(folder.glob(f"{SHARD_PREFIX}*")) or any(folder.glob(f".{SHARD_PREFIX}*{PARTIAL}")):
         return SurveyError(
             f"this folder holds shards, but no {HEADER_FILE} of their own: they were never joined",
             folder,

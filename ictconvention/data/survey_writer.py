@@ -1,22 +1,20 @@
 """Write a survey: whole or not at all. One writer makes one shard; many write at once; `join_shards` makes them one."""
 
-import fcntl
-import os
 import platform
-import shutil
 import zlib
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike, NDArray
 
+from ictconvention.atomic import PARTIAL, WholeFolder, whole_file
 from ictconvention.data.incoming import check_frames, check_object, check_value, merged_kind
 from ictconvention.data.shard import check_one_sky, open_shard
 from ictconvention.data.survey import Survey
@@ -26,7 +24,6 @@ from ictconvention.data.survey_format import (
     HEADER_FILE,
     OBJECT_COLUMNS,
     OBJECTS_FILE,
-    PARTIAL_SUFFIX,
     SHARD_PREFIX,
     SurveyHeader,
     sha256,
@@ -62,36 +59,30 @@ class SurveyWriter:
     """
 
     def __init__(self, path: str | Path, header: SurveyHeader) -> None:
-        self.path = Path(path).absolute()
         software = {name: version(name) for name in ("ictconvention", "numpy", "pyarrow")}
         self.header = replace(header, software={**software, "python": platform.python_version()})
-        self._partial = self.path.parent / f".{self.path.name}{PARTIAL_SUFFIX}"
-        self._lock: BinaryIO | None = None
-        self._files: dict[str, _GrowingArray] = {}
-        self._broken = False
-
-    def __enter__(self) -> "SurveyWriter":
-        """Take the path: refuse one that exists, or that another writer is at work on."""
-        with readable_os_errors("making the survey", self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(self._partial.with_suffix(".lock"), self.path)
-            try:
-                if self.path.exists() or self.path.is_symlink():
-                    raise SurveyError("this path exists already", self.path, "choose another path, or remove it")
-                shutil.rmtree(self._partial, ignore_errors=True)  # what a killed writer left
-                self._partial.mkdir()
-                size = self.header.stamp_size
-                frame_dtype = np.dtype(self.header.dtype).newbyteorder("<")
-                self._files[FRAMES_FILE] = _GrowingArray(self._partial / FRAMES_FILE, frame_dtype, (size, size))
-                for name, dtype in FRAME_COLUMNS.items():
-                    self._files[name] = _GrowingArray(self._partial / f"{name}.npy", dtype, ())
-            except BaseException:
-                self._discard()
-                raise
+        self.path = Path(path).absolute()
+        self._folder = WholeFolder(self.path)
+        self._arrays: dict[str, _GrowingArray] = {}
         self._objects: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
         self._extra: dict[str, list[Any]] = {}
         self._kinds: dict[str, type | None] = {}
         self._ids: set[str] = set()
+        self._broken = False
+
+    def __enter__(self) -> "SurveyWriter":
+        """Take the path: refuse one that exists, or that another writer is at work on."""
+        self._folder.take()
+        try:
+            with readable_os_errors("making the survey", self.path):
+                size = self.header.stamp_size
+                frame_dtype = np.dtype(self.header.dtype).newbyteorder("<")
+                self._arrays[FRAMES_FILE] = _GrowingArray(self._folder.partial / FRAMES_FILE, frame_dtype, (size, size))
+                for name, dtype in FRAME_COLUMNS.items():
+                    self._arrays[name] = _GrowingArray(self._folder.partial / f"{name}.npy", dtype, ())
+        except BaseException:
+            self._close()
+            raise
         return self
 
     def add(
@@ -140,7 +131,7 @@ class SurveyWriter:
         FileSystemError
             When the disk is full; the survey is then given up.
         """
-        if self._lock is None or self._broken:
+        if not self._folder.taken or self._broken:
             raise SurveyError("this writer is closed", self.path, "add objects inside the `with` block")
         where = f"{self.path}, object {id}"
         given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma}
@@ -154,12 +145,12 @@ class SurveyWriter:
             columns[name] = value = check_value(name, value, where)
             kinds[name] = merged_kind(name, kinds.get(name), value, where)
         pixels = arrays.pop(FRAMES_FILE)
-        row |= {"first": len(self._files[FRAMES_FILE]), "length": len(pixels), "crc32": zlib.crc32(pixels.data)}
+        row |= {"first": len(self._arrays[FRAMES_FILE]), "length": len(pixels), "crc32": zlib.crc32(pixels.data)}
         self._broken = True  # until every part of the object is written
         with readable_os_errors("writing an object", where):
-            self._files[FRAMES_FILE].append(pixels)
-            for name, values in arrays.items():
-                self._files[name].append(values)
+            self._arrays[FRAMES_FILE].append(pixels)
+            for name, array in arrays.items():
+                self._arrays[name].append(array)
         self._broken = False
         for name in columns.keys() - self._extra.keys():
             self._extra[name] = [None] * len(self._ids)
@@ -182,39 +173,30 @@ class SurveyWriter:
                 with readable_os_errors("finishing the survey", self.path):
                     self._finish()
         finally:
-            self._discard()
+            self._close()
 
     def _finish(self) -> None:
-        for file in self._files.values():
-            file.close()
+        for array in self._arrays.values():
+            array.close()
+        folder = self._folder.partial
         columns = {name: pa.array(self._objects[name], dtype) for name, dtype in OBJECT_COLUMNS.items()}
         for name, values in self._extra.items():
             columns[name] = pa.array(values, _ARROW[self._kinds[name]])
-        pq.write_table(pa.table(columns), self._partial / OBJECTS_FILE)
+        pq.write_table(pa.table(columns), folder / OBJECTS_FILE)
         small = [OBJECTS_FILE, *(f"{name}.npy" for name in FRAME_COLUMNS)]
         entries = {
             **self.header.to_json(),
             "objects": len(self._ids),
-            "frames": len(self._files[FRAMES_FILE]),
-            "checksums": {name: sha256(self._partial / name) for name in small},  # frames.npy: crc32 of each object
+            "frames": len(self._arrays[FRAMES_FILE]),
+            "checksums": {name: sha256(folder / name) for name in small},  # frames.npy: crc32 of each object
         }
-        write_json(self._partial / HEADER_FILE, entries)
-        for file in self._partial.iterdir():
-            _sync(file)
-        if self.path.exists():
-            raise SurveyError("another program has made this path meanwhile", self.path, "choose another path")
-        self._partial.rename(self.path)
-        _sync(self.path.parent)
+        write_json(folder / HEADER_FILE, entries)
+        self._folder.complete()
 
-    def _discard(self) -> None:
-        """Close and remove whatever is left of the hidden folder, then give the path free."""
-        for file in self._files.values():
-            file.abandon()
-        shutil.rmtree(self._partial, ignore_errors=True)
-        if self._lock is not None:
-            Path(self._lock.name).unlink(missing_ok=True)  # while it is still held
-            self._lock.close()
-            self._lock = None
+    def _close(self) -> None:
+        for array in self._arrays.values():
+            array.abandon()
+        self._folder.discard()
 
 
 def join_shards(path: str | Path) -> Survey:
@@ -226,7 +208,7 @@ def join_shards(path: str | Path) -> Survey:
         When there are none, one is unfinished, two disagree in bands, classes, scale or unit, or share an id.
     """
     path = Path(path)
-    unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL_SUFFIX}"))
+    unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL}"))
     if unfinished:
         mend = "wait for their writers; if none is at work, write these shards again or remove these folders"
         raise SurveyError(f"unfinished shards: {shortened(unfinished)}", path, mend)
@@ -241,15 +223,8 @@ def join_shards(path: str | Path) -> Survey:
         "frames": sum(len(shard.frames) for shard in shards),
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
-    with readable_os_errors("joining the shards", path):
-        partial = path / f".{HEADER_FILE}{PARTIAL_SUFFIX}.{os.getpid()}"
-        try:
-            write_json(partial, entries)
-            _sync(partial)
-            partial.replace(path / HEADER_FILE)
-        finally:
-            partial.unlink(missing_ok=True)
-        _sync(path)
+    with whole_file(path / HEADER_FILE, "joining the shards") as partial:
+        write_json(partial, entries)
     return Survey.open(path)
 
 
@@ -286,30 +261,10 @@ class _GrowingArray:
         np.lib.format.write_array_header_1_0(self._file, entries)
 
 
-_ARROW = {str: pa.string(), bool: pa.bool_(), int: pa.int64(), float: pa.float64(), None: pa.string()}
-
-
-def _locked(lock: Path, path: Path) -> BinaryIO:
-    """Hold an exclusive lock on a file for as long as it stays open; a killed process lets go of it by itself."""
-    file = lock.open("wb")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:  # the last holder removed it in this moment
-            raise BlockingIOError
-    except (BlockingIOError, FileNotFoundError):
-        file.close()
-        found = "another process is writing this survey"
-        raise SurveyError(found, path, "wait for it, or write to another path") from None
-    except OSError:
-        file.close()
-        raise
-    return file
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or folder is on the disk, so that a power cut after the rename loses nothing."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+_ARROW: dict[type | None, pa.DataType] = {
+    str: pa.string(),
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    None: pa.string(),
+}

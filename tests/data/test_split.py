@@ -15,28 +15,7 @@ from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import PARTS, UNLABELLED, Split
 from ictconvention.data.split_rule import PROTOCOLS, make_split
 from ictconvention.errors import SplitError
-from tests.conftest import objects_table
-
-KINDS = {  # single-label classes, two-label classes, and no class
-    "AGN": ("AGN", "spectroscopic"),
-    "Variable": ("Variable", None),
-    "SN Ia": ("SN Ia", "spectroscopic"),
-    "pSN Ia": ("SN Ia", "photometric"),
-    "SN Other": ("SN Other", "spectroscopic"),
-    "pSN Other": ("SN Other", "photometric"),
-    "Unknown": (None, None),
-}
-ARCSEC = 1 / 3600
-
-
-def crowd(counts: dict[str, int], neighbours: int, rng: np.random.Generator) -> Table:
-    """Return objects of the given kinds on a grid, some of them moved next to another."""
-    labels = [KINDS[kind] for kind, count in counts.items() for _ in range(count)]
-    n = len(labels)
-    ra, dec = (np.arange(n) * 0.1) % 360, np.zeros(n)
-    for i, j in rng.integers(0, n, (neighbours, 2)):
-        ra[i], dec[i] = ra[j], dec[j] + 5 * ARCSEC
-    return objects_table([f"o{i}" for i in rng.permutation(n)], labels, ra.tolist(), dec.tolist())
+from tests.conftest import KINDS, crowd
 
 
 def assert_leak_free(split: Split, objects: Table) -> None:
@@ -96,7 +75,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
 @given(st.integers(5, 400), st.integers(5, 400), st.integers(5, 300), st.integers(1, 300), st.integers(0, 99))
 def test_without_neighbours_the_counts_follow_the_rule_exactly(agn: int, var: int, ia: int, pia: int, unk: int) -> None:
     counts = {"AGN": agn, "Variable": var, "SN Ia": ia, "pSN Ia": pia, "Unknown": unk}
-    objects = crowd(counts, 0, np.random.default_rng(0))
+    objects = crowd(counts)
     for k in range(5):
         found = make_split(objects, index=k).counts()
         pretrain = found["pretrain_train"] + found["pretrain_validation"]
@@ -113,8 +92,8 @@ def test_without_neighbours_the_counts_follow_the_rule_exactly(agn: int, var: in
         assert pretrain["SN Ia"] == pia
         assert found[UNLABELLED][None] == unk
         for stage, total in (("pretrain", pretrain), ("finetune", finetune)):
-            for name, n in total.items():
-                assert found[f"{stage}_validation"][name] in {n // 5, n // 5 + 1} or n == 1
+            for cls, n in total.items():
+                assert found[f"{stage}_validation"][cls] in {n // 5, n // 5 + 1} or n == 1
 
 
 @pytest.fixture
@@ -164,11 +143,11 @@ def test_what_is_left_out_says_why(objects: Table) -> None:
 )
 def test_what_cannot_be_drawn_is_refused(counts: dict[str, int], options: dict[str, Any], message: str) -> None:
     with pytest.raises(SplitError, match=message):
-        make_split(crowd(counts, 0, np.random.default_rng(0)), **options)
+        make_split(crowd(counts), **options)
 
 
 def test_a_class_in_one_sky_group_is_refused() -> None:
-    objects = crowd({"AGN": 8, "Variable": 30}, 0, np.random.default_rng(0))
+    objects = crowd({"AGN": 8, "Variable": 30})
     objects["ra"][:8] = 1.0
     with pytest.raises(SplitError, match="class AGN has 8 objects to test in 1 sky groups"):
         make_split(objects)

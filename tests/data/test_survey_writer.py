@@ -64,13 +64,13 @@ def test_two_writers_on_one_path_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "contested"
     process = writing_process(path)
     try:
-        with pytest.raises(SurveyError, match="another process is writing"), SurveyWriter(path, HEADER):
+        with pytest.raises(FileSystemError, match="another process is writing"), SurveyWriter(path, HEADER):
             pass
     finally:
         process.kill()
         process.communicate()
     with SurveyWriter(path, HEADER) as first:
-        with pytest.raises(SurveyError, match="another process is writing"), SurveyWriter(path, HEADER):
+        with pytest.raises(FileSystemError, match="another process is writing"), SurveyWriter(path, HEADER):
             pass
         first.add(**image_series(0, 3))  # the rival has not harmed it
     assert len(Survey.open(path)) == 1
@@ -78,14 +78,14 @@ def test_two_writers_on_one_path_are_refused(tmp_path: Path) -> None:
 
 def test_an_existing_path_is_never_overwritten(tmp_path: Path, survey: Survey) -> None:
     before = survey.hash
-    with pytest.raises(SurveyError, match="exists already"), SurveyWriter(survey.path, HEADER):
+    with pytest.raises(FileSystemError, match="exists already"), SurveyWriter(survey.path, HEADER):
         pass
     assert Survey.open(survey.path).hash == before
     (tmp_path / "empty").mkdir()
-    with pytest.raises(SurveyError, match="exists already"), SurveyWriter(tmp_path / "empty", HEADER):
+    with pytest.raises(FileSystemError, match="exists already"), SurveyWriter(tmp_path / "empty", HEADER):
         pass
     late = tmp_path / "late"
-    with pytest.raises(SurveyError, match="made this path meanwhile"), SurveyWriter(late, HEADER) as writer:
+    with pytest.raises(FileSystemError, match="made this path meanwhile"), SurveyWriter(late, HEADER) as writer:
         writer.add(**image_series(0, 3))
         late.mkdir()  # another program, while we write
     assert list((tmp_path / "late").iterdir()) == []

@@ -1,0 +1,124 @@
+"""Files and folders that appear under their name whole, or not at all."""
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from ictconvention.errors import FileSystemError, readable_os_errors
+
+PARTIAL = ".partial"
+
+
+@contextmanager
+def whole_file(path: Path, doing: str) -> Iterator[Path]:
+    """Yield a hidden path to write to; at the end of the block it takes the place of `path`, after an error it goes.
+
+    Raises
+    ------
+    FileSystemError
+        When the file cannot be written; `doing` says what was tried.
+    """
+    partial = path.with_name(f".{path.stem}.{os.getpid()}{PARTIAL}{path.suffix}")
+    with readable_os_errors(doing, path):
+        try:
+            yield partial
+            _sync(partial)
+            partial.replace(path)
+            _sync(path.parent)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+class WholeFolder:
+    """A new folder, filled under a hidden name and renamed when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+        The folder to make; it must not exist when it is taken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self.partial = self.path.with_name(f".{self.path.name}{PARTIAL}")
+        self._lock: BinaryIO | None = None
+
+    @property
+    def taken(self) -> bool:
+        """Whether this process is filling the folder."""
+        return self._lock is not None
+
+    def take(self) -> None:
+        """Reserve the path and make the hidden folder, in place of one that a killed process left.
+
+        Raises
+        ------
+        FileSystemError
+            When the path exists, another process is filling it, or the disk does not allow it.
+        """
+        with readable_os_errors("making the folder", self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(self.partial.with_suffix(".lock"), self.path)
+            try:
+                if self.path.exists() or self.path.is_symlink():
+                    raise FileSystemError("this path exists already", self.path, "choose another path, or remove it")
+                shutil.rmtree(self.partial, ignore_errors=True)
+                self.partial.mkdir()
+            except BaseException:
+                self.discard()
+                raise
+
+    def complete(self) -> None:
+        """Write everything through to the disk and rename the folder to its path; the reservation stays.
+
+        Raises
+        ------
+        FileSystemError
+            When the path was made by somebody else meanwhile.
+        """
+        for file in self.partial.iterdir():
+            _sync(file)
+        _sync(self.partial)
+        if self.path.exists():
+            raise FileSystemError("another program has made this path meanwhile", self.path, "choose another path")
+        self.partial.rename(self.path)
+        _sync(self.path.parent)
+
+    def discard(self) -> None:
+        """Remove what is left of the hidden folder and give the path free; after `complete`, only the latter."""
+        if self._lock is None:
+            return
+        shutil.rmtree(self.partial, ignore_errors=True)
+        Path(self._lock.name).unlink(missing_ok=True)  # while it is still held
+        self._lock.close()
+        self._lock = None
+
+
+def _locked(lock: Path, path: Path) -> BinaryIO:
+    """Hold an exclusive lock on a file for as long as it stays open; a killed process lets go of it by itself."""
+    file = lock.open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:  # the last holder removed it in this moment
+            raise BlockingIOError
+    except (BlockingIOError, FileNotFoundError):
+        file.close()
+        found = "another process is writing here"
+        raise FileSystemError(found, path, "wait for it, or write to another path") from None
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk, so that a power cut after the rename loses nothing."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,89 @@
+"""The film strip shows every frame of every band, in time order, and says what it is."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from ictconvention.data.film_strip import MOST_NIGHTS, draw_film_strip, save_film_strip
+from ictconvention.data.survey import Survey
+from ictconvention.errors import FileSystemError, UsageError
+from tests.conftest import HEADER, image_series, write_survey
+
+
+def stamps(figure: Figure) -> list[np.ndarray]:
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+
+
+def texts(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.texts)
+
+
+def nightly(path: Path, nights: int, missing: tuple[int, ...] = ()) -> Survey:
+    """Write one object seen in five bands every night; `missing` frames are taken out."""
+    n = 5 * nights
+    given = image_series(0, n)
+    given["band"] = np.tile([2, 3, 0, 4, 1], nights)
+    given["mjd"] = 53600 + np.repeat(np.arange(nights), 5) + np.tile(np.arange(5) * 72 / 86400, nights)
+    kept = ~np.isin(np.arange(n), missing)
+    for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma"):
+        given[name] = given[name][kept]
+    return write_survey(path, [given])
+
+
+def test_a_row_per_band_in_time_order(tmp_path: Path) -> None:
+    series = nightly(tmp_path / "s", 4)[0]
+    drawn = stamps(draw_film_strip(series, HEADER))
+    assert len(drawn) == 20
+    for b in range(5):
+        of_band = series.frames[series.band == b]
+        for k in range(4):  # asinh keeps the order of the pixels
+            np.testing.assert_array_equal(drawn[4 * b + k].argsort(axis=None), of_band[k].argsort(axis=None))
+
+
+def test_a_missing_band_leaves_a_gap_in_its_night(tmp_path: Path) -> None:
+    figure = draw_film_strip(nightly(tmp_path / "s", 4, missing=(0, 7))[0], HEADER)
+    assert len(stamps(figure)) == 18
+    assert sum(len(axes.lines) == 1 and not axes.images for axes in figure.axes) == 2  # the crosses
+
+
+def test_of_many_nights_evenly_spaced_ones_are_shown_and_it_says_so(tmp_path: Path) -> None:
+    figure = draw_film_strip(nightly(tmp_path / "s", 40)[0], HEADER)
+    assert len(stamps(figure)) == 5 * MOST_NIGHTS
+    assert f"200 frames on 40 nights, 39 days, {MOST_NIGHTS} nights shown" in texts(figure)
+
+
+def test_the_title_says_class_source_and_simulated(tmp_path: Path) -> None:
+    series = write_survey(tmp_path / "s", [image_series(1, 9)])[0]
+    assert "tiny sn0001: SN Ia (photometric)" in texts(draw_film_strip(series, HEADER))
+    assert "simulated" not in texts(draw_film_strip(series, HEADER))
+    assert "simulated" in texts(draw_film_strip(series, replace(HEADER, simulated=True)))
+
+
+@pytest.mark.parametrize("frames", [1, 2, 30])
+def test_objects_with_few_frames_gaps_and_unknown_noise_are_drawn(tmp_path: Path, frames: int) -> None:
+    given = image_series(3, frames) | {"sky_sigma": None, "class_name": None, "redshift": None}
+    given["frames"][0, :14] = np.nan
+    write_survey(tmp_path / "s", [given])
+    survey = Survey.open(tmp_path / "s")
+    save_film_strip(survey[0], survey.header, tmp_path / "strip.png")
+    assert (tmp_path / "strip.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_constant_frame_is_drawn(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "s", [image_series(0, 3) | {"frames": np.zeros((3, 32, 32)), "sky_sigma": None}])
+    assert len(stamps(draw_film_strip(survey[0], HEADER))) == 3
+
+
+def test_a_picture_that_cannot_be_written_is_a_readable_error(tmp_path: Path) -> None:
+    series = write_survey(tmp_path / "s", [image_series(1, 3)])[0]
+    with pytest.raises(UsageError, match="is no image format"):
+        save_film_strip(series, HEADER, tmp_path / "strip.txt")
+    with pytest.raises(FileSystemError, match="No such file or directory"):
+        save_film_strip(series, HEADER, tmp_path / "nowhere" / "strip.png")
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(FileSystemError):
+        save_film_strip(series, HEADER, tmp_path / "folder.png")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["folder.png", "s"]

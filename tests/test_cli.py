@@ -1,0 +1,120 @@
+"""The commands: what they print, their exit codes, and that a mendable problem shows no traceback."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ictconvention import __version__
+from ictconvention.data.survey import Survey
+from tests.conftest import image_series, write_survey
+
+
+def run(*arguments: object, cwd: Path | None = None, debug: bool = False) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": "200"} | ({"ICTCONVENTION_DEBUG": "1"} if debug else {})
+    command = [sys.executable, "-c", "from ictconvention.cli import main; main()", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Survey:
+    return write_survey(tmp_path / "labelled", [image_series(n, 5) | {"label_source": None} for n in range(40)])
+
+
+def test_help_and_version_import_nothing_heavy() -> None:
+    """What makes `--help` come within a second: no numpy, torch, astropy, matplotlib or pyarrow."""
+    for option in ("--help", "--version"):
+        script = (
+            "import sys\nfrom ictconvention.cli import main\n"
+            f"sys.argv = ['ictconvention', {option!r}]\n"
+            "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
+            "heavy = {'numpy', 'torch', 'astropy', 'matplotlib', 'pyarrow', 'lightning', 'sklearn'}\n"
+            "print(sorted(sys.modules.keys() & heavy))"
+        )
+        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+        assert result.stdout.splitlines()[-1] == "[]"
+    assert f"ictconvention {__version__}" in result.stdout
+
+
+def test_check_reports_a_sound_survey(labelled: Survey) -> None:
+    result = run("check", labelled.path)
+    assert result.returncode == 0, result.stderr
+    assert "survey tiny: 40 objects, 200 frames in 1 shard" in result.stdout
+    assert "no flaw" in result.stdout
+    assert re.search(r"SN Other +10 +10", result.stdout)
+    assert "neighbours within 13 arcsec: none" in result.stdout
+
+
+def test_check_names_a_flaw_and_exits_with_2(labelled: Survey) -> None:
+    frames = np.load(labelled.path / "frames.npy", mmap_mode="r+")
+    frames[5 * 7, 3, 4] = 1e3
+    frames.flush()
+    result = run("check", labelled.path)
+    assert result.returncode == 2
+    assert "flaw: the frames have changed since they were written" in result.stdout
+    assert "object sn0007" in result.stdout
+    assert "no flaw" not in result.stdout
+
+
+def test_show_draws_the_picture_it_names(labelled: Survey, tmp_path: Path) -> None:
+    result = run("show", labelled.path, "sn0003", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (0, "sn0003.png\n")
+    assert (tmp_path / "sn0003.png").stat().st_size > 10_000
+    result = run("show", labelled.path, "sn0003", "-o", tmp_path / "strip.svg")
+    assert result.returncode == 0
+    assert (tmp_path / "strip.svg").read_text().startswith("<?xml")
+
+
+def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None:
+    result = run("split", labelled.path, "--index", 1, "-o", tmp_path / "split.json")
+    assert result.returncode == 0, result.stderr
+    assert "survey tiny: fold 1 of 5, rotating, seed 0" in result.stdout
+    assert re.search(r"all +12 +4 +12 +4 +8 +0", result.stdout)
+    loaded = run("split", labelled.path, "--load", tmp_path / "split.json")
+    assert loaded.returncode == 0
+    assert re.search(r"all +12 +4 +12 +4 +8 +0", loaded.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["check", "nowhere"], "no such folder"),
+        (["show", "nowhere", "1"], "no such folder"),
+        (["show", "labelled", "sn003"], "did you mean sn00"),
+        (["show", "labelled", "sn0003", "-o", "x.doc"], "is no image format"),
+        (["split", "labelled", "--index", "7"], "fold.index is 7 where fold.count is 5"),
+        (["split", "labelled", "--protocol", "rotate"], "did you mean rotating"),
+        (["split", "labelled", "--protocol", "../model"], "no choice '../model'"),
+        (["split", "labelled", "--count", "11"], "class AGN has 10 objects to test"),
+        (["split", "labelled", "--load", "nowhere.json"], "No such file"),
+        (["split", "labelled", "-o", "nowhere/split.json"], "No such file"),
+    ],
+)
+def test_a_mendable_problem_is_one_message_and_exit_code_2(
+    labelled: Survey, arguments: list[str], message: str
+) -> None:
+    result = run(*arguments, cwd=labelled.path.parent)
+    assert result.returncode == 2
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("error: ")
+    assert lines[1].startswith("  where: ")
+    assert lines[2].startswith("  mend:  ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(entry.name for entry in labelled.path.parent.iterdir()) == ["labelled"]  # nothing half-written
+
+
+def test_debug_shows_the_traceback(tmp_path: Path) -> None:
+    result = run("check", tmp_path / "nowhere", debug=True)
+    assert result.returncode != 0
+    assert "Traceback" in result.stderr
+
+
+def test_a_wrong_option_is_refused_with_exit_code_2() -> None:
+    assert run("check").returncode == 2
+    assert run("chek", "x").returncode == 2
+    assert run("split", "x", "--index", "one").returncode == 2
