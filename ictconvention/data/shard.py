@@ -106,6 +106,11 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
         if differs := shard.header.differences(header):
             found = f"this shard's {', '.join(differs)} differ from those of the survey"
             raise SurveyError(found, shard.folder / HEADER_FILE, "write it again with the header of the others")
+    try:
+        pa.unify_schemas([shard.objects.schema for shard in shards], promote_options="permissive")
+    except pa.ArrowException as error:
+        mend = "write the shards again with one type per column"
+        raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, mend) from error
     counts = Counter(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist())
     if len(counts) < counts.total():
         for id_ in (twice := [id_ for id_, n in counts.items() if n > 1]):

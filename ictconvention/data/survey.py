@@ -91,7 +91,7 @@ class Survey:
         self.header = header
         self._shards = tuple(shards)
         self._rows = rows
-        table = pa.concat_tables([shard.objects for shard in self._shards])
+        table = pa.concat_tables([shard.objects for shard in self._shards], promote_options="permissive")
         shard_of = np.repeat(np.arange(len(self._shards)), [shard.objects.num_rows for shard in self._shards])
         if rows is not None:
             table, shard_of = table.take(rows), shard_of[rows]
@@ -250,7 +250,7 @@ def _column(values: pa.ChunkedArray) -> Any:
     if pa.types.is_floating(values.type):
         return values.to_numpy()
     missing = values.is_null().to_numpy()
-    text = pa.types.is_string(values.type)
+    text = pa.types.is_string(values.type) or pa.types.is_null(values.type)
     blank: Any = "" if text else False if pa.types.is_boolean(values.type) else 0
     filled = np.array([blank if value is None else value for value in values.to_pylist()], dtype=str if text else None)
     return MaskedColumn(filled, mask=missing) if missing.any() else filled

@@ -152,8 +152,8 @@ class SurveyWriter:
             for name, array in arrays.items():
                 self._arrays[name].append(array)
         self._broken = False
-        for name in columns.keys() - self._extra.keys():
-            self._extra[name] = [None] * len(self._ids)
+        for name in columns:  # in the order given, so that equal surveys have equal bytes
+            self._extra.setdefault(name, [None] * len(self._ids))
         for name, values in self._extra.items():
             values.append(columns.get(name))
         for name, value in row.items():
@@ -266,5 +266,5 @@ _ARROW: dict[type | None, pa.DataType] = {
     bool: pa.bool_(),
     int: pa.int64(),
     float: pa.float64(),
-    None: pa.string(),
+    None: pa.null(),
 }

@@ -146,8 +146,20 @@ def test_columns_of_ones_own_are_kept(tmp_path: Path) -> None:
     assert [s.metadata["peak"] for s in survey] == [1.0, 2.5, None]
     assert [s.metadata["late"] for s in survey] == [None, None, 3]
     assert [s.metadata["extra_test"] for s in survey] == [True, None, None]
+    assert list(survey[0].metadata)[-4:] == ["true_class", "peak", "extra_test", "late"]  # in the order of coming
     with pytest.raises(KeyError):
         survey[0].metadata["no such column"]
+
+
+def test_shards_may_differ_in_the_columns_of_ones_own(tmp_path: Path) -> None:
+    own: list[dict[str, Any]] = [{"peak": 1, "note": None}, {"peak": 2.5}, {"note": "late"}]
+    for number, columns in enumerate(own):
+        with SurveyWriter(tmp_path / "s" / f"shard-{number:05d}", HEADER) as writer:
+            writer.add(**image_series(number, 2), **columns)
+    survey = join_shards(tmp_path / "s")
+    assert [s.metadata["peak"] for s in survey] == [1.0, 2.5, None]
+    assert [s.metadata["note"] for s in survey] == [None, None, "late"]
+    assert survey.object_table()["note"].tolist() == [None, None, "late"]
 
 
 def test_tables_hold_every_object_and_frame(survey: Survey, objects: Objects) -> None:

@@ -287,6 +287,11 @@ def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
         case "other bands":
             write_survey(path / "shard-00000", objects)
             write_survey(path / "shard-00001", [image_series(50, 3)], replace(HEADER, bands=("g", "r", "i", "z", "y")))
+        case "a column of two types":
+            values: list[str | float] = ["text", 1.5]
+            for number, value in enumerate(values):
+                with SurveyWriter(path / f"shard-{number:05d}", HEADER) as writer:
+                    writer.add(**image_series(number, 2), own=value)
         case "a shard unfinished":
             write_survey(path / "shard-00000", objects)
             (path / ".shard-00001.partial").mkdir()
@@ -298,6 +303,7 @@ def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
         ("no shards", "no shards here"),
         ("an id in two shards", "id 'sn0002' stands in shard-00000 and shard-00001, and 1 more"),
         ("other bands", "this shard's bands differ"),
+        ("a column of two types", "columns do not fit together"),
         ("a shard unfinished", "unfinished shards: .shard-00001"),
     ],
 )
