@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+from uuid import uuid4
 
 from ictconvention.errors import FileSystemError, readable_os_errors
 
@@ -22,7 +23,9 @@ def whole_file(path: Path, doing: str) -> Iterator[Path]:
     FileSystemError
         When the file cannot be written; `doing` says what was tried.
     """
-    partial = path.with_name(f".{path.stem}.{os.getpid()}{PARTIAL}{path.suffix}")
+    if not path.name or path.is_dir():
+        raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name")
+    partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
     with readable_os_errors(doing, path):
         try:
             yield partial
@@ -99,7 +102,10 @@ class WholeFolder:
 
 
 def _locked(lock: Path, path: Path) -> BinaryIO:
-    """Hold an exclusive lock on a file for as long as it stays open; a killed process lets go of it by itself."""
+    """Hold an exclusive lock on a file for as long as it stays open, here or in a child process.
+
+    A killed process lets go of it by itself; children that it leaves behind may still be writing, and hold on to it.
+    """
     file = lock.open("wb")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.errors import IctConventionError
+from ictconvention.errors import IctConventionError, UsageError
 
 app = typer.Typer(
     name="ictconvention",
@@ -51,7 +51,9 @@ def check(survey: SurveyPath) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("reading", total=None)
         report = check_survey(survey, lambda done, total: progress.update(task, completed=done, total=total))
-    print_report(report, Console())
+    console = Console()
+    console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
+    print_report(report, console)
     if report.flaws:
         raise typer.Exit(2)
 
@@ -61,7 +63,8 @@ def show(
     survey: SurveyPath,
     object_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the object.", show_default=False)],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Image to write (png, pdf, svg) [default: ID.png].")
+        Path | None,
+        typer.Option("-o", "--output", help="Image to write: png, pdf or svg.", show_default="ID.png"),
     ] = None,
 ) -> None:
     """Draw one object: its stamps, a row per band in time order, and its light curve."""
@@ -79,43 +82,49 @@ def show(
 def split(
     survey: SurveyPath,
     protocol: Annotated[
-        str, typer.Option(help="rotating: another test part in every fold; fixed: one for all.")
-    ] = "rotating",
-    index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default=False)] = None,
-    count: Annotated[int | None, typer.Option(help="Number of folds.", show_default=False)] = None,
-    seed: Annotated[int | None, typer.Option(help="Draws the parts.", show_default=False)] = None,
+        str | None,
+        typer.Option(
+            help="rotating: another test part in every fold. fixed: one for all.",
+            metavar="rotating|fixed",
+            show_default="rotating",
+        ),
+    ] = None,
+    index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default="0")] = None,
+    count: Annotated[int | None, typer.Option(help="Number of folds.", show_default="5")] = None,
+    seed: Annotated[int | None, typer.Option(help="Draws the parts.", show_default="0")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="JSON file to write.")] = None,
     load: Annotated[
         Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
     ] = None,
 ) -> None:
-    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them.
-
-    Options left out are those of conf/fold.
-    """
+    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from rich.console import Console
 
-    from ictconvention.data.sky import linking_length
     from ictconvention.data.split import Split
-    from ictconvention.data.split_report import counts_table
+    from ictconvention.data.split_report import counts_table, notes
     from ictconvention.data.split_rule import make_split
     from ictconvention.data.survey import Survey
     from ictconvention.experiment.config import read_group
 
+    options = {"protocol": protocol, "index": index, "count": count, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    if load and given:
+        found = f"--load reads a split that is drawn already, and --{next(iter(given))} would draw one"
+        raise UsageError(found, "options of split", "leave out one of the two")
     opened = Survey.open(survey)
     objects = opened.object_table()
     if load:
         drawn = Split.load(load, objects)
     else:
-        options = {"index": index, "count": count, "seed": seed}
-        rule = read_group("fold", protocol) | {name: value for name, value in options.items() if value is not None}
-        reach = linking_length(opened.header.stamp_size, opened.header.pixel_scale)
-        drawn = make_split(objects, **rule, linking_length=reach)
-    console = Console()
-    console.print(counts_table(drawn, opened.header))
-    console.print(f"left out: {len(drawn.excluded)} objects; hash {drawn.hash[:8]}", highlight=False)
+        drawn = make_split(objects, **read_group("fold", protocol or "rotating") | given)
     if output:
         drawn.save(output)
+    console = Console()
+    console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
+    console.print(counts_table(drawn, opened.header))
+    for line in notes(drawn, objects):
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if output:
         typer.echo(output)
 
 

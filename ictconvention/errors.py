@@ -56,7 +56,8 @@ _MENDS = {
     errno.EPERM: "choose a folder that you may write in, or ask its owner",
     errno.EROFS: "this file system is read-only: choose another folder",
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
-    errno.ENOENT: "check the path",
+    errno.ENOENT: "check the path; a folder in it does not exist",
+    errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
     errno.EISDIR: "this is a folder: give a file name",
 }
@@ -70,13 +71,18 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         mend = _MENDS.get(error.errno or 0, "mend what the system says, then run it again")
-        raise FileSystemError(f"{doing} failed: {reason}", error.filename or where, mend) from error
+        raise FileSystemError(f"{doing} failed: {reason}", where, mend) from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ' (did you mean X?)' for the nearest known name, or an empty string where none is near."""
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def counted(number: int, noun: str) -> str:
+    """Return '1 object' or '3 objects'."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(names: Iterable[str], most: int = 5) -> str:

@@ -77,6 +77,7 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None
     loaded = run("split", labelled.path, "--load", tmp_path / "split.json")
     assert loaded.returncode == 0
     assert re.search(r"all +12 +4 +12 +4 +8 +0", loaded.stdout)
+    assert "tested against labels that are not spectroscopic: AGN, SN Ia, SN Other, Variable" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -91,7 +92,11 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None
         (["split", "labelled", "--protocol", "../model"], "no choice '../model'"),
         (["split", "labelled", "--count", "11"], "class AGN has 10 objects to test"),
         (["split", "labelled", "--load", "nowhere.json"], "No such file"),
-        (["split", "labelled", "-o", "nowhere/split.json"], "No such file"),
+        (["split", "labelled", "-o", "nowhere/split.json"], "where: nowhere/split.json"),
+        (["split", "labelled", "-o", "labelled"], "this is a folder"),
+        (["split", "labelled", "-o", "."], "this is a folder"),
+        (["check", "x" * 300], "File name too long"),
+        (["split", "labelled", "--load", "split.json", "--index", "1"], "--index would draw one"),
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(
@@ -106,6 +111,24 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert sorted(entry.name for entry in labelled.path.parent.iterdir()) == ["labelled"]  # nothing half-written
+
+
+def test_no_number_is_cut_short_on_a_narrow_terminal(labelled: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "COLUMNS", "40")
+    command = [sys.executable, "-c", "from ictconvention.cli import main; main()"]
+    for arguments in (["check", str(labelled.path)], ["split", str(labelled.path)]):
+        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+        assert "\u2026" not in result.stdout
+
+
+def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path) -> None:
+    odd = write_survey(tmp_path / "odd", [image_series(0, 3) | {"id": "[bold]x[/]"}])
+    frames = np.load(odd.path / "frames.npy", mmap_mode="r+")
+    frames[0, 0, 0] += 1
+    frames.flush()
+    result = run("check", odd.path)
+    assert result.returncode == 2
+    assert "object [bold]x[/]" in result.stdout
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

@@ -99,14 +99,13 @@ def test_every_fold_configuration_draws_a_split() -> None:
 
 def test_every_requirement_is_pinned_and_says_why() -> None:
     pinned = {line.split("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line}
-    assert {"torch", "lightning", "hydra-core", "numpy", "astropy", "galsim", "fastavro", "onnx", "pytest"} <= pinned
-    text = (ROOT / "pyproject.toml").read_text().split("[project.scripts]")[0]
-    requirements = [
-        line for line in text.splitlines() if line.lstrip().startswith('"') and (">=" in line or "<" in line)
-    ]
-    assert len(requirements) > 20
+    text = (ROOT / "pyproject.toml").read_text().split("dependencies = [", 1)[1].split("[project.scripts]")[0]
+    requirements = [line for line in text.splitlines() if ">=" in line]
+    assert len(requirements) > 25
     for line in requirements:
         name = line.split('"')[1].split(">")[0].split("[")[0]
+        bound = line.split(">=")[1].split('"')[0].split(",")[0]
+        reason = line.partition("#")[2]
         assert name in pinned, f"{name} has no tested version"
-    runtime = text.split("dependencies = [")[1].split("]\n")[0]
-    assert all("#" in line for line in runtime.splitlines() if line.strip())
+        assert f"{bound}:" in reason or name in ("lightning", "hydra-core"), f"{name} does not say why {bound}"
+        assert len(reason.split()) > 3, f"{name} does not say what for"

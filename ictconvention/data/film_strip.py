@@ -1,8 +1,10 @@
 """Draw one object: its film strip, a row per band in time order, and its light curve. A figure says 'simulated'."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -12,15 +14,19 @@ from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import UsageError
+from ictconvention.errors import UsageError, counted
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
 STAMP = 0.48  # [inch]
-COLOURS = ("#5b3fb5", "#1f8a4c", "#c8401e", "#8c2d5d", "#4a4a4a", "#b8860b", "#0d7a9c", "#a05195", "#6b8e23")
+LEGEND = "grey: asinh of the flux, one scale per band;  x: not observed;  pink: no pixel;  error bars: sky noise only"
+COLOURS = {"u": "#5b3fb5", "g": "#1f8a4c", "r": "#c8401e", "i": "#8c2d5d", "z": "#4a4a4a", "y": "#8a6d00"}
+OTHER_COLOURS = ("#0d7a9c", "#b8860b", "#a05195", "#6b8e23", "#2f4b7c", "#d45087")  # for bands of other names
+NO_PIXEL = "#f3b8b0"
 MARKERS = "osD^v<>ph"
 
 
+@rc_context({"text.parse_math": False})  # an id may hold a dollar
 def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     """Draw an object's stamps, one row per band and one column per night, above its aperture light curve.
 
@@ -30,20 +36,28 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     night = night_index(series.mjd)
     count = int(night[-1]) + 1
     shown = np.unique(np.linspace(0, count - 1, min(count, MOST_NIGHTS)).round().astype(int))
-    rows = len(header.bands)
-    strip = STAMP * rows + 0.2
+    day = series.mjd - series.mjd[0]
+    strip = STAMP * len(header.bands)
     width = max(STAMP * len(shown) + 1.1, 7.0)
-    height = strip + 3.4
+    height = strip + 3.75
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-    left, top = 0.85 / width, 1 - 0.72 / height
-    figure.text(0.12 / width, 1 - 0.3 / height, _title(series, header), fontsize=11, weight="bold", va="center")
-    figure.text(0.12 / width, 1 - 0.53 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
+    left, top = 0.85 / width, 1 - 1.07 / height
+    margin = 0.12 / width
+    figure.text(margin, 1 - 0.28 / height, _title(series, header), fontsize=11, weight="bold", va="center")
+    figure.text(margin, 1 - 0.51 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
+    figure.text(margin, 1 - 0.71 / height, LEGEND, fontsize=7, color="0.35", va="center")
+    figure.text(0.6 * left, top + 0.09 / height, "day", fontsize=6, color="0.35", va="center")
+    for column, n in enumerate(shown):
+        x = left + STAMP * (column + 0.48) / width
+        number = f"{day[night == n][0]:.0f}"
+        figure.text(x, top + 0.09 / height, number, fontsize=6, color="0.35", ha="center", va="center")
+    greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
     for b, band in enumerate(header.bands):
         here = np.flatnonzero(series.band == b)
         scaled, low, high = _grey_scale(series, here)
         y = top - STAMP * (b + 1) / height
         middle = y + 0.5 * STAMP / height
-        figure.text(0.6 * left, middle, band, fontsize=11, color=_colour(b), weight="bold", va="center")
+        figure.text(0.6 * left, middle, band, fontsize=11, color=_colour(header, b), weight="bold", va="center")
         for column, n in enumerate(shown):
             axes = figure.add_axes((left + STAMP * column / width, y, 0.96 * STAMP / width, 0.96 * STAMP / height))
             axes.set_xticks([])
@@ -51,11 +65,11 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
             axes.spines[:].set_visible(False)
             of_night = np.flatnonzero(night[here] == n)
             if of_night.size:
-                axes.imshow(scaled[of_night[0]], origin="lower", cmap="gray", vmin=low, vmax=high)
+                axes.imshow(scaled[of_night[0]], origin="lower", cmap=greys, vmin=low, vmax=high)
             else:
                 axes.plot(0.5, 0.5, "x", color="0.8", transform=axes.transAxes)
     curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
-    _draw_light_curve(curve, series, header, shown, night)
+    _draw_light_curve(curve, series, header)
     return figure
 
 
@@ -75,12 +89,16 @@ def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> No
     if ending not in known:
         found = f"{path.suffix or 'no ending'!r} is no image format"
         raise UsageError(found, path, "end the name in .png, .pdf or .svg")
-    with whole_file(path, "saving the figure") as partial:
+    with whole_file(path, "saving the figure") as partial, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # an id may hold letters that the font lacks
         figure.savefig(partial, format=ending)
 
 
-def _colour(band: int) -> str:
-    return COLOURS[band % len(COLOURS)]
+def _colour(header: SurveyHeader, band: int) -> str:
+    """Return a band's colour: that of its name where it is a usual one, so that g is green in every survey."""
+    others = [name for name in header.bands if name not in COLOURS]
+    name = header.bands[band]
+    return COLOURS[name] if name in COLOURS else OTHER_COLOURS[others.index(name) % len(OTHER_COLOURS)]
 
 
 def _title(series: ImageSeries, header: SurveyHeader) -> str:
@@ -93,7 +111,8 @@ def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int)
     redshift = series.metadata["redshift"]
     parts = ["simulated"] if header.simulated else []
     parts += [f"redshift {redshift:.3f}"] if redshift is not None else []
-    parts += [f"{len(series)} frames on {count} nights, {series.mjd[-1] - series.mjd[0]:.0f} days"]
+    frames, nights = counted(len(series), "frame"), counted(count, "night")
+    parts += [f"{frames} on {nights} in {series.mjd[-1] - series.mjd[0]:.0f} d"]
     parts += [f"{shown} nights shown"] if shown < count else []
     side = header.stamp_size * header.pixel_scale
     return ", ".join([*parts, f"stamps {side:.1f} arcsec wide"])
@@ -120,9 +139,7 @@ def _grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[NDArray[np
     return scaled, float(low), float(max(high, low + 1e-6))
 
 
-def _draw_light_curve(
-    axes: Axes, series: ImageSeries, header: SurveyHeader, shown: NDArray[np.intp], night: NDArray[np.int64]
-) -> None:
+def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
     noise = np.empty(len(series), dtype=np.float32)
     for b in range(len(header.bands)):
         if (here := np.flatnonzero(series.band == b)).size:
@@ -132,14 +149,18 @@ def _draw_light_curve(
     day = series.mjd - series.mjd[0]
     for b, band in enumerate(header.bands):
         here = (series.band == b) & np.isfinite(flux)
+        if not here.any():
+            continue
         style = f"{MARKERS[b % len(MARKERS)]}-"
-        axes.errorbar(day[here], flux[here], error[here], fmt=style, label=band, color=_colour(b), ms=3.5, lw=0.8)
+        colour = _colour(header, b)
+        axes.errorbar(day[here], flux[here], error[here], fmt=style, label=band, color=colour, ms=3.5, lw=0.8)
     if axes.get_ylim()[0] < 0:
         axes.axhline(0, color="0.6", lw=0.6, zorder=0)
-    for n in shown:  # where the columns of the strip lie in time
-        axes.axvline(day[night == n][0], ymax=0.02, color="0.3", lw=0.6)
-    axes.set_xlabel("days since the first frame; ticks: the nights above", fontsize=8)
+    lost = np.count_nonzero(~np.isfinite(flux))
+    note = f"; {lost} frames without a flux: pixels are missing in the aperture" if lost else ""
+    axes.set_xlabel(f"days since MJD {series.mjd[0]:.3f}{note}", fontsize=8)
     axes.set_ylabel(f"flux within {APERTURE_RADIUS:g} arcsec\n[{header.flux_unit}]", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.97))
+    if axes.has_data():
+        axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.97))

@@ -19,6 +19,7 @@ from ictconvention.data.survey_format import (
 from ictconvention.errors import SurveyError
 
 _LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
+_LARGEST_WHOLE = 2**53
 RULES = {
     "mjd": "times must be finite MJD",
     "psf_fwhm": "seeing must be positive [arcsec], or NaN where unknown",
@@ -57,9 +58,10 @@ def check_frames(
     dtype = np.dtype(header.dtype).newbyteorder("<")
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(pixels, dtype=dtype)
+    if (np.isinf(stored) & np.isfinite(pixels)).any():
+        mend = "set dtype='float32' in the survey's header" if header.dtype == "float16" else "check the flux unit"
+        raise SurveyError(f"a pixel too large for {header.dtype}", where, mend)
     check_finite(stored, where)
-    if np.isinf(stored).any() and not np.isinf(pixels).any():
-        raise SurveyError(f"a pixel too large for {header.dtype}", where, "set dtype='float32' in the survey's header")
     arrays: dict[str, NDArray[Any]] = {FRAMES_FILE: stored}
     for name, dtype in FRAME_COLUMNS.items():
         arrays[name] = _frame_column(name, columns[name], dtype, len(pixels), where)
@@ -88,6 +90,8 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
     mjd = columns["mjd"]
     if not np.isfinite(mjd).all():
         raise SurveyError(RULES["mjd"], where, "leave out the frames without a time")
+    if (early := mjd.min()) < 0:
+        raise SurveyError(f"MJD {early:.1f} is before 1858", where, "give Modified Julian Dates, in days")
     if (late := mjd.max()) > _LATEST_MJD:
         raise SurveyError(f"MJD {late:.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
     if (back := np.flatnonzero(np.diff(mjd) < 0)).size:
@@ -110,13 +114,20 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
     """
     stored = dict(row)
     id_ = row["id"]
-    if not isinstance(id_, str) or not id_.strip() or not id_.isprintable():
-        raise SurveyError(f"id {id_!r} is no printable text", where, "give ids as text: str(id)")
+    if not isinstance(id_, str):
+        raise SurveyError(f"id {id_!r} is no text", where, "give ids as text: str(id)")
+    if not id_ or id_ != id_.strip() or not id_.isprintable():
+        found = f"id {id_!r} is empty, unprintable, or has spaces at its ends"
+        raise SurveyError(found, where, "give a name that can be read")
     if row["class"] is not None and row["class"] not in header.classes:
         raise unknown_class(row["class"], header, where)
     if row["label_source"] is not None and row["label_source"] not in LABEL_SOURCES:
         found = f"label_source {row['label_source']!r} is none of {', '.join(LABEL_SOURCES)}"
         raise SurveyError(found, where, "correct it, or leave it None")
+    if row["label_source"] is not None and row["class"] is None:
+        raise SurveyError("a label source without a class", where, "give the class, or leave both None")
+    if (row["ra"] is None) != (row["dec"] is None):
+        raise SurveyError("one of ra and dec is missing", where, "give both, or leave both None")
     for name, (low, high) in {"redshift": (-0.1, 20.0), "ra": (-180.0, 360.0), "dec": (-90.0, 90.0)}.items():
         value = row[name]
         if value is None:
@@ -132,14 +143,16 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
 
 def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
     """Return the value of a column of the survey's own as a plain Python one."""
-    if name in OBJECT_COLUMNS or name == "frames":
-        raise SurveyError(f"column {name!r} is the format's own", where, "choose another name")
+    if name in OBJECT_COLUMNS or name == "frames" or not name.isidentifier():
+        raise SurveyError(f"column {name!r} is the format's own, or no name", where, "choose another name")
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is not None and not isinstance(plain, str | bool | int | float):
         found = f"column {name!r} is {type(value).__name__}"
         raise SurveyError(found, where, "give text, a number, True, False or None")
-    if isinstance(plain, int) and not -(2**63) <= plain < 2**63:
-        raise SurveyError(f"column {name!r} is {plain}, beyond 64 bits", where, "give it as text")
+    if isinstance(plain, int) and not -_LARGEST_WHOLE <= plain <= _LARGEST_WHOLE:
+        raise SurveyError(f"column {name!r} is {plain}, which a float cannot hold exactly", where, "give it as text")
+    if isinstance(plain, str) and not plain.isprintable():
+        raise SurveyError(f"column {name!r} holds unprintable characters: {plain!r}", where, "give text on one line")
     return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
@@ -155,6 +168,11 @@ def merged_kind(name: str, kind: type | None, value: str | float | bool | None, 
 
 
 def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
+    """Return plain numbers; masked ones become NaN, and a unit is refused rather than dropped."""
+    if (unit := getattr(values, "unit", None)) is not None:
+        raise SurveyError(f"{name} carries the unit {unit}", where, "convert it and give plain numbers: quantity.value")
+    if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
+        return np.where(np.ma.getmaskarray(values), np.nan, np.ma.getdata(values))
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
@@ -173,4 +191,5 @@ def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: 
             raise SurveyError(found, where, "give each frame's position in the header's bands, a whole number from 0")
     elif given.dtype.kind not in "fiu":
         raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers")
-    return np.ascontiguousarray(given, dtype=dtype)
+    with np.errstate(over="ignore"):  # an overflow to infinity is refused later
+        return np.ascontiguousarray(given, dtype=dtype)

@@ -33,18 +33,26 @@ def aperture_photometry(
     Returns
     -------
     flux, error : arrays (n,)
-        Flux and its error [flux_unit]; NaN where a pixel of the aperture is not finite. The error is that of the
+        Flux and its error [flux_unit]; both NaN where a pixel of the aperture is not finite. The error is that of the
         sky-limited case: it leaves out the photon noise of the object itself.
+
+    Raises
+    ------
+    ValueError
+        When the aperture is larger than the stamp.
     """
     n, height, width = frames.shape
     half_y, half_x = height / 2, width / 2
     pixels = radius / pixel_scale
+    if pixels > min(half_y, half_x):
+        raise ValueError(f"an aperture of {2 * pixels:.1f} pixels across in a stamp of {height} x {width}")
     weight = circular_overlap_grid(-half_x, half_x, -half_y, half_y, width, height, pixels, 1, 1)
     y, x = np.mgrid[:height, :width]
     far = np.hypot(y - half_y + 0.5, x - half_x + 0.5) * pixel_scale > sky_radius
     flat = frames.reshape(n, -1).astype(np.float64)
     inside = weight.ravel() > 0
-    flux = flat[:, inside] @ weight.ravel()[inside]
+    with np.errstate(invalid="ignore"):  # inf - inf, in frames that get no flux
+        flux = flat[:, inside] @ weight.ravel()[inside]
     area = weight.sum()
     variance = np.full(n, (weight**2).sum())
     if far.any():
@@ -53,4 +61,7 @@ def aperture_photometry(
         some = count > 0  # elsewhere the frame's own sky subtraction has to do
         flux[some] -= area * np.nanmedian(outside[some], axis=1)
         variance[some] += area**2 * (np.pi / 2) / count[some]  # variance of a median
-    return flux, sky_sigma * np.sqrt(variance)
+    error = sky_sigma * np.sqrt(variance)
+    lost = ~np.isfinite(flat[:, inside]).all(axis=1)
+    flux[lost] = error[lost] = np.nan
+    return flux, error

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from ictconvention.data.survey_format import (
 )
 from ictconvention.errors import SurveyError, readable_os_errors, shortened
 
+JOIN_AGAIN = "restore it from a copy, or call join_shards again"
 RESTORE = "restore the file from a copy, or write the survey again"
 
 
@@ -34,6 +36,7 @@ class Shard:
 
     folder: Path
     header: SurveyHeader
+    intact: bool  # whether its survey.json is as it was written
     checksums: dict[str, str]
     objects: pa.Table
     frames: NDArray[np.floating]
@@ -43,8 +46,8 @@ class Shard:
     sky_sigma: NDArray[np.float32]
 
 
-def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard]]:
-    """Open a survey folder: its own header and its shards (itself, where it is one shard).
+def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard], str]:
+    """Open a survey folder: its own header, its shards (itself, where it is one shard) and its hash.
 
     Raises
     ------
@@ -53,7 +56,9 @@ def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard]]:
     """
     header, entries = read_header(path)
     if "shards" not in entries:
-        return header, [open_shard(path)]
+        return header, [_shard(path, header, entries)], entries["hash"]
+    if not entries["intact"]:
+        raise SurveyError(f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN)
     shards = []
     try:
         listed = {entry["folder"]: entry["sha256"] for entry in entries["shards"]}
@@ -72,7 +77,7 @@ def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard]]:
     if not shards:
         raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE)
     check_one_sky(header, shards)
-    return header, shards
+    return header, shards, entries["hash"]
 
 
 def open_shard(folder: Path) -> Shard:
@@ -83,7 +88,10 @@ def open_shard(folder: Path) -> Shard:
     SurveyError
         With the file, the object and the mend.
     """
-    header, entries = read_header(folder)
+    return _shard(folder, *read_header(folder))
+
+
+def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any]) -> Shard:
     checksums = entries.get("checksums")
     if not isinstance(checksums, dict):
         raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE)
@@ -95,7 +103,13 @@ def open_shard(folder: Path) -> Shard:
             found = f"{len(column)} values for {len(frames)} frames"
             raise SurveyError(found, folder / f"{name}.npy", RESTORE)
     objects = _read_objects(folder / OBJECTS_FILE)
-    shard = Shard(folder, header, checksums, objects, frames, **columns)
+    shard = Shard(folder, header, entries["intact"], checksums, objects, frames, **columns)
+    if (objects.num_rows, len(frames)) != (entries.get("objects"), entries.get("frames")):
+        found = (
+            f"{HEADER_FILE} speaks of {entries.get('objects')} objects and {entries.get('frames')} frames, the files"
+        )
+        found += f" hold {objects.num_rows} and {len(frames)}"
+        raise SurveyError(found, folder / HEADER_FILE, RESTORE)
     _check_objects(shard)
     return shard
 
@@ -112,11 +126,14 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
         mend = "write the shards again with one type per column"
         raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, mend) from error
     counts = Counter(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist())
-    if len(counts) < counts.total():
-        for id_ in (twice := [id_ for id_, n in counts.items() if n > 1]):
-            holders = [s.folder.name for s in shards if id_ in s.objects.column("id").to_pylist()]
-            found = f"id {id_!r} stands in {' and '.join(holders)}, and {len(twice) - 1} more ids stand twice"
-            raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without it")
+    if twice := [id_ for id_, n in counts.items() if n > 1]:
+        holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
+        found = f"ids stand in two shards: {shortened(twice)}; the first in {' and '.join(holders)}"
+        raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without them")
+
+
+# What numpy raises for a damaged header, whose text it evaluates.
+_NPY_ERRORS = (ValueError, EOFError, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
 
 
 def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any]:
@@ -126,7 +143,7 @@ def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any
     with readable_os_errors("mapping the file", path):
         try:
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError) as error:
+        except _NPY_ERRORS as error:
             found = f"{path.name} is truncated or no .npy file: {error}"
             raise SurveyError(found, path, RESTORE) from error
     if not isinstance(array, np.ndarray) or array.dtype != dtype:
@@ -143,10 +160,12 @@ def _read_objects(path: Path) -> pa.Table:
     if not path.is_file():
         raise SurveyError(f"{path.name} is missing", path, RESTORE)
     with readable_os_errors("reading the object table", path):
-        try:
-            table = pq.read_table(path, partitioning=None)
-        except pa.ArrowException as error:
-            raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE) from error
+        content = path.read_bytes()
+    try:
+        table = pq.read_table(pa.BufferReader(content))
+        table.validate(full=True)  # text that is no UTF-8
+    except (pa.ArrowException, OSError) as error:  # what is damaged comes as either
+        raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE) from error
     for name, dtype in OBJECT_COLUMNS.items():
         if name not in table.column_names:
             raise SurveyError(f"column {name!r} is missing", path, RESTORE)
@@ -187,9 +206,9 @@ def _check_offsets(shard: Shard, ids: list[str]) -> None:
     length = shard.objects.column("length").to_numpy().astype(np.int64)
     if (bad := np.flatnonzero(length < 1)).size:
         raise SurveyError(f"{length[bad[0]]} frames", f"{path}, object {ids[bad[0]]}", RESTORE)
-    if (bad := np.flatnonzero((first < 0) | (first + length > len(shard.frames)))).size:
+    if (bad := np.flatnonzero((first < 0) | (first > len(shard.frames) - length))).size:
         i = bad[0]
-        found = f"frames {first[i]} to {first[i] + length[i]} overrun the {len(shard.frames)} of {FRAMES_FILE}"
+        found = f"{length[i]} frames from {first[i]} overrun the {len(shard.frames)} of {FRAMES_FILE}"
         raise SurveyError(found, f"{path}, object {ids[i]}", RESTORE)
     order = np.argsort(first, kind="stable")
     start, end = first[order], (first + length)[order]

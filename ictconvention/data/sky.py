@@ -1,13 +1,13 @@
-"""Which objects share pixels: friends of friends on the sky."""
+"""Which objects are neighbours, whose stamps share pixels: friends of friends on the sky."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-LINKING_LENGTH = 13.0  # [arcsec]; two stamps of 32 pixels of 0.396" closer than this overlap
+LINKING_LENGTH = 13.0  # [arcsec]; a little more than the width of a stamp of 32 pixels of 0.396"
 
 
 def linking_length(stamp_size: int, pixel_scale: float) -> float:
-    """Return how near two stamps [pixels, arcsec per pixel] must be to share pixels [arcsec]; at least 13."""
+    """Return the separation [arcsec] within which objects are neighbours: the width of a stamp, at least 13."""
     return max(LINKING_LENGTH, stamp_size * pixel_scale)
 
 

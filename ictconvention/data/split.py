@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ictconvention.atomic import whole_file
 from ictconvention.data.sky import LINKING_LENGTH, sky_groups
-from ictconvention.errors import SplitError, did_you_mean, readable_os_errors, shortened
+from ictconvention.errors import SplitError, counted, did_you_mean, readable_os_errors, shortened
 
 FORMAT = "ictconvention split"
 VERSION = 1
@@ -57,7 +57,7 @@ class Split:
 
     @property
     def hash(self) -> str:
-        """SHA-256 of the content: equal splits have equal hashes."""
+        """SHA-256 of all of it, the rule and the classes too: equal splits have equal hashes."""
         content = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -66,7 +66,13 @@ class Split:
         return {part: Counter(self.classes[id_] for id_ in ids) for part, ids in self.parts.items()}
 
     def save(self, path: str | Path) -> None:
-        """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object."""
+        """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object.
+
+        Raises
+        ------
+        FileSystemError
+            When the file cannot be written; an older one is then left as it was.
+        """
         path = Path(path)
         text = json.dumps({"format": FORMAT, "version": VERSION, "hash": self.hash, **asdict(self)}, indent=1) + "\n"
         with whole_file(path, "saving the split") as partial:
@@ -84,7 +90,7 @@ class Split:
         path : str or Path
             A JSON file.
         objects : Table
-            Columns id, class, ra, dec of the survey: `survey.object_table()`.
+            Of the survey: `survey.object_table()`.
 
         Raises
         ------
@@ -94,12 +100,18 @@ class Split:
         path = Path(path)
         with readable_os_errors("reading the split", path):
             text = path.read_bytes()
+        mend = 'it should read {"parts": {"test": ["id", ...], ...}}'
         try:
-            entries = json.loads(text)
-            parts = {str(part): tuple(_texts(ids)) for part, ids in entries["parts"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            mend = 'it should read {"parts": {"test": ["id", ...], ...}}'
-            raise SplitError(f"not a split: {type(error).__name__} {error}", path, mend) from error
+            entries = json.loads(text, object_pairs_hook=_once)
+        except (ValueError, RecursionError) as error:
+            raise SplitError(f"not a split: this is no JSON ({error})", path, mend) from error
+        listed = entries.get("parts") if isinstance(entries, dict) else None
+        if not isinstance(listed, dict) or not listed:
+            raise SplitError("not a split: it has no parts", path, mend)
+        for part, ids in listed.items():
+            if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
+                raise SplitError(f"not a split: {part} is no list of texts", path, f"give ids in quotes; {mend}")
+        parts = {part: tuple(ids) for part, ids in listed.items()}
         for part in parts:
             if part not in PARTS:
                 raise SplitError(f"unknown part {part!r}{did_you_mean(part, PARTS)}", path, f"use {', '.join(PARTS)}")
@@ -107,7 +119,8 @@ class Split:
         if "hash" not in entries:  # made by hand
             named = {id_ for ids in parts.values() for id_ in ids}
             excluded = {id_: "not mentioned" for id_ in classes if id_ not in named}
-            split = cls({part: tuple(sorted(parts.get(part, ()))) for part in PARTS}, classes, excluded)
+            sorted_parts = {part: tuple(sorted(parts.get(part, ()))) for part in PARTS}
+            split = cls(sorted_parts, classes, excluded, linking_length=reach_of(objects))
         else:
             if entries.get("format") != FORMAT or entries.get("version") != VERSION:
                 found = f"format {entries.get('format')!r}, version {entries.get('version')!r}"
@@ -155,37 +168,46 @@ class Split:
 
     def _check_survey(self, objects: Table, where: str | Path) -> None:
         actual = classes_of(objects)
+        if not self.rule:
+            unknown = sorted({id_ for ids in self.parts.values() for id_ in ids if id_ not in actual})
+            if unknown:
+                found = f"{counted(len(unknown), 'id')} not in the survey: {shortened(unknown)}"
+                near = did_you_mean(unknown[0], actual)
+                raise SplitError(f"{found}{near}", where, "correct them, or choose the survey that the split is for")
         mentioned = {id_ for ids in self.parts.values() for id_ in ids} | self.classes.keys()
         differences = {
             "not in the survey": [id_ for id_ in mentioned if id_ not in actual],
             "not in the split": [id_ for id_ in actual if id_ not in mentioned],
             "of another class now": [id_ for id_, name in self.classes.items() if actual.get(id_, name) != name],
         }
-        listed = [f"{len(ids)} ids {what}: {shortened(sorted(ids))}" for what, ids in differences.items() if ids]
+        listed = [
+            f"{counted(len(ids), 'id')} {what}: {shortened(sorted(ids))}" for what, ids in differences.items() if ids
+        ]
         if found := "; ".join(listed):
             raise SplitError(f"the split is for another survey: {found}", where, "make a split for this survey")
 
     def _check_sky_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
         groups: dict[int, list[str]] = {}
-        group_of = sky_groups(*positions_of(objects), self.linking_length)
-        for id_, group in zip(_texts(objects["id"]), group_of, strict=True):
+        reach = max(self.linking_length, reach_of(objects))
+        group_of = sky_groups(*positions_of(objects), reach)
+        for id_, group in zip(map(str, objects["id"]), group_of, strict=True):
             if id_ in part_of:
                 groups.setdefault(int(group), []).append(id_)
         torn = [ids for ids in groups.values() if len({part_of[id_] for id_ in ids}) > 1]
         if torn:
             pairs = shortened(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
-            found = f"{len(torn)} groups of neighbours within {self.linking_length:g} arcsec are torn apart: {pairs}"
+            groups_torn = f"{counted(len(torn), 'group')} of neighbours within {reach:g} arcsec"
+            found = f"torn apart: {groups_torn}: {pairs}"
             mend = "neighbours share pixels: put each group into one part, or leave members out"
             raise SplitError(found, where, mend)
 
 
-def _texts(values: Iterable[object]) -> list[str]:
-    if isinstance(values, str | Mapping):
-        raise TypeError(f"a list of ids is expected, not {type(values).__name__}")
-    listed = list(values)
-    if wrong := [value for value in listed if not isinstance(value, str)]:
-        raise TypeError(f"ids are texts, not {wrong[0]!r}")
-    return [str(value) for value in listed]
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object of JSON; a name that stands twice would lose one of its values."""
+    built = dict(pairs)
+    if len(built) < len(pairs):
+        raise ValueError("a name stands twice in it")
+    return built
 
 
 def classes_of(objects: Table) -> dict[str, str | None]:
@@ -193,8 +215,10 @@ def classes_of(objects: Table) -> dict[str, str | None]:
     column = objects["class"]
     masked = np.ma.getmaskarray(column)
     names = np.ma.getdata(column)
-    ids = _texts(objects["id"])
-    return {id_: None if hidden else str(name) for id_, name, hidden in zip(ids, names, masked, strict=True)}
+    return {
+        id_: None if hidden else str(name)
+        for id_, name, hidden in zip(map(str, objects["id"]), names, masked, strict=True)
+    }
 
 
 def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -202,3 +226,8 @@ def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float6
     columns: list[Any] = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]
     ra, dec = (np.where(np.ma.getmaskarray(column), np.nan, np.ma.getdata(column)) for column in columns)
     return ra, dec
+
+
+def reach_of(objects: Table) -> float:
+    """Return the separation within which these objects are neighbours [arcsec]; `Survey.object_table` says it."""
+    return float(objects.meta.get("LINKING", LINKING_LENGTH))

@@ -1,10 +1,16 @@
-"""Print a split: how many objects of each class are in each part."""
+"""Describe a split: how many objects of each class are in each part, and what its labels are worth."""
 
+from collections.abc import Iterator
+
+import numpy as np
+from astropy.table import Table as ObjectTable
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from ictconvention.data.split import Split
 from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.errors import counted
 
 
 def counts_table(split: Split, header: SurveyHeader) -> Table:
@@ -12,7 +18,7 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     kind = "simulated survey" if header.simulated else "survey"
-    title = f"{kind} {header.name}: {title}"
+    title = escape(f"{kind} {header.name}: {title}")
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     for part in split.parts:
@@ -21,7 +27,29 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     for name in (*header.classes, None):
         row = [counts[part][name] for part in split.parts]
         if any(row):
-            table.add_row("(unlabelled)" if name is None else name, *map(str, row))
+            table.add_row("no class" if name is None else escape(name), *map(str, row))
     table.add_section()
     table.add_row("all", *(str(counts[part].total()) for part in split.parts))
     return table
+
+
+def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
+    """Yield what the counts do not show: which labels test, and what is left out.
+
+    Parameters
+    ----------
+    split : Split
+        A split of these objects.
+    objects : Table
+        Columns id, class and label_source, as of `Survey.object_table`.
+    """
+    tested = np.isin(np.asarray(objects["id"]), split.parts["test"])
+    spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
+    doubtful = sorted({str(name) for name in objects["class"][tested & ~spectroscopic]})
+    if doubtful:
+        yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
+    reasons = sorted(set(split.excluded.values()))
+    for reason in reasons:
+        number = sum(why == reason for why in split.excluded.values())
+        yield f"left out: {counted(number, 'object')} ({reason})"
+    yield f"hash: {split.hash}"

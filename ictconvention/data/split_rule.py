@@ -1,8 +1,8 @@
 """Draw the splits of the paper: Table 1 and the folds around it, without tearing neighbours apart.
 
-Two kinds of classes. A *single-label* class (AGN, Variable) is shared out 2 : 2 : 1 over pre-train, fine-tune and test.
-A *two-label* class (the supernovae) has spectroscopic labels and weaker ones: the weak labels pre-train, the
-spectroscopic ones fine-tune (4/5) and test (1/5).
+Photometric labels are weak: they pre-train, and never test. A class that has none (AGN, Variable) is shared out
+2 : 2 : 1 over pre-train, fine-tune and test. Of a *two-label* class (the supernovae), which has some, the other labels
+fine-tune (4/5) and test (1/5).
 """
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.data.sky import LINKING_LENGTH, sky_groups
-from ictconvention.data.split import PARTS, UNLABELLED, Split, classes_of, positions_of
+from ictconvention.data.sky import sky_groups
+from ictconvention.data.split import PARTS, UNLABELLED, Split, classes_of, positions_of, reach_of
 from ictconvention.errors import SplitError, shortened
 
 PROTOCOLS = ("rotating", "fixed")
@@ -29,14 +29,14 @@ def make_split(
     index: int = 0,
     count: int = 5,
     seed: int = 0,
-    linking_length: float = LINKING_LENGTH,
+    linking_length: float | None = None,
 ) -> Split:
     """Draw one fold.
 
     Fold 0 of the SDSS-II population is Table 1 of ICT-ConvEntion. `rotating` tests another part in every fold, so
-    that the folds together test every spectroscopic or single-label object once. `fixed` tests fold 0's part in every
-    fold. In both, one `count`-th of every class in pre-train and in fine-tune is for validation, another one in every
-    fold.
+    that the folds together test every object once whose label is not photometric. `fixed` tests fold 0's part in every
+    fold. In both, one `count`-th of every class in pre-train and in fine-tune is for validation; under `fixed`, where
+    the stages are the same in every fold, another one in each.
 
     Neighbours stay together, whatever the counts. Where that forces it, a weakly labelled or unlabelled neighbour of
     a test object is left out of that fold; a sky group with both a spectroscopic and a weak supernova goes to
@@ -46,15 +46,15 @@ def make_split(
     Parameters
     ----------
     objects : Table
-        Columns id, class, label_source, ra, dec, one row per object, in any order.
+        Columns id, class, label_source, ra, dec, one row per object, in any order: `survey.object_table()`.
     protocol : str
         'rotating' or 'fixed'.
     index, count : int
         Which fold, and how many there are.
     seed : int
         Draws the parts.
-    linking_length : float
-        Objects linked by neighbours nearer than this stay in one part [arcsec].
+    linking_length : float, optional
+        Objects linked by neighbours nearer than this stay in one part [arcsec]; by default the survey's own.
 
     Raises
     ------
@@ -63,6 +63,7 @@ def make_split(
     """
     rule = {"protocol": protocol, "index": index, "count": count, "seed": seed}
     _check_rule(rule)
+    linking_length = reach_of(objects) if linking_length is None else float(linking_length)
     crowd = _Crowd.of(objects, linking_length)
     test_fold = _test_folds(crowd, count, np.random.default_rng([seed, 0]))
     tested = index if protocol == "rotating" else 0
@@ -81,7 +82,7 @@ def make_split(
     lonely = (crowd.cls < 0) & ~where[UNLABELLED] & ~in_test
     excluded |= {str(id_): "unlabelled, shares pixels with a labelled object" for id_ in crowd.ids[lonely]}
     split = Split(parts, classes_of(objects), dict(sorted(excluded.items())), rule, linking_length)
-    split.check(objects, "the split as drawn")
+    split.check(objects, crowd.where)
     return split
 
 
@@ -92,33 +93,36 @@ class _Crowd:
     ids: NDArray[np.str_]  # (n,)
     names: list[str]  # the classes that occur
     cls: Ints  # (n,) position in names, -1 without class
-    weak: NDArray[np.bool_]  # (n,) label of a two-label class that is not spectroscopic
+    weak: NDArray[np.bool_]  # (n,) photometric label
     group: Ints  # (n,) sky group
     groups: int
+    where: str  # names the survey in messages
 
     @classmethod
     def of(cls, objects: Table, linking_length: float) -> "_Crowd":
+        where = f"survey {objects.meta.get('SURVEY', 'table')}"
+        columns = ("id", "class", "label_source", "ra", "dec")
+        if absent := [name for name in columns if name not in objects.colnames]:
+            raise SplitError(f"the table lacks {', '.join(absent)}", where, "give survey.object_table()")
         if not len(objects):
-            raise SplitError("no objects", "survey", "give a survey with objects")
+            raise SplitError("no objects", where, "give a survey with objects")
         class_of = classes_of(objects)
         ids = np.array(list(class_of))
         if len(ids) < len(objects):
-            raise SplitError("ids stand twice", "survey", "give each object an id of its own")
+            raise SplitError("ids stand twice", where, "give each object an id of its own")
         order = np.argsort(ids)
         names = sorted({name for name in class_of.values() if name is not None})
         if not names:
-            raise SplitError("no object has a class", "survey", "label some objects, or use the survey to predict only")
+            raise SplitError("no object has a class", where, "label some objects, or use the survey to predict only")
         number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
-        spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
-        two_label = np.array([len(set(spectroscopic[number == c].tolist())) == 2 for c in range(len(names))])
-        weak = (number >= 0) & two_label[number] & ~spectroscopic
+        weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
         ra, dec = positions_of(objects)
         group = sky_groups(ra[order], dec[order], linking_length)
-        return cls(ids[order], names, number[order], weak[order], group, int(group.max()) + 1)
+        return cls(ids[order], names, number[order], weak[order], group, int(group.max()) + 1, where)
 
     @property
     def testable(self) -> NDArray[np.bool_]:
-        """Objects (n,) whose label may be tested against: spectroscopic, or of a single-label class."""
+        """Objects (n,) whose label may be tested against."""
         return (self.cls >= 0) & ~self.weak
 
     @property
@@ -141,14 +145,16 @@ def _test_folds(crowd: _Crowd, count: int, rng: np.random.Generator) -> Ints:
     for c, name in enumerate(crowd.names):
         if (n := np.count_nonzero(members[:, c])) < count:
             found = f"class {name} has {total[c]} objects to test in {n} sky groups, fewer than the {count} folds"
+            if not n:
+                found = f"class {name} has photometric labels only, and those do not test"
             raise SplitError(
                 found,
                 "survey",
-                f"use fewer folds (fold.count, here at most {n}), label more objects, or drop the class",
+                "use fewer folds (fold.count), label more objects, or drop the class",
             )
     weak = crowd.table(crowd.weak).sum(axis=0)
     targets = np.zeros((count, len(total)), dtype=np.int64)
-    share = total * (count - 1) // (2 * count)  # of a single-label class, in pre-train and again in fine-tune
+    share = total * (count - 1) // (2 * count)  # of a class without weak labels, in pre-train and again in fine-tune
     targets[0] = np.where(weak > 0, total // count, np.minimum(total - 2 * share, total - count + 1))
     rest, extra = np.divmod(total - targets[0], count - 1)
     targets[1:] = rest + (np.arange(count - 1)[:, None] < extra)
@@ -240,15 +246,16 @@ def _allocate(members: Ints, targets: Ints, avoid: NDArray[np.bool_], rng: np.ra
 
 
 def _check_rule(rule: Mapping[str, Any]) -> None:
+    """Refuse a fold that cannot be; its keys are those of conf/fold and of the command `split`."""
     for name in ("index", "count", "seed"):
         if type(rule[name]) is not int:
-            raise SplitError(f"fold.{name} is {rule[name]!r}", "fold", "give a whole number")
+            raise SplitError(f"fold.{name} is {rule[name]!r}", "the fold", "give a whole number")
     if rule["protocol"] not in PROTOCOLS:
-        raise SplitError(f"fold.protocol is {rule['protocol']!r}", "fold", f"choose {shortened(PROTOCOLS)}")
+        raise SplitError(f"fold.protocol is {rule['protocol']!r}", "the fold", f"choose {shortened(PROTOCOLS)}")
     if rule["count"] < 2:
-        raise SplitError(f"fold.count is {rule['count']}", "fold", "use at least 2 folds")
+        raise SplitError(f"fold.count is {rule['count']}", "the fold", "use at least 2 folds")
     if not 0 <= rule["index"] < rule["count"]:
         found = f"fold.index is {rule['index']} where fold.count is {rule['count']}"
-        raise SplitError(found, "fold", f"choose 0 to {rule['count'] - 1}")
+        raise SplitError(found, "the fold", f"choose 0 to {rule['count'] - 1}")
     if rule["seed"] < 0:
-        raise SplitError(f"fold.seed is {rule['seed']}", "fold", "give a number from 0")
+        raise SplitError(f"fold.seed is {rule['seed']}", "the fold", "give a number from 0")

@@ -1,10 +1,11 @@
 """Read a survey: ragged image time series, memory-mapped, from one shard or many. Knows nothing of labels' use."""
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,9 @@ from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from ictconvention.data.shard import Shard, open_shards
-from ictconvention.data.survey_format import HEADER_FILE, STORAGE_COLUMNS, SurveyHeader
-from ictconvention.errors import SurveyError, did_you_mean, shortened
+from ictconvention.data.sky import linking_length
+from ictconvention.data.survey_format import STORAGE_COLUMNS, SurveyHeader
+from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, shortened
 
 
 class ObjectRow(Mapping[str, Any]):
@@ -40,8 +42,11 @@ class ObjectRow(Mapping[str, Any]):
     def __repr__(self) -> str:
         return f"ObjectRow({dict(self)})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # one row, not the table
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageSeries:
     """One object's frames in time order; the arrays are read-only views of the survey's files.
 
@@ -78,28 +83,49 @@ class ImageSeries:
 class Survey:
     """A survey on disk, or a selection of its objects.
 
-    `survey[3]` and `survey['1032']` are an `ImageSeries`; iteration goes over all of them in order. Frames stay on
-    disk until they are touched. A survey pickles as its path and selection, so worker processes map the same files.
+    `survey[3]` and `survey['1032']` are an `ImageSeries`, `survey[:10]` is a selection; iteration goes over all of them
+    in order. Frames stay on disk until they are touched. A survey pickles as its path and selection, so worker
+    processes map the same files.
 
     Use `Survey.open`; the constructor serves `open` and `select`.
+
+    Attributes
+    ----------
+    path : Path
+        Its folder.
+    header : SurveyHeader
+        What holds for all objects.
+    ids : tuple of str
+        In the order of the objects.
+    shards : tuple of Shard
+        The files behind it.
+    hash : str
+        SHA-256 of its survey.json, which holds the checksums, as it was opened: surveys with equal hashes have equal
+        content. A selection has the hash of the whole.
     """
 
     def __init__(
-        self, path: Path, header: SurveyHeader, shards: Sequence[Shard], rows: NDArray[np.int64] | None
+        self,
+        path: Path,
+        header: SurveyHeader,
+        shards: Sequence[Shard],
+        hash: str,
+        rows: NDArray[np.int64] | None,
     ) -> None:
         self.path = path
         self.header = header
-        self._shards = tuple(shards)
+        self.shards = tuple(shards)
+        self.hash = hash
         self._rows = rows
-        table = pa.concat_tables([shard.objects for shard in self._shards], promote_options="permissive")
-        shard_of = np.repeat(np.arange(len(self._shards)), [shard.objects.num_rows for shard in self._shards])
+        table = pa.concat_tables([shard.objects for shard in self.shards], promote_options="permissive")
+        shard_of = np.repeat(np.arange(len(self.shards)), [shard.objects.num_rows for shard in self.shards])
         if rows is not None:
             table, shard_of = table.take(rows), shard_of[rows]
         self._shard_of = shard_of
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
-        self.ids: list[str] = self._objects.column("id").to_pylist()
+        self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
         self._position: dict[str, int] | None = None  # built at the first look-up by id
 
     @classmethod
@@ -114,15 +140,20 @@ class Survey:
         SurveyError
             When the folder is no survey or breaks the format; the message names file, object and mend.
         """
-        path = Path(path)
-        header, shards = open_shards(path)
-        return cls(path, header, shards, None)
+        path = Path(path).absolute()
+        with readable_os_errors("opening the survey", path):
+            header, shards, hash = open_shards(path)
+            return cls(path, header, shards, hash, None)
 
     def __len__(self) -> int:
         return len(self._length)
 
-    def __getitem__(self, key: int | str) -> ImageSeries:
-        """Return one object by position (negative counts from the end) or by id.
+    @overload
+    def __getitem__(self, key: int | str) -> ImageSeries: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Survey": ...
+    def __getitem__(self, key: int | str | slice) -> "ImageSeries | Survey":
+        """Return one object by position (from 0; negative counts from the end) or by id; a slice is a selection.
 
         Raises
         ------
@@ -131,11 +162,13 @@ class Survey:
         SurveyError
             When no object has the id.
         """
-        i = self.position(key) if isinstance(key, str) else key
+        if isinstance(key, slice):
+            return self._at(np.arange(len(self))[key])
+        i = self.position(key) if isinstance(key, str) else operator.index(key)
         if not -len(self) <= i < len(self):
-            raise IndexError(f"object {i} of a survey of {len(self)}")
+            raise IndexError(f"position {i} of a survey of {counted(len(self), 'object')}, which count from 0")
         i = i % len(self)
-        shard = self._shards[self._shard_of[i]]
+        shard = self.shards[self._shard_of[i]]
         first = self._first[i]
         at = slice(first, first + self._length[i])
         return ImageSeries(
@@ -152,19 +185,14 @@ class Survey:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, id_: object) -> bool:
-        return id_ in self._positions()
+        return isinstance(id_, str) and id_ in self._positions()
 
     def __repr__(self) -> str:
         kind = "simulated " if self.header.simulated else ""
         return f"<{kind}Survey {self.header.name!r}: {len(self)} objects, {self._length.sum()} frames at {self.path}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._rows, self.hash)
-
-    @property
-    def hash(self) -> str:
-        """SHA-256 of survey.json, which holds the checksums: equal only for surveys with equal content."""
-        return hashlib.sha256((self.path / HEADER_FILE).read_bytes()).hexdigest()
+        return _reopen, (self.path, self.hash, self._rows)
 
     @property
     def lengths(self) -> NDArray[np.int32]:
@@ -177,14 +205,14 @@ class Survey:
             return self._positions()[id_]
         except KeyError:
             found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
-            raise SurveyError(found, self.path, "list the ids with Survey.open(path).ids") from None
+            raise SurveyError(found, self.path, f"choose one of its ids: {shortened(self.ids)}") from None
 
-    def select(self, which: Sequence[bool] | Sequence[str] | NDArray[Any]) -> "Survey":
+    def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.
 
         Parameters
         ----------
-        which : sequence of bool or of str
+        which : bools or strs
             A mask with one value per object, or ids, whose order is kept.
 
         Raises
@@ -192,29 +220,32 @@ class Survey:
         SurveyError
             When an id is unknown or named twice, or the mask has another length than the survey.
         """
-        chosen = np.asarray(which)
+        if isinstance(which, str):
+            raise SurveyError(f"a selection of {which!r}", self.path, f"give a list of ids: [{which!r}]")
+        chosen = np.asarray(which if isinstance(which, np.ndarray) else list(which))
         if chosen.dtype == bool:
             if chosen.shape != (len(self),):
-                found = f"a mask of shape {chosen.shape} for a survey of {len(self)} objects"
+                found = f"a mask of shape {chosen.shape} for a survey of {counted(len(self), 'object')}"
                 raise SurveyError(found, self.path, "give one value per object, in the survey's order")
-            positions = np.flatnonzero(chosen)
-        elif chosen.ndim == 1 and (chosen.dtype.kind in "UOT" or chosen.size == 0):
-            positions = np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64)
-            if len(set(positions.tolist())) != len(positions):
-                twice = [id_ for id_ in dict.fromkeys(chosen.tolist()) if chosen.tolist().count(id_) > 1]
-                raise SurveyError(f"chosen twice: {shortened(twice)}", self.path, "name each id once")
-        else:
-            found = f"a selection of type {chosen.dtype} and shape {chosen.shape}"
-            raise SurveyError(found, self.path, "give a mask of booleans or a list of ids")
+            return self._at(np.flatnonzero(chosen))
+        if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
+            found = f"a selection of {chosen.dtype} values"
+            raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
+        twice = [id_ for id_, n in Counter(chosen.tolist()).items() if n > 1]
+        if twice:
+            raise SurveyError(f"chosen twice: {shortened(map(str, twice))}", self.path, "name each id once")
+        return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
+
+    def _at(self, positions: NDArray[np.int64]) -> "Survey":
         rows = positions if self._rows is None else self._rows[positions]
-        return Survey(self.path, self.header, self._shards, rows)
+        return Survey(self.path, self.header, self.shards, self.hash, rows)
 
     def object_table(self) -> Table:
         """Return one row per object as an astropy Table: the object columns and `frames`, their number."""
         table = Table({name: _column(self._objects.column(name)) for name in self._objects.column_names})
         table["frames"] = self._length
         table["ra"].unit = table["dec"].unit = "deg"
-        table.meta.update(survey=self.header.name, simulated=self.header.simulated)
+        table.meta.update(self._meta)
         return table
 
     def frame_table(self) -> Table:
@@ -224,8 +255,15 @@ class Survey:
         band = np.array(self.header.bands)[_joined([s.band for s in series]).astype(np.intp)]
         table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), "band": band, **columns})
         table["mjd"].unit, table["psf_fwhm"].unit = "d", "arcsec"
-        table.meta.update(survey=self.header.name, simulated=self.header.simulated, flux_unit=self.header.flux_unit)
+        table.meta.update(self._meta)
         return table
+
+    @property
+    def _meta(self) -> dict[str, Any]:
+        """What every table says of its survey, in names that fit a FITS header; LINKING is in arcsec."""
+        header = self.header
+        reach = linking_length(header.stamp_size, header.pixel_scale)
+        return {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
 
     def _positions(self) -> dict[str, int]:
         if self._position is None:
@@ -233,12 +271,12 @@ class Survey:
         return self._position
 
 
-def _reopen(path: Path, rows: NDArray[np.int64] | None, expected: str) -> Survey:
+def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey:
     """Open a pickled survey in another process; it must still be the same survey."""
     survey = Survey.open(path)
     if survey.hash != expected:
         raise SurveyError("the survey has changed since it was opened", path, "start again with it as it is now")
-    return survey if rows is None else Survey(path, survey.header, survey._shards, rows)
+    return survey if rows is None else Survey(path, survey.header, survey.shards, expected, rows)
 
 
 def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:

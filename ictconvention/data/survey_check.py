@@ -2,7 +2,7 @@
 
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,11 +11,19 @@ from numpy.typing import NDArray
 
 from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
 from ictconvention.data.nights import night_index
-from ictconvention.data.shard import RESTORE, Shard, open_shards
+from ictconvention.data.shard import RESTORE, Shard
 from ictconvention.data.sky import linking_length, sky_groups
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, SurveyHeader, sha256
-from ictconvention.errors import SurveyError
+from ictconvention.data.survey_format import (
+    FRAME_COLUMNS,
+    FRAMES_FILE,
+    HEADER_FILE,
+    OBJECTS_FILE,
+    SHARD_PREFIX,
+    SurveyHeader,
+    sha256,
+)
+from ictconvention.errors import SurveyError, readable_os_errors
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
 
@@ -54,12 +62,14 @@ class SurveyReport:
     header: SurveyHeader
     shards: int
     frames: int
-    lengths: NDArray[np.int32]  # frames per object
-    span: NDArray[np.float64]  # days from first to last frame, per object
+    lengths: NDArray[np.int32]  # (n,) frames per object
+    span: NDArray[np.float64]  # (n,) days from an object's first to its last frame
     nonfinite: float  # share of all pixels
     bands: dict[str, BandStatistics]
     classes: Counter[tuple[str | None, str | None]]  # (class, label_source)
     same_frames: list[list[str]]  # ids with identical frames
+    same_times: list[str]  # ids with two frames of one band at one time
+    unjoined: list[str]  # shards in the folder that are no part of the survey
     linking_length: float  # [arcsec]
     neighbours: Counter[int]  # sky groups of two and more, by size
     without_position: int
@@ -74,7 +84,7 @@ class SurveyReport:
             self.more_flaws += 1
 
 
-def check_survey(path: str | Path, progress: Callable[[int, int], None] = lambda done, total: None) -> SurveyReport:
+def check_survey(path: str | Path, progress: Callable[[int, int], object] = lambda done, total: None) -> SurveyReport:
     """Open a survey, read every byte of it, and report.
 
     Parameters
@@ -90,7 +100,7 @@ def check_survey(path: str | Path, progress: Callable[[int, int], None] = lambda
         When the survey does not open at all; flaws found in reading are in the report.
     """
     survey = Survey.open(path)
-    header, shards = open_shards(survey.path)
+    header, shards = survey.header, survey.shards
     table = survey.object_table()
     length = linking_length(header.stamp_size, header.pixel_scale)
     ra, dec = np.asarray(table["ra"]), np.asarray(table["dec"])
@@ -107,12 +117,17 @@ def check_survey(path: str | Path, progress: Callable[[int, int], None] = lambda
         bands={name: BandStatistics() for name in header.bands},
         classes=Counter((row["class"], row["label_source"]) for rows in objects for row in rows),
         same_frames=[],
+        same_times=[],
+        unjoined=sorted(
+            {f.name for f in survey.path.glob(f"{SHARD_PREFIX}*")} - {shard.folder.name for shard in shards}
+        ),
         linking_length=length,
         neighbours=Counter(sizes[sizes > 1].tolist()),
         without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
     )
     for shard in shards:
-        _check_files(shard, report)
+        with readable_os_errors("reading the survey", shard.folder):
+            _check_files(shard, report)
     twins: dict[int, list[str]] = defaultdict(list)
     checksums = np.concatenate([shard.objects.column("crc32").to_numpy() for shard in shards])
     folders = [shard.folder for shard in shards for _ in range(shard.objects.num_rows)]
@@ -122,13 +137,23 @@ def check_survey(path: str | Path, progress: Callable[[int, int], None] = lambda
         finite += _check_series(series, int(checksums[i]), folders[i], report)
         progress(i + 1, len(survey))
     report.nonfinite = 1.0 - finite / (report.frames * header.stamp_size**2)
-    report.same_frames = [ids for ids in twins.values() if len(ids) > 1]
+    report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     _measure_quality(shards, report)
     return report
 
 
+def _equal_frames(survey: Survey, ids: list[str]) -> list[list[str]]:
+    """Group the ids whose frames are equal to the last bit, out of some with equal checksums."""
+    groups: dict[bytes, list[str]] = defaultdict(list)
+    for id_ in ids:
+        groups[survey[id_].frames.tobytes()].append(id_)
+    return [same for same in groups.values() if len(same) > 1]
+
+
 def _check_files(shard: Shard, report: SurveyReport) -> None:
     """Compare the checksums of all files but the frames, whose checksums are per object."""
+    if not shard.intact:
+        report.add(SurveyError(f"{HEADER_FILE} has changed since it was written", shard.folder / HEADER_FILE, RESTORE))
     for name in (OBJECTS_FILE, *(f"{column}.npy" for column in FRAME_COLUMNS)):
         if shard.checksums.get(name) != sha256(shard.folder / name):
             report.add(SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE))
@@ -146,6 +171,8 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyR
         check_finite(series.frames, where)
     except SurveyError as flaw:
         report.add(flaw)
+    if len(set(zip(series.mjd.tolist(), series.band.tolist(), strict=True))) < len(series):
+        report.same_times.append(series.id)
     flat = series.frames.reshape(len(series), -1)
     night = night_index(series.mjd)
     nights = int(night[-1]) + 1
@@ -156,14 +183,16 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyR
         observed = len(np.unique(night[here]))
         statistics.nights += observed
         statistics.nights_missed += nights - observed
+        statistics.frames += int(np.count_nonzero(here))
         pixels = flat[here].ravel()
-        if not np.isfinite(total := pixels.sum(dtype=np.float64)):
+        with np.errstate(invalid="ignore"):  # inf - inf
+            total = pixels.sum(dtype=np.float64)
+        if not np.isfinite(total):
             pixels = pixels[np.isfinite(pixels)]
             total = pixels.sum(dtype=np.float64)
         if not pixels.size:
             continue
         finite += pixels.size
-        statistics.frames += int(np.count_nonzero(here))
         statistics.pixels += pixels.size
         statistics.total += float(total)
         statistics.squares += float(np.einsum("i,i->", pixels, pixels, dtype=np.float64))
@@ -172,7 +201,7 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyR
     return finite
 
 
-def _measure_quality(shards: list[Shard], report: SurveyReport) -> None:
+def _measure_quality(shards: Sequence[Shard], report: SurveyReport) -> None:
     """Take the median seeing and sky noise of each band."""
     for b, name in enumerate(report.header.bands):
         for column in ("psf_fwhm", "sky_sigma"):

@@ -125,10 +125,6 @@ class SurveyHeader:
             found = f"provenance is not plain JSON: {error}"
             raise SurveyError(found, "survey header", "use text and numbers") from error
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the header's entries of survey.json."""
-        return {"format": FORMAT, "version": VERSION, **asdict(self)}
-
     def differences(self, other: "SurveyHeader") -> list[str]:
         """Name the fields in which two shards differ and may not: all but provenance and software."""
         free = ("provenance", "software")
@@ -136,7 +132,13 @@ class SurveyHeader:
 
 
 def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
-    """Read survey.json of a survey or shard: the header, and its other entries (objects, frames, checksums or shards).
+    """Read survey.json of a survey or shard.
+
+    Returns
+    -------
+    header, entries : SurveyHeader, dict
+        The header; then objects, frames, checksums or shards, `intact` (whether the file is as it was written) and
+        `hash` (SHA-256 of the file).
 
     Raises
     ------
@@ -154,6 +156,7 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
         raise SurveyError(f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy") from error
     if not isinstance(entries, dict) or entries.pop("format", None) != FORMAT:
         raise SurveyError(f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder")
+    intact = entries.pop("sha256", None) == _digest({"format": FORMAT, **entries})
     version = entries.pop("version", None)
     if type(version) is not int or version < 1:
         raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy")
@@ -171,12 +174,20 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
         header = SurveyHeader(**{name: entries.pop(name) for name in known & entries.keys()})
     except SurveyError as error:
         raise SurveyError(error.found, path, error.mend) from error
+    entries["intact"] = intact
+    entries["hash"] = hashlib.sha256(text).hexdigest()
     return header, entries
 
 
-def write_json(path: Path, entries: Mapping[str, Any]) -> None:
-    """Write JSON for people and programs: indented, keys in their order, one final newline."""
-    path.write_text(json.dumps(entries, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+def write_header(path: Path, header: SurveyHeader, entries: Mapping[str, Any]) -> None:
+    """Write survey.json: the header, other entries, and a checksum of it all."""
+    content = {"format": FORMAT, "version": VERSION, **asdict(header), **entries}
+    text = json.dumps({**content, "sha256": _digest(content)}, indent=2, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def sha256(path: Path) -> str:

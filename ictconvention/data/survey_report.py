@@ -5,10 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from ictconvention.data.survey_check import SurveyReport
-from ictconvention.errors import shortened
+from ictconvention.errors import counted, shortened
 
 PERCENTILES = (0, 5, 50, 95, 100)
 
@@ -16,18 +17,19 @@ PERCENTILES = (0, 5, 50, 95, 100)
 def print_report(report: SurveyReport, console: Console) -> None:
     """Print a report: size, bands, classes, neighbours, then the flaws with their mends."""
     header = report.header
-    kind = "[bold]simulated[/bold] survey" if header.simulated else "survey"
-    console.print(f"{kind} [bold]{header.name}[/bold]: {len(report.lengths)} objects, {report.frames} frames", end="")
-    console.print(f" in {report.shards} {'shard' if report.shards == 1 else 'shards'}")
+    kind = "simulated survey" if header.simulated else "survey"
+    size = f"{counted(len(report.lengths), 'object')}, {counted(report.frames, 'frame')}"
+    title = f"{kind} {header.name}: {size} in {counted(report.shards, 'shard')}"
+    console.print(title, style="bold", markup=False, highlight=False)
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
     console.print(f"stamps of {stamp}, {header.dtype} {header.flux_unit}, {report.nonfinite:.3%} not finite")
     console.print(_spread_table(report))
     console.print(_band_table(report))
     console.print(_class_table(report))
     for line in _notes(report):
-        console.print(line, soft_wrap=True)
+        console.print(line, soft_wrap=True, markup=False)
     for flaw in report.flaws:
-        console.print(f"[bold red]flaw[/bold red]: {flaw}", soft_wrap=True, highlight=False)
+        console.print(f"[bold red]flaw[/bold red]: {escape(str(flaw))}", soft_wrap=True, highlight=False)
     if report.more_flaws:
         console.print(f"[bold red]and {report.more_flaws} flaws more[/bold red]")
     if not report.flaws:
@@ -63,17 +65,17 @@ def _band_table(report: SurveyReport) -> Table:
         nights = band.nights + band.nights_missed
         numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
         shown = [f"{value:.3g}" if np.isfinite(value) else "-" for value in numbers]
-        table.add_row(name, str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
+        table.add_row(escape(name), str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
     return table
 
 
 def _class_table(report: SurveyReport) -> Table:
     sources = sorted({source or "-" for _, source in report.classes})
-    table = _table("Classes by label source", "class", *sources, "all")
+    table = _table("Classes by label source", "class", *("no source" if s == "-" else s for s in sources), "all")
     names = [name for name in (*report.header.classes, None) if any(cls == name for cls, _ in report.classes)]
     for name in names:
         counts = [report.classes[name, None if source == "-" else source] for source in sources]
-        table.add_row("(unlabelled)" if name is None else name, *map(str, counts), str(sum(counts)))
+        table.add_row("no class" if name is None else escape(name), *map(str, counts), str(sum(counts)))
     return table
 
 
@@ -86,8 +88,13 @@ def _notes(report: SurveyReport) -> Iterable[str]:
         yield f"classes without an object: {', '.join(unused)}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
     near = f"within {report.linking_length:g} arcsec"
-    yield f"neighbours {near}: {members} objects in {groups} groups" if groups else f"neighbours {near}: none"
+    found = f"{counted(members, 'object')} in {counted(groups, 'group')}; a split keeps each group in one part"
+    yield f"neighbours {near}: {found if groups else 'none'}"
     if report.without_position:
-        yield f"without a position: {report.without_position} objects; a split cannot keep their neighbours together"
+        yield f"without a position: {counted(report.without_position, 'object')}; a split cannot see their neighbours"
+    if report.same_times:
+        yield f"two frames of one band at one time: {shortened(report.same_times)}"
+    if report.unjoined:
+        yield f"shards that were never joined to the survey: {shortened(report.unjoined)}"
     twins = shortened(" = ".join(ids) for ids in report.same_frames)
     yield f"duplicates, other id with the same frames: {twins or 'none'}"

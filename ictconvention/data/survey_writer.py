@@ -2,7 +2,6 @@
 
 import platform
 import zlib
-from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from ictconvention.atomic import PARTIAL, WholeFolder, whole_file
+from ictconvention.data.growing_array import GrowingArray
 from ictconvention.data.incoming import check_frames, check_object, check_value, merged_kind
 from ictconvention.data.shard import check_one_sky, open_shard
 from ictconvention.data.survey import Survey
@@ -26,10 +26,11 @@ from ictconvention.data.survey_format import (
     OBJECTS_FILE,
     SHARD_PREFIX,
     SurveyHeader,
+    read_header,
     sha256,
-    write_json,
+    write_header,
 )
-from ictconvention.errors import FileSystemError, SurveyError, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, readable_os_errors, shortened
 
 
 class SurveyWriter:
@@ -43,7 +44,7 @@ class SurveyWriter:
     ----------
     path : str or Path
         The folder to make; it must not exist. For one shard of many: `survey/shard-00000` and so on, in any processes
-        at once, then `join_shards('survey')`.
+        at once, then `join_shards('survey')`; a shard holds at least one object.
     header : SurveyHeader
         What holds for all objects.
 
@@ -63,7 +64,7 @@ class SurveyWriter:
         self.header = replace(header, software={**software, "python": platform.python_version()})
         self.path = Path(path).absolute()
         self._folder = WholeFolder(self.path)
-        self._arrays: dict[str, _GrowingArray] = {}
+        self._arrays: dict[str, GrowingArray] = {}
         self._objects: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
         self._extra: dict[str, list[Any]] = {}
         self._kinds: dict[str, type | None] = {}
@@ -77,9 +78,9 @@ class SurveyWriter:
             with readable_os_errors("making the survey", self.path):
                 size = self.header.stamp_size
                 frame_dtype = np.dtype(self.header.dtype).newbyteorder("<")
-                self._arrays[FRAMES_FILE] = _GrowingArray(self._folder.partial / FRAMES_FILE, frame_dtype, (size, size))
+                self._arrays[FRAMES_FILE] = GrowingArray(self._folder.partial / FRAMES_FILE, frame_dtype, (size, size))
                 for name, dtype in FRAME_COLUMNS.items():
-                    self._arrays[name] = _GrowingArray(self._folder.partial / f"{name}.npy", dtype, ())
+                    self._arrays[name] = GrowingArray(self._folder.partial / f"{name}.npy", dtype, ())
         except BaseException:
             self._close()
             raise
@@ -133,7 +134,7 @@ class SurveyWriter:
         """
         if not self._folder.taken or self._broken:
             raise SurveyError("this writer is closed", self.path, "add objects inside the `with` block")
-        where = f"{self.path}, object {id}"
+        where = f"{self.path}, object {id if isinstance(id, str) and id.isprintable() else repr(id)}"
         given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma}
         arrays = check_frames(self.header, where, frames, given)
         if id in self._ids:
@@ -151,7 +152,6 @@ class SurveyWriter:
             self._arrays[FRAMES_FILE].append(pixels)
             for name, array in arrays.items():
                 self._arrays[name].append(array)
-        self._broken = False
         for name in columns:  # in the order given, so that equal surveys have equal bytes
             self._extra.setdefault(name, [None] * len(self._ids))
         for name, values in self._extra.items():
@@ -160,6 +160,7 @@ class SurveyWriter:
             self._objects[name].append(value)
         self._kinds = kinds
         self._ids.add(id)
+        self._broken = False
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -185,12 +186,11 @@ class SurveyWriter:
         pq.write_table(pa.table(columns), folder / OBJECTS_FILE)
         small = [OBJECTS_FILE, *(f"{name}.npy" for name in FRAME_COLUMNS)]
         entries = {
-            **self.header.to_json(),
             "objects": len(self._ids),
             "frames": len(self._arrays[FRAMES_FILE]),
             "checksums": {name: sha256(folder / name) for name in small},  # frames.npy: crc32 of each object
         }
-        write_json(folder / HEADER_FILE, entries)
+        write_header(folder / HEADER_FILE, self.header, entries)
         self._folder.complete()
 
     def _close(self) -> None:
@@ -199,66 +199,52 @@ class SurveyWriter:
         self._folder.discard()
 
 
-def join_shards(path: str | Path) -> Survey:
-    """Make one survey of the shards `path/shard-*`, and open it; call it again after more were added.
+def shard_name(number: int) -> str:
+    """Return the folder name of a shard, from 0: 'shard-00000'."""
+    return f"{SHARD_PREFIX}{number:05d}"
+
+
+def join_shards(path: str | Path, count: int | None = None) -> Survey:
+    """Make one survey of the shards `path/shard-00000` and so on, and open it; call it again after more were added.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder that holds the shards.
+    count : int, optional
+        How many there must be. Without it a gap in the numbers is seen, but not a missing end.
 
     Raises
     ------
     SurveyError
-        When there are none, one is unfinished, two disagree in bands, classes, scale or unit, or share an id.
+        When one is missing or unfinished, two disagree in bands, classes, scale or unit, or share an id.
     """
     path = Path(path)
+    if (path / HEADER_FILE).is_file() and "shards" not in read_header(path)[1]:
+        found = "this survey is one shard itself, and joining shards below it would lose it"
+        raise SurveyError(found, path, f"move it to a new folder as {shard_name(0)}, beside the others, and join there")
     unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL}"))
     if unfinished:
         mend = "wait for their writers; if none is at work, write these shards again or remove these folders"
         raise SurveyError(f"unfinished shards: {shortened(unfinished)}", path, mend)
     folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
-    if not folders:
-        raise SurveyError("no shards here", path, f"write them to {path / SHARD_PREFIX}00000 and so on")
+    names = {folder.name for folder in folders}
+    expected = {shard_name(number) for number in range(max(len(folders), 1) if count is None else count)}
+    if missing := sorted(expected - names):
+        mend = f"write them, numbered {shard_name(0)}, {shard_name(1)} and so on, then join again"
+        raise SurveyError(f"missing shards: {shortened(missing)}; there are {len(names)}", path, mend)
+    if extra := sorted(names - expected):
+        raise SurveyError(f"more shards than expected: {shortened(extra)}", path, "move them away, or give their count")
     shards = [open_shard(folder) for folder in folders]
     check_one_sky(shards[0].header, shards)
     entries = {
-        **shards[0].header.to_json(),
         "objects": sum(shard.objects.num_rows for shard in shards),
         "frames": sum(len(shard.frames) for shard in shards),
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
     with whole_file(path / HEADER_FILE, "joining the shards") as partial:
-        write_json(partial, entries)
+        write_header(partial, shards[0].header, entries)
     return Survey.open(path)
-
-
-class _GrowingArray:
-    """A .npy file that grows along its first axis; its header is put right at the end."""
-
-    def __init__(self, path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> None:
-        self._file = path.open("wb")
-        self._dtype, self._tail, self._length = dtype, tail, 0
-        self._write_header()
-        self._start = self._file.tell()
-
-    def __len__(self) -> int:
-        return self._length
-
-    def append(self, values: NDArray[Any]) -> None:
-        self._file.write(values.data)
-        self._length += len(values)
-
-    def close(self) -> None:
-        self._file.seek(0)
-        self._write_header()
-        if self._file.tell() != self._start:  # numpy leaves room for the first axis to grow
-            raise FileSystemError("the .npy header outgrew its room", self._file.name, "report this as a bug")
-        self._file.close()
-
-    def abandon(self) -> None:
-        with suppress(OSError):  # a full disk: what is still buffered is lost, and meant to be
-            self._file.close()
-
-    def _write_header(self) -> None:
-        shape = (self._length, *self._tail)
-        entries = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, entries)
 
 
 _ARROW: dict[type | None, pa.DataType] = {

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ictconvention.data.film_strip import MOST_NIGHTS, draw_film_strip, save_film_strip
+from ictconvention.data.film_strip import MOST_NIGHTS, _colour, draw_film_strip, save_film_strip
+from ictconvention.data.photometry import aperture_photometry
 from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, UsageError
 from tests.conftest import HEADER, image_series, write_survey
@@ -43,6 +44,19 @@ def test_a_row_per_band_in_time_order(tmp_path: Path) -> None:
             np.testing.assert_array_equal(drawn[4 * b + k].argsort(axis=None), of_band[k].argsort(axis=None))
 
 
+def test_the_light_curve_is_the_aperture_photometry(tmp_path: Path) -> None:
+    series = nightly(tmp_path / "s", 4)[0]
+    flux, error = aperture_photometry(series.frames, series.sky_sigma, HEADER.pixel_scale)
+    curve = draw_film_strip(series, HEADER).axes[-1]
+    assert curve.get_legend_handles_labels()[1] == list(HEADER.bands)
+    for b, (points, _, (bars,)) in enumerate(curve.containers):
+        here = series.band == b
+        np.testing.assert_array_equal(points.get_xdata(), series.mjd[here] - series.mjd[0])
+        np.testing.assert_array_equal(points.get_ydata(), flux[here])
+        half = [np.ptp(segment[:, 1]) / 2 for segment in bars.get_segments()]
+        np.testing.assert_allclose(half, error[here], rtol=1e-6)
+
+
 def test_a_missing_band_leaves_a_gap_in_its_night(tmp_path: Path) -> None:
     figure = draw_film_strip(nightly(tmp_path / "s", 4, missing=(0, 7))[0], HEADER)
     assert len(stamps(figure)) == 18
@@ -52,7 +66,7 @@ def test_a_missing_band_leaves_a_gap_in_its_night(tmp_path: Path) -> None:
 def test_of_many_nights_evenly_spaced_ones_are_shown_and_it_says_so(tmp_path: Path) -> None:
     figure = draw_film_strip(nightly(tmp_path / "s", 40)[0], HEADER)
     assert len(stamps(figure)) == 5 * MOST_NIGHTS
-    assert f"200 frames on 40 nights, 39 days, {MOST_NIGHTS} nights shown" in texts(figure)
+    assert f"200 frames on 40 nights in 39 d, {MOST_NIGHTS} nights shown" in texts(figure)
 
 
 def test_the_title_says_class_source_and_simulated(tmp_path: Path) -> None:
@@ -64,12 +78,25 @@ def test_the_title_says_class_source_and_simulated(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("frames", [1, 2, 30])
 def test_objects_with_few_frames_gaps_and_unknown_noise_are_drawn(tmp_path: Path, frames: int) -> None:
-    given = image_series(3, frames) | {"sky_sigma": None, "class_name": None, "redshift": None}
+    given = image_series(3, frames) | {"sky_sigma": None, "class_name": None, "label_source": None, "redshift": None}
     given["frames"][0, :14] = np.nan
     write_survey(tmp_path / "s", [given])
     survey = Survey.open(tmp_path / "s")
     save_film_strip(survey[0], survey.header, tmp_path / "strip.png")
     assert (tmp_path / "strip.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["a$b$c", "$x_{$ y", "<b>&", "\u8d85\u65b0\u661f"])
+def test_any_printable_id_is_drawn_as_it_is(tmp_path: Path, name: str) -> None:
+    series = write_survey(tmp_path / "s", [image_series(0, 3) | {"id": name}])[0]
+    assert f"tiny {name}: AGN" in texts(draw_film_strip(series, HEADER))
+    save_film_strip(series, HEADER, tmp_path / "strip.png")
+
+
+def test_a_band_has_the_colour_of_its_name_in_every_survey() -> None:
+    two = replace(HEADER, bands=("clear", "g"))
+    assert _colour(two, 1) == _colour(HEADER, 1)
+    assert len({_colour(HEADER, b) for b in range(5)} | {_colour(two, 0)}) == 6
 
 
 def test_a_constant_frame_is_drawn(tmp_path: Path) -> None:

@@ -50,9 +50,17 @@ def test_a_missing_pixel_in_the_aperture_gives_no_flux_and_one_outside_is_left_o
     frames = np.repeat(star()[None], 3, axis=0)
     frames[0, 16, 17] = np.nan
     frames[1, 0, :] = np.nan
-    flux, _ = aperture_photometry(frames, np.ones(3, "f4"), SCALE)
-    assert np.isnan(flux[0])
+    infinite = np.repeat(star()[None], 1, axis=0)
+    infinite[0, 16, 16] = np.inf
+    flux, error = aperture_photometry(np.concatenate([frames, infinite]), np.ones(4, "f4"), SCALE)
+    assert np.isnan([flux[0], error[0], flux[3], error[3]]).all()
     assert flux[1] == pytest.approx(flux[2], rel=1e-6)
+    assert error[1] > error[2]  # fewer pixels of sky
+
+
+def test_an_aperture_beyond_the_stamp_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"10.1 pixels across in a stamp of 8 x 8"):
+        aperture_photometry(np.ones((1, 8, 8)), np.ones(1, "f4"), SCALE)
 
 
 def test_a_real_star_has_its_catalogue_flux(shared: Callable[[str], Path]) -> None:

@@ -41,8 +41,10 @@ def test_an_object_is_found_by_position_and_by_id(survey: Survey, objects: Objec
     np.testing.assert_array_equal(survey["sn0004"].frames, objects[4]["frames"])
     assert "sn0004" in survey
     assert "sn9999" not in survey
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="position 6 of a survey of 6 objects, which count from 0"):
         survey[6]
+    with pytest.raises(TypeError):
+        survey[1.5]  # type: ignore[call-overload]
     with pytest.raises(SurveyError, match="did you mean sn0004"):
         survey["sn004"]
 
@@ -65,6 +67,9 @@ def test_a_selection_keeps_its_order_and_shares_the_maps(survey: Survey, objects
     chained = survey.select(["sn0004", "sn0000", "sn0003"]).select([False, True, True])
     assert_holds(chained, [objects[0], objects[3]])
     assert np.shares_memory(chained["sn0003"].frames, survey["sn0003"].frames)
+    assert_holds(survey[1:5:2], [objects[1], objects[3]])
+    assert_holds(survey[::-1], objects[::-1])
+    assert_holds(survey.select(id_ for id_ in ids), [objects[4], objects[0]])
     assert len(survey.select([])) == 0
     assert list(survey.select([])) == []
 
@@ -78,6 +83,8 @@ def test_a_wrong_selection_is_refused(survey: Survey) -> None:
         survey.select([True, False])
     with pytest.raises(SurveyError, match="give a mask of booleans or a list of ids"):
         survey.select(np.array([0, 1]))
+    with pytest.raises(SurveyError, match="give a list of ids"):
+        survey.select("sn0001")
 
 
 def test_many_shards_read_as_one_survey(tmp_path: Path, objects: Objects) -> None:
@@ -113,6 +120,34 @@ def test_a_survey_replaced_meanwhile_is_not_unpickled(tmp_path: Path, survey: Su
     write_survey(survey.path, objects[:3])
     with pytest.raises(SurveyError, match="has changed since it was opened"):
         pickle.loads(data)
+
+
+def test_a_selection_of_a_survey_replaced_meanwhile_is_not_unpickled(tmp_path: Path, objects: Objects) -> None:
+    survey = write_survey(tmp_path / "s", objects)
+    chosen = survey.select(["sn0002"])
+    hash_before = survey.hash
+    survey.path.rename(tmp_path / "old")
+    write_survey(tmp_path / "s", [image_series(7, 3), image_series(8, 3), image_series(9, 3)])
+    assert chosen.hash == survey.hash == hash_before  # of what was opened
+    data = pickle.dumps(chosen)
+    with pytest.raises(SurveyError, match="has changed since it was opened"):
+        pickle.loads(data)
+
+
+def test_a_survey_opened_by_a_relative_path_is_found_from_elsewhere(
+    survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, objects: Objects
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    data = pickle.dumps(Survey.open("tiny"))
+    monkeypatch.chdir("/")
+    assert_holds(pickle.loads(data), objects)
+
+
+def test_a_pickled_object_carries_its_row_and_not_the_table(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "s", [image_series(n, 1) for n in range(200)])
+    back = pickle.loads(pickle.dumps(survey[17]))
+    assert dict(back.metadata) == dict(survey[17].metadata)
+    assert len(pickle.dumps(survey[17].metadata)) < 1000
 
 
 def test_equal_content_has_an_equal_hash(tmp_path: Path, survey: Survey, objects: Objects) -> None:
@@ -167,6 +202,7 @@ def test_tables_hold_every_object_and_frame(survey: Survey, objects: Objects) ->
     assert table["id"].tolist() == [o["id"] for o in objects]
     assert table["frames"].tolist() == [len(o["frames"]) for o in objects]
     assert str(table["ra"].unit) == "deg"
+    table.write(survey.path.parent / "objects.fits")  # without a warning
     frames = survey.select(["sn0001", "sn0003"]).frame_table()
     assert len(frames) == 40 + 17
     np.testing.assert_array_equal(frames["mjd"], np.concatenate([objects[1]["mjd"], objects[3]["mjd"]]))

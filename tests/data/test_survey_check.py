@@ -15,7 +15,8 @@ import pytest
 
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import MOST_FLAWS, check_survey
-from ictconvention.data.survey_format import sha256
+from ictconvention.data.survey_format import read_header, sha256, write_header
+from ictconvention.data.survey_writer import join_shards
 from ictconvention.errors import SurveyError
 from tests.conftest import HEADER, image_series, write_survey
 
@@ -46,6 +47,17 @@ def setting(index: Any, value: Any) -> Callable[[Any], Any]:
         return values
 
     return change
+
+
+def list_shards(folder: Path, shards: list[Any]) -> None:
+    header, _ = read_header(folder)
+    write_header(folder / "survey.json", header, {"objects": 0, "frames": 0, "shards": shards})
+
+
+def overwrite(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
 
 
 def truncate(path: Path, size: int) -> None:
@@ -94,11 +106,12 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
     "no bands": (lambda f: change_header(f, lambda h: h.pop("bands")), "the header lacks bands"),
     "pixel scale of zero": (lambda f: change_header(f, setting("pixel_scale", 0)), "pixel_scale of the header is 0"),
     "no checksums": (lambda f: change_header(f, lambda h: h.pop("checksums")), "no checksums"),
-    "shard elsewhere": (
-        lambda f: change_header(f, setting("shards", [{"folder": "../other", "sha256": ""}])),
-        "lies outside its survey",
-    ),
-    "list of shards damaged": (lambda f: change_header(f, setting("shards", [1])), "list of shards is damaged"),
+    "shard elsewhere": (lambda f: list_shards(f, [{"folder": "../other", "sha256": ""}]), "lies outside its survey"),
+    "list of shards damaged": (lambda f: list_shards(f, [1]), "list of shards is damaged"),
+    "list of shards empty": (lambda f: list_shards(f, []), "list of shards is empty"),
+    "other counts": (lambda f: change_header(f, setting("objects", 5)), "speaks of 5 objects and 168 frames"),
+    "offset beyond 64 bits": (lambda f: change_objects(f, "first", setting(5, 2**63 - 1)), "object sn0005"),
+    "damaged array header": (lambda f: overwrite(f / "frames.npy", 12, b"("), "frames.npy is truncated or no .npy"),
 }
 
 
@@ -135,7 +148,9 @@ def fit_checksums(folder: Path) -> None:
     table = pq.read_table(folder / "objects.parquet")
     spans = zip(table.column("first").to_pylist(), table.column("length").to_pylist(), strict=True)
     change_objects(folder, "crc32", setting(slice(None), [zlib.crc32(frames[a : a + n].data) for a, n in spans]))
-    change_header(folder, lambda h: h["checksums"].update({name: sha256(folder / name) for name in h["checksums"]}))
+    header, entries = read_header(folder)
+    entries["checksums"] = {name: sha256(folder / name) for name in entries["checksums"]}
+    write_header(folder / "survey.json", header, entries)
 
 
 @pytest.mark.parametrize("case", ON_READING)
@@ -172,6 +187,21 @@ def test_a_change_in_a_small_file_is_found(survey: Survey, name: str) -> None:
     else:
         change_array(survey.path, name, lambda a: np.roll(a, 1) if name != "mjd.npy" else a + 1e-6)
     assert [flaw.found for flaw in check_survey(survey.path).flaws] == [f"{name} has changed since it was written"]
+
+
+def test_a_header_changed_by_hand_is_found(survey: Survey) -> None:
+    change_header(survey.path, setting("bands", ["g", "u", "r", "i", "z"]))
+    assert [flaw.found for flaw in check_survey(survey.path).flaws] == ["survey.json has changed since it was written"]
+
+
+def test_what_looks_odd_is_pointed_out(tmp_path: Path) -> None:
+    double = image_series(0, 4) | {"mjd": np.array([1.0, 1.0, 1.0, 2.0]), "band": np.array([0, 1, 0, 0])}
+    write_survey(tmp_path / "s" / "shard-00000", [double, image_series(1, 3)])
+    join_shards(tmp_path / "s")
+    write_survey(tmp_path / "s" / "shard-00001", [image_series(2, 3)])
+    report = check_survey(tmp_path / "s")
+    assert report.same_times == ["sn0000"]
+    assert report.unjoined == ["shard-00001"]
 
 
 def test_many_flaws_are_counted_not_poured_out(tmp_path: Path) -> None:
@@ -222,8 +252,35 @@ def test_the_report_measures_what_is_there(tmp_path: Path) -> None:
     assert report.classes[None, "photometric" if given[2]["label_source"] == "photometric" else None] == 1
     assert report.same_frames == [["sn0000", "sn0004"]]
     assert report.neighbours == {2: 1}
+    np.testing.assert_array_equal(report.span, [g["mjd"][-1] - g["mjd"][0] for g in given])
     assert report.without_position == 1
     assert report.flaws == []
+
+
+def test_equal_checksums_alone_make_no_duplicates(survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zlib.crc32", lambda data: 7)
+    change_objects(survey.path, "crc32", setting(slice(None), [7] * 6))
+    assert check_survey(survey.path).same_frames == []
+
+
+@pytest.mark.slow
+def test_no_flipped_bit_gives_more_than_a_survey_error(tmp_path: Path, objects: list[dict[str, Any]]) -> None:
+    """Flip bits in headers and tables: a survey opens, or is refused with a readable error; nothing else."""
+    rng = np.random.default_rng(0)
+    write_survey(tmp_path / "s", objects[:3])
+    for name, within in (("frames.npy", 128), ("mjd.npy", 128), ("objects.parquet", None), ("survey.json", None)):
+        whole = (tmp_path / "s" / name).read_bytes()
+        for _ in range(60):
+            broken = bytearray(whole)
+            broken[rng.integers(within or len(whole))] ^= 1 << rng.integers(8)
+            (tmp_path / "s" / name).write_bytes(broken)
+            try:
+                found = check_survey(tmp_path / "s").flaws
+            except SurveyError as error:
+                found = [error]
+            assert found or bytes(broken) == whole or name != "objects.parquet"
+        (tmp_path / "s" / name).write_bytes(whole)
+    assert not check_survey(tmp_path / "s").flaws
 
 
 def test_missing_nights_are_counted_per_band(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A survey appears whole or not at all: killed writers, rivals, full disks and refused objects leave nothing."""
 
 import errno
+import json
 import os
 import pickle
 import signal
@@ -14,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy import units as u
 
-from ictconvention.data import survey_writer
+from ictconvention.data.growing_array import GrowingArray
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
 from ictconvention.data.survey_writer import SurveyWriter, join_shards
@@ -56,7 +58,7 @@ def test_a_writer_killed_with_sigkill_leaves_nothing_that_opens(tmp_path: Path) 
         with pytest.raises(SurveyError):
             Survey.open(folder)
     write_survey(path, [image_series(7, 5)])  # the next writer replaces what is left
-    assert Survey.open(path).ids == ["sn0007"]
+    assert Survey.open(path).ids == ("sn0007",)
     assert [entry.name for entry in tmp_path.iterdir()] == ["killed"]
 
 
@@ -108,7 +110,7 @@ def test_a_survey_without_objects_is_refused(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_nothing_and_says_where(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full_at: str
 ) -> None:
-    whole = getattr(survey_writer._GrowingArray, full_at)
+    whole = getattr(GrowingArray, full_at)
     calls = []
 
     def fails_at_the_third(self: Any, *arguments: Any) -> None:
@@ -117,7 +119,7 @@ def test_a_full_disk_leaves_nothing_and_says_where(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         whole(self, *arguments)
 
-    monkeypatch.setattr(survey_writer._GrowingArray, full_at, fails_at_the_third)
+    monkeypatch.setattr(GrowingArray, full_at, fails_at_the_third)
     with pytest.raises(FileSystemError, match=r"No space left(.|\n)*free some space"):
         write_survey(tmp_path / "full", [image_series(n, 3) for n in range(3)])
     assert list(tmp_path.iterdir()) == []
@@ -129,7 +131,7 @@ def test_a_survey_is_not_finished_after_an_object_was_cut_short(
     with pytest.raises(SurveyError, match="written in part"), SurveyWriter(tmp_path / "cut", HEADER) as writer:
         writer.add(**image_series(0, 3))
         with monkeypatch.context() as patch:
-            patch.setattr(survey_writer._GrowingArray, "append", _no_space)
+            patch.setattr(GrowingArray, "append", _no_space)
             with pytest.raises(FileSystemError):
                 writer.add(**image_series(1, 3))
         with pytest.raises(SurveyError, match="closed"):
@@ -191,13 +193,24 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "an impossible redshift": ({"redshift": -9.0}, "give None where it is unknown"),
     "a declination beyond the pole": ({"dec": 91.0}, "outside -90 to 90"),
     "a number as id": ({"id": 17}, "give ids as text"),
-    "an empty id": ({"id": " "}, "give ids as text"),
-    "an id with a line break": ({"id": "a\nb"}, "give ids as text"),
+    "an empty id": ({"id": " "}, "id ' ' is empty"),
+    "an id with a line break": ({"id": "a\nb"}, "unprintable"),
+    "half a letter as id": ({"id": "\ud800"}, "unprintable"),
+    "a source without a class": ({"class_name": None, "label_source": "photometric"}, "label source without a class"),
+    "half a position": ({"dec": None}, "one of ra and dec is missing"),
+    "a masked time": ({"mjd": np.ma.masked_greater([1.0, 2.0, 3.0, 4.0], 3.5)}, "finite MJD"),
+    "a masked band": ({"band": np.ma.masked_equal([0, 1, 2, 3], 1)}, "whole number from 0"),
+    "frames with a unit": ({"frames": np.ones((4, 32, 32)) * u.nmgy}, "frames carries the unit nmgy"),
     "an id twice": ({"id": "sn0000"}, "added before"),
     "a column of the format": ({"first": 3}, "the format's own"),
     "a column of lists": ({"neighbours": ["a"]}, "give text, a number"),
     "a column of two types": ({"own": "text"}, "own' is str here and int before"),
-    "a number beyond 64 bits": ({"own": 2**70}, "beyond 64 bits"),
+    "a number that no float holds": ({"own": 2**53 + 1}, "cannot hold exactly"),
+    "unprintable text": ({"text": "\ud800"}, "unprintable characters"),
+    "a time before photography": ({"mjd": [-1e9, 1.0, 2.0, 3.0]}, "before 1858"),
+    "an id with spaces around": ({"id": " a"}, "spaces at its ends"),
+    "sky noise beyond float32": ({"sky_sigma": [1.0, 1e60, 1.0, 1.0]}, "sky noise must be positive"),
+    "pixels beyond float32": ({"frames": np.full((4, 32, 32), 1e60)}, "a pixel too large for float32"),
 }
 
 
@@ -213,7 +226,7 @@ def test_a_bad_object_is_refused_and_leaves_no_trace(tmp_path: Path, case: str) 
     assert str(tmp_path / "s") in str(refused.value.where)
     assert refused.value.mend
     survey = Survey.open(tmp_path / "s")
-    assert survey.ids == ["sn0000", "sn0002"]
+    assert survey.ids == ("sn0000", "sn0002")
     for series, given in zip(survey, good, strict=True):
         np.testing.assert_array_equal(series.frames, given["frames"])
     assert not check_survey(tmp_path / "s").flaws
@@ -234,9 +247,17 @@ def test_too_many_missing_pixels_are_refused_and_a_few_are_kept(tmp_path: Path) 
     np.testing.assert_equal(np.isnan(Survey.open(tmp_path / "s")[0].frames).mean(), 0.5)
 
 
+def test_masked_pixels_are_missing_pixels(tmp_path: Path) -> None:
+    given = image_series(0, 4)
+    masked = np.ma.masked_array(given["frames"].copy(), mask=given["frames"] > 2)
+    write_survey(tmp_path / "s", [given | {"frames": masked}])
+    np.testing.assert_array_equal(Survey.open(tmp_path / "s")[0].frames, np.where(masked.mask, np.nan, given["frames"]))
+
+
 def test_a_value_too_large_for_half_precision_is_refused(tmp_path: Path) -> None:
     given = image_series(0, 4)
     given["frames"][1, 2, 3] = 1e5
+    given["frames"][0, 0, 0] = np.inf  # which is no overflow, and hides none
     with pytest.raises(SurveyError, match="too large for float16"):
         write_survey(tmp_path / "s", [given], replace(HEADER, dtype="float16"))
 
@@ -272,8 +293,12 @@ def test_many_writers_make_many_shards_at_once(tmp_path: Path) -> None:
         list(pool.map(_write_shard, [tmp_path / "many"] * 8, range(8)))
     with pytest.raises(SurveyError, match="never joined"):
         Survey.open(tmp_path / "many")
-    survey = join_shards(tmp_path / "many")
-    assert survey.ids == [f"sn{10 * number + i:04d}" for number in range(8) for i in range(4)]
+    with pytest.raises(SurveyError, match="missing shards: shard-00008; there are 8"):
+        join_shards(tmp_path / "many", count=9)
+    with pytest.raises(SurveyError, match="more shards than expected: shard-00007"):
+        join_shards(tmp_path / "many", count=7)
+    survey = join_shards(tmp_path / "many", count=8)
+    assert survey.ids == tuple(f"sn{10 * number + i:04d}" for number in range(8) for i in range(4))
     assert not check_survey(tmp_path / "many").flaws
 
 
@@ -292,6 +317,9 @@ def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
             for number, value in enumerate(values):
                 with SurveyWriter(path / f"shard-{number:05d}", HEADER) as writer:
                     writer.add(**image_series(number, 2), own=value)
+        case "a shard missing":
+            write_survey(path / "shard-00000", objects[:2])
+            write_survey(path / "shard-00002", objects[2:])
         case "a shard unfinished":
             write_survey(path / "shard-00000", objects)
             (path / ".shard-00001.partial").mkdir()
@@ -300,8 +328,9 @@ def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no shards", "no shards here"),
-        ("an id in two shards", "id 'sn0002' stands in shard-00000 and shard-00001, and 1 more"),
+        ("no shards", "missing shards: shard-00000; there are 0"),
+        ("a shard missing", "missing shards: shard-00001"),
+        ("an id in two shards", "ids stand in two shards: sn0002, sn0003; the first in shard-00000 and shard-00001"),
         ("other bands", "this shard's bands differ"),
         ("a column of two types", "columns do not fit together"),
         ("a shard unfinished", "unfinished shards: .shard-00001"),
@@ -315,6 +344,26 @@ def test_shards_that_make_no_survey_are_not_joined(
         join_shards(tmp_path / "many")
     with pytest.raises(SurveyError):
         Survey.open(tmp_path / "many")
+
+
+def test_shards_are_not_joined_over_a_survey_of_one_shard(tmp_path: Path, objects: list[dict[str, Any]]) -> None:
+    survey = write_survey(tmp_path / "s", objects)
+    write_survey(tmp_path / "s" / "shard-00000", [image_series(50, 3)])
+    with pytest.raises(SurveyError, match="joining shards below it would lose it"):
+        join_shards(tmp_path / "s")
+    assert Survey.open(tmp_path / "s").hash == survey.hash
+
+
+def test_a_list_of_shards_cut_short_is_refused(tmp_path: Path, objects: list[dict[str, Any]]) -> None:
+    for number in range(3):
+        write_survey(tmp_path / "s" / f"shard-{number:05d}", objects[number : number + 1])
+    path = join_shards(tmp_path / "s").path / "survey.json"
+    entries = json.loads(path.read_text())
+    entries["shards"].pop()
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SurveyError, match=r"survey.json has changed(.|\n)*call join_shards again"):
+        Survey.open(tmp_path / "s")
+    assert len(join_shards(tmp_path / "s")) == 3
 
 
 def test_errors_pass_between_processes() -> None:

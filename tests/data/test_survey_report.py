@@ -1,0 +1,51 @@
+"""The printed report shows every number that was measured."""
+
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from ictconvention.data.survey_check import SurveyReport, check_survey
+from ictconvention.data.survey_report import print_report
+from tests.conftest import image_series, write_survey
+
+
+def printed(report: SurveyReport) -> str:
+    text = StringIO()
+    print_report(report, Console(file=text, width=100))
+    return text.getvalue()
+
+
+def test_every_measurement_is_printed(tmp_path: Path) -> None:
+    given = [image_series(n, 30 + n) for n in range(9)]
+    given[4] |= {name: given[0][name] for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma")}
+    given[5] |= {"class_name": None, "label_source": None, "ra": None, "dec": None}
+    given[7] |= {"ra": given[6]["ra"], "dec": given[6]["dec"] + 5 / 3600}
+    report = check_survey(write_survey(tmp_path / "s", given).path)
+    lines = [line.split() for line in printed(report).splitlines()]
+    frames = sum(len(g["frames"]) for g in given)
+    assert lines[0] == f"survey tiny: 9 objects, {frames} frames in 1 shard".split()
+    assert ["frames", "30", "30", "33", "37.6", "38"] in lines
+    days = [g["mjd"][-1] - g["mjd"][0] for g in given]
+    percentiles = [f"{np.percentile(days, p):.4g}" for p in (0, 5, 50, 95, 100)]
+    assert ["days", "from", "first", "to", "last", *percentiles] in lines
+    for name, band in report.bands.items():
+        row = next(line for line in lines if line[:2] == [name, str(band.frames)])
+        assert row[2] == f"{band.nights_missed / (band.nights + band.nights_missed):.1%}"
+        numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
+        assert row[3:] == [f"{number:.3g}" for number in numbers]
+    assert ["AGN", "1", "1", "1", "3"] in lines
+    assert ["no", "class", "1", "0", "0", "1"] in lines
+    text = printed(report)
+    assert "neighbours within 13 arcsec: 2 objects in 1 group;" in text
+    assert "without a position: 1 object;" in text
+    assert "duplicates, other id with the same frames: sn0000 = sn0004" in text
+    assert "no flaw" in text
+
+
+def test_what_a_survey_lacks_is_said(tmp_path: Path) -> None:
+    given = image_series(0, 6) | {"band": np.full(6, 2), "sky_sigma": None}
+    text = printed(check_survey(write_survey(tmp_path / "s", [given]).path))
+    assert "bands without a frame: u, g, i, z" in text
+    assert "classes without an object: SN Ia, Variable, SN Other" in text
