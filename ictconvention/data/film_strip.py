@@ -39,7 +39,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     day = series.mjd - series.mjd[0]
     strip = STAMP * len(header.bands)
     width = max(STAMP * len(shown) + 1.1, 7.0)
-    height = strip + 3.75
+    height = strip + 3.9
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = 0.85 / width, 1 - 1.07 / height
     margin = 0.12 / width
