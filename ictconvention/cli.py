@@ -2,6 +2,8 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -42,15 +44,12 @@ def check(survey: SurveyPath) -> None:
     Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
     """
     from rich.console import Console
-    from rich.progress import Progress
 
     from ictconvention.data.survey_check import check_survey
     from ictconvention.data.survey_report import print_report
 
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("reading", total=None)
-        report = check_survey(survey, lambda done, total: progress.update(task, completed=done, total=total))
+    with _progress("reading") as progress:
+        report = check_survey(survey, progress)
     console = Console()
     console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
     print_report(report, console)
@@ -126,6 +125,42 @@ def split(
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if output:
         typer.echo(output)
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
+    objects: Annotated[
+        int, typer.Option(help="Labelled objects; unlabelled ones come on top, a quarter as many.")
+    ] = 8208,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None,
+    extra_test: Annotated[int, typer.Option(help="Additional test objects, the same number of each class.")] = 0,
+) -> None:
+    """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
+    from rich.console import Console
+
+    from ictconvention.data.simulation.ceiling import print_ceiling
+    from ictconvention.data.simulation.simulate import simulate as write
+
+    workers = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    with _progress("simulating") as progress:
+        survey = write(out, objects, seed, workers, extra_test, progress)
+    typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
+    print_ceiling(survey, Console())
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
+    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    progress = Progress(console=console, transient=True)
+    with progress if console.is_terminal else nullcontext():
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from ictconvention.errors import SplitError, counted, did_you_mean, readable_os_
 FORMAT = "ictconvention split"
 VERSION = 1
 # Every object with a class is in one of the first five; objects without one are in the unlabelled part or left out.
+# A simulated survey may have an additional test part, of another composition.
 PARTS = (
     "pretrain_train",
     "pretrain_validation",
@@ -26,6 +27,7 @@ PARTS = (
     "finetune_validation",
     "test",
     "pretrain_unlabelled",
+    "extra_test",
 )
 UNLABELLED = "pretrain_unlabelled"
 NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")

@@ -43,6 +43,9 @@ def make_split(
     fine-tune, and as many other spectroscopic supernovae of the class go to pre-train, which keeps the counts.
     Unlabelled neighbours of labelled objects are left out.
 
+    Where the table has a column `extra_test`, its objects go to the part of that name in every fold, and count nowhere
+    else.
+
     Parameters
     ----------
     objects : Table
@@ -71,14 +74,17 @@ def make_split(
     in_test = (test_fold == tested)[crowd.group]
     where = {
         "test": in_test & crowd.testable,
+        "extra_test": crowd.extra & ~crowd.beside_others,
         UNLABELLED: (crowd.cls < 0) & ~crowd.has_class[crowd.group],
     }
     for name, number in (("pretrain", PRETRAIN), ("finetune", FINETUNE)):
-        here = ~in_test & (crowd.cls >= 0) & (stage[crowd.group] == number)
+        here = ~in_test & ~crowd.extra & (crowd.cls >= 0) & (stage[crowd.group] == number)
         held = _validation(crowd, here, count, index, np.random.default_rng([seed, 2, tested, number]))
         where[f"{name}_train"], where[f"{name}_validation"] = here & ~held, here & held
     parts = {part: tuple(sorted(crowd.ids[where[part]].tolist())) for part in PARTS}
     excluded = {str(id_): "shares pixels with a test object" for id_ in crowd.ids[in_test & ~where["test"]]}
+    beside = crowd.extra & crowd.beside_others & ~in_test
+    excluded |= {str(id_): "extra test object, shares pixels with others" for id_ in crowd.ids[beside]}
     lonely = (crowd.cls < 0) & ~where[UNLABELLED] & ~in_test
     excluded |= {str(id_): "unlabelled, shares pixels with a labelled object" for id_ in crowd.ids[lonely]}
     split = Split(parts, classes_of(objects), dict(sorted(excluded.items())), rule, linking_length)
@@ -94,6 +100,7 @@ class _Crowd:
     names: list[str]  # the classes that occur
     cls: Ints  # (n,) position in names, -1 without class
     weak: NDArray[np.bool_]  # (n,) photometric label
+    extra: NDArray[np.bool_]  # (n,) additional test object of a simulated survey
     group: Ints  # (n,) sky group
     groups: int
     where: str  # names the survey in messages
@@ -116,14 +123,22 @@ class _Crowd:
             raise SplitError("no object has a class", where, "label some objects, or use the survey to predict only")
         number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
         weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
+        extra = np.zeros(len(ids), dtype=bool)
+        if "extra_test" in objects.colnames:
+            extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
         ra, dec = positions_of(objects)
         group = sky_groups(ra[order], dec[order], linking_length)
-        return cls(ids[order], names, number[order], weak[order], group, int(group.max()) + 1, where)
+        return cls(ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where)
 
     @property
     def testable(self) -> NDArray[np.bool_]:
         """Objects (n,) whose label may be tested against."""
-        return (self.cls >= 0) & ~self.weak
+        return (self.cls >= 0) & ~self.weak & ~self.extra
+
+    @property
+    def beside_others(self) -> NDArray[np.bool_]:
+        """Objects (n,) whose sky group has a member that is no additional test object."""
+        return (np.bincount(self.group, weights=~self.extra, minlength=self.groups) > 0)[self.group]
 
     @property
     def has_class(self) -> NDArray[np.bool_]:
@@ -131,9 +146,9 @@ class _Crowd:
         return np.bincount(self.group, weights=self.cls >= 0, minlength=self.groups) > 0
 
     def table(self, chosen: NDArray[np.bool_]) -> Ints:
-        """Count the chosen labelled objects of each group and class, (G, C)."""
+        """Count the chosen labelled objects of each group and class, (G, C), without the additional ones."""
         counts = np.zeros((self.groups, len(self.names)), dtype=np.int64)
-        chosen = chosen & (self.cls >= 0)
+        chosen = chosen & (self.cls >= 0) & ~self.extra
         np.add.at(counts, (self.group[chosen], self.cls[chosen]), 1)
         return counts
 

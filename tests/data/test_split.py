@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -108,6 +108,24 @@ def test_crowded_skies_are_seldom_refused() -> None:
             except SplitError:
                 pass
     assert drawn >= 240
+
+
+def test_additional_test_objects_are_tested_apart_and_change_nothing_else() -> None:
+    plain = crowd(dict.fromkeys(KINDS, 30), 10)
+    both = vstack([plain, crowd(dict.fromkeys(("AGN", "Variable", "SN Ia", "SN Other"), 50))])
+    extra = np.arange(len(both)) >= len(plain)
+    both["id"] = [f"x{i}" if more else id_ for i, (more, id_) in enumerate(zip(extra, both["id"], strict=True))]
+    both["extra_test"] = extra
+    both["ra"][extra] += 0.03  # in free places, but for one
+    both["ra"][-1], both["dec"][-1] = both["ra"][0], both["dec"][0]
+    for index in range(5):
+        alone, split = make_split(plain, index=index), make_split(both, index=index)
+        assert_leak_free(split, both)
+        assert {part: ids for part, ids in split.parts.items() if part != "extra_test"} == {
+            part: ids for part, ids in alone.parts.items() if part != "extra_test"
+        }
+        assert set(split.parts["extra_test"]) == set(both["id"][extra][:-1])
+        assert both["id"][-1] in split.excluded
 
 
 @pytest.fixture

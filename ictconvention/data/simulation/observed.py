@@ -1,0 +1,183 @@
+"""Turn a sky object into frames: its light curve, its host and neighbours, what a search would have detected."""
+
+from itertools import count
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.simulation import stamps, supernovae, variability
+from ictconvention.data.simulation.cadence import Observations, observe
+from ictconvention.data.simulation.passbands import dust, nanomaggies
+from ictconvention.data.simulation.population import CURVE, PIXELS, Population, SkyObject, generator
+
+DETECTION = 5.0  # signal over noise of a night, g r and i together
+DIFFERENCE_NOISE = 1.9  # over that of a frame: templates and hosts; gives the survey's depth, 5 sigma at r = 22.1
+MOST_DRAWS = 100  # of one nature
+NEIGHBOUR_COLOURS = np.array([1.8, 0.8, 0.0, -0.35, -0.55])  # of neighbours, relative to r
+NEIGHBOURS = 0.25  # mean number of unrelated sources in a stamp, to r = 22.5
+NEIGHBOUR_LIMITS = (16.0, 22.5)  # [AB mag] in r
+NEIGHBOUR_SLOPE = 0.30  # of the logarithm of their counts per magnitude
+
+
+def observed(population: Population, number: int) -> dict[str, Any]:
+    """Observe one object of a population: the arguments of `SurveyWriter.add`.
+
+    What no night would have detected is drawn again: first its cadence and light curve, then its nature too.
+    """
+    for attempt in count():
+        sky_object = population.draw(number, attempt)
+        rng = generator(population.seed, CURVE, number, attempt)
+        column = stamps.camera_column(sky_object.dec)
+        for _ in range(MOST_DRAWS):
+            observations = observe(sky_object.season, rng)
+            kind, point, peak, nucleus = _point_source(sky_object, observations, rng)
+            change = point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
+            if detected(change, observations, column):
+                break
+        else:
+            continue
+        break
+    galaxies, stars = _surroundings(sky_object, nucleus, rng)
+    frames = stamps.paint(observations, column, point, galaxies, stars, generator(population.seed, PIXELS, number))
+    return {
+        "id": f"{sky_object.number:06d}",
+        "frames": frames,
+        "band": observations.band,
+        "mjd": observations.mjd,
+        "psf_fwhm": observations.psf_fwhm,
+        "sky_sigma": stamps.sky_noise(observations, column),
+        "class_name": sky_object.stratum.label,
+        "label_source": sky_object.stratum.source,
+        "redshift": sky_object.catalogue_redshift,
+        "ra": sky_object.ra,
+        "dec": sky_object.dec,
+        "true_class": sky_object.true_class,
+        "kind": kind,
+        "true_redshift": sky_object.redshift,
+        "season": sky_object.season,
+        "peak_mjd": peak,
+        "host_r": float(sky_object.magnitudes[2]) if sky_object.host_known else None,
+        "host_separation": float(sky_object.separation) if sky_object.host_known else None,
+        "mwebv": float(sky_object.extinction),
+        "extra_test": sky_object.extra_test,
+    }
+
+
+def detected(change: NDArray[np.float64], observations: Observations, column: int) -> bool:
+    """Say whether any night would have found a change: g, r and i together above `DETECTION`.
+
+    Parameters
+    ----------
+    change : array (n,)
+        Flux of the point source in each frame over that of a reference image [nanomaggies].
+    observations : Observations
+        The n frames.
+    column : int
+        Camera column, from 0.
+    """
+    useful = (observations.band >= 1) & (observations.band <= 3)
+    if not useful.any():
+        return False
+    ratio = (change / (DIFFERENCE_NOISE * stamps.point_noise(observations, column)))[useful]
+    night = np.unique(np.floor(observations.mjd[useful]), return_inverse=True)[1]
+    return bool(np.bincount(night, weights=ratio**2).max() > DETECTION**2)
+
+
+def _median_of_band(point: NDArray[np.float64], observations: Observations) -> NDArray[np.float64]:
+    median = np.zeros(len(point))
+    for b in range(5):
+        here = observations.band == b
+        if here.any():
+            median[here] = np.median(point[here])
+    return median
+
+
+def _is_supernova(sky_object: SkyObject) -> bool:
+    return sky_object.true_class in ("SN Ia", "SN Other")
+
+
+def _point_source(
+    sky_object: SkyObject, observations: Observations, rng: np.random.Generator
+) -> tuple[str, NDArray[np.float64], float | None, NDArray[np.float64]]:
+    """Draw the light curve: kind, flux in each frame [nanomaggies], time of the peak [MJD], nucleus' share in ugriz."""
+    mjd, band, redshift = observations.mjd, observations.band, sky_object.redshift
+    match sky_object.true_class:
+        case "SN Ia" | "SN Other":
+            peak = float(rng.uniform(mjd[0] - 20 * (1 + redshift), mjd[-1] + 5 * (1 + redshift)))
+            if sky_object.true_class == "SN Ia":
+                kind, flux = "Ia", supernovae.type_ia_flux(redshift, peak, mjd, band, rng)
+            else:
+                kind, flux = supernovae.core_collapse_flux(redshift, peak, mjd, band, rng)
+            return kind, flux * 10 ** (-0.4 * sky_object.extinction * dust()[band]), peak, np.ones(5)
+        case "AGN":
+            share = nuclear_share(redshift, sky_object.stratum.label, rng)
+            mean = nanomaggies(sky_object.magnitudes) * share
+            absolute = sky_object.magnitudes[3] - 2.5 * np.log10(share[3]) - supernovae.distance_modulus(redshift)
+            night, member = np.unique(np.floor(mjd), return_inverse=True)
+            walk = variability.damped_random_walk(night, redshift, float(absolute), rng)
+            flux = mean[band] * 10 ** (-0.4 * walk[member, band])
+            return "quasar" if redshift > 1 else "Seyfert", flux, None, share
+        case _:
+            kind = variability.star_kind(sky_object.magnitudes, rng)
+            factor = variability.star_factor(kind, mjd, band, sky_object.magnitudes, rng)
+            return kind, nanomaggies(sky_object.magnitudes)[band] * factor, None, np.ones(5)
+
+
+def nuclear_share(redshift: float, label: str | None, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the share of the nucleus in an AGN's total flux, (5,): all of a quasar's, less in near galaxies and in red.
+
+    An AGN that hides behind another label than its own is a fainter part of its galaxy, or, among Variables, a quasar.
+    """
+    if label == "Variable":
+        return np.ones(5)
+    low, high = (0.15, 0.6) if label == "AGN" else (0.05, 0.4)
+    near = rng.uniform(low, high) * np.array([1.6, 1.3, 1.0, 0.9, 0.85])
+    far = np.clip((redshift - 0.4) / 0.6, 0, 1)
+    return np.asarray(np.clip(near + (1 - near) * far, 0.01, 1.0))
+
+
+def _half_light_radius(magnitude: float, rng: np.random.Generator) -> float:
+    """Draw the size of a galaxy from its r magnitude [arcsec]: 2.6 at 17, 0.9 at 21."""
+    return float(np.clip(10 ** (0.42 - 0.12 * (magnitude - 17)) * np.exp(rng.normal(0, 0.35)), 0.35, 6.0))
+
+
+def _galaxy(
+    magnitudes: NDArray[np.float64], east: float, north: float, rng: np.random.Generator, share: Any = 1.0
+) -> stamps.Galaxy:
+    return stamps.Galaxy(
+        flux=nanomaggies(magnitudes) * share,
+        half_light_radius=_half_light_radius(float(magnitudes[2]), rng),
+        sersic=float(rng.choice([1.0, 2.0, 4.0], p=[0.55, 0.25, 0.2])),
+        axis_ratio=float(rng.uniform(0.35, 1.0)),
+        angle=float(rng.uniform(0, np.pi)),
+        east=east,
+        north=north,
+    )
+
+
+def _surroundings(
+    sky_object: SkyObject, nucleus: NDArray[np.float64], rng: np.random.Generator
+) -> tuple[list[stamps.Galaxy], list[stamps.Star]]:
+    """Draw what else is in the stamp: the host, another object of the survey, unrelated galaxies and stars."""
+    galaxies: list[stamps.Galaxy] = []
+    stars: list[stamps.Star] = []
+    if _is_supernova(sky_object):
+        angle = rng.uniform(0, 2 * np.pi)
+        east, north = sky_object.separation * np.sin(angle), sky_object.separation * np.cos(angle)
+        galaxies.append(_galaxy(sky_object.magnitudes, east, north, rng))
+    elif (nucleus < 1).any():
+        galaxies.append(_galaxy(sky_object.magnitudes, 0.0, 0.0, rng, share=1 - nucleus))
+    for east, north, magnitudes in sky_object.neighbours:
+        stars.append(stamps.Star(nanomaggies(magnitudes), east, north))
+    half = stamps.SIZE * stamps.PIXEL_SCALE / 2
+    for _ in range(rng.poisson(NEIGHBOURS)):
+        bright, faint = (10 ** (NEIGHBOUR_SLOPE * limit) for limit in NEIGHBOUR_LIMITS)
+        r = np.log10(rng.uniform(bright, faint)) / NEIGHBOUR_SLOPE
+        magnitudes = r + NEIGHBOUR_COLOURS + rng.normal(0, 0.3, 5) * (np.arange(5) != 2)
+        east, north = rng.uniform(-half, half, 2)
+        if rng.random() < 0.5:
+            stars.append(stamps.Star(nanomaggies(magnitudes), east, north))
+        else:
+            galaxies.append(_galaxy(magnitudes, east, north, rng))
+    return galaxies, stars

@@ -1,0 +1,193 @@
+"""Paint stamps: point source, host and neighbours through the night's seeing, sky and detector noise, saturation."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import galsim
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.simulation.cadence import Observations
+
+SIZE = 32  # [pixels]
+PIXEL_SCALE = 0.396  # [arcsec]
+PADDED = 64  # [pixels]; galaxies are painted in Fourier space, whose wrap-around stays outside the stamp
+MOFFAT_BETA = 3.0
+SEEING_STEP = 0.04  # [arcsec]; galaxies are blurred by the nearest multiple
+FULL_WELL = 65535.0  # [DN]
+
+# Of SDSS frames (eBOSS and photometric pipeline documentation), in ugriz.
+SKY = np.array([0.23, 0.30, 0.71, 1.30, 3.28])  # [nanomaggies per pixel]
+CALIBRATION = np.array([0.0099, 0.0038, 0.0050, 0.0067, 0.0305])  # [nanomaggies per DN]
+GAIN = np.array(  # [electrons per DN], by band and camera column
+    [
+        [1.62, 1.825, 1.59, 1.6, 1.47, 2.17],
+        [3.32, 3.855, 3.845, 3.995, 4.05, 4.035],
+        [4.71, 4.6, 4.72, 4.76, 4.725, 4.895],
+        [5.165, 6.565, 4.86, 4.885, 4.64, 4.76],
+        [4.745, 5.155, 4.885, 4.775, 3.48, 4.69],
+    ]
+)
+DARK_VARIANCE = np.array(  # [DN^2], by band and camera column
+    [
+        [9.61, 12.6025, 8.7025, 12.6025, 9.3025, 7.0225],
+        [15.6025, 1.44, 1.3225, 1.96, 1.1025, 1.8225],
+        [1.8225, 1.00, 1.3225, 1.3225, 0.81, 0.9025],
+        [7.84, 5.76, 4.6225, 6.25, 7.84, 5.0625],
+        [0.81, 1.0, 1.0, 9.61, 1.8225, 1.21],
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Galaxy:
+    """A galaxy in a stamp.
+
+    Parameters
+    ----------
+    flux : array (5,)
+        In ugriz [nanomaggies].
+    half_light_radius : float
+        [arcsec]
+    sersic : float
+        Index of the Sersic profile.
+    axis_ratio, angle : float
+        Minor over major axis; direction of the major one [radian].
+    east, north : float
+        From the stamp's centre [arcsec].
+    """
+
+    flux: NDArray[np.float64]
+    half_light_radius: float
+    sersic: float
+    axis_ratio: float
+    angle: float
+    east: float
+    north: float
+
+
+@dataclass(frozen=True)
+class Star:
+    """A constant point source in a stamp: flux in ugriz [nanomaggies], place from the centre [arcsec]."""
+
+    flux: NDArray[np.float64]
+    east: float
+    north: float
+
+
+def camera_column(dec: float) -> int:
+    """Return the camera column, from 0, that sees a declination of Stripe 82."""
+    return int((dec + 1.266) / 2.532 * 12) % 6
+
+
+def sky_noise(observations: Observations, column: int) -> NDArray[np.float64]:
+    """Return the noise of a pixel of empty sky in each frame, (n,) [nanomaggies]."""
+    band = observations.band
+    return _noise(SKY[band] * observations.sky, band, column)
+
+
+def point_noise(observations: Observations, column: int) -> NDArray[np.float64]:
+    """Return the noise of the flux of a faint point source in each frame, by its profile, (n,) [nanomaggies]."""
+    sigma = observations.psf_fwhm / 2.3548 / PIXEL_SCALE
+    return np.asarray(sky_noise(observations, column) * np.sqrt(4 * np.pi) * sigma)
+
+
+def paint(
+    observations: Observations,
+    column: int,
+    point: NDArray[np.float64],
+    galaxies: list[Galaxy],
+    stars: list[Star],
+    rng: np.random.Generator,
+) -> NDArray[np.float32]:
+    """Paint all frames of an object.
+
+    Parameters
+    ----------
+    observations : Observations
+        The n frames.
+    column : int
+        Camera column, from 0.
+    point : array (n,)
+        Flux of the source at the centre [nanomaggies].
+    galaxies, stars : lists
+        What else lies in the stamp.
+    rng : Generator
+        Draws where in its pixel the centre falls, and the noise.
+
+    Returns
+    -------
+    array (n, 32, 32)
+        Sky-subtracted flux [nanomaggies].
+    """
+    band, seeing = observations.band, observations.psf_fwhm
+    jitter = rng.uniform(-0.5, 0.5, (len(band), 2))  # [pixels], x and y
+    image = point[:, None, None] * _moffat(seeing, jitter)
+    for star in stars:
+        place = jitter + np.array([-star.east, star.north]) / PIXEL_SCALE  # east is to the left
+        image += star.flux[band][:, None, None] * _moffat(seeing, place)
+    if galaxies:
+        image += _galaxies(galaxies, band, seeing, jitter)
+    sky = (SKY[band] * observations.sky)[:, None, None]
+    image = np.minimum(image, FULL_WELL * CALIBRATION[band][:, None, None] - sky)
+    noise = _noise(np.maximum(image + sky, 0), band[:, None, None], column)
+    frames: NDArray[np.float32] = (image + noise * rng.standard_normal(image.shape, np.float32)).astype(np.float32)
+    return frames
+
+
+def _noise(bright: NDArray[np.float64], band: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
+    """Return the noise of pixels of a total brightness [nanomaggies], sky included."""
+    electrons = bright / CALIBRATION[band] / GAIN[band, column]
+    return np.asarray(CALIBRATION[band] * np.sqrt(electrons + DARK_VARIANCE[band, column]))
+
+
+# Two-point Gauss-Legendre nodes of a pixel's width: integrates the profile over each pixel to 0.1 % of its peak.
+_NODES = np.array([-0.5, 0.5]) / np.sqrt(3)
+
+
+def _moffat(fwhm: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return unit point sources of Moffat profile (n, 32, 32), at places (n, 2) from the centre [pixels]."""
+    alpha = fwhm / PIXEL_SCALE / (2 * np.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
+    grid = np.arange(SIZE) - (SIZE - 1) / 2
+    offset = grid[:, None] + _NODES  # (32, 2)
+    x2 = ((offset - place[:, :1, None]) / alpha[:, None, None]) ** 2  # (n, 32, 2)
+    y2 = ((offset - place[:, 1:, None]) / alpha[:, None, None]) ** 2
+    total = np.zeros((len(fwhm), SIZE, SIZE))
+    for i in range(2):
+        for j in range(2):
+            r2 = 1.0 + y2[:, :, None, i] + x2[:, None, :, j]
+            total += 1.0 / (r2 * r2 * r2)
+    return np.asarray(total * ((MOFFAT_BETA - 1) / (4 * np.pi * alpha**2))[:, None, None])
+
+
+def _galaxies(
+    galaxies: list[Galaxy], band: NDArray[np.uint8], seeing: NDArray[np.float64], jitter: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Paint galaxies in Fourier space: their transforms, the seeing's, and the shift to the place in each frame."""
+    spectra = np.zeros((5, PADDED, PADDED // 2 + 1), dtype=np.complex128)
+    for galaxy in galaxies:
+        profile = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.half_light_radius)
+        profile = profile.shear(q=galaxy.axis_ratio, beta=galaxy.angle * galsim.radians)
+        spectra += galaxy.flux[:, None, None] * _transform(profile.shift(-galaxy.east, galaxy.north))
+    blur = np.stack([_blur(step) for step in np.round(seeing / SEEING_STEP).astype(int).tolist()])
+    place = jitter + (PADDED - 1) / 2
+    phase_y = np.exp(-2j * np.pi * np.fft.fftfreq(PADDED) * place[:, 1:])
+    phase_x = np.exp(-2j * np.pi * np.fft.rfftfreq(PADDED) * place[:, :1])
+    seen = spectra[band] * blur * phase_y[:, :, None] * phase_x[:, None, :]
+    edge = (PADDED - SIZE) // 2
+    inner = slice(edge, edge + SIZE)
+    return np.fft.irfft2(seen, (PADDED, PADDED))[:, inner, inner]
+
+
+def _transform(profile: galsim.GSObject) -> NDArray[np.complex128]:
+    """Return a profile's Fourier transform on the half plane of `numpy.fft.rfft2`."""
+    grid = profile.drawKImage(nx=PADDED, ny=PADDED, scale=2 * np.pi / (PADDED * PIXEL_SCALE))
+    return np.fft.ifftshift(grid.array)[:, : PADDED // 2 + 1]
+
+
+@cache
+def _blur(step: int) -> NDArray[np.float64]:
+    """Return the transform of the seeing and of the pixel."""
+    psf = _transform(galsim.Moffat(beta=MOFFAT_BETA, fwhm=step * SEEING_STEP)).real
+    pixel = np.sinc(np.fft.fftfreq(PADDED))[:, None] * np.sinc(np.fft.rfftfreq(PADDED))
+    return np.asarray(psf * pixel)

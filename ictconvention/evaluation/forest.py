@@ -1,0 +1,176 @@
+"""Random forests as rows of comparison: one on aperture light curves, one that sees no pixel at all.
+
+The first says what photometry of the same stamps holds without a network; the second bounds what the cadence leaks.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import RandomForestClassifier
+
+TREES = 500
+BAND_FEATURES = 10
+NIGHT_FEATURES = 11
+SOFTENING = 0.1  # [flux_unit], of the logarithm of a flux
+
+
+def light_curve_features(
+    flux: NDArray[np.float64],
+    error: NDArray[np.float64],
+    band: NDArray[np.uint8],
+    mjd: NDArray[np.float64],
+    bands: int,
+) -> NDArray[np.float64]:
+    """Summarise one object's light curve, without any absolute time.
+
+    Parameters
+    ----------
+    flux, error : arrays (n,)
+        Aperture fluxes and their errors [flux_unit]; NaN where unknown.
+    band : array (n,)
+        Position of each frame's band.
+    mjd : array (n,)
+        Times [days].
+    bands : int
+        Number of bands.
+
+    Returns
+    -------
+    array (BAND_FEATURES * bands + bands * (bands - 1) + NIGHT_FEATURES,)
+        Per band its brightness and change; colours of the brightness and of the change; the course of all bands
+        together from night to night. NaN where unknown.
+    """
+    rows = []
+    deviation = np.full(len(flux), np.nan)
+    for b in range(bands):
+        here = np.flatnonzero((band == b) & np.isfinite(flux) & np.isfinite(error))
+        rows.append(_band_features(flux[here], error[here], mjd[here]))
+        if len(here):
+            deviation[here] = (flux[here] - np.median(flux[here])) / error[here]
+    brightness, change = np.array(rows)[:, 0], np.array(rows)[:, 9]
+    pairs = [(i, j) for i in range(bands) for j in range(i + 1, bands)]
+    colours = [values[i] - values[j] for values in (brightness, change) for i, j in pairs]
+    return np.concatenate([*rows, colours, _night_features(deviation, mjd)])
+
+
+def _band_features(
+    flux: NDArray[np.float64], error: NDArray[np.float64], mjd: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    if len(flux) < 3:
+        return np.full(BAND_FEATURES, np.nan)
+    low, middle, high = np.percentile(flux, [10, 50, 90])
+    scatter = flux.std() + 1e-12
+    deviation = (flux - middle) / error
+    return np.array(
+        [
+            np.arcsinh(flux.mean() / SOFTENING),
+            np.arcsinh((scatter**2 - np.mean(error**2)) / np.mean(error) ** 2),
+            np.arcsinh(np.sqrt(max(scatter**2 - np.mean(error**2), 0.0)) / SOFTENING),
+            np.arcsinh(deviation.max()),
+            np.arcsinh(deviation.min()),
+            (high - middle) / (high - low + 1e-12),
+            np.mean(((flux - flux.mean()) / scatter) ** 3),
+            np.mean(np.diff(flux) ** 2) / scatter**2,
+            np.corrcoef(mjd - mjd[0], flux)[0, 1] if np.ptp(flux) > 0 else 0.0,
+            np.arcsinh((flux.max() - low) / SOFTENING),
+        ]
+    )
+
+
+def _night_features(deviation: NDArray[np.float64], mjd: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Summarise the course of all bands together: one mean deviation a night, in units of its error."""
+    known = np.isfinite(deviation)
+    night, member, size = np.unique(np.floor(mjd[known]), return_inverse=True, return_counts=True)
+    if len(night) < 3:
+        return np.full(NIGHT_FEATURES, np.nan)
+    course = np.bincount(member, weights=deviation[known]) / np.sqrt(size)
+    span = max(night[-1] - night[0], 1.0)
+    top = int(course.argmax())
+    smooth = np.convolve(np.pad(course, 1, mode="edge"), np.ones(3) / 3, mode="valid")
+    above = course > 0.5 * course[top]
+    first, last = top, top
+    while first > 0 and above[first - 1]:
+        first -= 1
+    while last < len(course) - 1 and above[last + 1]:
+        last += 1
+    outside = np.delete(course, np.arange(max(first - 1, 0), min(last + 2, len(course))))
+    return np.array(
+        [
+            (night[top] - night[0]) / span,
+            night[last] - night[first],
+            (night[top] - night[first]) / span,
+            (night[last] - night[top]) / span,
+            np.count_nonzero(above) / len(course),
+            np.count_nonzero(np.diff(np.signbit(course))) / len(course),
+            np.mean(np.diff(course) ** 2) / (np.var(course) + 1e-12),
+            np.var(smooth) / (np.var(course) + 1e-12),
+            np.arcsinh(outside.std()) if len(outside) > 2 else np.nan,
+            np.arcsinh(smooth.max()),
+            np.arcsinh(smooth.min()),
+        ]
+    )
+
+
+def cadence_features(
+    psf_fwhm: NDArray[np.float32],
+    sky_sigma: NDArray[np.float32],
+    band: NDArray[np.uint8],
+    mjd: NDArray[np.floating],
+    bands: int,
+) -> NDArray[np.float64]:
+    """Summarise what is known of an object without a pixel: counts, gaps, span, seeing, sky noise, and the season.
+
+    Parameters
+    ----------
+    psf_fwhm, sky_sigma, band, mjd : arrays (n,)
+        As in an `ImageSeries`.
+    bands : int
+        Number of bands.
+
+    Returns
+    -------
+    array (bands + 12,)
+    """
+    gaps = np.diff(np.unique(np.floor(mjd)))
+    gaps = gaps if len(gaps) else np.zeros(1)
+    quality = [np.mean(psf_fwhm), np.std(psf_fwhm), np.max(psf_fwhm), np.mean(sky_sigma)]
+    times = [np.ptp(mjd), mjd[0], mjd[-1]]
+    counts = np.bincount(band, minlength=bands)
+    return np.array([len(mjd), *counts, *np.percentile(gaps, [10, 50, 90]), gaps.max(), *quality, *times])
+
+
+def forest_probabilities(
+    train: NDArray[np.float64],
+    labels: Iterable[str],
+    test: NDArray[np.float64],
+    weights: NDArray[np.float64] | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+    """Train a balanced random forest and predict.
+
+    Parameters
+    ----------
+    train, test : arrays (n, f), (m, f)
+        Features; NaN where unknown.
+    labels : n names
+        Classes of the training objects.
+    weights : array (n,), optional
+        Of the training objects, beside the balance of the classes.
+    seed : int
+        Of the trees.
+    jobs : int, optional
+        Threads; all by default.
+
+    Returns
+    -------
+    classes, probabilities : arrays (c,), (m, c)
+        Names in alphabetical order, and the probability of each.
+    """
+    names = np.array(list(labels))
+    balance = {name: len(names) / np.count_nonzero(names == name) for name in np.unique(names)}
+    balanced = np.array([balance[name] for name in names]) * (1.0 if weights is None else weights)
+    model = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=jobs or -1)
+    model.fit(train, names, sample_weight=balanced)
+    return np.asarray(model.classes_), np.asarray(model.predict_proba(test))
