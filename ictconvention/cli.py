@@ -131,23 +131,44 @@ def split(
 def simulate(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
     objects: Annotated[
-        int, typer.Option(help="Labelled objects; unlabelled ones come on top, a quarter as many.")
-    ] = 8208,
+        int | None,
+        typer.Option(
+            help="Labelled objects; unlabelled ones come on top, a quarter as many.",
+            show_default="8208, the paper's; all light curves",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None,
-    extra_test: Annotated[int, typer.Option(help="Additional test objects, the same number of each class.")] = 0,
+    extra_test: Annotated[
+        int | None, typer.Option(help="Additional test objects, the same number of each class.", show_default="0")
+    ] = None,
+    light_curves: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[CLASS=]FILE",
+            help="Paint real light curves instead: ecsv, parquet, csv, fits or npz. May be given several times.",
+        ),
+    ] = None,
 ) -> None:
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
     from rich.console import Console
 
     from ictconvention.data.simulation.ceiling import print_ceiling
+    from ictconvention.data.simulation.simulate import PAPER_OBJECTS, paint_light_curves
     from ictconvention.data.simulation.simulate import simulate as write
 
-    workers = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    workers = (os.cpu_count() or 1) if jobs is None else jobs
+    if light_curves and extra_test is not None:
+        found = "--extra-test draws objects, and --light-curves paints those of a file"
+        raise UsageError(found, "options of simulate", "leave out one of the two")
     with _progress("simulating") as progress:
-        survey = write(out, objects, seed, workers, extra_test, progress)
+        if light_curves:
+            survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
+        else:
+            survey = write(out, PAPER_OBJECTS if objects is None else objects, seed, workers, extra_test or 0, progress)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
-    print_ceiling(survey, Console())
+    if not light_curves:
+        print_ceiling(survey, Console())
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Turn a sky object into frames: its light curve, its host and neighbours, what a search would have detected."""
 
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ictconvention.data.simulation import stamps, supernovae, variability
 from ictconvention.data.simulation.cadence import Observations, observe
 from ictconvention.data.simulation.passbands import dust, nanomaggies
-from ictconvention.data.simulation.population import CURVE, PIXELS, Population, SkyObject, generator
+from ictconvention.data.simulation.population import CURVE, PIXELS, Population, SkyObject, correlated, generator
+from ictconvention.data.simulation.strata import Stratum
 
 DETECTION = 5.0  # signal over noise of a night, g r and i together
 DIFFERENCE_NOISE = 1.9  # over that of a frame: templates and hosts; gives the survey's depth, 5 sigma at r = 22.1
@@ -20,12 +21,46 @@ NEIGHBOUR_LIMITS = (16.0, 22.5)  # [AB mag] in r
 NEIGHBOUR_SLOPE = 0.30  # of the logarithm of their counts per magnitude
 
 
-def observed(population: Population, number: int) -> dict[str, Any]:
-    """Observe one object of a population: the arguments of `SurveyWriter.add`.
+@dataclass(frozen=True)
+class Scene:
+    """Everything about one object's frames but their noise.
+
+    Parameters
+    ----------
+    sky_object : SkyObject
+        What is observed.
+    observations : Observations
+        Its n frames.
+    column : int
+        Camera column, from 0.
+    kind : str
+        Subtype of the source.
+    point : array (n,)
+        True flux of the point source in each frame [nanomaggies].
+    peak : float or None
+        Time of a supernova's peak [MJD].
+    galaxies, stars : lists
+        What else is in the stamp.
+    """
+
+    sky_object: SkyObject
+    observations: Observations
+    column: int
+    kind: str
+    point: NDArray[np.float64]
+    peak: float | None
+    galaxies: list[stamps.Galaxy]
+    stars: list[stamps.Star]
+
+
+def scene(population: Population, number: int) -> Scene:
+    """Draw one object's cadence, light curve and surroundings.
 
     What no night would have detected is drawn again: first its cadence and light curve, then its nature too.
     """
-    for attempt in count():
+    attempt = -1
+    while True:
+        attempt += 1
         sky_object = population.draw(number, attempt)
         rng = generator(population.seed, CURVE, number, attempt)
         column = stamps.camera_column(sky_object.dec)
@@ -34,29 +69,32 @@ def observed(population: Population, number: int) -> dict[str, Any]:
             kind, point, peak, nucleus = _point_source(sky_object, observations, rng)
             change = point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
             if detected(change, observations, column):
-                break
-        else:
-            continue
-        break
-    galaxies, stars = _surroundings(sky_object, nucleus, rng)
-    frames = stamps.paint(observations, column, point, galaxies, stars, generator(population.seed, PIXELS, number))
+                galaxies, stars = _surroundings(sky_object, nucleus, rng)
+                return Scene(sky_object, observations, column, kind, point, peak, galaxies, stars)
+
+
+def observed(population: Population, number: int) -> dict[str, Any]:
+    """Observe one object of a population: the arguments of `SurveyWriter.add`."""
+    drawn = scene(population, number)
+    sky_object, observations = drawn.sky_object, drawn.observations
+    noise = generator(population.seed, PIXELS, number)
     return {
-        "id": f"{sky_object.number:06d}",
-        "frames": frames,
+        "id": f"{number:06d}",
+        "frames": stamps.paint(observations, drawn.column, drawn.point, drawn.galaxies, drawn.stars, noise),
         "band": observations.band,
         "mjd": observations.mjd,
         "psf_fwhm": observations.psf_fwhm,
-        "sky_sigma": stamps.sky_noise(observations, column),
+        "sky_sigma": stamps.sky_noise(observations, drawn.column),
         "class_name": sky_object.stratum.label,
         "label_source": sky_object.stratum.source,
         "redshift": sky_object.catalogue_redshift,
         "ra": sky_object.ra,
         "dec": sky_object.dec,
         "true_class": sky_object.true_class,
-        "kind": kind,
+        "kind": drawn.kind,
         "true_redshift": sky_object.redshift,
         "season": sky_object.season,
-        "peak_mjd": peak,
+        "peak_mjd": drawn.peak,
         "host_r": float(sky_object.magnitudes[2]) if sky_object.host_known else None,
         "host_separation": float(sky_object.separation) if sky_object.host_known else None,
         "mwebv": float(sky_object.extinction),
@@ -156,6 +194,23 @@ def _galaxy(
     )
 
 
+def supernova_host(
+    stratum: Stratum, r: float | None, separation: float | None, rng: np.random.Generator
+) -> tuple[stamps.Galaxy, float, float]:
+    """Draw the host of a supernova as a stratum has them, but for what is known of it.
+
+    Returns
+    -------
+    galaxy, r, separation : Galaxy, float, float
+        The host, its r magnitude [AB mag] and its distance from the supernova [arcsec].
+    """
+    drawn = correlated(stratum, rng)
+    r, separation = drawn[1] if r is None else r, drawn[2] if separation is None else separation
+    magnitudes = r + np.array([drawn[3], drawn[4], 0.0, drawn[5], drawn[6]])
+    angle = rng.uniform(0, 2 * np.pi)
+    return _galaxy(magnitudes, separation * np.sin(angle), separation * np.cos(angle), rng), r, separation
+
+
 def _surroundings(
     sky_object: SkyObject, nucleus: NDArray[np.float64], rng: np.random.Generator
 ) -> tuple[list[stamps.Galaxy], list[stamps.Star]]:
@@ -170,6 +225,14 @@ def _surroundings(
         galaxies.append(_galaxy(sky_object.magnitudes, 0.0, 0.0, rng, share=1 - nucleus))
     for east, north, magnitudes in sky_object.neighbours:
         stars.append(stamps.Star(nanomaggies(magnitudes), east, north))
+    others = unrelated(rng)
+    return galaxies + others[0], stars + others[1]
+
+
+def unrelated(rng: np.random.Generator) -> tuple[list[stamps.Galaxy], list[stamps.Star]]:
+    """Draw the galaxies and stars that happen to lie in a stamp."""
+    galaxies: list[stamps.Galaxy] = []
+    stars: list[stamps.Star] = []
     half = stamps.SIZE * stamps.PIXEL_SCALE / 2
     for _ in range(rng.poisson(NEIGHBOURS)):
         bright, faint = (10 ** (NEIGHBOUR_SLOPE * limit) for limit in NEIGHBOUR_LIMITS)

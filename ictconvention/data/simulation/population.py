@@ -128,7 +128,7 @@ class Population:
         rng = generator(self.seed, NATURE, number, attempt)
         true_class = str(rng.choice(list(stratum.truths), p=list(stratum.truths.values())))
         season = int(rng.choice(SEASONS, p=season_shares(stratum)))
-        redshift, host_r, separation, *colours = _correlated(stratum, rng)
+        redshift, host_r, separation, *colours = correlated(stratum, rng)
         extinction = _quantile(stratum.extinction, rng.random())
         host_known = bool(rng.random() < stratum.host_known)
         redshift_known = bool(rng.random() < stratum.redshift_known)
@@ -220,7 +220,7 @@ def stratum_counts(objects: int) -> list[int]:
     return counts
 
 
-def _correlated(stratum: Stratum, rng: np.random.Generator) -> list[float]:
+def correlated(stratum: Stratum, rng: np.random.Generator) -> list[float]:
     """Draw redshift, r, separation and four colours with the stratum's percentiles and rank correlations."""
     rank = np.eye(7)
     rank[0, 1], rank[0, 2], rank[1, 2] = stratum.rank_correlation

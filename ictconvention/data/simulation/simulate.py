@@ -3,21 +3,29 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ictconvention.atomic import WholeFolder
+from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
 from ictconvention.data.simulation.observed import observed
-from ictconvention.data.simulation.population import Population
+from ictconvention.data.simulation.painting import painted
+from ictconvention.data.simulation.passbands import BANDS
+from ictconvention.data.simulation.population import LAYOUT, Population, generator
 from ictconvention.data.simulation.stamps import PIXEL_SCALE, SIZE
-from ictconvention.data.simulation.strata import CLASSES, STRATA
+from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
 from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.data.survey_format import SurveyHeader, sha256
 from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
 from ictconvention.errors import UsageError
 
+PAPER_OBJECTS = LABELLED
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs
 
 
@@ -58,17 +66,82 @@ def simulate(
             raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more")
     population = Population(objects, seed, extra_test)
     header = survey_header(objects, seed, extra_test)
-    shards = -(-len(population) // SHARD_OBJECTS)
-    folder = WholeFolder(Path(path))
+    return _write(Path(path), header, partial(observed, population), len(population), jobs, progress)
+
+
+def paint_light_curves(
+    path: str | Path,
+    sources: Sequence[str],
+    objects: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Survey:
+    """Make a survey of real light curves painted into simulated stamps.
+
+    Parameters
+    ----------
+    path, seed, jobs, progress
+        As in `simulate`.
+    sources : sequence of str
+        Files of light curves, as in `read_light_curves`.
+    objects : int, optional
+        How many of them, drawn at random; all by default. None is painted twice.
+
+    Raises
+    ------
+    UsageError, SurveyError, FileSystemError
+        As in `simulate` and `read_light_curves`.
+    """
+    curves = read_light_curves(sources)
+    count = len(curves) if objects is None else objects
+    if not 1 <= count <= len(curves):
+        mend = f"give 1 to {len(curves)}: no light curve is painted twice, since copies would leak between parts"
+        raise UsageError(f"{count} objects of {len(curves)} light curves", "the number of objects", mend)
+    if seed < 0 or jobs < 1:
+        raise UsageError(f"seed is {seed} and jobs is {jobs}", "simulate", "give a seed from 0 and at least one job")
+    order = generator(seed, LAYOUT).permutation(len(curves))
+    chosen = [curves[i] for i in np.sort(order[:count])]
+    header = SurveyHeader(
+        name="painted",
+        bands=BANDS,
+        classes=CLASSES,
+        pixel_scale=PIXEL_SCALE,
+        stamp_size=SIZE,
+        simulated=True,
+        provenance={
+            "made by": f"ictconvention simulate, real light curves painted, seed {seed}",
+            "light curves": {Path(s.rpartition("=")[2]).name: sha256(Path(s.rpartition("=")[2])) for s in sources},
+            "software": _software(),
+        },
+    )
+    return _write(Path(path), header, partial(_paint_one, chosen, seed), count, jobs, progress)
+
+
+def _paint_one(curves: list[RealCurve], seed: int, number: int) -> dict[str, Any]:
+    return painted(curves[number], number, seed)
+
+
+def _write(
+    path: Path,
+    header: SurveyHeader,
+    make: Callable[[int], dict[str, Any]],
+    count: int,
+    jobs: int,
+    progress: Callable[[int, int], object],
+) -> Survey:
+    """Write `count` objects in shards of a fixed size, many at once; the whole folder appears at the end."""
+    shards = -(-count // SHARD_OBJECTS)
+    folder = WholeFolder(path)
     folder.take()
     try:
         with ProcessPoolExecutor(min(jobs, shards), initializer=_end_with, initargs=(os.getpid(),)) as pool:
-            tasks = [pool.submit(_write_shard, folder.partial, header, population, k) for k in range(shards)]
+            tasks = [pool.submit(_write_shard, folder.partial, header, make, count, k) for k in range(shards)]
             done = 0
             try:
                 for task in as_completed(tasks):
                     done += task.result()
-                    progress(done, len(population))
+                    progress(done, count)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
@@ -84,7 +157,7 @@ def survey_header(objects: int, seed: int, extra_test: int) -> SurveyHeader:
     truths = {f"{s.label or 'unlabelled'}, {s.source or 'no source'}": dict(s.truths) for s in STRATA}
     return SurveyHeader(
         name="SDSS-II-like",
-        bands=("u", "g", "r", "i", "z"),
+        bands=BANDS,
         classes=CLASSES,
         pixel_scale=PIXEL_SCALE,
         stamp_size=SIZE,
@@ -92,7 +165,7 @@ def survey_header(objects: int, seed: int, extra_test: int) -> SurveyHeader:
         provenance={
             "made by": f"ictconvention simulate --objects {objects} --seed {seed} --extra-test {extra_test}",
             "true classes by label (assumed)": truths,
-            "software": {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")},
+            "software": _software(),
         },
     )
 
@@ -108,10 +181,16 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _write_shard(folder: Path, header: SurveyHeader, population: Population, number: int) -> int:
-    """Write one shard of a population; return its number of objects."""
-    chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, len(population)))
+def _write_shard(
+    folder: Path, header: SurveyHeader, make: Callable[[int], dict[str, Any]], count: int, number: int
+) -> int:
+    """Write one shard; return its number of objects."""
+    chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, count))
     with SurveyWriter(folder / shard_name(number), header) as writer:
         for i in chosen:
-            writer.add(**observed(population, i))
+            writer.add(**make(i))
     return len(chosen)
+
+
+def _software() -> dict[str, str]:
+    return {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")}

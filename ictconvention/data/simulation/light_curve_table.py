@@ -1,0 +1,214 @@
+"""Read real light curves to be painted into stamps: tables of one row per measurement, and ragged npz files."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ictconvention.data.simulation.passbands import BANDS, nanomaggies
+from ictconvention.data.simulation.strata import CLASSES
+from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, shortened
+
+LEAST_POINTS = 5
+FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal
+NPZ_EPOCH = 53000.0  # [MJD] that npz files count their times from
+MISSING_BELOW = -90.0  # magnitudes of missing measurements in npz files
+LATEST_MJD = 400_000.0
+FORMATS = (".ecsv", ".parquet", ".csv", ".fits", ".npz")
+
+
+@dataclass(frozen=True)
+class RealCurve:
+    """One real light curve.
+
+    Parameters
+    ----------
+    id : str
+        Its object.
+    class_name : str
+        One of `CLASSES`.
+    mjd, band, flux, error : arrays (n,)
+        Times [days], positions in ugriz, fluxes and errors [nanomaggies], in time order.
+    redshift, host_r, host_separation : float or None
+        Redshift; r magnitude [AB mag] and distance [arcsec] of the host; where known.
+    """
+
+    id: str
+    class_name: str
+    mjd: NDArray[np.float64]
+    band: NDArray[np.int64]
+    flux: NDArray[np.float64]
+    error: NDArray[np.float64]
+    redshift: float | None = None
+    host_r: float | None = None
+    host_separation: float | None = None
+
+
+def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
+    """Read files of light curves.
+
+    Parameters
+    ----------
+    sources : sequence of str
+        Each a file, or 'CLASS=file' for a file without a class column. A table (ecsv, parquet, csv, fits) has one row
+        per measurement: id, class, mjd, band (u, g, r, i, z), flux [nanomaggies] or mag [AB], error (of the same),
+        and if known redshift, host_r, host_separation. An npz holds `offset` and either mjd, mag, err of shape (n, 5),
+        or mjd, band, fluxcal, fluxcalerr; times count from MJD 53000.
+
+    Raises
+    ------
+    UsageError
+        When a name is no file of light curves, or the class is unknown.
+    SurveyError
+        When columns, bands, classes or values are wrong, naming file and objects.
+    """
+    curves: list[RealCurve] = []
+    for source in sources:
+        name, _, file = source.rpartition("=")
+        path = Path(file)
+        if name and name not in CLASSES:
+            known = f"choose {', '.join(CLASSES)}"
+            raise UsageError(f"class {name!r} is unknown{did_you_mean(name, CLASSES)}", source, known)
+        if path.suffix not in FORMATS:
+            found = f"{path.suffix or 'no ending'!r} is no format of light curves"
+            raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}")
+        with readable_os_errors("reading the light curves", path):
+            path.open("rb").close()
+        curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
+    ids = [curve.id for curve in curves]
+    if len(set(ids)) < len(ids):
+        twice = [id_ for id_ in dict.fromkeys(ids) if ids.count(id_) > 1]
+        raise SurveyError(f"ids stand twice: {shortened(twice)}", ", ".join(sources), "give each object its own id")
+    return curves
+
+
+def _read_table(path: Path, class_name: str) -> list[RealCurve]:
+    try:
+        table = Table.read(path)
+    except Exception as error:
+        raise SurveyError(f"no table: {error}", path, "write it with astropy: table.write(path)") from error
+    value = next((name for name in ("flux", "mag") if name in table.colnames), "flux or mag")
+    needed = ["id", "mjd", "band", value, "error", *([] if class_name else ["class"])]
+    if absent := [name for name in needed if name not in table.colnames]:
+        found = f"missing columns: {', '.join(absent)}; found {', '.join(table.colnames)}"
+        raise SurveyError(found, path, "rename or add them; a file of one class may be given as CLASS=file")
+    ids = np.array([str(id_) for id_ in table["id"]])
+    classes = np.array([class_name or str(name) for name in (ids if class_name else table["class"])])
+    if unknown := sorted(set(classes) - set(CLASSES) if not class_name else set()):
+        near = did_you_mean(unknown[0], CLASSES)
+        raise SurveyError(f"unknown class {str(unknown[0])!r}{near}", path, f"use {', '.join(CLASSES)}")
+    bands = np.array([str(name) for name in table["band"]])
+    if unknown := sorted(set(bands) - set(BANDS)):
+        raise SurveyError(f"unknown band {str(unknown[0])!r}", path, f"use {', '.join(BANDS)}")
+    columns = {name: _numbers(table, name, path) for name in ("mjd", value, "error")}
+    flux, sigma = columns[value], columns["error"]
+    if value == "mag":
+        flux, sigma = _from_magnitudes(flux, sigma)
+    rows = {name: np.flatnonzero(ids == name) for name in dict.fromkeys(ids.tolist())}
+    band = np.array([BANDS.index(name) for name in bands])
+    curves = []
+    for id_, here in rows.items():
+        extra = {name: _one(table, name, here) for name in ("redshift", "host_r", "host_separation")}
+        names = sorted(set(classes[here]))
+        if len(names) > 1:
+            raise SurveyError(f"object {id_} is {' and '.join(names)}", path, "give each object one class")
+        label = class_name or names[0]
+        curves.append(_curve(id_, label, columns["mjd"][here], band[here], flux[here], sigma[here], extra, path))
+    _check_lengths(curves, path)
+    return curves
+
+
+def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
+    if not class_name:
+        raise UsageError("an npz file of light curves names no class", path, f"give it as CLASS={path}")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            data = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError) as error:
+        raise SurveyError(f"no npz file: {error}", path, "restore it from a copy") from error
+    wide = {"mjd", "mag", "err"} <= data.keys()
+    long = {"mjd", "band", "fluxcal", "fluxcalerr"} <= data.keys()
+    if "offset" not in data or not (wide or long):
+        found = f"it holds {', '.join(data)}"
+        raise SurveyError(found, path, "it needs offset, and mjd, mag, err or mjd, band, fluxcal, fluxcalerr")
+    offset = data["offset"]
+    names = next((data[name] for name in ("id", "dbid", "cid") if name in data), np.arange(len(offset) - 1))
+    if len(set(names.tolist())) < len(names):
+        names = np.arange(len(names))  # a number cut out of a longer name may stand twice
+    redshift = data.get("z")
+    curves = []
+    for k, (start, end) in enumerate(pairwise(offset)):
+        here = slice(int(start), int(end))
+        mjd = data["mjd"][here].astype(np.float64)
+        if wide:
+            magnitude, sigma = data["mag"][here].astype(np.float64), data["err"][here].astype(np.float64)
+            known = (magnitude > MISSING_BELOW) & (sigma > 0)
+            band = np.broadcast_to(np.arange(5), magnitude.shape)[known]
+            mjd = mjd[known]
+            flux, sigma = _from_magnitudes(magnitude[known], sigma[known])
+        else:
+            band = data["band"][here].astype(np.int64)
+            unit = 10 ** (-0.4 * (FLUXCAL_ZERO_POINT - 22.5))
+            flux, sigma = data["fluxcal"][here] * unit, data["fluxcalerr"][here] * unit
+        z = None if redshift is None or not redshift[k] > 0 else float(redshift[k])
+        id_ = f"{path.stem}-{names[k]}"
+        curves.append(_curve(id_, class_name, mjd + NPZ_EPOCH, band, flux, sigma, {"redshift": z}, path))
+    _check_lengths(curves, path)
+    return curves
+
+
+def _curve(
+    id_: str,
+    class_name: str,
+    mjd: NDArray[Any],
+    band: NDArray[Any],
+    flux: NDArray[Any],
+    error: NDArray[Any],
+    extra: Mapping[str, float | None],
+    path: Path,
+) -> RealCurve:
+    """Check one light curve's values and put it in time order."""
+    where = f"{path}, object {id_}"
+    for name, values in (("mjd", mjd), ("flux", flux), ("error", error)):
+        if not np.isfinite(values).all():
+            raise SurveyError(f"{name} is not finite", where, "leave out the rows without a measurement")
+    if not (np.asarray(error) > 0).all():
+        raise SurveyError("an error is not positive", where, "give the standard error of each measurement")
+    if len(mjd) and np.max(mjd) > LATEST_MJD:
+        raise SurveyError(f"MJD {np.max(mjd):.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
+    order = np.argsort(mjd, kind="stable")
+    arrays = (np.asarray(values)[order].astype(np.float64) for values in (mjd, flux, error))
+    times, fluxes, errors = arrays
+    return RealCurve(id_, class_name, times, np.asarray(band)[order].astype(np.int64), fluxes, errors, **extra)
+
+
+def _check_lengths(curves: list[RealCurve], path: Path) -> None:
+    short = [curve.id for curve in curves if len(curve.mjd) < LEAST_POINTS]
+    if short:
+        found = f"{counted(len(short), 'light curve')} of fewer than {LEAST_POINTS} points: {shortened(short)}"
+        raise SurveyError(found, path, "leave them out: there is nothing to smooth")
+
+
+def _from_magnitudes(magnitude: NDArray[Any], error: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    flux = nanomaggies(magnitude)
+    return flux, flux * np.log(10) / 2.5 * error
+
+
+def _numbers(table: Table, name: str, path: Path) -> NDArray[np.float64]:
+    try:
+        return np.asarray(np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan))
+    except (TypeError, ValueError) as error:
+        raise SurveyError(f"column {name} holds no numbers: {error}", path, "give numbers") from error
+
+
+def _one(table: Table, name: str, here: NDArray[np.intp]) -> float | None:
+    """Return an object's value of an optional column, None where it is absent, masked or not finite."""
+    if name not in table.colnames:
+        return None
+    value = table[name][here[0]]
+    return None if np.ma.is_masked(value) or not np.isfinite(value) else float(value)

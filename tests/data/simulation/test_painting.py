@@ -1,0 +1,231 @@
+"""Real light curves become stamps: read right, smoothed, and on a cadence that knows no class."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.simulation.cadence import SEASON_LENGTH
+from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
+from ictconvention.data.simulation.painting import densest_season, painted, smoothed
+from ictconvention.data.simulation.simulate import paint_light_curves
+from ictconvention.data.survey_check import check_survey
+from ictconvention.errors import FileSystemError, IctConventionError, UsageError
+from ictconvention.evaluation.forest import cadence_features, forest_probabilities
+
+
+def supernova(seed: int = 0, class_name: str = "SN Ia") -> tuple[RealCurve, Callable[[Any], Any]]:
+    """Return a noisy bump of 60 days, and its true flux."""
+    rng = np.random.default_rng(seed)
+    mjd = 53620 + np.sort(rng.uniform(0, 85, 90))
+
+    def truth(t: Any) -> Any:
+        return 8.0 * np.exp(-0.5 * ((t - 53650) / np.where(t < 53650, 7.0, 16.0)) ** 2)
+
+    band = rng.integers(0, 5, 90)
+    curve = RealCurve("a", class_name, mjd, band, truth(mjd) + rng.normal(0, 0.4, 90), np.full(90, 0.4), 0.1)
+    return curve, truth
+
+
+def pulsator(class_name: str = "Variable") -> tuple[RealCurve, Callable[[Any], Any]]:
+    """Return 60 nights over eight years of a star that pulsates within 0.56 days, and its true flux."""
+    rng = np.random.default_rng(1)
+    night = 51000 + np.sort(rng.choice(2900, 60, replace=False)) + rng.uniform(0.1, 0.4, 60)
+    mjd = np.repeat(night, 5) + np.tile(np.arange(5) * 72 / 86400, 60)
+
+    def truth(t: Any) -> Any:
+        return 50 * (1 + 0.3 * np.sin(2 * np.pi * t / 0.5612) + 0.1 * np.sin(4 * np.pi * t / 0.5612))
+
+    band = np.tile(np.arange(5), 60)
+    return RealCurve("b", class_name, mjd, band, truth(mjd) * (1 + rng.normal(0, 0.02, 300)), truth(mjd) * 0.02), truth
+
+
+def as_table(curve: RealCurve) -> Table:
+    columns = {"id": [curve.id] * len(curve.mjd), "class": [curve.class_name] * len(curve.mjd), "mjd": curve.mjd}
+    table = Table(columns | {"band": np.array(list("ugriz"))[curve.band], "flux": curve.flux, "error": curve.error})
+    table["redshift"] = curve.redshift if curve.redshift is not None else np.nan
+    return table
+
+
+def test_a_smoothed_supernova_is_nearer_the_truth_than_its_points() -> None:
+    curve, truth = supernova()
+    smooth = smoothed(curve)
+    times = np.linspace(53625, 53700, 200)
+    for b in range(5):
+        assert np.std(smooth(times, np.full(200, b, np.uint8)) - truth(times)) < 0.3  # the points scatter by 0.4
+    assert np.abs(smooth(np.array([53400.0, 54000.0]), np.array([1, 1], np.uint8))).max() < 0.05
+
+
+def test_a_pulsating_star_is_folded_and_goes_on_pulsating() -> None:
+    curve, truth = pulsator()
+    times = 53650 + np.sort(np.random.default_rng(3).uniform(0, 90, 200))
+    np.testing.assert_allclose(smoothed(curve)(times, np.full(200, 2, np.uint8)), truth(times), rtol=0.05)
+
+
+def test_a_slow_variable_is_not_taken_for_a_fast_one() -> None:
+    curve, _ = pulsator("AGN")
+    slow = 50 * (1 + 0.2 * np.sin(2 * np.pi * curve.mjd / 900))
+    rng = np.random.default_rng(0)
+    curve = replace(curve, flux=slow * (1 + rng.normal(0, 0.02, 300)), error=slow * 0.02)
+    times = np.linspace(curve.mjd[0], curve.mjd[0] + 5, 50)
+    assert np.ptp(smoothed(curve)(times, np.full(50, 1, np.uint8))) < 3  # of 50
+
+
+def test_only_one_season_is_used() -> None:
+    curve, _ = pulsator()
+    first, last = densest_season(curve)
+    assert last - first <= SEASON_LENGTH
+    here = (curve.mjd >= first) & (curve.mjd <= last)
+    assert 5 <= np.count_nonzero(here) < 100
+
+
+def test_the_cadence_knows_neither_class_nor_curve() -> None:
+    """The same place in the survey has the same nights, bands and seeing, whatever is painted there."""
+    ia, _ = supernova()
+    star, _ = pulsator()
+    for number in range(5):
+        one, other = painted(ia, number, 0), painted(star, number, 0)
+        for name in ("mjd", "band", "psf_fwhm", "season"):
+            np.testing.assert_array_equal(one[name], other[name])
+        assert len(one["frames"]) == len(one["mjd"])
+
+
+def test_stamps_hold_the_smoothed_flux_and_noise_once() -> None:
+    curve, _ = pulsator()
+    given = painted(replace(curve, flux=np.full(300, 40.0), error=np.full(300, 8.0)), 3, 0)
+    flux, error = aperture_photometry(given["frames"], given["sky_sigma"].astype("f4"), 0.396)
+    r = given["band"] == 2
+    assert np.median(flux[r]) == pytest.approx(40.0, rel=0.15)  # less what falls outside the aperture
+    assert np.std(flux[r]) < 3.0  # what seeing takes out of the aperture; the points scatter by 8
+
+
+def test_faint_supernovae_stay_as_frames_without_a_detection() -> None:
+    curve, _ = supernova()
+    given = painted(replace(curve, flux=curve.flux * 1e-3, error=curve.error * 1e-3, host_r=24.0), 0, 0)
+    assert len(given["frames"]) > 50
+    assert given["host_r"] == 24.0
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "parquet", "csv"])
+def test_tables_are_read(tmp_path: Path, ending: str) -> None:
+    ia, _ = supernova()
+    as_table(ia).write(tmp_path / f"curves.{ending}")
+    (read,) = read_light_curves([str(tmp_path / f"curves.{ending}")])
+    assert (read.id, read.class_name, read.redshift) == ("a", "SN Ia", 0.1)
+    np.testing.assert_allclose(read.flux, ia.flux)
+    np.testing.assert_array_equal(read.band, ia.band)
+
+
+def test_magnitudes_and_fluxes_are_the_same(tmp_path: Path) -> None:
+    star, _ = pulsator()
+    table = as_table(star)
+    table["mag"] = 22.5 - 2.5 * np.log10(table["flux"])
+    table["error"] = table["error"] / table["flux"] * 2.5 / np.log(10)
+    table.remove_columns(["flux", "class"])
+    table.write(tmp_path / "mag.ecsv")
+    (read,) = read_light_curves([f"Variable={tmp_path / 'mag.ecsv'}"])
+    np.testing.assert_allclose(read.flux, star.flux)
+    np.testing.assert_allclose(read.error, star.error)
+    assert read.redshift is None
+
+
+def change(name: str, value: Any, at: Any = slice(None)) -> Callable[[Table], None]:
+    def apply(table: Table) -> None:
+        table[name][at] = value
+
+    return apply
+
+
+BAD: dict[str, tuple[Callable[[Table], object], str]] = {
+    "no error column": (lambda t: t.remove_column("error"), "missing columns: error"),
+    "neither flux nor magnitude": (lambda t: t.remove_column("flux"), "missing columns: flux or mag"),
+    "no class": (lambda t: t.remove_column("class"), "missing columns: class(.|\n)*CLASS=file"),
+    "an unknown band": (change("band", "y", 3), "unknown band 'y'"),
+    "an unknown class": (
+        lambda t: t.replace_column("class", ["SN Ib"] * len(t)),
+        "unknown class 'SN Ib'.*did you mean SN I",
+    ),
+    "a flux that is no number": (change("flux", np.nan, 3), "flux is not finite(.|\n)*object a"),
+    "an error of zero": (change("error", 0.0, 3), "an error is not positive(.|\n)*object a"),
+    "a time that is no number": (change("mjd", np.inf, 3), "mjd is not finite"),
+    "Julian dates": (lambda t: t.replace_column("mjd", t["mjd"] + 2400000.5), "subtract 2400000.5"),
+    "one point": (lambda t: t.remove_rows(slice(1, None)), "1 light curve of fewer than 5 points: a"),
+    "text for fluxes": (lambda t: t.replace_column("flux", ["bright"] * len(t)), "flux holds no numbers"),
+    "an object of two classes": (change("class", "AGN", 0), "object a is AGN and SN Ia"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_bad_table_is_refused_and_nothing_is_written(tmp_path: Path, case: str) -> None:
+    spoil, message = BAD[case]
+    table = as_table(supernova()[0])
+    spoil(table)
+    table.write(tmp_path / "bad.ecsv")
+    with pytest.raises(IctConventionError, match=message) as refused:
+        paint_light_curves(tmp_path / "survey", [str(tmp_path / "bad.ecsv")])
+    assert "bad.ecsv" in str(refused.value.where)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["bad.ecsv"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("curves.txt", "no format of light curves"),
+        ("nowhere.ecsv", "No such file"),
+        ("SN Iaa=nowhere.npz", "did you mean SN Ia"),
+        ("damaged.ecsv", "no table"),
+        ("damaged.npz", "names no class"),
+        ("AGN=damaged.npz", "no npz file"),
+        ("AGN=other.npz", "it needs offset"),
+    ],
+)
+def test_what_is_no_light_curve_file_is_refused(tmp_path: Path, source: str, message: str) -> None:
+    (tmp_path / "damaged.ecsv").write_bytes(b"\x00\x01")
+    (tmp_path / "damaged.npz").write_bytes(b"PK")
+    np.savez(tmp_path / "other.npz", a=np.zeros(3))
+    name, _, file = source.rpartition("=")
+    with pytest.raises(IctConventionError, match=message):
+        read_light_curves([f"{name}={tmp_path / file}" if name else str(tmp_path / file)])
+
+
+def test_no_curve_is_painted_twice_and_no_survey_overwritten(tmp_path: Path) -> None:
+    as_table(supernova()[0]).write(tmp_path / "one.ecsv")
+    source = [str(tmp_path / "one.ecsv")]
+    for objects in (0, 2):
+        with pytest.raises(UsageError, match="no light curve is painted twice"):
+            paint_light_curves(tmp_path / "s", source, objects)
+    paint_light_curves(tmp_path / "s", source)
+    with pytest.raises(FileSystemError, match="exists already"):
+        paint_light_curves(tmp_path / "s", source)
+    with pytest.raises(IctConventionError, match="ids stand twice: a"):
+        paint_light_curves(tmp_path / "t", source * 2)
+
+
+@pytest.mark.slow
+def test_real_light_curves_make_a_sound_survey_that_leaks_nothing(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """A forest that sees only counts, gaps, span, seeing and date stays at chance."""
+    files = {"SN Ia": "sn_ia", "AGN": "quasars", "Variable": "rr_lyrae"}
+    sources = [f"{name}={shared(f'light_curves/{file}.npz')}" for name, file in files.items()]
+    curves = read_light_curves(sources)
+    assert len(curves) == 101 + 3062 + 242
+    survey = paint_light_curves(tmp_path / "painted", sources, 600, jobs=2)
+    report = check_survey(survey.path)
+    assert not report.flaws
+    assert report.header.simulated
+    objects = survey.object_table()
+    labels = np.asarray(objects["class"])
+    assert set(labels) == set(files)
+    features = np.array([cadence_features(s.psf_fwhm, s.sky_sigma, s.band, s.mjd, 5) for s in survey])
+    recalls = []
+    for train in (np.arange(600) % 2 == 0, np.arange(600) % 2 == 1):
+        classes, probabilities = forest_probabilities(features[train], labels[train], features[~train])
+        predicted, truth = classes[probabilities.argmax(axis=1)], labels[~train]
+        recalls.append([np.mean(predicted[truth == name] == name) for name in classes])
+    assert np.mean(recalls) < 1 / 3 + 0.1
