@@ -110,6 +110,8 @@ class Population:
         self._strata = [s for s, n in zip(STRATA, counts, strict=True) for _ in range(n)]
         self._main = len(self._strata)
         self._strata += [s for s, n in zip(testable, extra, strict=True) for _ in range(n)]
+        # Steps of the golden ratio fill [0, 1) evenly in every stratum, however few objects it has.
+        self._evenly = (generator(seed, LAYOUT, 1).random() + np.arange(len(self._strata)) * (np.sqrt(5) - 1) / 2) % 1
 
     def __len__(self) -> int:
         return len(self._strata)
@@ -129,7 +131,7 @@ class Population:
         true_class = str(rng.choice(list(stratum.truths), p=list(stratum.truths.values())))
         season = int(rng.choice(SEASONS, p=season_shares(stratum)))
         redshift, host_r, separation, *colours = correlated(stratum, rng)
-        extinction = _quantile(stratum.extinction, rng.random())
+        extinction = _quantile(stratum.extinction, self._evenly[number])
         host_known = bool(rng.random() < stratum.host_known)
         redshift_known = bool(rng.random() < stratum.redshift_known)
         if not host_known and true_class in ("SN Ia", "SN Other"):
