@@ -39,7 +39,7 @@ SNTYPES = ((110,), (5,), (118, 120), (103, 106), (111, 112, 113, 114, 115), (101
 REAL_NOISE = {"u": 0.048, "g": 0.018, "r": 0.028, "i": 0.045, "z": 0.148}  # of SDSS frames [nanomaggies per pixel]
 REAL_COLUMNS = {
     "redshift": "REDSHIFT_HELIO",
-    "host r": "HOSTGAL_MAG_r",
+    **{f"host {band}": f"HOSTGAL_MAG_{band}" for band in "ugriz"},
     "host separation": "HOSTGAL_SNSEP",
     "E(B-V)": "MWEBV",
     "frames": "NOBS",
@@ -58,11 +58,11 @@ def distances(objects: Table, population: Path) -> Iterator[tuple[str, str, int,
     with gzip.open(population, "rt") as file:
         rows = list(csv.DictReader(file))
     types = np.array([int(row["SNTYPE"]) for row in rows])
-    simulated_columns = ("redshift", "host_r", "host_separation", "mwebv", "frames")
+    simulated_columns = ("redshift", *(f"host_{band}" for band in "ugriz"), "host_separation", "mwebv", "frames")
     for i, stratum in enumerate(STRATA):
         for (quantity, column), name in zip(REAL_COLUMNS.items(), simulated_columns, strict=True):
             real = np.array([float(row[column]) for row in rows])[np.isin(types, SNTYPES[i])]
-            real = real[(real > -1) & (real < (45 if quantity == "host r" else 900))]
+            real = real[(real > -1) & (real < (40 if "host " in quantity and quantity[-2] == " " else 900))]
             found: NDArray[np.float64] = np.ma.filled(
                 np.ma.asarray(objects[name][of_stratum(objects, stratum)], dtype=float), np.nan
             )
@@ -213,8 +213,8 @@ def main() -> None:
         "",
         "![Recovered and true light curves](recovered.png)",
         "",
-        f"Pulls of the fluxes above (recovered - true) / error: mean {mean:.2f}, scatter {scatter:.2f}. The error is that",
-        "of the sky alone: photon noise of bright objects and the seeing's hold on a host's light add to the scatter.",
+        f"Pulls of these fluxes, (recovered - true) / error: mean {mean:.2f}, scatter {scatter:.2f}. The error is",
+        "that of the sky alone: photon noise of bright objects and the seeing's hold on a host's light add to it.",
         "",
         "## Pixel noise and depth",
         "",

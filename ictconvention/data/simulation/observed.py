@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ictconvention.data.simulation import stamps, supernovae, variability
 from ictconvention.data.simulation.cadence import Observations, observe
-from ictconvention.data.simulation.passbands import dust, nanomaggies
+from ictconvention.data.simulation.passbands import BANDS, dust, nanomaggies
 from ictconvention.data.simulation.population import CURVE, PIXELS, Population, SkyObject, correlated, generator
 from ictconvention.data.simulation.strata import Stratum
 
@@ -77,7 +77,7 @@ def observed(population: Population, number: int) -> dict[str, Any]:
     """Observe one object of a population: the arguments of `SurveyWriter.add`."""
     drawn = scene(population, number)
     sky_object, observations = drawn.sky_object, drawn.observations
-    noise = generator(population.seed, PIXELS, number)
+    noise, known = generator(population.seed, PIXELS, number), sky_object.host_known
     return {
         "id": f"{number:06d}",
         "frames": stamps.paint(observations, drawn.column, drawn.point, drawn.galaxies, drawn.stars, noise),
@@ -95,8 +95,8 @@ def observed(population: Population, number: int) -> dict[str, Any]:
         "true_redshift": sky_object.redshift,
         "season": sky_object.season,
         "peak_mjd": drawn.peak,
-        "host_r": float(sky_object.magnitudes[2]) if sky_object.host_known else None,
-        "host_separation": float(sky_object.separation) if sky_object.host_known else None,
+        **{f"host_{name}": float(m) if known else None for name, m in zip(BANDS, sky_object.magnitudes, strict=True)},
+        "host_separation": float(sky_object.separation) if known else None,
         "mwebv": float(sky_object.extinction),
         "extra_test": sky_object.extra_test,
     }
