@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -153,6 +154,10 @@ def simulate(
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
     from rich.console import Console
 
+    for package in ("galsim", "sncosmo", "speclite"):
+        if find_spec(package) is None:
+            mend = "install the extra: pip install -c constraints.txt '.[simulation]'"
+            raise UsageError(f"the package {package} is not installed", "simulate", mend)
     from ictconvention.data.simulation.ceiling import print_ceiling
     from ictconvention.data.simulation.simulate import PAPER_OBJECTS, paint_light_curves
     from ictconvention.data.simulation.simulate import simulate as write

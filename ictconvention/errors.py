@@ -56,7 +56,7 @@ _MENDS = {
     errno.EPERM: "choose a folder that you may write in, or ask its owner",
     errno.EROFS: "this file system is read-only: choose another folder",
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
-    errno.ENOENT: "check the path; a folder in it does not exist",
+    errno.ENOENT: "check the path: the file, or a folder in it, does not exist",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
     errno.EISDIR: "this is a folder: give a file name",

@@ -31,7 +31,7 @@ from ictconvention.data.simulation.population import Population
 from ictconvention.data.simulation.strata import LABELLED, STRATA, Stratum
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.evaluation.forest import cadence_features, forest_probabilities, light_curve_features
+from ictconvention.evaluation.forest import PRETRAIN_WEIGHT, forest_on_split, photometry_features, pixel_free_features
 
 HERE = Path(__file__).parent
 SEED, SHOWN = 0, ("Seyfert", "Ia", "II-P", "RR Lyrae", "flaring")
@@ -44,7 +44,6 @@ REAL_COLUMNS = {
     "E(B-V)": "MWEBV",
     "frames": "NOBS",
 }
-WEAK_WEIGHT = 0.3  # of photometric and other pre-training objects in the forest
 
 
 def of_stratum(objects: Table, stratum: Stratum) -> NDArray[np.bool_]:
@@ -128,13 +127,7 @@ def draw_recovered(population: Population, survey: Survey, objects: Table) -> tu
 
 
 def features(survey: Survey) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return light-curve and cadence features of all objects."""
-    seen, unseen = [], []
-    for s in survey:
-        flux, error = aperture_photometry(s.frames, s.sky_sigma, survey.header.pixel_scale)
-        seen.append(light_curve_features(flux, error, s.band, s.mjd, 5))
-        unseen.append(cadence_features(s.psf_fwhm, s.sky_sigma, s.band, s.mjd, 5))
-    return np.array(seen), np.array(unseen)
+    return photometry_features(survey), pixel_free_features(survey)
 
 
 def forests(survey: Survey, objects: Table) -> list[str]:
@@ -154,14 +147,9 @@ def forests(survey: Survey, objects: Table) -> list[str]:
     confusion = np.zeros((4, 4), dtype=int)
     for index in range(5):
         split = make_split(objects, index=index)
-        stages = {
-            s: np.isin(ids, [*split.parts[f"{s}_train"], *split.parts[f"{s}_validation"]])
-            for s in ("pretrain", "finetune")
-        }
-        train, test = stages["pretrain"] | stages["finetune"], np.isin(ids, split.parts["test"])
-        weights = np.where(stages["finetune"], 1.0, WEAK_WEIGHT)[train]
+        test = np.isin(ids, split.parts["test"])
         for name, columns in both.items():
-            classes, probabilities = forest_probabilities(columns[train], label[train], columns[test], weights)
+            classes, probabilities = forest_on_split(columns, objects, split)
             predicted = classes[probabilities.argmax(axis=1)]
             recalls = " | ".join(f"{value:.2f}" for value in recall_score(label[test], predicted, average=None))
             f1 = f1_score(label[test], predicted, average="macro")
@@ -173,7 +161,11 @@ def forests(survey: Survey, objects: Table) -> list[str]:
     lines += ["", "Confusion of the aperture forest, all folds (rows: label, columns: predicted):", ""]
     lines += ["| | AGN | SN Ia | SN Other | Variable |", "|---|---|---|---|---|"]
     names = ("AGN", "SN Ia", "SN Other", "Variable")
-    return [*lines, *(f"| {name} | {' | '.join(map(str, row))} |" for name, row in zip(names, confusion, strict=True))]
+    rates = confusion / confusion.sum(axis=1, keepdims=True) * (1 - np.eye(4))
+    worst = [np.unravel_index(i, rates.shape) for i in np.argsort(rates, axis=None)[::-1][:3]]
+    said = ", ".join(f"{names[i]} taken for {names[j]} ({rates[i, j]:.0%})" for i, j in worst)
+    table = [f"| {name} | {' | '.join(map(str, row))} |" for name, row in zip(names, confusion, strict=True)]
+    return [*lines, *table, "", f"Most frequent errors, as shares of a class: {said}."]
 
 
 def main() -> None:
@@ -240,13 +232,13 @@ def main() -> None:
         "## Neither trivial nor hopeless",
         "",
         "Random forests trained on the pre-train and fine-tune parts (pre-training objects with weight "
-        f"{WEAK_WEIGHT:g}), tested on the test part.",
+        f"{PRETRAIN_WEIGHT:g}), tested on the test part.",
         "",
         *forests(survey, objects),
         "",
-        "The labels of fold 0's test part allow at most "
+        "Against the labels of fold 0's test part, the truth itself scores "
         + ", ".join(f"{name} {value:.3f}" for name, value in ceiling.items())
-        + " to a classifier that knows the truth.",
+        + ".",
         "",
         "## Where it departs from the real survey",
         "",
@@ -254,6 +246,9 @@ def main() -> None:
         "- Seasons are drawn towards those of all objects: with their own, the season alone would tell the classes",
         "  apart to a balanced accuracy of 0.41, and no model may use it.",
         "- The longest pauses between nights are a little shorter than the real ones: a sequence must fit its season.",
+        "- Every object is seen in one season. The real ones with more than 150 frames lie where two strips overlap:",
+        "  17 % of the objects at every second step of 0.1 deg in declination, hardly any between. Here as many do.",
+        "- An AGN or star behind the label SN Other stands at the centre of its light, whatever the catalogue says.",
         "- Galaxies have no colour gradients, frames no cosmic rays, and the seeing no wings beyond a Moffat profile.",
     ]
     (HERE / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")

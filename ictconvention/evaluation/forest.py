@@ -6,13 +6,19 @@ The first says what photometry of the same stamps holds without a network; the s
 from collections.abc import Iterable
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
+
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
 
 TREES = 500
 BAND_FEATURES = 10
 NIGHT_FEATURES = 11
 SOFTENING = 0.1  # [flux_unit], of the logarithm of a flux
+PRETRAIN_WEIGHT = 0.3  # of pre-training objects, whose labels may be photometric
 
 
 def light_curve_features(
@@ -157,7 +163,7 @@ def forest_probabilities(
     labels : n names
         Classes of the training objects.
     weights : array (n,), optional
-        Of the training objects, beside the balance of the classes.
+        Of the training objects within their class; every class weighs the same.
     seed : int
         Of the trees.
     jobs : int, optional
@@ -169,8 +175,58 @@ def forest_probabilities(
         Names in alphabetical order, and the probability of each.
     """
     names = np.array(list(labels))
-    balance = {name: len(names) / np.count_nonzero(names == name) for name in np.unique(names)}
-    balanced = np.array([balance[name] for name in names]) * (1.0 if weights is None else weights)
+    weights = np.ones(len(names)) if weights is None else np.asarray(weights, dtype=float)
+    total = {name: weights[names == name].sum() for name in np.unique(names)}
+    balanced = weights / np.array([total[name] for name in names])
     model = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=jobs or -1)
     model.fit(train, names, sample_weight=balanced)
     return np.asarray(model.classes_), np.asarray(model.predict_proba(test))
+
+
+def photometry_features(survey: Survey) -> NDArray[np.float64]:
+    """Return `light_curve_features` of the aperture photometry of every object of a survey, (len(survey), f)."""
+    scale, bands = survey.header.pixel_scale, len(survey.header.bands)
+    rows = []
+    for s in survey:
+        flux, error = aperture_photometry(s.frames, s.sky_sigma, scale)
+        rows.append(light_curve_features(flux, error, s.band, s.mjd, bands))
+    return np.array(rows)
+
+
+def pixel_free_features(survey: Survey) -> NDArray[np.float64]:
+    """Return `cadence_features` of every object of a survey, (len(survey), f)."""
+    bands = len(survey.header.bands)
+    return np.array([cadence_features(s.psf_fwhm, s.sky_sigma, s.band, s.mjd, bands) for s in survey])
+
+
+def forest_on_split(
+    features: NDArray[np.float64], objects: Table, split: Split, part: str = "test", seed: int = 0
+) -> tuple[NDArray[np.str_], NDArray[np.float64]]:
+    """Train a forest on the pre-train and fine-tune parts of a split, and predict another part.
+
+    Parameters
+    ----------
+    features : array (n, f)
+        One row per object of the table.
+    objects : Table
+        Columns id and class.
+    split : Split
+        Of these objects. Validation objects train too: nothing is chosen by them here.
+    part : str
+        What to predict.
+    seed : int
+        Of the trees.
+
+    Returns
+    -------
+    classes, probabilities : arrays (c,), (m, c)
+        Names in alphabetical order; probabilities of the part's objects, in the table's order.
+    """
+    ids = np.asarray(objects["id"])
+    stages = [
+        np.isin(ids, [*split.parts[f"{s}_train"], *split.parts[f"{s}_validation"]]) for s in ("pretrain", "finetune")
+    ]
+    train = stages[0] | stages[1]
+    weights = np.where(stages[1], 1.0, PRETRAIN_WEIGHT)[train]
+    labels = np.asarray(objects["class"][train])
+    return forest_probabilities(features[train], labels, features[np.isin(ids, split.parts[part])], weights, seed)

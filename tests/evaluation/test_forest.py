@@ -47,12 +47,16 @@ def test_the_forest_finds_a_bump_whatever_the_imbalance() -> None:
     np.testing.assert_array_equal(repeated, probabilities)
 
 
-def test_weights_count() -> None:
+def test_objects_without_weight_teach_nothing() -> None:
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(200, 3))
-    labels = np.where(rng.random(200) < 0.5, "a", "b")
-    weights = np.where(labels == "a", 1.0, 1e-6)
-    assert forest_probabilities(x, labels, x, weights)[1][:, 0].mean() > 0.9
+    x = rng.normal(size=(400, 1))
+    truth = np.where(x[:, 0] > 0, "a", "b")
+    wrong = rng.random(400) < 0.4
+    labels = np.where(wrong, np.where(truth == "a", "b", "a"), truth)
+    classes, probabilities = forest_probabilities(x, labels, x, np.where(wrong, 1e-9, 1.0))
+    assert np.mean(classes[probabilities.argmax(axis=1)] == truth) > 0.98
+    classes, probabilities = forest_probabilities(x, labels, x)
+    assert np.mean(classes[probabilities.argmax(axis=1)] == truth) < 0.95
 
 
 def test_cadence_features_see_no_pixel() -> None:

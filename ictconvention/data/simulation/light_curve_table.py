@@ -1,10 +1,12 @@
 """Read real light curves to be painted into stamps: tables of one row per measurement, and ragged npz files."""
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from astropy.table import Table
@@ -17,8 +19,19 @@ from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean,
 LEAST_POINTS = 5
 FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal
 NPZ_EPOCH = 53000.0  # [MJD] that npz files count their times from
-MISSING_BELOW = -90.0  # magnitudes of missing measurements in npz files
-LATEST_MJD = 400_000.0
+MISSING = (5.0, 35.0)  # magnitudes in npz files that are not between these are missing
+EARLIEST_MJD, LATEST_MJD = 15_000.0, 400_000.0  # a later one is a Julian date, an earlier one counts from elsewhere
+BRIGHTEST = 1e6  # [nanomaggies], magnitude 7.5; what is brighter has another unit
+SEPARATIONS, MAGNITUDES = (0.0, 60.0), (5.0, 35.0)  # [arcsec], [AB mag] that a host may have
+UNITS = {  # that a column may carry
+    "mjd": ("d",),
+    "flux": ("nmgy",),
+    "mag": ("mag", "mag(AB)"),
+    "error": ("nmgy", "mag", "mag(AB)"),
+    "redshift": ("",),
+    "host_r": ("mag", "mag(AB)"),
+    "host_separation": ("arcsec",),
+}
 FORMATS = (".ecsv", ".parquet", ".csv", ".fits", ".npz")
 
 
@@ -97,6 +110,10 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     if absent := [name for name in needed if name not in table.colnames]:
         found = f"missing columns: {', '.join(absent)}; found {', '.join(table.colnames)}"
         raise SurveyError(found, path, "rename or add them; a file of one class may be given as CLASS=file")
+    if not len(table):
+        raise SurveyError("the table is empty", path, "give at least one light curve")
+    if np.ma.getmaskarray(np.ma.asarray(table["id"])).any():
+        raise SurveyError("an id is missing", path, "give every row the id of its object")
     ids = np.array([str(id_) for id_ in table["id"]])
     classes = np.array([class_name or str(name) for name in (ids if class_name else table["class"])])
     if unknown := sorted(set(classes) - set(CLASSES) if not class_name else set()):
@@ -106,6 +123,7 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     if unknown := sorted(set(bands) - set(BANDS)):
         raise SurveyError(f"unknown band {str(unknown[0])!r}", path, f"use {', '.join(BANDS)}")
     columns = {name: _numbers(table, name, path) for name in ("mjd", value, "error")}
+    optional = {n: _numbers(table, n, path) for n in ("redshift", "host_r", "host_separation") if n in table.colnames}
     flux, sigma = columns[value], columns["error"]
     if value == "mag":
         flux, sigma = _from_magnitudes(flux, sigma)
@@ -113,7 +131,7 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     band = np.array([BANDS.index(name) for name in bands])
     curves = []
     for id_, here in rows.items():
-        extra = {name: _one(table, name, here) for name in ("redshift", "host_r", "host_separation")}
+        extra = {name: _one(values, here) for name, values in optional.items()}
         names = sorted(set(classes[here]))
         if len(names) > 1:
             raise SurveyError(f"object {id_} is {' and '.join(names)}", path, "give each object one class")
@@ -127,15 +145,16 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
     if not class_name:
         raise UsageError("an npz file of light curves names no class", path, f"give it as CLASS={path}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError) as error:
-        raise SurveyError(f"no npz file: {error}", path, "restore it from a copy") from error
+    except (ValueError, OSError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
+        raise SurveyError("this is no npz file, or a damaged one", path, "restore it from a copy") from error
     wide = {"mjd", "mag", "err"} <= data.keys()
     long = {"mjd", "band", "fluxcal", "fluxcalerr"} <= data.keys()
     if "offset" not in data or not (wide or long):
         found = f"it holds {', '.join(data)}"
         raise SurveyError(found, path, "it needs offset, and mjd, mag, err or mjd, band, fluxcal, fluxcalerr")
+    _check_npz(data, wide, path)
     offset = data["offset"]
     names = next((data[name] for name in ("id", "dbid", "cid") if name in data), np.arange(len(offset) - 1))
     if len(set(names.tolist())) < len(names):
@@ -147,7 +166,7 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
         mjd = data["mjd"][here].astype(np.float64)
         if wide:
             magnitude, sigma = data["mag"][here].astype(np.float64), data["err"][here].astype(np.float64)
-            known = (magnitude > MISSING_BELOW) & (sigma > 0)
+            known = (magnitude > MISSING[0]) & (magnitude < MISSING[1]) & (sigma > 0)
             band = np.broadcast_to(np.arange(5), magnitude.shape)[known]
             mjd = mjd[known]
             flux, sigma = _from_magnitudes(magnitude[known], sigma[known])
@@ -160,6 +179,30 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
         curves.append(_curve(id_, class_name, mjd + NPZ_EPOCH, band, flux, sigma, {"redshift": z}, path))
     _check_lengths(curves, path)
     return curves
+
+
+def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None:
+    """Refuse arrays of other types or shapes than they should have, and offsets that are none."""
+    columns = ("mjd", "mag", "err") if wide else ("mjd", "band", "fluxcal", "fluxcalerr")
+    shape = (len(np.atleast_1d(data["mjd"])), 5) if wide else (len(np.atleast_1d(data["mjd"])),)
+    for name in columns:
+        if data[name].shape != shape or data[name].dtype.kind not in "fiu":
+            found = f"{name} is of type {data[name].dtype} and shape {data[name].shape}, not numbers of shape {shape}"
+            raise SurveyError(found, path, "give one value per measurement")
+    offset = data["offset"]
+    if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
+        raise SurveyError(
+            "offset does not go from 0 to the number of rows", path, "give offset[k]:offset[k + 1] per object"
+        )
+    if (np.diff(offset) < 0).any() or len(offset) < 2:
+        raise SurveyError("offset decreases or holds no object", path, "give offset[k]:offset[k + 1] per object")
+    for name in ("id", "dbid", "cid", "z"):
+        if name in data and data[name].shape != (len(offset) - 1,):
+            raise SurveyError(
+                f"{name} has shape {data[name].shape} for {len(offset) - 1} objects", path, "give one each"
+            )
+    if not wide and not np.isin(data["band"], np.arange(5)).all():
+        raise SurveyError("a band is none of 0 to 4", path, "number the bands u, g, r, i, z from 0")
 
 
 def _curve(
@@ -181,6 +224,17 @@ def _curve(
         raise SurveyError("an error is not positive", where, "give the standard error of each measurement")
     if len(mjd) and np.max(mjd) > LATEST_MJD:
         raise SurveyError(f"MJD {np.max(mjd):.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
+    if len(mjd) and np.min(mjd) < EARLIEST_MJD:
+        found = f"MJD {np.min(mjd):.1f} is before {EARLIEST_MJD:.0f}"
+        raise SurveyError(found, where, "give Modified Julian Dates, not counted from another day")
+    if len(flux) and (np.max(np.abs(flux)) > BRIGHTEST or np.min(error) < 1e-9):
+        mend = "give nanomaggies, or AB magnitudes in a column `mag`, and leave out what is missing"
+        raise SurveyError(f"fluxes to {np.max(flux):.3g} with errors from {np.min(error):.3g}", where, mend)
+    for name, (low, high) in {"host_separation": SEPARATIONS, "host_r": MAGNITUDES}.items():
+        value = extra.get(name)
+        if value is not None and not low <= value <= high:
+            found = f"{name} is {value}, outside {low:g} to {high:g}"
+            raise SurveyError(found, where, f"correct {name}, or mask it where it is unknown")
     order = np.argsort(mjd, kind="stable")
     arrays = (np.asarray(values)[order].astype(np.float64) for values in (mjd, flux, error))
     times, fluxes, errors = arrays
@@ -201,14 +255,18 @@ def _from_magnitudes(magnitude: NDArray[Any], error: NDArray[Any]) -> tuple[NDAr
 
 def _numbers(table: Table, name: str, path: Path) -> NDArray[np.float64]:
     try:
-        return np.asarray(np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan))
+        values = np.asarray(np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan))
     except (TypeError, ValueError) as error:
-        raise SurveyError(f"column {name} holds no numbers: {error}", path, "give numbers") from error
+        raise SurveyError(f"column {name} holds no numbers", path, "give one number a row") from error
+    if values.ndim != 1:
+        raise SurveyError(f"column {name} has {values.ndim} dimensions", path, "give one number a row")
+    unit = table[name].unit
+    if unit is not None and str(unit) not in UNITS[name]:
+        raise SurveyError(f"column {name} is in {unit}", path, f"convert it to {UNITS[name][0]}")
+    return values
 
 
-def _one(table: Table, name: str, here: NDArray[np.intp]) -> float | None:
-    """Return an object's value of an optional column, None where it is absent, masked or not finite."""
-    if name not in table.colnames:
-        return None
-    value = table[name][here[0]]
-    return None if np.ma.is_masked(value) or not np.isfinite(value) else float(value)
+def _one(values: NDArray[np.float64], here: NDArray[np.intp]) -> float | None:
+    """Return an object's value of an optional column, None where it is not finite."""
+    value = float(values[here[0]])
+    return value if np.isfinite(value) else None

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from ictconvention.data.simulation import stamps, supernovae, variability
 from ictconvention.data.simulation.cadence import Observations, observe
 from ictconvention.data.simulation.passbands import BANDS, dust, nanomaggies
-from ictconvention.data.simulation.population import CURVE, PIXELS, Population, SkyObject, correlated, generator
+from ictconvention.data.simulation.population import (
+    CADENCE,
+    CURVE,
+    PIXELS,
+    Population,
+    SkyObject,
+    correlated,
+    generator,
+)
 from ictconvention.data.simulation.strata import Stratum
 
 DETECTION = 5.0  # signal over noise of a night, g r and i together
@@ -56,21 +64,23 @@ class Scene:
 def scene(population: Population, number: int) -> Scene:
     """Draw one object's cadence, light curve and surroundings.
 
-    What no night would have detected is drawn again: first its cadence and light curve, then its nature too.
+    What no night would have detected is drawn again, first its light curve, then its nature too. The cadence is drawn
+    once, by a key of its own, so that it cannot depend on what is seen.
     """
-    attempt = -1
+    first = population.draw(number)
+    observations = observe(first.season, generator(population.seed, CADENCE, number))
+    column = stamps.camera_column(first.dec)
+    attempt = 0
     while True:
-        attempt += 1
         sky_object = population.draw(number, attempt)
         rng = generator(population.seed, CURVE, number, attempt)
-        column = stamps.camera_column(sky_object.dec)
         for _ in range(MOST_DRAWS):
-            observations = observe(sky_object.season, rng)
             kind, point, peak, nucleus = _point_source(sky_object, observations, rng)
             change = point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
             if detected(change, observations, column):
                 galaxies, stars = _surroundings(sky_object, nucleus, rng)
                 return Scene(sky_object, observations, column, kind, point, peak, galaxies, stars)
+        attempt += 1
 
 
 def observed(population: Population, number: int) -> dict[str, Any]:

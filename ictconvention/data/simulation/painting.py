@@ -13,6 +13,7 @@ from ictconvention.data.simulation.cadence import SEASON_LENGTH, observe
 from ictconvention.data.simulation.light_curve_table import RealCurve
 from ictconvention.data.simulation.observed import supernova_host, unrelated
 from ictconvention.data.simulation.population import (
+    CADENCE,
     CURVE,
     DECLINATION,
     NATURE,
@@ -49,7 +50,7 @@ def painted(curve: RealCurve, number: int, seed: int) -> dict[str, Any]:
     """
     rng = generator(seed, CURVE, number)
     season = int(rng.choice(SEASONS))
-    observations = observe(season, rng)
+    observations = observe(season, generator(seed, CADENCE, number))
     first, last = densest_season(curve)
     smooth = smoothed(curve)
     middle = 0.5 * (observations.mjd[0] + observations.mjd[-1])

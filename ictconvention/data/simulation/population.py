@@ -23,10 +23,11 @@ FARTHEST_PAIR = 12.7  # [arcsec]
 COLOURS = ((1.0, 0.72, -0.45, -0.45), (0.72, 1.0, -0.50, -0.50), (-0.45, -0.50, 1.0, 0.70), (-0.45, -0.50, 0.70, 1.0))
 GREEN_REDSHIFT = 0.35
 OWN_SEASON = 0.6  # weight of the real seasons of a stratum
+BRIGHTEST_HIDDEN = 19.5  # [AB mag] in r, of an AGN or star behind another label: brighter ones have spectra
 HOST_LIMITS = (22.5, 25.0)  # [AB mag] in r, of hosts that the catalogue does not have
 
 # What the draws of a survey are for; with the seed and the object's number they are the key of its generator.
-LAYOUT, NATURE, CURVE, PIXELS = range(4)
+LAYOUT, NATURE, CADENCE, CURVE, PIXELS = range(5)
 
 
 @dataclass(frozen=True)
@@ -104,33 +105,47 @@ class Population:
 
     def __init__(self, objects: int, seed: int, extra_test: int = 0) -> None:
         self.seed = seed
-        counts = stratum_counts(objects)
         testable = [stratum for stratum in STRATA if stratum.label and stratum.source != "photometric"]
-        extra = [extra_test // len(testable) + (i < extra_test % len(testable)) for i in range(len(testable))]
-        self._strata = [s for s, n in zip(STRATA, counts, strict=True) for _ in range(n)]
-        self._main = len(self._strata)
-        self._strata += [s for s, n in zip(testable, extra, strict=True) for _ in range(n)]
+        shares = [extra_test // len(testable) + (i < extra_test % len(testable)) for i in range(len(testable))]
+        main = [s for s, n in zip(STRATA, stratum_counts(objects), strict=True) for _ in range(n)]
+        extra = [s for s, n in zip(testable, shares, strict=True) for _ in range(n)]
+        self._main = len(main)
+        # Shuffled, so that neither an id nor a place in the survey tells the class.
+        shuffled = [generator(seed, LAYOUT, 0, i).permutation(len(part)) for i, part in enumerate((main, extra))]
+        self._strata = [main[i] for i in shuffled[0]] + [extra[i] for i in shuffled[1]]
         # Steps of the golden ratio fill [0, 1) evenly in every stratum, however few objects it has.
-        self._evenly = (generator(seed, LAYOUT, 1).random() + np.arange(len(self._strata)) * (np.sqrt(5) - 1) / 2) % 1
+        rank = np.concatenate(shuffled)
+        self._evenly = (generator(seed, LAYOUT, 1).random() + rank * (np.sqrt(5) - 1) / 2) % 1
 
     def __len__(self) -> int:
         return len(self._strata)
 
     def draw(self, number: int, attempt: int = 0) -> SkyObject:
-        """Draw one object: its nature by its own key, its place by the survey's; another nature in another attempt."""
+        """Draw one object: its nature by its own key, its place by the survey's.
+
+        Class and season stay in another attempt, all else about its nature changes. A neighbour is shown as a constant
+        point of its magnitudes in the first attempt.
+        """
         sky_object = self._nature(number, attempt)
         others = [self._nature(other, 0) for other in self._beside.get(number, ())]
-        east = [(other.ra - sky_object.ra) * np.cos(np.radians(sky_object.dec)) * 3600 for other in others]
+        east = [
+            ((other.ra - sky_object.ra + 180) % 360 - 180) * np.cos(np.radians(sky_object.dec)) * 3600
+            for other in others
+        ]
         north = [(other.dec - sky_object.dec) * 3600 for other in others]
         beside = zip(east, north, [other.magnitudes for other in others], strict=True)
         return replace(sky_object, neighbours=tuple(beside))
 
     def _nature(self, number: int, attempt: int) -> SkyObject:
         stratum = self._strata[number]
-        rng = generator(self.seed, NATURE, number, attempt)
+        rng = generator(self.seed, NATURE, number)
         true_class = str(rng.choice(list(stratum.truths), p=list(stratum.truths.values())))
         season = int(rng.choice(SEASONS, p=season_shares(stratum)))
+        rng = generator(self.seed, NATURE, number, 1 + attempt)
+        hidden = stratum.label is not None and true_class != stratum.label and true_class in ("AGN", "Variable")
         redshift, host_r, separation, *colours = correlated(stratum, rng)
+        while hidden and host_r < BRIGHTEST_HIDDEN:
+            redshift, host_r, separation, *colours = correlated(stratum, rng)
         extinction = _quantile(stratum.extinction, self._evenly[number])
         host_known = bool(rng.random() < stratum.host_known)
         redshift_known = bool(rng.random() < stratum.redshift_known)
@@ -163,8 +178,10 @@ class Population:
     @cached_property
     def _places(self) -> NDArray[np.float64]:
         """Draw all places, (n, 2) [deg]: uniform on the stripe, but for the close pairs."""
-        rng = generator(self.seed, LAYOUT)
-        places = np.column_stack([rng.uniform(*RIGHT_ASCENSION, len(self)) % 360, rng.uniform(*DECLINATION, len(self))])
+        low, high = zip(RIGHT_ASCENSION, DECLINATION, strict=True)
+        places = generator(self.seed, LAYOUT, 2).uniform(low, high, (len(self), 2))  # object by object
+        places[:, 0] %= 360
+        rng = generator(self.seed, LAYOUT, 3)
         for one, other in rng.permutation(self._main)[: 2 * round(PAIRS * self._main)].reshape(2, -1).T:
             near = rng.random() < CLOSE_PAIRS
             distance = rng.uniform(0.0, 1.0) if near else rng.uniform(1.0, FARTHEST_PAIR)

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +24,7 @@ from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader, sha256
 from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
-from ictconvention.errors import UsageError
+from ictconvention.errors import FileSystemError, UsageError
 
 PAPER_OBJECTS = LABELLED
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs
@@ -142,6 +143,9 @@ def _write(
                 for task in as_completed(tasks):
                     done += task.result()
                     progress(done, count)
+            except BrokenProcessPool as error:
+                mend = "the system may have run out of memory: use fewer jobs"
+                raise FileSystemError("a process was killed while it simulated", path, mend) from error
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise

@@ -11,7 +11,8 @@ from ictconvention.data.simulation.cadence import Observations
 
 SIZE = 32  # [pixels]
 PIXEL_SCALE = 0.396  # [arcsec]
-PADDED = 64  # [pixels]; galaxies are painted in Fourier space, whose wrap-around stays outside the stamp
+PADDED, PADDED_FAR = 64, 128  # [pixels]; galaxies are painted in Fourier space: near ones, and large or far ones
+REACH = 9.0  # [arcsec] from the centre to four half-light radii beyond a galaxy; above it the larger space is used
 MOFFAT_BETA = 3.0
 SEEING_STEP = 0.04  # [arcsec]; galaxies are blurred by the nearest multiple
 FULL_WELL = 65535.0  # [DN]
@@ -76,8 +77,8 @@ class Star:
 
 
 def camera_column(dec: float) -> int:
-    """Return the camera column, from 0, that sees a declination of Stripe 82."""
-    return int((dec + 1.266) / 2.532 * 12) % 6
+    """Return the camera column, from 0, that sees a declination of Stripe 82; its two strips interleave."""
+    return int((dec + 1.266) / 2.532 * 12) // 2 % 6
 
 
 def sky_noise(observations: Observations, column: int) -> NDArray[np.float64]:
@@ -137,11 +138,11 @@ def paint(
 
 def _noise(bright: NDArray[np.float64], band: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
     """Return the noise of pixels of a total brightness [nanomaggies], sky included."""
-    electrons = bright / CALIBRATION[band] / GAIN[band, column]
-    return np.asarray(CALIBRATION[band] * np.sqrt(electrons + DARK_VARIANCE[band, column]))
+    photons = bright / CALIBRATION[band] / GAIN[band, column]  # variance [DN^2]
+    return np.asarray(CALIBRATION[band] * np.sqrt(photons + DARK_VARIANCE[band, column]))
 
 
-# Two-point Gauss-Legendre nodes of a pixel's width: integrates the profile over each pixel to 0.1 % of its peak.
+# Two-point Gauss-Legendre nodes of a pixel's width: integrates the profile over each pixel to 0.2 % of its peak.
 _NODES = np.array([-0.5, 0.5]) / np.sqrt(3)
 
 
@@ -163,31 +164,39 @@ def _moffat(fwhm: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np
 def _galaxies(
     galaxies: list[Galaxy], band: NDArray[np.uint8], seeing: NDArray[np.float64], jitter: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Paint galaxies in Fourier space: their transforms, the seeing's, and the shift to the place in each frame."""
-    spectra = np.zeros((5, PADDED, PADDED // 2 + 1), dtype=np.complex128)
+    """Paint galaxies in Fourier space, (n, 32, 32): their transforms, the seeing's, and the shift to the place.
+
+    The space is so large that what leaves it on one side, and comes back on the other, stays outside the stamp.
+    """
+    reach = max(np.hypot(g.east, g.north) + 4 * g.half_light_radius for g in galaxies)
+    size = PADDED if reach < REACH else PADDED_FAR
+    spectra = np.zeros((5, size, size // 2 + 1), dtype=np.complex128)
     for galaxy in galaxies:
         profile = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.half_light_radius)
         profile = profile.shear(q=galaxy.axis_ratio, beta=galaxy.angle * galsim.radians)
-        spectra += galaxy.flux[:, None, None] * _transform(profile.shift(-galaxy.east, galaxy.north))
-    blur = np.stack([_blur(step) for step in np.round(seeing / SEEING_STEP).astype(int).tolist()])
-    place = jitter + (PADDED - 1) / 2
-    phase_y = np.exp(-2j * np.pi * np.fft.fftfreq(PADDED) * place[:, 1:])
-    phase_x = np.exp(-2j * np.pi * np.fft.rfftfreq(PADDED) * place[:, :1])
-    seen = spectra[band] * blur * phase_y[:, :, None] * phase_x[:, None, :]
-    edge = (PADDED - SIZE) // 2
+        spectra += galaxy.flux[:, None, None] * _transform(profile.shift(-galaxy.east, galaxy.north), size)
+    edge = (size - SIZE) // 2
     inner = slice(edge, edge + SIZE)
-    return np.fft.irfft2(seen, (PADDED, PADDED))[:, inner, inner]
+    painted = np.empty((len(band), SIZE, SIZE))
+    for some in np.array_split(np.arange(len(band)), -(-len(band) * size**2 // 500_000)):  # what the cache holds
+        blur = np.stack([_blur(step, size) for step in np.round(seeing[some] / SEEING_STEP).astype(int).tolist()])
+        place = jitter[some] + (size - 1) / 2
+        phase_y = np.exp(-2j * np.pi * np.fft.fftfreq(size) * place[:, 1:])
+        phase_x = np.exp(-2j * np.pi * np.fft.rfftfreq(size) * place[:, :1])
+        seen = spectra[band[some]] * blur * phase_y[:, :, None] * phase_x[:, None, :]
+        painted[some] = np.fft.irfft2(seen, (size, size))[:, inner, inner]
+    return painted
 
 
-def _transform(profile: galsim.GSObject) -> NDArray[np.complex128]:
+def _transform(profile: galsim.GSObject, size: int) -> NDArray[np.complex128]:
     """Return a profile's Fourier transform on the half plane of `numpy.fft.rfft2`."""
-    grid = profile.drawKImage(nx=PADDED, ny=PADDED, scale=2 * np.pi / (PADDED * PIXEL_SCALE))
-    return np.fft.ifftshift(grid.array)[:, : PADDED // 2 + 1]
+    grid = profile.drawKImage(nx=size, ny=size, scale=2 * np.pi / (size * PIXEL_SCALE))
+    return np.fft.ifftshift(grid.array)[:, : size // 2 + 1]
 
 
 @cache
-def _blur(step: int) -> NDArray[np.float64]:
+def _blur(step: int, size: int) -> NDArray[np.float64]:
     """Return the transform of the seeing and of the pixel."""
-    psf = _transform(galsim.Moffat(beta=MOFFAT_BETA, fwhm=step * SEEING_STEP)).real
-    pixel = np.sinc(np.fft.fftfreq(PADDED))[:, None] * np.sinc(np.fft.rfftfreq(PADDED))
+    psf = _transform(galsim.Moffat(beta=MOFFAT_BETA, fwhm=step * SEEING_STEP), size).real
+    pixel = np.sinc(np.fft.fftfreq(size))[:, None] * np.sinc(np.fft.rfftfreq(size))
     return np.asarray(psf * pixel)

@@ -31,7 +31,7 @@ def damped_random_walk(
     Returns
     -------
     array (n, 5)
-        Magnitudes relative to the mean.
+        Magnitudes relative to that of the mean flux.
     """
     mass = np.clip(rng.normal(2.0 - 0.27 * absolute, abs(0.58 + 0.011 * absolute)), 6.0, 10.5) - 9.0
     rest = np.log10(EFFECTIVE_WAVELENGTH / (1 + redshift) / 4000.0)
@@ -42,7 +42,7 @@ def damped_random_walk(
     for i, step in enumerate(np.diff(night), start=1):
         memory = np.exp(-step / tau)
         walk[i] = walk[i - 1] * memory + sigma * np.sqrt(1 - memory**2) * rng.normal()
-    return walk
+    return np.asarray(walk + 0.5 * 0.4 * np.log(10) * sigma**2)  # so that the mean flux stays
 
 
 def _relation(
@@ -59,7 +59,7 @@ def star_kind(magnitudes: NDArray[np.float64], rng: np.random.Generator) -> str:
     """
     blue = magnitudes[1] - magnitudes[2] < 0.5
     bright = magnitudes[2] < 20.0
-    shares = (0.60, 0.40, 0.0, 0.0) if blue else (0.05, 0.50, 0.35, 0.10) if bright else (0.05, 0.50, 0.03, 0.42)
+    shares = (0.60, 0.40, 0.0, 0.0) if blue else (0.0, 0.55, 0.35, 0.10) if bright else (0.0, 0.55, 0.03, 0.42)
     return str(rng.choice(("RR Lyrae", "eclipsing", "long-period", "flaring"), p=shares))
 
 
@@ -91,7 +91,9 @@ def star_factor(
         case "long-period":
             amplitude = rng.uniform(0.15, 1.5) * LONG_PERIOD_AMPLITUDES[band]
             phase = mjd / rng.uniform(50, 400) + rng.random()
-            return np.asarray(10 ** (-0.2 * amplitude * np.sin(2 * np.pi * phase)))
+            return np.asarray(
+                10 ** (-0.2 * amplitude * np.sin(2 * np.pi * phase)) / np.i0(0.2 * np.log(10) * amplitude)
+            )
         case _:
             return _flaring(mjd, band, magnitudes, rng)
 
@@ -104,7 +106,8 @@ def _rr_lyrae(mjd: NDArray[np.float64], band: NDArray[np.uint8], rng: np.random.
     phase = (mjd / period + rng.random()) % 1
     rise = 0.15 if fundamental else 0.45
     wave = np.where(phase < rise, 0.5 - phase / rise, -0.5 + (phase - rise) / (1 - rise))
-    return np.asarray(10 ** (-0.4 * amplitude * RR_LYRAE_AMPLITUDES[band] * wave))
+    swing = 0.4 * np.log(10) * amplitude * RR_LYRAE_AMPLITUDES[band]
+    return np.asarray(np.exp(-swing * wave) * (swing / 2) / np.sinh(swing / 2))  # straight lines in magnitude
 
 
 def _eclipsing(mjd: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
@@ -118,7 +121,7 @@ def _eclipsing(mjd: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np
     second = rng.uniform(0.2, 1.0) * depth
     dip = depth * np.exp(-0.5 * (np.minimum(phase, 1 - phase) / width) ** 2)
     dip += second * np.exp(-0.5 * ((phase - 0.5) / width) ** 2)
-    return np.asarray(1 - dip)
+    return np.asarray((1 - dip) / (1 - np.sqrt(2 * np.pi) * width * (depth + second)))
 
 
 def _flaring(

@@ -156,6 +156,15 @@ BAD: dict[str, tuple[Callable[[Table], object], str]] = {
     "Julian dates": (lambda t: t.replace_column("mjd", t["mjd"] + 2400000.5), "subtract 2400000.5"),
     "one point": (lambda t: t.remove_rows(slice(1, None)), "1 light curve of fewer than 5 points: a"),
     "text for fluxes": (lambda t: t.replace_column("flux", ["bright"] * len(t)), "flux holds no numbers"),
+    "times counted from elsewhere": (lambda t: t.replace_column("mjd", t["mjd"] - 53000), "is before 15000"),
+    "fluxes of another unit": (lambda t: setattr(t["flux"], "unit", "Jy"), "column flux is in Jy"),
+    "absurd fluxes": (change("flux", 1e9, 3), "fluxes to 1e\\+09"),
+    "a negative separation": (
+        lambda t: t.add_column([-3.0] * len(t), name="host_separation"),
+        "host_separation is -3.0",
+    ),
+    "a redshift as text": (lambda t: t.replace_column("redshift", ["high"] * len(t)), "redshift holds no numbers"),
+    "an empty table": (lambda t: t.remove_rows(slice(None)), "the table is empty"),
     "an object of two classes": (change("class", "AGN", 0), "object a is AGN and SN Ia"),
 }
 
@@ -180,7 +189,7 @@ def test_a_bad_table_is_refused_and_nothing_is_written(tmp_path: Path, case: str
         ("SN Iaa=nowhere.npz", "did you mean SN Ia"),
         ("damaged.ecsv", "no table"),
         ("damaged.npz", "names no class"),
-        ("AGN=damaged.npz", "no npz file"),
+        ("AGN=damaged.npz", "this is no npz file"),
         ("AGN=other.npz", "it needs offset"),
     ],
 )
@@ -191,6 +200,39 @@ def test_what_is_no_light_curve_file_is_refused(tmp_path: Path, source: str, mes
     name, _, file = source.rpartition("=")
     with pytest.raises(IctConventionError, match=message):
         read_light_curves([f"{name}={tmp_path / file}" if name else str(tmp_path / file)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"band": np.full(10, 7)}, "a band is none of 0 to 4"),
+        ({"band": np.full(10, -1)}, "a band is none of 0 to 4"),
+        ({"fluxcal": np.ones(9)}, "fluxcal is of type float64 and shape"),
+        ({"mjd": np.full(10, "x")}, "mjd is of type"),
+        ({"offset": np.array([0, 5, 90])}, "offset does not go from 0"),
+        ({"offset": np.array(3)}, "offset does not go from 0"),
+        ({"offset": np.array([0, 12, 10])}, "offset decreases"),
+        ({"z": np.ones(5)}, "z has shape"),
+    ],
+)
+def test_a_bad_npz_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    ones = np.ones(10)
+    good: dict[str, Any] = {
+        "mjd": 600 + np.arange(10.0),
+        "band": np.arange(10) % 5,
+        "fluxcal": ones,
+        "fluxcalerr": ones,
+    }
+    good["offset"] = np.array([0, 5, 10])
+    np.savez(tmp_path / "good.npz", **good)
+    assert len(read_light_curves([f"SN Ia={tmp_path / 'good.npz'}"])) == 2
+    np.savez(tmp_path / "bad.npz", **(good | changes))
+    with pytest.raises(IctConventionError, match=message):
+        read_light_curves([f"SN Ia={tmp_path / 'bad.npz'}"])
+    whole = (tmp_path / "good.npz").read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(IctConventionError, match="no npz file"):
+        read_light_curves([f"SN Ia={tmp_path / 'cut.npz'}"])
 
 
 def test_no_curve_is_painted_twice_and_no_survey_overwritten(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from astropy.table import Table
 
-from ictconvention.data.simulation.population import Population, stratum_counts
+from ictconvention.data.simulation.population import BRIGHTEST_HIDDEN, Population, stratum_counts
 from ictconvention.data.simulation.strata import LABELLED, LEVELS, STRATA
 from ictconvention.data.sky import sky_groups
 from ictconvention.errors import UsageError
@@ -79,11 +79,28 @@ def test_stars_have_no_redshift_and_hidden_quasars_have_one(drawn: list[Any]) ->
     assert all((o.redshift == 0) == (o.true_class == "Variable") for o in drawn)
     hidden = [o for o in drawn if o.stratum.label == "Variable" and o.true_class == "AGN"]
     assert len(hidden) > 200
+    assert min(o.magnitudes[2] for o in hidden) > BRIGHTEST_HIDDEN  # a brighter quasar would have a spectrum
+
+
+def test_class_and_season_do_not_depend_on_what_is_detected() -> None:
+    population = Population(300, seed=0)
+    for number in range(0, 300, 11):
+        one, other = population.draw(number), population.draw(number, attempt=3)
+        assert (one.true_class, one.season, one.ra) == (other.true_class, other.season, other.ra)
+        assert one.magnitudes.tolist() != other.magnitudes.tolist()
+
+
+def test_the_order_of_the_objects_tells_no_class(drawn: list[Any]) -> None:
+    agn = np.flatnonzero([o.stratum.label == "AGN" for o in drawn])
+    assert np.mean(agn) == pytest.approx(len(drawn) / 2, rel=0.1)
 
 
 def test_an_object_does_not_depend_on_the_others() -> None:
     small, same = Population(200, seed=3), Population(200, seed=3, extra_test=40)
-    assert small.draw(17).magnitudes.tolist() == same.draw(17).magnitudes.tolist()
+    for number in range(0, 200, 7):
+        one, other = small.draw(number), same.draw(number)
+        assert (one.ra, one.dec, one.true_class, one.season) == (other.ra, other.dec, other.true_class, other.season)
+        assert one.magnitudes.tolist() == other.magnitudes.tolist()
     assert Population(200, seed=4).draw(17).magnitudes.tolist() != small.draw(17).magnitudes.tolist()
 
 

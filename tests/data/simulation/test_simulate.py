@@ -68,7 +68,7 @@ def test_every_object_was_detected(simulated: Survey, monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(observed_module, "detected", remembering)
     population = Population(300, 5, 40)
-    for number in range(0, 300, 10):
+    for number in range(0, 300, 5):
         observed(population, number)
         assert seen[-1]
     assert not all(seen)  # and some were drawn again
