@@ -22,7 +22,7 @@ FARTHEST_PAIR = 12.7  # [arcsec]
 # Rank correlations that hold for all strata: of u-r, g-r, i-r and z-r with each other, and of g-r with redshift.
 COLOURS = ((1.0, 0.72, -0.45, -0.45), (0.72, 1.0, -0.50, -0.50), (-0.45, -0.50, 1.0, 0.70), (-0.45, -0.50, 0.70, 1.0))
 GREEN_REDSHIFT = 0.35
-OWN_SEASON = 0.6  # weight of the real seasons of a stratum
+OWN_SEASON = 0.45  # weight of the real seasons of a stratum
 BRIGHTEST_HIDDEN = 19.5  # [AB mag] in r, of an AGN or star behind another label: brighter ones have spectra
 HOST_LIMITS = (22.5, 25.0)  # [AB mag] in r, of hosts that the catalogue does not have
 
