@@ -9,6 +9,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import pyarrow.parquet as pq
 from astropy.table import Table
 from numpy.typing import NDArray
 
@@ -102,7 +103,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
 
 def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     try:
-        table = Table.read(path)
+        table = _parquet(path) if path.suffix == ".parquet" else Table.read(path)
     except Exception as error:
         raise SurveyError(f"no table: {error}", path, "write it with astropy: table.write(path)") from error
     value = next((name for name in ("flux", "mag") if name in table.colnames), "flux or mag")
@@ -139,6 +140,12 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
         curves.append(_curve(id_, label, columns["mjd"][here], band[here], flux[here], sigma[here], extra, path))
     _check_lengths(curves, path)
     return curves
+
+
+def _parquet(path: Path) -> Table:
+    """Read a Parquet file without pandas, which astropy would ask for."""
+    columns = pq.read_table(path, partitioning=None)
+    return Table({name: np.array(columns.column(name).to_pylist()) for name in columns.column_names})
 
 
 def _read_npz(path: Path, class_name: str) -> list[RealCurve]:

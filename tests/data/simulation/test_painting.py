@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
@@ -114,7 +116,11 @@ def test_faint_supernovae_stay_as_frames_without_a_detection() -> None:
 @pytest.mark.parametrize("ending", ["ecsv", "parquet", "csv"])
 def test_tables_are_read(tmp_path: Path, ending: str) -> None:
     ia, _ = supernova()
-    as_table(ia).write(tmp_path / f"curves.{ending}")
+    table = as_table(ia)
+    if ending == "parquet":
+        pq.write_table(pa.table({name: table[name].tolist() for name in table.colnames}), tmp_path / "curves.parquet")
+    else:
+        table.write(tmp_path / f"curves.{ending}")
     (read,) = read_light_curves([str(tmp_path / f"curves.{ending}")])
     assert (read.id, read.class_name, read.redshift) == ("a", "SN Ia", 0.1)
     np.testing.assert_allclose(read.flux, ia.flux)
