@@ -1,0 +1,317 @@
+"""ConvEntion: groups of frames become tokens, the tokens of an object attend to each other, and their maximum decides.
+
+After Bairouk et al. 2023, with the published parameters. Frames come ragged: no padding is ever convolved.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ictconvention.models.attention import Attention, Block
+from ictconvention.models.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
+from ictconvention.models.precision import full_precision
+
+Padding = Literal["paper", "masked"]
+
+
+class ConvEntionEncoder(nn.Module):
+    """ConvEntion up to the features, `features` of them (648 for the paper's sizes).
+
+    Parameters
+    ----------
+    bands : int
+        Number of bands of the survey, at most 9; band ids are 1 to `bands`, and 0 means "no frame".
+    stamp_size : int
+        Pixels along a side of a stamp, at least 15.
+    max_frames, frames_per_group : int
+        M and K: an object has at most M frames; K of them make a token. K divides M.
+    width : float
+        Scales the channels of the frame-group CNN; 1 is the paper's.
+    blocks, heads : int
+        Number L of attention blocks, number T of heads in each (a divisor of 8).
+    attention : "pooled" or "query"
+        The published attention in its exact O(N) form, or one whose weights depend on the query.
+    padding : "paper" or "masked"
+        What the tokens of missing groups do: take part as one constant token, or stay out of the norms, the attention
+        and the maximum, so that a result depends on the object's own frames alone.
+
+    Raises
+    ------
+    ValueError
+        A number is outside its range.
+    """
+
+    def __init__(
+        self,
+        *,
+        bands: int = 5,
+        stamp_size: int = 32,
+        max_frames: int = 99,
+        frames_per_group: int = 3,
+        width: float = 1.0,
+        blocks: int = 2,
+        heads: int = 4,
+        attention: Attention = "pooled",
+        padding: Padding = "paper",
+    ):
+        super().__init__()
+        if not 1 <= bands < BAND_ROWS:
+            raise ValueError(f"bands is {bands}; the band embedding holds 1 to {BAND_ROWS - 1}")
+        if max_frames < 1 or max_frames % frames_per_group:
+            raise ValueError(f"max_frames is {max_frames}; take a multiple of frames_per_group, {frames_per_group}")
+        if heads < 1 or TOKEN_CHANNELS % heads:
+            raise ValueError(f"heads is {heads}; take a divisor of the {TOKEN_CHANNELS} channels of a token")
+        if attention not in ("pooled", "query"):
+            raise ValueError(f"attention is {attention!r}; take 'pooled' or 'query'")
+        if padding not in ("paper", "masked"):
+            raise ValueError(f"padding is {padding!r}; take 'paper' or 'masked'")
+        size, slots = token_size(stamp_size), max_frames // frames_per_group
+        self.bands, self.stamp_size, self.max_frames = bands, stamp_size, max_frames
+        self.frames_per_group, self.slots, self.padding = frames_per_group, slots, padding
+        self.features = TOKEN_CHANNELS * size**2
+        self.band_embedding = nn.Embedding(BAND_ROWS, stamp_size**2, padding_idx=0)
+        self.frame_cnn = FrameCNN(frames_per_group, width)
+        self.block = nn.ModuleList(Block(TOKEN_CHANNELS, size, slots, heads, attention) for _ in range(blocks))
+        self.position: Tensor
+        self.register_buffer("position", position_table(slots, TOKEN_CHANNELS), persistent=False)
+
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
+        """Encode a ragged batch.
+
+        Parameters
+        ----------
+        frames : tensor (F, H, W)
+            The frames of all objects, one object after the other, each in time order; scaled flux.
+        band : integer tensor (F,)
+            Band ids, from 1; a frame with id 0 counts as missing, whatever its pixels.
+        lengths : integer tensor (B,)
+            Number of frames of each object, 1 to `max_frames`; their sum is F. Best on the CPU: its values are read.
+
+        Returns
+        -------
+        tensor (B, features)
+
+        Raises
+        ------
+        ValueError
+            The lengths do not fit the frames or the network.
+        """
+        lengths = lengths.cpu()
+        if len(frames) != lengths.sum() or lengths.min() < 1 or lengths.max() > self.max_frames:
+            raise ValueError(
+                f"lengths from {lengths.min()} to {lengths.max()} with a sum of {lengths.sum()} were given for "
+                f"{len(frames)} frames; each must be 1 to max_frames={self.max_frames}, and their sum the frames"
+            )
+        k = self.frames_per_group
+        groups = (lengths + k - 1) // k
+        first_row = (groups.cumsum(0) - groups) * k - (
+            lengths.cumsum(0) - lengths
+        )  # of an object, less its first frame
+        row = (torch.arange(len(frames)) + first_row.repeat_interleave(lengths)).to(frames.device)
+        rows = k * int(groups.sum())
+        frames = frames.new_zeros(rows, *frames.shape[1:]).index_copy(0, row, frames)
+        band = band.new_zeros(rows).index_copy(0, row, band)
+
+        slot = torch.arange(self.slots) < groups[:, None]  # (B, N)
+        tokens = self.tokens(frames.unflatten(0, (-1, k)), band.unflatten(0, (-1, k)), slot.to(frames.device))
+        return self.pooled(*tokens)
+
+    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
+        """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.
+
+        Raises
+        ------
+        ValueError
+            The shapes do not fit each other or the network, a band is unknown, or an object has no frame.
+        """
+        frames, band = self._whole_sequences(frames, band)
+        present = (band > 0).any(2)
+        if torch.compiler.is_exporting():  # a graph of fixed shape convolves the empty groups too, to the same effect
+            tokens = self._convolved(frames.flatten(0, 1), band.flatten(0, 1)).unflatten(0, present.shape)
+            return self.pooled(tokens, present if self.padding == "masked" else torch.ones_like(present))
+        if not present.any(1).all():
+            raise ValueError(
+                f"object {int(present.any(1).int().argmin())} of the batch has no frame (band is 0 everywhere)"
+            )
+        if not 0 <= int(band.min()) <= int(band.max()) <= self.bands:
+            raise ValueError(f"band ids run from {int(band.min())} to {int(band.max())}; take 0 to {self.bands}")
+        return self.pooled(*self.tokens(frames[present], band[present], present))
+
+    def tokens(self, frames: Tensor, band: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """Convolve the groups that exist and put their tokens into slots.
+
+        Parameters
+        ----------
+        frames : tensor (G, K, H, W)
+            The groups' frames.
+        band : integer tensor (G, K)
+            Their band ids.
+        present : boolean tensor (B, N)
+            The slots of the groups, in their order.
+
+        Returns
+        -------
+        tensors (B, N, 8, h, w), (B, N)
+            Tokens, and the mask of those that count: in padding "paper" every slot does.
+        """
+        tokens = self._convolved(frames, band)
+        slot = present.flatten().nonzero().squeeze(1)
+        if self.padding == "masked":
+            empty, mask = tokens.new_zeros(1, *tokens.shape[1:]), present
+        else:
+            nothing = frames.new_zeros(1, *frames.shape[1:])
+            empty, mask = self._convolved(nothing, band.new_zeros(1, band.shape[1]), True), torch.ones_like(present)
+        tokens = empty.expand(present.numel(), -1, -1, -1).index_copy(0, slot, tokens)
+        return tokens.unflatten(0, present.shape), mask
+
+    def pooled(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return the features (B, features): position, blocks, and the maximum over the tokens that count.
+
+        In full precision under autocast too: the blocks are a few per cent of the work, and the maximum turns small
+        errors into other tokens' gradients.
+        """
+        return full_precision(lambda x: self._attended(x, mask), tokens)
+
+    def _attended(self, tokens: Tensor, mask: Tensor) -> Tensor:
+        x = tokens + self.position[:, :, None, None]
+        for block in self.block:
+            x = block(x, mask)
+        return x.masked_fill(~mask[:, :, None, None, None], -torch.inf).amax(1).flatten(1)
+
+    def _convolved(self, frames: Tensor, band: Tensor, frozen: bool = False) -> Tensor:
+        frames = frames.where(band[..., None, None] > 0, 0)
+        images = self.band_embedding.weight.unflatten(1, (self.stamp_size, self.stamp_size))
+        return self.frame_cnn(frames, band, images, frozen)
+
+    def _whole_sequences(self, frames: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
+        """Check the shapes, and pad to (B, N, K, H, W) and (B, N, K)."""
+        stamp = (self.stamp_size, self.stamp_size)
+        if frames.ndim != 4 or frames.shape[:2] != band.shape or frames.shape[2:] != stamp:
+            raise ValueError(
+                f"frames {tuple(frames.shape)} and band {tuple(band.shape)} were given; take (B, m, {stamp[0]}, "
+                f"{stamp[1]}) and (B, m)"
+            )
+        if (missing := self.max_frames - frames.shape[1]) < 0:
+            raise ValueError(f"{frames.shape[1]} frames were given; the network takes max_frames={self.max_frames}")
+        groups = (self.slots, self.frames_per_group)
+        frames = nn.functional.pad(frames, (0, 0, 0, 0, 0, missing)).unflatten(1, groups)
+        return frames, nn.functional.pad(band, (0, missing)).unflatten(1, groups)
+
+
+class ConvEntion(nn.Module):
+    """ConvEntion with its classifier: 1 253 108 parameters for four classes at the paper's sizes.
+
+    Parameters
+    ----------
+    classes : int
+        Number of classes.
+    dropout : float
+        Share of the features, and of the hidden layer, that is dropped in training.
+    **encoder
+        Arguments of `ConvEntionEncoder`.
+
+    Examples
+    --------
+    Two objects, with seven and four frames:
+
+    >>> model = ConvEntion(classes=4, padding="masked", max_frames=12, width=0.25).eval()
+    >>> frames, band = torch.randn(11, 32, 32), torch.randint(1, 6, (11,))
+    >>> model(frames, band, lengths=torch.tensor([7, 4])).shape
+    torch.Size([2, 4])
+
+    Padded arrays give the same; band 0 stands where there is no frame:
+
+    >>> model.forward_padded(torch.randn(2, 12, 32, 32), torch.randint(1, 6, (2, 12))).shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(self, classes: int = 4, *, dropout: float = 0.3, **encoder: Any):
+        super().__init__()
+        self.encoder = ConvEntionEncoder(**encoder)
+        self.head = nn.Sequential(
+            nn.Dropout(dropout),
+            nn.Linear(self.encoder.features, 256),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(256, classes),
+        )
+
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
+        """Return logits (B, classes) of a ragged batch; arguments as of `ConvEntionEncoder.forward`."""
+        return full_precision(self.head, self.encoder(frames, band, lengths))
+
+    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
+        """Return logits (B, classes) of padded arrays; arguments as of `ConvEntionEncoder.forward_padded`."""
+        return full_precision(self.head, self.encoder.forward_padded(frames, band))
+
+    @classmethod
+    def from_published(cls, tensors: Mapping[str, np.ndarray[Any, Any]], padding: Padding = "paper") -> Self:
+        """Build the network from the tensors of the published code.
+
+        Parameters
+        ----------
+        tensors : mapping of names to arrays
+            Names such as "frame_cnn.1.conv.weight", in the published axis order (out, in, H, W, time). Sizes and the
+            number of classes are read from their shapes, the precision from their dtype.
+        padding : "paper" or "masked"
+            "paper" gives the published logits.
+
+        Returns
+        -------
+        ConvEntion
+            In eval mode.
+
+        Raises
+        ------
+        ValueError
+            A tensor is missing, unknown or of another shape; all of them are named.
+        """
+        anchors = ["band_embedding.weight", "frame_cnn.1.conv.weight", "block.0.norm_attention.weight"]
+        anchors += ["block.0.attention.score.weight", "head.2.weight"]
+        if missing := [name for name in anchors if name not in tensors]:
+            raise ValueError(f"the published tensors {', '.join(missing)} are missing")
+        shape = {name: tensors[name].shape for name in anchors}
+        slots = shape["block.0.norm_attention.weight"][-1]
+        model = cls(
+            shape["head.2.weight"][0],
+            bands=BAND_ROWS - 1,
+            stamp_size=math.isqrt(shape["band_embedding.weight"][1]),
+            max_frames=3 * slots,
+            width=shape["frame_cnn.1.conv.weight"][0] / 64,
+            blocks=len({name.split(".")[1] for name in tensors if name.startswith("block.")}),
+            heads=shape["block.0.attention.score.weight"][0],
+            padding=padding,
+        ).to(torch.from_numpy(tensors[anchors[0]][:0].copy()).dtype)
+        own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
+        given = {_published_name(name): name for name in own}
+        wrong = [f"{name} is missing" for name in given if name not in tensors]
+        wrong += [f"{name} is unknown" for name in tensors if name not in given]
+        wrong += [
+            f"{name} has shape {tuple(tensors[name].shape)} for {tuple(own[ours].shape)}"
+            for name, ours in given.items()
+            if name in tensors and tensors[name].shape != own[ours].shape
+        ]
+        if wrong:
+            raise ValueError("these are not the tensors of a published ConvEntion: " + "; ".join(wrong))
+        for name, ours in given.items():
+            own[ours].copy_(torch.from_numpy(np.ascontiguousarray(tensors[name])))
+        return model.eval()
+
+
+def position_table(slots: int, channels: int) -> Tensor:
+    """Return the sinusoidal positions (slots, channels): sine and cosine in turn, base 10 000, float32 as published."""
+    frequency = torch.exp(torch.arange(0, channels, 2) * (-math.log(10000.0) / channels))
+    angle = torch.arange(slots)[:, None] * frequency
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+
+
+def _published_name(name: str) -> str:
+    """Return the published name of one of our tensors."""
+    name = name.removeprefix("encoder.").replace("head.4.", "head.2.")
+    for layer in "12":
+        name = name.replace(f".ffn.{layer}.conv.", f".ffn.{layer}.")
+    return name

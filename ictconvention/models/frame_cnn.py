@@ -1,0 +1,135 @@
+"""The frame-group CNN of ConvEntion: K consecutive single-band frames with their band images in, one token out.
+
+It sees groups one by one and knows nothing of objects or sequences.
+"""
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ictconvention.models.time_convolution import TAPS, time_convolution, time_taps
+
+BAND_ROWS = 10  # rows of the embedding: "no frame" and up to nine bands
+TOKEN_CHANNELS = 8
+STEM_KERNEL, STEM_STRIDE, STEM_PADDING = 11, 2, 2
+
+
+class FrameConvNorm(nn.Module):
+    """Convolution over time, height and width, then batch norm and ReLU: T steps (G, in, H, W) -> T' steps.
+
+    The parameters and the statistics are those of Conv3d and BatchNorm3d, with the time axis last, as published.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0):
+        super().__init__()
+        self.conv = nn.Conv3d(channels_in, channels_out, (kernel, kernel, TAPS), stride, padding)
+        self.bn = nn.BatchNorm2d(channels_out)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x: Sequence[Tensor], frozen: bool = False) -> Sequence[Tensor]:
+        """Return the T' steps (G, out, H', W')."""
+        steps = self.convolved(x, self.conv.weight)
+        return self.normalised(torch.cat(steps), len(steps), frozen)
+
+    def convolved(self, x: Sequence[Tensor], weight: Tensor) -> list[Tensor]:
+        """Convolve with the kernel, or with a part of its input channels."""
+        return time_convolution(x, weight, self.conv.bias, self.stride, self.padding)
+
+    def normalised(self, joined: Tensor, steps: int, frozen: bool) -> Sequence[Tensor]:
+        """Norm the joined steps with one set of statistics, then ReLU; `frozen` takes the running ones in any mode."""
+        bn = self.bn
+        if frozen and self.training:  # copies: a later training pass changes the statistics before the backward pass
+            mean, var = (statistic.clone() for statistic in (bn.running_mean, bn.running_var) if statistic is not None)
+            joined = F.batch_norm(joined, mean, var, bn.weight, bn.bias, eps=bn.eps)
+        else:
+            joined = bn(joined)
+        return F.relu(joined).chunk(steps)
+
+
+class Stem(FrameConvNorm):
+    """The first layer: groups of K frames and their bands -> 3 steps (G, out, H', W').
+
+    The band image of a frame is one of nine learned images, so that its share of the convolution is computed for the
+    nine, not for each frame, and reaches the groups by a matrix product. Band 0 adds nothing.
+    """
+
+    def __init__(self, channels_out: int):
+        super().__init__(2, channels_out, STEM_KERNEL, STEM_STRIDE, STEM_PADDING)
+
+    def stem(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool) -> Sequence[Tensor]:
+        """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and ReLU."""
+        weight = self.conv.weight
+        convolved = self.convolved(frames.unsqueeze(2).unbind(1), weight[:, :1])
+        channels, height, width = convolved[0].shape[1:]
+
+        kernels = weight[:, 1].permute(3, 0, 1, 2).reshape(TAPS * channels, 1, *weight.shape[2:4])
+        shares = F.conv2d(band_images[1:, None], kernels, None, self.stride, self.padding)  # (9, 3 * out, H', W')
+        table = shares.unflatten(1, (TAPS, channels)).permute(1, 0, 3, 4, 2).flatten(2).flatten(0, 1)
+
+        one_hot = (band.unsqueeze(-1) == torch.arange(1, BAND_ROWS, device=band.device)).to(table.dtype)  # (G, K, 9)
+        absent = torch.zeros_like(one_hot[:, 0])
+        chosen = []
+        for taps in time_taps(frames.shape[1], self.stride, self.padding):
+            frame_of = {tap: frame for frame, tap in taps}
+            rows = [one_hot[:, frame_of[tap]] if tap in frame_of else absent for tap in range(TAPS)]
+            chosen.append(torch.cat(rows, dim=1))
+        share = (torch.cat(chosen) @ table).view(-1, height, width, channels).permute(0, 3, 1, 2)
+        return self.normalised(torch.cat(convolved) + share, len(convolved), frozen)
+
+
+class FrameCNN(nn.ModuleDict):
+    """Groups of K frames -> tokens; four layers named "1" to "4", of which the first takes the band images too.
+
+    Parameters
+    ----------
+    frames_per_group : int
+        K: 3 (the paper's) or 4; these are the numbers that the layers reduce to a single time step.
+    width : float
+        Scales the channels 64, 128, 64 of the paper; the token keeps 8.
+
+    Raises
+    ------
+    ValueError
+        K is neither 3 nor 4, or the width leaves a layer without channels.
+    """
+
+    def __init__(self, frames_per_group: int = 3, width: float = 1.0):
+        wide, wider = round(64 * width), round(128 * width)
+        if frames_per_group not in (3, 4):
+            raise ValueError(f"frames_per_group is {frames_per_group}; the layers leave one time step only for 3 or 4")
+        if wide < 1:
+            raise ValueError(f"width {width:g} leaves no channel of 64; take at least {1 / 64:g}")
+        super().__init__(
+            {
+                "1": Stem(wide),
+                "2": FrameConvNorm(wide, wider, 5, padding=2),
+                "3": FrameConvNorm(wider, wide, 3),
+                "4": FrameConvNorm(wide, TOKEN_CHANNELS, 3),
+            }
+        )
+
+    def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
+        """Return the tokens (G, 8, H', W') of frames (G, K, H, W) of bands (G, K), given the band images (10, H, W)."""
+        first, *others = self.values()
+        steps = cast(Stem, first).stem(frames, band, band_images, frozen)
+        for layer in others:
+            steps = layer(steps, frozen)
+        (token,) = steps
+        return token
+
+
+def token_size(stamp_size: int) -> int:
+    """Return the pixels along a side of a token for stamps of `stamp_size` pixels (9 for 32).
+
+    Raises
+    ------
+    ValueError
+        The stamp is too small for the layers.
+    """
+    size = (stamp_size + 2 * STEM_PADDING - STEM_KERNEL) // STEM_STRIDE + 1 - 4
+    if size < 1:
+        raise ValueError(f"stamp_size is {stamp_size}; the frame-group CNN needs at least 15 pixels")
+    return size
