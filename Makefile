@@ -20,7 +20,7 @@ $(READY): pyproject.toml constraints.txt
 		echo "  mend:  install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 setup"; exit 2; }
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,simulation]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,export,simulation]'
 	touch $(READY)
 
 .PHONY: test

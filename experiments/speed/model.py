@@ -32,7 +32,7 @@ def seconds(model: nn.Module, logits: Callable[[], Tensor], label: Tensor, bf16:
     start = time.perf_counter()
     with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
         loss = nn.functional.cross_entropy(logits().float(), label)
-    loss.backward()
+    torch.autograd.backward(loss)
     return time.perf_counter() - start
 
 
@@ -68,7 +68,7 @@ def main() -> None:
             if number > 1:  # the first two rounds fill the caches and the allocator
                 times[name].append(elapsed)
 
-    amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"  # type: ignore[no-untyped-call]
+    amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     print(
         f"torch {torch.__version__}, {arguments.threads} threads, {amx}, freed memory "
         f"{'kept' if kept else 'given back'}; {batch} objects of {FRAMES} frames, {arguments.repeats} rounds"

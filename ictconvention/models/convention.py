@@ -287,7 +287,7 @@ class ConvEntion(nn.Module):
             padding=padding,
         ).to(torch.from_numpy(tensors[anchors[0]][:0].copy()).dtype)
         own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-        given = {_published_name(name): name for name in own}
+        given = {cls.published_name(name): name for name in own}
         wrong = [f"{name} is missing" for name in given if name not in tensors]
         wrong += [f"{name} is unknown" for name in tensors if name not in given]
         wrong += [
@@ -301,17 +301,17 @@ class ConvEntion(nn.Module):
             own[ours].copy_(torch.from_numpy(np.ascontiguousarray(tensors[name])))
         return model.eval()
 
+    @staticmethod
+    def published_name(name: str) -> str:
+        """Return the published name of one of our tensors."""
+        name = name.removeprefix("encoder.").replace("head.4.", "head.2.")
+        for layer in "12":
+            name = name.replace(f".ffn.{layer}.conv.", f".ffn.{layer}.")
+        return name
+
 
 def position_table(slots: int, channels: int) -> Tensor:
     """Return the sinusoidal positions (slots, channels): sine and cosine in turn, base 10 000, float32 as published."""
     frequency = torch.exp(torch.arange(0, channels, 2) * (-math.log(10000.0) / channels))
     angle = torch.arange(slots)[:, None] * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
-
-
-def _published_name(name: str) -> str:
-    """Return the published name of one of our tensors."""
-    name = name.removeprefix("encoder.").replace("head.4.", "head.2.")
-    for layer in "12":
-        name = name.replace(f".ffn.{layer}.conv.", f".ffn.{layer}.")
-    return name

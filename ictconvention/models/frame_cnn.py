@@ -46,7 +46,7 @@ class FrameConvNorm(nn.Module):
             joined = F.batch_norm(joined, mean, var, bn.weight, bn.bias, eps=bn.eps)
         else:
             joined = bn(joined)
-        return F.relu(joined).chunk(steps)
+        return F.relu(joined).split([joined.shape[0] // steps] * steps)
 
 
 class Stem(FrameConvNorm):
@@ -62,7 +62,8 @@ class Stem(FrameConvNorm):
     def stem(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool) -> Sequence[Tensor]:
         """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and ReLU."""
         weight = self.conv.weight
-        convolved = self.convolved(frames.unsqueeze(2).unbind(1), weight[:, :1])
+        single = frames.unsqueeze(-1).permute(0, 1, 4, 2, 3).unbind(1)  # K of (G, 1, H, W), in channels_last
+        convolved = self.convolved(single, weight[:, :1])
         channels, height, width = convolved[0].shape[1:]
 
         kernels = weight[:, 1].permute(3, 0, 1, 2).reshape(TAPS * channels, 1, *weight.shape[2:4])

@@ -122,4 +122,5 @@ def _sliding_products(x: Sequence[Tensor], kernels: Sequence[Tensor], bias: Tens
 
 
 def _conv2d(x: Tensor, kernel: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
-    return F.conv2d(x, kernel.contiguous(memory_format=torch.channels_last), bias, stride, padding)
+    kernel = kernel.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2)  # channels_last, for one input channel too
+    return F.conv2d(x, kernel, bias, stride, padding)

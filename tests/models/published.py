@@ -116,12 +116,17 @@ class PublishedConvEntion(nn.Module):
         logits: Tensor = self.head["2"](self.dropout(hidden))
         return logits
 
-    def load_published(self, tensors: dict[str, Tensor]) -> None:
-        """Take the published tensors by their names."""
-        own = dict(self.state_dict())
-        for name, tensor in tensors.items():
-            for number in "12":
-                name = name.replace(f"ffn.{number}.bn.", f"ffn.bn{number}.").replace(
-                    f"ffn.{number}.", f"ffn.conv{number}."
-                )
-            own[name].copy_(tensor)
+    def published(self, names: list[str]) -> dict[str, Tensor]:
+        """Return the tensors by their published names, of which those of the feed-forward parts differ from ours."""
+        own = {_published_name(name): tensor for name, tensor in self.state_dict().items()}
+        return {name: own[name] for name in names}
+
+    def published_parameters(self) -> dict[str, nn.Parameter]:
+        """Return the parameters by their published names."""
+        return {_published_name(name): parameter for name, parameter in self.named_parameters()}
+
+
+def _published_name(name: str) -> str:
+    for number in "12":
+        name = name.replace(f"ffn.conv{number}.", f"ffn.{number}.").replace(f"ffn.bn{number}.", f"ffn.{number}.bn.")
+    return name
