@@ -3,7 +3,6 @@
 It sees groups one by one and knows nothing of objects or sequences.
 """
 
-from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -18,39 +17,36 @@ STEM_KERNEL, STEM_STRIDE, STEM_PADDING = 11, 2, 2
 
 
 class FrameConvNorm(nn.Module):
-    """Convolution over time, height and width, then batch norm and ReLU: T steps (G, in, H, W) -> T' steps.
+    """Convolution over time, height and width, then batch norm and ReLU: (G, in, T, H, W) -> (G, out, T', H', W').
 
-    The parameters and the statistics are those of Conv3d and BatchNorm3d, with the time axis last, as published.
+    The kernel has its time axis last, as published.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0):
         super().__init__()
         self.conv = nn.Conv3d(channels_in, channels_out, (kernel, kernel, TAPS), stride, padding)
-        self.bn = nn.BatchNorm2d(channels_out)
+        self.bn = nn.BatchNorm3d(channels_out)
         self.stride, self.padding = stride, padding
 
-    def forward(self, x: Sequence[Tensor], frozen: bool = False) -> Sequence[Tensor]:
-        """Return the T' steps (G, out, H', W')."""
-        steps = self.convolved(x, self.conv.weight)
-        return self.normalised(torch.cat(steps), len(steps), frozen)
+    def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
+        """Convolve, norm and rectify; `frozen` norms with the running statistics in any mode."""
+        return self.normalised(self.convolved(x, self.conv.weight), frozen)
 
-    def convolved(self, x: Sequence[Tensor], weight: Tensor) -> list[Tensor]:
+    def convolved(self, x: Tensor, weight: Tensor) -> Tensor:
         """Convolve with the kernel, or with a part of its input channels."""
         return time_convolution(x, weight, self.conv.bias, self.stride, self.padding)
 
-    def normalised(self, joined: Tensor, steps: int, frozen: bool) -> Sequence[Tensor]:
-        """Norm the joined steps with one set of statistics, then ReLU; `frozen` takes the running ones in any mode."""
+    def normalised(self, x: Tensor, frozen: bool) -> Tensor:
+        """Norm and rectify."""
         bn = self.bn
         if frozen and self.training:  # copies: a later training pass changes the statistics before the backward pass
             mean, var = (statistic.clone() for statistic in (bn.running_mean, bn.running_var) if statistic is not None)
-            joined = F.batch_norm(joined, mean, var, bn.weight, bn.bias, eps=bn.eps)
-        else:
-            joined = bn(joined)
-        return F.relu(joined).split([joined.shape[0] // steps] * steps)
+            return F.relu(F.batch_norm(x, mean, var, bn.weight, bn.bias, eps=bn.eps))
+        return F.relu(bn(x))
 
 
 class Stem(FrameConvNorm):
-    """The first layer: groups of K frames and their bands -> 3 steps (G, out, H', W').
+    """The first layer: groups of K frames and their bands -> (G, out, 3, H', W').
 
     The band image of a frame is one of nine learned images, so that its share of the convolution is computed for the
     nine, not for each frame, and reaches the groups by a matrix product. Band 0 adds nothing.
@@ -59,12 +55,12 @@ class Stem(FrameConvNorm):
     def __init__(self, channels_out: int):
         super().__init__(2, channels_out, STEM_KERNEL, STEM_STRIDE, STEM_PADDING)
 
-    def stem(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool) -> Sequence[Tensor]:
-        """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and ReLU."""
+    def stem(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool) -> Tensor:
+        """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and rectify."""
         weight = self.conv.weight
-        single = frames.unsqueeze(-1).permute(0, 1, 4, 2, 3).unbind(1)  # K of (G, 1, H, W), in channels_last
-        convolved = self.convolved(single, weight[:, :1])
-        channels, height, width = convolved[0].shape[1:]
+        x = frames.unsqueeze(-1).permute(0, 4, 1, 2, 3)  # (G, 1, K, H, W), in channels_last_3d
+        convolved = self.convolved(x, weight[:, :1])
+        channels, _, height, width = convolved.shape[1:]
 
         kernels = weight[:, 1].permute(3, 0, 1, 2).reshape(TAPS * channels, 1, *weight.shape[2:4])
         shares = F.conv2d(band_images[1:, None], kernels, None, self.stride, self.padding)  # (9, 3 * out, H', W')
@@ -74,11 +70,11 @@ class Stem(FrameConvNorm):
         absent = torch.zeros_like(one_hot[:, 0])
         chosen = []
         for taps in time_taps(frames.shape[1], self.stride, self.padding):
-            frame_of = {tap: frame for frame, tap in taps}
+            frame_of = {tap: frame for frame, tap in taps.items()}
             rows = [one_hot[:, frame_of[tap]] if tap in frame_of else absent for tap in range(TAPS)]
             chosen.append(torch.cat(rows, dim=1))
-        share = (torch.cat(chosen) @ table).view(-1, height, width, channels).permute(0, 3, 1, 2)
-        return self.normalised(torch.cat(convolved) + share, len(convolved), frozen)
+        share = torch.stack(chosen, dim=1) @ table  # (G, 3, H' * W' * out)
+        return self.normalised(convolved + share.unflatten(2, (height, width, channels)).permute(0, 4, 1, 2, 3), frozen)
 
 
 class FrameCNN(nn.ModuleDict):
@@ -115,11 +111,10 @@ class FrameCNN(nn.ModuleDict):
     def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
         """Return the tokens (G, 8, H', W') of frames (G, K, H, W) of bands (G, K), given the band images (10, H, W)."""
         first, *others = self.values()
-        steps = cast(Stem, first).stem(frames, band, band_images, frozen)
+        x = cast(Stem, first).stem(frames, band, band_images, frozen)
         for layer in others:
-            steps = layer(steps, frozen)
-        (token,) = steps
-        return token
+            x = layer(x, frozen)
+        return x.squeeze(2)
 
 
 def token_size(stamp_size: int) -> int:

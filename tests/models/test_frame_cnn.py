@@ -88,11 +88,18 @@ def test_gradients_equal_those_of_conv3d_and_batch_norm3d() -> None:
             assert distance(first.grad, second.grad) < 1e-10, name
 
 
-def test_activations_stay_in_the_memory_format_of_fast_convolutions() -> None:
+@pytest.mark.parametrize("autocast", [False, True])
+def test_activations_stay_in_the_memory_format_of_fast_convolutions(autocast: bool) -> None:
     folded, _ = twins(0.25)
-    frames, band, images = groups(4)
-    for step in folded["1"].stem(frames, band, images, frozen=False):  # type: ignore[operator]
-        assert step.is_contiguous(memory_format=torch.channels_last)
+    seen: list[Tensor] = []
+    for number in "1234":
+        folded.get_submodule(f"{number}.bn").register_forward_hook(
+            lambda module, inputs, output: seen.extend([inputs[0], output])
+        )
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        folded(*groups(4))
+    assert len(seen) == 8
+    assert all(x.is_contiguous(memory_format=torch.channels_last_3d) for x in seen)
 
 
 def test_frozen_statistics_are_those_of_eval_mode_and_stay_as_they_are() -> None:
