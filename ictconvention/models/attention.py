@@ -19,6 +19,12 @@ class ObjectNorm(nn.Module):
     ----------
     channels, size, slots : int
         Shape of an object's tokens: `slots` tokens of (channels, size, size).
+
+    Examples
+    --------
+    >>> mask = torch.tensor([[True, True, False]])  # one object, two real tokens
+    >>> ObjectNorm(channels=8, size=9, slots=3)(torch.randn(1, 3, 8, 9, 9), mask).shape
+    torch.Size([1, 3, 8, 9, 9])
     """
 
     def __init__(self, channels: int, size: int, slots: int, eps: float = 1e-5):
@@ -45,6 +51,14 @@ class ConvolutionalAttention(nn.Module):
         "pooled" is the published attention in its exact O(N) form: the logit conv(q_i + k_j) is linear, the query's
         share is the same for every key, and the softmax over the keys removes it; each query gets the same map.
         "query" puts a ReLU before the convolution, so that the query counts: O(N^2), the same parameters.
+
+    Examples
+    --------
+    >>> tokens, mask = torch.randn(2, 5, 8, 9, 9), torch.ones(2, 5, dtype=torch.bool)
+    >>> ConvolutionalAttention(channels=8, heads=4, kind="pooled")(tokens, mask).shape
+    torch.Size([2, 1, 8, 9, 9])
+    >>> ConvolutionalAttention(channels=8, heads=4, kind="query")(tokens, mask).shape
+    torch.Size([2, 5, 8, 9, 9])
     """
 
     def __init__(self, channels: int, heads: int, kind: Attention):
@@ -78,7 +92,13 @@ class ConvolutionalAttention(nn.Module):
 
 
 class FeedForward(nn.ModuleDict):
-    """Two 3x3 convolutions, each followed by ReLU and batch norm; token by token."""
+    """Two 3x3 convolutions, each followed by ReLU and batch norm; token by token.
+
+    Examples
+    --------
+    >>> FeedForward(channels=8)(torch.randn(2, 5, 8, 9, 9), torch.ones(2, 5, dtype=torch.bool)).shape
+    torch.Size([2, 5, 8, 9, 9])
+    """
 
     def __init__(self, channels: int):
         super().__init__({"1": _ConvReLUNorm(channels, 2 * channels), "2": _ConvReLUNorm(2 * channels, channels)})
@@ -104,7 +124,14 @@ class _ConvReLUNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Pre-norm: attention, then the feed-forward part, each added to its input; (B, N, C, h, w) and mask (B, N)."""
+    """Pre-norm: attention, then the feed-forward part, each added to its input; (B, N, C, h, w) and mask (B, N).
+
+    Examples
+    --------
+    >>> block = Block(channels=8, size=9, slots=5, heads=4, kind="pooled")
+    >>> block(torch.randn(2, 5, 8, 9, 9), torch.ones(2, 5, dtype=torch.bool)).shape
+    torch.Size([2, 5, 8, 9, 9])
+    """
 
     def __init__(self, channels: int, size: int, slots: int, heads: int, kind: Attention):
         super().__init__()

@@ -43,6 +43,12 @@ class ConvEntionEncoder(nn.Module):
     ------
     ValueError
         A number is outside its range.
+
+    Examples
+    --------
+    >>> encoder = ConvEntionEncoder(max_frames=12, width=0.25)
+    >>> encoder(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), lengths=torch.tensor([7, 4])).shape
+    torch.Size([2, 648])
     """
 
     def __init__(

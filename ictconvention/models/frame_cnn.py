@@ -20,6 +20,11 @@ class FrameConvNorm(nn.Module):
     """Convolution over time, height and width, then batch norm and ReLU: (G, in, T, H, W) -> (G, out, T', H', W').
 
     The kernel has its time axis last, as published.
+
+    Examples
+    --------
+    >>> FrameConvNorm(16, 32, kernel=5, padding=2)(torch.randn(2, 16, 3, 13, 13)).shape
+    torch.Size([2, 32, 5, 13, 13])
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0):
@@ -50,6 +55,12 @@ class Stem(FrameConvNorm):
 
     The band image of a frame is one of nine learned images, so that its share of the convolution is computed for the
     nine, not for each frame, and reaches the groups by a matrix product. Band 0 adds nothing.
+
+    Examples
+    --------
+    >>> frames, band, band_images = torch.randn(2, 3, 32, 32), torch.randint(1, 6, (2, 3)), torch.randn(10, 32, 32)
+    >>> Stem(16).stem(frames, band, band_images, frozen=False).shape
+    torch.Size([2, 16, 3, 13, 13])
     """
 
     def __init__(self, channels_out: int):
@@ -91,6 +102,12 @@ class FrameCNN(nn.ModuleDict):
     ------
     ValueError
         K is neither 3 nor 4, or the width leaves a layer without channels.
+
+    Examples
+    --------
+    >>> frames, band, band_images = torch.randn(2, 3, 32, 32), torch.randint(1, 6, (2, 3)), torch.randn(10, 32, 32)
+    >>> FrameCNN(width=0.25)(frames, band, band_images).shape
+    torch.Size([2, 8, 9, 9])
     """
 
     def __init__(self, frames_per_group: int = 3, width: float = 1.0):

@@ -53,10 +53,6 @@ class Online(nn.Module):
     >>> projection, logits = online(frames, band, lengths)
     >>> projection.shape, logits.shape
     (torch.Size([2, 128]), torch.Size([2, 4]))
-    >>> Target.of(online)(frames, band, lengths).shape  # a frozen copy of encoder and projector
-    torch.Size([2, 128])
-    >>> Inference.of(online)(frames, band, lengths).shape  # what predicts, sharing the online weights
-    torch.Size([2, 4])
     """
 
     def __init__(
@@ -108,6 +104,12 @@ class Target(nn.Module):
     """ICT's target network, encoder and projector: 1 284 976 parameters with the paper's encoder. No gradients.
 
     `Target.of(online)` copies the online network's; to move it towards the online weights is the learner's part.
+
+    Examples
+    --------
+    >>> target = Target.of(Online(ConvEntionEncoder(max_frames=12, width=0.25)))
+    >>> target(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
+    torch.Size([2, 128])
     """
 
     def __init__(self, encoder: ConvEntionEncoder, projector: nn.Sequential):
@@ -127,7 +129,14 @@ class Target(nn.Module):
 
 
 class Inference(nn.Module):
-    """What predicts, encoder, class projector and classifier: 1 285 492 parameters with the paper's encoder."""
+    """What predicts, encoder, class projector and classifier: 1 285 492 parameters with the paper's encoder.
+
+    Examples
+    --------
+    >>> inference = Inference.of(Online(ConvEntionEncoder(max_frames=12, width=0.25), classes=4)).eval()
+    >>> inference(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
+    torch.Size([2, 4])
+    """
 
     def __init__(self, encoder: ConvEntionEncoder, class_projector: nn.Sequential, classifier: nn.Linear):
         super().__init__()

@@ -15,7 +15,13 @@ HIDDEN = 256
 
 
 class NightCNN(nn.Sequential):
-    """Frames of one night each (S, bands, H, W) -> (S, 512)."""
+    """Frames of one night each (S, bands, H, W) -> (S, 512).
+
+    Examples
+    --------
+    >>> NightCNN(bands=5, stamp_size=32)(torch.randn(3, 5, 32, 32)).shape
+    torch.Size([3, 512])
+    """
 
     def __init__(self, bands: int, stamp_size: int):
         side = ((stamp_size - 2) // 2 - 2) // 2 // 2
