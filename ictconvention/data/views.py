@@ -1,0 +1,173 @@
+"""Views of a series: which of its frames a network sees, and how its stamps are turned.
+
+Frames are chosen by index arithmetic where the data are read; stamps are turned on the device, a whole batch at once.
+Each draw has its own generator, made from a key, so that no draw depends on what was drawn before it.
+"""
+
+import zlib
+from dataclasses import dataclass
+from math import ceil, radians
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far a training view may stray from its series.
+
+    Parameters
+    ----------
+    keep : float
+        Least share of the frames (at most max_frames of them) that random removal keeps; 1 removes none.
+    window : float
+        Least share of those that a contiguous window keeps: the time shift; 1 keeps them all.
+    rotation : float
+        Largest angle of a rotation about the stamp's centre, to either side [deg].
+    quarter_turns : bool
+        Turn by a multiple of 90 degrees besides, which interpolates nothing.
+    flips : bool
+        Flip horizontally and vertically, each with probability 1/2.
+    """
+
+    keep: float = 0.5
+    window: float = 0.8
+    rotation: float = 15.0
+    quarter_turns: bool = False
+    flips: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view of one series.
+
+    Parameters
+    ----------
+    rows : array (m,)
+        Positions of its frames in the series, increasing.
+    angle : float
+        Rotation [rad]; a positive one turns the columns' axis towards the rows' axis.
+    quarter_turns : int
+        Turns by 90 degrees in the same sense, 0 to 3.
+    horizontal, vertical : bool
+        Flips along the columns and along the rows, before the turns.
+    """
+
+    rows: NDArray[np.int64]
+    angle: float = 0.0
+    quarter_turns: int = 0
+    horizontal: bool = False
+    vertical: bool = False
+
+
+def keyed_generator(seed: int, stage: str, epoch: int, id: str, view: int) -> np.random.Generator:
+    """Return the generator of one view's draws: the same for the same key, on any worker and after a resume."""
+    words = [seed, zlib.crc32(stage.encode()), epoch, zlib.crc32(id.encode()), view]
+    return np.random.default_rng(np.random.SeedSequence(words))
+
+
+def even_frames(frames: int, max_frames: int) -> NDArray[np.int64]:
+    """Return all positions of a series, or `max_frames` of them evenly spaced, the first and the last included."""
+    return np.linspace(0, frames - 1, min(frames, max_frames)).round().astype(np.int64)
+
+
+def even_nights(night: NDArray[np.int64], max_frames: int) -> NDArray[np.int64]:
+    """Return the positions of as many evenly spaced whole nights as `max_frames` frames hold.
+
+    Parameters
+    ----------
+    night : array (n,)
+        The night of each frame, counted from 0.
+    max_frames : int
+        Largest number of frames. If no single night fits, frames of the first are taken evenly.
+    """
+    nights = int(night[-1]) + 1
+    for number in range(min(nights, max_frames), 0, -1):
+        rows = np.flatnonzero(np.isin(night, even_frames(nights, number)))
+        if len(rows) <= max_frames:
+            return rows
+    return even_frames(int((night == 0).sum()), max_frames)
+
+
+def random_view(
+    unit: NDArray[np.int64],
+    max_frames: int,
+    least_frames: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> View:
+    """Draw a view: random removal of frames or nights, a window of what is left, a turn and flips.
+
+    Parameters
+    ----------
+    unit : array (n,)
+        What is removed as a whole: the position of each frame (frames one by one), or its night; counted from 0.
+    max_frames : int
+        Largest number of frames, M.
+    least_frames : int
+        Smallest number of frames, K; a shorter series keeps them all.
+    augmentation : Augmentation
+        How far to stray.
+    rng : Generator
+        Gives the draws; see `keyed_generator`.
+    """
+    sizes = np.bincount(unit)
+    order = rng.permutation(len(sizes))
+    fitting = int((np.cumsum(sizes[order]) <= max_frames).sum())
+    if fitting == 0:  # a night alone is too long
+        rows = np.sort(rng.choice(len(unit), max_frames, replace=False))
+    else:
+        kept = np.sort(order[: rng.integers(ceil(augmentation.keep * fitting), fitting, endpoint=True) or 1])
+        length = int(rng.integers(ceil(augmentation.window * len(kept)), len(kept), endpoint=True))
+        first = int(rng.integers(0, len(kept) - length, endpoint=True))
+        chosen = set(kept[first : first + length].tolist())
+        for spare in order.tolist():  # fill up to K: with what the window left out, then with what was removed
+            if sizes[list(chosen)].sum() >= min(least_frames, len(unit)):
+                break
+            if sizes[list(chosen)].sum() + sizes[spare] <= max_frames:
+                chosen.add(spare)
+        rows = np.flatnonzero(np.isin(unit, list(chosen)))
+    return View(
+        rows,
+        angle=radians(augmentation.rotation) * float(rng.uniform(-1, 1)),
+        quarter_turns=int(rng.integers(4)) if augmentation.quarter_turns else 0,
+        horizontal=bool(augmentation.flips and rng.random() < 0.5),
+        vertical=bool(augmentation.flips and rng.random() < 0.5),
+    )
+
+
+def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+    """Flip and turn each frame as its view says.
+
+    Parameters
+    ----------
+    frames : tensor (F, H, W)
+        Square stamps without missing pixels.
+    angle : tensor (F,)
+        Rotation of each frame about the stamp's centre [rad], bilinear, with zero beyond the edge; 0 changes nothing.
+    quarter_turns : integer tensor (F,)
+        Turns by 90 degrees, 0 to 3; exact.
+    horizontal, vertical : boolean tensor (F,)
+        Flips; exact.
+
+    Returns
+    -------
+    tensor (F, H, W)
+    """
+    result = frames
+    for chosen, axis in ((horizontal, 2), (vertical, 1)):
+        result = torch.where(chosen[:, None, None], result.flip(axis), result)
+    for turns in range(1, 4):
+        chosen = (quarter_turns == turns).nonzero().squeeze(1)
+        result = result.index_copy(0, chosen, result[chosen].rot90(-turns, (1, 2)))
+    oblique = angle.nonzero().squeeze(1)
+    if not len(oblique):
+        return result
+    cos, sin, zero = angle[oblique].cos(), angle[oblique].sin(), torch.zeros_like(angle[oblique])
+    theta = torch.stack([cos, sin, zero, -sin, cos, zero], dim=1).view(-1, 2, 3)  # from output to input positions
+    stamps = result[oblique, None]
+    grid = F.affine_grid(theta, list(stamps.shape), align_corners=False)
+    return result.index_copy(0, oblique, F.grid_sample(stamps, grid, align_corners=False).squeeze(1))
