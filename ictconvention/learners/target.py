@@ -1,0 +1,79 @@
+"""The target network's weights: an exponential moving average of the online ones, and what its norms do meanwhile.
+
+It knows neither losses nor views; the learner calls it once after each optimiser step.
+"""
+
+from math import cos, pi
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+Schedule = Literal["constant", "cosine"]
+Norms = Literal["batch", "running"]
+
+
+def tau_at(step: int, steps: int, tau: float, schedule: Schedule) -> float:
+    """Return the weight of the target's past at an optimiser step.
+
+    Parameters
+    ----------
+    step, steps : int
+        The optimiser step, counted from 0, and how many there will be.
+    tau : float
+        The weight, in [0, 1]; of a cosine schedule, the one it starts from (it ends at 1, as in BYOL).
+    schedule : "constant" or "cosine"
+        Constant is the paper's.
+    """
+    match schedule:
+        case "constant":
+            return tau
+        case "cosine":
+            return 1 - (1 - tau) * (cos(pi * min(step / steps, 1)) + 1) / 2
+
+
+@torch.no_grad()
+def follow(target: nn.Module, online: nn.Module, tau: float) -> None:
+    """Move the target: xi <- tau xi + (1 - tau) theta for all that is floating point; integers are copied.
+
+    Parameters and buffers alike, so that the batch norms' running statistics are averages too.
+
+    Parameters
+    ----------
+    target : Module
+        Its parameters and buffers carry names that the online network has as well.
+    online : Module
+        The network to follow.
+    tau : float
+        Weight of the target's past, in [0, 1]: 0 copies, 1 stays.
+    """
+    theta = online.state_dict()
+    floats: tuple[list[Tensor], list[Tensor]] = [], []
+    for name, xi in target.state_dict().items():
+        if xi.is_floating_point():
+            floats[0].append(xi)
+            floats[1].append(theta[name])
+        else:
+            xi.copy_(theta[name])
+    torch._foreach_lerp_(*floats, weight=1 - tau)
+
+
+def set_target_mode(target: nn.Module, norms: Norms, dropout: bool) -> None:
+    """Choose what the target's batch norms and dropouts do in training.
+
+    Parameters
+    ----------
+    target : Module
+        The network to set.
+    norms : "batch" or "running"
+        Norm with the statistics of the batch, as the online network does, or with the averaged ones. In either case
+        the running statistics only follow the online network's: no forward pass of the target changes them.
+    dropout : bool
+        Whether the target drops at random as the online network does.
+    """
+    target.train(norms == "batch")  # all of it: the parts around a batch norm choose by their mode what it sees
+    for module in target.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = 0.0
+        elif isinstance(module, nn.modules.dropout._DropoutNd):
+            module.train(dropout)
