@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--plain-allocator", action="store_true", help="give freed memory back to the system")
     arguments = parser.parse_args()
+    if min(arguments.batch, arguments.repeats, arguments.threads) < 1:
+        parser.error("--batch, --repeats and --threads take whole numbers from 1")
     kept = not arguments.plain_allocator and keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ictconvention.models.attention import Attention, Block
 from ictconvention.models.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
 from ictconvention.models.precision import full_precision
+from ictconvention.models.ragged import checked_lengths
 
 Padding = Literal["paper", "masked"]
 
@@ -37,7 +38,7 @@ class ConvEntionEncoder(nn.Module):
         The published attention in its exact O(N) form, or one whose weights depend on the query.
     padding : "paper" or "masked"
         What the tokens of missing groups do: take part as one constant token, or stay out of the norms, the attention
-        and the maximum, so that a result depends on the object's own frames alone.
+        and the maximum, so that in eval mode a result depends on the object's own frames alone.
 
     Raises
     ------
@@ -67,8 +68,11 @@ class ConvEntionEncoder(nn.Module):
         super().__init__()
         if not 1 <= bands < BAND_ROWS:
             raise ValueError(f"bands is {bands}; the band embedding holds 1 to {BAND_ROWS - 1}")
+        self.frame_cnn = FrameCNN(frames_per_group, width)
         if max_frames < 1 or max_frames % frames_per_group:
             raise ValueError(f"max_frames is {max_frames}; take a multiple of frames_per_group, {frames_per_group}")
+        if blocks < 1:
+            raise ValueError(f"blocks is {blocks}; take at least 1")
         if heads < 1 or TOKEN_CHANNELS % heads:
             raise ValueError(f"heads is {heads}; take a divisor of the {TOKEN_CHANNELS} channels of a token")
         if attention not in ("pooled", "query"):
@@ -80,7 +84,6 @@ class ConvEntionEncoder(nn.Module):
         self.frames_per_group, self.slots, self.padding = frames_per_group, slots, padding
         self.features = TOKEN_CHANNELS * size**2
         self.band_embedding = nn.Embedding(BAND_ROWS, stamp_size**2, padding_idx=0)
-        self.frame_cnn = FrameCNN(frames_per_group, width)
         self.block = nn.ModuleList(Block(TOKEN_CHANNELS, size, slots, heads, attention) for _ in range(blocks))
         self.position: Tensor
         self.register_buffer("position", position_table(slots, TOKEN_CHANNELS), persistent=False)
@@ -91,9 +94,9 @@ class ConvEntionEncoder(nn.Module):
         Parameters
         ----------
         frames : tensor (F, H, W)
-            The frames of all objects, one object after the other, each in time order; scaled flux.
+            The frames of all objects, one object after the other, each in time order; scaled flux, every pixel finite.
         band : integer tensor (F,)
-            Band ids, from 1; a frame with id 0 counts as missing, whatever its pixels.
+            Band ids, 1 to `bands`: one more than the positions that a survey stores.
         lengths : integer tensor (B,)
             Number of frames of each object, 1 to `max_frames`; their sum is F. Best on the CPU: its values are read.
 
@@ -104,14 +107,10 @@ class ConvEntionEncoder(nn.Module):
         Raises
         ------
         ValueError
-            The lengths do not fit the frames or the network.
+            Lengths, shapes or bands do not fit each other or the network, or a pixel is not finite.
         """
-        lengths = lengths.cpu()
-        if len(frames) != lengths.sum() or lengths.min() < 1 or lengths.max() > self.max_frames:
-            raise ValueError(
-                f"lengths from {lengths.min()} to {lengths.max()} with a sum of {lengths.sum()} were given for "
-                f"{len(frames)} frames; each must be 1 to max_frames={self.max_frames}, and their sum the frames"
-            )
+        lengths = checked_lengths(lengths, len(frames), self.max_frames)
+        self._check(frames, band, lowest=1)
         k = self.frames_per_group
         groups = (lengths + k - 1) // k
         first_row = (groups.cumsum(0) - groups) * k - (
@@ -129,22 +128,24 @@ class ConvEntionEncoder(nn.Module):
     def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.
 
+        Padding belongs at the end: every K-th position begins a group, so that a gap within the sequence shifts the
+        groups. The pixels of missing frames do not count.
+
         Raises
         ------
         ValueError
-            The shapes do not fit each other or the network, a band is unknown, or an object has no frame.
+            As of `forward`, or an object has no frame.
         """
         frames, band = self._whole_sequences(frames, band)
         present = (band > 0).any(2)
         if torch.compiler.is_exporting():  # a graph of fixed shape convolves the empty groups too, to the same effect
             tokens = self._convolved(frames.flatten(0, 1), band.flatten(0, 1)).unflatten(0, present.shape)
             return self.pooled(tokens, present if self.padding == "masked" else torch.ones_like(present))
+        self._check(frames.where(band[..., None, None] > 0, 0).flatten(0, 2), band.flatten(), lowest=0)
         if not present.any(1).all():
             raise ValueError(
                 f"object {int(present.any(1).int().argmin())} of the batch has no frame (band is 0 everywhere)"
             )
-        if not 0 <= int(band.min()) <= int(band.max()) <= self.bands:
-            raise ValueError(f"band ids run from {int(band.min())} to {int(band.max())}; take 0 to {self.bands}")
         return self.pooled(*self.tokens(frames[present], band[present], present))
 
     def tokens(self, frames: Tensor, band: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,6 +194,22 @@ class ConvEntionEncoder(nn.Module):
         images = self.band_embedding.weight.unflatten(1, (self.stamp_size, self.stamp_size))
         return self.frame_cnn(frames, band, images, frozen)
 
+    def _check(self, frames: Tensor, band: Tensor, lowest: int) -> None:
+        """Refuse frames (F, H, W) and band ids (F,) that the network cannot take."""
+        stamp = (self.stamp_size, self.stamp_size)
+        if frames.shape[1:] != stamp or band.shape != frames.shape[:1]:
+            raise ValueError(
+                f"frames {tuple(frames.shape)} and band {tuple(band.shape)} were given; take "
+                f"(F, {stamp[0]}, {stamp[1]}) and (F,)"
+            )
+        if band.is_floating_point() or not lowest <= int(band.min()) <= int(band.max()) <= self.bands:
+            raise ValueError(
+                f"band ids of {band.dtype} from {band.min()} to {band.max()} were given; take whole numbers from "
+                f"{lowest} to {self.bands} (a survey counts its bands from 0: add 1)"
+            )
+        if not frames.sum().isfinite():
+            raise ValueError("a pixel is NaN or infinite; replace missing pixels, by 0 for example")
+
     def _whole_sequences(self, frames: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
         """Check the shapes, and pad to (B, N, K, H, W) and (B, N, K)."""
         stamp = (self.stamp_size, self.stamp_size)
@@ -229,7 +246,7 @@ class ConvEntion(nn.Module):
     >>> model(frames, band, lengths=torch.tensor([7, 4])).shape
     torch.Size([2, 4])
 
-    Padded arrays give the same; band 0 stands where there is no frame:
+    Padded arrays do too; band 0 stands where there is no frame:
 
     >>> model.forward_padded(torch.randn(2, 12, 32, 32), torch.randint(1, 6, (2, 12))).shape
     torch.Size([2, 4])
@@ -278,6 +295,7 @@ class ConvEntion(nn.Module):
         """
         anchors = ["band_embedding.weight", "frame_cnn.1.conv.weight", "block.0.norm_attention.weight"]
         anchors += ["block.0.attention.score.weight", "head.2.weight"]
+        tensors = {name: np.asarray(tensor) for name, tensor in tensors.items()}
         if missing := [name for name in anchors if name not in tensors]:
             raise ValueError(f"the published tensors {', '.join(missing)} are missing")
         shape = {name: tensors[name].shape for name in anchors}
@@ -296,6 +314,7 @@ class ConvEntion(nn.Module):
         given = {cls.published_name(name): name for name in own}
         wrong = [f"{name} is missing" for name in given if name not in tensors]
         wrong += [f"{name} is unknown" for name in tensors if name not in given]
+        wrong += [f"{name} is not finite" for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
         wrong += [
             f"{name} has shape {tuple(tensors[name].shape)} for {tuple(own[ours].shape)}"
             for name, ours in given.items()

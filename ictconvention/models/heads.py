@@ -82,9 +82,9 @@ class Online(nn.Module):
             return self.own_class_projector
         return self.projector if self.projection == "shared" else nn.Sequential(*list(self.projector)[:-1])
 
-    def forward(self, *ragged: Tensor) -> OnlineOutput:
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> OnlineOutput:
         """Return projections and logits of a ragged batch; arguments as of the encoder."""
-        return full_precision(self._projected_and_classified, self.encoder(*ragged))
+        return full_precision(self._projected_and_classified, self.encoder(frames, band, lengths))
 
     def _projected_and_classified(self, features: Tensor) -> OnlineOutput:
         class_features = self.class_projector(features)
@@ -119,13 +119,13 @@ class Target(nn.Module):
 
     @classmethod
     def of(cls, online: Online) -> Self:
-        """Return a copy of the online network's encoder and projector, in storage of its own."""
+        """Return a copy of the online network's encoder and projector, in storage of its own and in the same mode."""
         return cls(copy.deepcopy(online.encoder), copy.deepcopy(online.projector))
 
     @torch.no_grad()
-    def forward(self, *ragged: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
         """Return projections (B, 128) of a ragged batch; arguments as of the encoder."""
-        return full_precision(self.projector, self.encoder(*ragged))
+        return full_precision(self.projector, self.encoder(frames, band, lengths))
 
 
 class Inference(nn.Module):
@@ -144,16 +144,16 @@ class Inference(nn.Module):
 
     @classmethod
     def of(cls, online: Online) -> Self:
-        """Return the predicting part of an online network, sharing its weights."""
+        """Return the predicting part of an online network, sharing its modules, modes and all."""
         return cls(online.encoder, online.class_projector, online.classifier)
 
-    def forward(self, *ragged: Tensor) -> Tensor:
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
         """Return logits (B, classes) of a ragged batch; arguments as of the encoder."""
-        return full_precision(self.head, self.encoder(*ragged))
+        return full_precision(self.head, self.encoder(frames, band, lengths))
 
-    def forward_padded(self, *padded: Tensor) -> Tensor:
+    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Return logits (B, classes) of padded arrays; arguments as of the encoder's `forward_padded`."""
-        return full_precision(self.head, self.encoder.forward_padded(*padded))
+        return full_precision(self.head, self.encoder.forward_padded(frames, band))
 
 
 def _projector(features: int, dropout: float) -> nn.Sequential:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.models.precision import full_precision
+from ictconvention.models.ragged import checked_lengths, checked_padding, padded
 
 HIDDEN = 32
 
@@ -72,19 +73,22 @@ class LightCurveRNN(nn.Module):
         ValueError
             The lengths do not fit the nights.
         """
-        lengths = lengths.cpu()
-        if len(flux) != lengths.sum() or lengths.min() < 1:
-            raise ValueError(f"lengths from {lengths.min()} with a sum of {lengths.sum()} for {len(flux)} nights")
-        present = (torch.arange(int(lengths.max())) < lengths[:, None]).to(flux.device)
-        slot = present.flatten().nonzero().squeeze(1)
-
-        def padded(x: Tensor) -> Tensor:
-            return x.new_zeros(present.numel(), *x.shape[1:]).index_copy(0, slot, x).unflatten(0, present.shape)
-
-        return self.forward_padded(padded(flux), padded(error), padded(days), padded(observed), lengths.to(flux.device))
+        lengths = checked_lengths(lengths, len(flux))
+        flux, error, days, observed = (padded(x, lengths) for x in (flux, error, days, observed))
+        return self.forward_padded(flux, error, days, observed, lengths.to(flux.device))
 
     def forward_padded(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
-        """Classify padded arrays (B, S, bands), (B, S); of each object the first `lengths` (B,) nights count."""
+        """Classify padded arrays (B, S, bands), (B, S); of each object the first `lengths` (B,) nights count.
+
+        Raises
+        ------
+        ValueError
+            The lengths or the bands do not fit.
+        """
+        checked_padding(lengths, flux.shape[0], flux.shape[1])
+        if flux.shape[2] != self.bands:
+            raise ValueError(f"fluxes of {flux.shape[2]} bands were given; the network takes {self.bands}")
+        observed = observed.bool()
         place = 2 ** torch.arange(self.bands, device=flux.device)
         sets = (observed * place).sum(-1, keepdim=True)  # (B, S, 1): 0 where nothing was observed
         one_hot = sets == torch.arange(1, 2**self.bands, device=flux.device)

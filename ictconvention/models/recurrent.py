@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.models.precision import full_precision
+from ictconvention.models.ragged import checked_lengths, checked_padding, padded
 
 Cell = Literal["gru", "lstm"]
 HIDDEN = 256
@@ -68,6 +69,7 @@ class CNNRecurrent(nn.Module):
     def __init__(self, cell: Cell, classes: int = 4, *, bands: int = 5, stamp_size: int = 32, dropout: float = 0.3):
         super().__init__()
         self.cnn = NightCNN(bands, stamp_size)
+        self.night = (bands, stamp_size, stamp_size)
         match cell:
             case "gru":
                 self.rnn: nn.GRU | nn.LSTM = nn.GRU(512, HIDDEN, batch_first=True)
@@ -96,20 +98,28 @@ class CNNRecurrent(nn.Module):
         Raises
         ------
         ValueError
-            The lengths do not fit the nights.
+            The lengths do not fit the nights, or the nights not the network.
         """
-        lengths = lengths.cpu()
-        if len(nights) != lengths.sum() or lengths.min() < 1:
-            raise ValueError(f"lengths from {lengths.min()} with a sum of {lengths.sum()} for {len(nights)} nights")
+        lengths = checked_lengths(lengths, len(nights))
+        self._check(nights)
         seen = self.cnn(nights.contiguous(memory_format=torch.channels_last))
-        present = (torch.arange(int(lengths.max())) < lengths[:, None]).to(seen.device)
-        slot = present.flatten().nonzero().squeeze(1)
-        steps = seen.new_zeros(present.numel(), seen.shape[1]).index_copy(0, slot, seen)
-        return self._classified(steps.unflatten(0, present.shape), lengths.to(seen.device))
+        return self._classified(padded(seen, lengths), lengths.to(seen.device))
 
     def forward_padded(self, nights: Tensor, lengths: Tensor) -> Tensor:
-        """Classify padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count."""
+        """Classify padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count.
+
+        Raises
+        ------
+        ValueError
+            The lengths or the nights do not fit.
+        """
+        checked_padding(lengths, nights.shape[0], nights.shape[1])
+        self._check(nights[:, 0])
         return self._classified(self.cnn(nights.flatten(0, 1)).unflatten(0, nights.shape[:2]), lengths)
+
+    def _check(self, nights: Tensor) -> None:
+        if nights.shape[1:] != self.night:
+            raise ValueError(f"nights of shape {tuple(nights.shape[1:])} were given; the network takes {self.night}")
 
     def _classified(self, steps: Tensor, lengths: Tensor) -> Tensor:
         states, _ = full_precision(self.rnn, steps)

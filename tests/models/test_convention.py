@@ -270,6 +270,8 @@ def test_width_scales_the_channels_of_the_cnn_only() -> None:
         ({"heads": 3}, "take a divisor of the 8 channels"),
         ({"attention": "quadratic"}, "take 'pooled' or 'query'"),
         ({"padding": "zeros"}, "take 'paper' or 'masked'"),
+        ({"blocks": 0}, "blocks is 0; take at least 1"),
+        ({"frames_per_group": 0}, "only for 3 or 4"),
         ({"stamp_size": 10}, "at least 15 pixels"),
     ],
 )
@@ -278,20 +280,49 @@ def test_impossible_sizes_are_refused(arguments: dict[str, Any], message: str) -
         ConvEntion(**arguments)
 
 
-def test_input_that_does_not_fit_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [
+        ([7], "object 0 of the batch has length 7; take 1 to 6"),
+        ([6, 0], "object 1 of the batch has length 0"),
+        ([-1, 7], "object 0 of the batch has length -1"),
+        ([5], "the lengths sum up to 5, but 6 rows were given"),
+        ([6.0], "take a whole number for each object"),
+        ([], "take a whole number for each object"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(lengths: list[Any], message: str) -> None:
     model = ConvEntion(max_frames=6, width=0.125).eval()
     frames, band, _ = ragged([6])
-    for lengths in ([7], [5], [6, 0], [-1, 7]):
-        with pytest.raises(ValueError, match="each must be 1 to max_frames=6"):
-            model(frames, band, torch.tensor(lengths))
+    with pytest.raises(ValueError, match=message):
+        model(frames, band, lengths)
+
+
+def test_frames_and_bands_that_do_not_fit_are_refused() -> None:
+    model = ConvEntion(max_frames=6, width=0.125).eval()
+    frames, band, lengths = ragged([6])
+    missing = frames.clone()
+    missing[2, 3, 4] = torch.nan
+    for wrong, message in (
+        ((frames[:, :31], band), r"take \(F, 32, 32\) and \(F,\)"),
+        ((frames, band[:5]), r"take \(F, 32, 32\) and \(F,\)"),
+        ((frames, band - band), "from 0 to 0 were given; take whole numbers from 1 to 5"),
+        ((frames, band * 0 + 6), "from 6 to 6 were given"),
+        ((frames, band.float()), "band ids of torch.float32"),
+        ((missing, band), "a pixel is NaN or infinite"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model(*wrong, lengths)
     for shape in ((1, 7, 32, 32), (1, 6, 32, 31), (6, 32, 32)):
         with pytest.raises(ValueError, match="were given"):
             model.forward_padded(torch.randn(shape), torch.ones(shape[:2], dtype=torch.long))
     with pytest.raises(ValueError, match="object 1 of the batch has no frame"):
         model.forward_padded(torch.randn(2, 6, 32, 32), torch.tensor([6 * [1], 6 * [0]]))
-    for wrong in (6, -1):
-        with pytest.raises(ValueError, match="take 0 to 5"):
-            model.forward_padded(frames[None], torch.tensor([[wrong, 1, 1, 1, 1, 1]]))
+    for id_ in (6, -1):
+        with pytest.raises(ValueError, match="whole numbers from 0 to 5"):
+            model.forward_padded(frames[None], torch.tensor([[id_, 1, 1, 1, 1, 1]]))
+    with pytest.raises(ValueError, match="a pixel is NaN"):
+        model.forward_padded(missing[None], band[None])
 
 
 def test_tensors_that_are_not_a_published_network_are_named() -> None:
@@ -299,8 +330,10 @@ def test_tensors_that_are_not_a_published_network_are_named() -> None:
     lost = tensors.pop("block.1.ffn.2.bn.bias")
     tensors["block.1.ffn.2.bn.beta"] = lost
     tensors["head.1.weight"] = tensors["head.1.weight"].T
+    tensors["head.1.bias"] = np.full(256, np.nan)
     with pytest.raises(
-        ValueError, match=r"(?s)ffn.2.bn.bias is missing.*ffn.2.bn.beta is unknown.*head.1.weight has shape"
+        ValueError,
+        match=r"(?s)ffn.2.bn.bias is missing.*ffn.2.bn.beta is unknown.*head.1.bias is not finite.*head.1.weight has",
     ):
         ConvEntion.from_published(tensors)
     with pytest.raises(ValueError, match=r"band_embedding.weight, .* are missing"):

@@ -63,7 +63,13 @@ def test_every_parameter_learns_and_bad_input_is_refused() -> None:
     model = LightCurveRNN(classes=3, bands=9)
     model(*curves(4, 9), torch.tensor([3, 1])).square().sum().backward()
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
-    with pytest.raises(ValueError, match="for 4 nights"):
+    with pytest.raises(ValueError, match="sum up to 3, but 4 rows"):
         model(*curves(4, 9), torch.tensor([3]))
+    with pytest.raises(ValueError, match="fluxes of 5 bands were given; the network takes 9"):
+        model(*curves(4, 5), torch.tensor([4]))
+    wide = [column[None] for column in curves(4, 9)]
+    for lengths in ([0], [5], [2, 2]):
+        with pytest.raises(ValueError, match="for 1 objects; take 1 to 4 for each"):
+            model.forward_padded(wide[0], wide[1], wide[2], wide[3], torch.tensor(lengths))
     with pytest.raises(ValueError, match="take 1 to 9"):
         LightCurveRNN(bands=10)

@@ -67,8 +67,13 @@ def test_other_stamps_and_one_band_train() -> None:
 def test_input_that_does_not_fit_is_refused() -> None:
     model = CNNRecurrent("gru")
     for lengths in ([2], [4], [3, 0]):
-        with pytest.raises(ValueError, match="for 3 nights"):
+        with pytest.raises(ValueError, match=r"rows were given|of the batch has length"):
             model(torch.randn(3, 5, 32, 32), torch.tensor(lengths))
+    for shape in ((3, 4, 32, 32), (3, 5, 33, 33)):
+        with pytest.raises(ValueError, match=r"the network takes \(5, 32, 32\)"):
+            model(torch.randn(shape), torch.tensor([3]))
+    with pytest.raises(ValueError, match="for 2 objects; take 1 to 3 for each"):
+        model.forward_padded(torch.randn(2, 3, 5, 32, 32), torch.tensor([3]))
     with pytest.raises(ValueError, match="take 'gru' or 'lstm'"):
         CNNRecurrent("rnn")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="at least 14 pixels"):

@@ -1,0 +1,52 @@
+"""Ragged batches: rows of all objects, one object after the other, and how many belong to each."""
+
+import torch
+from torch import Tensor
+
+
+def checked_lengths(lengths: Tensor, rows: int, longest: int | None = None) -> Tensor:
+    """Return the lengths (B,) on the CPU.
+
+    Parameters
+    ----------
+    lengths : integer tensor (B,)
+        Number of rows of each object; a list will do.
+    rows : int
+        The rows there are.
+    longest : int, optional
+        The most that an object may have.
+
+    Raises
+    ------
+    ValueError
+        They are no whole numbers, there are none, one is out of range, or their sum is not `rows`.
+    """
+    lengths = torch.as_tensor(lengths, device="cpu")
+    if lengths.ndim != 1 or lengths.is_floating_point() or len(lengths) == 0:
+        raise ValueError(
+            f"lengths are {lengths.dtype} of shape {tuple(lengths.shape)}; take a whole number for each object (B,)"
+        )
+    lengths = lengths.long()
+    wrong = (lengths < 1) | (lengths > (longest or rows))
+    if wrong.any():
+        first = int(wrong.int().argmax())
+        raise ValueError(f"object {first} of the batch has length {lengths[first]}; take 1 to {longest or rows}")
+    if lengths.sum() != rows:
+        raise ValueError(f"the lengths sum up to {lengths.sum()}, but {rows} rows were given")
+    return lengths
+
+
+def checked_padding(lengths: Tensor, objects: int, steps: int) -> None:
+    """Raise ValueError if the lengths (B,) of padded arrays are not 1 to `steps` for each of the objects."""
+    if torch.compiler.is_exporting():  # a graph cannot refuse its input
+        return
+    if tuple(lengths.shape) != (objects,) or lengths.min() < 1 or lengths.max() > steps:
+        raise ValueError(f"lengths {lengths.tolist()} were given for {objects} objects; take 1 to {steps} for each")
+
+
+def padded(rows: Tensor, lengths: Tensor) -> Tensor:
+    """Put rows (S, ...) of the objects into (B, longest, ...), zero behind the last of each; lengths on the CPU."""
+    present = (torch.arange(int(lengths.max())) < lengths[:, None]).flatten()
+    slot = present.nonzero().squeeze(1).to(rows.device)
+    slots = rows.new_zeros(len(present), *rows.shape[1:]).index_copy(0, slot, rows)
+    return slots.unflatten(0, (len(lengths), -1))
