@@ -3,8 +3,9 @@
     python experiments/speed/time_axis.py [--groups 528] [--repeats 7] [--threads N]
 
 Conv3d with the time axis last (as published) and first, one dense block-Toeplitz Conv2d over channels x time, one
-Conv2d per output time over its real taps, and the form that the package takes. Random input, each form in its best
-memory format, interleaved repeats in one process; medians, in milliseconds a group.
+Conv2d per output time over its real taps, and the form that the package takes. Random input in
+channels_last_3d (the published form pays for its own layout), interleaved repeats in one process; medians, in
+milliseconds a group.
 """
 
 import argparse

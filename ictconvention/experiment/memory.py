@@ -4,13 +4,13 @@ import ctypes
 import sys
 
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # names and numbers of glibc's malloc.h
-LARGEST = 2**31 - 1  # [bytes]; mallopt takes a C int
+NEVER = -1
 
 
 def keep_freed_memory() -> bool:
     """Let the allocator of this process keep the memory that is freed, instead of giving it back to the system.
 
-    Tensors of many megabytes are otherwise mapped anew, page by page, in each step, which costs about a third of a
+    Tensors of many megabytes are otherwise mapped anew, page by page, in each step, which costs up to half of a
     training step. The process holds on to its peak. For Linux with glibc; elsewhere nothing happens.
 
     Returns
@@ -24,4 +24,4 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except AttributeError:  # another C library
         return False
-    return all(mallopt(setting, value) == 1 for setting, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, LARGEST)))
+    return all(mallopt(setting, value) == 1 for setting, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, NEVER)))

@@ -1,7 +1,7 @@
 """The blocks of ConvEntion: norm over an object, convolutional attention over its tokens, and a feed-forward part.
 
 Tokens stand in slots (B, N, 8, h, w) with a mask (B, N) that says which are real; what the others hold has no effect on
-the real ones. All of it is meant to run in full precision.
+the real ones as long as it is finite. All of it is meant to run in full precision.
 """
 
 from typing import Literal

@@ -207,7 +207,7 @@ class ConvEntionEncoder(nn.Module):
                 f"band ids of {band.dtype} from {band.min()} to {band.max()} were given; take whole numbers from "
                 f"{lowest} to {self.bands} (a survey counts its bands from 0: add 1)"
             )
-        if not frames.sum().isfinite():
+        if not frames.isfinite().all():
             raise ValueError("a pixel is NaN or infinite; replace missing pixels, by 0 for example")
 
     def _whole_sequences(self, frames: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
@@ -227,6 +227,9 @@ class ConvEntionEncoder(nn.Module):
 
 class ConvEntion(nn.Module):
     """ConvEntion with its classifier: 1 253 108 parameters for four classes at the paper's sizes.
+
+    In eval mode it is the published network. In training the published code normed the groups of each position in the
+    sequence by themselves, padding included; here all groups that exist are normed together.
 
     Parameters
     ----------

@@ -3,8 +3,6 @@
 It sees groups one by one and knows nothing of objects or sequences.
 """
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,26 +14,14 @@ TOKEN_CHANNELS = 8
 STEM_KERNEL, STEM_STRIDE, STEM_PADDING = 11, 2, 2
 
 
-class FrameConvNorm(nn.Module):
-    """Convolution over time, height and width, then batch norm and ReLU: (G, in, T, H, W) -> (G, out, T', H', W').
-
-    The kernel has its time axis last, as published.
-
-    Examples
-    --------
-    >>> FrameConvNorm(16, 32, kernel=5, padding=2)(torch.randn(2, 16, 3, 13, 13)).shape
-    torch.Size([2, 32, 5, 13, 13])
-    """
+class _ConvNorm(nn.Module):
+    """A convolution whose kernel has its time axis last, as published, and what follows it."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 1, padding: int = 0):
         super().__init__()
         self.conv = nn.Conv3d(channels_in, channels_out, (kernel, kernel, TAPS), stride, padding)
         self.bn = nn.BatchNorm3d(channels_out)
         self.stride, self.padding = stride, padding
-
-    def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
-        """Convolve, norm and rectify; `frozen` norms with the running statistics in any mode."""
-        return self.normalised(self.convolved(x, self.conv.weight), frozen)
 
     def convolved(self, x: Tensor, weight: Tensor) -> Tensor:
         """Convolve with the kernel, or with a part of its input channels."""
@@ -50,7 +36,21 @@ class FrameConvNorm(nn.Module):
         return F.relu(bn(x))
 
 
-class Stem(FrameConvNorm):
+class FrameConvNorm(_ConvNorm):
+    """Convolution over time, height and width, then batch norm and ReLU: (G, in, T, H, W) -> (G, out, T', H', W').
+
+    Examples
+    --------
+    >>> FrameConvNorm(16, 32, kernel=5, padding=2)(torch.randn(2, 16, 3, 13, 13)).shape
+    torch.Size([2, 32, 5, 13, 13])
+    """
+
+    def forward(self, x: Tensor, frozen: bool = False) -> Tensor:
+        """Convolve, norm and rectify; `frozen` norms with the running statistics in any mode."""
+        return self.normalised(self.convolved(x, self.conv.weight), frozen)
+
+
+class Stem(_ConvNorm):
     """The first layer: groups of K frames and their bands -> (G, out, 3, H', W').
 
     The band image of a frame is one of nine learned images, so that its share of the convolution is computed for the
@@ -59,14 +59,14 @@ class Stem(FrameConvNorm):
     Examples
     --------
     >>> frames, band, band_images = torch.randn(2, 3, 32, 32), torch.randint(1, 6, (2, 3)), torch.randn(10, 32, 32)
-    >>> Stem(16).stem(frames, band, band_images, frozen=False).shape
+    >>> Stem(16)(frames, band, band_images).shape
     torch.Size([2, 16, 3, 13, 13])
     """
 
     def __init__(self, channels_out: int):
         super().__init__(2, channels_out, STEM_KERNEL, STEM_STRIDE, STEM_PADDING)
 
-    def stem(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool) -> Tensor:
+    def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
         """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and rectify."""
         weight = self.conv.weight
         x = frames.unsqueeze(-1).permute(0, 4, 1, 2, 3)  # (G, 1, K, H, W), in channels_last_3d
@@ -128,7 +128,7 @@ class FrameCNN(nn.ModuleDict):
     def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
         """Return the tokens (G, 8, H', W') of frames (G, K, H, W) of bands (G, K), given the band images (10, H, W)."""
         first, *others = self.values()
-        x = cast(Stem, first).stem(frames, band, band_images, frozen)
+        x = first(frames, band, band_images, frozen)
         for layer in others:
             x = layer(x, frozen)
         return x.squeeze(2)

@@ -88,7 +88,7 @@ class LightCurveRNN(nn.Module):
         checked_padding(lengths, flux.shape[0], flux.shape[1])
         if flux.shape[2] != self.bands:
             raise ValueError(f"fluxes of {flux.shape[2]} bands were given; the network takes {self.bands}")
-        observed = observed.bool()
+        observed, lengths = observed.bool(), lengths.to(flux.device)
         place = 2 ** torch.arange(self.bands, device=flux.device)
         sets = (observed * place).sum(-1, keepdim=True)  # (B, S, 1): 0 where nothing was observed
         one_hot = sets == torch.arange(1, 2**self.bands, device=flux.device)

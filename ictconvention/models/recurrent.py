@@ -115,6 +115,9 @@ class CNNRecurrent(nn.Module):
         """
         checked_padding(lengths, nights.shape[0], nights.shape[1])
         self._check(nights[:, 0])
+        lengths = lengths.to(nights.device)
+        real = torch.arange(nights.shape[1], device=nights.device) < lengths[:, None]
+        nights = nights.where(real[:, :, None, None, None], 0)  # rubbish in the padding must not reach a gradient
         return self._classified(self.cnn(nights.flatten(0, 1)).unflatten(0, nights.shape[:2]), lengths)
 
     def _check(self, nights: Tensor) -> None:

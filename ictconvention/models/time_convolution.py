@@ -39,10 +39,10 @@ def time_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int
     tensor (G, out, T', H', W')
         The two large shapes of the frame-group CNN, 3 to 5 steps and 5 to 3, need nine products of a step with a tap.
         In full precision on a CPU they take six Conv2d instead (Karatsuba's trick). Elsewhere (bfloat16, the TF32 of a
-        GPU) the trick would round differences of large numbers, and Conv3d is faster.
+        GPU, an exported graph) the trick would round differences of large numbers, and Conv3d serves.
     """
     full_precision = x.dtype in (torch.float32, torch.float64) and not torch.is_autocast_enabled(x.device.type)
-    if full_precision and x.device.type == "cpu":
+    if full_precision and x.device.type == "cpu" and not torch.compiler.is_exporting():
         match x.shape[2], stride, padding:
             case 3, 1, 2:
                 return _every_product(x, weight, bias, padding)

@@ -29,7 +29,6 @@ def pages(mode: str) -> tuple[bool, int]:
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the setting is glibc's")
 def test_freed_memory_is_taken_again() -> None:
-    assert pages("give back")[1] > 1000
     kept, faults = pages("keep")
     assert kept
-    assert faults < 100
+    assert faults < 0.1 * pages("give back")[1]

@@ -1,5 +1,6 @@
 """ConvEntion is the published network, and its faster and masked forms keep what they promise."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -161,7 +162,8 @@ def test_masked_results_depend_on_no_padding_and_no_company(attention: Any) -> N
         model(f, b, torch.tensor([len(f)])) for f, b in zip(frames.split(lengths), band.split(lengths), strict=True)
     ]
     assert (together - torch.cat(alone)).abs().max() < 1e-5
-    rubbish = torch.full((1, 30, 32, 32), torch.nan)
+    rubbish = torch.full((1, 30, 32, 32), 7.0)
+    rubbish[0, -1] = torch.nan
     rubbish[0, :4] = frames[30:34]
     ids = torch.zeros(1, 30, dtype=torch.long)
     ids[0, :4] = band[30:34]
@@ -212,14 +214,50 @@ def test_masked_training_statistics_of_the_blocks_see_real_tokens_only() -> None
     assert abs(norm(tokens, mask)[1, :2].std(unbiased=False) - 1) < 1e-3
 
 
-def test_two_training_passes_before_one_backward_pass() -> None:
-    """Two views go through one network before the gradients are taken."""
-    model = ConvEntion(max_frames=12, width=0.125, padding="paper", dropout=0.0)
-    first, second = ragged([12, 5]), ragged([4, 6])
-    (model(*first).square().sum() + model(*second).square().sum()).backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert torch.isfinite(parameter.grad).all(), name
+@pytest.mark.parametrize("attention", ["pooled", "query"])
+def test_what_stands_in_unreal_slots_has_no_effect(attention: Any) -> None:
+    """An object of four tokens in ten slots is one in four slots, whatever fills the other six."""
+    wide = ConvEntionEncoder(max_frames=30, width=0.125, padding="masked", attention=attention).double().eval()
+    random_statistics(wide)
+    narrow = ConvEntionEncoder(max_frames=12, width=0.125, padding="masked", attention=attention).double().eval()
+    narrow.load_state_dict({name: x[..., :4] if ".norm_" in name else x for name, x in wide.state_dict().items()})
+    tokens = torch.randn(2, 10, 8, 9, 9, dtype=torch.float64)
+    mask = (torch.arange(10) < 4).expand(2, 10)
+    expected = narrow.pooled(tokens[:, :4], mask[:, :4])
+    for filling in (5.0, -5.0):
+        found = wide.pooled(tokens.masked_fill(~mask[:, :, None, None, None], filling), mask)
+        assert (found - expected).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("padding", ["paper", "masked"])
+def test_two_training_passes_before_one_backward_pass(padding: Any) -> None:
+    """Two views go through one network before the gradients are taken: they are the sum of both."""
+    model = ConvEntion(max_frames=12, width=0.125, padding=padding, dropout=0.0).double()
+    views = [(frames.double(), band, lengths) for frames, band, lengths in (ragged([12, 5]), ragged([4, 6]))]
+    start = copy.deepcopy(model.state_dict())
+
+    def gradients(batches: list[Any], jointly: bool) -> list[Tensor]:
+        model.load_state_dict(start)
+        model.zero_grad()
+        losses = []
+        for batch in batches:
+            losses.append(model(*batch).square().sum())
+            if not jointly:
+                losses[-1].backward()
+        if jointly:
+            torch.stack(losses).sum().backward()
+        return [p.grad.clone() for p in model.parameters() if p.grad is not None]
+
+    together, apart = gradients(views, True), gradients(views, False)
+    assert len(together) == len(list(model.parameters()))
+    scale = max(float(x.abs().max()) for x in apart)
+    assert all((one - other).abs().max() < 1e-10 * scale for one, other in zip(together, apart, strict=True))
+
+
+def test_dropout_is_where_the_paper_has_it() -> None:
+    head = ConvEntion(dropout=0.3).head
+    assert [module.p for module in head if isinstance(module, nn.Dropout)] == [0.3, 0.3]
+    assert [type(module) for module in head] == [nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
 
 
 @pytest.mark.parametrize("padding", ["paper", "masked"])
@@ -343,10 +381,10 @@ def test_tensors_that_are_not_a_published_network_are_named() -> None:
 def test_published_tensors_of_other_sizes_are_read_from_their_shapes() -> None:
     source = ConvEntion(classes=3, stamp_size=20, max_frames=9, width=0.125, blocks=1, heads=2).eval()
     tensors = {source.published_name(n): t.numpy() for n, t in source.state_dict().items() if "num_batches" not in n}
-    copy = ConvEntion.from_published(tensors)
+    model = ConvEntion.from_published(tensors)
     frames, band, lengths = ragged([8, 3], 20)
-    assert torch.equal(copy(frames, band, lengths), source(frames, band, lengths))
-    assert not copy.training
+    assert torch.equal(model(frames, band, lengths), source(frames, band, lengths))
+    assert not model.training
 
 
 def test_gradients_reach_every_parameter() -> None:
@@ -356,7 +394,15 @@ def test_gradients_reach_every_parameter() -> None:
     assert [name for name, parameter in model.named_parameters() if parameter.grad is None] == []
 
 
-def test_a_converted_batch_norm_is_used() -> None:
-    """Distributed training swaps the batch norms for synchronised ones."""
-    model = nn.SyncBatchNorm.convert_sync_batchnorm(ConvEntion(max_frames=6, width=0.125)).eval()
-    assert torch.isfinite(model(*ragged([6, 3]))).all()
+def test_batch_norms_can_be_converted_to_synchronised_ones() -> None:
+    plain = ConvEntion(max_frames=6, width=0.125).eval()
+    random_statistics(plain)
+    batch = ragged([6, 3])
+    expected = plain(*batch)
+    converted = nn.SyncBatchNorm.convert_sync_batchnorm(plain)
+    norms = [module for module in converted.modules() if isinstance(module, nn.SyncBatchNorm)]
+    assert len(norms) == 4 + 2 * 2
+    assert torch.allclose(converted(*batch), expected, atol=1e-6)
+    for norm in norms:
+        nn.init.zeros_(norm.weight)
+    assert not torch.allclose(converted(*batch), expected, atol=1e-3)

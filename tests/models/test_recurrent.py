@@ -40,9 +40,20 @@ def test_padding_has_no_effect(cell: Any) -> None:
     nights, lengths = torch.randn(6, 5, 32, 32), torch.tensor([4, 2])
     expected = model(nights, lengths)
     for steps in (4, 9):
-        padded = torch.full((2, steps, 5, 32, 32), 7.0)
+        padded = torch.full((2, steps, 5, 32, 32), torch.nan)
         padded[0, :4], padded[1, :2] = nights[:4], nights[4:]
-        assert torch.allclose(model.forward_padded(padded, lengths), expected, atol=1e-5)
+        found = model.forward_padded(padded, lengths)
+        assert torch.allclose(found, expected, atol=1e-5)
+        model.zero_grad()
+        found.sum().backward()
+        assert all(parameter.grad is not None and parameter.grad.isfinite().all() for parameter in model.parameters())
+
+
+def test_the_layers_are_those_that_give_the_published_counts() -> None:
+    model = CNNRecurrent("gru", dropout=0.3)
+    kinds = [type(module) for module in model.cnn]
+    assert kinds == 3 * [nn.Conv2d, nn.ReLU, nn.MaxPool2d] + [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.ReLU]
+    assert [type(module) for module in model.head] == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
 
 
 def test_a_missing_band_is_a_zero_frame() -> None:
