@@ -113,10 +113,9 @@ class ConvEntionEncoder(nn.Module):
         self._check(frames, band, lowest=1)
         k = self.frames_per_group
         groups = (lengths + k - 1) // k
-        first_row = (groups.cumsum(0) - groups) * k - (
-            lengths.cumsum(0) - lengths
-        )  # of an object, less its first frame
-        row = (torch.arange(len(frames)) + first_row.repeat_interleave(lengths)).to(frames.device)
+        groups_before, frames_before = groups.cumsum(0) - groups, lengths.cumsum(0) - lengths  # of the earlier objects
+        shift = (k * groups_before - frames_before).repeat_interleave(lengths)
+        row = (torch.arange(len(frames)) + shift).to(frames.device)
         rows = k * int(groups.sum())
         frames = frames.new_zeros(rows, *frames.shape[1:]).index_copy(0, row, frames)
         band = band.new_zeros(rows).index_copy(0, row, band)
