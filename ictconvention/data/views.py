@@ -70,11 +70,11 @@ def keyed_generator(seed: int, stage: str, epoch: int, id: str, view: int) -> np
 
 
 def even_frames(frames: int, max_frames: int) -> NDArray[np.int64]:
-    """Return all positions of a series, or `max_frames` of them evenly spaced, the first and the last included."""
+    """Return all positions of a series, or `max_frames` of them evenly spaced from the first to the last."""
     return np.linspace(0, frames - 1, min(frames, max_frames)).round().astype(np.int64)
 
 
-def even_nights(night: NDArray[np.int64], max_frames: int) -> NDArray[np.int64]:
+def even_nights(night: NDArray[np.int64], max_frames: int, least_frames: int) -> NDArray[np.int64]:
     """Return the positions of as many evenly spaced whole nights as `max_frames` frames hold.
 
     Parameters
@@ -82,14 +82,16 @@ def even_nights(night: NDArray[np.int64], max_frames: int) -> NDArray[np.int64]:
     night : array (n,)
         The night of each frame, counted from 0.
     max_frames : int
-        Largest number of frames. If no single night fits, frames of the first are taken evenly.
+        Largest number of frames, M.
+    least_frames : int
+        Smallest number of frames, K. If whole nights cannot give as many, even frames of the series are taken.
     """
     nights = int(night[-1]) + 1
     for number in range(min(nights, max_frames), 0, -1):
         rows = np.flatnonzero(np.isin(night, even_frames(nights, number)))
-        if len(rows) <= max_frames:
+        if min(least_frames, len(night)) <= len(rows) <= max_frames:
             return rows
-    return even_frames(int((night == 0).sum()), max_frames)
+    return even_frames(len(night), max_frames)
 
 
 def random_view(
@@ -108,7 +110,8 @@ def random_view(
     max_frames : int
         Largest number of frames, M.
     least_frames : int
-        Smallest number of frames, K; a shorter series keeps them all.
+        Smallest number of frames, K; a shorter series keeps them all. If whole nights cannot give as many, frames are
+        removed one by one.
     augmentation : Augmentation
         How far to stray.
     rng : Generator
@@ -117,9 +120,8 @@ def random_view(
     sizes = np.bincount(unit)
     order = rng.permutation(len(sizes))
     fitting = int((np.cumsum(sizes[order]) <= max_frames).sum())
-    if fitting == 0:  # a night alone is too long
-        rows = np.sort(rng.choice(len(unit), max_frames, replace=False))
-    else:
+    rows = np.empty(0, dtype=np.int64)
+    if fitting:
         kept = np.sort(order[: rng.integers(ceil(augmentation.keep * fitting), fitting, endpoint=True) or 1])
         length = int(rng.integers(ceil(augmentation.window * len(kept)), len(kept), endpoint=True))
         first = int(rng.integers(0, len(kept) - length, endpoint=True))
@@ -130,6 +132,8 @@ def random_view(
             if sizes[list(chosen)].sum() + sizes[spare] <= max_frames:
                 chosen.add(spare)
         rows = np.flatnonzero(np.isin(unit, list(chosen)))
+    if len(rows) < min(least_frames, len(unit)):  # nights too long to fit, or too short to do
+        rows = np.sort(rng.choice(len(unit), min(max_frames, len(unit)), replace=False))
     return View(
         rows,
         angle=radians(augmentation.rotation) * float(rng.uniform(-1, 1)),

@@ -72,23 +72,23 @@ def test_a_view_has_from_k_to_m_frames_in_time_order(frames: int, max_frames: in
     assert view.rows[0] >= 0
     assert view.rows[-1] < frames
     assert len(view.rows) <= max_frames
+    assert len(view.rows) >= min(3, frames)
     if not nights:
-        assert len(view.rows) >= min(3, frames)
         assert len(view.rows) >= int(0.8 * 0.5 * min(frames, max_frames))
 
 
 @given(
-    sizes=st.lists(st.integers(1, 6), min_size=1, max_size=60), max_frames=st.integers(6, 99), seed=st.integers(0, 9999)
+    sizes=st.lists(st.integers(3, 6), min_size=1, max_size=60), max_frames=st.integers(6, 99), seed=st.integers(0, 9999)
 )
 def test_views_and_evaluation_by_night_keep_nights_whole(sizes: list[int], max_frames: int, seed: int) -> None:
     night = np.repeat(np.arange(len(sizes)), sizes)
     for rows in (
         random_view(night, max_frames, 3, PAPER, np.random.default_rng(seed)).rows,
-        even_nights(night, max_frames),
+        even_nights(night, max_frames, 3),
     ):
         chosen = np.unique(night[rows])
         assert rows.tolist() == np.flatnonzero(np.isin(night, chosen)).tolist()
-        assert min(3, len(night)) <= len(rows) <= max_frames or len(rows) >= min(sizes)
+        assert 3 <= len(rows) <= max_frames
 
 
 def test_removal_and_window_are_drawn_as_the_paper_says() -> None:
@@ -144,6 +144,12 @@ def test_evaluation_takes_even_frames_and_even_nights() -> None:
     assert even_frames(1, 5).tolist() == [0]
     assert len(even_frames(1000, 99)) == len(set(even_frames(1000, 99).tolist())) == 99
     night = np.repeat(np.arange(7), 5)
-    assert even_nights(night, 30).tolist() == np.flatnonzero(np.isin(night, [0, 1, 2, 4, 5, 6])).tolist()
-    assert even_nights(night, 99).tolist() == list(range(35))
-    assert len(even_nights(np.zeros(50, dtype=np.int64), 30)) == 30  # one night longer than all that fits
+    assert even_nights(night, 30, 3).tolist() == np.flatnonzero(np.isin(night, [0, 1, 2, 4, 5, 6])).tolist()
+    assert even_nights(night, 99, 3).tolist() == list(range(35))
+    assert len(even_nights(np.zeros(50, dtype=np.int64), 30, 3)) == 30  # one night longer than all that fits
+
+
+def test_a_night_of_one_frame_beside_one_too_long_still_gives_k_frames() -> None:
+    night = np.repeat([0, 1], [1, 50])
+    assert len(even_nights(night, 30, 3)) == 30
+    assert all(len(random_view(night, 30, 3, PAPER, np.random.default_rng(seed)).rows) == 30 for seed in range(20))
