@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ictconvention.models.attention import Attention, Block
 from ictconvention.models.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
 from ictconvention.models.precision import full_precision
+from ictconvention.models.published import load_published, published_sizes
 from ictconvention.models.ragged import checked_lengths
 
 Padding = Literal["paper", "masked"]
@@ -293,48 +294,13 @@ class ConvEntion(nn.Module):
         Raises
         ------
         ValueError
-            A tensor is missing, unknown or of another shape; all of them are named.
+            A tensor is missing, unknown, of another shape or not finite; all of them are named.
         """
-        anchors = ["band_embedding.weight", "frame_cnn.1.conv.weight", "block.0.norm_attention.weight"]
-        anchors += ["block.0.attention.score.weight", "head.2.weight"]
         tensors = {name: np.asarray(tensor) for name, tensor in tensors.items()}
-        if missing := [name for name in anchors if name not in tensors]:
-            raise ValueError(f"the published tensors {', '.join(missing)} are missing")
-        shape = {name: tensors[name].shape for name in anchors}
-        slots = shape["block.0.norm_attention.weight"][-1]
-        model = cls(
-            shape["head.2.weight"][0],
-            bands=BAND_ROWS - 1,
-            stamp_size=math.isqrt(shape["band_embedding.weight"][1]),
-            max_frames=3 * slots,
-            width=shape["frame_cnn.1.conv.weight"][0] / 64,
-            blocks=len({name.split(".")[1] for name in tensors if name.startswith("block.")}),
-            heads=shape["block.0.attention.score.weight"][0],
-            padding=padding,
-        ).to(torch.from_numpy(tensors[anchors[0]][:0].copy()).dtype)
-        own = {name: value for name, value in model.state_dict().items() if not name.endswith("num_batches_tracked")}
-        given = {cls.published_name(name): name for name in own}
-        wrong = [f"{name} is missing" for name in given if name not in tensors]
-        wrong += [f"{name} is unknown" for name in tensors if name not in given]
-        wrong += [f"{name} is not finite" for name, tensor in tensors.items() if not np.isfinite(tensor).all()]
-        wrong += [
-            f"{name} has shape {tuple(tensors[name].shape)} for {tuple(own[ours].shape)}"
-            for name, ours in given.items()
-            if name in tensors and tensors[name].shape != own[ours].shape
-        ]
-        if wrong:
-            raise ValueError("these are not the tensors of a published ConvEntion: " + "; ".join(wrong))
-        for name, ours in given.items():
-            own[ours].copy_(torch.from_numpy(np.ascontiguousarray(tensors[name])))
+        sizes, dtype = published_sizes(tensors)
+        model = cls(padding=padding, **sizes).to(dtype)
+        load_published(model, tensors)
         return model.eval()
-
-    @staticmethod
-    def published_name(name: str) -> str:
-        """Return the published name of one of our tensors."""
-        name = name.removeprefix("encoder.").replace("head.4.", "head.2.")
-        for layer in "12":
-            name = name.replace(f".ffn.{layer}.conv.", f".ffn.{layer}.")
-        return name
 
 
 def position_table(slots: int, channels: int) -> Tensor:

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from ictconvention.models.attention import ConvolutionalAttention
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.models.published import published_name
 from tests.models.conftest import parameters, ragged, random_statistics
 from tests.models.published import Attention, PublishedConvEntion
 
@@ -105,7 +106,7 @@ def test_every_gradient_equals_that_of_the_published_loops() -> None:
         F.cross_entropy(network(frames, band), torch.tensor([0, 2])).backward()
     expected = dict(published.published_parameters())
     for name, parameter in model.named_parameters():
-        other = expected[model.published_name(name)]
+        other = expected[published_name(name)]
         assert parameter.grad is not None
         assert other.grad is not None
         assert (parameter.grad - other.grad).abs().max() < 1e-9 + 1e-6 * other.grad.abs().max(), name
@@ -380,7 +381,7 @@ def test_tensors_that_are_not_a_published_network_are_named() -> None:
 
 def test_published_tensors_of_other_sizes_are_read_from_their_shapes() -> None:
     source = ConvEntion(classes=3, stamp_size=20, max_frames=9, width=0.125, blocks=1, heads=2).eval()
-    tensors = {source.published_name(n): t.numpy() for n, t in source.state_dict().items() if "num_batches" not in n}
+    tensors = {published_name(n): t.numpy() for n, t in source.state_dict().items() if "num_batches" not in n}
     model = ConvEntion.from_published(tensors)
     frames, band, lengths = ragged([8, 3], 20)
     assert torch.equal(model(frames, band, lengths), source(frames, band, lengths))

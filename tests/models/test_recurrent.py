@@ -85,8 +85,9 @@ def test_input_that_does_not_fit_is_refused() -> None:
             model(torch.randn(shape), torch.tensor([3]))
     with pytest.raises(ValueError, match="for 2 objects; take 1 to 3 for each"):
         model.forward_padded(torch.randn(2, 3, 5, 32, 32), torch.tensor([3]))
+    unknown: Any = "rnn"
     with pytest.raises(ValueError, match="take 'gru' or 'lstm'"):
-        CNNRecurrent("rnn")  # type: ignore[arg-type]
+        CNNRecurrent(unknown)
     with pytest.raises(ValueError, match="at least 14 pixels"):
         CNNRecurrent("gru", stamp_size=13)
     assert CNNRecurrent("gru", stamp_size=14)(torch.randn(1, 5, 14, 14), torch.tensor([1])).shape == (1, 4)
