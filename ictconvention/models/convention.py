@@ -33,6 +33,8 @@ class ConvEntionEncoder(nn.Module):
         M and K: an object has at most M frames; K of them make a token. K divides M.
     width : float
         Scales the channels of the frame-group CNN; 1 is the paper's.
+    frame_channels : int
+        Channels of a frame: 1 (the paper's), or 2 where its difference to a reference frame comes along.
     blocks, heads : int
         Number L of attention blocks, number T of heads in each (a divisor of 8).
     attention : "pooled" or "query"
@@ -61,6 +63,7 @@ class ConvEntionEncoder(nn.Module):
         max_frames: int = 99,
         frames_per_group: int = 3,
         width: float = 1.0,
+        frame_channels: int = 1,
         blocks: int = 2,
         heads: int = 4,
         attention: Attention = "pooled",
@@ -69,7 +72,9 @@ class ConvEntionEncoder(nn.Module):
         super().__init__()
         if not 1 <= bands < BAND_ROWS:
             raise ValueError(f"bands is {bands}; the band embedding holds 1 to {BAND_ROWS - 1}")
-        self.frame_cnn = FrameCNN(frames_per_group, width)
+        if frame_channels < 1:
+            raise ValueError(f"frame_channels is {frame_channels}; take at least 1")
+        self.frame_cnn = FrameCNN(frames_per_group, width, frame_channels)
         if max_frames < 1 or max_frames % frames_per_group:
             raise ValueError(f"max_frames is {max_frames}; take a multiple of frames_per_group, {frames_per_group}")
         if blocks < 1:
@@ -82,6 +87,8 @@ class ConvEntionEncoder(nn.Module):
             raise ValueError(f"padding is {padding!r}; take 'paper' or 'masked'")
         size, slots = token_size(stamp_size), max_frames // frames_per_group
         self.bands, self.stamp_size, self.max_frames = bands, stamp_size, max_frames
+        stamp = (stamp_size, stamp_size)
+        self.frame_shape = stamp if frame_channels == 1 else (frame_channels, *stamp)
         self.frames_per_group, self.slots, self.padding = frames_per_group, slots, padding
         self.features = TOKEN_CHANNELS * size**2
         self.band_embedding = nn.Embedding(BAND_ROWS, stamp_size**2, padding_idx=0)
@@ -96,6 +103,7 @@ class ConvEntionEncoder(nn.Module):
         ----------
         frames : tensor (F, H, W)
             The frames of all objects, one object after the other, each in time order; scaled flux, every pixel finite.
+            With several channels, (F, frame_channels, H, W).
         band : integer tensor (F,)
             Band ids, 1 to `bands`: one more than the positions that a survey stores.
         lengths : integer tensor (B,)
@@ -108,7 +116,8 @@ class ConvEntionEncoder(nn.Module):
         Raises
         ------
         ValueError
-            Lengths, shapes or bands do not fit each other or the network, or a pixel is not finite.
+            Lengths, shapes or bands do not fit each other or the network, or a pixel is not finite. Bands and pixels
+            are looked at on the CPU only: elsewhere that would wait for the device.
         """
         lengths = checked_lengths(lengths, len(frames), self.max_frames)
         self._check(frames, band, lowest=1)
@@ -128,8 +137,8 @@ class ConvEntionEncoder(nn.Module):
     def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.
 
-        Padding belongs at the end: every K-th position begins a group, so that a gap within the sequence shifts the
-        groups. The pixels of missing frames do not count.
+        With several channels, frames are (B, m, frame_channels, H, W). Padding belongs at the end: every K-th position
+        begins a group, so that a gap within the sequence shifts the groups. The pixels of missing frames do not count.
 
         Raises
         ------
@@ -141,7 +150,7 @@ class ConvEntionEncoder(nn.Module):
         if torch.compiler.is_exporting():  # a graph of fixed shape convolves the empty groups too, to the same effect
             tokens = self._convolved(frames.flatten(0, 1), band.flatten(0, 1)).unflatten(0, present.shape)
             return self.pooled(tokens, present if self.padding == "masked" else torch.ones_like(present))
-        self._check(frames.where(band[..., None, None] > 0, 0).flatten(0, 2), band.flatten(), lowest=0)
+        self._check(self._real(frames, band).flatten(0, 2), band.flatten(), lowest=0)
         if not present.any(1).all():
             raise ValueError(
                 f"object {int(present.any(1).int().argmin())} of the batch has no frame (band is 0 everywhere)"
@@ -153,7 +162,7 @@ class ConvEntionEncoder(nn.Module):
 
         Parameters
         ----------
-        frames : tensor (G, K, H, W)
+        frames : tensor (G, K, H, W) or (G, K, frame_channels, H, W)
             The groups' frames.
         band : integer tensor (G, K)
             Their band ids.
@@ -190,18 +199,22 @@ class ConvEntionEncoder(nn.Module):
         return x.masked_fill(~mask[:, :, None, None, None], -torch.inf).amax(1).flatten(1)
 
     def _convolved(self, frames: Tensor, band: Tensor, frozen: bool = False) -> Tensor:
-        frames = frames.where(band[..., None, None] > 0, 0)
         images = self.band_embedding.weight.unflatten(1, (self.stamp_size, self.stamp_size))
-        return self.frame_cnn(frames, band, images, frozen)
+        return self.frame_cnn(self._real(frames, band), band, images, frozen)
+
+    def _real(self, frames: Tensor, band: Tensor) -> Tensor:
+        """Return the frames, zero where the band says that there is none."""
+        return frames.where((band > 0).reshape(*band.shape, *(1 for _ in self.frame_shape)), 0)
 
     def _check(self, frames: Tensor, band: Tensor, lowest: int) -> None:
-        """Refuse frames (F, H, W) and band ids (F,) that the network cannot take."""
-        stamp = (self.stamp_size, self.stamp_size)
-        if frames.shape[1:] != stamp or band.shape != frames.shape[:1]:
+        """Refuse frames (F, *frame_shape) and band ids (F,) that the network cannot take."""
+        if frames.shape[1:] != self.frame_shape or band.shape != frames.shape[:1]:
             raise ValueError(
                 f"frames {tuple(frames.shape)} and band {tuple(band.shape)} were given; take "
-                f"(F, {stamp[0]}, {stamp[1]}) and (F,)"
+                f"(F, {', '.join(map(str, self.frame_shape))}) and (F,)"
             )
+        if frames.device.type != "cpu":
+            return
         if band.is_floating_point() or not lowest <= int(band.min()) <= int(band.max()) <= self.bands:
             raise ValueError(
                 f"band ids of {band.dtype} from {band.min()} to {band.max()} were given; take whole numbers from "
@@ -212,16 +225,15 @@ class ConvEntionEncoder(nn.Module):
 
     def _whole_sequences(self, frames: Tensor, band: Tensor) -> tuple[Tensor, Tensor]:
         """Check the shapes, and pad to (B, N, K, H, W) and (B, N, K)."""
-        stamp = (self.stamp_size, self.stamp_size)
-        if frames.ndim != 4 or frames.shape[:2] != band.shape or frames.shape[2:] != stamp:
+        if frames.shape[:2] != band.shape or frames.shape[2:] != self.frame_shape:
             raise ValueError(
-                f"frames {tuple(frames.shape)} and band {tuple(band.shape)} were given; take (B, m, {stamp[0]}, "
-                f"{stamp[1]}) and (B, m)"
+                f"frames {tuple(frames.shape)} and band {tuple(band.shape)} were given; take "
+                f"(B, m, {', '.join(map(str, self.frame_shape))}) and (B, m)"
             )
         if (missing := self.max_frames - frames.shape[1]) < 0:
             raise ValueError(f"{frames.shape[1]} frames were given; the network takes max_frames={self.max_frames}")
         groups = (self.slots, self.frames_per_group)
-        frames = nn.functional.pad(frames, (0, 0, 0, 0, 0, missing)).unflatten(1, groups)
+        frames = nn.functional.pad(frames, (0, 0) * len(self.frame_shape) + (0, missing)).unflatten(1, groups)
         return frames, nn.functional.pad(band, (0, missing)).unflatten(1, groups)
 
 

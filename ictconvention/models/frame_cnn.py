@@ -63,14 +63,15 @@ class Stem(_ConvNorm):
     torch.Size([2, 16, 3, 13, 13])
     """
 
-    def __init__(self, channels_out: int):
-        super().__init__(2, channels_out, STEM_KERNEL, STEM_STRIDE, STEM_PADDING)
+    def __init__(self, channels_out: int, frame_channels: int = 1):
+        super().__init__(frame_channels + 1, channels_out, STEM_KERNEL, STEM_STRIDE, STEM_PADDING)
 
     def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
-        """Convolve frames (G, K, H, W) of bands (G, K), given the band images (10, H, W); norm and rectify."""
-        weight = self.conv.weight
-        x = frames.unsqueeze(-1).permute(0, 4, 1, 2, 3)  # (G, 1, K, H, W), in channels_last_3d
-        convolved = self.convolved(x, weight[:, :1])
+        """Convolve frames (G, K, H, W) or (G, K, C, H, W) of bands (G, K), given the band images (10, H, W)."""
+        weight = self.conv.weight  # its input channels: the frame, the band image, then other channels of the frame
+        planes = [frames] if frames.ndim == 4 else frames.unbind(2)
+        x = torch.stack([*planes], dim=-1).permute(0, 4, 1, 2, 3)  # (G, C, K, H, W), in channels_last_3d
+        convolved = self.convolved(x, weight[:, :1] if len(planes) == 1 else weight[:, [0, *range(2, len(planes) + 1)]])
         channels, _, height, width = convolved.shape[1:]
 
         kernels = weight[:, 1].permute(3, 0, 1, 2).reshape(TAPS * channels, 1, *weight.shape[2:4])
@@ -97,6 +98,8 @@ class FrameCNN(nn.ModuleDict):
         K: 3 (the paper's) or 4; these are the numbers that the layers reduce to a single time step.
     width : float
         Scales the channels 64, 128, 64 of the paper; the token keeps 8.
+    frame_channels : int
+        Channels C of a frame (paper: 1).
 
     Raises
     ------
@@ -110,7 +113,7 @@ class FrameCNN(nn.ModuleDict):
     torch.Size([2, 8, 9, 9])
     """
 
-    def __init__(self, frames_per_group: int = 3, width: float = 1.0):
+    def __init__(self, frames_per_group: int = 3, width: float = 1.0, frame_channels: int = 1):
         wide, wider = round(64 * width), round(128 * width)
         if frames_per_group not in (3, 4):
             raise ValueError(f"frames_per_group is {frames_per_group}; the layers leave one time step only for 3 or 4")
@@ -118,7 +121,7 @@ class FrameCNN(nn.ModuleDict):
             raise ValueError(f"width {width:g} leaves no channel of 64; take at least {1 / 64:g}")
         super().__init__(
             {
-                "1": Stem(wide),
+                "1": Stem(wide, frame_channels),
                 "2": FrameConvNorm(wide, wider, 5, padding=2),
                 "3": FrameConvNorm(wider, wide, 3),
                 "4": FrameConvNorm(wide, TOKEN_CHANNELS, 3),
@@ -126,7 +129,7 @@ class FrameCNN(nn.ModuleDict):
         )
 
     def forward(self, frames: Tensor, band: Tensor, band_images: Tensor, frozen: bool = False) -> Tensor:
-        """Return the tokens (G, 8, H', W') of frames (G, K, H, W) of bands (G, K), given the band images (10, H, W)."""
+        """Return the tokens (G, 8, H', W'); arguments as of `Stem.forward`."""
         first, *others = self.values()
         x = first(frames, band, band_images, frozen)
         for layer in others:

@@ -185,6 +185,22 @@ def test_unmasked_results_do_depend_on_missing_groups() -> None:
 
 
 @pytest.mark.parametrize("padding", ["paper", "masked"])
+def test_frames_of_two_channels_ragged_and_padded(padding: Any) -> None:
+    model = ConvEntion(padding=padding, width=1 / 16, max_frames=9, frame_channels=2).eval()
+    random_statistics(model)
+    frames, band = torch.randn(2, 7, 2, 32, 32), torch.randint(1, 6, (2, 7))
+    band[1, 4:] = 0
+    real = band > 0
+    ragged_logits = model(frames[real], band[real], torch.tensor([7, 4]))
+    assert torch.allclose(model.forward_padded(frames, band), ragged_logits, atol=1e-5)
+    silent = frames.clone()
+    silent[:, :, 1] = 0
+    assert not torch.allclose(model.forward_padded(silent, band), ragged_logits, atol=1e-3)
+    with pytest.raises(ValueError, match=r"take \(F, 2, 32, 32\) and \(F,\)"):
+        model(frames[:, 0, 0], band[:, 0], torch.tensor([1, 1]))
+
+
+@pytest.mark.parametrize("padding", ["paper", "masked"])
 def test_training_statistics_see_only_groups_that_exist(padding: Any) -> None:
     model = ConvEntionEncoder(max_frames=30, width=0.125, padding=padding)
     frames, band, lengths = ragged([12, 6])

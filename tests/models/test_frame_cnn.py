@@ -102,6 +102,18 @@ def test_activations_stay_in_the_memory_format_of_fast_convolutions(autocast: bo
     assert all(x.is_contiguous(memory_format=torch.channels_last_3d) for x in seen)
 
 
+def test_other_channels_of_a_frame_stand_behind_the_band_image() -> None:
+    """The frame, its band image and a second channel of the frame, as one Conv3d of three channels sees them."""
+    folded = FrameCNN(width=0.25, frame_channels=2)
+    random_statistics(folded)
+    conv, bn = folded.get_submodule("1.conv"), folded.get_submodule("1.bn")
+    frames, band, images = torch.randn(4, 3, 2, 32, 32), *groups(4)[1:]
+    x = torch.stack([frames[:, :, 0], images[band], frames[:, :, 1]], dim=1).permute(0, 1, 3, 4, 2)
+    expected = torch.relu(copy.deepcopy(bn)(conv(x))).permute(0, 1, 4, 2, 3)
+    assert distance(folded["1"](frames, band, images), expected) < 1e-6
+    assert folded(frames, band, images).shape == (4, 8, 9, 9)
+
+
 def test_frozen_statistics_are_those_of_eval_mode_and_stay_as_they_are() -> None:
     folded, _ = twins(0.25)
     inputs = groups(3)
