@@ -9,6 +9,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ictconvention.models.heads import Branch
+
 Schedule = Literal["constant", "cosine"]
 Norms = Literal["batch", "running"]
 
@@ -33,17 +35,17 @@ def tau_at(step: int, steps: int, tau: float, schedule: Schedule) -> float:
 
 
 @torch.no_grad()
-def follow(target: nn.Module, online: nn.Module, tau: float) -> None:
+def follow(target: Branch, online: Branch, tau: float) -> None:
     """Move the target: xi <- tau xi + (1 - tau) theta for all that is floating point; integers are copied.
 
     Parameters and buffers alike, so that the batch norms' running statistics are averages too.
 
     Parameters
     ----------
-    target : Module
-        Its parameters and buffers carry names that the online network has as well.
-    online : Module
-        The network to follow.
+    target : Branch
+        A copy of a branch of the online network.
+    online : Branch
+        That branch itself.
     tau : float
         Weight of the target's past, in [0, 1]: 0 copies, 1 stays.
     """

@@ -14,14 +14,51 @@ from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.precision import full_precision
 
 Projection = Literal["separate", "shared", "trunk"]
+Head = Literal["projection", "classes"]
 HIDDEN, PROJECTED = 256, 128
 
 
 class OnlineOutput(NamedTuple):
-    """What the online network says of a batch: projections (B, 128) for the target, and logits (B, classes)."""
+    """What the online network says of a batch.
 
-    projection: Tensor
+    Parameters
+    ----------
+    features : tensor (B, features)
+        From the encoder.
+    projection : tensor (B, 128) or None
+        z of eq. 1; None in a network that does not project.
+    prediction : tensor (B, 128) or None
+        What is compared with the target's projection: the predictor's output, or the projection itself.
+    logits : tensor (B, classes)
+    """
+
+    features: Tensor
+    projection: Tensor | None
+    prediction: Tensor | None
     logits: Tensor
+
+
+class Branch(nn.Module):
+    """An encoder and one head on its features.
+
+    Examples
+    --------
+    >>> branch = Online(ConvEntionEncoder(max_frames=12, width=0.25)).branch("projection")
+    >>> branch(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
+    torch.Size([2, 128])
+    """
+
+    def __init__(self, encoder: ConvEntionEncoder, head: nn.Sequential):
+        super().__init__()
+        self.encoder, self.head = encoder, head
+
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
+        """Return the head's output of a ragged batch; arguments as of the encoder."""
+        return full_precision(self.head, self.encoder(frames, band, lengths))
+
+    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
+        """Return the head's output of padded arrays; arguments as of the encoder's `forward_padded`."""
+        return full_precision(self.head, self.encoder.forward_padded(frames, band))
 
 
 class Online(nn.Module):
@@ -38,21 +75,23 @@ class Online(nn.Module):
         "shared": one for both. "trunk": a shared layer 648 -> 256, then 256 -> 128 for the target and 256 -> classes.
     predictor : bool
         Put BYOL's predictor, 128 -> 256 -> 128 with batch norm, behind the projector of the online network alone.
+    project : bool
+        Whether there is anything to compare with a target's projection; otherwise only what classifies is built.
     dropout : float
         Share that is dropped in training behind each first layer.
 
     Raises
     ------
     ValueError
-        The projection is unknown.
+        The projection is unknown, or a predictor has nothing to predict from.
 
     Examples
     --------
     >>> online = Online(ConvEntionEncoder(max_frames=12, width=0.25), classes=4).eval()
     >>> frames, band, lengths = torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])
-    >>> projection, logits = online(frames, band, lengths)
-    >>> projection.shape, logits.shape
-    (torch.Size([2, 128]), torch.Size([2, 4]))
+    >>> features, projection, prediction, logits = online(frames, band, lengths)
+    >>> features.shape, projection.shape, logits.shape
+    (torch.Size([2, 648]), torch.Size([2, 128]), torch.Size([2, 4]))
     """
 
     def __init__(
@@ -62,15 +101,22 @@ class Online(nn.Module):
         *,
         projection: Projection = "separate",
         predictor: bool = False,
+        project: bool = True,
         dropout: float = 0.3,
     ):
         super().__init__()
         if projection not in ("separate", "shared", "trunk"):
             raise ValueError(f"projection is {projection!r}; take 'separate', 'shared' or 'trunk'")
+        if predictor and not project:
+            raise ValueError("a predictor was asked for without a projection; leave it out")
         features = encoder.features
         self.encoder = encoder
         self.projection = projection
-        self.projector = _projector(features, dropout)
+        self.project = project
+        projector = _projector(features, dropout)
+        if projection == "trunk" and not project:
+            projector = _trunk(projector)
+        self.projector = projector if project or projection != "separate" else None
         self.own_class_projector = _projector(features, dropout) if projection == "separate" else None
         self.classifier = nn.Linear(HIDDEN if projection == "trunk" else PROJECTED, classes)
         self.predictor = _predictor() if predictor else None
@@ -78,16 +124,31 @@ class Online(nn.Module):
     @property
     def class_projector(self) -> nn.Sequential:
         """f_beta, from the features to what the classifier sees; its own, the projector, or the projector's trunk."""
-        if self.own_class_projector is not None:
-            return self.own_class_projector
-        return self.projector if self.projection == "shared" else nn.Sequential(*list(self.projector)[:-1])
+        own = self.own_class_projector if self.own_class_projector is not None else self.projector
+        assert own is not None  # for the types: one of them always is
+        return _trunk(own) if self.projection == "trunk" else own
+
+    def head(self, which: Head) -> nn.Sequential:
+        """Return the modules behind the features that project, or those that classify; not copies."""
+        if which == "classes":
+            return nn.Sequential(*self.class_projector, self.classifier)
+        if self.projector is None or not self.project:
+            raise ValueError("this network does not project; build it with project=True")
+        return self.projector
+
+    def branch(self, head: Head) -> Branch:
+        """Return the encoder with one head; the same modules, not copies."""
+        return Branch(self.encoder, self.head(head))
 
     def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> OnlineOutput:
-        """Return projections and logits of a ragged batch; arguments as of the encoder."""
+        """Return features, projections and logits of a ragged batch; arguments as of the encoder."""
         return full_precision(self._projected_and_classified, self.encoder(frames, band, lengths))
 
     def _projected_and_classified(self, features: Tensor) -> OnlineOutput:
         class_features = self.class_projector(features)
+        logits = self.classifier(class_features)
+        if self.projector is None or not self.project:
+            return OnlineOutput(features, None, None, logits)
         match self.projection:
             case "separate":
                 projected = self.projector(features)
@@ -95,12 +156,11 @@ class Online(nn.Module):
                 projected = class_features
             case "trunk":
                 projected = self.projector[-1](class_features)
-        if self.predictor is not None:
-            projected = self.predictor(projected)
-        return OnlineOutput(projected, self.classifier(class_features))
+        prediction = projected if self.predictor is None else self.predictor(projected)
+        return OnlineOutput(features, projected, prediction, logits)
 
 
-class Target(nn.Module):
+class Target(Branch):
     """ICT's target network, encoder and projector: 1 284 976 parameters with the paper's encoder. No gradients.
 
     `Target.of(online)` copies the online network's; to move it towards the online weights is the learner's part.
@@ -112,23 +172,20 @@ class Target(nn.Module):
     torch.Size([2, 128])
     """
 
-    def __init__(self, encoder: ConvEntionEncoder, projector: nn.Sequential):
-        super().__init__()
-        self.encoder, self.projector = encoder, projector
-        self.requires_grad_(False)
-
     @classmethod
-    def of(cls, online: Online) -> Self:
-        """Return a copy of the online network's encoder and projector, in storage of its own and in the same mode."""
-        return cls(copy.deepcopy(online.encoder), copy.deepcopy(online.projector))
+    def of(cls, online: Online, head: Head = "projection") -> Self:
+        """Return a copy of the online network's encoder and of one head, in storage of its own and in the same mode."""
+        target = cls(*copy.deepcopy((online.encoder, online.head(head))))
+        target.requires_grad_(False)
+        return target
 
     @torch.no_grad()
     def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
-        """Return projections (B, 128) of a ragged batch; arguments as of the encoder."""
-        return full_precision(self.projector, self.encoder(frames, band, lengths))
+        """Return projections (B, 128), or logits, of a ragged batch; arguments as of the encoder."""
+        return super().forward(frames, band, lengths)
 
 
-class Inference(nn.Module):
+class Inference(Branch):
     """What predicts, encoder, class projector and classifier: 1 285 492 parameters with the paper's encoder.
 
     Examples
@@ -138,26 +195,19 @@ class Inference(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, encoder: ConvEntionEncoder, class_projector: nn.Sequential, classifier: nn.Linear):
-        super().__init__()
-        self.encoder, self.head = encoder, nn.Sequential(*class_projector, classifier)
-
     @classmethod
     def of(cls, online: Online) -> Self:
         """Return the predicting part of an online network, sharing its modules, modes and all."""
-        return cls(online.encoder, online.class_projector, online.classifier)
-
-    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
-        """Return logits (B, classes) of a ragged batch; arguments as of the encoder."""
-        return full_precision(self.head, self.encoder(frames, band, lengths))
-
-    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
-        """Return logits (B, classes) of padded arrays; arguments as of the encoder's `forward_padded`."""
-        return full_precision(self.head, self.encoder.forward_padded(frames, band))
+        return cls(online.encoder, online.head("classes"))
 
 
 def _projector(features: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(nn.Linear(features, HIDDEN), nn.ReLU(), nn.Dropout(dropout), nn.Linear(HIDDEN, PROJECTED))
+
+
+def _trunk(projector: nn.Sequential) -> nn.Sequential:
+    """Return the layers of a projector up to its hidden ones."""
+    return nn.Sequential(*list(projector)[:3])
 
 
 def _predictor() -> nn.Sequential:

@@ -32,7 +32,8 @@ def test_inference_gives_the_online_logits_and_the_target_its_projection(project
     assert found.logits.shape == (3, 3)
     assert torch.equal(Inference.of(online)(*batch), found.logits)
     projected = Target.of(online).eval()(*batch)
-    assert torch.allclose(projected, found.projection) != predictor  # the predictor is the online network's alone
+    assert torch.allclose(projected, found.projection)
+    assert torch.equal(found.prediction, found.projection) != predictor  # the predictor is the online network's alone
 
 
 def test_what_the_classifier_sees() -> None:
@@ -55,8 +56,8 @@ def _moves(online: Online, parameter: torch.nn.Parameter, features: torch.Tensor
 @pytest.mark.parametrize("predictor", [False, True])
 def test_every_online_parameter_learns_from_the_two_outputs(projection: Any, predictor: bool) -> None:
     online = small(projection=projection, predictor=predictor)
-    projection_, logits = online(*ragged([6, 9]))
-    (projection_.square().sum() + logits.square().sum()).backward()
+    output = online(*ragged([6, 9]))
+    (output.prediction.square().sum() + output.logits.square().sum()).backward()
     assert [name for name, parameter in online.named_parameters() if parameter.grad is None] == []
 
 
@@ -81,7 +82,7 @@ def test_a_predictor_is_byols() -> None:
     predictor = small(predictor=True).predictor
     assert predictor is not None
     assert [type(module) for module in predictor] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
-    projector = small(dropout=0.2).projector
+    projector = small(dropout=0.2).head("projection")
     assert [type(module) for module in projector] == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
     assert [module.p for module in projector if isinstance(module, nn.Dropout)] == [0.2]
 
@@ -92,6 +93,28 @@ def test_inference_follows_the_online_weights() -> None:
     with torch.no_grad():
         online.classifier.bias.add_(3)
     assert torch.equal(inference(*batch), online(*batch).logits)
+
+
+@pytest.mark.parametrize("projection", ["separate", "shared", "trunk"])
+def test_without_a_projection_only_what_classifies_is_built(projection: Any) -> None:
+    online, whole = small(projection=projection, project=False), small(projection=projection)
+    output = online(*ragged([6, 9]))
+    assert output.projection is output.prediction is None
+    output.logits.square().sum().backward()
+    assert [name for name, parameter in online.named_parameters() if parameter.grad is None] == []
+    assert parameters(online) == parameters(Inference.of(whole))
+    with pytest.raises(ValueError, match="does not project"):
+        Target.of(online)
+    with pytest.raises(ValueError, match="a predictor was asked for without a projection"):
+        small(predictor=True, project=False)
+
+
+def test_a_target_for_probabilities_classifies() -> None:
+    online, batch = small(classes=3, project=False).eval(), ragged([9, 4])
+    target = Target.of(online, "classes")
+    assert torch.equal(target(*batch), online(*batch).logits)
+    own = {tensor.data_ptr() for tensor in target.state_dict().values()}
+    assert own.isdisjoint(tensor.data_ptr() for tensor in online.state_dict().values())
 
 
 def test_an_unknown_projection_is_refused() -> None:

@@ -1,0 +1,157 @@
+"""A survey and a split, fed to the stages of a run: pre-train, fine-tune and test."""
+
+from typing import Any, Literal
+
+import lightning
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from ictconvention.data.band_scales import BandScales, ScalingKind, photometry_scales, pixel_scales
+from ictconvention.data.dataset import Contents, SequenceOptions, SeriesDataset, ViewOptions
+from ictconvention.data.sampler import EvaluationSampler, Imbalance, TrainingSampler
+from ictconvention.data.series import SeriesBatch
+from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
+from ictconvention.data.views import Augmentation
+from ictconvention.errors import SplitError
+
+Stage = Literal["pretrain", "finetune"]
+Loader = DataLoader[tuple[SeriesBatch, ...]]
+
+
+class SeriesDataModule(lightning.LightningDataModule):
+    """The batches of one stage: its training and validation parts, and the test part.
+
+    A batch is a tuple of `SeriesBatch`: as many views as `views` says in training, one in evaluation.
+
+    Parameters
+    ----------
+    survey : Survey
+        The whole survey.
+    split : Split
+        Its parts.
+    stage : "pretrain" or "finetune"
+        Whose training and validation parts.
+    sequence : SequenceOptions
+        Which frames make a sequence.
+    augmentation : Augmentation
+        How far training views stray; evaluation is never augmented.
+    views : ViewOptions
+        How many views training draws.
+    imbalance : Imbalance
+        What is done about classes of unequal size.
+    contents : "stamps", "stamps+reference" or "photometry"
+        What the network needs of each frame.
+    batch_size : int
+        Objects in a batch over all processes.
+    unlabelled : bool
+        Whether the unlabelled part joins the training of the pre-train stage.
+    seed : int
+        Of every draw.
+    workers : int
+        Processes that read ahead for each process that trains; 0 reads in the training process itself. The batches
+        are the same.
+    """
+
+    def __init__(
+        self,
+        survey: Survey,
+        split: Split,
+        stage: Stage,
+        *,
+        sequence: SequenceOptions,
+        augmentation: Augmentation,
+        views: ViewOptions,
+        imbalance: Imbalance,
+        contents: Contents = "stamps",
+        batch_size: int = 128,
+        unlabelled: bool = False,
+        seed: int = 0,
+        workers: int = 0,
+    ) -> None:
+        super().__init__()
+        self.survey, self.split, self.stage = survey, split, stage
+        self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
+        self.batch_size, self.seed, self.workers = batch_size, seed, workers
+        self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if unlabelled and stage == "pretrain" else [])]
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage)
+        self.evaluation = SeriesDataset(survey, sequence, contents=contents)
+
+    def positions(self, *parts: str) -> NDArray[np.int64]:
+        """Return where the objects of parts of the split are in the survey."""
+        ids = [id_ for part in parts for id_ in self.split.parts[part]]
+        return np.array([self.survey.position(id_) for id_ in ids], dtype=np.int64)
+
+    def scales(self, kind: ScalingKind) -> BandScales:
+        """Return the numbers to scale by, from the stage's labelled training part alone.
+
+        Raises
+        ------
+        SurveyError
+            A band has no frame in that part.
+        """
+        training = self.survey.select(list(self.split.parts[f"{self.stage}_train"]))
+        photometry = self.training.photometry
+        return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
+
+    def class_weights(self) -> NDArray[np.float64]:
+        """Return the weight of each class in the cross-entropy (classes,); see `Imbalance.weights`."""
+        labels = self.training.labels[self.positions(*self.train_parts)]
+        return self.imbalance.weights(labels, len(self.survey.header.classes))
+
+    def train_dataloader(self) -> Loader:
+        """Return the batches of the stage's training part, in each training epoch others."""
+        positions = self.positions(*self.train_parts)
+        sampler = TrainingSampler(
+            positions,
+            self.training.labels[positions],
+            self.imbalance,
+            self.batch_size,
+            self.seed,
+            self.stage,
+            *self._process(),
+        )
+        return self._loader(self.training, sampler)
+
+    def val_dataloader(self) -> Loader:
+        """Return the stage's validation part."""
+        return self.evaluation_loader(f"{self.stage}_validation")
+
+    def test_dataloader(self) -> Loader:
+        """Return the test part."""
+        return self.evaluation_loader("test")
+
+    def predict_dataloader(self) -> Loader:
+        """Return the test part."""
+        return self.evaluation_loader("test")
+
+    def evaluation_loader(self, part: str) -> Loader:
+        """Return any part of the split, each object once, unchanged.
+
+        Raises
+        ------
+        SplitError
+            The part is empty.
+        """
+        positions = self.positions(part)
+        if not len(positions):
+            raise SplitError(f"the part {part} is empty", "split", "put objects into it, or choose another part")
+        return self._loader(self.evaluation, EvaluationSampler(positions, self.batch_size, *self._process()))
+
+    def _loader(self, dataset: SeriesDataset, sampler: Any) -> Loader:
+        return DataLoader(
+            dataset,
+            sampler=sampler,
+            batch_size=None,  # the sampler's items are whole batches
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+        )
+
+    def _process(self) -> tuple[int, int]:
+        """Return which process this is, of how many."""
+        trainer = self.trainer
+        return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)

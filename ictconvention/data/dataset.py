@@ -1,0 +1,170 @@
+"""From a survey to batches of views: which frames each view sees. Knows neither parts of a split nor networks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from ictconvention.data.derived import MedianFrames, Photometry
+from ictconvention.data.nights import night_index
+from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, collate
+from ictconvention.data.split import classes_of
+from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.views import Augmentation, View, even_frames, even_nights, keyed_generator, random_view
+
+Select = Literal["frames", "nights"]
+Contents = Literal["stamps", "stamps+reference", "photometry"]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceOptions:
+    """Which frames of a series make a sequence.
+
+    Parameters
+    ----------
+    max_frames : int
+        Largest number of frames, M (paper: 99).
+    frames_per_group : int
+        Frames of a token, K (paper: 3); no view has fewer, unless its series has.
+    select : "frames" or "nights"
+        Whether frames are removed and evenly chosen one by one (paper), or by whole nights.
+
+    Raises
+    ------
+    ValueError
+        K is no divisor of M, or below 1.
+    """
+
+    max_frames: int = 99
+    frames_per_group: int = 3
+    select: Select = "frames"
+
+    def __post_init__(self) -> None:
+        if self.frames_per_group < 1 or self.max_frames < 1 or self.max_frames % self.frames_per_group:
+            raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
+        if self.select not in ("frames", "nights"):
+            raise ValueError(f"select is {self.select!r}; take 'frames' or 'nights'")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """The views that training draws of each object.
+
+    Parameters
+    ----------
+    count : int
+        1 for supervised learning, 2 for ICT.
+    online_frames : int, optional
+        Asymmetric views: the two online views have at most this many frames each, and a third, full view is added for
+        the target network. It removes no frame that fits into M, and is turned by draws of its own.
+
+    Raises
+    ------
+    ValueError
+        Other counts, or `online_frames` for one view.
+    """
+
+    count: int = 1
+    online_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.count not in (1, 2) or (self.online_frames is not None and self.count != 2):
+            raise ValueError(f"{self}: take one view, or two with or without online_frames")
+
+
+ONE_VIEW = ViewOptions()
+
+
+class Draw(NamedTuple):
+    """An object that a batch asks for: its position in the survey, the training epoch, and how often it came before."""
+
+    position: int
+    epoch: int = 0
+    repeat: int = 0
+
+
+class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
+    """Views of the objects of a survey; indexed by a list of `Draw`, a batch.
+
+    Each random draw is keyed by (seed, stage, epoch, object, view), so that a batch depends on nothing but its list.
+
+    Parameters
+    ----------
+    survey : Survey
+    sequence : SequenceOptions
+    augmentation : Augmentation, optional
+        How far views stray. Without it each object has one view, evenly chosen and never turned: the evaluation.
+    views : ViewOptions
+        How many views an augmented object has.
+    contents : "stamps", "stamps+reference" or "photometry"
+        What is read of each frame.
+    seed, stage : int, str
+        Of the key.
+    """
+
+    def __init__(
+        self,
+        survey: Survey,
+        sequence: SequenceOptions,
+        augmentation: Augmentation | None = None,
+        views: ViewOptions = ONE_VIEW,
+        contents: Contents = "stamps",
+        seed: int = 0,
+        stage: str = "",
+    ) -> None:
+        self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
+        self.contents, self.seed, self.stage = contents, seed, stage
+        self.labels = class_labels(survey)
+        self.medians = MedianFrames(survey) if contents == "stamps+reference" else None
+        self.photometry = Photometry(survey) if contents == "photometry" else None
+
+    def __len__(self) -> int:
+        return len(self.survey)
+
+    def __getitem__(self, draws: Sequence[Draw]) -> tuple[SeriesBatch, ...]:
+        """Return the batch of each view: one, two, or three with `online_frames`."""
+        objects = [self.views_of(draw) for draw in draws]
+        return tuple(collate(views) for views in zip(*objects, strict=True))
+
+    def views_of(self, draw: Draw) -> tuple[SeriesView, ...]:
+        """Return the views of one object."""
+        series = self.survey[draw.position]
+        return tuple(self._seen(series, view, draw.position) for view in self._views(series, draw))
+
+    def _views(self, series: ImageSeries, draw: Draw) -> list[View]:
+        sequence, augmentation = self.sequence, self.augmentation
+        unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
+        if augmentation is None:
+            if sequence.select == "nights":
+                return [View(even_nights(unit, sequence.max_frames, sequence.frames_per_group))]
+            return [View(even_frames(len(series), sequence.max_frames))]
+        short = self.views.online_frames or sequence.max_frames
+        plan = [(augmentation, short)] * self.views.count
+        if self.views.online_frames:
+            plan.append((replace(augmentation, keep=1.0, window=1.0), sequence.max_frames))
+        views = []
+        for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
+            rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
+            views.append(random_view(unit, most, sequence.frames_per_group, strays, rng))
+        return views
+
+    def _seen(self, series: ImageSeries, view: View, position: int) -> SeriesView:
+        read: dict[str, Any] = {}
+        if self.photometry is not None:
+            read["photometry"] = self.photometry[series.id][view.rows]
+        else:
+            read["frames"] = series.frames[view.rows]
+        if self.medians is not None:
+            read["reference"] = self.medians[series.id]
+        label = int(self.labels[position])
+        return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=position)
+
+
+def class_labels(survey: Survey) -> NDArray[np.int64]:
+    """Return the class of every object as its position among the survey's classes, `UNLABELLED` without one."""
+    number = {name: i for i, name in enumerate(survey.header.classes)}
+    names = classes_of(survey.object_table()).values()
+    return np.array([UNLABELLED if name is None else number[name] for name in names], dtype=np.int64)

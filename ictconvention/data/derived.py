@@ -1,0 +1,137 @@
+"""What is measured once per survey and kept in its folder: aperture photometry, and each object's median frames.
+
+The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
+deleted at any time. Where the folder is read-only, they are made anew in each run and stay in memory.
+"""
+
+import hashlib
+import json
+import warnings
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention import __version__
+from ictconvention.atomic import whole_file
+from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS, aperture_photometry, sky_noise
+from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.errors import FileSystemError
+
+FOLDER = "derived"
+
+
+class Derived(ABC):
+    """An array measured from every object of a survey, rows of it for each object; `derived[id]` returns them.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey, or a selection of it: the array is always that of the whole.
+    """
+
+    name: str
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = Survey.open(survey.path)
+        self._ends = np.cumsum(self._rows(self._survey))
+        self._array: NDArray[Any] | None = None  # where it cannot be kept
+        if not self.path.exists():
+            self._make()
+        self._open()
+
+    @property
+    def path(self) -> Path:
+        """The file that holds the array."""
+        made = json.dumps([self._survey.hash, self.name, self.settings(), __version__], sort_keys=True)
+        return self._survey.path / FOLDER / f"{self.name}-{hashlib.sha256(made.encode()).hexdigest()[:16]}.npy"
+
+    def __getitem__(self, id_: str) -> NDArray[Any]:
+        """Return the rows of one object."""
+        i = self._survey.position(id_)
+        return self._opened[self._ends[i - 1] if i else 0 : self._ends[i]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_opened"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._open()
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Return what else than the survey decides the values."""
+
+    @abstractmethod
+    def measured(self, series: ImageSeries) -> NDArray[Any]:
+        """Measure one object."""
+
+    def _rows(self, survey: Survey) -> NDArray[np.int32]:
+        """Return the number of rows of each object: one per frame."""
+        return survey.lengths
+
+    def _open(self) -> None:
+        array = np.load(self.path, mmap_mode="r") if self._array is None else self._array
+        self._opened = array.view(np.ndarray)
+
+    def _make(self) -> None:
+        array = np.concatenate([self.measured(series) for series in self._survey], dtype=np.float32)
+        try:
+            self.path.parent.mkdir(exist_ok=True)
+            with whole_file(self.path, f"keeping the {self.name}") as partial:
+                np.save(partial, array)
+        except (FileSystemError, OSError) as error:
+            self._array = array
+            reason = str(error).splitlines()[0]
+            warnings.warn(f"the {self.name} of {self._survey.path} is made in each run: {reason}", stacklevel=4)
+
+
+class Photometry(Derived):
+    """Aperture photometry of every frame: `photometry[id]` is (n, 2), flux and error [flux_unit], NaN where unknown.
+
+    Where a survey does not know a frame's sky noise, the scatter of its pixels far from the object serves.
+    """
+
+    name = "photometry"
+
+    def settings(self) -> dict[str, Any]:
+        """Return the radii [arcsec]."""
+        return {"aperture": APERTURE_RADIUS, "sky": SKY_ANNULUS}
+
+    def measured(self, series: ImageSeries) -> NDArray[Any]:
+        """Measure the frames of one object, in float64."""
+        scale = self._survey.header.pixel_scale
+        noise = sky_noise(series.frames, series.sky_sigma, scale)
+        return np.stack(aperture_photometry(series.frames, noise, scale), axis=1)
+
+
+class MedianFrames(Derived):
+    """Each object's median frame in each band: `frames[id]` is (bands, H, W) [flux_unit].
+
+    Over all frames of the object, not only those of a view. Zero where a band has no frame, or a pixel no value.
+    """
+
+    name = "median_frames"
+
+    def settings(self) -> dict[str, Any]:
+        """Return nothing: there is no choice."""
+        return {}
+
+    def measured(self, series: ImageSeries) -> NDArray[Any]:
+        """Take the median of the frames of one object in each band."""
+        bands = len(self._survey.header.bands)
+        medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
+        for band in range(bands):
+            frames = series.frames[series.band == band].astype(np.float32)
+            if len(frames):
+                medians[band] = np.median(frames, axis=0)
+                missing = ~np.isfinite(frames)
+                for row, column in zip(*np.nonzero(missing.any(0)), strict=True):
+                    known = frames[~missing[:, row, column], row, column]
+                    medians[band, row, column] = np.median(known) if known.size else 0
+        return medians
+
+    def _rows(self, survey: Survey) -> NDArray[np.int32]:
+        return np.full(len(survey), len(survey.header.bands), dtype=np.int32)

@@ -1,0 +1,148 @@
+"""Which objects make up each batch: keyed by the training epoch, shared out among processes, balanced by choice."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import DistributedSampler
+
+from ictconvention.data.dataset import Draw
+from ictconvention.data.series import UNLABELLED
+from ictconvention.errors import UsageError, counted
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """What is done about classes of unequal size.
+
+    A class of N objects is drawn in proportion to N^(1 - sampling), and each of its objects weighs N^-weighting in the
+    cross-entropy. Where the two exponents add up to 1, all classes count the same.
+
+    Parameters
+    ----------
+    sampling, weighting : float
+        Exponents in [0, 1].
+    focal : float
+        Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
+        probability p; 0 is the cross-entropy itself.
+    """
+
+    sampling: float = 0.0
+    weighting: float = 0.0
+    focal: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.sampling <= 1 and 0 <= self.weighting <= 1 and self.focal >= 0):
+            raise ValueError(f"{self}: take exponents from 0 to 1, and focal from 0")
+
+    def draws(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
+        """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
+        counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
+        shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - self.sampling), 0)
+        exact = np.cumsum(shares) / shares.sum() * counts.sum()
+        return np.asarray(np.diff(np.round(exact), prepend=0), dtype=np.int64)
+
+    def weights(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
+        """Return the weight of each class (classes,) in the cross-entropy.
+
+        The mean weight of all that an epoch draws is 1, objects without a label counting as 0. So a loss may be summed
+        and divided by the size of its batch, which gives the same with one process and with several.
+        """
+        counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
+        weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -self.weighting, 0)
+        return np.asarray(weights * (len(labels) / (self.draws(labels, classes) @ weights)))
+
+
+class TrainingSampler(DistributedSampler[list[Draw]]):
+    """Batches of a training epoch, for one of several processes.
+
+    Every epoch has its own order, drawn from (seed, stage, epoch): it depends neither on the number of processes nor on
+    what came before. Batches are of nearly equal size, the last one too, and each process has the same number of
+    objects of each: with several processes up to `processes - 1` objects of an epoch are left out. It is a
+    DistributedSampler so that Lightning does not share it out a second time.
+
+    Parameters
+    ----------
+    positions : array (n,)
+        Where the objects are in the survey.
+    labels : array (n,)
+        Their classes, or `UNLABELLED`; those without one come once in each epoch.
+    imbalance : Imbalance
+        How often the classes come.
+    batch_size : int
+        Largest number of objects in a batch, over all processes.
+    seed, stage : int, str
+        Of the key.
+    rank, processes : int
+        Which process this is, of how many.
+
+    Raises
+    ------
+    UsageError
+        The batch does not share out among the processes, or there are fewer objects than processes.
+    """
+
+    def __init__(
+        self,
+        positions: NDArray[np.int64],
+        labels: NDArray[np.int64],
+        imbalance: Imbalance,
+        batch_size: int,
+        seed: int = 0,
+        stage: str = "",
+        rank: int = 0,
+        processes: int = 1,
+    ) -> None:
+        if batch_size < 1 or batch_size % processes:
+            found = f"trainer.batch_size is {batch_size}, for {counted(processes, 'device')}"
+            raise UsageError(found, "trainer.batch_size", f"take a multiple of {processes}")
+        if len(positions) < processes:
+            found = f"{counted(len(positions), 'object')} to train on, for {counted(processes, 'device')}"
+            raise UsageError(found, stage, "use fewer devices, or more objects")
+        self.positions, self.labels = positions, labels
+        self.draws = imbalance.draws(labels, int(labels.max(initial=0)) + 1)
+        self.batch_size, self.seed, self.stage = batch_size, seed, stage
+        self.num_replicas, self.rank, self.epoch = processes, rank, 0
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        units = len(self.positions) // self.num_replicas
+        return -(-units // (self.batch_size // self.num_replicas))
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Return this process's share of each batch of the epoch that `set_epoch` said."""
+        draws = self.order()
+        shared = draws[: len(draws) - len(draws) % self.num_replicas]
+        own = shared[self.rank :: self.num_replicas]
+        return (own[part[0] : part[-1] + 1] for part in np.array_split(np.arange(len(own)), len(self)))
+
+    def order(self) -> list[Draw]:
+        """Return all objects of the epoch in their order."""
+        key = [self.seed, zlib.crc32(self.stage.encode()), self.epoch]
+        rng = np.random.default_rng(np.random.SeedSequence(key))
+        drawn: list[tuple[int, int]] = [(int(i), 0) for i in self.positions[self.labels == UNLABELLED]]
+        for label, number in enumerate(self.draws.tolist()):
+            objects = self.positions[self.labels == label]
+            for repeat in range(-(-number // max(len(objects), 1))):  # all objects come before one comes again
+                chosen = rng.permutation(objects)[: number - repeat * len(objects)]
+                drawn += [(int(i), repeat) for i in chosen]
+        return [Draw(drawn[i][0], self.epoch, drawn[i][1]) for i in rng.permutation(len(drawn))]
+
+
+class EvaluationSampler(DistributedSampler[list[Draw]]):
+    """Batches of all objects in their order, each in one of the processes; arguments as of `TrainingSampler`."""
+
+    def __init__(self, positions: NDArray[np.int64], batch_size: int, rank: int = 0, processes: int = 1) -> None:
+        self.own = [Draw(int(i)) for i in positions[rank::processes]]
+        self.size = max(1, batch_size // processes)
+        self.num_replicas, self.rank, self.epoch = processes, rank, 0
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self.own) // self.size)
+
+    def __iter__(self) -> Iterator[list[Draw]]:
+        """Return the batches."""
+        return (self.own[first : first + self.size] for first in range(0, len(self.own), self.size))

@@ -1,0 +1,170 @@
+"""A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
+
+What is here is all that a network can be given: no date, no season, no id, no redshift.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ictconvention.data.nights import night_index
+from ictconvention.data.views import View
+
+UNLABELLED = -1
+ON_CPU = ("lengths", "nights")  # networks read their values; on a device that would wait for it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesView:
+    """What one view takes from one object's series.
+
+    Parameters
+    ----------
+    view : View
+        Which frames, and how they turn.
+    band : array (m,)
+        Position of each frame's band in the survey's bands.
+    mjd : array (m,)
+        Times [days]; only their differences go on.
+    frames : array (m, H, W), optional
+        The stamps as the survey has them [flux_unit].
+    reference : array (bands, H, W), optional
+        The object's median frame in each band [flux_unit], zero where it has none.
+    photometry : array (m, 2), optional
+        Flux and its error [flux_unit], NaN where unknown.
+    label : int
+        Position of the class among the survey's, or `UNLABELLED`.
+    index : int
+        Position of the object in the survey.
+    """
+
+    view: View
+    band: NDArray[np.uint8]
+    mjd: NDArray[np.float64]
+    frames: NDArray[np.floating] | None = None
+    reference: NDArray[np.float32] | None = None
+    photometry: NDArray[np.float64] | None = None
+    label: int = UNLABELLED
+    index: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesBatch:
+    """One view of each of B objects, F frames together; a network gets this after turning and scaling.
+
+    Parameters
+    ----------
+    band : integer tensor (F,)
+        Position of each frame's band in the survey's bands, from 0.
+    owner : integer tensor (F,)
+        Position in the batch of each frame's object.
+    night : integer tensor (F,)
+        Night of each frame, counted from 0 within the view.
+    time : tensor (F,)
+        Days since the view's first frame.
+    lengths, nights : integer tensors (B,)
+        Number of frames and of nights of each object; they stay on the CPU.
+    label : integer tensor (B,)
+        Class, or `UNLABELLED`.
+    index : integer tensor (B,)
+        Position of each object in the survey; names predictions and is no input.
+    angle, quarter_turns, horizontal, vertical : tensors (B,)
+        How each object's stamps turn, see `View`.
+    frames : tensor (F, H, W), optional
+        Stamps [flux_unit]; missing pixels are zero, the value of the sky.
+    reference : tensor (B, bands, H, W), optional
+        Each object's median frame in each band [flux_unit].
+    photometry : tensor (F, 2), optional
+        Flux and its error [flux_unit], NaN where unknown.
+    """
+
+    band: Tensor
+    owner: Tensor
+    night: Tensor
+    time: Tensor
+    lengths: Tensor
+    nights: Tensor
+    label: Tensor
+    index: Tensor
+    angle: Tensor
+    quarter_turns: Tensor
+    horizontal: Tensor
+    vertical: Tensor
+    frames: Tensor | None = None
+    reference: Tensor | None = None
+    photometry: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
+        """Return the batch on a device; `lengths` and `nights` stay on the CPU."""
+        moved = {name: x.to(device, non_blocking=non_blocking) for name, x in self._tensors() if name not in ON_CPU}
+        return replace(self, **moved)
+
+    def pin_memory(self) -> Self:
+        """Return the batch in page-locked memory, for a faster way to a GPU."""
+        return replace(self, **{name: x.pin_memory() for name, x in self._tensors()})
+
+    def _tensors(self) -> list[tuple[str, Tensor]]:
+        return [(f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) is not None]
+
+
+def collate(views: Sequence[SeriesView]) -> SeriesBatch:
+    """Pack one view of each of some objects into a batch."""
+    lengths = np.array([len(v.band) for v in views])
+    night = [night_index(v.mjd) for v in views]
+    turns = [v.view for v in views]
+    return SeriesBatch(
+        band=torch.from_numpy(np.concatenate([v.band for v in views]).astype(np.int64)),
+        owner=torch.from_numpy(np.repeat(np.arange(len(views)), lengths)),
+        night=torch.from_numpy(np.concatenate(night)),
+        time=torch.from_numpy(np.concatenate([v.mjd - v.mjd[0] for v in views]).astype(np.float32)),
+        lengths=torch.from_numpy(lengths),
+        nights=torch.tensor([int(n[-1]) + 1 for n in night]),
+        label=torch.tensor([v.label for v in views]),
+        index=torch.tensor([v.index for v in views]),
+        angle=torch.tensor([turn.angle for turn in turns]),
+        quarter_turns=torch.tensor([turn.quarter_turns for turn in turns]),
+        horizontal=torch.tensor([turn.horizontal for turn in turns]),
+        vertical=torch.tensor([turn.vertical for turn in turns]),
+        frames=_finite([v.frames for v in views if v.frames is not None]),
+        reference=_stacked([v.reference for v in views if v.reference is not None]),
+        photometry=_joined([v.photometry for v in views if v.photometry is not None]),
+    )
+
+
+def joined(batches: Sequence[SeriesBatch]) -> SeriesBatch:
+    """Return several views of the same objects as one batch, the second view's objects behind the first's."""
+    tensors = {}
+    for f in fields(SeriesBatch):
+        parts = [getattr(batch, f.name) for batch in batches]
+        if parts[0] is not None:
+            tensors[f.name] = torch.cat(parts)
+    objects = len(batches[0])
+    tensors["owner"] = torch.cat([batch.owner + n * objects for n, batch in enumerate(batches)])
+    return SeriesBatch(**tensors)
+
+
+def _finite(parts: list[NDArray[np.floating]]) -> Tensor | None:
+    """Join stamps; a pixel that is missing, or infinite, becomes zero."""
+    if not parts:
+        return None
+    frames = np.concatenate(parts, dtype=np.float32)
+    missing = ~np.isfinite(frames)
+    if missing.any():
+        frames[missing] = 0
+    return torch.from_numpy(frames)
+
+
+def _joined(parts: list[NDArray[np.float64]]) -> Tensor | None:
+    return torch.from_numpy(np.concatenate(parts, dtype=np.float32)) if parts else None
+
+
+def _stacked(parts: list[NDArray[np.float32]]) -> Tensor | None:
+    return torch.from_numpy(np.stack(parts).astype(np.float32)) if parts else None

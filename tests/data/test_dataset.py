@@ -1,0 +1,192 @@
+"""Batches depend on seed, stage, epoch, object and view, and carry nothing that a network must not know."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from ictconvention.data.dataset import Draw, SequenceOptions, SeriesDataset, ViewOptions, class_labels
+from ictconvention.data.nights import night_index
+from ictconvention.data.sampler import Imbalance, TrainingSampler
+from ictconvention.data.series import SeriesBatch
+from ictconvention.data.survey import Survey
+from ictconvention.data.views import Augmentation
+from ictconvention.experiment.config import read_group
+from tests.conftest import image_series, write_survey
+
+PAPER = Augmentation(**read_group("augmentation", "paper"))
+SHORT = SequenceOptions(max_frames=12)
+
+
+def equal(first: Sequence[SeriesBatch], second: Sequence[SeriesBatch], but: tuple[str, ...] = ()) -> bool:
+    """Return whether all views of two batches hold the same."""
+    if len(first) != len(second):
+        return False
+    for one, other in zip(first, second, strict=True):
+        for name in {field.name for field in fields(SeriesBatch)} - set(but):
+            a, b = getattr(one, name), getattr(other, name)
+            if not (a is b is None or (a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num()))):
+                return False
+    return True
+
+
+def everything(survey: Survey, epoch: int = 0) -> list[Draw]:
+    return [Draw(i, epoch) for i in range(len(survey))]
+
+
+def test_evaluation_is_deterministic_and_even(survey: Survey) -> None:
+    dataset = SeriesDataset(survey, SHORT, seed=0, stage="finetune")
+    (batch,) = dataset[everything(survey)]
+    assert equal([batch], SeriesDataset(survey, SHORT, seed=9, stage="test")[everything(survey, 5)])
+    assert batch.lengths.tolist() == [3, 12, 1, 12, 12, 8]
+    assert batch.frames is not None
+    rows = np.linspace(0, 39, 12).round().astype(int)
+    assert np.array_equal(batch.frames[3:15].numpy(), survey[1].frames[rows])
+    assert not batch.angle.any()
+    assert not batch.horizontal.any()
+    assert batch.label.tolist() == [0, 1, 2, 3, 0, 1]
+    assert batch.index.tolist() == list(range(6))
+
+
+def test_selection_by_nights_keeps_nights_whole(tmp_path: Path) -> None:
+    mjd = np.concatenate([53_600 + 4 * night + 0.001 * np.arange(5) for night in range(20)])
+    arguments = image_series(0, 100) | {"mjd": mjd, "band": np.tile(np.arange(5), 20)}
+    survey = write_survey(tmp_path / "survey", [arguments])
+    by_night = SequenceOptions(max_frames=30, select="nights")
+    for dataset in (SeriesDataset(survey, by_night), SeriesDataset(survey, by_night, PAPER)):
+        (batch,) = dataset[[Draw(0)]]
+        assert (batch.night.bincount() == 5).all()
+        assert batch.lengths[0] == 5 * batch.nights[0] <= 30
+
+
+def test_two_views_are_two_draws_of_one_object(survey: Survey) -> None:
+    first, second = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2))[everything(survey)]
+    assert torch.equal(first.index, second.index)
+    assert torch.equal(first.label, second.label)
+    assert (first.angle != second.angle).all()
+    assert not torch.equal(first.lengths, second.lengths)
+    single = SeriesDataset(survey, SHORT, PAPER, ViewOptions(1))[everything(survey)]
+    assert equal(single, [first])
+
+
+@pytest.mark.parametrize("change", [{"seed": 1}, {"stage": "finetune"}, {"epoch": 1}, {"repeat": 1}])
+def test_a_draw_depends_on_each_part_of_its_key(survey: Survey, change: dict[str, Any]) -> None:
+    def batch(seed: int = 0, stage: str = "pretrain", epoch: int = 0, repeat: int = 0) -> tuple[SeriesBatch, ...]:
+        dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2), seed=seed, stage=stage)
+        return dataset[[Draw(1, epoch, repeat), Draw(3, epoch, repeat)]]
+
+    assert equal(batch(), batch())
+    plain, changed = batch(), batch(**change)
+    assert all((a.angle != b.angle).all() for a in plain for b in changed)
+
+
+def test_an_object_is_seen_the_same_whatever_its_company(survey: Survey) -> None:
+    dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2))
+    together, alone = dataset[everything(survey)], dataset[[Draw(4)]]
+    for view, own in zip(together, alone, strict=True):
+        assert view.frames is not None
+        assert own.frames is not None
+        assert torch.equal(view.frames[view.owner == 4], own.frames)
+        assert view.angle[4] == own.angle[0]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # on a machine of two cores
+@pytest.mark.parametrize("contents", ["stamps", "stamps+reference", "photometry"])
+def test_batches_are_the_same_with_any_number_of_workers_and_after_a_resume(survey: Survey, contents: Any) -> None:
+    dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2), contents)
+
+    def epochs(workers: int, first: int = 0) -> list[tuple[SeriesBatch, ...]]:
+        sampler = TrainingSampler(np.arange(6), class_labels(survey), Imbalance(sampling=1), 2)
+        loader = DataLoader(
+            dataset, sampler=sampler, batch_size=None, num_workers=workers, persistent_workers=workers > 0
+        )
+        batches = []
+        for epoch in range(first, 3):
+            sampler.set_epoch(epoch)
+            batches += [*loader]
+        return batches
+
+    whole = epochs(0)
+    assert len(whole) == 9
+    for workers in (2, 4):
+        assert all(equal(a, b) for a, b in zip(epochs(workers), whole, strict=True))
+    assert all(equal(a, b) for a, b in zip(epochs(2, first=1), whole[3:], strict=True))
+    assert not equal(whole[0], whole[3])
+
+
+def test_short_online_views_and_a_full_one_for_the_target(survey: Survey) -> None:
+    dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, online_frames=6))
+    first, second, full = dataset[everything(survey)]
+    assert max(*first.lengths, *second.lengths) == 6
+    assert full.lengths.tolist() == [3, 12, 1, 12, 12, 8]
+    assert (full.angle != first.angle).all()
+    assert equal([first], [SeriesDataset(survey, SequenceOptions(6), PAPER)[everything(survey)][0]])
+
+
+def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
+    """Another season, other ids, places, redshifts and seeing: what a network gets does not change."""
+    lengths = (3, 40, 17, 20)
+    plain = [image_series(number, frames) for number, frames in enumerate(lengths)]
+    for arguments in plain:
+        arguments["mjd"] = np.round(arguments["mjd"] * 64) / 64  # so that the sum below is exact
+    moved = [
+        arguments
+        | {"id": f"other{number}", "mjd": arguments["mjd"] + 4096, "ra": 1.0, "dec": 1.0, "redshift": None}
+        | {"label_source": None, "psf_fwhm": None}
+        for number, arguments in enumerate(plain)
+    ]
+    surveys = [write_survey(tmp_path / name, objects) for name, objects in (("plain", plain), ("moved", moved))]
+    for contents in ("stamps", "stamps+reference", "photometry"):
+        one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in surveys)
+        assert equal(one, other)
+    names = {field.name for field in fields(SeriesBatch)}
+    inputs = {"band", "night", "time", "frames", "reference", "photometry"}
+    turns = {"angle", "quarter_turns", "horizontal", "vertical"}
+    assert names - inputs - turns == {
+        "owner",
+        "lengths",
+        "nights",
+        "label",
+        "index",
+    }
+
+
+def test_an_unlabelled_object_has_no_label(tmp_path: Path) -> None:
+    unlabelled = image_series(1, 5) | {"class_name": None, "label_source": None}
+    survey = write_survey(tmp_path / "survey", [image_series(0, 4), unlabelled])
+    assert class_labels(survey).tolist() == [0, -1]
+    assert class_labels(survey.select(["sn0001"])).tolist() == [-1]
+
+
+def test_photometry_is_read_in_place_of_stamps(survey: Survey) -> None:
+    (batch,) = SeriesDataset(survey, SHORT, contents="photometry")[everything(survey)]
+    assert batch.frames is None
+    assert batch.photometry is not None
+    assert batch.photometry.shape == (48, 2)
+    assert night_index(survey[1].mjd).max() > 10
+
+
+def test_impossible_options_are_refused() -> None:
+    with pytest.raises(ValueError, match="no multiple of frames_per_group 3"):
+        SequenceOptions(max_frames=50)
+    with pytest.raises(ValueError, match="take 'frames' or 'nights'"):
+        SequenceOptions(select="days")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="take one view, or two"):
+        ViewOptions(1, online_frames=6)
+
+
+@pytest.mark.parametrize("name", ["paper", "none", "strong", "quarter_turns"])
+def test_each_augmentation_of_the_configuration_draws_views(survey: Survey, name: str) -> None:
+    augmentation = Augmentation(**read_group("augmentation", name))
+    (batch,) = SeriesDataset(survey, SHORT, augmentation)[everything(survey)]
+    least = int(np.floor(augmentation.keep * 12) * augmentation.window)
+    assert min(3, least) <= batch.lengths[1] <= 12
+    assert bool(batch.angle.any()) == (name in ("paper", "strong"))
+    if name == "none":
+        assert batch.lengths.tolist() == [3, 12, 1, 12, 12, 8]
+        assert not batch.horizontal.any() | batch.vertical.any()

@@ -1,0 +1,91 @@
+"""Photometry and median frames are measured once, kept beside the survey, and never mistaken for another's."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ictconvention.data.derived import Derived, MedianFrames, Photometry
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_check import check_survey
+from tests.conftest import image_series, write_survey
+
+
+def test_photometry_is_that_of_each_frame(survey: Survey) -> None:
+    photometry = Photometry(survey)
+    for series in survey:
+        expected = np.stack(aperture_photometry(series.frames, series.sky_sigma, survey.header.pixel_scale), axis=1)
+        assert np.allclose(photometry[series.id], expected, rtol=1e-6)
+        assert photometry[series.id].dtype == np.float32
+
+
+def test_unknown_noise_is_measured(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arguments = image_series(1, 30) | {"sky_sigma": None, "frames": rng.normal(0, 0.25, (30, 32, 32))}
+    survey = write_survey(tmp_path / "survey", [arguments])
+    errors = Photometry(survey)["sn0001"][:, 1]
+    expected = aperture_photometry(survey[0].frames, np.full(30, 0.25, np.float32), 0.396)[1]
+    assert np.allclose(errors, expected, rtol=0.2)
+    assert np.median(errors / expected) == pytest.approx(1, rel=0.03)
+
+
+def test_median_frames_are_those_of_each_band(survey: Survey) -> None:
+    medians = MedianFrames(survey)
+    for series in survey:
+        found = medians[series.id]
+        assert found.shape == (5, 32, 32)
+        for band in range(5):
+            frames = series.frames[series.band == band]
+            assert np.allclose(found[band], np.median(frames, axis=0) if len(frames) else 0)
+
+
+def test_the_median_leaves_missing_pixels_out(tmp_path: Path) -> None:
+    frames = np.ones((5, 32, 32)) * np.arange(1.0, 6.0)[:, None, None]
+    frames[4, 3, 7] = frames[3, 3, 7] = np.nan
+    frames[:, 9, 9] = np.nan
+    arguments = image_series(0, 5) | {"frames": frames, "band": np.zeros(5, int)}
+    median = MedianFrames(write_survey(tmp_path / "survey", [arguments]))["sn0000"][0]
+    assert median[3, 7] == 2
+    assert median[9, 9] == 0
+    assert np.count_nonzero(median == 3) == 32 * 32 - 2
+
+
+@pytest.mark.parametrize("kind", [Photometry, MedianFrames])
+def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[Derived], monkeypatch: Any) -> None:
+    first = kind(survey)
+    assert first.path.parent == survey.path / "derived"
+    monkeypatch.setattr(kind, "measured", None)
+    again = kind(survey.select(["sn0003", "sn0001"]))
+    assert again.path == first.path
+    assert np.array_equal(again["sn0003"], first["sn0003"])
+    assert np.array_equal(pickle.loads(pickle.dumps(again))["sn0001"], first["sn0001"])
+    assert len(pickle.dumps(again)) < 20_000  # the way to the file, not its content
+
+
+def test_another_survey_or_another_aperture_is_another_file(tmp_path: Path, survey: Survey, monkeypatch: Any) -> None:
+    other = write_survey(tmp_path / "other", [image_series(7, 4)])
+    names = {Photometry(survey).path.name, Photometry(other).path.name}
+    monkeypatch.setattr("ictconvention.data.derived.APERTURE_RADIUS", 3.0)
+    names.add(Photometry(survey).path.name)
+    assert len(names) == 3
+
+
+def test_a_survey_with_derived_files_is_still_sound(survey: Survey) -> None:
+    Photometry(survey)
+    assert Survey.open(survey.path).hash == survey.hash
+    assert check_survey(survey.path).flaws == []
+
+
+def test_where_nothing_can_be_kept_it_stays_in_memory(survey: Survey) -> None:
+    expected = Photometry(survey)["sn0003"].copy()
+    for file in (survey.path / "derived").iterdir():
+        file.unlink()
+    (survey.path / "derived").rmdir()
+    (survey.path / "derived").touch()  # in the way, as a read-only folder would be
+    with pytest.warns(UserWarning, match="the photometry of .* is made in each run"):
+        photometry = Photometry(survey)
+    assert np.array_equal(photometry["sn0003"], expected)
+    assert np.array_equal(pickle.loads(pickle.dumps(photometry))["sn0003"], expected)

@@ -1,0 +1,142 @@
+"""Each epoch's batches: who comes how often, in which order, and in which process."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ictconvention.data.dataset import Draw
+from ictconvention.data.sampler import EvaluationSampler, Imbalance, TrainingSampler
+from ictconvention.errors import UsageError
+from ictconvention.experiment.config import read_group
+
+LABELS = np.repeat([0, 1, 2, 3], [90, 362, 322, 26])
+POSITIONS = np.arange(len(LABELS)) + 1000
+
+
+def sampler(
+    imbalance: str = "none", batch_size: int = 16, labels: np.ndarray = LABELS, **keywords: int
+) -> TrainingSampler:
+    positions = np.arange(len(labels)) + 1000
+    return TrainingSampler(
+        positions, labels, Imbalance(**read_group("imbalance", imbalance)), batch_size, 0, "pretrain", **keywords
+    )
+
+
+def drawn(sampler: TrainingSampler, epoch: int = 0) -> list[list[Draw]]:
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+@given(n=st.integers(1, 300), share=st.integers(1, 40), processes=st.integers(1, 4), epoch=st.integers(0, 5))
+def test_every_object_comes_once_in_batches_of_nearly_equal_size(
+    n: int, share: int, processes: int, epoch: int
+) -> None:
+    n = max(n, processes)
+    labels = np.zeros(n, dtype=np.int64)
+    samplers = [
+        sampler(labels=labels, batch_size=share * processes, rank=rank, processes=processes)
+        for rank in range(processes)
+    ]
+    shares = [drawn(one, epoch) for one in samplers]
+    for parts in zip(*shares, strict=True):
+        assert len({len(part) for part in parts}) == 1  # each process does as much
+    sizes = [len(batch) for batch in shares[0]]
+    assert max(sizes) <= share
+    assert max(sizes) - min(sizes) <= 1
+    assert len(sizes) == len(samplers[0])
+    counts = Counter(draw.position for batches in shares for batch in batches for draw in batch)
+    assert set(counts.values()) == {1}
+    assert len(counts) == n - n % processes
+
+
+def test_two_processes_share_the_batches_of_one() -> None:
+    one = drawn(sampler("oversample", 16), 3)
+    both = [drawn(sampler("oversample", 16, rank=rank, processes=2), 3) for rank in range(2)]
+    assert [sorted(batch) for batch in one] == [sorted(a + b) for a, b in zip(*both, strict=True)]
+
+
+def test_an_epoch_has_its_own_order_whatever_came_before() -> None:
+    fresh, used = sampler(), sampler()
+    for epoch in range(4):
+        drawn(used, epoch)
+    assert drawn(used, 2) == drawn(fresh, 2)
+    assert drawn(used, 2) != drawn(used, 3)
+    assert {draw.epoch for batch in drawn(used, 7) for draw in batch} == {7}
+    other = TrainingSampler(POSITIONS, LABELS, Imbalance(), 16, 1, "pretrain")
+    assert drawn(other, 2) != [[*batch] for batch in drawn(fresh, 2)]
+    other = TrainingSampler(POSITIONS, LABELS, Imbalance(), 16, 0, "finetune")
+    assert drawn(other, 2) != drawn(fresh, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "draws", "weight_ratio"),
+    [
+        ("none", [90, 362, 322, 26], 1.0),
+        ("oversample", [200, 200, 200, 200], 1.0),
+        ("weighted", [90, 362, 322, 26], 362 / 26),
+        ("both", None, (362 / 26) ** 0.5),
+        ("focal", [200, 200, 200, 200], 1.0),
+    ],
+)
+def test_how_often_classes_come_and_what_they_weigh(name: str, draws: list[int] | None, weight_ratio: float) -> None:
+    imbalance = Imbalance(**read_group("imbalance", name))
+    batches = drawn(sampler(name))
+    found = np.bincount([LABELS[draw.position - 1000] for batch in batches for draw in batch])
+    assert found.sum() == len(LABELS)
+    expected = draws or 800 * np.sqrt(np.bincount(LABELS)) / np.sqrt(np.bincount(LABELS)).sum()
+    assert np.allclose(found, expected, atol=1)
+    weights = imbalance.weights(LABELS, 4)
+    assert weights[3] / weights[1] == pytest.approx(weight_ratio)
+    assert found @ weights == pytest.approx(len(LABELS))  # an object weighs 1 on average
+    if name != "none":
+        assert np.ptp(found * weights) / (found * weights).mean() < 0.05  # all classes count the same
+    assert imbalance.focal == (2 if name == "focal" else 0)
+
+
+def test_an_oversampled_object_comes_as_often_as_others_of_its_class_and_each_time_anew() -> None:
+    draws = [draw for batch in drawn(sampler("oversample")) for draw in batch]
+    of_class = [draw for draw in draws if LABELS[draw.position - 1000] == 3]
+    times = Counter(draw.position for draw in of_class)
+    assert set(times.values()) == {7, 8}  # 200 draws of 26 objects
+    assert len(set(of_class)) == len(of_class)
+    assert {draw.repeat for draw in of_class} == set(range(8))
+
+
+def test_a_class_without_objects_is_not_drawn() -> None:
+    labels = np.repeat([0, 2], [30, 10])
+    for name in ("none", "oversample", "weighted", "both"):
+        found = Counter(labels[draw.position - 1000] for batch in drawn(sampler(name, labels=labels)) for draw in batch)
+        assert set(found) == {0, 2}
+        weights = Imbalance(**read_group("imbalance", name)).weights(labels, 4)
+        assert np.isfinite(weights).all()
+        assert weights[1] == weights[3] == 0
+
+
+def test_objects_without_a_label_come_once_and_the_others_weigh_more_for_it() -> None:
+    labels = np.concatenate([LABELS, np.full(200, -1)])
+    draws = [draw for batch in drawn(sampler("oversample", labels=labels)) for draw in batch]
+    found = Counter(int(labels[draw.position - 1000]) for draw in draws)
+    assert found == {-1: 200, 0: 200, 1: 200, 2: 200, 3: 200}
+    weights = Imbalance(sampling=1).weights(labels, 4)
+    assert np.allclose(weights, 1000 / 800)
+
+
+def test_evaluation_takes_every_object_once_in_one_of_the_processes() -> None:
+    alone = list(EvaluationSampler(POSITIONS, 16))
+    assert [draw.position for batch in alone for draw in batch] == POSITIONS.tolist()
+    assert len(alone) == len(EvaluationSampler(POSITIONS, 16)) == 50
+    shares = [list(EvaluationSampler(POSITIONS[:799], 16, rank, 2)) for rank in range(2)]
+    assert sorted(draw.position for share in shares for batch in share for draw in batch) == POSITIONS[:799].tolist()
+    assert all(len(batch) <= 8 for share in shares for batch in share)
+
+
+def test_batches_that_do_not_share_out_are_refused() -> None:
+    with pytest.raises(UsageError, match="batch_size is 15, for 2 devices"):
+        sampler(batch_size=15, processes=2)
+    with pytest.raises(UsageError, match="1 object to train on, for 2 devices"):
+        sampler(labels=np.zeros(1, dtype=np.int64), processes=2)
+    with pytest.raises(ValueError, match="exponents from 0 to 1"):
+        Imbalance(sampling=1.5)
