@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
@@ -137,25 +137,20 @@ class ICT(Learner):
             dropout=dropout,
         )
 
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode; in training the target's norms and dropouts do what the options say."""
-        super().train(mode)
-        if mode and self.target is not None:
-            set_target_mode(self.target, self.options.target_norms, self.options.target_dropout)
-        return self
-
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the online network's logits (B, classes)."""
         return self.network(*self.inputs(batch)).logits
 
-    def training_step(self, views: Views, batch_index: int) -> Tensor:
-        """Return eq. 3: both terms of both views, summed."""
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Return eq. 3, both terms of both views summed, and the terms."""
         options, pair = self.options, joined(views[:2])
         inputs = self.inputs(pair)
         _, projection, prediction, logits = self.network(*inputs)
         cross_entropy = 2 * self.cross_entropy(logits, pair.label)  # the sum of the two views' means
         loss, terms = options.classification * cross_entropy, {"loss_ce": cross_entropy}
         if self.target is not None:
+            if self.training:  # here, since whoever switches modes does not know the options
+                set_target_mode(self.target, options.target_norms, options.target_dropout)
             seen = self.target(*(inputs if len(views) == 2 else self.inputs(views[2])))
             other = seen.roll(len(seen) // 2, 0) if len(views) == 2 else seen.repeat(2, 1)  # v' for v, and v for v'
             compared = consistency(prediction, other) if prediction is not None else divergence(logits, other)
@@ -164,8 +159,7 @@ class ICT(Learner):
         if options.variance and projection is not None:
             terms["loss_variance"] = torch.stack([spread_floor(z) for z in projection.chunk(2)]).sum()
             loss = loss + options.variance * terms["loss_variance"]
-        self.log_training(len(views[0]), loss=loss, **terms)
-        return loss
+        return {"loss": loss, **terms}
 
     def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
         """Step, then let the target follow: once per optimiser step, however many batches were accumulated for it."""

@@ -75,6 +75,10 @@ class Learner(lightning.LightningModule, ABC):
         self.losses = ClassLoss(n)
 
     @abstractmethod
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Return the `loss` of the training views of some objects, and its terms by name."""
+
+    @abstractmethod
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the logits (B, classes) that predict."""
 
@@ -82,10 +86,13 @@ class Learner(lightning.LightningModule, ABC):
         """Return the mean of eq. 2 over a batch, in the training's weights."""
         return classification(logits.float(), label, self.class_weights, self.focal).mean()
 
-    def log_training(self, objects: int, **values: Tensor | float) -> None:
-        """Log what a training step gave, and its mean over the training epoch."""
-        for name, value in values.items():
-            self.log(f"{self.stage}/train/{name}", value, batch_size=objects, prog_bar=name == "loss", on_epoch=True)
+    def training_step(self, views: Views, batch_index: int) -> Tensor:
+        """Return the loss of a batch; log it and its terms, as means over the training epoch."""
+        terms = self.loss(views)
+        for name, value in terms.items():
+            shown, where = name == "loss", f"{self.stage}/train/{name}"
+            self.log(where, value.detach(), batch_size=len(views[0]), prog_bar=shown, on_step=False, on_epoch=True)
+        return terms["loss"]
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part."""

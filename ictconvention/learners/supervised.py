@@ -14,8 +14,6 @@ class Supervised(Learner):
         logits: Tensor = self.network(*self.inputs(batch))
         return logits
 
-    def training_step(self, views: Views, batch_index: int) -> Tensor:
-        """Return the loss of a batch: eq. 2 of its one view."""
-        loss = self.cross_entropy(self.logits(views[0]), views[0].label)
-        self.log_training(len(views[0]), loss=loss)
-        return loss
+    def loss(self, views: Views) -> dict[str, Tensor]:
+        """Return eq. 2 of the one view."""
+        return {"loss": self.cross_entropy(self.logits(views[0]), views[0].label)}

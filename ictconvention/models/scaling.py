@@ -41,9 +41,8 @@ class Scaling(nn.Module):
         self.register_buffer("offset", torch.as_tensor(offset, dtype=torch.float32))
         self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
         if self.offset.ndim != 1 or self.offset.shape != self.scale.shape or not (self.scale > 0).all():
-            raise ValueError(
-                f"offset {self.offset.tolist()} and scale {self.scale.tolist()}: take one of each band, > 0"
-            )
+            found = f"offset {self.offset.tolist()} and scale {self.scale.tolist()}"
+            raise ValueError(f"{found}: take one of each for every band, scales above 0")
 
     def forward(self, flux: Tensor, band: Tensor) -> Tensor:
         """Scale fluxes (F, ...) of frames in bands (F,), counted from 0."""

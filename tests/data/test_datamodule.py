@@ -1,0 +1,79 @@
+"""The stages of a run are fed from their own parts of the split, and learn their numbers from the training part."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ictconvention.data.band_scales import photometry_scales, pixel_scales
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.derived import Photometry
+from ictconvention.data.split import Split
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from ictconvention.errors import SplitError
+from tests.conftest import image_series, write_survey
+from tests.learners.conftest import feed, feed_of, miniature, split
+
+__all__ = ["feed", "miniature", "split"]  # fixtures
+Feed = Callable[..., SeriesDataModule]
+
+
+def ids(data: SeriesDataModule, loader: Any) -> list[str]:
+    return [data.survey.ids[int(i)] for views in loader for i in views[0].index]
+
+
+@pytest.mark.parametrize("stage", ["pretrain", "finetune"])
+def test_each_stage_sees_its_own_parts(feed: Feed, split: Split, stage: str) -> None:
+    data = feed(stage=stage)
+    assert sorted(ids(data, data.train_dataloader())) == list(split.parts[f"{stage}_train"])
+    assert ids(data, data.val_dataloader()) == list(split.parts[f"{stage}_validation"])
+    assert ids(data, data.test_dataloader()) == ids(data, data.predict_dataloader()) == list(split.parts["test"])
+
+
+def test_training_is_augmented_and_evaluation_never(feed: Feed) -> None:
+    data = feed()
+    assert all(len(views) == 2 and views[0].angle.any() for views in data.train_dataloader())
+    for loader in (data.val_dataloader(), data.test_dataloader()):
+        assert all(len(views) == 1 and not views[0].angle.any() for views in loader)
+
+
+def test_scales_come_from_the_training_part_alone(feed: Feed, miniature: Survey, split: Split) -> None:
+    train = miniature.select(list(split.parts["pretrain_train"]))
+    for kind in ("asinh", "standardise"):
+        found = feed().scales(kind)
+        assert all(np.array_equal(a, b) for a, b in zip(found, pixel_scales(train, kind), strict=True))
+        assert not np.array_equal(found.scale, pixel_scales(miniature, kind).scale)
+        curve = feed(contents="photometry").scales(kind)
+        expected = photometry_scales(train, Photometry(miniature), kind)
+        assert all(np.array_equal(a, b) for a, b in zip(curve, expected, strict=True))
+
+
+def test_class_weights_count_the_training_part(feed: Feed, miniature: Survey, split: Split) -> None:
+    assert np.allclose(feed().class_weights(), 1)
+    weights = feed(imbalance="weighted").class_weights()
+    counts = split.counts()["pretrain_train"]
+    total = sum(counts.values())
+    expected = [total / (4 * counts[name]) for name in miniature.header.classes]
+    assert np.allclose(weights, expected)
+
+
+def test_unlabelled_objects_join_pre_training_when_asked(tmp_path: Path) -> None:
+    extra = [image_series(n, 5) | {"class_name": None, "label_source": None} for n in range(100, 107)]
+    labelled = [image_series(n, 5) | {"label_source": "spectroscopic"} for n in range(60)]
+    survey = write_survey(tmp_path / "survey", labelled + extra)
+    own = make_split(survey.object_table())
+    assert len(own.parts["pretrain_unlabelled"]) == 7
+    pretrain = feed_of(survey, own)(unlabelled=True)
+    labels = [int(label) for views in pretrain.train_dataloader() for label in views[0].label]
+    assert labels.count(-1) == 7
+    assert pretrain.class_weights()[0] == pytest.approx(len(labels) / (len(labels) - 7))
+    for data in (feed_of(survey, own)(), feed_of(survey, own)(unlabelled=True, stage="finetune")):
+        assert all((views[0].label >= 0).all() for views in data.train_dataloader())
+
+
+def test_an_empty_part_is_named(feed: Feed) -> None:
+    with pytest.raises(SplitError, match="the part extra_test is empty"):
+        feed().evaluation_loader("extra_test")

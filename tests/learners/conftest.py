@@ -1,0 +1,126 @@
+"""A labelled survey in miniature, and learners on it, small enough for a step in a blink."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.dataset import SequenceOptions, ViewOptions
+from ictconvention.data.sampler import Imbalance
+from ictconvention.data.split import Split
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from ictconvention.data.views import Augmentation
+from ictconvention.experiment.config import read_group
+from ictconvention.learners.ict import ICT, ICTOptions
+from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
+from ictconvention.learners.learner import Learner
+from ictconvention.learners.optimiser import OptimiserOptions
+from ictconvention.learners.supervised import Supervised
+from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.models.light_curve import LightCurveRNN
+from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.models.scaling import Scaling
+from tests.conftest import HEADER, image_series, write_survey
+
+PER_CLASS, MAX_FRAMES = (24, 14, 12, 10), 9
+QUIET: dict[str, Any] = {
+    "accelerator": "cpu",
+    "logger": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """Return 60 objects of 3 to 12 frames, a source of another brightness in each class."""
+    pixel = np.arange(32) - 15.5
+    source = np.exp(-(pixel[:, None] ** 2 + pixel**2) / 8)
+    objects = []
+    for number, label in enumerate(np.repeat(np.arange(4), PER_CLASS).tolist()):
+        rng = np.random.default_rng(number)
+        arguments = image_series(number, int(rng.integers(3, 13)))
+        arguments["frames"] = 0.05 * arguments["frames"] + source * label * rng.uniform(0.8, 1.2)
+        objects.append(arguments | {"class_name": HEADER.classes[label], "label_source": "spectroscopic"})
+    return write_survey(tmp_path_factory.mktemp("surveys") / "miniature", objects, HEADER)
+
+
+@pytest.fixture(scope="session")
+def split(miniature: Survey) -> Split:
+    return make_split(miniature.object_table())
+
+
+@pytest.fixture
+def feed(miniature: Survey, split: Split) -> Callable[..., SeriesDataModule]:
+    """Return a function to feed the miniature."""
+    return feed_of(miniature, split)
+
+
+def feed_of(survey: Survey, split: Split) -> Callable[..., SeriesDataModule]:
+    """Return a function to feed a survey."""
+
+    def made(augmentation: str = "paper", imbalance: str = "none", **keywords: Any) -> SeriesDataModule:
+        settings: dict[str, Any] = {
+            "sequence": SequenceOptions(max_frames=MAX_FRAMES),
+            "augmentation": Augmentation(**read_group("augmentation", augmentation)),
+            "views": ViewOptions(2),
+            "imbalance": Imbalance(**read_group("imbalance", imbalance)),
+            "batch_size": 8,
+        }
+        return SeriesDataModule(survey, split, keywords.pop("stage", "pretrain"), **settings | keywords)
+
+    return made
+
+
+def encoder(**keywords: Any) -> ConvEntionEncoder:
+    return ConvEntionEncoder(**{"max_frames": MAX_FRAMES, "width": 1 / 16, "padding": "masked", **keywords})
+
+
+def ict(
+    data: SeriesDataModule, dropout: float = 0.3, rate: float = 1e-3, frame_channels: int = 1, **options: Any
+) -> ICT:
+    chosen = ICTOptions(**options)
+    return ICT(
+        ICT.network_for(encoder(frame_channels=frame_channels), 4, chosen, dropout),
+        FrameInputs(Scaling("asinh", *data.scales("asinh"))),
+        HEADER.classes,
+        data.stage,
+        OptimiserOptions(rate, 0.05),
+        chosen,
+        data.class_weights(),
+        data.imbalance.focal,
+    )
+
+
+def supervised(data: SeriesDataModule, model: str) -> Supervised:
+    scaling = Scaling("asinh", *data.scales("asinh"))
+    sizes: dict[str, Any] = {"max_frames": MAX_FRAMES, "width": 1 / 16, "padding": "masked"}
+    made: dict[str, tuple[Callable[[], nn.Module], type[Inputs]]] = {
+        "convention": (lambda: ConvEntion(4, **sizes), FrameInputs),
+        "gru": (lambda: CNNRecurrent("gru", 4), NightInputs),
+        "lstm": (lambda: CNNRecurrent("lstm", 4), NightInputs),
+        "light_curve": (lambda: LightCurveRNN(4), LightCurveInputs),
+    }
+    network, inputs = made[model]
+    options = OptimiserOptions(1e-3, 0.05)
+    return Supervised(network(), inputs(scaling), HEADER.classes, data.stage, options, data.class_weights())
+
+
+def trainer(folder: Path, **keywords: Any) -> lightning.Trainer:
+    return lightning.Trainer(default_root_dir=folder, **QUIET | {"enable_checkpointing": False} | keywords)
+
+
+def weights(learner: Learner) -> dict[str, torch.Tensor]:
+    return {name: x.clone() for name, x in learner.state_dict().items()}

@@ -1,0 +1,55 @@
+"""AdamW: what decays, and how the learning rate rises and falls."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+from ictconvention.learners.optimiser import OptimiserOptions, optimiser_for, share_of_rate
+from ictconvention.models.attention import ObjectNorm
+from ictconvention.models.convention import ConvEntion
+from ictconvention.models.recurrent import CNNRecurrent
+
+
+def decays(network: nn.Module, options: OptimiserOptions) -> dict[str, float]:
+    optimiser, _ = optimiser_for(network, options, 100)
+    names = {id(p): name for name, p in network.named_parameters()}
+    return {names[id(p)]: group["weight_decay"] for group in optimiser.param_groups for p in group["params"]}
+
+
+@pytest.mark.parametrize("network", [ConvEntion(width=1 / 16, max_frames=9), CNNRecurrent("lstm")])
+def test_norms_and_biases_do_not_decay_unless_asked(network: nn.Module) -> None:
+    found = decays(network, OptimiserOptions())
+    assert set(found) == {name for name, _ in network.named_parameters()}  # each once
+    norms = {
+        f"{name}.{parameter}"
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d | ObjectNorm)
+        for parameter, _ in module.named_parameters()
+    }
+    spared = {name for name in found if name in norms or name.split(".")[-1].startswith("bias")}
+    assert {name for name, decay in found.items() if decay == 0} == spared
+    assert spared
+    assert {decay for name, decay in found.items() if name not in spared} == {0.1339}
+    assert set(decays(network, OptimiserOptions(decay_norms_and_biases=True)).values()) == {0.1339}
+
+
+def test_the_rate_rises_in_a_line_and_falls_as_a_cosine() -> None:
+    optimiser, schedule = optimiser_for(nn.Linear(2, 2), OptimiserOptions(learning_rate=2e-3), 100)
+    assert optimiser.defaults["amsgrad"]
+    rates = []
+    for _ in range(100):
+        rates.append(optimiser.param_groups[0]["lr"])
+        optimiser.step()
+        schedule.step()
+    assert np.allclose(rates[:10], 2e-3 * np.arange(1, 11) / 10)
+    assert rates[10] == 2e-3
+    assert rates[55] == pytest.approx(1e-3)
+    assert 0 < rates[99] < 1e-6
+    assert share_of_rate(0, 50, 0.0) == 1
+    assert share_of_rate(200, 100, 0.1) == 0
+
+
+def test_impossible_numbers_are_refused() -> None:
+    for options in ({"learning_rate": 0.0}, {"weight_decay": -1.0}, {"warm_up": 1.0}, {"clip": 0.0}):
+        with pytest.raises(ValueError, match="take positive rates"):
+            OptimiserOptions(**options)  # type: ignore[arg-type]

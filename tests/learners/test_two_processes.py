@@ -1,0 +1,64 @@
+"""Several processes train as one does, with every option."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ictconvention.data.survey import Survey
+from tests.conftest import ROOT
+from tests.learners.test_ict import OPTIONS
+
+
+@pytest.fixture(scope="module")
+def trained(miniature: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("two_processes")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for devices in ("1", "2"):
+        command = [sys.executable, "-m", "tests.learners.two_processes", str(miniature.path), str(folder), devices]
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, result.stderr
+    return folder
+
+
+def weights(trained: Path, name: str) -> dict[str, Any]:
+    stored: dict[str, Any] = torch.load(trained / f"{name}.pt", weights_only=True)
+    return stored
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_with_the_double_batch_does(trained: Path) -> None:
+    alone, first, second = (weights(trained, name) for name in ("1-0", "2-0", "2-1"))
+    assert all(torch.allclose(x, alone[name], rtol=1e-7, atol=1e-10) for name, x in first.items())
+    assert all(torch.equal(x, second[name]) for name, x in first.items())
+    moved = [
+        name
+        for name in alone
+        if name.startswith("target.")
+        and not torch.equal(
+            alone[name], alone[name.replace("target.head", "network.projector").replace("target.", "network.")]
+        )
+    ]
+    assert moved  # the target is on its way, not a copy
+
+
+@pytest.mark.slow
+def test_scores_are_those_of_all_processes(trained: Path) -> None:
+    alone, *both = (json.loads((trained / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    names = [name for name in alone if "/val/" in name]
+    assert len(names) > 10
+    for found in both:
+        assert [found[name] for name in names] == pytest.approx([alone[name] for name in names], rel=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(len(OPTIONS)))
+def test_every_option_keeps_the_processes_together(trained: Path, number: int) -> None:
+    first, second = (weights(trained, f"option{number}-{rank}") for rank in (0, 1))
+    differ = [name for name, x in first.items() if not torch.equal(x, second[name])]
+    assert [name for name in differ if "running_" not in name] == []  # each process has its own batches' statistics

@@ -1,0 +1,49 @@
+"""Train ICT on a survey in one process or several, and save the weights of each; run by test_two_processes.
+
+    python -m tests.learners.two_processes SURVEY FOLDER DEVICES
+
+With exact options (no dropout, frozen batch norms, double precision) two processes must end where one does; with each
+of the other options they must not wait for a gradient that nobody computes.
+"""
+
+import json
+import sys
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from tests.learners.conftest import feed_of, ict, trainer
+from tests.learners.test_ict import OPTIONS, FrozenNorms
+
+
+def main(survey: Path, folder: Path, devices: int) -> None:
+    opened = Survey.open(survey)
+    split = make_split(opened.object_table())
+    sixteen = replace(split, parts={**split.parts, "pretrain_train": split.parts["pretrain_train"][:16]})
+    feed = feed_of(opened, sixteen)
+    data = feed(imbalance="both", batch_size=8)
+    exact = ict(data, dropout=0.0, target_norms="running").double()
+    strategy = {"strategy": "ddp", "devices": devices} if devices > 1 else {"devices": 1}
+    fitted = trainer(folder, max_epochs=2, callbacks=[FrozenNorms()], **strategy)
+    fitted.fit(exact, data)
+    torch.save(exact.state_dict(), folder / f"{devices}-{fitted.global_rank}.pt")
+    metrics = {name: float(value) for name, value in fitted.callback_metrics.items()}
+    (folder / f"{devices}-{fitted.global_rank}.json").write_text(json.dumps(metrics))
+    if devices == 1:
+        return
+    for number, options in enumerate(OPTIONS):
+        data = feed(batch_size=8)
+        learner = ict(data, **options)
+        trained = trainer(folder, max_epochs=1, limit_val_batches=0, **strategy)
+        trained.fit(learner, data)
+        torch.save(learner.state_dict(), folder / f"option{number}-{trained.global_rank}.pt")
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
+    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))
