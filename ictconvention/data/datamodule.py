@@ -19,7 +19,18 @@ from ictconvention.data.views import Augmentation
 from ictconvention.errors import SplitError
 
 Stage = Literal["pretrain", "finetune"]
-Loader = DataLoader[tuple[SeriesBatch, ...]]
+
+
+class Loader(DataLoader[tuple[SeriesBatch, ...]]):
+    """A DataLoader that begins an epoch when its first batch is asked for.
+
+    Lightning makes the iterator of a resumed run before it has read which epoch that is; worker processes would already
+    be reading the batches of epoch 0.
+    """
+
+    def __iter__(self) -> Any:
+        """Return the batches of the epoch that the sampler is set to at the first of them."""
+        yield from super().__iter__()
 
 
 class SeriesDataModule(lightning.LightningDataModule):
@@ -142,7 +153,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         return self._loader(self.evaluation, EvaluationSampler(positions, self.batch_size, *self._process()))
 
     def _loader(self, dataset: SeriesDataset, sampler: Any) -> Loader:
-        return DataLoader(
+        return Loader(
             dataset,
             sampler=sampler,
             batch_size=None,  # the sampler's items are whole batches
