@@ -156,9 +156,10 @@ def _finite(parts: list[NDArray[np.floating]]) -> Tensor | None:
     if not parts:
         return None
     frames = np.concatenate(parts, dtype=np.float32)
-    missing = ~np.isfinite(frames)
-    if missing.any():
-        frames[missing] = 0
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = frames.sum()  # is not finite if a pixel is not, and takes half the time of looking at each
+    if not np.isfinite(total):
+        frames[~np.isfinite(frames)] = 0
     return torch.from_numpy(frames)
 
 

@@ -6,6 +6,7 @@ Each draw has its own generator, made from a key, so that no draw depends on wha
 
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from math import ceil, radians
 
 import numpy as np
@@ -161,12 +162,9 @@ def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Ten
     -------
     tensor (F, H, W)
     """
-    result = frames
-    for chosen, axis in ((horizontal, 2), (vertical, 1)):
-        result = torch.where(chosen[:, None, None], result.flip(axis), result)
-    for turns in range(1, 4):
-        chosen = (quarter_turns == turns).nonzero().squeeze(1)
-        result = result.index_copy(0, chosen, result[chosen].rot90(-turns, (1, 2)))
+    exact = 4 * quarter_turns + 2 * vertical + horizontal
+    origin = _origins(frames.shape[1]).to(frames.device)[exact]
+    result = frames.flatten(1).gather(1, origin).view_as(frames)
     oblique = angle.nonzero().squeeze(1)
     if not len(oblique):
         return result
@@ -175,3 +173,16 @@ def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Ten
     stamps = result[oblique, None]
     grid = F.affine_grid(theta, list(stamps.shape), align_corners=False)
     return result.index_copy(0, oblique, F.grid_sample(stamps, grid, align_corners=False).squeeze(1))
+
+
+@cache
+def _origins(size: int) -> Tensor:
+    """Return which pixel comes to each place (16, size * size) by each exact turn: flips, then quarter turns."""
+    pixel = torch.arange(size * size).view(size, size)
+    turns = []
+    for quarters in range(4):
+        for vertical in (False, True):
+            for horizontal in (False, True):
+                axes = [axis for axis, chosen in enumerate((vertical, horizontal)) if chosen]
+                turns.append(pixel.flip(axes).rot90(-quarters).flatten())
+    return torch.stack(turns)
