@@ -188,8 +188,8 @@ def main() -> None:
 
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     print(
-        f"torch {torch.__version__}, {arguments.threads} threads, {amx}, bfloat16; profile {arguments.profile}, at most "
-        f"{profile.max_frames} frames, width {profile.width:g}, batch {profile.batch}; {survey!r}"
+        f"torch {torch.__version__}, {arguments.threads} threads, {amx}, bfloat16; profile {arguments.profile}: "
+        f"at most {profile.max_frames} frames, width {profile.width:g}, batch {profile.batch}; {survey!r}"
     )
     print(
         f"{'ms an object, median':28}{'whole step':>11}{'x ConvEntion':>14}"

@@ -183,7 +183,7 @@ class ICT(Learner):
         statistics = self.collapse.compute()
         self.log_dict({f"{self.stage}/val/collapse/{name}": value.float() for name, value in statistics.items()})
         self.collapse.reset()
-        early = 4 * self.trainer.global_step < self.trainer.estimated_stepping_batches  # any network starts collapsed
+        early = self.trainer.current_epoch == 0  # any network starts collapsed
         if not (early or self._warned) and (warning := collapse_warning(statistics, PROJECTED)):
             rank_zero_warn(warning)
             self._warned = True
