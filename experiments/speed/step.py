@@ -8,6 +8,7 @@ medians in milliseconds an object, and ratios of the same round. Feeding reads i
 """
 
 import argparse
+import random
 import statistics
 import tempfile
 import time
@@ -180,8 +181,7 @@ def main() -> None:
         compared = steppers(survey, profile)
         times: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
         for number in range(arguments.rounds + 2):
-            turn = number % len(compared)
-            for name in [*compared][turn:] + [*compared][:turn]:  # what ran before leaves its mark on the caches
+            for name in random.Random(number).sample([*compared], len(compared)):  # what ran before leaves its mark
                 compared[name].step()
                 if number > 1:  # the first two rounds fill the allocator
                     times[name].append(compared[name].spent)

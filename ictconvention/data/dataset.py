@@ -75,9 +75,6 @@ class ViewOptions:
             raise ValueError(f"{self}: take one view, or two with or without online_frames")
 
 
-ONE_VIEW = ViewOptions()
-
-
 class Draw(NamedTuple):
     """An object that a batch asks for: its position in the survey, the training epoch, and how often it came before."""
 
@@ -108,9 +105,9 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     def __init__(
         self,
         survey: Survey,
-        sequence: SequenceOptions,
+        sequence: SequenceOptions = SequenceOptions(),
         augmentation: Augmentation | None = None,
-        views: ViewOptions = ONE_VIEW,
+        views: ViewOptions = ViewOptions(),
         contents: Contents = "stamps",
         seed: int = 0,
         stage: str = "",

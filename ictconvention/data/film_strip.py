@@ -1,6 +1,5 @@
 """Draw one object: its film strip, a row per band in time order, and its light curve. A figure says 'simulated'."""
 
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ictconvention.atomic import whole_file
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import UsageError, counted
+from ictconvention.errors import counted
+from ictconvention.figure_file import save_figure
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
@@ -43,7 +42,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = 0.85 / width, 1 - 1.07 / height
     margin = 0.12 / width
-    figure.text(margin, 1 - 0.28 / height, _title(series, header), fontsize=11, weight="bold", va="center")
+    figure.text(margin, 1 - 0.28 / height, title(series, header), fontsize=11, weight="bold", va="center")
     figure.text(margin, 1 - 0.51 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
     figure.text(margin, 1 - 0.71 / height, LEGEND, fontsize=7, color="0.35", va="center")
     figure.text(0.6 * left, top + 0.09 / height, "day", fontsize=6, color="0.35", va="center")
@@ -54,10 +53,10 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
     for b, band in enumerate(header.bands):
         here = np.flatnonzero(series.band == b)
-        scaled, low, high = _grey_scale(series, here)
+        softening, low, high = grey_scale(series, here)
         y = top - STAMP * (b + 1) / height
         middle = y + 0.5 * STAMP / height
-        figure.text(0.6 * left, middle, band, fontsize=11, color=_colour(header, b), weight="bold", va="center")
+        figure.text(0.6 * left, middle, band, fontsize=11, color=band_colour(header, b), weight="bold", va="center")
         for column, n in enumerate(shown):
             axes = figure.add_axes((left + STAMP * column / width, y, 0.96 * STAMP / width, 0.96 * STAMP / height))
             axes.set_xticks([])
@@ -65,7 +64,8 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
             axes.spines[:].set_visible(False)
             of_night = np.flatnonzero(night[here] == n)
             if of_night.size:
-                axes.imshow(scaled[of_night[0]], origin="lower", cmap=greys, vmin=low, vmax=high)
+                stamp = np.arcsinh(series.frames[here[of_night[0]]].astype(np.float64) / softening)
+                axes.imshow(stamp, origin="lower", cmap=greys, vmin=low, vmax=high)
             else:
                 axes.plot(0.5, 0.5, "x", color="0.8", transform=axes.transAxes)
     curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
@@ -74,34 +74,19 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
 
 
 def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> None:
-    """Save the film strip; the ending of the name chooses the format (png, pdf, svg).
-
-    Raises
-    ------
-    UsageError
-        When the ending is no image format.
-    FileSystemError
-        When the file cannot be written.
-    """
-    figure = draw_film_strip(series, header)
-    known = figure.canvas.get_supported_filetypes()
-    ending = path.suffix.removeprefix(".").lower()
-    if ending not in known:
-        found = f"{path.suffix or 'no ending'!r} is no image format"
-        raise UsageError(found, path, "end the name in .png, .pdf or .svg")
-    with whole_file(path, "saving the figure") as partial, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # an id may hold letters that the font lacks
-        figure.savefig(partial, format=ending)
+    """Save the film strip; errors as of `save_figure`."""
+    save_figure(draw_film_strip(series, header), path)
 
 
-def _colour(header: SurveyHeader, band: int) -> str:
+def band_colour(header: SurveyHeader, band: int) -> str:
     """Return a band's colour: that of its name where it is a usual one, so that g is green in every survey."""
     others = [name for name in header.bands if name not in COLOURS]
     name = header.bands[band]
     return COLOURS[name] if name in COLOURS else OTHER_COLOURS[others.index(name) % len(OTHER_COLOURS)]
 
 
-def _title(series: ImageSeries, header: SurveyHeader) -> str:
+def title(series: ImageSeries, header: SurveyHeader) -> str:
+    """Return the survey, the object, its class and where that is from."""
     label = series.metadata["class"] or "unlabelled"
     source = series.metadata["label_source"]
     return f"{header.name} {series.id}: {label}{f' ({source})' if source else ''}"
@@ -130,13 +115,14 @@ def _sky_noise(series: ImageSeries, here: NDArray[np.intp]) -> float:
     return float(scatter) or 1.0
 
 
-def _grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[NDArray[np.float64], float, float]:
-    """Return the scaled frames of one band and the range of its greys."""
+def grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[float, float, float]:
+    """Return what the flux of one band's frames is divided by before its asinh, and the range of the greys then."""
     if not here.size:
-        return np.zeros((0, 1, 1)), 0.0, 1.0
-    scaled = np.arcsinh(series.frames[here].astype(np.float64) / (SOFTENING * _sky_noise(series, here)))
+        return 1.0, 0.0, 1.0
+    softening = SOFTENING * _sky_noise(series, here)
+    scaled = np.arcsinh(series.frames[here].astype(np.float64) / softening)
     low, high = np.nanpercentile(np.where(np.isfinite(scaled), scaled, np.nan), [5, 99.7])
-    return scaled, float(low), float(max(high, low + 1e-6))
+    return softening, float(low), float(max(high, low + 1e-6))
 
 
 def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
@@ -152,7 +138,7 @@ def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> 
         if not here.any():
             continue
         style = f"{MARKERS[b % len(MARKERS)]}-"
-        colour = _colour(header, b)
+        colour = band_colour(header, b)
         axes.errorbar(day[here], flux[here], error[here], fmt=style, label=band, color=colour, ms=3.5, lw=0.8)
     if axes.get_ylim()[0] < 0:
         axes.axhline(0, color="0.6", lw=0.6, zorder=0)

@@ -112,8 +112,8 @@ class ICT(Learner):
         inputs: Inputs,
         classes: Sequence[str],
         stage: str,
-        optimiser: OptimiserOptions,
-        options: ICTOptions,
+        optimiser: OptimiserOptions = OptimiserOptions(),
+        options: ICTOptions = ICTOptions(),
         class_weights: Any = None,
         focal: float = 0.0,
     ) -> None:

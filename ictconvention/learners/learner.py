@@ -53,7 +53,7 @@ class Learner(lightning.LightningModule, ABC):
         inputs: Inputs,
         classes: Sequence[str],
         stage: str,
-        optimiser: OptimiserOptions,
+        optimiser: OptimiserOptions = OptimiserOptions(),
         class_weights: Any = None,
         focal: float = 0.0,
     ) -> None:

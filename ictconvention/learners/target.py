@@ -78,4 +78,5 @@ def set_target_mode(target: nn.Module, norms: Norms, dropout: bool) -> None:
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = 0.0
         elif isinstance(module, nn.modules.dropout._DropoutNd):
-            module.train(dropout)
+            module.train()
+            module.p = module.p if dropout else 0.0

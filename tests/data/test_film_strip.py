@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ictconvention.data.film_strip import MOST_NIGHTS, _colour, draw_film_strip, save_film_strip
+from ictconvention.data.film_strip import MOST_NIGHTS, band_colour, draw_film_strip, save_film_strip
 from ictconvention.data.photometry import aperture_photometry
 from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, UsageError
@@ -93,10 +93,10 @@ def test_any_printable_id_is_drawn_as_it_is(tmp_path: Path, name: str) -> None:
     save_film_strip(series, HEADER, tmp_path / "strip.png")
 
 
-def test_a_band_has_the_colour_of_its_name_in_every_survey() -> None:
+def test_a_band_has_theband_colour_of_its_name_in_every_survey() -> None:
     two = replace(HEADER, bands=("clear", "g"))
-    assert _colour(two, 1) == _colour(HEADER, 1)
-    assert len({_colour(HEADER, b) for b in range(5)} | {_colour(two, 0)}) == 6
+    assert band_colour(two, 1) == band_colour(HEADER, 1)
+    assert len({band_colour(HEADER, b) for b in range(5)} | {band_colour(two, 0)}) == 6
 
 
 def test_a_constant_frame_is_drawn(tmp_path: Path) -> None:
