@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import ViewOptions
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import Split
+from ictconvention.experiment.config import read_group
 from ictconvention.learners import ict as ict_module
 from ictconvention.learners.ict import ICT, ICTOptions
 from ictconvention.learners.target import follow
@@ -288,6 +289,11 @@ def test_a_reference_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
     learner = ict(data, frame_channels=2)
     trainer(tmp_path, max_epochs=1).fit(learner, data)
     assert learner.network.encoder.frame_cnn.get_parameter("1.conv.weight").shape[1] == 3
+
+
+def test_the_configuration_is_the_papers_with_every_key() -> None:
+    assert ICTOptions(**read_group("learner", "ict")) == ICTOptions()
+    assert set(read_group("learner", "ict")) == {field.name for field in fields(ICTOptions)}
 
 
 @pytest.mark.parametrize(
