@@ -54,7 +54,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         How many views training draws.
     imbalance : Imbalance
         What is done about classes of unequal size.
-    contents : "stamps", "stamps+reference" or "photometry"
+    contents : "direct", "direct+residual" or "photometry"
         What the network needs of each frame.
     batch_size : int
         Objects in a batch over all processes.
@@ -77,7 +77,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         augmentation: Augmentation = Augmentation(),
         views: ViewOptions = ViewOptions(),
         imbalance: Imbalance = Imbalance(),
-        contents: Contents = "stamps",
+        contents: Contents = "direct",
         batch_size: int = 128,
         unlabelled: bool = False,
         seed: int = 0,

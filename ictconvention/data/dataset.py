@@ -16,7 +16,7 @@ from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.views import Augmentation, View, even_frames, even_nights, keyed_generator, random_view
 
 Select = Literal["frames", "nights"]
-Contents = Literal["stamps", "stamps+reference", "photometry"]
+Contents = Literal["direct", "direct+residual", "photometry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         How far views stray. Without it each object has one view, evenly chosen and never turned: the evaluation.
     views : ViewOptions
         How many views an augmented object has.
-    contents : "stamps", "stamps+reference" or "photometry"
+    contents : "direct", "direct+residual" or "photometry"
         What is read of each frame.
     seed, stage : int, str
         Of the key.
@@ -108,14 +108,14 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         sequence: SequenceOptions = SequenceOptions(),
         augmentation: Augmentation | None = None,
         views: ViewOptions = ViewOptions(),
-        contents: Contents = "stamps",
+        contents: Contents = "direct",
         seed: int = 0,
         stage: str = "",
     ) -> None:
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey)
-        self.medians = MedianFrames(survey) if contents == "stamps+reference" else None
+        self.medians = MedianFrames(survey) if contents == "direct+residual" else None
         self.photometry = Photometry(survey) if contents == "photometry" else None
 
     def __len__(self) -> int:
@@ -155,7 +155,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         else:
             read["frames"] = series.frames[view.rows]
         if self.medians is not None:
-            read["reference"] = self.medians[series.id]
+            read["median"] = self.medians[series.id]
         label = int(self.labels[position])
         return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=position)
 

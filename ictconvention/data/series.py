@@ -33,7 +33,7 @@ class SeriesView:
         Times [days]; only their differences go on.
     frames : array (m, H, W), optional
         The stamps as the survey has them [flux_unit].
-    reference : array (bands, H, W), optional
+    median : array (bands, H, W), optional
         The object's median frame in each band [flux_unit], zero where it has none.
     photometry : array (m, 2), optional
         Flux and its error [flux_unit], NaN where unknown.
@@ -47,7 +47,7 @@ class SeriesView:
     band: NDArray[np.uint8]
     mjd: NDArray[np.float64]
     frames: NDArray[np.floating] | None = None
-    reference: NDArray[np.float32] | None = None
+    median: NDArray[np.float32] | None = None
     photometry: NDArray[np.float64] | None = None
     label: int = UNLABELLED
     index: int = 0
@@ -77,7 +77,7 @@ class SeriesBatch:
         How each object's stamps turn, see `View`.
     frames : tensor (F, H, W), optional
         Stamps [flux_unit]; missing pixels are zero, the value of the sky.
-    reference : tensor (B, bands, H, W), optional
+    median : tensor (B, bands, H, W), optional
         Each object's median frame in each band [flux_unit].
     photometry : tensor (F, 2), optional
         Flux and its error [flux_unit], NaN where unknown.
@@ -96,7 +96,7 @@ class SeriesBatch:
     horizontal: Tensor
     vertical: Tensor
     frames: Tensor | None = None
-    reference: Tensor | None = None
+    median: Tensor | None = None
     photometry: Tensor | None = None
 
     def __len__(self) -> int:
@@ -134,7 +134,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         horizontal=torch.tensor([turn.horizontal for turn in turns]),
         vertical=torch.tensor([turn.vertical for turn in turns]),
         frames=_finite([v.frames for v in views if v.frames is not None]),
-        reference=_stacked([v.reference for v in views if v.reference is not None]),
+        median=_stacked([v.median for v in views if v.median is not None]),
         photometry=_joined([v.photometry for v in views if v.photometry is not None]),
     )
 

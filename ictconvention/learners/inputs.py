@@ -31,7 +31,7 @@ class Inputs(nn.Module, ABC):
 class FrameInputs(Inputs):
     """For ConvEntion and ICT: frames, their band ids from 1, lengths.
 
-    Where the batch has reference frames, each frame gets its difference to that of its band as a second channel.
+    Where the batch has median frames, each frame's difference to that of its band, the residual, is a second channel.
     """
 
     @torch.no_grad()
@@ -43,8 +43,8 @@ class FrameInputs(Inputs):
 class NightInputs(Inputs):
     """For CNN+GRU and CNN+LSTM: each night's frames as channels, lengths in nights.
 
-    A band that was not observed in a night is zero; of several frames of a band the mean is taken. With reference
-    frames, the differences follow as further channels.
+    A band that was not observed in a night is zero; of several frames of a band the mean is taken. With median
+    frames, the residuals follow as further channels.
     """
 
     @torch.no_grad()
@@ -89,22 +89,22 @@ class LightCurveInputs(Inputs):
 
 
 def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
-    """Turn the stamps as their views say and scale them: (F, H, W), or (F, 2, H, W) with reference frames.
+    """Turn the stamps as their views say and scale them: (F, H, W), or (F, 2, H, W) with median frames.
 
     Turned first: flux is what interpolation preserves.
     """
     if batch.frames is None:
-        raise ValueError("the batch holds no stamps; read contents='stamps'")
+        raise ValueError("the batch holds no stamps; read contents='direct'")
     turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
     frames = turned(batch.frames, *(turn[batch.owner] for turn in turns))
     direct = scaling(frames, batch.band)
-    if batch.reference is None:
+    if batch.median is None:
         return direct
-    bands = batch.reference.shape[1]
+    bands = batch.median.shape[1]
     of_object = (turn.repeat_interleave(bands) for turn in turns)
-    reference = turned(batch.reference.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
-    difference = scaling.difference(frames - reference[batch.owner * bands + batch.band], batch.band)
-    return torch.stack([direct, difference], dim=1)
+    median = turned(batch.median.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
+    residual = scaling.residual(frames - median[batch.owner * bands + batch.band], batch.band)
+    return torch.stack([direct, residual], dim=1)
 
 
 def _night_row(batch: SeriesBatch) -> Tensor:

@@ -34,7 +34,7 @@ class ConvEntionEncoder(nn.Module):
     width : float
         Scales the channels of the frame-group CNN; 1 is the paper's.
     frame_channels : int
-        Channels of a frame: 1 (the paper's), or 2 where its difference to a reference frame comes along.
+        Channels of a frame: 1 (the paper's), or 2 where the residual to a median frame comes along.
     blocks, heads : int
         Number L of attention blocks, number T of heads in each (a divisor of 8).
     attention : "pooled" or "query"

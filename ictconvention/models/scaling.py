@@ -48,8 +48,8 @@ class Scaling(nn.Module):
         """Scale fluxes (F, ...) of frames in bands (F,), counted from 0."""
         return self._bent((flux - _like(self.offset[band], flux)) / _like(self.scale[band], flux))
 
-    def difference(self, flux: Tensor, band: Tensor) -> Tensor:
-        """Scale differences of fluxes (F, ...): without the offset, so that no difference is 0."""
+    def residual(self, flux: Tensor, band: Tensor) -> Tensor:
+        """Scale differences of fluxes (F, ...), without the offset: no difference stays 0."""
         return self._bent(flux / _like(self.scale[band], flux))
 
     def error(self, error: Tensor, flux: Tensor, band: Tensor) -> Tensor:

@@ -96,7 +96,7 @@ def test_an_object_is_seen_the_same_whatever_its_company(survey: Survey) -> None
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # on a machine of two cores
-@pytest.mark.parametrize("contents", ["stamps", "stamps+reference", "photometry"])
+@pytest.mark.parametrize("contents", ["direct", "direct+residual", "photometry"])
 def test_batches_are_the_same_with_any_number_of_workers_and_after_a_resume(survey: Survey, contents: Any) -> None:
     dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2), contents)
 
@@ -141,11 +141,11 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         for number, arguments in enumerate(plain)
     ]
     surveys = [write_survey(tmp_path / name, objects) for name, objects in (("plain", plain), ("moved", moved))]
-    for contents in ("stamps", "stamps+reference", "photometry"):
+    for contents in ("direct", "direct+residual", "photometry"):
         one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in surveys)
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
-    inputs = {"band", "night", "time", "frames", "reference", "photometry"}
+    inputs = {"band", "night", "time", "frames", "median", "photometry"}
     turns = {"angle", "quarter_turns", "horizontal", "vertical"}
     assert names - inputs - turns == {
         "owner",

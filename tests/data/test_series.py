@@ -40,7 +40,7 @@ def test_frames_stand_one_object_after_the_other() -> None:
     assert batch.frames is not None
     assert views[2].frames is not None
     assert np.array_equal(batch.frames[8:].numpy(), views[2].frames)
-    assert (batch.reference, batch.photometry) == (None, None)
+    assert (batch.median, batch.photometry) == (None, None)
 
 
 def test_time_is_counted_from_the_first_frame_of_the_view() -> None:

@@ -284,8 +284,8 @@ def test_prediction_is_the_online_networks_and_knows_no_company(feed: Feed, tmp_
     assert torch.allclose(torch.cat([part.logits for part in alone]), logits, atol=1e-5)  # type: ignore[union-attr]
 
 
-def test_a_reference_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
-    data = feed(contents="stamps+reference")
+def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
+    data = feed(contents="direct+residual")
     learner = ict(data, frame_channels=2)
     trainer(tmp_path, max_epochs=1).fit(learner, data)
     assert learner.network.encoder.frame_cnn.get_parameter("1.conv.weight").shape[1] == 3

@@ -19,7 +19,7 @@ OFFSET, SCALE = [0.1, 0.0, -0.2, 0.0, 0.3], [0.5, 1.0, 2.0, 3.0, 4.0]
 STANDARD, ASINH = Scaling("standardise", OFFSET, SCALE), Scaling("asinh", [0.0] * 5, SCALE)
 
 
-def batch(contents: str = "stamps", view: View | None = None) -> SeriesBatch:
+def batch(contents: str = "direct", view: View | None = None) -> SeriesBatch:
     """Two objects: two nights of g, r and of g, g, i; one night of u."""
     rng = np.random.default_rng(0)
     bands = [np.array([1, 2, 1, 1, 3]), np.array([0])]
@@ -27,8 +27,8 @@ def batch(contents: str = "stamps", view: View | None = None) -> SeriesBatch:
     views = []
     for band, mjd in zip(bands, times, strict=True):
         read: dict[str, Any] = {"frames": rng.normal(size=(len(band), 32, 32))}
-        if contents == "stamps+reference":
-            read["reference"] = rng.normal(size=(5, 32, 32)).astype(np.float32)
+        if contents == "direct+residual":
+            read["median"] = rng.normal(size=(5, 32, 32)).astype(np.float32)
         if contents == "photometry":
             read = {"photometry": rng.uniform(1, 2, (len(band), 2))}
         chosen = view or View(np.arange(len(band)))
@@ -50,17 +50,17 @@ def test_stamps_are_turned_and_then_scaled() -> None:
 
 
 @pytest.mark.parametrize("scaling", [STANDARD, ASINH])
-def test_the_second_channel_is_the_scaled_difference_to_the_reference(scaling: Scaling) -> None:
-    given = batch("stamps+reference", View(np.arange(5), angle=-0.2, vertical=True))
+def test_the_second_channel_is_the_scaled_difference_to_the_median(scaling: Scaling) -> None:
+    given = batch("direct+residual", View(np.arange(5), angle=-0.2, vertical=True))
     frames, band, _ = FrameInputs(scaling)(given)
     assert frames.shape == (6, 2, 32, 32)
     assert given.frames is not None
-    assert given.reference is not None
-    assert torch.equal(frames[:, 0], FrameInputs(scaling)(replace(given, reference=None))[0])
-    own = given.reference[[0, 0, 0, 0, 0, 1], (band - 1).tolist()]
+    assert given.median is not None
+    assert torch.equal(frames[:, 0], FrameInputs(scaling)(replace(given, median=None))[0])
+    own = given.median[[0, 0, 0, 0, 0, 1], (band - 1).tolist()]
     ones = torch.ones(6)
     difference = turned(given.frames - own, -0.2 * ones, 0 * ones.long(), ~ones.bool(), ones.bool())
-    assert torch.allclose(frames[:, 1], scaling.difference(difference, band - 1), atol=1e-5)
+    assert torch.allclose(frames[:, 1], scaling.residual(difference, band - 1), atol=1e-5)
     ConvEntion(max_frames=9, width=1 / 16, frame_channels=2)(frames, band, torch.tensor([5, 1]))
 
 
@@ -81,13 +81,13 @@ def test_the_frames_of_a_night_stand_side_by_side() -> None:
 
 
 def test_differences_of_a_night_follow_its_frames() -> None:
-    given = batch("stamps+reference")
+    given = batch("direct+residual")
     nights, lengths = NightInputs(ASINH)(given)
     assert nights.shape == (3, 10, 32, 32)
     assert given.frames is not None
-    assert given.reference is not None
-    assert torch.equal(nights[:, :5], NightInputs(ASINH)(replace(given, reference=None))[0])
-    assert torch.allclose(nights[2, 5], ((given.frames[5] - given.reference[1, 0]) / SCALE[0]).asinh(), atol=1e-6)
+    assert given.median is not None
+    assert torch.equal(nights[:, :5], NightInputs(ASINH)(replace(given, median=None))[0])
+    assert torch.allclose(nights[2, 5], ((given.frames[5] - given.median[1, 0]) / SCALE[0]).asinh(), atol=1e-6)
     CNNRecurrent("lstm", bands=10)(nights, lengths)
 
 

@@ -19,8 +19,8 @@ def test_each_frame_is_scaled_by_its_own_band(kind: Any) -> None:
     for i, b in enumerate(band.tolist()):
         quotient = (flux[i] - OFFSET[b]) / SCALE[b]
         assert torch.allclose(found[i], quotient.asinh() if kind == "asinh" else quotient)
-    assert torch.equal(scaling.difference(torch.zeros(4, 3, 3), band), torch.zeros(4, 3, 3))
-    assert torch.allclose(scaling.difference(flux, band), Scaling(kind, [0.0] * 3, SCALE)(flux, band))
+    assert torch.equal(scaling.residual(torch.zeros(4, 3, 3), band), torch.zeros(4, 3, 3))
+    assert torch.allclose(scaling.residual(flux, band), Scaling(kind, [0.0] * 3, SCALE)(flux, band))
 
 
 def test_asinh_is_linear_for_faint_and_logarithmic_for_bright_flux() -> None:
