@@ -1,0 +1,62 @@
+"""From logits of a network trained on balanced draws to probabilities at the sky's own class shares."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEPS = 60  # of the bisection; each halves the interval of log(1 / temperature)
+SHARPEST = 1e3  # largest 1 / temperature
+
+
+def at_prior(
+    logits: NDArray[np.floating], trained: NDArray[np.floating], wanted: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Move logits from the class shares that training saw to others (Bayes' rule; Saerens et al. 2002).
+
+    Parameters
+    ----------
+    logits : array (n, classes)
+        Of the network.
+    trained, wanted : arrays (classes,)
+        Shares of the classes in the training's loss, and where the predictions are used; both sum to 1. A class that
+        training never saw keeps its logit.
+    """
+    with np.errstate(divide="ignore"):
+        shift = np.where(trained > 0, np.log(np.maximum(wanted, 1e-12)) - np.log(trained), 0)
+    return np.asarray(logits, dtype=np.float64) + shift
+
+
+def fitted_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """Return the temperature whose division of the logits gives the labels the largest likelihood (Guo et al. 2017).
+
+    The negative log-likelihood is convex in 1 / temperature, so its slope is bisected.
+
+    Parameters
+    ----------
+    logits : array (n, classes)
+        Of objects that trained nothing.
+    labels : array (n,)
+        Their classes.
+
+    Returns
+    -------
+    float
+        From 1 / `SHARPEST` (every label has the largest logit) to `SHARPEST` (the logits say nothing).
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    own = logits[np.arange(len(labels)), labels]
+    low, high = -np.log(SHARPEST), np.log(SHARPEST)
+    for _ in range(STEPS):
+        middle = (low + high) / 2
+        mean = (probabilities(logits, np.exp(-middle)) * logits).sum(1)
+        if (mean - own).mean() > 0:  # the slope by 1 / temperature
+            high = middle
+        else:
+            low = middle
+    return float(np.exp(-(low + high) / 2))
+
+
+def probabilities(logits: NDArray[np.floating], temperature: float = 1.0) -> NDArray[np.float64]:
+    """Return the probabilities (n, classes) of logits at a temperature."""
+    scaled = np.asarray(logits, dtype=np.float64) / temperature
+    weight = np.exp(scaled - scaled.max(1, keepdims=True))
+    return np.asarray(weight / weight.sum(1, keepdims=True))

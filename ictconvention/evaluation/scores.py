@@ -1,0 +1,108 @@
+"""Numbers of a set of predictions: how often right, how even over the classes, how honest the probabilities."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    average_precision_score,
+    confusion_matrix,
+    log_loss,
+    precision_recall_fscore_support,
+    roc_auc_score,
+)
+
+CONFIDENCE_BINS = 15
+
+
+def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], classes: Sequence[str]) -> dict[str, Any]:
+    """Score predictions against the truth.
+
+    A class without an object among the labels has None where its truth is needed, and is left out of every mean over
+    classes.
+
+    Parameters
+    ----------
+    probabilities : array (n, classes)
+        Rows that sum to 1.
+    labels : array (n,)
+        True classes, positions in `classes`.
+    classes : sequence of str
+        Their names.
+
+    Returns
+    -------
+    dict
+        Plain numbers: `objects`; `accuracy`; `balanced_accuracy`, the mean recall; `f1_macro`; `worst_class_recall`;
+        `recall_spread`, the largest recall minus the smallest; `auroc_macro`, one class against the rest;
+        `average_precision_macro`; `log_loss` [nat]; `brier`, summed over classes, from 0 to 2; `calibration_error` of
+        the largest probability, in `CONFIDENCE_BINS` bins of equal width; `confusion`, rows true and columns predicted;
+        and by name in `classes` each class's `objects`, `recall`, `precision`, `f1`, `auroc`, `average_precision`.
+
+    Raises
+    ------
+    ValueError
+        There is no object, the shapes do not fit, or the rows are no probabilities.
+    """
+    probabilities, labels = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
+    every = np.arange(len(classes))
+    if len(labels) == 0 or probabilities.shape != (len(labels), len(classes)) or not np.isin(labels, every).all():
+        raise ValueError(f"{probabilities.shape} probabilities for {len(labels)} labels and {len(classes)} classes")
+    if not (np.isfinite(probabilities).all() and np.allclose(probabilities.sum(1), 1, atol=1e-4)):
+        raise ValueError("the probabilities are not finite, or a row does not sum to 1")
+    probabilities = probabilities / probabilities.sum(1, keepdims=True)
+    guess, truth = probabilities.argmax(1), labels[:, None] == every
+    present = truth.any(0)
+    precision, recall, f1, count = precision_recall_fscore_support(labels, guess, labels=every, zero_division=0)
+    ranked = present & ~truth.all(0)  # a ranking needs objects on both sides
+    auroc, average_precision = np.full((2, len(classes)), np.nan)
+    for c in np.flatnonzero(ranked):
+        auroc[c] = roc_auc_score(truth[:, c], probabilities[:, c])
+        average_precision[c] = average_precision_score(truth[:, c], probabilities[:, c])
+    table = {
+        "recall": np.where(present, recall, np.nan),
+        "precision": np.where(present, precision, np.nan),
+        "f1": np.where(present, f1, np.nan),
+        "auroc": auroc,
+        "average_precision": average_precision,
+    }
+    return {
+        "objects": len(labels),
+        "accuracy": float((guess == labels).mean()),
+        "balanced_accuracy": float(recall[present].mean()),
+        "f1_macro": float(f1[present].mean()),
+        "worst_class_recall": float(recall[present].min()),
+        "recall_spread": float(np.ptp(recall[present])),
+        "auroc_macro": _number(auroc[ranked].mean()) if ranked.any() else None,
+        "average_precision_macro": _number(average_precision[ranked].mean()) if ranked.any() else None,
+        "log_loss": float(log_loss(labels, probabilities, labels=every)),
+        "brier": float(((probabilities - truth) ** 2).sum(1).mean()),
+        "calibration_error": calibration_error(probabilities.max(1), guess == labels),
+        "confusion": confusion_matrix(labels, guess, labels=every).tolist(),
+        "classes": {
+            name: {"objects": int(count[c])} | {key: _number(values[c]) for key, values in table.items()}
+            for c, name in enumerate(classes)
+        },
+    }
+
+
+def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = CONFIDENCE_BINS) -> float:
+    """Return the expected calibration error: mean distance of confidence and accuracy, over bins of equal width.
+
+    Parameters
+    ----------
+    confidence : array (n,)
+        Probability of the predicted class, from 0 to 1.
+    right : array (n,)
+        Whether the prediction was right.
+    bins : int
+        Their number; each weighs as many objects as it holds.
+    """
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    surplus = np.bincount(place, confidence - right, minlength=bins)
+    return float(np.abs(surplus).sum() / len(confidence))
+
+
+def _number(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
