@@ -20,23 +20,21 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import SequenceOptions, ViewOptions
-from ictconvention.data.sampler import Imbalance
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.data.views import Augmentation
 from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.collapse import CollapseMonitor
-from ictconvention.learners.ict import ICT, ICTOptions
+from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
-from ictconvention.learners.optimiser import OptimiserOptions, optimiser_for
+from ictconvention.learners.optimiser import optimiser_for
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED
 from ictconvention.models.scaling import Scaling
+from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 
 FORMS: dict[str, dict[str, Any]] = {
     "the paper's": {},

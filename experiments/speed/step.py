@@ -22,22 +22,20 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import SequenceOptions, ViewOptions
-from ictconvention.data.sampler import Imbalance
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.data.views import Augmentation
 from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.learners.ict import ICT, ICTOptions
+from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.learner import Learner
-from ictconvention.learners.optimiser import OptimiserOptions, optimiser_for
+from ictconvention.learners.optimiser import optimiser_for
 from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
+from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 
 PHASES = ("feed", "views", "forward", "target", "backward", "optimiser", "follow")
 

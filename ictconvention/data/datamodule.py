@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from ictconvention.data.band_scales import BandScales, ScalingKind, photometry_scales, pixel_scales
-from ictconvention.data.dataset import Contents, SequenceOptions, SeriesDataset, ViewOptions
-from ictconvention.data.sampler import EvaluationSampler, Imbalance, TrainingSampler
+from ictconvention.data.dataset import Contents, SeriesDataset
+from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.data.views import Augmentation
 from ictconvention.errors import SplitError
+from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 
 Stage = Literal["pretrain", "finetune"]
 
@@ -109,9 +109,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
 
     def class_weights(self) -> NDArray[np.float64]:
-        """Return the weight of each class in the cross-entropy (classes,); see `Imbalance.weights`."""
+        """Return the weight of each class in the cross-entropy (classes,); see `sampler.class_weights`."""
         labels = self.training.labels[self.positions(*self.train_parts)]
-        return self.imbalance.weights(labels, len(self.survey.header.classes))
+        return class_weights(labels, len(self.survey.header.classes), self.imbalance)
 
     def train_dataloader(self) -> Loader:
         """Return the batches of the stage's training part, in each training epoch others."""

@@ -1,7 +1,7 @@
 """From a survey to batches of views: which frames each view sees. Knows neither parts of a split nor networks."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -13,66 +13,10 @@ from ictconvention.data.nights import night_index
 from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.data.split import classes_of
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.views import Augmentation, View, even_frames, even_nights, keyed_generator, random_view
+from ictconvention.data.views import View, even_frames, even_nights, keyed_generator, random_view
+from ictconvention.options import Augmentation, SequenceOptions, ViewOptions
 
-Select = Literal["frames", "nights"]
 Contents = Literal["direct", "direct+residual", "photometry"]
-
-
-@dataclass(frozen=True, slots=True)
-class SequenceOptions:
-    """Which frames of a series make a sequence.
-
-    Parameters
-    ----------
-    max_frames : int
-        Largest number of frames, M (paper: 99).
-    frames_per_group : int
-        Frames of a token, K (paper: 3); no view has fewer, unless its series has.
-    select : "frames" or "nights"
-        Whether frames are removed and evenly chosen one by one (paper), or by whole nights.
-
-    Raises
-    ------
-    ValueError
-        K is no divisor of M, or below 1.
-    """
-
-    max_frames: int = 99
-    frames_per_group: int = 3
-    select: Select = "frames"
-
-    def __post_init__(self) -> None:
-        if self.frames_per_group < 1 or self.max_frames < 1 or self.max_frames % self.frames_per_group:
-            raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
-        if self.select not in ("frames", "nights"):
-            raise ValueError(f"select is {self.select!r}; take 'frames' or 'nights'")
-
-
-@dataclass(frozen=True, slots=True)
-class ViewOptions:
-    """The views that training draws of each object.
-
-    Parameters
-    ----------
-    count : int
-        1 for supervised learning, 2 for ICT.
-    online_frames : int, optional
-        Asymmetric views: the two online views have at most this many frames each, and a third, full view is added for
-        the target network. It removes no frame that fits into M, and is turned by draws of its own.
-
-    Raises
-    ------
-    ValueError
-        Other counts, or `online_frames` for one view.
-    """
-
-    count: int = 1
-    online_frames: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.count not in (1, 2) or (self.online_frames is not None and self.count != 2):
-            raise ValueError(f"{self}: take one view, or two with or without online_frames")
 
 
 class Draw(NamedTuple):

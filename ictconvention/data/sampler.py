@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,48 +10,26 @@ from torch.utils.data import DistributedSampler
 from ictconvention.data.dataset import Draw
 from ictconvention.data.series import UNLABELLED
 from ictconvention.errors import UsageError, counted
+from ictconvention.options import Imbalance
 
 
-@dataclass(frozen=True, slots=True)
-class Imbalance:
-    """What is done about classes of unequal size.
+def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:
+    """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
+    shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - imbalance.sampling), 0)
+    exact = np.cumsum(shares) / shares.sum() * counts.sum()
+    return np.asarray(np.diff(np.round(exact), prepend=0), dtype=np.int64)
 
-    A class of N objects is drawn in proportion to N^(1 - sampling), and each of its objects weighs N^-weighting in the
-    cross-entropy. Where the two exponents add up to 1, all classes count the same.
 
-    Parameters
-    ----------
-    sampling, weighting : float
-        Exponents in [0, 1].
-    focal : float
-        Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
-        probability p; 0 is the cross-entropy itself.
+def class_weights(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.float64]:
+    """Return the weight of each class (classes,) in the cross-entropy.
+
+    The mean weight of all that an epoch draws is 1, objects without a label counting as 0. So a loss may be summed and
+    divided by the size of its batch, which gives the same with one process and with several.
     """
-
-    sampling: float = 0.0
-    weighting: float = 0.0
-    focal: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.sampling <= 1 and 0 <= self.weighting <= 1 and self.focal >= 0):
-            raise ValueError(f"{self}: take exponents from 0 to 1, and focal from 0")
-
-    def draws(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-        """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
-        counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
-        shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - self.sampling), 0)
-        exact = np.cumsum(shares) / shares.sum() * counts.sum()
-        return np.asarray(np.diff(np.round(exact), prepend=0), dtype=np.int64)
-
-    def weights(self, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
-        """Return the weight of each class (classes,) in the cross-entropy.
-
-        The mean weight of all that an epoch draws is 1, objects without a label counting as 0. So a loss may be summed
-        and divided by the size of its batch, which gives the same with one process and with several.
-        """
-        counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
-        weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -self.weighting, 0)
-        return np.asarray(weights * (len(labels) / (self.draws(labels, classes) @ weights)))
+    counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
+    weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -imbalance.weighting, 0)
+    return np.asarray(weights * (len(labels) / (class_draws(labels, classes, imbalance) @ weights)))
 
 
 class TrainingSampler(DistributedSampler[list[Draw]]):
@@ -102,7 +79,7 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
             found = f"{counted(len(positions), 'object')} to train on, for {counted(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects")
         self.positions, self.labels = positions, labels
-        self.draws = imbalance.draws(labels, int(labels.max(initial=0)) + 1)
+        self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.seed, self.stage = batch_size, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
 

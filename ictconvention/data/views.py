@@ -15,30 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-
-@dataclass(frozen=True, slots=True)
-class Augmentation:
-    """How far a training view may stray from its series.
-
-    Parameters
-    ----------
-    keep : float
-        Least share of the frames (at most max_frames of them) that random removal keeps; 1 removes none.
-    window : float
-        Least share of those that a contiguous window keeps: the time shift; 1 keeps them all.
-    rotation : float
-        Largest angle of a rotation about the stamp's centre, to either side [deg].
-    quarter_turns : bool
-        Turn by a multiple of 90 degrees besides, which interpolates nothing.
-    flips : bool
-        Flip horizontally and vertically, each with probability 1/2.
-    """
-
-    keep: float = 0.5
-    window: float = 0.8
-    rotation: float = 15.0
-    quarter_turns: bool = False
-    flips: bool = True
+from ictconvention.options import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

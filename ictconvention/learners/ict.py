@@ -1,8 +1,7 @@
 """ICT: two views of each series through the online network and its average, the target network (eq. 1 to 3)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
@@ -13,80 +12,10 @@ from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learners.inputs import Inputs
 from ictconvention.learners.learner import Learner, Views
 from ictconvention.learners.losses import consistency, divergence, spread_floor
-from ictconvention.learners.optimiser import OptimiserOptions
-from ictconvention.learners.target import Norms, Schedule, follow, set_target_mode, tau_at
+from ictconvention.learners.target import follow, set_target_mode, tau_at
 from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.heads import PROJECTED, Head, Online, Projection, Target
-
-
-@dataclass(frozen=True, slots=True)
-class ICTOptions:
-    """What ICT compares, and how its target follows. The defaults are the paper's.
-
-    Parameters
-    ----------
-    tau : float
-        Weight of the target's past, in [0, 1].
-    tau_schedule : "constant" or "cosine"
-        How it changes with the optimiser step; a cosine ends at 1.
-    classification, consistency : float
-        Weights of eq. 2 and of eq. 1 in eq. 3. Without consistency there is no target network: cross-entropy on two
-        views.
-    consistency_on : "projection" or "probabilities"
-        Compare normalised projections (eq. 1), or class probabilities by their divergence, as a mean teacher does.
-    projection : "separate", "shared" or "trunk"
-        Which layers the two heads share, see `Online`.
-    predictor : bool
-        BYOL's predictor behind the online projection.
-    variance : float
-        Weight of a floor on the spread of the projections.
-    unlabelled : bool
-        Let objects without a class join the consistency term of pre-training.
-    target_norms : "batch" or "running"
-        Statistics of the target's batch norms.
-    target_dropout : bool
-        Whether the target drops at random.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range, or two options exclude each other.
-    """
-
-    tau: float = 0.99
-    tau_schedule: Schedule = "constant"
-    classification: float = 1.0
-    consistency: float = 1.0
-    consistency_on: Literal["projection", "probabilities"] = "projection"
-    projection: Projection = "separate"
-    predictor: bool = False
-    variance: float = 0.0
-    unlabelled: bool = False
-    target_norms: Norms = "batch"
-    target_dropout: bool = False
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.tau <= 1:
-            raise ValueError(f"learner.tau is {self.tau}; take a weight from 0 to 1 (paper: 0.99)")
-        if min(self.classification, self.consistency, self.variance) < 0:
-            raise ValueError("learner.classification, learner.consistency and learner.variance are weights from 0")
-        if self.classification == self.consistency == 0:
-            raise ValueError("learner.classification and learner.consistency are both 0: nothing is learned")
-        if self.unlabelled and not self.consistency:
-            raise ValueError("learner.unlabelled adds objects to the consistency term; set learner.consistency above 0")
-        if not self.projects and (self.predictor or self.variance):
-            found = "learner.predictor and learner.variance act on projections, and nothing projects"
-            raise ValueError(f"{found}; leave them, or set learner.consistency and consistency_on=projection")
-
-    @property
-    def projects(self) -> bool:
-        """Whether the networks have projections to compare."""
-        return self.consistency > 0 and self.consistency_on == "projection"
-
-    @property
-    def compared(self) -> Head:
-        """The head that the target network has."""
-        return "projection" if self.consistency_on == "projection" else "classes"
+from ictconvention.models.heads import PROJECTED, Online, Target
+from ictconvention.options import ICTOptions, OptimiserOptions
 
 
 class ICT(Learner):

@@ -14,7 +14,8 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, M
 from ictconvention.data.series import SeriesBatch
 from ictconvention.learners.inputs import Inputs
 from ictconvention.learners.losses import classification
-from ictconvention.learners.optimiser import OptimiserOptions, optimiser_for
+from ictconvention.learners.optimiser import optimiser_for
+from ictconvention.options import OptimiserOptions
 
 Views = tuple[SeriesBatch, ...]
 
@@ -42,7 +43,7 @@ class Learner(lightning.LightningModule, ABC):
     optimiser : OptimiserOptions
         How it is trained.
     class_weights : array (classes,), optional
-        Weights in the cross-entropy, see `Imbalance.weights`; 1 by default.
+        Weights in the cross-entropy, see `sampler.class_weights`; 1 by default.
     focal : float
         Gamma of the focal loss.
     """

@@ -1,6 +1,5 @@
 """AdamW with warm-up and a cosine schedule, per optimiser step."""
 
-from dataclasses import dataclass
 from math import cos, pi
 
 from torch import nn
@@ -8,46 +7,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from ictconvention.models.attention import ObjectNorm
+from ictconvention.options import OptimiserOptions
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, ObjectNorm)
-
-
-@dataclass(frozen=True, slots=True)
-class OptimiserOptions:
-    """How a network is trained.
-
-    Parameters
-    ----------
-    learning_rate : float
-        Its largest value (paper: 2e-3).
-    weight_decay : float
-        Of AdamW (published code: 0.1339).
-    decay_norms_and_biases : bool
-        Whether norms and biases decay too (the paper's way).
-    amsgrad : bool
-        The variant of AdamW (published code: true).
-    warm_up : float
-        Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
-    clip : float, optional
-        Largest norm of the gradient.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range.
-    """
-
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1339
-    decay_norms_and_biases: bool = False
-    amsgrad: bool = True
-    warm_up: float = 0.1
-    clip: float | None = 1.0
-
-    def __post_init__(self) -> None:
-        positive = self.learning_rate > 0 and (self.clip is None or self.clip > 0)
-        if not (positive and self.weight_decay >= 0 and 0 <= self.warm_up < 1):
-            raise ValueError(f"{self}: take positive rates and norms, and a warm_up from 0 to below 1")
 
 
 def optimiser_for(network: nn.Module, options: OptimiserOptions, steps: int) -> tuple[AdamW, LambdaLR]:

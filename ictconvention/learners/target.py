@@ -4,18 +4,15 @@ It knows neither losses nor views; the learner calls it once after each optimise
 """
 
 from math import cos, pi
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ictconvention.models.heads import Branch
-
-Schedule = Literal["constant", "cosine"]
-Norms = Literal["batch", "running"]
+from ictconvention.options import TargetNorms, TauSchedule
 
 
-def tau_at(step: int, steps: int, tau: float, schedule: Schedule) -> float:
+def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:
     """Return the weight of the target's past at an optimiser step.
 
     Parameters
@@ -60,7 +57,7 @@ def follow(target: Branch, online: Branch, tau: float) -> None:
     torch._foreach_lerp_(*floats, weight=1 - tau)
 
 
-def set_target_mode(target: nn.Module, norms: Norms, dropout: bool) -> None:
+def set_target_mode(target: nn.Module, norms: TargetNorms, dropout: bool) -> None:
     """Choose what the target's batch norms and dropouts do in training.
 
     Parameters

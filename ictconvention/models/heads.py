@@ -5,16 +5,15 @@ elsewhere; inference is the part that predicts.
 """
 
 import copy
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.precision import full_precision
+from ictconvention.options import Head, Projection
 
-Projection = Literal["separate", "shared", "trunk"]
-Head = Literal["projection", "classes"]
 HIDDEN, PROJECTED = 256, 128
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from ictconvention.data.dataset import Draw, SequenceOptions, SeriesDataset, ViewOptions, class_labels
+from ictconvention.data.dataset import Draw, SeriesDataset, class_labels
 from ictconvention.data.nights import night_index
-from ictconvention.data.sampler import Imbalance, TrainingSampler
+from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.survey import Survey
-from ictconvention.data.views import Augmentation
 from ictconvention.experiment.config import read_group
+from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from tests.conftest import image_series, write_survey
 
 PAPER = Augmentation(**read_group("augmentation", "paper"))
@@ -169,15 +169,6 @@ def test_photometry_is_read_in_place_of_stamps(survey: Survey) -> None:
     assert batch.photometry is not None
     assert batch.photometry.shape == (48, 2)
     assert night_index(survey[1].mjd).max() > 10
-
-
-def test_impossible_options_are_refused() -> None:
-    with pytest.raises(ValueError, match="no multiple of frames_per_group 3"):
-        SequenceOptions(max_frames=50)
-    with pytest.raises(ValueError, match="take 'frames' or 'nights'"):
-        SequenceOptions(select="days")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="take one view, or two"):
-        ViewOptions(1, online_frames=6)
 
 
 @pytest.mark.parametrize("name", ["paper", "none", "strong", "quarter_turns"])

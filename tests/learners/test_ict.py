@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import ViewOptions
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import Split
-from ictconvention.experiment.config import read_group
 from ictconvention.learners import ict as ict_module
-from ictconvention.learners.ict import ICT, ICTOptions
+from ictconvention.learners.ict import ICT
 from ictconvention.learners.target import follow
+from ictconvention.options import ViewOptions
 from tests.learners.conftest import ict, trainer, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
@@ -289,24 +288,3 @@ def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
     learner = ict(data, frame_channels=2)
     trainer(tmp_path, max_epochs=1).fit(learner, data)
     assert learner.network.encoder.frame_cnn.get_parameter("1.conv.weight").shape[1] == 3
-
-
-def test_the_configuration_is_the_papers_with_every_key() -> None:
-    assert ICTOptions(**read_group("learner", "ict")) == ICTOptions()
-    assert set(read_group("learner", "ict")) == {field.name for field in fields(ICTOptions)}
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"tau": 2.0}, r"learner.tau is 2.0; take a weight from 0 to 1 \(paper: 0.99\)"),
-        ({"consistency": -1.0}, "are weights from 0"),
-        ({"consistency": 0.0, "classification": 0.0}, "nothing is learned"),
-        ({"consistency": 0.0, "predictor": True}, "nothing projects"),
-        ({"consistency_on": "probabilities", "variance": 1.0}, "nothing projects"),
-        ({"consistency": 0.0, "unlabelled": True}, "set learner.consistency above 0"),
-    ],
-)
-def test_options_that_make_no_sense_are_refused(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        ICTOptions(**options)

@@ -13,21 +13,20 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import SequenceOptions, ViewOptions
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.learners.collapse import CollapseMonitor
-from ictconvention.learners.ict import ICT, ICTOptions
+from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
-from ictconvention.learners.optimiser import OptimiserOptions
 from ictconvention.learners.supervised import Supervised
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
 from ictconvention.models.scaling import Scaling
+from ictconvention.options import ICTOptions, OptimiserOptions, SequenceOptions, ViewOptions
 from tests.learners.conftest import feed_of, trainer
 
 pytestmark = pytest.mark.slow

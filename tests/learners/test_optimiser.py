@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from torch import nn
 
-from ictconvention.learners.optimiser import OptimiserOptions, optimiser_for, share_of_rate
+from ictconvention.learners.optimiser import optimiser_for, share_of_rate
 from ictconvention.models.attention import ObjectNorm
 from ictconvention.models.convention import ConvEntion
 from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.options import OptimiserOptions
 
 
 def decays(network: nn.Module, options: OptimiserOptions) -> dict[str, float]:
@@ -47,9 +48,3 @@ def test_the_rate_rises_in_a_line_and_falls_as_a_cosine() -> None:
     assert 0 < rates[99] < 1e-6
     assert share_of_rate(0, 50, 0.0) == 1
     assert share_of_rate(200, 100, 0.1) == 0
-
-
-def test_impossible_numbers_are_refused() -> None:
-    for options in ({"learning_rate": 0.0}, {"weight_decay": -1.0}, {"warm_up": 1.0}, {"clip": 0.0}):
-        with pytest.raises(ValueError, match="take positive rates"):
-            OptimiserOptions(**options)  # type: ignore[arg-type]

@@ -12,8 +12,8 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from torch.nn import functional as F
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import ViewOptions
 from ictconvention.learners.learner import ClassLoss
+from ictconvention.options import ViewOptions
 from tests.conftest import HEADER
 from tests.learners.conftest import supervised, trainer, weights
 

@@ -1,0 +1,243 @@
+"""The options of a run: what each is called, what it means, and which values it may have.
+
+The keys of the configuration are these names. Nothing here knows how an option is carried out, nor imports what does:
+a mistake in the configuration is told at once.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Select = Literal["frames", "nights"]
+TauSchedule = Literal["constant", "cosine"]
+TargetNorms = Literal["batch", "running"]
+Compared = Literal["projection", "probabilities"]
+Projection = Literal["separate", "shared", "trunk"]
+Head = Literal["projection", "classes"]
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceOptions:
+    """Which frames of a series make a sequence.
+
+    Parameters
+    ----------
+    max_frames : int
+        Largest number of frames, M (paper: 99).
+    frames_per_group : int
+        Frames of a token, K (paper: 3); no view has fewer, unless its series has.
+    select : "frames" or "nights"
+        Whether frames are removed and evenly chosen one by one (paper), or by whole nights.
+
+    Raises
+    ------
+    ValueError
+        K is no divisor of M, or below 1.
+    """
+
+    max_frames: int = 99
+    frames_per_group: int = 3
+    select: Select = "frames"
+
+    def __post_init__(self) -> None:
+        if self.frames_per_group < 1 or self.max_frames < 1 or self.max_frames % self.frames_per_group:
+            raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
+        if self.select not in ("frames", "nights"):
+            raise ValueError(f"select is {self.select!r}; take 'frames' or 'nights'")
+
+
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """How far a training view may stray from its series.
+
+    Parameters
+    ----------
+    keep : float
+        Least share of the frames (at most max_frames of them) that random removal keeps; 1 removes none.
+    window : float
+        Least share of those that a contiguous window keeps: the time shift; 1 keeps them all.
+    rotation : float
+        Largest angle of a rotation about the stamp's centre, to either side [deg].
+    quarter_turns : bool
+        Turn by a multiple of 90 degrees besides, which interpolates nothing.
+    flips : bool
+        Flip horizontally and vertically, each with probability 1/2.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    """
+
+    keep: float = 0.5
+    window: float = 0.8
+    rotation: float = 15.0
+    quarter_turns: bool = False
+    flips: bool = True
+
+    def __post_init__(self) -> None:
+        if not (0 < self.keep <= 1 and 0 < self.window <= 1 and 0 <= self.rotation <= 180):
+            raise ValueError(f"{self}: take shares above 0 and up to 1, and a rotation from 0 to 180 degrees")
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """The views that training draws of each object.
+
+    Parameters
+    ----------
+    count : int
+        1 for supervised learning, 2 for ICT.
+    online_frames : int, optional
+        Asymmetric views: the two online views have at most this many frames each, and a third, full view is added for
+        the target network. It removes no frame that fits into M, and is turned by draws of its own.
+
+    Raises
+    ------
+    ValueError
+        Other counts, or `online_frames` for one view.
+    """
+
+    count: int = 1
+    online_frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.count not in (1, 2) or (self.online_frames is not None and self.count != 2):
+            raise ValueError(f"{self}: take one view, or two with or without online_frames")
+
+
+@dataclass(frozen=True, slots=True)
+class Imbalance:
+    """What is done about classes of unequal size.
+
+    A class of N objects is drawn in proportion to N^(1 - sampling), and each of its objects weighs N^-weighting in the
+    cross-entropy. Where the two exponents add up to 1, all classes count the same.
+
+    Parameters
+    ----------
+    sampling, weighting : float
+        Exponents in [0, 1].
+    focal : float
+        Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
+        probability p; 0 is the cross-entropy itself.
+
+    Raises
+    ------
+    ValueError
+        An exponent is out of range.
+    """
+
+    sampling: float = 0.0
+    weighting: float = 0.0
+    focal: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.sampling <= 1 and 0 <= self.weighting <= 1 and self.focal >= 0):
+            raise ValueError(f"{self}: take exponents from 0 to 1, and focal from 0")
+
+
+@dataclass(frozen=True, slots=True)
+class ICTOptions:
+    """What ICT compares, and how its target follows. The defaults are the paper's.
+
+    Parameters
+    ----------
+    tau : float
+        Weight of the target's past, in [0, 1].
+    tau_schedule : "constant" or "cosine"
+        How it changes with the optimiser step; a cosine ends at 1.
+    classification, consistency : float
+        Weights of eq. 2 and of eq. 1 in eq. 3. Without consistency there is no target network: cross-entropy on two
+        views.
+    consistency_on : "projection" or "probabilities"
+        Compare normalised projections (eq. 1), or class probabilities by their divergence, as a mean teacher does.
+    projection : "separate", "shared" or "trunk"
+        Which layers the two heads share, see `Online`.
+    predictor : bool
+        BYOL's predictor behind the online projection.
+    variance : float
+        Weight of a floor on the spread of the projections.
+    unlabelled : bool
+        Let objects without a class join the consistency term of pre-training.
+    target_norms : "batch" or "running"
+        Statistics of the target's batch norms.
+    target_dropout : bool
+        Whether the target drops at random.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range, or two options exclude each other.
+    """
+
+    tau: float = 0.99
+    tau_schedule: TauSchedule = "constant"
+    classification: float = 1.0
+    consistency: float = 1.0
+    consistency_on: Compared = "projection"
+    projection: Projection = "separate"
+    predictor: bool = False
+    variance: float = 0.0
+    unlabelled: bool = False
+    target_norms: TargetNorms = "batch"
+    target_dropout: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.tau <= 1:
+            raise ValueError(f"learner.tau is {self.tau}; take a weight from 0 to 1 (paper: 0.99)")
+        if min(self.classification, self.consistency, self.variance) < 0:
+            raise ValueError("learner.classification, learner.consistency and learner.variance are weights from 0")
+        if self.classification == self.consistency == 0:
+            raise ValueError("learner.classification and learner.consistency are both 0: nothing is learned")
+        if self.unlabelled and not self.consistency:
+            raise ValueError("learner.unlabelled adds objects to the consistency term; set learner.consistency above 0")
+        if not self.projects and (self.predictor or self.variance):
+            found = "learner.predictor and learner.variance act on projections, and nothing projects"
+            raise ValueError(f"{found}; leave them, or set learner.consistency and consistency_on=projection")
+
+    @property
+    def projects(self) -> bool:
+        """Whether the networks have projections to compare."""
+        return self.consistency > 0 and self.consistency_on == "projection"
+
+    @property
+    def compared(self) -> Head:
+        """The head that the target network has."""
+        return "projection" if self.consistency_on == "projection" else "classes"
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiserOptions:
+    """How a network is trained.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Its largest value (paper: 2e-3).
+    weight_decay : float
+        Of AdamW (published code: 0.1339).
+    decay_norms_and_biases : bool
+        Whether norms and biases decay too (the paper's way).
+    amsgrad : bool
+        The variant of AdamW (published code: true).
+    warm_up : float
+        Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
+    clip : float, optional
+        Largest norm of the gradient.
+
+    Raises
+    ------
+    ValueError
+        A number is out of range.
+    """
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1339
+    decay_norms_and_biases: bool = False
+    amsgrad: bool = True
+    warm_up: float = 0.1
+    clip: float | None = 1.0
+
+    def __post_init__(self) -> None:
+        positive = self.learning_rate > 0 and (self.clip is None or self.clip > 0)
+        if not (positive and self.weight_decay >= 0 and 0 <= self.warm_up < 1):
+            raise ValueError(f"{self}: take positive rates and norms, and a warm_up from 0 to below 1")
