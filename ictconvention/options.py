@@ -4,8 +4,8 @@ The keys of the configuration are these names. Nothing here knows how an option 
 a mistake in the configuration is told at once.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 Select = Literal["frames", "nights"]
 TauSchedule = Literal["constant", "cosine"]
@@ -39,10 +39,9 @@ class SequenceOptions:
     select: Select = "frames"
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         if self.frames_per_group < 1 or self.max_frames < 1 or self.max_frames % self.frames_per_group:
             raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
-        if self.select not in ("frames", "nights"):
-            raise ValueError(f"select is {self.select!r}; take 'frames' or 'nights'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +102,8 @@ class ViewOptions:
     def __post_init__(self) -> None:
         if self.count not in (1, 2) or (self.online_frames is not None and self.count != 2):
             raise ValueError(f"{self}: take one view, or two with or without online_frames")
+        if self.online_frames is not None and self.online_frames < 1:
+            raise ValueError(f"online_frames is {self.online_frames}; take at least 1, or None")
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,12 +183,13 @@ class ICTOptions:
     target_dropout: bool = False
 
     def __post_init__(self) -> None:
+        _check_choices(self)
         if not 0 <= self.tau <= 1:
             raise ValueError(f"learner.tau is {self.tau}; take a weight from 0 to 1 (paper: 0.99)")
-        if min(self.classification, self.consistency, self.variance) < 0:
-            raise ValueError("learner.classification, learner.consistency and learner.variance are weights from 0")
-        if self.classification == self.consistency == 0:
-            raise ValueError("learner.classification and learner.consistency are both 0: nothing is learned")
+        if not (self.consistency >= 0 and self.variance >= 0):
+            raise ValueError("learner.consistency and learner.variance are weights from 0")
+        if not self.classification > 0:
+            raise ValueError("learner.classification is a weight above 0: nothing else trains what predicts")
         if self.unlabelled and not self.consistency:
             raise ValueError("learner.unlabelled adds objects to the consistency term; set learner.consistency above 0")
         if not self.projects and (self.predictor or self.variance):
@@ -241,3 +243,12 @@ class OptimiserOptions:
         positive = self.learning_rate > 0 and (self.clip is None or self.clip > 0)
         if not (positive and self.weight_decay >= 0 and 0 <= self.warm_up < 1):
             raise ValueError(f"{self}: take positive rates and norms, and a warm_up from 0 to below 1")
+
+
+def _check_choices(options: Any) -> None:
+    """Refuse a value that is none of its field's choices."""
+    hints = get_type_hints(type(options))
+    for field in fields(options):
+        value, choices = getattr(options, field.name), get_args(hints[field.name])
+        if get_origin(hints[field.name]) is Literal and value not in choices:
+            raise ValueError(f"{field.name} is {value!r}; take {' or '.join(map(repr, choices))}")

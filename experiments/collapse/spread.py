@@ -52,7 +52,7 @@ def measured(learner: ICT, data: SeriesDataModule) -> dict[str, float]:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    monitor = CollapseMonitor(len(learner.classes), network.encoder.features, PROJECTED)
+    monitor = CollapseMonitor(len(learner.task.classes), network.encoder.features, PROJECTED)
     with torch.no_grad():
         for (view,) in data.val_dataloader():
             output = network(*learner.inputs(view))
@@ -71,10 +71,10 @@ def batches(data: SeriesDataModule) -> Iterator[tuple[SeriesBatch, ...]]:
 def course(data: SeriesDataModule, options: ICTOptions, seed: int, steps: int, every: int) -> list[dict[str, float]]:
     """Train for some steps and measure before, in between and after."""
     torch.manual_seed(seed)
-    classes = data.survey.header.classes
-    network = ICT.network_for(ConvEntionEncoder(max_frames=30, width=0.25, padding="masked"), len(classes), options)
+    encoder = ConvEntionEncoder(max_frames=30, width=0.25, padding="masked")
     inputs = FrameInputs(Scaling("asinh", *data.scales("asinh")))
-    learner = ICT(network, inputs, classes, "pretrain", OptimiserOptions(1e-3, 0.05), options)
+    learner = ICT(encoder, inputs, data.task, options, OptimiserOptions(1e-3, 0.05))
+    network = learner.network
     optimiser, schedule = optimiser_for(network, learner.optimiser, steps)
     seen = [measured(learner, data)]
     for step, views in enumerate(islice(batches(data), steps), start=1):

@@ -1,6 +1,6 @@
 """Where the time of a training step goes: feeding, views, forward, target, backward, optimiser, following.
 
-    python experiments/speed/step.py [--profile laptop|paper] [--rounds 15] [--survey PATH] [--threads N]
+    python experiments/speed/step.py [--profile laptop|paper] [--augmentation NAME] [--rounds 15] [--survey PATH]
 
 Steps of ConvEntion and of ICT on batches of a survey (simulated, unless --survey names one), in turns, in one process;
 medians in milliseconds an object, and ratios of the same round. Feeding reads in the training process itself
@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,9 @@ from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
+from ictconvention.options import Augmentation, ICTOptions, Imbalance, SequenceOptions, ViewOptions
 
-PHASES = ("feed", "views", "forward", "target", "backward", "optimiser", "follow")
+PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,9 @@ class Stepper:
         self.spent = dict.fromkeys(PHASES, 0.0)
         with self.timed("feed"):
             views = self._next()
-        with torch.autocast("cpu", torch.bfloat16):
+        with self.timed("loss"), torch.autocast("cpu", torch.bfloat16):
             loss = self.learner.loss(views)["loss"]
+        self.spent["loss"] -= sum(self.spent[part] for part in ("views", "forward", "target"))
         with self.timed("backward"):
             loss.backward()  # type: ignore[no-untyped-call]
         with self.timed("optimiser"):
@@ -125,7 +126,6 @@ def steppers(survey: Survey, profile: Profile) -> dict[str, Stepper]:
     """Return what is compared."""
     split = make_split(survey.object_table())
     sizes: dict[str, Any] = {"max_frames": profile.max_frames, "width": profile.width, "padding": "masked"}
-    classes = survey.header.classes
 
     def feed(views: ViewOptions) -> SeriesDataModule:
         return SeriesDataModule(
@@ -141,28 +141,25 @@ def steppers(survey: Survey, profile: Profile) -> dict[str, Stepper]:
 
     scaling = Scaling("asinh", *feed(ViewOptions(1)).scales("asinh"))
 
-    def supervised() -> Learner:
-        return Supervised(
-            ConvEntion(len(classes), **sizes), FrameInputs(scaling), classes, "pretrain", OptimiserOptions()
-        )
+    def supervised(data: SeriesDataModule) -> Learner:
+        return Supervised(ConvEntion(len(survey.header.classes), **sizes), FrameInputs(scaling), data.task)
 
-    def ict(**options: Any) -> Learner:
-        chosen = ICTOptions(**options)
-        network = ICT.network_for(ConvEntionEncoder(**sizes), len(classes), chosen)
-        return ICT(network, FrameInputs(scaling), classes, "pretrain", OptimiserOptions(), chosen)
+    def ict(data: SeriesDataModule, **options: Any) -> Learner:
+        return ICT(ConvEntionEncoder(**sizes), FrameInputs(scaling), data.task, ICTOptions(**options))
 
-    made: dict[str, tuple[Callable[[], Learner], ViewOptions]] = {
+    made: dict[str, tuple[Callable[[SeriesDataModule], Learner], ViewOptions]] = {
         "ConvEntion": (supervised, ViewOptions(1)),
-        "two-view cross-entropy": (lambda: ict(consistency=0.0), ViewOptions(2)),
+        "two-view cross-entropy": (lambda data: ict(data, consistency=0.0), ViewOptions(2)),
         "ICT": (ict, ViewOptions(2)),
         "ICT, online_frames = M/2": (ict, ViewOptions(2, profile.max_frames // 6 * 3)),
     }
-    return {name: Stepper(learner(), feed(views)) for name, (learner, views) in made.items()}
+    return {name: Stepper(learner(data), data) for name, (learner, views) in made.items() for data in [feed(views)]}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", choices=PROFILES, default="laptop")
+    parser.add_argument("--augmentation", help="of the views, instead of the profile's")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--objects", type=int, default=400, help="of the simulated survey")
     parser.add_argument("--survey", type=Path)
@@ -176,6 +173,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = arguments.survey or simulate(Path(folder) / "survey", arguments.objects, seed=0, jobs=2).path
         survey, profile = Survey.open(path), PROFILES[arguments.profile]
+        if arguments.augmentation:
+            profile = replace(profile, augmentation=arguments.augmentation)
         compared = steppers(survey, profile)
         times: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
         for number in range(arguments.rounds + 2):
@@ -187,7 +186,8 @@ def main() -> None:
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     print(
         f"torch {torch.__version__}, {arguments.threads} threads, {amx}, bfloat16; profile {arguments.profile}: "
-        f"at most {profile.max_frames} frames, width {profile.width:g}, batch {profile.batch}; {survey!r}"
+        f"at most {profile.max_frames} frames, width {profile.width:g}, batch {profile.batch}, "
+        f"augmentation {profile.augmentation}; {survey!r}"
     )
     print(
         f"{'ms an object, median':28}{'whole step':>11}{'x ConvEntion':>14}"

@@ -1,6 +1,6 @@
 """A survey and a split, fed to the stages of a run: pre-train, fine-tune and test."""
 
-from typing import Any, Literal
+from typing import Any, get_args
 
 import lightning
 import numpy as np
@@ -9,28 +9,42 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from ictconvention.data.band_scales import BandScales, ScalingKind, photometry_scales, pixel_scales
-from ictconvention.data.dataset import Contents, SeriesDataset
+from ictconvention.data.dataset import SeriesDataset
 from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
+from ictconvention.data.task import Contents, Stage, Task
 from ictconvention.errors import SplitError
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 
-Stage = Literal["pretrain", "finetune"]
-
 
 class Loader(DataLoader[tuple[SeriesBatch, ...]]):
-    """A DataLoader that begins an epoch when its first batch is asked for.
+    """A DataLoader that can go on in the middle of an epoch, and begins one when its first batch is asked for.
 
     Lightning makes the iterator of a resumed run before it has read which epoch that is; worker processes would already
     be reading the batches of epoch 0.
     """
 
+    handed_out = 0  # batches of this epoch
+    to_skip = 0  # batches of the first epoch that a run before has seen
+
     def __iter__(self) -> Any:
         """Return the batches of the epoch that the sampler is set to at the first of them."""
-        yield from super().__iter__()
+        self.sampler.first_batch = self.handed_out = self.to_skip  # type: ignore[attr-defined]
+        self.to_skip = 0
+        for batch in super().__iter__():
+            self.handed_out += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Return how many batches of the epoch were handed out."""
+        return {"handed_out": self.handed_out}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on behind the batches that were handed out; behind the last of an epoch, with a new one."""
+        self.to_skip = state["handed_out"] % len(self)
 
 
 class SeriesDataModule(lightning.LightningDataModule):
@@ -84,12 +98,17 @@ class SeriesDataModule(lightning.LightningDataModule):
         workers: int = 0,
     ) -> None:
         super().__init__()
+        if stage not in get_args(Stage):
+            raise ValueError(f"stage is {stage!r}; take 'pretrain' or 'finetune'")
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if unlabelled and stage == "pretrain" else [])]
+        self.unlabelled = unlabelled and stage == "pretrain"
+        self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage)
-        self.evaluation = SeriesDataset(survey, sequence, contents=contents)
+        self.evaluation = self.training.for_evaluation()
+        self._train_loader: Loader | None = None
+        self._state: dict[str, int] = {}
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
         """Return where the objects of parts of the split are in the survey."""
@@ -108,10 +127,23 @@ class SeriesDataModule(lightning.LightningDataModule):
         photometry = self.training.photometry
         return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
 
-    def class_weights(self) -> NDArray[np.float64]:
-        """Return the weight of each class in the cross-entropy (classes,); see `sampler.class_weights`."""
+    @property
+    def task(self) -> Task:
+        """What a learner must know of these data."""
+        header, views = self.survey.header, self.training.views
         labels = self.training.labels[self.positions(*self.train_parts)]
-        return class_weights(labels, len(self.survey.header.classes), self.imbalance)
+        return Task(
+            self.stage,
+            header.classes,
+            header.bands,
+            tuple(class_weights(labels, len(header.classes), self.imbalance).tolist()),
+            self.imbalance.focal,
+            header.stamp_size,
+            self.sequence.max_frames,
+            self.contents,
+            views.count + (views.online_frames is not None),
+            self.unlabelled,
+        )
 
     def train_dataloader(self) -> Loader:
         """Return the batches of the stage's training part, in each training epoch others."""
@@ -125,11 +157,27 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.stage,
             *self._process(),
         )
-        return self._loader(self.training, sampler)
+        self._train_loader = self._loader(self.training, sampler)
+        if self._state:
+            self._train_loader.load_state_dict(self._state)
+            self._state = {}
+        return self._train_loader
 
-    def val_dataloader(self) -> Loader:
-        """Return the stage's validation part."""
-        return self.evaluation_loader(f"{self.stage}_validation")
+    def state_dict(self) -> dict[str, int]:
+        """Return the state of the training batches, for Lightning's checkpoints.
+
+        Lightning would do so by itself, but gives no state back to loaders that were made to count the steps of a run.
+        """
+        return self._train_loader.state_dict() if self._train_loader else {}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Let the next training batches go on from there."""
+        self._state = state_dict
+
+    def val_dataloader(self) -> Any:
+        """Return the stage's validation part; nothing where it is empty."""
+        part = f"{self.stage}_validation"
+        return self.evaluation_loader(part) if self.split.parts[part] else []
 
     def test_dataloader(self) -> Loader:
         """Return the test part."""

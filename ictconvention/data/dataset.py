@@ -1,8 +1,9 @@
 """From a survey to batches of views: which frames each view sees. Knows neither parts of a split nor networks."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,9 @@ from ictconvention.data.nights import night_index
 from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.data.split import classes_of
 from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.task import Contents
 from ictconvention.data.views import View, even_frames, even_nights, keyed_generator, random_view
 from ictconvention.options import Augmentation, SequenceOptions, ViewOptions
-
-Contents = Literal["direct", "direct+residual", "photometry"]
 
 
 class Draw(NamedTuple):
@@ -56,11 +56,24 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         seed: int = 0,
         stage: str = "",
     ) -> None:
+        if contents not in get_args(Contents):
+            raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
+        shortest, longest = sequence.frames_per_group, sequence.max_frames
+        if views.online_frames is not None and not shortest <= views.online_frames <= longest:
+            raise ValueError(
+                f"online_frames is {views.online_frames}; take {shortest} to {longest}, of SequenceOptions"
+            )
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey)
         self.medians = MedianFrames(survey) if contents == "direct+residual" else None
         self.photometry = Photometry(survey) if contents == "photometry" else None
+
+    def for_evaluation(self) -> Self:
+        """Return the same data without augmentation, one view of each object."""
+        evaluation = copy.copy(self)
+        evaluation.augmentation, evaluation.views = None, ViewOptions()
+        return evaluation
 
     def __len__(self) -> int:
         return len(self.survey)
@@ -100,6 +113,10 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             read["frames"] = series.frames[view.rows]
         if self.medians is not None:
             read["median"] = self.medians[series.id]
+            own = read["median"][series.band[view.rows]]
+            read["frames"] = np.where(
+                np.isfinite(read["frames"]), read["frames"], own
+            )  # a missing pixel has no residual
         label = int(self.labels[position])
         return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=position)
 

@@ -17,7 +17,7 @@ def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -
     """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - imbalance.sampling), 0)
-    exact = np.cumsum(shares) / shares.sum() * counts.sum()
+    exact = np.cumsum(shares) / max(shares.sum(), 1) * counts.sum()
     return np.asarray(np.diff(np.round(exact), prepend=0), dtype=np.int64)
 
 
@@ -29,7 +29,8 @@ def class_weights(labels: NDArray[np.int64], classes: int, imbalance: Imbalance)
     """
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -imbalance.weighting, 0)
-    return np.asarray(weights * (len(labels) / (class_draws(labels, classes, imbalance) @ weights)))
+    drawn = class_draws(labels, classes, imbalance) @ weights
+    return np.asarray(weights * (len(labels) / drawn if drawn else 0))
 
 
 class TrainingSampler(DistributedSampler[list[Draw]]):
@@ -74,7 +75,8 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
     ) -> None:
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {counted(processes, 'device')}"
-            raise UsageError(found, "trainer.batch_size", f"take a multiple of {processes}")
+            mend = f"take a multiple of {processes}, from {processes}"
+            raise UsageError(found, "trainer.batch_size", mend)
         if len(positions) < processes:
             found = f"{counted(len(positions), 'object')} to train on, for {counted(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects")
@@ -82,9 +84,10 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.seed, self.stage = batch_size, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
+        self.first_batch = 0  # of the epoch; more where a run goes on in the middle of one
 
     def __len__(self) -> int:
-        """Return the number of batches."""
+        """Return the number of batches of an epoch."""
         units = len(self.positions) // self.num_replicas
         return -(-units // (self.batch_size // self.num_replicas))
 
@@ -93,7 +96,8 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         draws = self.order()
         shared = draws[: len(draws) - len(draws) % self.num_replicas]
         own = shared[self.rank :: self.num_replicas]
-        return (own[part[0] : part[-1] + 1] for part in np.array_split(np.arange(len(own)), len(self)))
+        parts = np.array_split(np.arange(len(own)), len(self))[self.first_batch :]
+        return (own[part[0] : part[-1] + 1] for part in parts)
 
     def order(self) -> list[Draw]:
         """Return all objects of the epoch in their order."""
@@ -109,9 +113,18 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
 
 
 class EvaluationSampler(DistributedSampler[list[Draw]]):
-    """Batches of all objects in their order, each in one of the processes; arguments as of `TrainingSampler`."""
+    """Batches of all objects in their order, each in one of the processes; arguments as of `TrainingSampler`.
+
+    Raises
+    ------
+    UsageError
+        There are fewer objects than processes.
+    """
 
     def __init__(self, positions: NDArray[np.int64], batch_size: int, rank: int = 0, processes: int = 1) -> None:
+        if len(positions) < processes:
+            found = f"{counted(len(positions), 'object')} to evaluate, for {counted(processes, 'device')}"
+            raise UsageError(found, "split", "use fewer devices, or a larger part")
         self.own = [Draw(int(i)) for i in positions[rank::processes]]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0

@@ -104,7 +104,11 @@ class SeriesBatch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
         """Return the batch on a device; `lengths` and `nights` stay on the CPU."""
-        moved = {name: x.to(device, non_blocking=non_blocking) for name, x in self._tensors() if name not in ON_CPU}
+        moved = {
+            name: x.to(device, non_blocking=non_blocking or x.is_pinned())
+            for name, x in self._tensors()
+            if name not in ON_CPU
+        }
         return replace(self, **moved)
 
     def pin_memory(self) -> Self:

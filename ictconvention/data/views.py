@@ -140,7 +140,7 @@ def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Ten
     tensor (F, H, W)
     """
     exact = 4 * quarter_turns + 2 * vertical + horizontal
-    origin = _origins(frames.shape[1]).to(frames.device)[exact]
+    origin = _origins(frames.shape[1], frames.device)[exact]
     result = frames.flatten(1).gather(1, origin).view_as(frames)
     oblique = angle.nonzero().squeeze(1)
     if not len(oblique):
@@ -153,7 +153,7 @@ def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Ten
 
 
 @cache
-def _origins(size: int) -> Tensor:
+def _origins(size: int, device: torch.device) -> Tensor:
     """Return which pixel comes to each place (16, size * size) by each exact turn: flips, then quarter turns."""
     pixel = torch.arange(size * size).view(size, size)
     turns = []
@@ -162,4 +162,4 @@ def _origins(size: int) -> Tensor:
             for horizontal in (False, True):
                 axes = [axis for axis, chosen in enumerate((vertical, horizontal)) if chosen]
                 turns.append(pixel.flip(axes).rot90(-quarters).flatten())
-    return torch.stack(turns)
+    return torch.stack(turns).to(device)

@@ -97,5 +97,5 @@ def collapse_warning(statistics: dict[str, Any], dimensions: int) -> str | None:
         f"the projections have collapsed: their spread is {float(statistics['spread']):.4f} per dimension (healthy: "
         f"{dimensions**-0.5:.3f}) and two different objects have a cosine of {float(statistics['cosine']):.3f} on "
         "average. The consistency term now teaches nothing, and what remains is cross-entropy on two views. "
-        "learner.predictor=true or learner.variance=1 guard against it; learner.consistency=0 saves the term's cost."
+        "Of ICT's options, predictor=true or variance=1 guard against it; consistency=0 saves the term's cost."
     )

@@ -1,6 +1,5 @@
 """ICT: two views of each series through the online network and its average, the target network (eq. 1 to 3)."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -8,14 +7,17 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from ictconvention.data.series import SeriesBatch, joined
+from ictconvention.data.task import Task
 from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
-from ictconvention.learners.inputs import Inputs
-from ictconvention.learners.learner import Learner, Views
+from ictconvention.learners.inputs import FrameInputs, Inputs
+from ictconvention.learners.learner import Learner, Views, checked_encoder
 from ictconvention.learners.losses import consistency, divergence, spread_floor
 from ictconvention.learners.target import follow, set_target_mode, tau_at
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED, Online, Target
 from ictconvention.options import ICTOptions, OptimiserOptions
+
+EARLY = 20  # optimiser steps in which any network's projections are still close together
 
 
 class ICT(Learner):
@@ -27,44 +29,51 @@ class ICT(Learner):
 
     Parameters
     ----------
-    network : Online
-        Built by `ICT.network_for`, so that it has what the options compare and nothing else.
+    encoder : ConvEntionEncoder
+        The online network's; its heads are built here, those that the options compare and no others.
     options : ICTOptions
         What is compared, and how the target follows.
-    inputs, classes, stage, optimiser, class_weights, focal
+    dropout : float
+        Share that the heads drop in training.
+    inputs, task, optimiser
         As of `Learner`.
+
+    Raises
+    ------
+    ValueError
+        Encoder, options, inputs and data do not fit together.
     """
 
     def __init__(
         self,
-        network: Online,
+        encoder: ConvEntionEncoder,
         inputs: Inputs,
-        classes: Sequence[str],
-        stage: str,
-        optimiser: OptimiserOptions = OptimiserOptions(),
+        task: Task,
         options: ICTOptions = ICTOptions(),
-        class_weights: Any = None,
-        focal: float = 0.0,
+        optimiser: OptimiserOptions = OptimiserOptions(),
+        dropout: float = 0.3,
     ) -> None:
-        super().__init__(network, inputs, classes, stage, optimiser, class_weights, focal)
-        self.network: Online = network
-        self.options = options
-        self.target = Target.of(network, options.compared) if options.consistency else None
-        projected = PROJECTED if options.projects else 0
-        self.collapse = CollapseMonitor(len(self.classes), network.encoder.features, projected)
-        self._warned = False
-
-    @classmethod
-    def network_for(cls, encoder: ConvEntionEncoder, classes: int, options: ICTOptions, dropout: float = 0.3) -> Online:
-        """Return the online network that the options need."""
-        return Online(
-            encoder,
-            classes,
+        if task.views < 2:
+            raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
+        if not isinstance(inputs, FrameInputs):
+            raise ValueError(f"ICT takes FrameInputs, not {type(inputs).__name__}")
+        if task.stage == "pretrain" and options.unlabelled != task.unlabelled:
+            raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
+        network = Online(
+            checked_encoder(encoder, task),
+            len(task.classes),
             projection=options.projection,
             predictor=options.predictor,
             project=options.projects,
             dropout=dropout,
         )
+        super().__init__(network, inputs, task, optimiser)
+        self.network: Online = network
+        self.options = options
+        self.target = Target.of(network, options.compared) if options.consistency else None
+        projected = PROJECTED if options.projects else 0
+        self.collapse = CollapseMonitor(len(task.classes), network.encoder.features, projected)
+        self._warned = False
 
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the online network's logits (B, classes)."""
@@ -98,7 +107,7 @@ class ICT(Learner):
         steps = int(self.trainer.estimated_stepping_batches)
         tau = tau_at(self.trainer.global_step, steps, self.options.tau, self.options.tau_schedule)
         follow(self.target, self.network.branch(self.options.compared), tau)
-        self.log(f"{self.stage}/train/tau", tau)
+        self.log(f"{self.task.stage}/train/tau", tau)
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
@@ -110,9 +119,9 @@ class ICT(Learner):
         """Log the scores and the spread of the projections; warn once if they have collapsed."""
         super().on_validation_epoch_end()
         statistics = self.collapse.compute()
-        self.log_dict({f"{self.stage}/val/collapse/{name}": value.float() for name, value in statistics.items()})
+        self.log_each(f"{self.task.stage}/val/collapse", statistics)
         self.collapse.reset()
-        early = self.trainer.current_epoch == 0  # any network starts collapsed
+        early = self.trainer.global_step < EARLY
         if not (early or self._warned) and (warning := collapse_warning(statistics, PROJECTED)):
             rank_zero_warn(warning)
             self._warned = True

@@ -23,8 +23,14 @@ class Inputs(nn.Module, ABC):
         super().__init__()
         self.scaling = scaling
 
-    @abstractmethod
+    @torch.no_grad()
     def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return the arguments; in full precision, whether autocast is on or not."""
+        with torch.autocast(batch.band.device.type, enabled=False):
+            return self.arguments(batch)
+
+    @abstractmethod
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return the arguments."""
 
 
@@ -34,8 +40,7 @@ class FrameInputs(Inputs):
     Where the batch has median frames, each frame's difference to that of its band, the residual, is a second channel.
     """
 
-    @torch.no_grad()
-    def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return frames (F, H, W) or (F, 2, H, W), band ids (F,) and lengths (B,)."""
         return scaled_frames(batch, self.scaling), batch.band + 1, batch.lengths
 
@@ -47,8 +52,7 @@ class NightInputs(Inputs):
     frames, the residuals follow as further channels.
     """
 
-    @torch.no_grad()
-    def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return nights (S, bands, H, W), or twice the bands, and the number of nights (B,)."""
         frames = scaled_frames(batch, self.scaling)
         bands = len(self.scaling.scale)
@@ -65,8 +69,7 @@ class LightCurveInputs(Inputs):
     Of several fluxes of a band in a night the mean is taken, and its error.
     """
 
-    @torch.no_grad()
-    def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return flux and error (S, bands), days (S,), observed (S, bands) and the number of nights (B,)."""
         if batch.photometry is None:
             raise ValueError("the batch holds no photometry; read contents='photometry'")
@@ -116,5 +119,5 @@ def _night_row(batch: SeriesBatch) -> Tensor:
 def _means(values: Tensor, slot: Tensor, slots: int) -> tuple[Tensor, Tensor]:
     """Return the mean of the values (F, ...) of each slot (slots, ...), zero in an empty one, and their number."""
     total = values.new_zeros(slots, *values.shape[1:]).index_add_(0, slot, values)
-    count = torch.bincount(slot, minlength=slots).to(values.dtype)
+    count = values.new_zeros(slots).index_add_(0, slot, values.new_ones(len(slot)))
     return total / count.clamp(min=1).view(-1, *(1 for _ in values.shape[1:])), count

@@ -1,20 +1,22 @@
 """What all learners share: the stage they train, evaluation, optimiser and schedule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score, MulticlassRecall
+from torchmetrics import Metric
+from torchmetrics.classification import MulticlassConfusionMatrix
 
-from ictconvention.data.series import SeriesBatch
-from ictconvention.learners.inputs import Inputs
+from ictconvention.data.series import UNLABELLED, SeriesBatch
+from ictconvention.data.task import Task
+from ictconvention.learners.inputs import Inputs, LightCurveInputs
 from ictconvention.learners.losses import classification
 from ictconvention.learners.optimiser import optimiser_for
+from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.options import OptimiserOptions
 
 Views = tuple[SeriesBatch, ...]
@@ -36,44 +38,40 @@ class Learner(lightning.LightningModule, ABC):
         What is trained; its parameters are the optimiser's.
     inputs : Inputs
         From a batch to the arguments of the network.
-    classes : sequence of str
-        Names of the classes.
-    stage : str
-        "pretrain" or "finetune"; begins the name of every metric.
+    task : Task
+        What it is fed: `data.task`.
     optimiser : OptimiserOptions
         How it is trained.
-    class_weights : array (classes,), optional
-        Weights in the cross-entropy, see `sampler.class_weights`; 1 by default.
-    focal : float
-        Gamma of the focal loss.
+
+    Raises
+    ------
+    ValueError
+        Network, inputs and data do not fit together.
     """
 
     def __init__(
         self,
         network: nn.Module,
         inputs: Inputs,
-        classes: Sequence[str],
-        stage: str,
+        task: Task,
         optimiser: OptimiserOptions = OptimiserOptions(),
-        class_weights: Any = None,
-        focal: float = 0.0,
     ) -> None:
         super().__init__()
-        self.network, self.inputs, self.classes, self.stage = network, inputs, tuple(classes), stage
-        self.optimiser, self.focal = optimiser, focal
-        weights = torch.ones(len(self.classes)) if class_weights is None else torch.as_tensor(class_weights)
+        if (scaled := len(inputs.scaling.scale)) != len(task.bands):
+            raise ValueError(
+                f"the scaling has {scaled} bands, the data have {', '.join(task.bands)}; scale by data.scales"
+            )
+        if isinstance(inputs, LightCurveInputs) != (task.contents == "photometry"):
+            raise ValueError(
+                f"{type(inputs).__name__} on contents={task.contents!r}; photometry is for LightCurveInputs"
+            )
+        self.network, self.inputs, self.task, self.optimiser = network, inputs, task, optimiser
         self.class_weights: Tensor
-        self.register_buffer("class_weights", weights.float(), persistent=False)  # each stage has its own
-        n = len(self.classes)
-        self.scores = MetricCollection(
-            {
-                "accuracy": MulticlassAccuracy(n, average="micro"),
-                "balanced_accuracy": MulticlassAccuracy(n, average="macro"),
-                "f1_macro": MulticlassF1Score(n, average="macro"),
-                "recall": MulticlassRecall(n, average="none"),
-            }
-        )
-        self.losses = ClassLoss(n)
+        self.register_buffer(
+            "class_weights", torch.tensor(task.class_weights), persistent=False
+        )  # each stage has its own
+        self.confusion = MulticlassConfusionMatrix(len(task.classes))
+        self.losses = ClassLoss(len(task.classes))
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
@@ -85,15 +83,30 @@ class Learner(lightning.LightningModule, ABC):
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean of eq. 2 over a batch, in the training's weights."""
-        return classification(logits.float(), label, self.class_weights, self.focal).mean()
+        return classification(logits.float(), label, self.class_weights, self.task.focal).mean()
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""
         terms = self.loss(views)
         for name, value in terms.items():
-            shown, where = name == "loss", f"{self.stage}/train/{name}"
-            self.log(where, value.detach(), batch_size=len(views[0]), prog_bar=shown, on_step=False, on_epoch=True)
+            self.log(
+                f"{self.task.stage}/train/{name}",
+                value.detach(),
+                batch_size=len(views[0]),
+                prog_bar=name == "loss",
+                on_step=False,
+                on_epoch=True,
+                sync_dist=True,
+            )
         return terms["loss"]
+
+    def on_validation_start(self) -> None:
+        """Take the first process's batch statistics, as its checkpoint does and the next training step would."""
+        if self.trainer.world_size > 1:
+            for buffer in self.buffers():
+                torch.distributed.broadcast(buffer, 0)
+
+    on_test_start = on_predict_start = on_validation_start
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part."""
@@ -101,7 +114,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation part."""
-        self._log_scores(f"{self.stage}/val")
+        self._log_scores(f"{self.task.stage}/val")
 
     def test_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the test part."""
@@ -117,7 +130,10 @@ class Learner(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and its schedule per optimiser step."""
-        optimiser, schedule = optimiser_for(self.network, self.optimiser, int(self.trainer.estimated_stepping_batches))
+        steps = self.trainer.estimated_stepping_batches
+        if steps == float("inf"):
+            raise ValueError("the schedules need an end: give the Trainer max_epochs or max_steps")
+        optimiser, schedule = optimiser_for(self.network, self.optimiser, int(steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(
@@ -129,18 +145,50 @@ class Learner(lightning.LightningModule, ABC):
         """Clip as the trainer says, or else as the optimiser's options do."""
         self.clip_gradients(optimizer, gradient_clip_val or self.optimiser.clip, gradient_clip_algorithm or "norm")
 
+    def log_each(self, where: str, values: Mapping[str, Tensor]) -> None:
+        """Log values that are those of all processes already."""
+        for name, value in values.items():
+            self.log(f"{where}/{name}", value.float(), sync_dist=True)
+
     def _score(self, batch: SeriesBatch, logits: Tensor) -> None:
-        self.scores.update(logits.float(), batch.label)
-        self.losses.update(logits.float(), batch.label)
+        known = batch.label != UNLABELLED
+        self.confusion.update(logits[known].float(), batch.label[known])
+        self.losses.update(logits[known].float(), batch.label[known])
 
     def _log_scores(self, where: str) -> None:
-        scores = cast(dict[str, Tensor], self.scores.compute())
-        recall = scores.pop("recall")
-        values = scores | self.losses.compute()
-        values |= {f"recall/{name}": value for name, value in zip(self.classes, recall, strict=True)}
-        self.log_dict({f"{where}/{name}": value.float() for name, value in values.items()})
-        self.scores.reset()
+        self.log_each(where, class_scores(self.confusion.compute(), self.task.classes) | self.losses.compute())
+        self.confusion.reset()
         self.losses.reset()
+
+
+def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
+    """Return scores from a confusion matrix, rows true; classes without an object are left out."""
+    right, count, guessed = confusion.diagonal().double(), confusion.sum(1), confusion.sum(0)
+    seen = count > 0
+    recall, f1 = right / count, 2 * right / (count + guessed)
+    return {
+        "accuracy": right.sum() / count.sum(),
+        "balanced_accuracy": recall[seen].mean(),
+        "f1_macro": f1[seen].mean(),
+        **{f"recall/{name}": recall[c] for c, name in enumerate(classes) if seen[c]},
+    }
+
+
+def checked_encoder(encoder: ConvEntionEncoder, task: Task) -> ConvEntionEncoder:
+    """Return the encoder, or raise a ValueError that says where it does not fit the data."""
+    channels = 2 if task.contents == "direct+residual" else 1
+    own, stamp = encoder.frame_shape, (task.stamp_size, task.stamp_size)
+    wrong = []
+    if encoder.max_frames < task.max_frames:
+        wrong.append(f"max_frames is {encoder.max_frames}, sequences have up to {task.max_frames}")
+    if encoder.bands < len(task.bands):
+        wrong.append(f"bands is {encoder.bands}, the survey has {len(task.bands)}")
+    if own != (stamp if channels == 1 else (channels, *stamp)):
+        found = f"frame_channels is {1 if len(own) == 2 else own[0]} and stamp_size {own[-1]}"
+        wrong.append(f"{found}, contents={task.contents!r} gives {channels} of {task.stamp_size} pixels")
+    if wrong:
+        raise ValueError(f"the encoder does not fit the data: {'; '.join(wrong)}")
+    return encoder
 
 
 class ClassLoss(Metric):

@@ -47,8 +47,9 @@ def classification(logits: Tensor, label: Tensor, weights: Tensor, focal: float)
     known = label.clamp(min=0)
     cross_entropy = F.cross_entropy(logits, known, reduction="none")
     if focal:
-        cross_entropy = (1 - torch.exp(-cross_entropy)).pow(focal) * cross_entropy
-    return weights[known] * cross_entropy * (label != UNLABELLED)
+        doubt = (1 - torch.exp(-cross_entropy)).clamp(min=1e-6)  # the slope of a root is infinite at 0
+        cross_entropy = doubt.pow(focal) * cross_entropy
+    return torch.where(label == UNLABELLED, 0, weights[known] * cross_entropy)
 
 
 def spread_floor(projection: Tensor) -> Tensor:

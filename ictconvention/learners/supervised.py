@@ -1,17 +1,43 @@
 """Supervised learning: one view, one network, the cross-entropy."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ictconvention.data.series import SeriesBatch
-from ictconvention.learners.learner import Learner, Views
+from ictconvention.data.task import Task
+from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
+from ictconvention.learners.learner import Learner, Views, checked_encoder
+from ictconvention.models.convention import ConvEntion
+from ictconvention.models.light_curve import LightCurveRNN
+from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.options import OptimiserOptions
+
+PARTNERS: dict[type[nn.Module], type[Inputs]] = {
+    ConvEntion: FrameInputs,
+    CNNRecurrent: NightInputs,
+    LightCurveRNN: LightCurveInputs,
+}
 
 
 class Supervised(Learner):
     """Trains ConvEntion, CNN+GRU, CNN+LSTM or the light-curve RNN; parameters as of `Learner`."""
 
+    def __init__(
+        self, network: nn.Module, inputs: Inputs, task: Task, optimiser: OptimiserOptions = OptimiserOptions()
+    ) -> None:
+        partner = PARTNERS.get(type(network), Inputs)
+        if not isinstance(inputs, partner):
+            raise ValueError(f"{type(network).__name__} takes {partner.__name__}, not {type(inputs).__name__}")
+        if task.views != 1 or task.unlabelled:
+            raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
+        if isinstance(network, ConvEntion):
+            checked_encoder(network.encoder, task)
+        super().__init__(network, inputs, task, optimiser)
+
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the logits (B, classes) of a batch."""
         logits: Tensor = self.network(*self.inputs(batch))
+        if logits.shape[1] != (classes := len(self.task.classes)):
+            raise ValueError(f"the network gives {logits.shape[1]} classes, the survey has {classes}")
         return logits
 
     def loss(self, views: Views) -> dict[str, Tensor]:

@@ -1,6 +1,7 @@
 """The stages of a run are fed from their own parts of the split, and learn their numbers from the training part."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,14 @@ import pytest
 
 from ictconvention.data.band_scales import photometry_scales, pixel_scales
 from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.dataset import Draw
 from ictconvention.data.derived import Photometry
+from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SplitError
+from ictconvention.options import Imbalance, ViewOptions
 from tests.conftest import image_series, write_survey
 from tests.learners.conftest import feed, feed_of, miniature, split
 
@@ -31,6 +35,28 @@ def test_each_stage_sees_its_own_parts(feed: Feed, split: Split, stage: str) -> 
     assert sorted(ids(data, data.train_dataloader())) == list(split.parts[f"{stage}_train"])
     assert ids(data, data.val_dataloader()) == list(split.parts[f"{stage}_validation"])
     assert ids(data, data.test_dataloader()) == ids(data, data.predict_dataloader()) == list(split.parts["test"])
+
+
+def test_seed_and_stage_decide_the_order_and_the_views(feed: Feed) -> None:
+    def first(**keywords: Any) -> tuple[list[int], float]:
+        data = feed(**keywords)
+        order = [int(i) for views in data.train_dataloader() for i in views[0].index]
+        (view,) = data.training[[Draw(0)]][:1]
+        return order, float(view.angle)
+
+    order, angle = first()
+    assert first() == (order, angle)
+    for change in ({"seed": 1}, {"stage": "finetune"}):
+        other = first(**change)
+        assert other[0] != order
+        assert other[1] != angle
+    again = [
+        [int(i) for views in data.train_dataloader() for i in views[0].index] for data in (feed(stage="finetune"),)
+    ]
+    same = TrainingSampler(
+        feed(stage="finetune").positions("finetune_train"), np.zeros(len(again[0]), int), Imbalance(), 8
+    )
+    assert again[0] != [draw.position for batch in same for draw in batch]  # drawn for the stage, not for any
 
 
 def test_training_is_augmented_and_evaluation_never(feed: Feed) -> None:
@@ -52,8 +78,8 @@ def test_scales_come_from_the_training_part_alone(feed: Feed, miniature: Survey,
 
 
 def test_class_weights_count_the_training_part(feed: Feed, miniature: Survey, split: Split) -> None:
-    assert np.allclose(feed().class_weights(), 1)
-    weights = feed(imbalance="weighted").class_weights()
+    assert np.allclose(feed().task.class_weights, 1)
+    weights = feed(imbalance="weighted").task.class_weights
     counts = split.counts()["pretrain_train"]
     total = sum(counts.values())
     expected = [total / (4 * counts[name]) for name in miniature.header.classes]
@@ -69,9 +95,38 @@ def test_unlabelled_objects_join_pre_training_when_asked(tmp_path: Path) -> None
     pretrain = feed_of(survey, own)(unlabelled=True)
     labels = [int(label) for views in pretrain.train_dataloader() for label in views[0].label]
     assert labels.count(-1) == 7
-    assert pretrain.class_weights()[0] == pytest.approx(len(labels) / (len(labels) - 7))
+    assert pretrain.task.class_weights[0] == pytest.approx(len(labels) / (len(labels) - 7))
     for data in (feed_of(survey, own)(), feed_of(survey, own)(unlabelled=True, stage="finetune")):
         assert all((views[0].label >= 0).all() for views in data.train_dataloader())
+
+
+def test_derived_data_are_made_once_for_training_and_evaluation(feed: Feed) -> None:
+    data = feed(contents="photometry")
+    assert data.evaluation.photometry is data.training.photometry
+    assert data.evaluation.augmentation is None
+    assert data.training.augmentation is not None
+
+
+def test_a_learner_is_told_what_it_must_know(feed: Feed, miniature: Survey) -> None:
+    task = feed(imbalance="focal", views=ViewOptions(2, online_frames=6)).task
+    assert (task.stage, task.classes, task.bands) == ("pretrain", miniature.header.classes, miniature.header.bands)
+    assert (task.focal, task.views, task.max_frames, task.contents) == (2.0, 3, 9, "direct")
+
+
+def test_without_a_validation_part_there_is_nothing_to_validate(feed: Feed, split: Split) -> None:
+    data = feed()
+    data.split = replace(split, parts={**split.parts, "pretrain_validation": ()})
+    assert data.val_dataloader() == []
+
+
+def test_what_does_not_exist_is_refused(feed: Feed) -> None:
+    with pytest.raises(ValueError, match="take 'pretrain' or 'finetune'"):
+        feed(stage="pre-train")
+    with pytest.raises(ValueError, match=r"contents is 'stamp'; take direct, direct\+residual, photometry"):
+        feed(contents="stamp")
+    for frames in (2, 12):
+        with pytest.raises(ValueError, match=f"online_frames is {frames}; take 3 to 9"):
+            feed(views=ViewOptions(2, online_frames=frames))
 
 
 def test_an_empty_part_is_named(feed: Feed) -> None:

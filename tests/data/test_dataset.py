@@ -156,6 +156,20 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     }
 
 
+def test_a_missing_pixel_is_no_change(tmp_path: Path) -> None:
+    """Beside a median frame it takes its value, so that its residual is 0."""
+    frames = 5 + np.random.default_rng(0).normal(0, 0.01, (6, 32, 32))
+    frames[2, 4, 4] = np.nan
+    survey = write_survey(tmp_path / "survey", [image_series(0, 6) | {"frames": frames, "band": np.zeros(6, int)}])
+    (batch,) = SeriesDataset(survey, SHORT, contents="direct+residual")[[Draw(0)]]
+    assert batch.frames is not None
+    assert batch.median is not None
+    assert batch.frames[2, 4, 4] == batch.median[0, 0, 4, 4]
+    (plain,) = SeriesDataset(survey, SHORT)[[Draw(0)]]
+    assert plain.frames is not None
+    assert plain.frames[2, 4, 4] == 0
+
+
 def test_an_unlabelled_object_has_no_label(tmp_path: Path) -> None:
     unlabelled = image_series(1, 5) | {"class_name": None, "label_source": None}
     survey = write_survey(tmp_path / "survey", [image_series(0, 4), unlabelled])

@@ -64,7 +64,9 @@ def test_an_epoch_has_its_own_order_whatever_came_before() -> None:
     for epoch in range(4):
         drawn(used, epoch)
     assert drawn(used, 2) == drawn(fresh, 2)
-    assert drawn(used, 2) != drawn(used, 3)
+    positions = [[draw.position for batch in drawn(used, epoch) for draw in batch] for epoch in (2, 3)]
+    assert positions[0] != positions[1]
+    assert sorted(positions[0]) == sorted(positions[1])
     assert {draw.epoch for batch in drawn(used, 7) for draw in batch} == {7}
     other = TrainingSampler(POSITIONS, LABELS, Imbalance(), 16, 1, "pretrain")
     assert drawn(other, 2) != [[*batch] for batch in drawn(fresh, 2)]
@@ -139,3 +141,5 @@ def test_batches_that_do_not_share_out_are_refused() -> None:
         sampler(batch_size=15, processes=2)
     with pytest.raises(UsageError, match="1 object to train on, for 2 devices"):
         sampler(labels=np.zeros(1, dtype=np.int64), processes=2)
+    with pytest.raises(UsageError, match="1 object to evaluate, for 2 devices"):
+        EvaluationSampler(POSITIONS[:1], 16, processes=2)

@@ -44,7 +44,7 @@ def test_frames_stand_one_object_after_the_other() -> None:
 
 
 def test_time_is_counted_from_the_first_frame_of_the_view() -> None:
-    early, late = collate([seen(12)]), collate([seen(12, start=58_000.0)])
+    early, late = collate([seen(12, start=53_600.37)]), collate([seen(12, start=58_000.81)])
     assert early.time[0] == 0
     assert early.time.max() == pytest.approx(8.001, abs=1e-5)
     assert torch.allclose(early.time, late.time, atol=1e-5)

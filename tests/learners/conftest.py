@@ -88,16 +88,13 @@ def encoder(**keywords: Any) -> ConvEntionEncoder:
 def ict(
     data: SeriesDataModule, dropout: float = 0.3, rate: float = 1e-3, frame_channels: int = 1, **options: Any
 ) -> ICT:
-    chosen = ICTOptions(**options)
     return ICT(
-        ICT.network_for(encoder(frame_channels=frame_channels), 4, chosen, dropout),
+        encoder(frame_channels=frame_channels),
         FrameInputs(Scaling("asinh", *data.scales("asinh"))),
-        HEADER.classes,
-        data.stage,
+        data.task,
+        ICTOptions(**options),
         OptimiserOptions(rate, 0.05),
-        chosen,
-        data.class_weights(),
-        data.imbalance.focal,
+        dropout,
     )
 
 
@@ -111,8 +108,7 @@ def supervised(data: SeriesDataModule, model: str) -> Supervised:
         "light_curve": (lambda: LightCurveRNN(4), LightCurveInputs),
     }
     network, inputs = made[model]
-    options = OptimiserOptions(1e-3, 0.05)
-    return Supervised(network(), inputs(scaling), HEADER.classes, data.stage, options, data.class_weights())
+    return Supervised(network(), inputs(scaling), data.task, OptimiserOptions(1e-3, 0.05))
 
 
 def trainer(folder: Path, **keywords: Any) -> lightning.Trainer:

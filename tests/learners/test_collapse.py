@@ -29,7 +29,7 @@ def test_a_sphere_and_a_point() -> None:
     assert warning is not None
     assert "the projections have collapsed" in warning
     assert "healthy: 0.088" in warning
-    assert "learner.predictor=true or learner.variance=1" in warning
+    assert "predictor=true or variance=1" in warning
 
 
 def test_projections_on_a_line_have_rank_1_and_on_a_plane_2() -> None:

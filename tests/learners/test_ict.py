@@ -18,7 +18,9 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import Split
 from ictconvention.learners import ict as ict_module
+from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
+from ictconvention.learners.losses import spread_floor
 from ictconvention.learners.target import follow
 from ictconvention.options import ViewOptions
 from tests.learners.conftest import ict, trainer, weights
@@ -83,10 +85,12 @@ def test_each_term_has_a_weight(feed: Feed) -> None:
     data = feed()
     views = views_of(data)
     plain = ict(data).eval()
-    weighed = ict(data, classification=0.5, consistency=3.0, variance=2.0).eval()
-    weighed.load_state_dict(plain.state_dict())
+    weighed = ict(data, classification=0.5, consistency=3.0, variance=2.0, predictor=True).eval()
+    plain.load_state_dict(weighed.state_dict(), strict=False)  # all but the predictor
     terms = weighed.loss(views)
     expected = 0.5 * terms["loss_ce"] + 3 * terms["loss_consistency"] + 2 * terms["loss_variance"]
+    z = [through(weighed, weighed.network, view).projection for view in views]
+    assert terms["loss_variance"].item() == pytest.approx(float(spread_floor(z[0]) + spread_floor(z[1])), rel=1e-5)
     assert terms["loss"].item() == pytest.approx(float(expected), rel=1e-6)
     assert terms["loss_ce"].item() == pytest.approx(plain.loss(views)["loss_ce"].item(), rel=1e-6)
 
@@ -281,6 +285,42 @@ def test_prediction_is_the_online_networks_and_knows_no_company(feed: Feed, tmp_
     alone = fitted.predict(learner, data)
     assert alone is not None
     assert torch.allclose(torch.cat([part.logits for part in alone]), logits, atol=1e-5)  # type: ignore[union-attr]
+
+
+def test_the_monitor_sees_the_validation_part_anew_in_each_epoch(feed: Feed, tmp_path: Path) -> None:
+    data = feed()
+    learner, fitted = ict(data), trainer(tmp_path, max_epochs=3)
+    fitted.fit(learner, data)
+    learner.eval()
+    monitor = CollapseMonitor(4, 648, 128)
+    with torch.no_grad():
+        for (view,) in data.val_dataloader():
+            output = through(learner, learner.network, view)
+            monitor.update(output.projection, output.features, view.label)
+    found = {name: float(fitted.callback_metrics[f"pretrain/val/collapse/{name}"]) for name in monitor.compute()}
+    assert found == pytest.approx({name: float(value) for name, value in monitor.compute().items()}, rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")
+def test_a_run_resumed_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(feed: Feed, tmp_path: Path) -> None:
+    class Seen(lightning.Callback):
+        def __init__(self) -> None:
+            self.batches: list[tuple[int, list[int]]] = []
+
+        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+            self.batches.append((trainer.current_epoch, batch[0].index.tolist()))
+
+    def fitted(seen: Seen) -> Any:
+        kept = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=1)
+        return trainer(tmp_path, max_epochs=2, callbacks=[kept, seen], enable_checkpointing=True)
+
+    whole, rest = Seen(), Seen()
+    first, second = ict(feed(), dropout=0.0), ict(feed(), dropout=0.0)
+    fitted(whole).fit(first, feed())
+    assert len(whole.batches) == 6
+    fitted(rest).fit(second, feed(), ckpt_path=tmp_path / "step=2.ckpt", weights_only=True)
+    assert rest.batches == whole.batches[2:]
+    assert [name for name, x in weights(second).items() if not torch.equal(x, weights(first)[name])] == []
 
 
 def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:

@@ -129,5 +129,14 @@ def test_what_a_batch_does_not_hold_is_named() -> None:
         LightCurveInputs(ASINH)(batch())
 
 
+@pytest.mark.parametrize("inputs", [FrameInputs, NightInputs])
+def test_autocast_does_not_move_a_pixel(inputs: Any) -> None:
+    """A grid of positions in bfloat16 would be wrong by a tenth of a pixel."""
+    given = batch("direct+residual", View(np.arange(5), angle=0.3))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = inputs(ASINH)(given)[0]
+    assert torch.equal(found, inputs(ASINH)(given)[0])
+
+
 def test_inputs_carry_no_gradient() -> None:
     assert not FrameInputs(ASINH)(batch())[0].requires_grad

@@ -56,18 +56,14 @@ def laptop(simulated: tuple[Survey, Split], **keywords: Any) -> SeriesDataModule
 
 
 def ict(data: SeriesDataModule, **options: Any) -> ICT:
-    chosen, classes = ICTOptions(**options), data.survey.header.classes
-    network = ICT.network_for(ConvEntionEncoder(**LAPTOP), 4, chosen)
     inputs = FrameInputs(Scaling("asinh", *data.scales("asinh")))
-    return ICT(network, inputs, classes, data.stage, OptimiserOptions(1e-3, 0.05), chosen)
+    return ICT(ConvEntionEncoder(**LAPTOP), inputs, data.task, ICTOptions(**options), OptimiserOptions(1e-3, 0.05))
 
 
 def supervised(data: SeriesDataModule, name: str, dropout: float = 0.3, rate: float = 1e-3) -> Supervised:
     network, inputs, sizes = NETWORKS[name]
-    scaling, options = Scaling("asinh", *data.scales("asinh")), OptimiserOptions(rate, 0.05)
-    return Supervised(
-        network(dropout=dropout, **sizes), inputs(scaling), data.survey.header.classes, data.stage, options
-    )
+    scaling = Scaling("asinh", *data.scales("asinh"))
+    return Supervised(network(dropout=dropout, **sizes), inputs(scaling), data.task, OptimiserOptions(rate, 0.05))
 
 
 class Losses(lightning.Callback):
@@ -93,7 +89,7 @@ def test_the_loss_falls(simulated: tuple[Survey, Split], tmp_path: Path, name: s
         data = laptop(simulated)
         learner: Learner = ict(data)
     else:
-        contents = "photometry" if name == "light curve" else "stamps"
+        contents = "photometry" if name == "light curve" else "direct"
         data = laptop(simulated, views=ViewOptions(1), contents=contents)
         learner = supervised(data, name, rate=5e-3 if name == "light curve" else 1e-3)
     losses = fitted(learner, data, tmp_path, 5, limit_val_batches=0)

@@ -32,6 +32,14 @@ def test_an_object_without_a_label_costs_nothing_and_moves_nothing() -> None:
     assert (logits.grad.abs().sum(1) > 0).tolist() == [True, False, True]
 
 
+@pytest.mark.parametrize("focal", [0.5, 1.0, 2.0])
+def test_a_sure_answer_has_a_gradient_under_any_focus(focal: float) -> None:
+    logits = torch.tensor([[40.0, 0.0], [40.0, 0.0]], requires_grad=True)
+    torch.autograd.backward(classification(logits, torch.tensor([0, -1]), torch.ones(2), focal).sum())
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
 def test_divergence_is_that_of_the_online_probabilities_from_the_targets() -> None:
     logits, target = torch.randn(6, 4).double(), torch.randn(6, 4).double()
     p, q = target.softmax(1), logits.softmax(1)

@@ -1,10 +1,12 @@
 """Each network trains with the one learner, and is scored class by class."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lightning
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,13 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from torch.nn import functional as F
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.learners.learner import ClassLoss
+from ictconvention.learners.inputs import FrameInputs
+from ictconvention.learners.learner import ClassLoss, class_scores
+from ictconvention.learners.optimiser import share_of_rate
+from ictconvention.learners.supervised import Supervised
+from ictconvention.models.convention import ConvEntion
+from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.models.scaling import Scaling
 from ictconvention.options import ViewOptions
 from tests.conftest import HEADER
 from tests.learners.conftest import supervised, trainer, weights
@@ -22,7 +30,7 @@ MODELS = ["convention", "gru", "lstm", "light_curve"]
 
 
 def fed(feed: Feed, model: str, imbalance: str = "none") -> SeriesDataModule:
-    contents = "photometry" if model == "light_curve" else "stamps"
+    contents = "photometry" if model == "light_curve" else "direct"
     return feed(imbalance=imbalance, views=ViewOptions(1), contents=contents)
 
 
@@ -91,24 +99,37 @@ def test_the_balanced_loss_leaves_absent_classes_out() -> None:
 
 
 @torch.no_grad()
+def test_absent_classes_and_unlabelled_objects_are_left_out_of_the_scores() -> None:
+    truth, guess = torch.tensor([0, 0, 1, 1]), torch.tensor([0, 0, 1, 2])
+    confusion = torch.zeros(4, 4).index_put_((truth, guess), torch.ones(4), accumulate=True)
+    found = class_scores(confusion, HEADER.classes)
+    assert found["balanced_accuracy"] == recall_score(truth, guess, labels=[0, 1], average="macro") == 0.75
+    assert found["f1_macro"].item() == pytest.approx(f1_score(truth, guess, average="macro", labels=[0, 1]))
+    assert set(found) == {"accuracy", "balanced_accuracy", "f1_macro", "recall/AGN", "recall/SN Ia"}
+
+
+@torch.no_grad()
 def test_weights_and_focus_reach_the_loss(feed: Feed) -> None:
     data = fed(feed, "convention", "weighted")
     learner = supervised(data, "convention").eval()
     (view,) = next(iter(data.train_dataloader()))
     each = F.cross_entropy(learner.logits(view), view.label, reduction="none")
-    share = torch.as_tensor(data.class_weights()).float()[view.label]
+    share = torch.tensor(data.task.class_weights)[view.label]
     assert share.unique().numel() > 1
     assert learner.loss((view,))["loss"].item() == pytest.approx(float((share * each).mean()), rel=1e-5)
-    learner.focal = 2.0
+    learner.task = replace(learner.task, focal=2.0)
     focused = (share * (1 - torch.exp(-each)) ** 2 * each).mean()
     assert learner.loss((view,))["loss"].item() == pytest.approx(float(focused), rel=1e-5)
 
 
-def test_gradients_are_clipped_as_the_options_say(feed: Feed, tmp_path: Path, monkeypatch: Any) -> None:
+@pytest.mark.parametrize(("clip", "own_clip"), [(1e-3, None), (10.0, 1e-3)])
+def test_gradients_are_clipped_as_the_options_or_the_trainer_say(
+    feed: Feed, tmp_path: Path, monkeypatch: Any, clip: float, own_clip: float | None
+) -> None:
     norms: list[float] = []
     data = fed(feed, "convention")
     learner = supervised(data, "convention")
-    learner.optimiser = replace(learner.optimiser, clip=1e-3)
+    learner.optimiser = replace(learner.optimiser, clip=clip)
     own = learner.configure_gradient_clipping
 
     def measured(*arguments: Any, **keywords: Any) -> None:
@@ -117,6 +138,49 @@ def test_gradients_are_clipped_as_the_options_say(feed: Feed, tmp_path: Path, mo
         norms.append(float(torch.nn.utils.get_total_norm(grads)))
 
     monkeypatch.setattr(learner, "configure_gradient_clipping", measured)
-    trainer(tmp_path, max_epochs=1).fit(learner, data)
+    trainer(tmp_path, max_epochs=1, gradient_clip_val=own_clip).fit(learner, data)
     assert norms
     assert max(norms) <= 1e-3 * 1.001
+
+
+def test_the_learning_rate_changes_with_every_step(feed: Feed, tmp_path: Path) -> None:
+    rates: list[float] = []
+
+    class Rates(lightning.Callback):
+        def on_train_batch_start(self, trainer: lightning.Trainer, *arguments: Any) -> None:
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    data = fed(feed, "convention")
+    trainer(tmp_path, max_epochs=3, callbacks=[Rates()], limit_val_batches=0).fit(supervised(data, "convention"), data)
+    assert rates == pytest.approx([1e-3 * share_of_rate(step, len(rates), 0.1) for step in range(len(rates))])
+    assert len(set(rates)) > 6
+
+
+def test_networks_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
+    data, curves = fed(feed, "convention"), fed(feed, "light_curve")
+    scaling = Scaling("asinh", *data.scales("asinh"))
+    for network, inputs, task, message in (
+        (CNNRecurrent("gru"), FrameInputs(scaling), data.task, "CNNRecurrent takes NightInputs, not FrameInputs"),
+        (ConvEntion(max_frames=9), FrameInputs(scaling), curves.task, "photometry is for LightCurveInputs"),
+        (ConvEntion(max_frames=6), FrameInputs(scaling), data.task, "max_frames is 6, sequences have up to 9"),
+        (ConvEntion(max_frames=9, bands=3), FrameInputs(scaling), data.task, "bands is 3, the survey has 5"),
+        (
+            ConvEntion(max_frames=9, frame_channels=2),
+            FrameInputs(scaling),
+            data.task,
+            "frame_channels is 2 and stamp_size 32, contents='direct' gives 1 of 32 pixels",
+        ),
+        (ConvEntion(max_frames=9), FrameInputs(Scaling("asinh", [0.0], [1.0])), data.task, "the scaling has 1 bands"),
+        (ConvEntion(max_frames=9), FrameInputs(scaling), feed().task, "takes one view of labelled objects"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Supervised(network, inputs, task)
+    wrong = Supervised(ConvEntion(3, max_frames=9, width=1 / 16), FrameInputs(scaling), data.task)
+    with pytest.raises(ValueError, match="the network gives 3 classes, the survey has 4"):
+        wrong.loss(next(iter(data.train_dataloader())))
+
+
+def test_a_run_without_an_end_is_refused(feed: Feed, tmp_path: Path) -> None:
+    data = fed(feed, "convention")
+    with pytest.raises(ValueError, match="give the Trainer max_epochs or max_steps"):
+        trainer(tmp_path, max_epochs=-1).fit(supervised(data, "convention"), data)

@@ -38,7 +38,7 @@ def main(survey: Path, folder: Path, devices: int) -> None:
     for number, options in enumerate(OPTIONS):
         data = feed(batch_size=8)
         learner = ict(data, **options)
-        trained = trainer(folder, max_epochs=1, limit_val_batches=0, **strategy)
+        trained = trainer(folder, max_epochs=1, **strategy)
         trained.fit(learner, data)
         torch.save(learner.state_dict(), folder / f"option{number}-{trained.global_rank}.pt")
 
