@@ -176,6 +176,14 @@ def simulate(
         print_ceiling(survey, Console())
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def train(context: typer.Context) -> None:
+    """Take one model through pre-train, fine-tune and test: train experiment=ict_sdss profile=laptop."""
+    from ictconvention.experiment.command import main as train_main
+
+    train_main(context.args)
+
+
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
     """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""

@@ -30,7 +30,7 @@ def shell_commands() -> list[str]:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder that looks like a clone, but whose surveys are its own, where all commands were run."""
     folder = tmp_path_factory.mktemp("clone")
-    for entry in ("experiments", "conf", "ictconvention"):
+    for entry in ("experiments", "conf", "ictconvention", "train.py"):
         (folder / entry).symlink_to(ROOT / entry)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for command in shell_commands():
@@ -45,6 +45,7 @@ def test_every_command_runs(clone: Path) -> None:
     assert set(NOT_RUN) <= set(shell_commands())
     assert (clone / "sn_ia.png").exists()
     assert (clone / "split.json").exists()
+    assert len(list((clone / "runs" / "ict_sdss").glob("fold0-seed0-*/result.json"))) == 1
 
 
 def test_the_python_runs(clone: Path) -> None:

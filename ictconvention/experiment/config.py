@@ -1,12 +1,16 @@
-"""Find and read the configuration that ships with the package."""
+"""Find, compose and check the configuration that ships with the package."""
 
+import re
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.experiment.schema import RunOptions, checked, known_keys
 
 
 def config_folder() -> Path:
@@ -29,3 +33,51 @@ def read_group(group: str, choice: str) -> dict[str, Any]:
         raise UsageError(f"{group} has no choice {choice!r}{did_you_mean(choice, choices)}", folder, mend)
     content = OmegaConf.to_container(OmegaConf.load(folder / f"{choice}.yaml"), resolve=True)
     return {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
+
+
+def compose_run(overrides: Sequence[str]) -> RunOptions:
+    """Compose the configuration of a run and check it.
+
+    Parameters
+    ----------
+    overrides : sequence of str
+        Such as "experiment=ict_sdss" and "trainer.devices=4".
+
+    Raises
+    ------
+    UsageError
+        An override names no key, group or choice, or a value is of the wrong type or out of range.
+    """
+    from hydra import compose, initialize_config_dir
+    from hydra.errors import HydraException
+
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        try:
+            config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
+        except (HydraException, OmegaConfBaseException) as error:
+            raise _readable(error) from None
+    options = checked({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
+    if options.survey.path is not None and not Path(options.survey.path).is_dir():
+        raise UsageError("no such survey folder", options.survey.path, "check survey.path")
+    return options
+
+
+def _readable(error: Exception) -> UsageError:
+    """Return what Hydra found, in one sentence, with the nearest name where there is one."""
+    text = str(error)
+    if match := re.search(r"Could not override '([^']+)'", text):
+        key = match.group(1)
+        groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
+        near = did_you_mean(key, [*known_keys(), *groups])
+        return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out")
+    if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
+        group, choice = match.groups()
+        try:
+            read_group(group, choice)
+        except UsageError as unknown:
+            return unknown
+    if "Missing mandatory value" in text:
+        key = str(getattr(error, "full_key", None) or "a key")
+        return UsageError(f"{key} is not set", key, f"give it: {key}=...")
+    first = text.strip().splitlines()[0]
+    return UsageError(first, "the configuration", "correct the override; --help lists the groups and keys")

@@ -1,0 +1,124 @@
+"""From the options of a run to its parts: the survey, the data of a stage, the learner."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ictconvention import __version__
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
+from ictconvention.data.task import Stage, Task
+from ictconvention.experiment.schema import ModelOptions, RunOptions, StageOptions
+from ictconvention.learners.ict import ICT
+from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
+from ictconvention.learners.learner import Learner
+from ictconvention.learners.supervised import Supervised
+from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.models.light_curve import LightCurveRNN
+from ictconvention.models.recurrent import Cell, CNNRecurrent
+from ictconvention.models.scaling import Scaling
+from ictconvention.options import ViewOptions
+
+
+def survey_of(options: RunOptions) -> Survey:
+    """Open the survey of a run; the simulated one is made where it is not there yet."""
+    wanted = options.survey
+    if wanted.path is not None:
+        return Survey.open(wanted.path)
+    objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
+    key = digest([objects, wanted.seed, wanted.extra_test, __version__])
+    path = Path(options.surveys) / f"simulated-{key[:8]}"
+    if not path.exists():
+        simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
+    return Survey.open(path)
+
+
+def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
+    """Return the options of a stage."""
+    return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
+
+
+def data_of(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
+    """Return the data of a stage."""
+    ict = options.learner.kind == "ict"
+    return SeriesDataModule(
+        survey,
+        split,
+        stage,
+        sequence=options.sequence,
+        augmentation=options.augmentation,
+        views=ViewOptions(2 if ict else 1, options.views.online_frames),
+        imbalance=options.imbalance,
+        contents="photometry" if options.model.kind == "light_curve" else options.pixels.channels,
+        batch_size=options.trainer.batch_size,
+        unlabelled=options.learner.unlabelled,
+        seed=options.seed,
+        workers=options.trainer.workers,
+    )
+
+
+def learner_of(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:
+    """Return the learner of a stage, with new weights, or going on with those of the stage before."""
+    torch.manual_seed(options.seed)
+    scaling = before.inputs.scaling if before else Scaling(options.pixels.scaling, *data.scales(options.pixels.scaling))
+    learner = _new(options, scaling, data.task)
+    if before is not None:
+        learner.load_state_dict(before.state_dict())
+    return learner
+
+
+def _new(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
+    model, classes = options.model, len(task.classes)
+    optimiser = stage_of(options, task.stage).optimiser
+    planes = len(task.bands) * (2 if task.contents == "direct+residual" else 1)
+    match model.kind:
+        case "convention" if options.learner.kind == "ict":
+            encoder = ConvEntionEncoder(**_sizes(model, options, task))
+            return ICT(encoder, FrameInputs(scaling), task, options.learner, optimiser, model.dropout)
+        case "convention":
+            network = ConvEntion(classes, dropout=model.dropout, **_sizes(model, options, task))
+            return Supervised(network, FrameInputs(scaling), task, optimiser)
+        case "cnn_gru" | "cnn_lstm":
+            cell: Cell = "gru" if model.kind == "cnn_gru" else "lstm"
+            recurrent = CNNRecurrent(cell, classes, bands=planes, stamp_size=task.stamp_size, dropout=model.dropout)
+            return Supervised(recurrent, NightInputs(scaling), task, optimiser)
+        case "light_curve":
+            curves = LightCurveRNN(classes, bands=len(task.bands), dropout=model.dropout)
+            return Supervised(curves, LightCurveInputs(scaling), task, optimiser)
+
+
+def _sizes(model: ModelOptions, options: RunOptions, task: Task) -> dict[str, Any]:
+    return {
+        "bands": len(task.bands),
+        "stamp_size": task.stamp_size,
+        "max_frames": task.max_frames,
+        "frames_per_group": options.sequence.frames_per_group,
+        "width": model.width,
+        "frame_channels": 2 if task.contents == "direct+residual" else 1,
+        "blocks": model.blocks,
+        "heads": model.heads,
+        "attention": model.attention,
+        "padding": model.padding,
+    }
+
+
+def digest(content: object) -> str:
+    """Return the SHA-256 of plain values, in hexadecimal."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def run_hash(options: RunOptions, survey: Survey, split: Split) -> str:
+    """Return the hash of all that decides a run's result: not its name, folders, devices or workers."""
+    content = asdict(options)
+    for name in ("name", "runs", "surveys", "survey", "fold"):
+        content.pop(name)
+    for name in ("devices", "workers"):
+        content["trainer"].pop(name)
+    return digest([content, survey.hash, split.hash, __version__])

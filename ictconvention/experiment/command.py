@@ -1,0 +1,56 @@
+"""The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from ictconvention.errors import IctConventionError
+from ictconvention.experiment.config import compose_run, config_folder
+
+USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
+
+Takes one model through pre-train, fine-tune and test on one fold of a survey.
+
+  python train.py experiment=ict_sdss profile=laptop
+  python train.py experiment=convention_sdss survey=path survey.path=surveys/mine fold.index=2
+
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train; a problem a user can mend is one message and exit code 2, without a traceback."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if any(argument in ("-h", "--help") for argument in given):
+        sys.stdout.write(help_text())
+        return
+    try:
+        options = compose_run(given)  # before anything heavy is imported
+        from ictconvention.experiment.run import run
+
+        run(options)
+    except IctConventionError as error:
+        if os.environ.get("ICTCONVENTION_DEBUG") == "1":
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
+
+
+def help_text() -> str:
+    """Return how to call it: the groups with their choices, and the keys of conf/train.yaml with their comments."""
+    folder = config_folder()
+    lines = ["groups, chosen by GROUP=CHOICE:"]
+    for group in sorted(path for path in folder.iterdir() if path.is_dir()):
+        choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
+        lines.append(f"  {group.name:13} {choices}")
+    text = (folder / "train.yaml").read_text()
+    keys = text[text.index("name:") : text.index("hydra:")].rstrip()
+    return (
+        USAGE
+        + "\n".join(lines)
+        + "\n\nkeys, set by KEY=VALUE (a.b=VALUE within a block); further ones are in conf/:\n\n"
+        + keys
+        + "\n"
+    )

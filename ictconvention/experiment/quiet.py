@@ -1,0 +1,32 @@
+"""Keep off the screen what Lightning says and no user can act on; every entry has its reason."""
+
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+HARMLESS = (
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 on torch 2.13, not our call
+    r".*does not have many workers",  # feeding is many times faster than training, without workers
+    r"The number of training batches .* is smaller than the logging interval",  # means over the epoch are logged
+    r"Checkpoint directory .* exists and is not empty",  # both stages of a run keep their weights there
+    r"Experiment logs directory .* exists and is not empty",  # a stage that was stopped begins anew
+)
+TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exist, adverts; the run says what it uses
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Drop harmless warnings and talk in the body."""
+    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            for message in HARMLESS:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

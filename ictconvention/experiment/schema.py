@@ -1,0 +1,196 @@
+"""Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is told at once."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
+
+from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.options import (
+    Augmentation,
+    ICTOptions,
+    Imbalance,
+    OptimiserOptions,
+    SequenceOptions,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SurveyOptions:
+    """Which survey: a folder, or the simulated one, which is made once and found again."""
+
+    path: str | None = None
+    objects: int | None = None
+    extra_test: int = 0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.objects is not None and self.objects < 100:
+            raise ValueError(f"survey.objects is {self.objects}; take at least 100, or null for the paper's 8208")
+        if self.extra_test < 0:
+            raise ValueError(f"survey.extra_test is {self.extra_test}; take 0 or more")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """Which network, and its sizes; all but `kind` and `dropout` are ConvEntion's."""
+
+    kind: Literal["convention", "cnn_gru", "cnn_lstm", "light_curve"] = "convention"
+    dropout: float = 0.3
+    width: float = 1.0
+    blocks: int = 2
+    heads: int = 4
+    attention: Literal["pooled", "query"] = "pooled"
+    padding: Literal["paper", "masked"] = "paper"
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.dropout < 1 and self.width > 0 and self.blocks >= 1 and self.heads in (1, 2, 4, 8)):
+            raise ValueError(
+                f"{self}: take dropout from 0 to below 1, width above 0, blocks from 1, heads 1, 2, 4 or 8"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class LearnerOptions(ICTOptions):
+    """Which learner; all but `kind` are ICT's."""
+
+    kind: Literal["supervised", "ict"] = "ict"
+
+
+@dataclass(frozen=True, slots=True)
+class PixelOptions:
+    """What a network sees of a frame, and on which scale."""
+
+    channels: Literal["direct", "direct+residual"] = "direct"
+    scaling: Literal["asinh", "standardise"] = "asinh"
+
+
+@dataclass(frozen=True, slots=True)
+class AsymmetryOptions:
+    """Frames of each of ICT's online views; null: as many as the target's, two views in all."""
+
+    online_frames: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FoldOptions:
+    """Which split; see `make_split`."""
+
+    protocol: Literal["rotating", "fixed"] = "rotating"
+    index: int = 0
+    count: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise ValueError(f"fold.index is {self.index}; take 0 to {self.count - 1}, below fold.count")
+
+
+@dataclass(frozen=True, slots=True)
+class StageOptions:
+    """How long and how a stage trains."""
+
+    max_epochs: int = 50
+    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
+
+    def __post_init__(self) -> None:
+        if self.max_epochs < 0:
+            raise ValueError(f"max_epochs is {self.max_epochs}; take 0 (no such stage) or more")
+
+
+@dataclass(frozen=True, slots=True)
+class StagesOptions:
+    """The two stages that train."""
+
+    pretrain: StageOptions = field(default_factory=StageOptions)
+    finetune: StageOptions = field(default_factory=StageOptions)
+
+    def __post_init__(self) -> None:
+        if self.pretrain.max_epochs == self.finetune.max_epochs == 0:
+            raise ValueError("stage.pretrain.max_epochs and stage.finetune.max_epochs are both 0: nothing trains")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerOptions:
+    """On which machine, in which portions."""
+
+    batch_size: int = 128
+    devices: int = 1
+    workers: int = 0
+    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+
+    def __post_init__(self) -> None:
+        if self.devices < 1 or self.workers < 0 or self.batch_size < 1 or self.batch_size % self.devices:
+            raise ValueError(f"{self}: take a batch_size that is a multiple of devices, and 0 or more workers")
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """A run: one model, one fold, all stages. The groups are those of the folder `conf`."""
+
+    name: str = "run"
+    seed: int = 0
+    runs: str = "runs"
+    surveys: str = "surveys"
+    survey: SurveyOptions = field(default_factory=SurveyOptions)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    learner: LearnerOptions = field(default_factory=LearnerOptions)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    imbalance: Imbalance = field(default_factory=Imbalance)
+    fold: FoldOptions = field(default_factory=FoldOptions)
+    sequence: SequenceOptions = field(default_factory=SequenceOptions)
+    pixels: PixelOptions = field(default_factory=PixelOptions)
+    views: AsymmetryOptions = field(default_factory=AsymmetryOptions)
+    stage: StagesOptions = field(default_factory=StagesOptions)
+    trainer: TrainerOptions = field(default_factory=TrainerOptions)
+
+    def __post_init__(self) -> None:
+        if not self.name or "/" in self.name:
+            raise ValueError(f"name is {self.name!r}; take one that can name a folder")
+        if self.seed < 0:
+            raise ValueError(f"seed is {self.seed}; take 0 or more")
+        if self.learner.kind == "ict" and self.model.kind != "convention":
+            raise ValueError(f"learner.kind is ict, for model.kind {self.model.kind}; ICT trains model=convention")
+        shortest, longest = self.sequence.frames_per_group, self.sequence.max_frames
+        if (short := self.views.online_frames) is not None and not shortest <= short <= longest:
+            raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
+        if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
+            raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+
+
+def checked(config: Mapping[str, Any]) -> RunOptions:
+    """Return the options that a composed configuration holds.
+
+    Raises
+    ------
+    UsageError
+        A key is unknown (the nearest is named), or a value is of the wrong type or out of range.
+    """
+    try:
+        return TypeAdapter(RunOptions).validate_json(json.dumps(config), strict=True, extra="forbid")
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or "the configuration"
+        if first["type"] == "unexpected_keyword_argument":
+            found, mend = f"unknown key {key!r}{did_you_mean(key, known_keys())}", "correct its name, or leave it out"
+        elif first["type"] == "value_error":
+            found, _, mend = str(first["msg"]).removeprefix("Value error, ").partition("; ")
+            mend = mend or "correct it"
+        else:
+            found = f"{key} is {first['input']!r}"
+            mend = str(first["msg"]).replace("Input should be", "it should be")
+        raise UsageError(found, key, mend) from None
+
+
+def known_keys(kind: type = RunOptions, prefix: str = "") -> Iterator[str]:
+    """Yield every key of the configuration, such as trainer.batch_size."""
+    hints = get_type_hints(kind)
+    for one in fields(kind):
+        name = f"{prefix}{one.name}"
+        yield name
+        inner = [hints[one.name], *get_args(hints[one.name])]
+        for option in inner:
+            if is_dataclass(option) and isinstance(option, type):
+                yield from known_keys(option, f"{name}.")

@@ -1,0 +1,100 @@
+"""Every run that the configuration offers can be composed, and every mistake is told in words, at once."""
+
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from ictconvention.errors import UsageError
+from ictconvention.experiment.config import compose_run, config_folder
+from ictconvention.experiment.schema import RunOptions, known_keys
+from ictconvention.options import OptimiserOptions, SequenceOptions
+from tests.conftest import ROOT
+
+EXPERIMENTS = ["ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss"]
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_every_experiment_composes_in_every_profile(experiment: str, profile: str) -> None:
+    options = compose_run([f"experiment={experiment}", f"profile={profile}"])
+    assert options.name == experiment
+    assert (options.learner.kind == "ict") == (experiment == "ict_sdss")
+    assert options.survey.path is None  # the simulated one
+    assert options.sequence.max_frames == {"paper": 99, "laptop": 30, "smoke": 15}[profile]
+
+
+def test_there_are_no_other_experiments() -> None:
+    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == set(EXPERIMENTS)
+
+
+def test_the_paper_profile_is_the_papers() -> None:
+    options = compose_run(["experiment=ict_sdss"])
+    assert options.sequence == SequenceOptions(99, 3, "frames")
+    assert options.stage.pretrain.optimiser == OptimiserOptions(2e-3, 0.1339)
+    assert (options.stage.pretrain.max_epochs, options.stage.finetune.max_epochs) == (50, 30)
+    assert (options.trainer.batch_size, options.learner.tau, options.fold.count) == (128, 0.99, 5)
+    assert (options.model.width, options.model.blocks, options.model.heads, options.model.dropout) == (1, 2, 4, 0.3)
+
+
+def test_an_override_reaches_its_key_and_nothing_else() -> None:
+    plain, changed = asdict(compose_run([])), asdict(compose_run(["stage.finetune.optimiser.learning_rate=0.5"]))
+    assert changed["stage"]["finetune"]["optimiser"].pop("learning_rate") == 0.5
+    assert plain["stage"]["finetune"]["optimiser"].pop("learning_rate") == 2e-3
+    assert changed == plain
+
+
+@pytest.mark.parametrize(
+    ("overrides", "found", "mend"),
+    [
+        ("learner.taau=0.5", "unknown key 'learner.taau' (did you mean learner.tau?)", "correct its name"),
+        ("+trainer.batchsize=3", "unknown key 'trainer.batchsize' (did you mean trainer.batch_size?)", "correct its"),
+        ("experiment=ict_sds", "experiment has no choice 'ict_sds' (did you mean ict_sdss?)", "choose cnn_gru_sdss"),
+        ("experiment=ict_sdss learner.tau=2", "learner.tau is 2.0", "take a weight from 0 to 1 (paper: 0.99)"),
+        ("fold.index=7", "fold.index is 7", "take 0 to 4"),
+        ("sequence.max_frames=50", "max_frames 50 is no multiple of frames_per_group 3", "correct it"),
+        ("sequence.max_frames=many", "sequence.max_frames is 'many'", "should be a valid integer"),
+        ("trainer.precision=bf17", "trainer.precision is 'bf17'", "'auto', '32-true' or 'bf16-mixed'"),
+        ("trainer.devices=3", "batch_size=128, devices=3", "a multiple of devices"),
+        ("survey=path", "survey.path is not set", "give it: survey.path=..."),
+        ("survey=path survey.path=/nowhere", "no such survey folder", "check survey.path"),
+        ("survey.objects=20", "survey.objects is 20", "take at least 100"),
+        ("learner=ict model=cnn_gru", "learner.kind is ict, for model.kind cnn_gru", "ICT trains model=convention"),
+        ("views.online_frames=30", "are for ICT", "choose learner=ict"),
+        ("experiment=ict_sdss views.online_frames=2", "views.online_frames is 2", "take 3 to 99"),
+        ("stage.pretrain.max_epochs=-1", "max_epochs is -1", "take 0 (no such stage) or more"),
+        ("stage.pretrain.max_epochs=0 stage.finetune.max_epochs=0", "are both 0", "nothing trains"),
+        ("name=a/b", "name is 'a/b'", "take one that can name a folder"),
+        ("learner.tau", "learner.tau", "correct the override"),
+    ],
+)
+def test_a_mistake_is_told(overrides: str, found: str, mend: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_run(overrides.split())
+    assert found in f"{caught.value.found}; {caught.value.mend}"
+    assert mend in f"{caught.value.found}; {caught.value.mend}"
+
+
+def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch() -> None:
+    for command in ([sys.executable, "train.py"], [str(Path(sys.executable).parent / "ictconvention"), "train"]):
+        result = subprocess.run([*command, "learner.taau=1"], cwd=ROOT, capture_output=True, text=True)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("error: unknown key 'learner.taau' (did you mean learner.tau?)")
+        assert "Traceback" not in result.stderr
+    code = "import sys, ictconvention.experiment.command as c; c.compose_run([]); print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
+def test_help_names_every_group_and_every_key_of_the_root() -> None:
+    from ictconvention.experiment.command import help_text
+
+    text = help_text()
+    for group in (path.name for path in config_folder().iterdir() if path.is_dir()):
+        assert f"  {group} " in text
+    roots = {key.split(".")[0] for key in known_keys()} - {path.name for path in config_folder().iterdir()}
+    assert roots
+    for key in roots:
+        assert f"\n{key}:" in text
+    assert RunOptions().name == "run"
