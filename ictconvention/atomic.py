@@ -101,6 +101,24 @@ class WholeFolder:
         self._lock = None
 
 
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold an existing folder for this process alone; a killed process lets go of it by itself.
+
+    Raises
+    ------
+    FileSystemError
+        When another process holds it, or the disk does not allow it.
+    """
+    with readable_os_errors("taking the folder", folder):
+        lock = _locked(folder / ".lock", folder)
+    try:
+        yield
+    finally:
+        Path(lock.name).unlink(missing_ok=True)  # while it is still held
+        lock.close()
+
+
 def _locked(lock: Path, path: Path) -> BinaryIO:
     """Hold an exclusive lock on a file for as long as it stays open, here or in a child process.
 

@@ -114,11 +114,12 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def run_hash(options: RunOptions, survey: Survey, split: Split) -> str:
+def run_hash(options: RunOptions, survey: Survey, split: Split, precision: str) -> str:
     """Return the hash of all that decides a run's result: not its name, folders, devices or workers."""
     content = asdict(options)
     for name in ("name", "runs", "surveys", "survey", "fold"):
         content.pop(name)
     for name in ("devices", "workers"):
         content["trainer"].pop(name)
+    content["trainer"]["precision"] = precision
     return digest([content, survey.hash, split.hash, __version__])

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,14 +21,14 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from ictconvention import __version__
-from ictconvention.atomic import whole_file
+from ictconvention.atomic import held, whole_file
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_draws
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Stage
-from ictconvention.errors import readable_os_errors
+from ictconvention.errors import UsageError, counted, readable_os_errors
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import data_of, learner_of, run_hash, stage_of, survey_of
@@ -63,13 +64,37 @@ def run(options: RunOptions, say: Callable[[str], object] = print) -> Path:
         return _run(options, say)
 
 
+def checked_machine(options: TrainerOptions) -> None:
+    """Refuse what this machine cannot do; without a GPU, n devices are n processes.
+
+    Raises
+    ------
+    UsageError
+        It has fewer GPUs, or its GPU knows no bfloat16.
+    """
+    if not torch.cuda.is_available():
+        return
+    if options.devices > (present := torch.cuda.device_count()):
+        found = f"trainer.devices is {options.devices}, this machine has {counted(present, 'GPU')}"
+        raise UsageError(found, "trainer.devices", f"take at most {present}, or another machine")
+    if options.precision == "bf16-mixed" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")
+
+
 def _run(options: RunOptions, say: Callable[[str], object]) -> Path:
+    checked_machine(options.trainer)
     survey = survey_of(options)
     split = make_split(survey.object_table(), **asdict(options.fold))
     folder = _folder(options, survey, split)
     simulated = "simulated " if survey.header.simulated else ""
     say(f"{simulated}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
     say(f"run: {folder}, {precision_of(options.trainer)}")
+    with held(folder) if rank_zero() else nullcontext():
+        return _stages(options, survey, split, folder, say)
+
+
+def _stages(options: RunOptions, survey: Survey, split: Split, folder: Path, say: Callable[[str], object]) -> Path:
+    simulated = "simulated " if survey.header.simulated else ""
     if (folder / "result.json").exists():
         say("finished before; remove the folder to run it again")
         return folder
@@ -90,11 +115,13 @@ def _run(options: RunOptions, say: Callable[[str], object]) -> Path:
         "version": __version__,
     }
     _write_json(folder / "result.json", result)
-    test = result["test"]
-    say(
-        f"{simulated}test part, {test['objects']} objects: balanced accuracy {test['balanced_accuracy']:.3f}, "
-        f"macro F1 {test['f1_macro']:.3f}, worst recall {test['worst_class_recall']:.3f}"
-    )
+    for part, shares in (("test", "the survey's class shares"), ("test_uniform", "equal class shares")):
+        found = result[part]
+        say(
+            f"{simulated}test part, {found['objects']} objects, at {shares}: accuracy {found['accuracy']:.3f}, "
+            f"balanced accuracy {found['balanced_accuracy']:.3f}, macro F1 {found['f1_macro']:.3f}, "
+            f"worst recall {found['worst_class_recall']:.3f}"
+        )
     return folder
 
 
@@ -116,8 +143,8 @@ def _silent(line: str) -> None:
 
 
 def _folder(options: RunOptions, survey: Survey, split: Split) -> Path:
-    name = f"fold{options.fold.index}-seed{options.seed}-{run_hash(options, survey, split)[:8]}"
-    folder = Path(options.runs) / options.name / name
+    hash8 = run_hash(options, survey, split, precision_of(options.trainer))[:8]
+    folder = Path(options.runs) / options.name / f"fold{options.fold.index}-seed{options.seed}-{hash8}"
     with readable_os_errors("making the folder of the run", folder):
         folder.mkdir(parents=True, exist_ok=True)
     if not rank_zero():
@@ -178,7 +205,12 @@ def _fit(
 
 
 def _tested(options: RunOptions, learner: Learner, data: SeriesDataModule, folder: Path) -> dict[str, Any]:
-    """Calibrate on the validation part, predict the test parts, save the predictions and return their scores."""
+    """Calibrate on the validation part, predict the test parts, save the predictions and return their scores.
+
+    `test` holds the scores of the probabilities at the class shares of the fine-tuning part, the sky's as far as the
+    survey knows them; they are what is saved. `test_uniform` holds those at equal shares: the decisions that serve
+    every class alike, of which balanced accuracy and the worst recall speak.
+    """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
     natural = np.bincount(train, minlength=len(learner.task.classes))
@@ -195,7 +227,11 @@ def _tested(options: RunOptions, learner: Learner, data: SeriesDataModule, folde
         if data.split.parts[part]:
             position, found = logits(part)
             likely = probabilities(found, temperature)
+            alike = likely / np.where(natural, natural, np.inf)
             result[part] = scores(likely, labels[position], learner.task.classes)
+            result[f"{part}_uniform"] = scores(
+                alike / alike.sum(1, keepdims=True), labels[position], learner.task.classes
+            )
             name = "predictions.parquet" if part == "test" else f"predictions_{part}.parquet"
             _save_predictions(folder / name, data.survey, options, position, labels[position], likely)
     return result

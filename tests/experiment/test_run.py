@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ictconvention.atomic import held
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
+from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.run import precision_of, run
+from ictconvention.experiment.run import checked_machine, precision_of, run
 from ictconvention.experiment.schema import TrainerOptions
 from tests.conftest import ROOT
 
@@ -77,6 +79,11 @@ def test_the_result_is_what_the_predictions_say(finished: Path, folder: Path) ->
     assert [split.classes[id_] for id_ in table["id"]] == table["label"]
     assert result["survey"] == {"name": survey.header.name, "simulated": True, "hash": survey.hash}
     assert result["split"] == split.hash
+    counts = split.counts()["finetune_train"]
+    alike = likely / np.array([counts[name] for name in classes])
+    uniform = scores(alike / alike.sum(1, keepdims=True), labels, classes)
+    assert result["test_uniform"]["confusion"] == uniform["confusion"]
+    assert result["test_uniform"]["log_loss"] == pytest.approx(uniform["log_loss"])
 
 
 def test_the_same_run_elsewhere_gives_the_same_result(finished: Path, folder: Path) -> None:
@@ -97,8 +104,9 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, folder: Path) -> 
     assert said[-1] == "finished before; remove the folder to run it again"
     (finished / "result.json").unlink()
     run(compose_run([*places, "experiment=ict_sdss"]), said.append)
-    assert said[-3:-1] == ["pretrain: finished before", "finetune: finished before"]
-    assert said[-1].startswith("simulated test part, 48 objects: balanced accuracy 0.")
+    assert said[-4:-2] == ["pretrain: finished before", "finetune: finished before"]
+    assert said[-2].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
+    assert said[-1].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
     assert (finished / "result.json").read_text() == result
 
 
@@ -128,6 +136,30 @@ def test_another_fold_or_seed_is_another_run_and_more_workers_are_not(folder: Pa
 def test_the_other_networks_run_too(folder: Path, experiment: str) -> None:
     found = smoke(folder, f"experiment={experiment}", "pixels.channels=direct+residual", "stage.pretrain.max_epochs=0")
     assert result_of(found)["test"]["objects"] > 40
+
+
+def test_two_runs_in_one_folder_are_refused(finished: Path, folder: Path) -> None:
+    with held(finished), pytest.raises(FileSystemError, match="another process is writing here"):
+        smoke(folder, "experiment=ict_sdss")
+    assert smoke(folder, "experiment=ict_sdss") == finished
+
+
+def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
+    (folder / "in_the_way").touch()
+    with pytest.raises(FileSystemError, match="making the folder of the run failed"):
+        smoke(folder, "experiment=ict_sdss", f"runs={folder}/in_the_way")
+
+
+def test_what_the_machine_lacks_is_named(monkeypatch: Any) -> None:
+    checked_machine(TrainerOptions(devices=4))  # without a GPU: four processes
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
+    checked_machine(TrainerOptions(precision="32-true"))
+    with pytest.raises(UsageError, match=r"trainer\.devices is 4, this machine has 1 GPU"):
+        checked_machine(TrainerOptions(devices=4))
+    with pytest.raises(UsageError, match="this GPU has no bfloat16"):
+        checked_machine(TrainerOptions(precision="bf16-mixed"))
 
 
 def test_precision() -> None:
