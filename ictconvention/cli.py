@@ -1,7 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
@@ -10,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.errors import IctConventionError, UsageError
+from ictconvention.errors import UsageError, told_in_words
 
 app = typer.Typer(
     name="ictconvention",
@@ -179,9 +178,9 @@ def simulate(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> None:
     """Take one model through pre-train, fine-tune and test: train experiment=ict_sdss profile=laptop."""
-    from ictconvention.experiment.command import main as train_main
+    from ictconvention.experiment.command import train as train_with
 
-    train_main(context.args)
+    train_with(context.args)
 
 
 @contextmanager
@@ -198,14 +197,6 @@ def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
 
 
 def main() -> None:
-    """Run the command line; a problem a user can mend is one message and exit code 2, without a traceback."""
-    try:
+    """Run the command line."""
+    with told_in_words():
         app()
-    except IctConventionError as error:
-        if os.environ.get("ICTCONVENTION_DEBUG") == "1":
-            raise
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)

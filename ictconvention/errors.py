@@ -2,6 +2,8 @@
 
 import difflib
 import errno
+import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +74,24 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         mend = _MENDS.get(error.errno or 0, "mend what the system says, then run it again")
         raise FileSystemError(f"{doing} failed: {reason}", where, mend) from error
+
+
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """End a command whose body fails by something a user can mend: one message, exit code 2, no traceback.
+
+    With ICTCONVENTION_DEBUG=1 the traceback comes through. Ctrl-C ends it with "stopped" and exit code 130.
+    """
+    try:
+        yield
+    except IctConventionError as error:
+        if os.environ.get("ICTCONVENTION_DEBUG") == "1":
+            raise
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(130)
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

@@ -1,10 +1,9 @@
 """The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
 
-import os
 import sys
 from collections.abc import Sequence
 
-from ictconvention.errors import IctConventionError
+from ictconvention.errors import told_in_words
 from ictconvention.experiment.config import compose_run, config_folder
 
 USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
@@ -17,25 +16,27 @@ Takes one model through pre-train, fine-tune and test on one fold of a survey.
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Train; a problem a user can mend is one message and exit code 2, without a traceback."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if any(argument in ("-h", "--help") for argument in given):
+def main() -> None:
+    """Train as the command line says."""
+    with told_in_words():
+        train(sys.argv[1:])
+
+
+def train(arguments: Sequence[str]) -> None:
+    """Train as some overrides say, or tell how to call it.
+
+    Raises
+    ------
+    IctConventionError
+        Something that a user can mend.
+    """
+    if any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text())
         return
-    try:
-        options = compose_run(given)  # before anything heavy is imported
-        from ictconvention.experiment.run import run
+    options = compose_run(arguments)  # before anything heavy is imported
+    from ictconvention.experiment.run import run
 
-        run(options)
-    except IctConventionError as error:
-        if os.environ.get("ICTCONVENTION_DEBUG") == "1":
-            raise
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped\n")
-        sys.exit(130)
+    run(options)
 
 
 def help_text() -> str:
