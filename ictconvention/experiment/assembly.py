@@ -117,7 +117,7 @@ def digest(content: object) -> str:
 def run_hash(options: RunOptions, survey: Survey, split: Split, precision: str) -> str:
     """Return the hash of all that decides a run's result: not its name, folders, devices or workers."""
     content = asdict(options)
-    for name in ("name", "runs", "surveys", "survey", "fold"):
+    for name in ("name", "resume", "runs", "surveys", "survey", "fold"):
         content.pop(name)
     for name in ("devices", "workers"):
         content["trainer"].pop(name)

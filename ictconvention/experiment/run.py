@@ -35,6 +35,7 @@ from ictconvention.experiment.assembly import data_of, learner_of, run_hash, sta
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import RunOptions, TrainerOptions
+from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.learners.learner import Learner
 
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
@@ -179,7 +180,8 @@ def _fit(
 ) -> None:
     """Train a stage, and give the learner the weights of the best training epoch by validation.
 
-    A stage that was finished before, in a run that was stopped, is not trained again.
+    In a run that was stopped, a finished stage is not trained again, and an unfinished one goes on behind its last
+    training epoch, unless `resume` is never.
     """
     stage, epochs = data.stage, stage_of(options, data.stage).max_epochs
     finished = folder / "checkpoints" / f"{stage}.ckpt"
@@ -188,20 +190,22 @@ def _fit(
         learner.load_state_dict(torch.load(finished, weights_only=True)["state_dict"])
         return
     say(f"{stage}: {len(data.positions(*data.train_parts))} objects, {epochs} training epochs")
-    best = ModelCheckpoint(
-        folder / "checkpoints",
-        filename=f"{stage}-best",
-        monitor=f"{stage}/val/loss_balanced",
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-    )
+    kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
+    best = ModelCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    last = ModelCheckpoint(filename=f"{stage}-last", **kept)  # behind `best`, whose choice it stores
+    before = finished.with_name(f"{stage}-last.ckpt")
+    going_on = options.resume == "auto" and before.exists()
+    if going_on:
+        say(f"{stage}: goes on behind its last training epoch")
     logger = CSVLogger(folder, name="metrics", version=stage)
-    trainer = _trainer(options, max_epochs=epochs, callbacks=[best], logger=logger)
-    trainer.fit(learner, data)
+    callbacks = [BatchSeeds(options.seed, stage), best, last]
+    trainer = _trainer(options, max_epochs=epochs, callbacks=callbacks, logger=logger)
+    trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
     learner.load_state_dict(torch.load(best.best_model_path, weights_only=True)["state_dict"])
     trainer.strategy.barrier()  # every process has read it
     if rank_zero():
         Path(best.best_model_path).replace(finished)
+        before.unlink()
 
 
 def _tested(options: RunOptions, learner: Learner, data: SeriesDataModule, folder: Path) -> dict[str, Any]:
@@ -273,7 +277,7 @@ def _save_predictions(
 def _portable(options: RunOptions) -> dict[str, Any]:
     """Return the options without what may differ between machines."""
     content = asdict(options)
-    for name in ("runs", "surveys"):
+    for name in ("resume", "runs", "surveys"):
         content.pop(name)
     return content
 

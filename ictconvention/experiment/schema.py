@@ -132,6 +132,7 @@ class RunOptions:
 
     name: str = "run"
     seed: int = 0
+    resume: Literal["auto", "never"] = "auto"
     runs: str = "runs"
     surveys: str = "surveys"
     survey: SurveyOptions = field(default_factory=SurveyOptions)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,34 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, folder: Path) -> 
     assert said[-2].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
     assert said[-1].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
     assert (finished / "result.json").read_text() == result
+
+
+@pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
+def test_a_killed_run_goes_on_to_the_same_weights_and_the_same_result(folder: Path) -> None:
+    """Killed in the second of three training epochs of pre-training, dropout and all."""
+    settings = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3"]
+    whole = smoke(folder, *settings, f"runs={folder}/whole")
+    places = [f"runs={folder}/killed", f"surveys={folder}/surveys", "profile=smoke"]
+    command = [sys.executable, "train.py", *places, *settings]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not list((folder / "killed").glob("*/*/checkpoints/pretrain-last.ckpt")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    (killed,) = (folder / "killed" / "ict_sdss").iterdir()
+    assert killed.name == whole.name
+    assert not (killed / "checkpoints" / "pretrain.ckpt").exists()
+    said: list[str] = []
+    assert run(compose_run([*places, *settings]), said.append) == killed
+    assert "pretrain: goes on behind its last training epoch" in said
+    assert (killed / "result.json").read_text() == (whole / "result.json").read_text()
+    for stage in ("pretrain", "finetune"):
+        kept = [path / "checkpoints" / f"{stage}.ckpt" for path in (whole, killed)]
+        states = [torch.load(path, weights_only=True)["state_dict"] for path in kept]
+        assert all(torch.equal(x, states[1][name]) for name, x in states[0].items())
+    assert {path.name for path in (killed / "checkpoints").iterdir()} == {"pretrain.ckpt", "finetune.ckpt"}
 
 
 def test_two_processes_run_too(finished: Path, folder: Path) -> None:
