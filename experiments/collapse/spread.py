@@ -64,7 +64,7 @@ def batches(data: SeriesDataModule) -> Iterator[tuple[SeriesBatch, ...]]:
     """Return the training batches of one epoch after the other."""
     for epoch in count():
         loader = data.train_dataloader()
-        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(epoch)
         yield from loader
 
 

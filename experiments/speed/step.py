@@ -35,7 +35,7 @@ from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Augmentation, ICTOptions, Imbalance, SequenceOptions, ViewOptions
+from ictconvention.options import Augmentation, ICTOptions, Imbalance, Select, SequenceOptions, ViewOptions
 
 PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
 
@@ -47,7 +47,7 @@ class Profile:
     max_frames: int
     width: float
     batch: int
-    select: str
+    select: Select
     augmentation: str
 
 
@@ -83,7 +83,7 @@ class Stepper:
             loss = self.learner.loss(views)["loss"]
         self.spent["loss"] -= sum(self.spent[part] for part in ("views", "forward", "target"))
         with self.timed("backward"):
-            loss.backward()  # type: ignore[no-untyped-call]
+            torch.autograd.backward(loss)
         with self.timed("optimiser"):
             torch.nn.utils.clip_grad_norm_(self.learner.network.parameters(), 1.0)
             self.optimiser.step()
@@ -115,7 +115,7 @@ class Stepper:
         views = next(self.batches, None)
         if views is None:
             loader = self.data.train_dataloader()
-            loader.sampler.set_epoch(self.epoch)  # type: ignore[attr-defined]
+            loader.sampler.set_epoch(self.epoch)
             self.epoch += 1
             self.batches = iter(loader)
             views = next(self.batches)
@@ -132,7 +132,7 @@ def steppers(survey: Survey, profile: Profile) -> dict[str, Stepper]:
             survey,
             split,
             "pretrain",
-            sequence=SequenceOptions(profile.max_frames, select=profile.select),  # type: ignore[arg-type]
+            sequence=SequenceOptions(profile.max_frames, select=profile.select),
             augmentation=Augmentation(**read_group("augmentation", profile.augmentation)),
             views=views,
             imbalance=Imbalance(sampling=1.0),

@@ -27,12 +27,13 @@ class Loader(DataLoader[tuple[SeriesBatch, ...]]):
     be reading the batches of epoch 0.
     """
 
+    sampler: TrainingSampler | EvaluationSampler
     handed_out = 0  # batches of this epoch
     to_skip = 0  # batches of the first epoch that a run before has seen
 
     def __iter__(self) -> Any:
         """Return the batches of the epoch that the sampler is set to at the first of them."""
-        self.sampler.first_batch = self.handed_out = self.to_skip  # type: ignore[attr-defined]
+        self.sampler.first_batch = self.handed_out = self.to_skip
         self.to_skip = 0
         for batch in super().__iter__():
             self.handed_out += 1
@@ -200,7 +201,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             raise SplitError(f"the part {part} is empty", "split", "put objects into it, or choose another part")
         return self._loader(self.evaluation, EvaluationSampler(positions, self.batch_size, *self._process()))
 
-    def _loader(self, dataset: SeriesDataset, sampler: Any) -> Loader:
+    def _loader(self, dataset: SeriesDataset, sampler: TrainingSampler | EvaluationSampler) -> Loader:
         return Loader(
             dataset,
             sampler=sampler,

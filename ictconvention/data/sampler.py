@@ -128,6 +128,7 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
         self.own = [Draw(int(i)) for i in positions[rank::processes]]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
+        self.first_batch = 0
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -135,4 +136,7 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Return the batches."""
-        return (self.own[first : first + self.size] for first in range(0, len(self.own), self.size))
+        return (
+            self.own[first : first + self.size]
+            for first in range(self.first_batch * self.size, len(self.own), self.size)
+        )

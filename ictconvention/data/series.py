@@ -76,7 +76,7 @@ class SeriesBatch:
     angle, quarter_turns, horizontal, vertical : tensors (B,)
         How each object's stamps turn, see `View`.
     frames : tensor (F, H, W), optional
-        Stamps [flux_unit]; missing pixels are zero, the value of the sky.
+        Stamps [flux_unit]; a missing pixel has the value of the sky, zero, or of the median frame where there is one.
     median : tensor (B, bands, H, W), optional
         Each object's median frame in each band [flux_unit].
     photometry : tensor (F, 2), optional

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import lightning
 import numpy as np
@@ -38,6 +38,7 @@ from ictconvention.experiment.schema import RunOptions, TrainerOptions
 from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.learners.learner import Learner
 
+Precision = Literal["32-true", "bf16-mixed"]
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
 
@@ -87,15 +88,13 @@ def _run(options: RunOptions, say: Callable[[str], object]) -> Path:
     survey = survey_of(options)
     split = make_split(survey.object_table(), **asdict(options.fold))
     folder = _folder(options, survey, split)
-    simulated = "simulated " if survey.header.simulated else ""
-    say(f"{simulated}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
+    say(f"{_simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
     say(f"run: {folder}, {precision_of(options.trainer)}")
     with held(folder) if rank_zero() else nullcontext():
         return _stages(options, survey, split, folder, say)
 
 
 def _stages(options: RunOptions, survey: Survey, split: Split, folder: Path, say: Callable[[str], object]) -> Path:
-    simulated = "simulated " if survey.header.simulated else ""
     if (folder / "result.json").exists():
         say("finished before; remove the folder to run it again")
         return folder
@@ -119,7 +118,8 @@ def _stages(options: RunOptions, survey: Survey, split: Split, folder: Path, say
     for part, shares in (("test", "the survey's class shares"), ("test_uniform", "equal class shares")):
         found = result[part]
         say(
-            f"{simulated}test part, {found['objects']} objects, at {shares}: accuracy {found['accuracy']:.3f}, "
+            f"{_simulated(survey)}test part, {found['objects']} objects, at {shares}: "
+            f"accuracy {found['accuracy']:.3f}, "
             f"balanced accuracy {found['balanced_accuracy']:.3f}, macro F1 {found['f1_macro']:.3f}, "
             f"worst recall {found['worst_class_recall']:.3f}"
         )
@@ -131,12 +131,16 @@ def rank_zero() -> bool:
     return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
-def precision_of(options: TrainerOptions) -> str:
+def precision_of(options: TrainerOptions) -> Precision:
     """Return the precision that was asked for; for `auto`, bf16-mixed where the machine is fast at it."""
     if options.precision != "auto":
         return options.precision
     fast = torch.cuda.is_bf16_supported() if torch.cuda.is_available() else torch.cpu._is_amx_tile_supported()
     return "bf16-mixed" if fast else "32-true"
+
+
+def _simulated(survey: Survey) -> str:
+    return "simulated " if survey.header.simulated else ""
 
 
 def _silent(line: str) -> None:
@@ -168,7 +172,7 @@ def _trainer(options: RunOptions, **keywords: Any) -> lightning.Trainer:
     return lightning.Trainer(
         devices=devices,
         strategy="ddp" if devices > 1 else "auto",
-        precision=precision_of(options.trainer),  # type: ignore[arg-type]
+        precision=precision_of(options.trainer),
         num_sanity_val_steps=0,
         enable_model_summary=False,
         **keywords,

@@ -20,10 +20,12 @@ from ictconvention.data.split import Split
 from ictconvention.learners import ict as ict_module
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
+from ictconvention.learners.inputs import FrameInputs, NightInputs
 from ictconvention.learners.losses import spread_floor
 from ictconvention.learners.target import follow
-from ictconvention.options import ViewOptions
-from tests.learners.conftest import ict, trainer, weights
+from ictconvention.models.scaling import Scaling
+from ictconvention.options import ICTOptions, ViewOptions
+from tests.learners.conftest import encoder, ict, trainer, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
 Feed = Callable[..., SeriesDataModule]
@@ -57,14 +59,19 @@ def through(learner: ICT, network: nn.Module, view: SeriesBatch) -> Any:
     return network(*learner.inputs(view))
 
 
+def target_of(learner: ICT) -> nn.Module:
+    assert learner.target is not None
+    return learner.target
+
+
 @torch.no_grad()
 def test_the_loss_is_eq_3(feed: Feed) -> None:
     data = feed()
     learner, (v, w) = ict(data).eval(), views_of(data)
-    for parameter in learner.target.parameters():  # type: ignore[union-attr]
+    for parameter in target_of(learner).parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     online = [through(learner, learner.network, view) for view in (v, w)]
-    target = [through(learner, learner.target, view) for view in (v, w)]  # type: ignore[arg-type]
+    target = [through(learner, target_of(learner), view) for view in (v, w)]
 
     def mse(z: Tensor, other: Tensor) -> Tensor:
         return (2 - 2 * F.cosine_similarity(z, other)).mean()
@@ -99,10 +106,10 @@ def test_each_term_has_a_weight(feed: Feed) -> None:
 def test_probabilities_are_compared_as_by_a_mean_teacher(feed: Feed) -> None:
     data = feed()
     learner, (v, w) = ict(data, consistency_on="probabilities").eval(), views_of(data)
-    for parameter in learner.target.parameters():  # type: ignore[union-attr]
+    for parameter in target_of(learner).parameters():
         parameter.data += 0.05 * torch.randn_like(parameter)
     online = [through(learner, learner.network, view).logits.log_softmax(1) for view in (v, w)]
-    target = [through(learner, learner.target, view).log_softmax(1) for view in (v, w)]  # type: ignore[arg-type]
+    target = [through(learner, target_of(learner), view).log_softmax(1) for view in (v, w)]
     expected = sum((t.exp() * (t - o)).sum(1).mean() for o, t in zip(online, target[::-1], strict=True))
     assert learner.loss((v, w))["loss_consistency"].item() == pytest.approx(float(expected), rel=1e-4)
 
@@ -112,7 +119,7 @@ def test_short_online_views_are_both_compared_with_the_full_one(feed: Feed) -> N
     data = feed(views=ViewOptions(2, online_frames=3))
     learner, (v, w, full) = ict(data).eval(), views_of(data)
     assert full.lengths.sum() > v.lengths.sum()
-    z = through(learner, learner.target, full)  # type: ignore[arg-type]
+    z = through(learner, target_of(learner), full)
     online = [through(learner, learner.network, view).projection for view in (v, w)]
     expected = sum((2 - 2 * F.cosine_similarity(one, z)).mean() for one in online)
     assert learner.loss((v, w, full))["loss_consistency"].item() == pytest.approx(float(expected), rel=1e-5)
@@ -227,12 +234,13 @@ def test_in_training_the_target_norms_and_drops_as_the_options_say(feed: Feed, t
             assert len(norms) == len(drops) == 1
             self.seen.add((pl_module.network.training, norms.pop(), drops.pop()))
 
-    for options, expected in (
+    cases: list[tuple[dict[str, Any], tuple[bool, bool, bool]]] = [
         ({}, (True, True, False)),
         ({"target_norms": "running", "target_dropout": True}, (True, False, True)),
-    ):
+    ]
+    for options, expected in cases:
         data, modes = feed(), Modes()
-        trainer(tmp_path, max_epochs=2, callbacks=[modes]).fit(ict(data, **options), data)  # type: ignore[arg-type]
+        trainer(tmp_path, max_epochs=2, callbacks=[modes]).fit(ict(data, **options), data)
         assert modes.seen == {expected}
 
 
@@ -276,15 +284,13 @@ def test_prediction_is_the_online_networks_and_knows_no_company(feed: Feed, tmp_
     learner = ict(data)
     fitted = trainer(tmp_path, max_epochs=1)
     fitted.fit(learner, data)
-    found = fitted.predict(learner, data)
-    assert found is not None
-    position = torch.cat([part.position for part in found])  # type: ignore[union-attr]
-    logits = torch.cat([part.logits for part in found])  # type: ignore[union-attr]
+    found: Any = fitted.predict(learner, data)
+    position = torch.cat([part.position for part in found])
+    logits = torch.cat([part.logits for part in found])
     assert [data.survey.ids[int(i)] for i in position] == list(data.split.parts["test"])
     data.batch_size = 1
-    alone = fitted.predict(learner, data)
-    assert alone is not None
-    assert torch.allclose(torch.cat([part.logits for part in alone]), logits, atol=1e-5)  # type: ignore[union-attr]
+    alone: Any = fitted.predict(learner, data)
+    assert torch.allclose(torch.cat([part.logits for part in alone]), logits, atol=1e-5)
 
 
 def test_the_monitor_sees_the_validation_part_anew_in_each_epoch(feed: Feed, tmp_path: Path) -> None:
@@ -321,6 +327,24 @@ def test_a_run_resumed_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(fee
     fitted(rest).fit(second, feed(), ckpt_path=tmp_path / "step=2.ckpt", weights_only=True)
     assert rest.batches == whole.batches[2:]
     assert [name for name, x in weights(second).items() if not torch.equal(x, weights(first)[name])] == []
+
+
+def test_encoders_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
+    data = feed()
+    scaling = Scaling("asinh", *data.scales("asinh"))
+    stamps, one_view = FrameInputs(scaling), feed(views=ViewOptions(1)).task
+    for made, message in (
+        (lambda: ICT(encoder(), stamps, one_view), "ICT takes two views of each object"),
+        (lambda: ICT(encoder(), NightInputs(scaling), data.task), "ICT takes FrameInputs, not NightInputs"),
+        (lambda: ICT(encoder(max_frames=6), stamps, data.task), "max_frames is 6, sequences have up to 9"),
+        (lambda: ICT(encoder(), stamps, data.task, ICTOptions(unlabelled=True)), "unlabelled is set in one place only"),
+        (lambda: ICT(encoder(), stamps, feed(unlabelled=True).task), "unlabelled is set in one place only"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            made()
+    ICT(encoder(), stamps, feed(unlabelled=True).task, ICTOptions(unlabelled=True))
+    tuned = feed(stage="finetune", unlabelled=True)  # no objects without a class there
+    ICT(encoder(), stamps, tuned.task, ICTOptions(unlabelled=True))
 
 
 def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
