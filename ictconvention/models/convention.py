@@ -15,7 +15,7 @@ from ictconvention.models.attention import Attention, Block
 from ictconvention.models.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
 from ictconvention.models.precision import full_precision
 from ictconvention.models.published import load_published, published_sizes
-from ictconvention.models.ragged import checked_lengths
+from ictconvention.models.ragged import checked_lengths, grouped
 
 Padding = Literal["paper", "masked"]
 
@@ -122,17 +122,8 @@ class ConvEntionEncoder(nn.Module):
         lengths = checked_lengths(lengths, len(frames), self.max_frames)
         self._check(frames, band, lowest=1)
         k = self.frames_per_group
-        groups = (lengths + k - 1) // k
-        groups_before, frames_before = groups.cumsum(0) - groups, lengths.cumsum(0) - lengths  # of the earlier objects
-        shift = (k * groups_before - frames_before).repeat_interleave(lengths)
-        row = (torch.arange(len(frames)) + shift).to(frames.device)
-        rows = k * int(groups.sum())
-        frames = frames.new_zeros(rows, *frames.shape[1:]).index_copy(0, row, frames)
-        band = band.new_zeros(rows).index_copy(0, row, band)
-
-        slot = torch.arange(self.slots) < groups[:, None]  # (B, N)
-        tokens = self.tokens(frames.unflatten(0, (-1, k)), band.unflatten(0, (-1, k)), slot.to(frames.device))
-        return self.pooled(*tokens)
+        slot = torch.arange(self.slots) < ((lengths + k - 1) // k)[:, None]  # (B, N)
+        return self.pooled(*self.tokens(grouped(frames, lengths, k), grouped(band, lengths, k), slot.to(frames.device)))
 
     def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.

@@ -50,3 +50,16 @@ def padded(rows: Tensor, lengths: Tensor) -> Tensor:
     slot = present.nonzero().squeeze(1).to(rows.device)
     slots = rows.new_zeros(len(present), *rows.shape[1:]).index_copy(0, slot, rows)
     return slots.unflatten(0, (len(lengths), -1))
+
+
+def grouped(rows: Tensor, lengths: Tensor, size: int) -> Tensor:
+    """Put rows (F, ...) of the objects into groups (G, size, ...), none of two objects; lengths on the CPU.
+
+    The last group of an object is filled up with zeros.
+    """
+    groups = (lengths + size - 1) // size
+    groups_before, rows_before = groups.cumsum(0) - groups, lengths.cumsum(0) - lengths  # of the earlier objects
+    shift = (size * groups_before - rows_before).repeat_interleave(lengths)
+    place = (torch.arange(len(rows)) + shift).to(rows.device)
+    slots = rows.new_zeros(size * int(groups.sum()), *rows.shape[1:]).index_copy(0, place, rows)
+    return slots.unflatten(0, (-1, size))
