@@ -102,8 +102,15 @@ class WholeFolder:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold an existing folder for this process alone; a killed process lets go of it by itself.
+
+    Parameters
+    ----------
+    folder : Path
+        To hold.
+    wait : bool
+        Until the process that holds it lets go.
 
     Raises
     ------
@@ -111,7 +118,7 @@ def held(folder: Path) -> Iterator[None]:
         When another process holds it, or the disk does not allow it.
     """
     with readable_os_errors("taking the folder", folder):
-        lock = _locked(folder / ".lock", folder)
+        lock = _locked(folder / ".lock", folder, wait)
     try:
         yield
     finally:
@@ -119,18 +126,20 @@ def held(folder: Path) -> Iterator[None]:
         lock.close()
 
 
-def _locked(lock: Path, path: Path) -> BinaryIO:
+def _locked(lock: Path, path: Path, wait: bool = False) -> BinaryIO:
     """Hold an exclusive lock on a file for as long as it stays open, here or in a child process.
 
     A killed process lets go of it by itself; children that it leaves behind may still be writing, and hold on to it.
     """
     file = lock.open("wb")
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         if os.fstat(file.fileno()).st_ino != lock.stat().st_ino:  # the last holder removed it in this moment
             raise BlockingIOError
     except (BlockingIOError, FileNotFoundError):
         file.close()
+        if wait:
+            return _locked(lock, path, wait)
         found = "another process is writing here"
         raise FileSystemError(found, path, "wait for it, or write to another path") from None
     except OSError:

@@ -3,18 +3,24 @@
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from ictconvention import __version__
+from ictconvention.atomic import held
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.split import Split
+from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import sha256
 from ictconvention.data.task import Stage, Task
+from ictconvention.errors import SplitError, readable_os_errors, shortened
+from ictconvention.experiment.initial import last_weights
 from ictconvention.experiment.schema import ModelOptions, RunOptions, StageOptions
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
@@ -26,9 +32,11 @@ from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import ViewOptions
 
+STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
-def survey_of(options: RunOptions) -> Survey:
-    """Open the survey of a run; the simulated one is made where it is not there yet."""
+
+def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:
+    """Open the survey of a run; the simulated one is made where it is not there yet, by one process for all."""
     wanted = options.survey
     if wanted.path is not None:
         return Survey.open(wanted.path)
@@ -36,8 +44,39 @@ def survey_of(options: RunOptions) -> Survey:
     key = digest([objects, wanted.seed, wanted.extra_test, __version__])
     path = Path(options.surveys) / f"simulated-{key[:8]}"
     if not path.exists():
-        simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
+        with readable_os_errors("making the folder of simulated surveys", path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with held(path.parent, wait=True):  # another run may be at it
+            if not path.exists():
+                say(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+                simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
     return Survey.open(path)
+
+
+def split_of(options: RunOptions, survey: Survey) -> Split:
+    """Read the split of a run, or draw it, and see that it has what the run needs.
+
+    Raises
+    ------
+    SplitError
+        A part that the run needs is empty, or a class has no object to train on.
+    """
+    table = survey.object_table()
+    split = make_split(table, **asdict(options.fold)) if options.split is None else Split.load(options.split, table)
+    stages = [stage for stage in STAGES if stage_of(options, stage).max_epochs]
+    needed = [f"{stages[-1]}_validation", "test", *(f"{stage}_train" for stage in stages)]
+    needed += [f"{stage}_validation" for stage in stages if stage_of(options, stage).keep == "best"]
+    for part in dict.fromkeys(needed):
+        if not split.parts[part]:
+            mend = "give it objects, or a split of your own by split=FILE"
+            mend += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
+            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", mend)
+    last = f"{stages[-1]}_train"
+    if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
+        found = f"class {shortened(absent)} has no object in {last}"
+        mend = "label some objects, or leave the class out of the survey's classes"
+        raise SplitError(found, f"survey {survey.header.name}", mend)
+    return split
 
 
 def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
@@ -114,12 +153,18 @@ def digest(content: object) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def run_hash(options: RunOptions, survey: Survey, split: Split, precision: str) -> str:
-    """Return the hash of all that decides a run's result: not its name, folders, devices or workers."""
+def run_hash(
+    options: RunOptions, survey: Survey, split: Split, precision: str, stage: Stage | Literal["all"] = "all"
+) -> str:
+    """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
     content = asdict(options)
-    for name in ("name", "resume", "runs", "surveys", "survey", "fold"):
+    for name in ("name", "mode", "run", "resume", "runs", "surveys", "survey", "fold", "split", "logger", "strategy"):
         content.pop(name)
     for name in ("devices", "workers"):
         content["trainer"].pop(name)
     content["trainer"]["precision"] = precision
+    if options.init_from is not None:
+        content["init_from"] = sha256(last_weights(options.init_from))
+    if stage == "pretrain":
+        content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

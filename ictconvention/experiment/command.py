@@ -2,9 +2,11 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from ictconvention.errors import told_in_words
+from ictconvention.errors import UsageError, told_in_words
 from ictconvention.experiment.config import compose_run, config_folder
+from ictconvention.experiment.schema import RunOptions
 
 USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
 
@@ -12,6 +14,7 @@ Takes one model through pre-train, fine-tune and test on one fold of a survey.
 
   python train.py experiment=ict_sdss profile=laptop
   python train.py experiment=convention_sdss survey=path survey.path=surveys/mine fold.index=2
+  python train.py mode=test run=runs/ict_sdss/fold0-seed0-1234abcd
 
 """
 
@@ -34,9 +37,22 @@ def train(arguments: Sequence[str]) -> None:
         sys.stdout.write(help_text())
         return
     options = compose_run(arguments)  # before anything heavy is imported
+    if options.run is not None:
+        _retest(Path(options.run), options, arguments)
+        return
     from ictconvention.experiment.run import run
 
-    run(options)
+    run(options, arguments)
+
+
+def _retest(folder: Path, options: RunOptions, arguments: Sequence[str]) -> None:
+    allowed = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")
+    if other := [word for word in arguments if word.split("=")[0] not in allowed]:
+        found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
+        raise UsageError(found, other[0], "leave it out; survey.path, surveys and trainer.workers may be given")
+    from ictconvention.experiment.retest import retest
+
+    retest(folder, options)
 
 
 def help_text() -> str:

@@ -1,23 +1,25 @@
 """Keep off the screen what Lightning says and no user can act on; every entry has its reason."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 HARMLESS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 on torch 2.13, not our call
     r".*does not have many workers",  # feeding is many times faster than training, without workers
     r"The number of training batches .* is smaller than the logging interval",  # means over the epoch are logged
     r"Checkpoint directory .* exists and is not empty",  # both stages of a run keep their weights there
-    r"Experiment logs directory .* exists and is not empty",  # a stage that was stopped begins anew
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # never in the middle of a training epoch
 )
 TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exist, adverts; the run says what it uses
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Drop harmless warnings and talk in the body."""
+    """Drop harmless warnings and talk in the body; other warnings are told without the line of code they come from."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -26,7 +28,19 @@ def quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in HARMLESS:
                 warnings.filterwarnings("ignore", message=message)
+            warnings.showwarning = _told
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _told(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: Any = None,
+) -> None:
+    sys.stderr.write(f"warning: {message}\n")

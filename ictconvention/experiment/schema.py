@@ -90,9 +90,10 @@ class FoldOptions:
 
 @dataclass(frozen=True, slots=True)
 class StageOptions:
-    """How long and how a stage trains."""
+    """How long and how a stage trains, and which of its training epochs it keeps."""
 
     max_epochs: int = 50
+    keep: Literal["best", "last"] = "best"
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
     def __post_init__(self) -> None:
@@ -127,12 +128,35 @@ class TrainerOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class StrategyOptions:
+    """How several devices share a batch."""
+
+    kind: Literal["auto", "ddp"] = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggerOptions:
+    """Whether a run also has a page on Weights & Biases; all but `kind` are W&B's."""
+
+    kind: Literal["csv", "wandb"] = "csv"
+    project: str = "ictconvention"
+    entity: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunOptions:
     """A run: one model, one fold, all stages. The groups are those of the folder `conf`."""
 
     name: str = "run"
+    mode: Literal["train", "test"] = "train"
+    run: str | None = None
     seed: int = 0
     resume: Literal["auto", "never"] = "auto"
+    init_from: str | None = None
+    split: str | None = None
     runs: str = "runs"
     surveys: str = "surveys"
     survey: SurveyOptions = field(default_factory=SurveyOptions)
@@ -146,10 +170,14 @@ class RunOptions:
     views: AsymmetryOptions = field(default_factory=AsymmetryOptions)
     stage: StagesOptions = field(default_factory=StagesOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
+    strategy: StrategyOptions = field(default_factory=StrategyOptions)
+    logger: LoggerOptions = field(default_factory=LoggerOptions)
 
     def __post_init__(self) -> None:
         if not self.name or "/" in self.name:
             raise ValueError(f"name is {self.name!r}; take one that can name a folder")
+        if (self.mode == "test") != (self.run is not None):
+            raise ValueError(f"mode is {self.mode} and run is {self.run}; test a run by mode=test run=FOLDER")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; take 0 or more")
         if self.learner.kind == "ict" and self.model.kind != "convention":

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import lightning
@@ -72,6 +73,11 @@ class Learner(lightning.LightningModule, ABC):
         )  # each stage has its own
         self.confusion = MulticlassConfusionMatrix(len(task.classes))
         self.losses = ClassLoss(len(task.classes))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Say in a checkpoint, in plain values, of which data and on which scale its weights are."""
+        checkpoint["task"] = asdict(self.task)
+        checkpoint["scaling"] = self.inputs.scaling.kind
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:

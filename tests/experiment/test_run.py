@@ -18,7 +18,8 @@ from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.run import checked_machine, precision_of, run
+from ictconvention.experiment.machine import checked_machine, precision_of
+from ictconvention.experiment.run import run
 from ictconvention.experiment.schema import TrainerOptions
 from tests.conftest import ROOT
 
@@ -101,10 +102,10 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, folder: Path) -> 
     result = (finished / "result.json").read_text()
     said: list[str] = []
     places = [f"runs={folder}/runs", f"surveys={folder}/surveys", "profile=smoke"]
-    assert run(compose_run([*places, "experiment=ict_sdss"]), said.append) == finished
+    assert run(compose_run([*places, "experiment=ict_sdss"]), say=said.append) == finished
     assert said[-1] == "finished before; remove the folder to run it again"
     (finished / "result.json").unlink()
-    run(compose_run([*places, "experiment=ict_sdss"]), said.append)
+    run(compose_run([*places, "experiment=ict_sdss"]), say=said.append)
     assert said[-4:-2] == ["pretrain: finished before", "finetune: finished before"]
     assert said[-2].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
     assert said[-1].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
@@ -129,7 +130,7 @@ def test_a_killed_run_goes_on_to_the_same_weights_and_the_same_result(folder: Pa
     assert killed.name == whole.name
     assert not (killed / "checkpoints" / "pretrain.ckpt").exists()
     said: list[str] = []
-    assert run(compose_run([*places, *settings]), said.append) == killed
+    assert run(compose_run([*places, *settings]), say=said.append) == killed
     assert "pretrain: goes on behind its last training epoch" in said
     assert (killed / "result.json").read_text() == (whole / "result.json").read_text()
     for stage in ("pretrain", "finetune"):

@@ -1,0 +1,57 @@
+"""Weights on disk: whole or not at all, plain tensors and numbers only, and in words where they cannot be read."""
+
+import io
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from ictconvention.atomic import whole_file
+from ictconvention.errors import FileSystemError, UsageError
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, of which a full disk or a kill leaves the one before.
+
+    Lightning writes to the system's temporary folder and moves the file from there, which copies it piece by piece
+    where that is another disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Save a checkpoint."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        with whole_file(Path(path), "saving the weights") as partial:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(content.getbuffer())
+
+    def load_checkpoint(
+        self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
+    ) -> dict[str, Any]:
+        """Load a checkpoint of plain tensors, numbers and text."""
+        return load_checkpoint(path)
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Load a checkpoint to the processor's memory, without running any code that it may hold.
+
+    Raises
+    ------
+    FileSystemError
+        It cannot be read.
+    UsageError
+        It is damaged, or holds more than tensors and plain values.
+    """
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise FileSystemError(f"reading the weights failed: {error.strerror}", path, "check the path") from error
+    except (RuntimeError, EOFError, pickle.UnpicklingError, ValueError, KeyError) as error:
+        mend = "remove this file: its stage then trains anew"
+        raise UsageError("these weights are damaged, or no checkpoint of plain tensors", path, mend) from error
+    if not isinstance(content, dict) or "state_dict" not in content:
+        raise UsageError("this file holds no checkpoint", path, "give the weights of a run")
+    return content

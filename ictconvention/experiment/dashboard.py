@@ -1,0 +1,119 @@
+"""A run's page on Weights & Biases, beside its files. Whatever fails there is said once, and stops nothing."""
+
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from ictconvention.experiment.schema import LoggerOptions
+from ictconvention.experiment.status import Status
+
+
+class Dashboard:
+    """One W&B run for one run folder, in which a run that was stopped goes on; none with `logger=csv`.
+
+    Without a key it is offline: `wandb sync` uploads it later.
+
+    Parameters
+    ----------
+    options : LoggerOptions
+    folder : Path
+        Of the run; W&B's own files go into its folder `wandb`.
+    status : Status
+        Of the run; keeps the id.
+    config : mapping
+        All options of the run.
+    tags : sequence of str
+        Beside those of the options.
+    say : function
+        Told a line at a time.
+    """
+
+    def __init__(
+        self,
+        options: LoggerOptions,
+        folder: Path,
+        status: Status,
+        config: Mapping[str, Any],
+        tags: Sequence[str],
+        say: Callable[[str], object],
+    ) -> None:
+        self.say = say
+        self.page: Any = None
+        if options.kind == "csv":
+            return
+        with self._harmless():
+            self._open(options, folder, status, config, tags)
+
+    def _open(
+        self, options: LoggerOptions, folder: Path, status: Status, config: Mapping[str, Any], tags: Sequence[str]
+    ) -> None:
+        import wandb
+
+        mode: Any = "offline" if options.offline else os.environ.get("WANDB_MODE") or self._reachable(wandb)
+        if "wandb" not in status.content:
+            status.set(wandb=uuid4().hex[:12])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own deprecations, of which a user of ours can mend none
+            self.page = wandb.init(
+                project=options.project,
+                entity=options.entity,
+                group=options.group,
+                tags=[*tags, *options.tags],
+                name=f"{folder.parent.name}/{folder.name}",
+                id=status.content["wandb"],
+                resume="allow",
+                config=dict(config),
+                dir=folder,
+                mode=mode,
+                settings=wandb.Settings(silent=True, console="off", init_timeout=60),
+            )
+        for stage in ("pretrain", "finetune"):
+            self.page.define_metric(f"{stage}/*", step_metric=f"{stage}/epoch")
+        place = f"offline; upload it by: wandb sync {self.page.dir}" if mode == "offline" else self.page.url
+        self.say(f"W&B: {str(place).removesuffix('/files')}")
+
+    def _reachable(self, wandb: Any) -> str:
+        try:
+            return "online" if wandb.login(prompt=False) else "offline"
+        except wandb.Error as error:
+            self.say(f"W&B does not answer ({str(error).splitlines()[0]})")
+            return "offline"
+
+    def log(self, values: Mapping[str, object]) -> None:
+        """Add a row of metrics."""
+        if self.page is not None:
+            with self._harmless():
+                self.page.log(dict(values))
+
+    def show(self, pictures: Mapping[str, Path]) -> None:
+        """Add pictures by name."""
+        if self.page is not None and pictures:
+            with self._harmless():
+                import wandb
+
+                self.page.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
+
+    def conclude(self, scores: Mapping[str, object]) -> None:
+        """Set what stands in the table of runs."""
+        if self.page is not None:
+            with self._harmless():
+                self.page.summary.update(dict(scores))
+
+    def close(self, failed: bool) -> None:
+        """End the page, as it must whatever has happened."""
+        if self.page is not None:
+            with self._harmless():
+                self.page.finish(exit_code=int(failed))
+            self.page = None
+
+    @contextmanager
+    def _harmless(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - of whatever kind: a page must not cost a run
+            self.page = None
+            self.say(f"W&B failed ({str(error).strip() or type(error).__name__}); the run goes on without it")

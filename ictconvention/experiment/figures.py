@@ -1,0 +1,113 @@
+"""The pictures that a run leaves in `figures/`; each says where its survey is simulated."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.dataset import Draw
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.survey import Survey
+from ictconvention.data.view_strip import draw_views
+from ictconvention.evaluation.figures import draw_confusion, draw_reliability, draw_roc
+from ictconvention.evaluation.learning_curves import draw_learning_curves
+from ictconvention.evaluation.recall_figure import draw_recall
+from ictconvention.experiment.status import MetricsTable
+from ictconvention.experiment.testing import Tested
+from ictconvention.figure_file import save_figure
+from ictconvention.models.heads import PROJECTED
+
+BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
+
+
+def draw_figures(
+    folder: Path, parts: Mapping[str, Tested], data: SeriesDataModule, metrics: MetricsTable
+) -> dict[str, Path]:
+    """Draw and save the figures of a run.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to.
+    parts : mapping of str to Tested
+        The predictions of each part.
+    data : SeriesDataModule
+        Of the last stage.
+    metrics : MetricsTable
+        Of the run.
+
+    Returns
+    -------
+    dict of str to Path
+        The files, by name.
+    """
+    folder.mkdir(exist_ok=True)
+    survey, header = data.survey, data.survey.header
+    name = header.name + (" (simulated)" if header.simulated else "")
+    figures: dict[str, Figure | None] = {}
+    for part, found in parts.items():
+        title, end = f"{name}, {part.replace('_', ' ')} part", part.removeprefix("test").removesuffix("_test")
+        end = f"_{end}" if end else ""
+        arguments = (found.likely, found.label, header.classes)
+        figures[f"confusion{end}"] = draw_confusion(*arguments, title)
+        figures[f"roc{end}"] = draw_roc(*arguments, title)
+        figures[f"reliability{end}"] = draw_reliability(found.likely, found.label, title)
+        figures[f"recall{end}"] = draw_recall(*arguments, _quantities(survey, found.position), title)
+    figures["learning_curves"] = draw_learning_curves(metrics.rows, name, PROJECTED**-0.5)
+    for number, position in enumerate(_examples(data)):
+        series = survey[position]
+        views = [seen.view for seen in data.training.views_of(Draw(position))]
+        figures[f"views_{_plain(header.classes[data.training.labels[position]], number)}"] = draw_views(
+            series, views, header
+        )
+    saved = {}
+    for name, figure in figures.items():
+        if figure is not None:
+            saved[name] = folder / f"{name}.png"
+            save_figure(figure, saved[name])
+    return saved
+
+
+def _examples(data: SeriesDataModule) -> list[int]:
+    """Return the training object of each class with the most frames, of which views show the most."""
+    positions = data.positions(f"{data.stage}_train")
+    labels, lengths = data.training.labels[positions], data.survey.lengths[positions]
+    return [
+        int(positions[here[lengths[here].argmax()]])
+        for here in (np.flatnonzero(labels == c) for c in range(len(data.survey.header.classes)))
+        if len(here)
+    ]
+
+
+def _plain(name: str, number: int) -> str:
+    """Return a class's name as a file may carry it."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or str(number)
+
+
+def _quantities(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return the brightness in the middle band, and the redshift where the survey has one."""
+    header = survey.header
+    band = header.bands.index("r") if "r" in header.bands else len(header.bands) // 2
+    flux = np.full(len(position), np.nan)
+    for row, place in enumerate(position):
+        series = survey[int(place)]
+        here = series.band == band
+        if here.any():
+            measured, _ = aperture_photometry(series.frames[here], series.sky_sigma[here], header.pixel_scale)
+            if np.isfinite(measured).any():
+                flux[row] = np.nanpercentile(measured, BRIGHT)
+    flux[~(flux > 0)] = np.nan
+    name = header.bands[band]
+    if header.flux_unit == "nanomaggy":
+        quantities = {f"{name} magnitude when bright": 22.5 - 2.5 * np.log10(flux)}
+    else:
+        quantities = {f"log10 of the {name} flux when bright [{header.flux_unit}]": np.log10(flux)}
+    table = survey.object_table()
+    if "redshift" in table.colnames:
+        redshift: NDArray[np.float64] = np.ma.filled(np.ma.asarray(table["redshift"], dtype=float), np.nan)[position]
+        quantities["redshift"] = np.where(redshift > 0, redshift, np.nan)
+    return quantities

@@ -1,0 +1,155 @@
+"""What a stage in training tells: a line, a row of metrics and the status after each training epoch; a progress bar."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import RichProgressBar
+
+from ictconvention.data.task import Stage
+from ictconvention.experiment.dashboard import Dashboard
+from ictconvention.experiment.machine import rank_zero
+from ictconvention.experiment.status import MetricsTable, Status
+from ictconvention.learners.learner import Learner
+
+WARM_UP, PACED = 2, 8  # batches before the pace is taken, and at which it is
+LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
+
+
+class Journal(lightning.Callback):
+    """Keeps the records of one stage; before the checkpoints, which Lightning calls last.
+
+    Parameters
+    ----------
+    stage : str
+        Begins the name of its metrics.
+    objects : int
+        Drawn in a training epoch of this stage.
+    later : int
+        Drawn in all training epochs of the stages after it.
+    metrics, status, dashboard
+        Where the records go.
+    say : function
+        Told a line at a time.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        objects: int,
+        later: int,
+        metrics: MetricsTable,
+        status: Status,
+        dashboard: Dashboard,
+        say: Callable[[str], object],
+    ) -> None:
+        self.stage, self.objects, self.later, self.say = stage, objects, later, say
+        self.metrics, self.status, self.dashboard = metrics, status, dashboard
+        self.clock = self.paced = 0.0
+        self.batches = 0
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Start the clock."""
+        self.clock = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """After a few batches on a machine without a GPU, warn of a long run."""
+        self.batches += 1
+        if self.batches == WARM_UP:
+            self.paced = time.monotonic()
+        elif self.batches == PACED and not torch.cuda.is_available():
+            seconds = (time.monotonic() - self.paced) / (PACED - WARM_UP) / (len(batch[0]) * trainer.world_size)
+            left = seconds * self.objects_left(trainer, trainer.current_epoch)
+            if left > LONG:
+                self.say(
+                    f"this takes about {spoken(left)} on this machine, which has no GPU; "
+                    "profile=laptop trains a narrow network in minutes"
+                )
+
+    def objects_left(self, trainer: lightning.Trainer, epochs: int) -> int:
+        """Return how many objects will be drawn after some training epochs, here and in the stages to come."""
+        return self.objects * ((trainer.max_epochs or 0) - epochs) + self.later
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Keep the training epoch's metrics, and say the chief ones."""
+        if not rank_zero():
+            return
+        seconds, epoch = time.monotonic() - self.clock, trainer.current_epoch + 1
+        row = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self.stage)}
+        row["step"] = trainer.global_step
+        self.metrics.add(self.stage, epoch, row)
+        self.status.end_epoch(self.stage, epoch, seconds)
+        self.dashboard.log({f"{self.stage}/epoch": epoch, **row})
+        words = [
+            f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {row[f'{self.stage}/train/loss']:.3f}"
+        ]
+        if (balanced := row.get(f"{self.stage}/val/balanced_accuracy")) is not None:
+            f1 = row[f"{self.stage}/val/f1_macro"]
+            words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
+        left = seconds * self.objects_left(trainer, epoch) / self.objects
+        self.say("; ".join(words) + f"; {spoken(seconds)}, about {spoken(left)} of training left")
+
+
+class Bar(RichProgressBar):
+    """Lightning's bar with the running loss; it goes when its training epoch ends, whose line stays."""
+
+    def __init__(self) -> None:
+        super().__init__(leave=False)
+        self.loss = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        pl_module: lightning.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Take in the loss of a batch."""
+        self.loss += (float(outputs["loss"]) - self.loss) / min(batch_idx + 1, 20)
+        super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def get_metrics(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
+        """Return what stands behind the bar."""
+        return {"loss": round(self.loss, 3)} if trainer.training else {}
+
+
+def bars() -> list[lightning.Callback]:
+    """Return a progress bar where somebody watches: on a terminal, in the process that speaks."""
+    return [Bar()] if sys.stdout.isatty() and rank_zero() else []
+
+
+def network_in_words(learner: Learner) -> str:
+    """Return the parameters of a learner's networks, part by part."""
+
+    def counts(module: torch.nn.Module) -> int:
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    def words(number: int) -> str:
+        return f"{number:,}".replace(",", " ")
+
+    network = learner.network
+    parts = [f"{name} {words(counts(part))}" for name, part in network.named_children() if counts(part)]
+    text = f"network: {type(network).__name__}, {words(counts(network))} parameters ({', '.join(parts)})"
+    target = getattr(learner, "target", None)
+    return text + (f"; target, which follows it: {words(counts(target))}" if target is not None else "")
+
+
+def spoken(seconds: float) -> str:
+    """Return a duration in one or two units: 8 s, 3 min, 2 h 10 min."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,84 @@
+"""A finished run, tested once more: its weights must give its numbers again."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+from typing import Any
+
+from ictconvention.data.split import Split
+from ictconvention.errors import UsageError
+from ictconvention.experiment.assembly import STAGES, data_of, learner_of, stage_of, survey_of
+from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.initial import last_weights, read_run
+from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.experiment.quiet import quiet
+from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.status import read_json
+from ictconvention.experiment.testing import in_words, tested
+
+SAME = 1e-6  # largest difference between the numbers of a run and of its later test
+
+
+def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = print) -> dict[str, Any]:
+    """Test a finished run once more, and compare with its result.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    options : RunOptions
+        Of which `survey.path`, `surveys` and `trainer.workers` count, where they are set: the survey may have moved.
+    say : function
+        Told what happens, a line at a time.
+
+    Raises
+    ------
+    UsageError
+        The run is not finished, the survey or the split is another one, or the numbers differ by more than 1e-6.
+    """
+    keep_freed_memory()
+    with quiet():
+        own = read_run(folder)
+        survey_path = options.survey.path or own.survey.path
+        own = replace(
+            own,
+            survey=replace(own.survey, path=survey_path),
+            surveys=options.surveys,
+            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
+        )
+        if not (folder / "result.json").exists():
+            raise UsageError("this run is not finished", folder, "finish it, by the command in its overrides.txt")
+        before = read_json(folder / "result.json")
+        survey = survey_of(own, say)
+        if survey.hash != before["survey"]["hash"]:
+            raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
+        split = Split.load(folder / "split.json", survey.object_table())
+        stage = [stage for stage in STAGES if stage_of(own, stage).max_epochs][-1]
+        data = data_of(own, survey, split, stage)
+        learner = learner_of(own, data)
+        learner.load_state_dict(load_checkpoint(last_weights(folder))["state_dict"])
+        result, _ = tested(learner, data, before["precision"])
+        for line in in_words(result, survey):
+            say(line)
+        difference = largest_difference(result, {name: before[name] for name in result})
+        if difference > SAME:
+            found = f"the numbers differ from those of result.json by up to {difference:.2g}"
+            mend = "compare environment.json: other versions or processors may compute differently"
+            raise UsageError(found, folder, mend)
+        say(f"the same as result.json, to within {difference:.1g}")
+    return result
+
+
+def largest_difference(first: Any, second: Any) -> float:
+    """Return the largest difference between the numbers of two records; infinite where their forms differ."""
+    match first, second:
+        case dict(), dict():
+            pairs = [(first[name], second[name]) for name in first] if first.keys() == second.keys() else [(0, None)]
+        case list(), list():
+            pairs = list(zip(first, second, strict=True)) if len(first) == len(second) else [(0, None)]
+        case ((bool() | str() | None), _):
+            return 0.0 if first == second else inf
+        case _:
+            return abs(first - second) if isinstance(second, int | float) else inf
+    return max((largest_difference(*pair) for pair in pairs), default=0.0)

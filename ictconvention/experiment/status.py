@@ -1,0 +1,111 @@
+"""How far a run is, in `status.json` and `metrics.csv`: whole at any moment, and taken up again after a kill."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from ictconvention.atomic import whole_file
+from ictconvention.errors import UsageError
+
+State = Literal["running", "finished", "stopped", "failed"]
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write plain values to a JSON file, whole."""
+    with whole_file(path, f"saving {path.name}") as partial:
+        partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON file of a run.
+
+    Raises
+    ------
+    UsageError
+        It is damaged.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"this is no JSON: {error}", path, "remove it, and run again") from None
+    if not isinstance(content, dict):
+        raise UsageError("this holds no record", path, "remove it, and run again")
+    return content
+
+
+class Status:
+    """What `status.json` of a run says.
+
+    `state` (running, finished, stopped, failed; a killed run still says running), `stage` and `epochs` (how many each
+    stage has trained), `seconds` (of each stage's training, validation included), `hashes` (of each stage), and what
+    else is put there.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "status.json"
+        self.content: dict[str, Any] = {"state": "running", "epochs": {}, "seconds": {}, "hashes": {}}
+        if self.path.exists():
+            self.content |= read_json(self.path)
+
+    def set(self, **entries: object) -> None:
+        """Set entries, and save."""
+        self.content |= entries
+        write_json(self.path, self.content)
+
+    def end_epoch(self, stage: str, epoch: int, seconds: float) -> None:
+        """Note that a training epoch, counted from 1, has ended, and how long it took."""
+        spent = self.content["seconds"]
+        before = spent.get(stage, 0.0) if epoch > 1 else 0.0
+        self.set(
+            stage=stage,
+            epochs=self.content["epochs"] | {stage: epoch},
+            seconds=spent | {stage: round(before + seconds, 3)},
+        )
+
+
+class MetricsTable:
+    """`metrics.csv` of a run: a row for each training epoch of each stage, a column for each metric.
+
+    A training epoch that is repeated after a kill replaces its row.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[tuple[str, int], dict[str, str | float]] = {}
+        if path.exists():
+            with path.open(newline="", encoding="utf-8") as file:
+                for row in csv.DictReader(file):
+                    key = (row.pop("stage"), int(row.pop("epoch")))
+                    self.rows[key] = {name: value for name, value in row.items() if value}
+
+    def add(self, stage: str, epoch: int, metrics: dict[str, float]) -> None:
+        """Add the row of a training epoch, counted from 1, and save."""
+        self.rows[stage, epoch] = dict(metrics)
+        self.save()
+
+    def take(self, other: "MetricsTable", stage: str) -> None:
+        """Take over the rows of a stage that another run has trained, and save."""
+        self.rows |= {key: row for key, row in other.rows.items() if key[0] == stage}
+        self.save()
+
+    def save(self) -> None:
+        """Write the file, whole."""
+        columns = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        with (
+            whole_file(self.path, "saving the metrics") as partial,
+            partial.open("w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, ["stage", "epoch", *columns])
+            writer.writeheader()
+            for (stage, epoch), row in self.rows.items():
+                writer.writerow({"stage": stage, "epoch": epoch, **row})

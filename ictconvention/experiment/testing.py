@@ -1,0 +1,128 @@
+"""A trained learner on the test parts of its split: calibrated probabilities, their scores, and the table of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+from numpy.typing import NDArray
+
+from ictconvention.atomic import whole_file
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.sampler import class_draws
+from ictconvention.data.survey import Survey
+from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.scores import scores
+from ictconvention.experiment.journal import bars
+from ictconvention.experiment.machine import Precision
+from ictconvention.learners.learner import Learner
+
+TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The predictions of a part: positions in the survey (n,), classes (n,) and probabilities (n, classes)."""
+
+    position: NDArray[np.int64]
+    label: NDArray[np.int64]
+    likely: NDArray[np.float64]
+
+
+def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tuple[dict[str, Any], dict[str, Tested]]:
+    """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
+
+    Returns
+    -------
+    result : dict
+        `temperature`; by part `test`, the scores at the class shares of the fine-tuning part, the sky's as far as the
+        survey knows them, and `test_uniform`, those at equal shares: the decisions that serve every class alike, of
+        which balanced accuracy and the worst recall speak. The same for `extra_test` where the split has one.
+    parts : dict
+        The predictions of each part, at the class shares of the fine-tuning part.
+    """
+    labels = data.training.labels
+    train = labels[data.positions(f"{data.stage}_train")]
+    natural = np.bincount(train, minlength=len(learner.task.classes))
+    trained = class_draws(train, len(natural), data.imbalance) * np.array(learner.task.class_weights)
+
+    def logits(part: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        positions, found = _predicted(learner, data, part, precision)
+        return positions, at_prior(found, trained / trained.sum(), natural / natural.sum())
+
+    position, validation = logits(f"{data.stage}_validation")
+    temperature = fitted_temperature(validation, labels[position])
+    result: dict[str, Any] = {"temperature": temperature}
+    parts = {}
+    for part in TESTED:
+        if data.split.parts[part]:
+            position, found = logits(part)
+            likely = probabilities(found, temperature)
+            alike = likely / natural
+            parts[part] = Tested(position, labels[position], likely)
+            result[part] = scores(likely, labels[position], learner.task.classes)
+            result[f"{part}_uniform"] = scores(
+                alike / alike.sum(1, keepdims=True), labels[position], learner.task.classes
+            )
+    return result, parts
+
+
+def save_predictions(path: Path, survey: Survey, found: Tested, fold: int) -> None:
+    """Write the table of predictions: id, fold, label, and the probability of each class."""
+    classes = survey.header.classes
+    columns: dict[str, Any] = {
+        "id": [survey.ids[i] for i in found.position],
+        "fold": np.full(len(found.position), fold),
+        "label": [classes[i] for i in found.label],
+        **{name: found.likely[:, c] for c, name in enumerate(classes)},
+    }
+    with whole_file(path, "saving the predictions") as partial:
+        pq.write_table(pa.table(columns), partial)
+
+
+def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:
+    """Return the chief scores of a result, a line for each part and shares."""
+    lines = []
+    for part in [part for part in ("test", "extra_test") if part in result]:
+        for name, shares in ((part, "the survey's class shares"), (f"{part}_uniform", "equal class shares")):
+            found = result[name]
+            lines.append(
+                f"{simulated(survey)}{part.replace('_', ' ')} part, {found['objects']} objects, at {shares}: "
+                f"accuracy {found['accuracy']:.3f}, "
+                f"balanced accuracy {found['balanced_accuracy']:.3f}, macro F1 {found['f1_macro']:.3f}, "
+                f"worst recall {found['worst_class_recall']:.3f}"
+            )
+    return lines
+
+
+def simulated(survey: Survey) -> str:
+    """Return what stands before the name of a survey that is simulated."""
+    return "simulated " if survey.header.simulated else ""
+
+
+def _predicted(
+    learner: Learner, data: SeriesDataModule, part: str, precision: Precision
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return the positions in the survey (n,) and the logits (n, classes) of all objects of a part, in one process."""
+    data.trainer = None  # the parts are not shared out
+    shown = bars()
+    predicting = lightning.Trainer(
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=1,
+        precision=precision,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=bool(shown),
+        enable_model_summary=False,
+        callbacks=shown,
+    )
+    found: Any = predicting.predict(learner, data.evaluation_loader(part))
+    return (
+        torch.cat([batch.position for batch in found]).numpy(),
+        torch.cat([batch.logits for batch in found]).double().numpy(),
+    )

@@ -1,0 +1,112 @@
+"""One stage in training: from a learner with its first weights to the weights of its best training epoch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.trainer.states import TrainerStatus
+
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.errors import counted
+from ictconvention.experiment.assembly import stage_of
+from ictconvention.experiment.checkpoints import WholeCheckpoints, load_checkpoint
+from ictconvention.experiment.dashboard import Dashboard
+from ictconvention.experiment.journal import Journal, bars
+from ictconvention.experiment.machine import Precision, rank_zero
+from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.seeding import BatchSeeds
+from ictconvention.experiment.status import MetricsTable, Status
+from ictconvention.learners.learner import Learner
+
+
+@dataclass(frozen=True)
+class Records:
+    """Where a run keeps its records; only the process that writes has them."""
+
+    metrics: MetricsTable
+    status: Status
+    dashboard: Dashboard
+
+
+def fit(
+    options: RunOptions,
+    learner: Learner,
+    data: SeriesDataModule,
+    folder: Path,
+    precision: Precision,
+    records: Records | None,
+    later: int,
+    say: Callable[[str], object],
+) -> None:
+    """Train a stage, and give the learner the weights of the training epoch that it keeps.
+
+    In a run that was stopped, a finished stage is not trained again, and an unfinished one goes on behind its last
+    training epoch, unless `resume` is never.
+
+    Parameters
+    ----------
+    options, learner, data
+        Of the stage.
+    folder : Path
+        Of the run.
+    precision : "32-true" or "bf16-mixed"
+        Of the run.
+    records : Records, optional
+        Of the process that writes.
+    later : int
+        Objects that the stages after this one draw in all their training epochs.
+    say : function
+        Told what happens.
+    """
+    stage, of_stage = data.stage, stage_of(options, data.stage)
+    finished = folder / "checkpoints" / f"{stage}.ckpt"
+    before = finished.with_name(f"{stage}-last.ckpt")
+    if finished.exists():
+        say(f"{stage}: finished before")
+        if rank_zero():
+            before.unlink(missing_ok=True)  # of a run that was killed just then
+        learner.load_state_dict(load_checkpoint(finished)["state_dict"])
+        return
+    objects = len(data.positions(*data.train_parts))
+    going_on = options.resume == "auto" and before.exists()
+    word = ", goes on behind its last training epoch" if going_on else ""
+    say(f"{stage}: {counted(objects, 'object')}, {counted(of_stage.max_epochs, 'training epoch')}{word}")
+    kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
+    last = ModelCheckpoint(filename=f"{stage}-last", **kept)
+    best = ModelCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` behind `best`, whose choice it stores
+    journal = (
+        []
+        if records is None
+        else [Journal(stage, objects, later, records.metrics, records.status, records.dashboard, say)]
+    )
+    shown = bars()
+    devices = options.trainer.devices
+    trainer = lightning.Trainer(
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
+        devices=devices,
+        strategy="ddp" if devices > 1 else options.strategy.kind,
+        precision=precision,
+        max_epochs=of_stage.max_epochs,
+        callbacks=[BatchSeeds(options.seed, stage), *journal, *shown, *keeping],
+        plugins=[WholeCheckpoints()],
+        logger=False,
+        num_sanity_val_steps=0,
+        enable_model_summary=False,
+        enable_progress_bar=bool(shown),
+    )
+    try:
+        trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
+    except SystemExit:  # Lightning's answer to Ctrl-C
+        if trainer.state.status == TrainerStatus.INTERRUPTED:
+            raise KeyboardInterrupt from None
+        raise
+    learner.load_state_dict(load_checkpoint(keeping[0].best_model_path)["state_dict"])
+    trainer.strategy.barrier()  # every process has read it
+    if rank_zero():
+        Path(keeping[0].best_model_path).replace(finished)
+        before.unlink(missing_ok=True)
