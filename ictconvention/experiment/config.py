@@ -67,6 +67,10 @@ def _readable(error: Exception) -> UsageError:
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
         key = match.group(1)
+        if key in known_keys():
+            group = key.split(".")[0]
+            found = f"{key} is no key of this choice of {group}"
+            return UsageError(found, key, f"leave it out, or choose another {group}")
         groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
         near = did_you_mean(key, [*known_keys(), *groups])
         return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out")

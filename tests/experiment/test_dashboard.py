@@ -1,0 +1,103 @@
+"""One page for one run folder, offline without a key; whatever fails there costs nothing but the page."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import wandb
+
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.dashboard import Dashboard
+from ictconvention.experiment.schema import LoggerOptions
+from ictconvention.experiment.status import Status, read_json
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making
+
+
+@pytest.fixture(autouse=True)
+def _without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+
+
+def opened(folder: Path, said: list[str], **options: Any) -> Dashboard:
+    folder.mkdir(parents=True, exist_ok=True)
+    settings = LoggerOptions("wandb", **options)
+    return Dashboard(settings, folder, Status(folder), {"seed": 0}, ["convention", "fold 0"], said.append)
+
+
+@pytest.mark.slow
+def test_without_a_key_it_is_offline_and_says_how_to_upload(tmp_path: Path) -> None:
+    said: list[str] = []
+    page = opened(tmp_path / "sweep" / "run", said, group="folds", tags=("mine",))
+    assert page.page.settings.mode == "offline"
+    assert page.page.group == "folds"
+    assert set(page.page.tags) == {"convention", "fold 0", "mine"}
+    page.log({"pretrain/epoch": 1, "pretrain/train/loss": 2.0})
+    page.conclude({"test/accuracy": 0.5})
+    assert page.page.summary["test/accuracy"] == 0.5
+    page.close(failed=False)
+    (place,) = (tmp_path / "sweep" / "run" / "wandb").glob("offline-run-*")
+    assert said == [f"W&B: offline; upload it by: wandb sync {place}"]
+
+
+def test_a_run_that_goes_on_keeps_its_id_and_another_run_has_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids: list[str] = []
+
+    def init(**keywords: Any) -> Any:
+        ids.append(keywords["id"])
+        assert keywords["resume"] == "allow"
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(wandb, "init", init)
+    for name in ("first", "first", "second"):
+        opened(tmp_path / name, [])
+    assert ids[0] == ids[1] != ids[2]
+    assert read_json(tmp_path / "second" / "status.json")["wandb"] == ids[2]
+
+
+def test_its_failure_is_said_once_and_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Page:
+        url = "there"
+
+        def define_metric(self, *arguments: Any, **keywords: Any) -> None:
+            pass
+
+        def log(self, values: Any) -> None:
+            raise OSError("no network")
+
+    said: list[str] = []
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.setattr(wandb, "init", lambda **keywords: Page())
+    page = opened(tmp_path / "run", said)
+    for _ in range(3):
+        page.log({"loss": 1.0})
+    page.show({"roc": tmp_path / "absent.png"})
+    page.conclude({"test/accuracy": 0.5})
+    page.close(failed=True)
+    assert said == ["W&B: there", "W&B failed (no network); the run goes on without it"]
+
+
+def test_when_it_does_not_answer_the_page_is_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def login(prompt: bool) -> bool:
+        raise wandb.errors.AuthenticationError("no answer")
+
+    modes: list[str] = []
+    monkeypatch.setattr(wandb, "login", login)
+    monkeypatch.setattr(wandb, "init", lambda **keywords: modes.append(keywords["mode"]))
+    said: list[str] = []
+    opened(tmp_path / "run", said)
+    assert modes == ["offline"]
+    assert said[0] == "W&B does not answer (no answer)"
+
+
+def test_files_alone_are_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wandb, "init", None)
+    options = compose_run([]).logger
+    page = Dashboard(options, tmp_path, Status(tmp_path), {}, [], print)
+    page.log({"loss": 1.0})
+    page.close(failed=False)
+    assert page.page is None

@@ -1,0 +1,160 @@
+"""A run may begin with the weights of another; classes and bands are found again by name, whatever their order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.errors import UsageError
+from ictconvention.experiment.assembly import data_of, learner_of
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.initial import begin_with, read_run
+from ictconvention.experiment.schema import RunOptions
+from ictconvention.learners.learner import Learner
+from tests.conftest import write_survey
+
+BANDS, CLASSES = ("g", "r", "i"), ("AGN", "SN Ia", "SN Other")
+NETWORKS = [
+    ["experiment=ict_sdss"],
+    ["experiment=ict_sdss", "learner.projection=trunk"],
+    ["experiment=ict_sdss", "learner.consistency_on=probabilities", "pixels.channels=direct+residual"],
+    ["experiment=convention_sdss"],
+    ["experiment=cnn_gru_sdss", "pixels.channels=direct+residual"],
+    ["experiment=cnn_lstm_sdss"],
+    ["experiment=light_curve_sdss"],
+]
+
+
+def survey_with(folder: Path, bands: Sequence[str], classes: Sequence[str], tested: Sequence[str] = ()) -> Survey:
+    """Return the same 45 objects, whatever the order of bands and classes; where u is a band, some have a frame in it.
+
+    None of those is tested.
+    """
+    objects = []
+    for number in range(45):
+        rng = np.random.default_rng(number)
+        seen = rng.integers(0, 3, 8)
+        names = [BANDS[b] for b in seen]
+        if "u" in bands and f"o{number:02d}" not in tested:
+            names[0] = "u"
+        objects.append(
+            {
+                "id": f"o{number:02d}",
+                "frames": rng.normal(0, 0.1 * (1 + seen)[:, None, None], (8, 32, 32)),
+                "band": [bands.index(name) for name in names],
+                "mjd": 53600 + np.sort(rng.uniform(0, 60, 8)),
+                "psf_fwhm": np.full(8, 1.3),
+                "sky_sigma": 0.1 * (1 + seen),
+                "class_name": CLASSES[number % 3],
+                "ra": float(number),
+                "dec": 0.0,
+            }
+        )
+    header = SurveyHeader(name="mine", bands=tuple(bands), classes=tuple(classes), pixel_scale=0.396)
+    return write_survey(folder, objects, header)
+
+
+def begun(survey: Survey, options: RunOptions, seed: int) -> Learner:
+    split = make_split(survey.object_table())
+    return learner_of(_seeded(options, seed), data_of(options, survey, split, "finetune")).eval()
+
+
+def _seeded(options: RunOptions, seed: int) -> RunOptions:
+    return RunOptions(**{name: getattr(options, name) for name in asdict(options)} | {"seed": seed})
+
+
+def options_of(*choices: str) -> RunOptions:
+    small = [] if "cnn" in choices[0] or "curve" in choices[0] else ["model.padding=masked", "model.width=0.0625"]
+    return compose_run([*choices, *small, "sequence.max_frames=9", "trainer.batch_size=8"])
+
+
+@pytest.fixture(scope="module")
+def surveys(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[str], Sequence[str]], Survey]:
+    made: dict[tuple[Sequence[str], Sequence[str]], Survey] = {}
+
+    def get(bands: Sequence[str], classes: Sequence[str]) -> Survey:
+        key = tuple(bands), tuple(classes)
+        if key not in made:
+            tested = make_split(get(BANDS, CLASSES).object_table()).parts["test"] if "u" in bands else ()
+            made[key] = survey_with(tmp_path_factory.mktemp("survey") / "mine", *key, tested)
+        return made[key]
+
+    return get
+
+
+def saved(folder: Path, learner: Learner, options: RunOptions) -> Path:
+    """Write what a run folder needs to begin another."""
+    (folder / "checkpoints").mkdir(parents=True)
+    OmegaConf.save(OmegaConf.create(asdict(options)), folder / "config.yaml")
+    checkpoint = {"state_dict": learner.state_dict()}
+    learner.on_save_checkpoint(checkpoint)
+    torch.save(checkpoint, folder / "checkpoints" / "finetune.ckpt")
+    return folder
+
+
+def logits(learner: Learner, survey: Survey, options: RunOptions) -> torch.Tensor:
+    data = data_of(options, survey, make_split(survey.object_table()), "finetune")
+    with torch.no_grad():
+        return torch.cat([learner.logits(views[0]) for views in data.evaluation_loader("test")])
+
+
+@pytest.mark.parametrize("choices", NETWORKS, ids=lambda choices: "+".join(c.split("=")[1] for c in choices))
+def test_another_order_of_bands_and_classes_changes_no_prediction(
+    surveys: Callable[..., Survey], tmp_path: Path, choices: list[str]
+) -> None:
+    options = options_of(*choices)
+    before, after = surveys(BANDS, CLASSES), surveys(BANDS[::-1], CLASSES[::-1])
+    first = begun(before, options, seed=0)
+    folder = saved(tmp_path / "run", first, options)
+    second = begun(after, options, seed=1)
+    wanted = logits(first, before, options)
+    assert not torch.allclose(logits(second, after, options).flip(1), wanted, atol=1e-4)
+    assert begin_with(second, options, folder) == f"weights of {folder}"
+    torch.testing.assert_close(logits(second, after, options).flip(1), wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("choices", NETWORKS, ids=lambda choices: "+".join(c.split("=")[1] for c in choices))
+def test_new_classes_and_bands_get_new_weights_and_the_others_keep_theirs(
+    surveys: Callable[..., Survey], tmp_path: Path, choices: list[str]
+) -> None:
+    options = options_of(*choices)
+    before, after = surveys(BANDS, CLASSES), surveys(("u", *BANDS), (*CLASSES, "Kilonova"))
+    first = begun(before, options, seed=0)
+    second = begun(after, options, seed=1)
+    said = begin_with(second, options, saved(tmp_path / "run", first, options))
+    assert said.endswith("; new weights for class Kilonova; new weights for band u")
+    found = logits(second, after, options)  # of objects without a frame in u
+    assert found.shape[1] == 4
+    torch.testing.assert_close(found[:, :3], logits(first, before, options), rtol=1e-4, atol=1e-5)
+
+
+def test_another_architecture_is_refused_and_the_keys_are_named(surveys: Callable[..., Survey], tmp_path: Path) -> None:
+    survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
+    folder = saved(tmp_path / "run", begun(survey, options, 0), options)
+    other = compose_run(["experiment=convention_sdss", "sequence.max_frames=12", "model.width=0.125"])
+    with pytest.raises(UsageError, match="another architecture") as caught:
+        begin_with(begun(survey, other, 0), other, folder)
+    assert caught.value.mend == ("take model.width=0.0625 model.padding=masked sequence.max_frames=9, as that run did")
+    recurrent = options_of("experiment=cnn_gru_sdss")
+    with pytest.raises(UsageError, match="another architecture") as caught:
+        begin_with(begun(survey, recurrent, 0), recurrent, folder)
+    assert "model.kind=convention" in caught.value.mend
+
+
+def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no folder of a run"):
+        read_run(tmp_path)
+    options = options_of("experiment=convention_sdss")
+    OmegaConf.save(OmegaConf.create(asdict(options)), tmp_path / "config.yaml")
+    assert read_run(tmp_path) == options
+    from ictconvention.experiment.initial import last_weights
+
+    with pytest.raises(UsageError, match="no stage of this run is finished"):
+        last_weights(tmp_path)

@@ -1,0 +1,58 @@
+"""The records of a run are whole at any moment, and a training epoch that is repeated replaces its row."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from ictconvention.errors import UsageError
+from ictconvention.experiment.status import MetricsTable, Status, read_json
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_go_on_behind_those_of_the_killed_run(tmp_path: Path) -> None:
+    killed = MetricsTable(tmp_path / "metrics.csv")
+    killed.add("pretrain", 1, {"pretrain/train/loss": 2.0})
+    killed.add("pretrain", 2, {"pretrain/train/loss": 1.5})
+    again = MetricsTable(tmp_path / "metrics.csv")
+    again.add("pretrain", 2, {"pretrain/train/loss": 1.25})
+    again.add("finetune", 1, {"finetune/val/f1_macro": 0.1 + 0.2})
+    assert rows(tmp_path / "metrics.csv") == [
+        {"stage": "pretrain", "epoch": "1", "pretrain/train/loss": "2.0", "finetune/val/f1_macro": ""},
+        {"stage": "pretrain", "epoch": "2", "pretrain/train/loss": "1.25", "finetune/val/f1_macro": ""},
+        {"stage": "finetune", "epoch": "1", "pretrain/train/loss": "", "finetune/val/f1_macro": repr(0.1 + 0.2)},
+    ]
+
+
+def test_a_stage_that_another_run_has_trained_brings_its_rows(tmp_path: Path) -> None:
+    other, own = MetricsTable(tmp_path / "other.csv"), MetricsTable(tmp_path / "own.csv")
+    other.add("pretrain", 1, {"pretrain/train/loss": 2.0})
+    other.add("finetune", 1, {"finetune/train/loss": 1.0})
+    own.take(other, "pretrain")
+    assert [(row["stage"], row["pretrain/train/loss"]) for row in rows(tmp_path / "own.csv")] == [("pretrain", "2.0")]
+
+
+def test_seconds_of_a_stage_add_up_over_a_kill(tmp_path: Path) -> None:
+    Status(tmp_path).end_epoch("pretrain", 1, 10.0)
+    again = Status(tmp_path)
+    again.end_epoch("pretrain", 2, 5.0)
+    again.end_epoch("finetune", 1, 3.0)
+    again.set(state="finished")
+    content = read_json(tmp_path / "status.json")
+    assert content["seconds"] == {"pretrain": 15.0, "finetune": 3.0}
+    assert content["epochs"] == {"pretrain": 2, "finetune": 1}
+    assert (content["state"], content["stage"]) == ("finished", "finetune")
+    again.end_epoch("pretrain", 1, 1.0)  # the stage began anew
+    assert read_json(tmp_path / "status.json")["seconds"]["pretrain"] == 1.0
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{'a': 1}"])
+def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "status.json").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        Status(tmp_path)
+    assert caught.value.where == tmp_path / "status.json"
