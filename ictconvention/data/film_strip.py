@@ -50,6 +50,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
         x = left + STAMP * (column + 0.48) / width
         number = f"{day[night == n][0]:.0f}"
         figure.text(x, top + 0.09 / height, number, fontsize=6, color="0.35", ha="center", va="center")
+    board = stamp_board(figure)
     greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
     for b, band in enumerate(header.bands):
         here = np.flatnonzero(series.band == b)
@@ -58,19 +59,29 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
         middle = y + 0.5 * STAMP / height
         figure.text(0.6 * left, middle, band, fontsize=11, color=band_colour(header, b), weight="bold", va="center")
         for column, n in enumerate(shown):
-            axes = figure.add_axes((left + STAMP * column / width, y, 0.96 * STAMP / width, 0.96 * STAMP / height))
-            axes.set_xticks([])
-            axes.set_yticks([])
-            axes.spines[:].set_visible(False)
+            place = stamp_place(left * width + STAMP * column, y * height)
             of_night = np.flatnonzero(night[here] == n)
             if of_night.size:
                 stamp = np.arcsinh(series.frames[here[of_night[0]]].astype(np.float64) / softening)
-                axes.imshow(stamp, origin="lower", cmap=greys, vmin=low, vmax=high)
+                board.imshow(stamp, origin="lower", extent=place, aspect="auto", cmap=greys, vmin=low, vmax=high)
             else:
-                axes.plot(0.5, 0.5, "x", color="0.8", transform=axes.transAxes)
+                board.plot(*np.reshape(place, (2, 2)).mean(1), "x", color="0.8")
     curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
     _draw_light_curve(curve, series, header)
     return figure
+
+
+def stamp_board(figure: Figure) -> Axes:
+    """Return axes over a whole figure, in inches from its lower left corner: an axes per stamp would take seconds."""
+    board = figure.add_axes((0, 0, 1, 1))
+    board.axis("off")
+    board.set(xlim=(0, figure.get_figwidth()), ylim=(0, figure.get_figheight()), autoscale_on=False)
+    return board
+
+
+def stamp_place(left: float, bottom: float) -> tuple[float, float, float, float]:
+    """Return left, right, bottom and top of a stamp [inch], with a seam to the next."""
+    return left, left + 0.96 * STAMP, bottom, bottom + 0.96 * STAMP
 
 
 def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> None:

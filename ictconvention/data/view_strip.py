@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from matplotlib import rc_context
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ictconvention.data.film_strip import MOST_NIGHTS, STAMP, band_colour, grey_scale, title
+from ictconvention.data.film_strip import MOST_NIGHTS, STAMP, band_colour, grey_scale, stamp_board, stamp_place, title
 from ictconvention.data.nights import night_index
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
@@ -46,33 +47,31 @@ def draw_views(series: ImageSeries, views: Sequence[View], header: SurveyHeader)
     figure.text(0.12 / width, 1 - 0.25 / height, title(series, header) + says, fontsize=11, weight="bold", va="center")
     figure.text(0.12 / width, 1 - 0.48 / height, LEGEND, fontsize=7, color="0.35", va="center")
     scales = [grey_scale(series, np.flatnonzero(series.band == b)) for b in range(bands)]
+    board = stamp_board(figure)
     for number, view in enumerate(views):
-        top = height - 0.75 - block * number
+        above = height - 0.75 - block * number
         words = f"view {number + 1}: {_said(view, len(series))}"
-        figure.text(0.12 / width, (top - 0.12) / height, words, fontsize=9, va="center")
+        figure.text(0.12 / width, (above - 0.12) / height, words, fontsize=9, va="center")
         stamps = _turned(series, view)
         for b, band in enumerate(header.bands):
-            y = top - 0.28 - STAMP * (b + 1)
+            y = above - 0.28 - STAMP * (b + 1)
             place = (0.5 / width, (y + 0.5 * STAMP) / height)
             figure.text(*place, band, fontsize=11, color=band_colour(header, b), weight="bold", va="center")
             for column, n in enumerate(shown):
-                left = 0.85 + STAMP * column
-                axes = figure.add_axes(
-                    (left / width, y / height, 0.96 * STAMP / width, 0.96 * STAMP / height),
-                    xticks=[],
-                    yticks=[],
-                )
-                axes.spines[:].set_visible(False)
+                left, right, bottom, top = stamp_place(0.85 + STAMP * column, y)
                 frames = np.flatnonzero((night == n) & (series.band == b))
                 kept = np.intersect1d(frames, view.rows)
                 if kept.size:
                     softening, low, high = scales[b]
                     stamp = np.arcsinh(stamps[kept[0]] / softening)
-                    axes.imshow(stamp, origin="lower", cmap="gray", vmin=low, vmax=high)
+                    where = (left, right, bottom, top)
+                    board.imshow(stamp, origin="lower", extent=where, aspect="auto", cmap="gray", vmin=low, vmax=high)
                 elif frames.size:
-                    axes.set_facecolor(REMOVED)
+                    board.add_patch(
+                        Rectangle((left, bottom), right - left, top - bottom, facecolor=REMOVED, linewidth=0)
+                    )
                 else:
-                    axes.plot(0.5, 0.5, "x", color="0.8", transform=axes.transAxes)
+                    board.plot((left + right) / 2, (bottom + top) / 2, "x", color="0.8")
     return figure
 
 

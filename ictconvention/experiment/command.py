@@ -6,7 +6,6 @@ from pathlib import Path
 
 from ictconvention.errors import UsageError, told_in_words
 from ictconvention.experiment.config import compose_run, config_folder
-from ictconvention.experiment.schema import RunOptions
 
 USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
 
@@ -17,6 +16,7 @@ Takes one model through pre-train, fine-tune and test on one fold of a survey.
   python train.py mode=test run=runs/ict_sdss/fold0-seed0-1234abcd
 
 """
+IN_A_TEST = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")  # keys that may be given
 
 
 def main() -> None:
@@ -36,23 +36,19 @@ def train(arguments: Sequence[str]) -> None:
     if any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text())
         return
+    other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
+    if "mode=test" in arguments and other:
+        found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
+        raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
-        _retest(Path(options.run), options, arguments)
+        from ictconvention.experiment.retest import retest
+
+        retest(Path(options.run), options)
         return
     from ictconvention.experiment.run import run
 
     run(options, arguments)
-
-
-def _retest(folder: Path, options: RunOptions, arguments: Sequence[str]) -> None:
-    allowed = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")
-    if other := [word for word in arguments if word.split("=")[0] not in allowed]:
-        found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
-        raise UsageError(found, other[0], "leave it out; survey.path, surveys and trainer.workers may be given")
-    from ictconvention.experiment.retest import retest
-
-    retest(folder, options)
 
 
 def help_text() -> str:

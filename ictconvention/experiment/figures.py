@@ -73,11 +73,11 @@ def draw_figures(
 
 
 def _examples(data: SeriesDataModule) -> list[int]:
-    """Return the training object of each class with the most frames, of which views show the most."""
+    """Return a training object of each class that is about as long as a sequence may be."""
     positions = data.positions(f"{data.stage}_train")
     labels, lengths = data.training.labels[positions], data.survey.lengths[positions]
     return [
-        int(positions[here[lengths[here].argmax()]])
+        int(positions[here[np.abs(lengths[here] - data.sequence.max_frames).argmin()]])
         for here in (np.flatnonzero(labels == c) for c in range(len(data.survey.header.classes)))
         if len(here)
     ]

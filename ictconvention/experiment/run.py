@@ -74,7 +74,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         precision = precision_of(options.trainer)
         say(f"{simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
         say(f"run: {folder}, {precision}")
-        with held(folder) if rank_zero() else nullcontext():
+        with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():
                 say("finished before; remove the folder to run it again")
             else:
@@ -93,8 +93,7 @@ def _run(options: RunOptions, survey: Survey, split: Split, folder: Path, precis
     records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
     finished = False
     try:
-        with readable_os_errors("training", folder):
-            _stages(options, survey, split, folder, precision, records, say)
+        _stages(options, survey, split, folder, precision, records, say)
         finished = True
         status.set(state="finished")
     except KeyboardInterrupt:

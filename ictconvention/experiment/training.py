@@ -96,6 +96,7 @@ def fit(
         plugins=[WholeCheckpoints()],
         logger=False,
         num_sanity_val_steps=0,
+        limit_val_batches=1.0 if data.split.parts[f"{stage}_validation"] else 0,
         enable_model_summary=False,
         enable_progress_bar=bool(shown),
     )

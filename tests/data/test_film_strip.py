@@ -15,7 +15,7 @@ from tests.conftest import HEADER, image_series, write_survey
 
 
 def stamps(figure: Figure) -> list[np.ndarray]:
-    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
 
 
 def texts(figure: Figure) -> str:
@@ -60,7 +60,7 @@ def test_the_light_curve_is_the_aperture_photometry(tmp_path: Path) -> None:
 def test_a_missing_band_leaves_a_gap_in_its_night(tmp_path: Path) -> None:
     figure = draw_film_strip(nightly(tmp_path / "s", 4, missing=(0, 7))[0], HEADER)
     assert len(stamps(figure)) == 18
-    assert sum(len(axes.lines) == 1 and not axes.images for axes in figure.axes) == 2  # the crosses
+    assert len(figure.axes[0].lines) == 2  # the crosses
 
 
 def test_of_many_nights_evenly_spaced_ones_are_shown_and_it_says_so(tmp_path: Path) -> None:

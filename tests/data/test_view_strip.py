@@ -4,8 +4,10 @@ from math import radians
 from pathlib import Path
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
+from ictconvention.data.film_strip import STAMP
 from ictconvention.data.survey import Survey
 from ictconvention.data.view_strip import draw_views
 from ictconvention.data.views import View
@@ -20,16 +22,22 @@ def nightly(path: Path, nights: int = 4) -> Survey:
 
 
 def stamps(figure: Figure) -> list[np.ndarray]:
-    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes if axes.images]
+    return [np.asarray(image.get_array()) for image in figure.axes[0].images]
 
 
 def test_each_view_shows_its_frames_in_their_places(tmp_path: Path) -> None:
     series = nightly(tmp_path / "s")[0]
     first, second = View(np.array([0, 7, 12])), View(np.array([3]), quarter_turns=1, horizontal=True)
     figure = draw_views(series, [first, second], HEADER)
-    assert len(figure.axes) == 2 * 20
-    shown = [number for number, axes in enumerate(figure.axes) if axes.images]
-    assert shown == [0, 2 * 4 + 1, 2 * 4 + 2, 20 + 3 * 4 + 0]  # a row per band, a column per night
+    board = figure.axes[0]
+    assert len(board.images) + len(board.patches) == 2 * 20
+    top = figure.get_figheight()
+    places = [(image.get_extent()[0], top - image.get_extent()[3]) for image in board.images]
+    columns = [round((left - 0.85) / STAMP) for left, _ in places]
+    assert columns == [0, 1, 2, 0]  # a column per night
+    below = [(down - places[0][1]) / STAMP for _, down in places]
+    assert below[:3] == pytest.approx([0, 2, 2])  # a row per band
+    assert below[3] == pytest.approx(5 + 0.45 / STAMP + 3)  # in the second view
     drawn = stamps(figure)
     for stamp, row in zip(drawn[:3], first.rows, strict=True):
         assert np.array_equal(stamp.argsort(axis=None), series.frames[row].argsort(axis=None))

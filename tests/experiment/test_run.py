@@ -1,77 +1,76 @@
-"""A run ends with a result that its predictions give again."""
+"""A run ends with a result that its predictions give again, and so does its weights' later test."""
 
+import csv
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
 
-from ictconvention.atomic import held
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.errors import FileSystemError, SplitError, UsageError
 from ictconvention.evaluation.scores import scores
+from ictconvention.experiment.assembly import split_of
 from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.machine import checked_machine, precision_of
+from ictconvention.experiment.machine import checked_machine, precision_of, rank_zero
+from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run import run
 from ictconvention.experiment.schema import TrainerOptions
-from tests.conftest import ROOT
+from ictconvention.experiment.status import read_json
+from tests.conftest import ROOT, image_series, write_survey
+from tests.experiment.conftest import Smoke, result_of
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work")
-
-
-def smoke(folder: Path, *overrides: str) -> Path:
-    places = [f"runs={folder}/runs", f"surveys={folder}/surveys", "profile=smoke"]
-    return run(compose_run([*places, *overrides]), say=lambda line: None)
-
-
-@pytest.fixture(scope="module")
-def finished(folder: Path) -> Path:
-    return smoke(folder, "experiment=ict_sdss")
-
-
-def result_of(finished: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((finished / "result.json").read_text())
-    return content
+LEFT = {
+    "config.yaml",
+    "overrides.txt",
+    "environment.json",
+    "split.json",
+    "status.json",
+    "metrics.csv",
+    "checkpoints",
+    "predictions.parquet",
+    "figures",
+    "result.json",
+}
 
 
 def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
     assert finished.parent.name == "ict_sdss"
     assert finished.name.startswith("fold0-seed0-")
-    names = {path.name for path in finished.iterdir()}
-    expected = {
-        "config.yaml",
-        "environment.json",
-        "split.json",
-        "metrics",
-        "checkpoints",
-        "predictions.parquet",
-        "result.json",
-    }
-    assert names == expected
+    assert {path.name for path in finished.iterdir()} == LEFT
     assert {path.name for path in (finished / "checkpoints").iterdir()} == {"pretrain.ckpt", "finetune.ckpt"}
-    for stage in ("pretrain", "finetune"):
-        header = (finished / "metrics" / stage / "metrics.csv").read_text().splitlines()[0]
-        assert {f"{stage}/train/loss", f"{stage}/val/f1_macro", f"{stage}/val/collapse/spread"} <= set(
-            header.split(",")
-        )
-    assert torch.load(finished / "checkpoints" / "finetune.ckpt", weights_only=True)["state_dict"]
+    with (finished / "metrics.csv").open(newline="") as file:
+        rows = {(row["stage"], row["epoch"]): row for row in csv.DictReader(file)}
+    assert list(rows) == [("pretrain", "1"), ("finetune", "1")]
+    for (stage, _), row in rows.items():
+        for name in ("train/loss", "train/loss_consistency", "val/f1_macro", "val/collapse/spread"):
+            assert np.isfinite(float(row[f"{stage}/{name}"]))
+    status = read_json(finished / "status.json")
+    assert (status["state"], status["epochs"]) == ("finished", {"pretrain": 1, "finetune": 1})
+    assert set(status["seconds"]) == {"pretrain", "finetune"}
+    checkpoint = torch.load(finished / "checkpoints" / "finetune.ckpt", weights_only=True)
+    assert checkpoint["task"]["bands"] == tuple("ugriz")
+    assert checkpoint["scaling"] == "asinh"
+    assert (finished / "overrides.txt").read_text() == "experiment=ict_sdss\n"
+    assert read_json(finished / "environment.json")["precision"] == result_of(finished)["precision"]
 
 
-def test_the_result_is_what_the_predictions_say(finished: Path, folder: Path) -> None:
+def test_the_figures_are_there(finished: Path) -> None:
+    names = {path.stem for path in (finished / "figures").iterdir()}
+    views = {f"views_{name}" for name in ("AGN", "SN_Ia", "Variable", "SN_Other")}
+    assert names == {"confusion", "roc", "reliability", "recall", "learning_curves"} | views
+    assert all(path.stat().st_size > 10_000 for path in (finished / "figures").iterdir())
+
+
+def test_the_result_is_what_the_predictions_say(finished: Path, work: Path) -> None:
     result, table = result_of(finished), pq.read_table(finished / "predictions.parquet").to_pydict()
-    (survey,) = (Survey.open(path) for path in (folder / "surveys").iterdir())
+    (survey,) = (Survey.open(path) for path in (work / "surveys").iterdir())
     classes = survey.header.classes
     likely = np.column_stack([table[name] for name in classes])
     labels = np.array([classes.index(name) for name in table["label"]])
@@ -81,6 +80,7 @@ def test_the_result_is_what_the_predictions_say(finished: Path, folder: Path) ->
     assert [split.classes[id_] for id_ in table["id"]] == table["label"]
     assert result["survey"] == {"name": survey.header.name, "simulated": True, "hash": survey.hash}
     assert result["split"] == split.hash
+    assert result["parameters"] == 463_428
     counts = split.counts()["finetune_train"]
     alike = likely / np.array([counts[name] for name in classes])
     uniform = scores(alike / alike.sum(1, keepdims=True), labels, classes)
@@ -88,73 +88,107 @@ def test_the_result_is_what_the_predictions_say(finished: Path, folder: Path) ->
     assert result["test_uniform"]["log_loss"] == pytest.approx(uniform["log_loss"])
 
 
-def test_the_same_run_elsewhere_gives_the_same_result(finished: Path, folder: Path) -> None:
-    again = smoke(folder, "experiment=ict_sdss", f"runs={folder}/elsewhere")
+def test_the_same_run_elsewhere_gives_the_same_result(finished: Path, work: Path, smoke: Smoke) -> None:
+    again = smoke("experiment=ict_sdss", f"runs={work}/elsewhere", "logger=wandb", "logger.offline=true")
     assert again.name == finished.name
     assert (again / "result.json").read_text() == (finished / "result.json").read_text()
+    assert (again / "metrics.csv").read_text() == (finished / "metrics.csv").read_text()
+    assert len(list((again / "wandb").glob("offline-run-*/*.wandb"))) == 1
     states = [
-        torch.load(run / "checkpoints" / "finetune.ckpt", weights_only=True)["state_dict"] for run in (finished, again)
+        torch.load(path / "checkpoints" / "finetune.ckpt", weights_only=True)["state_dict"]
+        for path in (finished, again)
     ]
     assert all(torch.equal(x, states[1][name]) for name, x in states[0].items())
 
 
-def test_a_finished_stage_is_not_trained_again(finished: Path, folder: Path) -> None:
+def test_a_later_test_gives_the_same_numbers(finished: Path, work: Path) -> None:
+    command = [sys.executable, "train.py", "mode=test", f"run={finished}", f"surveys={work}/surveys"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.splitlines()[-1].startswith("the same as result.json, to within ")
+    refused = subprocess.run([*command, "learner.tau=0.5"], cwd=ROOT, capture_output=True, text=True)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("error: mode=test takes the configuration of the run, and learner.tau=0.5 would")
+
+
+def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", finished, copy], check=True)
+    options = compose_run(["mode=test", f"run={copy}", f"surveys={work}/surveys"])
+    assert retest(copy, options, say=lambda line: None)["test"] == result_of(finished)["test"]
+    changed = result_of(copy)
+    changed["test"]["log_loss"] += 2e-6
+    (copy / "result.json").write_text(json.dumps(changed))
+    with pytest.raises(UsageError, match=r"differ from those of result\.json by up to 2e-06"):
+        retest(copy, options, say=lambda line: None)
+    changed["survey"]["hash"] = "another"
+    (copy / "result.json").write_text(json.dumps(changed))
+    with pytest.raises(UsageError, match="this is not the survey of the run"):
+        retest(copy, options, say=lambda line: None)
+    (copy / "result.json").unlink()
+    with pytest.raises(UsageError, match="this run is not finished"):
+        retest(copy, options, say=lambda line: None)
+
+
+def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke) -> None:
     result = (finished / "result.json").read_text()
     said: list[str] = []
-    places = [f"runs={folder}/runs", f"surveys={folder}/surveys", "profile=smoke"]
-    assert run(compose_run([*places, "experiment=ict_sdss"]), say=said.append) == finished
+    assert smoke("experiment=ict_sdss", say=said.append) == finished
     assert said[-1] == "finished before; remove the folder to run it again"
     (finished / "result.json").unlink()
-    run(compose_run([*places, "experiment=ict_sdss"]), say=said.append)
-    assert said[-4:-2] == ["pretrain: finished before", "finetune: finished before"]
-    assert said[-2].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
-    assert said[-1].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
+    said.clear()
+    smoke("experiment=ict_sdss", say=said.append)
+    assert said[3:5] == ["pretrain: finished before", "finetune: finished before"]
+    assert said[5].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
+    assert said[6].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
     assert (finished / "result.json").read_text() == result
 
 
-@pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
-def test_a_killed_run_goes_on_to_the_same_weights_and_the_same_result(folder: Path) -> None:
-    """Killed in the second of three training epochs of pre-training, dropout and all."""
-    settings = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3"]
-    whole = smoke(folder, *settings, f"runs={folder}/whole")
-    places = [f"runs={folder}/killed", f"surveys={folder}/surveys", "profile=smoke"]
-    command = [sys.executable, "train.py", *places, *settings]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list((folder / "killed").glob("*/*/checkpoints/pretrain-last.ckpt")):
-        assert process.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.3)
-    process.kill()
-    process.wait()
-    (killed,) = (folder / "killed" / "ict_sdss").iterdir()
-    assert killed.name == whole.name
-    assert not (killed / "checkpoints" / "pretrain.ckpt").exists()
+def test_runs_that_differ_in_fine_tuning_share_their_pre_training(finished: Path, smoke: Smoke) -> None:
     said: list[str] = []
-    assert run(compose_run([*places, *settings]), say=said.append) == killed
-    assert "pretrain: goes on behind its last training epoch" in said
-    assert (killed / "result.json").read_text() == (whole / "result.json").read_text()
-    for stage in ("pretrain", "finetune"):
-        kept = [path / "checkpoints" / f"{stage}.ckpt" for path in (whole, killed)]
-        states = [torch.load(path, weights_only=True)["state_dict"] for path in kept]
-        assert all(torch.equal(x, states[1][name]) for name, x in states[0].items())
-    assert {path.name for path in (killed / "checkpoints").iterdir()} == {"pretrain.ckpt", "finetune.ckpt"}
+    more = "stage.finetune.optimiser.learning_rate=0.01"
+    other = smoke("experiment=ict_sdss", "name=other", more, say=said.append)
+    assert f"pretrain: the same as that of {finished}, whose weights are taken" in said
+    assert other.name != finished.name
+    kept = [path / "checkpoints" / "pretrain.ckpt" for path in (finished, other)]
+    assert kept[0].read_bytes() == kept[1].read_bytes()
+    first, second = ((path / "metrics.csv").read_text().splitlines() for path in (finished, other))
+    assert first[1].split(",")[:10] == second[1].split(",")[:10]
+    assert read_json(other / "status.json")["seconds"].keys() == {"finetune"}
+    elsewhere = smoke("experiment=convention_sdss", "stage.finetune.max_epochs=0", say=said.append)
+    assert (elsewhere / "checkpoints" / "pretrain.ckpt").read_bytes() != kept[0].read_bytes()
 
 
-def test_two_processes_run_too(finished: Path, folder: Path) -> None:
-    command = [sys.executable, "train.py", f"runs={folder}/two", f"surveys={folder}/surveys", "profile=smoke"]
+def test_a_run_begins_with_the_weights_of_another(finished: Path, smoke: Smoke) -> None:
+    said: list[str] = []
+    choices = ["experiment=ict_sdss", "name=begun", "stage.pretrain.max_epochs=0", "fold.index=1"]
+    begun = smoke(*choices, f"init_from={finished}", say=said.append)
+    assert f"weights of {finished}" in said
+    plain = smoke(*choices)
+    assert begun.name != plain.name
+    assert result_of(begun)["test"]["log_loss"] != result_of(plain)["test"]["log_loss"]
+    with pytest.raises(UsageError, match="another architecture") as caught:
+        smoke("experiment=convention_sdss", f"init_from={finished}")
+    assert "learner.kind=ict" in caught.value.mend
+    with pytest.raises(UsageError, match="no stage of this run is finished"):
+        smoke("experiment=ict_sdss", f"init_from={begun}/figures")
+
+
+def test_two_processes_run_too(work: Path) -> None:
+    command = [sys.executable, "train.py", f"runs={work}/two", f"surveys={work}/surveys", "profile=smoke"]
     more = ["experiment=convention_sdss", "trainer.devices=2", "stage.pretrain.max_epochs=0"]
     result = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert result.returncode == 0, result.stderr
-    assert "Traceback" not in result.stderr
-    (path,) = (folder / "two" / "convention_sdss").iterdir()
+    assert (result.returncode, result.stderr) == (0, "")
+    (path,) = (work / "two" / "convention_sdss").iterdir()
+    assert {entry.name for entry in path.iterdir()} == LEFT
     assert result_of(path)["test"]["objects"] == 48
     assert len(pq.read_table(path / "predictions.parquet")) == 48
     assert result.stdout.count("finetune: ") == 1
 
 
-def test_another_fold_or_seed_is_another_run_and_more_workers_are_not(folder: Path) -> None:
+def test_another_fold_or_seed_is_another_run_and_more_workers_are_not(smoke: Smoke) -> None:
     quick = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
-    runs = [smoke(folder, *quick, *more) for more in ([], ["fold.index=1"], ["seed=1"], ["trainer.workers=1"])]
+    runs = [smoke(*quick, *more) for more in ([], ["fold.index=1"], ["seed=1"], ["trainer.workers=1"])]
     assert len(set(runs)) == 3
     assert runs[0] == runs[3]
     tested = [set(pq.read_table(path / "predictions.parquet")["id"].to_pylist()) for path in runs[:2]]
@@ -163,35 +197,67 @@ def test_another_fold_or_seed_is_another_run_and_more_workers_are_not(folder: Pa
 
 
 @pytest.mark.parametrize("experiment", ["convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss"])
-def test_the_other_networks_run_too(folder: Path, experiment: str) -> None:
-    found = smoke(folder, f"experiment={experiment}", "pixels.channels=direct+residual", "stage.pretrain.max_epochs=0")
+def test_the_other_networks_run_too(smoke: Smoke, experiment: str) -> None:
+    found = smoke(f"experiment={experiment}", "pixels.channels=direct+residual", "stage.pretrain.max_epochs=0")
     assert result_of(found)["test"]["objects"] > 40
 
 
-def test_two_runs_in_one_folder_are_refused(finished: Path, folder: Path) -> None:
-    with held(finished), pytest.raises(FileSystemError, match="another process is writing here"):
-        smoke(folder, "experiment=ict_sdss")
-    assert smoke(folder, "experiment=ict_sdss") == finished
+def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: Smoke, tmp_path: Path) -> None:
+    split = json.loads((finished / "split.json").read_text())
+    own = {"parts": {name: ids for name, ids in split["parts"].items() if name != "pretrain_validation"}}
+    own["parts"]["pretrain_validation"] = []
+    (tmp_path / "own.json").write_text(json.dumps(own))
+    choices = ["experiment=light_curve_sdss", f"split={tmp_path}/own.json", "name=own"]
+    with pytest.raises(SplitError, match="the part pretrain_validation is empty") as caught:
+        smoke(*choices)
+    assert "keep=last" in caught.value.mend
+    found = smoke(*choices, "stage.pretrain.keep=last")
+    assert set(pq.read_table(found / "predictions.parquet")["id"].to_pylist()) == set(split["parts"]["test"])
 
 
-def test_a_folder_that_cannot_be_made_is_named(folder: Path) -> None:
-    (folder / "in_the_way").touch()
+def test_a_class_that_nothing_trains_is_named(tmp_path: Path) -> None:
+    objects = [image_series(number, 6) | {"label_source": None} for number in range(60) if number % 4 != 3]
+    survey = write_survey(tmp_path / "mine", objects)
+    options = compose_run(["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs"])
+    with pytest.raises(SplitError, match="class SN Other has no object in finetune_train") as caught:
+        split_of(options, survey)
+    assert "leave the class out" in caught.value.mend
+    with pytest.raises(SplitError):
+        run(options, say=lambda line: None)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None:
+    (work / "in_the_way").touch()
     with pytest.raises(FileSystemError, match="making the folder of the run failed"):
-        smoke(folder, "experiment=ict_sdss", f"runs={folder}/in_the_way")
+        smoke("experiment=ict_sdss", f"runs={work}/in_the_way")
+    with pytest.raises(FileSystemError, match="making the folder of simulated surveys failed"):
+        smoke("experiment=ict_sdss", f"surveys={work}/in_the_way")
 
 
-def test_what_the_machine_lacks_is_named(monkeypatch: Any) -> None:
+def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     checked_machine(TrainerOptions(devices=4))  # without a GPU: four processes
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
     checked_machine(TrainerOptions(precision="32-true"))
+    assert precision_of(TrainerOptions()) == "32-true"
     with pytest.raises(UsageError, match=r"trainer\.devices is 4, this machine has 1 GPU"):
         checked_machine(TrainerOptions(devices=4))
     with pytest.raises(UsageError, match="this GPU has no bfloat16"):
         checked_machine(TrainerOptions(precision="bf16-mixed"))
 
 
-def test_precision() -> None:
+def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     assert precision_of(TrainerOptions(precision="32-true")) == "32-true"
-    assert precision_of(TrainerOptions()) in ("bf16-mixed", "32-true")
+    for fast, precision in ((True, "bf16-mixed"), (False, "32-true")):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda fast=fast: fast)
+        assert precision_of(TrainerOptions()) == precision
+
+
+def test_one_process_of_several_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rank_zero()
+    monkeypatch.setenv("RANK", "0")
+    assert rank_zero()
+    monkeypatch.setenv("NODE_RANK", "1")
+    assert not rank_zero()

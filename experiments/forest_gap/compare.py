@@ -1,0 +1,100 @@
+"""How far the networks of the laptop profile are from a random forest on the same objects and frames, and why.
+
+    python experiments/forest_gap/compare.py
+
+Runs that are finished are not run again; they are in runs/, the simulated survey in surveys/.
+"""
+
+import argparse
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.nights import night_index
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
+from ictconvention.data.views import even_nights
+from ictconvention.evaluation.forest import forest_on_split, light_curve_features
+from ictconvention.evaluation.scores import scores
+from ictconvention.experiment.assembly import split_of, survey_of
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.run import run
+from ictconvention.experiment.status import read_json
+
+RUNS = {
+    "ConvEntion": ["experiment=convention_sdss"],
+    "ICT-ConvEntion": ["experiment=ict_sdss"],
+    "ConvEntion, direct+residual": ["experiment=convention_sdss", "pixels.channels=direct+residual"],
+    "ICT-ConvEntion, direct+residual": ["experiment=ict_sdss", "pixels.channels=direct+residual"],
+    "ConvEntion, 11+11 training epochs": [
+        "experiment=convention_sdss",
+        "stage.pretrain.max_epochs=11",
+        "stage.finetune.max_epochs=11",
+    ],
+}
+PARTS = ("test", "extra_test")
+
+
+def features(survey: Survey, max_frames: int | None) -> NDArray[np.float64]:
+    """Return the forest's features of every object, of all its frames or of those that a network is tested on."""
+    header, rows = survey.header, []
+    for series in survey:
+        seen = np.arange(len(series))
+        if max_frames is not None:
+            seen = even_nights(night_index(series.mjd), max_frames, 3)
+        flux, error = aperture_photometry(series.frames[seen], series.sky_sigma[seen], header.pixel_scale)
+        rows.append(light_curve_features(flux, error, series.band[seen], series.mjd[seen], len(header.bands)))
+    return np.array(rows)
+
+
+def forests(survey: Survey, split: Split, max_frames: int) -> Iterator[tuple[str, dict[str, Any]]]:
+    table, classes = survey.object_table(), survey.header.classes
+    ids, names = np.asarray(table["id"]), np.ma.filled(np.ma.asarray(table["class"]), "")
+    parts = np.array_split(np.arange(len(survey)), 16)
+    shards = [survey[int(part[0]) : int(part[-1]) + 1] for part in parts]
+    for name, most in (("random forest, all frames", None), (f"random forest, {max_frames} frames", max_frames)):
+        with ProcessPoolExecutor() as pool:
+            columns = np.concatenate(list(pool.map(features, shards, [most] * len(shards))))
+        found = {}
+        for part in PARTS:
+            known, likely = forest_on_split(columns, table, split, part)
+            label = np.array([classes.index(c) for c in names[np.isin(ids, split.parts[part])]])
+            found[part] = scores(likely[:, [list(known).index(c) for c in classes]], label, classes)
+        yield name, found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--surveys", type=Path, default=Path("surveys"))
+    parser.add_argument("--extra-test", type=int, default=1600)
+    parser.add_argument("--profile", default="laptop")
+    parser.add_argument("--objects", type=int, help="of the survey; the paper's 8208 by default")
+    given = parser.parse_args()
+    common = [f"profile={given.profile}", f"survey.extra_test={given.extra_test}", f"surveys={given.surveys}"]
+    common += [f"survey.objects={given.objects}"] if given.objects else []
+    options = compose_run(common)
+    survey = survey_of(options, print)
+    rows = list(forests(survey, split_of(options, survey), options.sequence.max_frames))
+    for name, choices in RUNS.items():
+        result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}"])) / "result.json")
+        rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))
+    classes = survey.header.classes
+    heads = ["test: balanced accuracy", "macro F1", "extra test: balanced accuracy", "macro F1"]
+    print(
+        "| " + " | ".join(["at equal class shares (simulated)", *heads, *(f"recall {name}" for name in classes)]) + " |"
+    )
+    print("|" + "---|" * (5 + len(classes)))
+    for name, found in rows:
+        chief = [f"{found[part][key]:.3f}" for part in PARTS for key in ("balanced_accuracy", "f1_macro")]
+        recalls = [f"{entry['recall']:.2f}" for entry in found["extra_test"]["classes"].values()]
+        print("| " + " | ".join([name, *chief, *recalls]) + " |")
+
+
+if __name__ == "__main__":
+    main()

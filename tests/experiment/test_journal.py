@@ -1,0 +1,107 @@
+"""A stage tells how it goes: a line and a row for each training epoch, and how long it will take where that is long."""
+
+import warnings
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from ictconvention.experiment.dashboard import Dashboard
+from ictconvention.experiment.journal import PACED, Bar, Journal, bars, spoken
+from ictconvention.experiment.quiet import quiet
+from ictconvention.experiment.schema import LoggerOptions
+from ictconvention.experiment.status import MetricsTable, Status, read_json
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return a clock that a test can set."""
+    now = [0.0]
+    monkeypatch.setattr("ictconvention.experiment.journal.time.monotonic", lambda: now[0])
+    return now
+
+
+def kept(folder: Path, said: list[str], objects: int = 160, later: int = 40) -> Journal:
+    status = Status(folder)
+    dashboard = Dashboard(LoggerOptions(), folder, status, {}, [], said.append)
+    return Journal("pretrain", objects, later, MetricsTable(folder / "metrics.csv"), status, dashboard, said.append)
+
+
+def trainer(**values: Any) -> Any:
+    metrics = {"pretrain/train/loss": torch.tensor(1.5), "finetune/train/loss": torch.tensor(9.0)}
+    scores = {"pretrain/val/balanced_accuracy": torch.tensor(0.5), "pretrain/val/f1_macro": torch.tensor(0.25)}
+    usual = {"current_epoch": 0, "max_epochs": 5, "world_size": 1, "global_step": 10}
+    return SimpleNamespace(**usual | {"callback_metrics": metrics | scores} | values)
+
+
+def test_a_training_epoch_leaves_a_row_a_line_and_its_time(tmp_path: Path, clock: list[float]) -> None:
+    said: list[str] = []
+    callback = kept(tmp_path, said)
+    callback.on_train_epoch_start(trainer(), None)  # type: ignore[arg-type]
+    clock[0] = 20.0
+    callback.on_train_epoch_end(trainer(current_epoch=1), None)  # type: ignore[arg-type]
+    row = {"pretrain/train/loss": 1.5, "pretrain/val/balanced_accuracy": 0.5, "pretrain/val/f1_macro": 0.25, "step": 10}
+    assert callback.metrics.rows == {("pretrain", 2): row}
+    assert read_json(tmp_path / "status.json")["seconds"] == {"pretrain": 20.0}
+    left = 20 * (3 * 160 + 40) / 160
+    assert said == [
+        "pretrain, training epoch 2 of 5: loss 1.500; validation: balanced accuracy 0.500, macro F1 0.250; "
+        f"20 s, about {left:.0f} s of training left"
+    ]
+
+
+@pytest.mark.parametrize(("seconds", "long"), [(0.1, False), (60.0, True)])
+def test_a_long_run_without_a_gpu_is_told_once_and_early(
+    tmp_path: Path, clock: list[float], seconds: float, long: bool
+) -> None:
+    said: list[str] = []
+    callback = kept(tmp_path, said)
+    for number in range(2 * PACED):
+        clock[0] += seconds
+        callback.on_train_batch_end(trainer(), None, None, [range(16)], number)  # type: ignore[arg-type]
+    left = 60 / 16 * (5 * 160 + 40)
+    told = f"this takes about {spoken(left)} on this machine, which has no GPU; profile=laptop trains a narrow network"
+    assert [line.startswith(told) for line in said] == [True] * long
+
+
+def test_with_a_gpu_nothing_is_said(tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    said: list[str] = []
+    callback = kept(tmp_path, said)
+    for number in range(2 * PACED):
+        clock[0] += 60
+        callback.on_train_batch_end(trainer(), None, None, [range(16)], number)  # type: ignore[arg-type]
+    assert not said
+
+
+def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not bars()
+    monkeypatch.setattr("ictconvention.experiment.journal.sys.stdout", SimpleNamespace(isatty=lambda: True))
+    (bar,) = bars()
+    assert isinstance(bar, Bar)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not bars()
+
+
+def test_durations() -> None:
+    assert [spoken(x) for x in (0.4, 99, 100, 5940, 6000, 90000)] == [
+        "0 s",
+        "99 s",
+        "2 min",
+        "99 min",
+        "1 h 40 min",
+        "25 h 0 min",
+    ]
+
+
+def test_a_warning_is_told_without_the_line_of_code_and_harmless_ones_not_at_all(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("default", message="the projections")
+        warnings.warn("the projections have collapsed", stacklevel=1)
+        warnings.filterwarnings("ignore", message=".*does not have many workers")
+        warnings.warn("The 'train_dataloader' does not have many workers", stacklevel=1)
+    assert capsys.readouterr().err == "warning: the projections have collapsed\n"

@@ -1,0 +1,192 @@
+"""A run that is killed, stopped or out of disk goes on to the same weights and the same result, bit for bit."""
+
+import csv
+import errno
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from ictconvention import atomic
+from ictconvention.atomic import held
+from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.experiment import run as run_module
+from ictconvention.experiment.dashboard import Dashboard
+from ictconvention.experiment.status import read_json
+from tests.conftest import ROOT
+from tests.experiment.conftest import Smoke, places
+
+pytestmark = pytest.mark.slow
+SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2"]
+A_STAGE, LEFT = 13, {"pretrain": 26, "finetune": 12, "test": 5}  # batches of an epoch, and left behind the first
+
+STRIKE = """
+import os, sys
+from ictconvention.experiment.command import main
+from ictconvention.learners.learner import Learner
+
+stage, number, sign = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
+sys.argv[1:] = sys.argv[4:]
+seen = 0
+
+def struck(name):
+    original = getattr(Learner, name)
+    def step(self, views, batch_index):
+        global seen
+        if stage == ("test" if name == "predict_step" else self.task.stage):
+            seen += 1
+            if seen == number:
+                os.kill(os.getpid(), sign)
+        return original(self, views, batch_index)
+    setattr(Learner, name, step)
+
+struck("training_step")
+struck("predict_step")
+main()
+"""
+
+
+def strike(stage: str, number: int, sign: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run in a process of its own, which gets a signal at a batch of a stage, counted from 1."""
+    command = [sys.executable, "-c", STRIKE, stage, str(number), str(int(sign)), *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+
+
+def same(first: Path, second: Path) -> None:
+    for name in ("result.json", "metrics.csv"):
+        assert (first / name).read_text() == (second / name).read_text(), name
+    assert (first / "predictions.parquet").read_bytes() == (second / "predictions.parquet").read_bytes()
+    for stage in ("pretrain", "finetune"):
+        kept = [folder / "checkpoints" / f"{stage}.ckpt" for folder in (first, second)]
+        states = [torch.load(path, weights_only=True)["state_dict"] for path in kept]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(x, states[1][name]) for name, x in states[0].items())
+    assert {path.name for path in (second / "checkpoints").iterdir()} == {"pretrain.ckpt", "finetune.ckpt"}
+
+
+@pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
+def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(work: Path, smoke: Smoke) -> None:
+    """Stopped by Ctrl-C in pre-training, then killed there, in fine-tuning and in the test; dropout and all."""
+    whole = smoke(*SETTINGS, f"runs={work}/whole")
+    arguments = [*places(work), f"runs={work}/killed", *SETTINGS]
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4)))  # any batch will do: no result depends on it
+    first = strike("pretrain", int(rng.integers(A_STAGE + 1, 2 * A_STAGE + 1)), signal.SIGINT, *arguments)
+    assert first.returncode == 130, first.stderr
+    assert "Traceback" not in first.stderr
+    assert "stopped; the same command goes on behind the last training epoch" in first.stdout
+    (killed,) = (work / "killed" / "ict_sdss").iterdir()
+    assert killed.name == whole.name
+    assert read_json(killed / "status.json")["state"] == "stopped"
+    for stage, batches in LEFT.items():
+        number = int(rng.integers(1, batches + 1))
+        assert strike(stage, number, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL, (stage, number)
+        assert read_json(killed / "status.json")["state"] == "running"
+        assert not (killed / "result.json").exists()
+    said: list[str] = []
+    assert smoke(*SETTINGS, f"runs={work}/killed", say=said.append) == killed
+    assert "finetune: finished before" in said
+    same(whole, killed)
+
+
+def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
+    work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ["experiment=light_curve_sdss", f"runs={work}/full", "stage.pretrain.max_epochs=2"]
+    sync, saved = atomic._sync, 0
+
+    def full(path: Path) -> None:
+        nonlocal saved
+        saved += path.suffix == ".ckpt"
+        if saved > 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        sync(path)
+
+    monkeypatch.setattr(atomic, "_sync", full)
+    with pytest.raises(FileSystemError, match="saving the weights failed: No space left on device") as caught:
+        smoke(*settings)
+    assert "free some space" in caught.value.mend
+    monkeypatch.undo()
+    (folder,) = (work / "full" / "light_curve_sdss").iterdir()
+    assert not [path for path in folder.rglob("*") if ".partial" in path.name]
+    assert read_json(folder / "status.json")["epochs"] == {"pretrain": 2}
+    assert smoke(*settings) == folder
+    same(smoke(*settings[::2], f"runs={work}/whole_disk"), folder)
+
+
+def test_a_failure_is_in_the_status_and_ends_the_page(
+    work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[bool] = []
+    monkeypatch.setattr(Dashboard, "close", lambda self, failed: ended.append(failed))
+
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("a flaw of ours")
+
+    monkeypatch.setattr(run_module, "tested", fails)
+    settings = ["experiment=light_curve_sdss", f"runs={work}/flaw", "stage.pretrain.max_epochs=0"]
+    with pytest.raises(RuntimeError, match="a flaw of ours"):
+        smoke(*settings)
+    (folder,) = (work / "flaw" / "light_curve_sdss").iterdir()
+    status = read_json(folder / "status.json")
+    assert (status["state"], status["error"]) == ("failed", "RuntimeError: a flaw of ours")
+    assert ended == [True]
+    monkeypatch.undo()
+    smoke(*settings)
+    assert read_json(folder / "status.json")["error"] is None
+
+
+def test_damaged_weights_of_a_stopped_run_are_told(work: Path, smoke: Smoke) -> None:
+    settings = ["experiment=light_curve_sdss", f"runs={work}/damaged", "stage.pretrain.max_epochs=0"]
+    folder = smoke(*settings)
+    result = (folder / "result.json").read_text()
+    (folder / "result.json").unlink()
+    path = folder / "checkpoints" / "finetune.ckpt"
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UsageError, match="damaged") as caught:
+        smoke(*settings)
+    assert caught.value.where == path
+    path.unlink()  # as it says
+    smoke(*settings)
+    assert (folder / "result.json").read_text() == result
+
+
+def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
+    settings = ["experiment=light_curve_sdss", f"runs={work}/readonly", "stage.pretrain.max_epochs=0"]
+    folder = smoke(*settings)
+    (folder / "result.json").unlink()
+    (folder / "metrics.csv").unlink()
+    for path in (folder / "checkpoints").iterdir():
+        path.unlink()
+    (folder / "metrics.csv").mkdir()  # in the way, as a folder that one may not write in would be
+    with pytest.raises(FileSystemError, match="the run failed: Is a directory"):
+        smoke(*settings)
+    (folder / "metrics.csv").rmdir()
+    (folder / "checkpoints").rmdir()
+    (folder / "checkpoints").touch()
+    with pytest.raises(FileSystemError, match="saving the weights failed"):
+        smoke(*settings)
+
+
+def test_two_runs_in_one_folder_are_refused(finished: Path, smoke: Smoke) -> None:
+    with held(finished), pytest.raises(FileSystemError, match="another process is writing here"):
+        smoke("experiment=ict_sdss")
+    assert smoke("experiment=ict_sdss") == finished
+
+
+def test_never_resuming_begins_an_unfinished_stage_anew(work: Path, smoke: Smoke) -> None:
+    arguments = [*places(work), f"runs={work}/anew", "experiment=light_curve_sdss", "stage.pretrain.max_epochs=2"]
+    assert strike("pretrain", 14, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
+    said: list[str] = []
+    folder = smoke("resume=never", *arguments[3:], say=said.append)
+    assert "pretrain: 193 objects, 2 training epochs" in said
+    with (folder / "metrics.csv").open(newline="") as file:
+        assert [(row["stage"], row["epoch"]) for row in csv.DictReader(file)][:2] == [
+            ("pretrain", "1"),
+            ("pretrain", "2"),
+        ]
