@@ -30,6 +30,8 @@ class Journal(lightning.Callback):
         Drawn in a training epoch of this stage.
     later : int
         Drawn in all training epochs of the stages after it.
+    short : bool
+        Whether the sequences are short already, no more than a laptop's.
     metrics, status, dashboard
         Where the records go.
     say : function
@@ -41,12 +43,13 @@ class Journal(lightning.Callback):
         stage: Stage,
         objects: int,
         later: int,
+        short: bool,
         metrics: MetricsTable,
         status: Status,
         dashboard: Dashboard,
         say: Callable[[str], object],
     ) -> None:
-        self.stage, self.objects, self.later, self.say = stage, objects, later, say
+        self.stage, self.objects, self.later, self.short, self.say = stage, objects, later, short, say
         self.metrics, self.status, self.dashboard = metrics, status, dashboard
         self.clock = self.paced = 0.0
         self.batches = 0
@@ -71,10 +74,8 @@ class Journal(lightning.Callback):
             seconds = (time.monotonic() - self.paced) / (PACED - WARM_UP) / (len(batch[0]) * trainer.world_size)
             left = seconds * self.objects_left(trainer, trainer.current_epoch)
             if left > LONG:
-                self.say(
-                    f"this takes about {spoken(left)} on this machine, which has no GPU; "
-                    "profile=laptop trains a narrow network in minutes"
-                )
+                short = "" if self.short else "; profile=laptop trains a narrow network on fewer frames in minutes"
+                self.say(f"this takes about {spoken(left)} on this machine, which has no GPU{short}")
 
     def objects_left(self, trainer: lightning.Trainer, epochs: int) -> int:
         """Return how many objects will be drawn after some training epochs, here and in the stages to come."""
@@ -118,6 +119,10 @@ class Bar(RichProgressBar):
         """Take in the loss of a batch."""
         self.loss += (float(outputs["loss"]) - self.loss) / min(batch_idx + 1, 20)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Return what stands before the bar; Lightning counts from 0."""
+        return f"training epoch {current_epoch + 1}/{self.trainer.max_epochs}"
 
     def get_metrics(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

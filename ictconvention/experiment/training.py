@@ -22,6 +22,8 @@ from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.learners.learner import Learner
 
+LAPTOP = 30  # frames of a sequence in profile=laptop
+
 
 @dataclass(frozen=True)
 class Records:
@@ -82,7 +84,18 @@ def fit(
     journal = (
         []
         if records is None
-        else [Journal(stage, objects, later, records.metrics, records.status, records.dashboard, say)]
+        else [
+            Journal(
+                stage,
+                objects,
+                later,
+                options.sequence.max_frames <= LAPTOP,
+                records.metrics,
+                records.status,
+                records.dashboard,
+                say,
+            )
+        ]
     )
     shown = bars()
     devices = options.trainer.devices
