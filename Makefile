@@ -25,7 +25,7 @@ $(READY): pyproject.toml constraints.txt
 
 .PHONY: test
 test: $(READY) ## run all tests, with coverage
-	$(BIN)/pytest --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered
 
 .PHONY: lint
 lint: $(READY) ## check style and types

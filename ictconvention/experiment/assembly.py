@@ -154,7 +154,7 @@ def digest(content: object) -> str:
 
 
 def run_hash(
-    options: RunOptions, survey: Survey, split: Split, precision: str, stage: Stage | Literal["all"] = "all"
+    options: RunOptions, survey: Survey, split: Split, precision: str, part: Literal["run", "pretrain"] = "run"
 ) -> str:
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
     content = asdict(options)
@@ -165,6 +165,6 @@ def run_hash(
     content["trainer"]["precision"] = precision
     if options.init_from is not None:
         content["init_from"] = sha256(last_weights(options.init_from))
-    if stage == "pretrain":
+    if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

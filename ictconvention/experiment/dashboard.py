@@ -61,7 +61,7 @@ class Dashboard:
             self.page = wandb.init(
                 project=options.project,
                 entity=options.entity,
-                group=options.group,
+                group=options.group or folder.parent.name,
                 tags=[*tags, *options.tags],
                 name=f"{folder.parent.name}/{folder.name}",
                 id=status.content["wandb"],

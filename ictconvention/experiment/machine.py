@@ -49,6 +49,11 @@ def rank_zero() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
+def started_alone() -> bool:
+    """Return whether Lightning starts the other processes, if any, rather than torchrun or Slurm, all at once."""
+    return os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")) == "1"
+
+
 def environment(precision: Precision) -> dict[str, Any]:
     """Return what a result may depend on beside its configuration."""
     cuda = torch.cuda.is_available()

@@ -44,7 +44,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         own = replace(
             own,
             survey=replace(own.survey, path=survey_path),
-            surveys=options.surveys,
+            surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
             trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
         )
         if not (folder / "result.json").exists():

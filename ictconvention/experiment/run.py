@@ -1,7 +1,7 @@
 """One run from options to result: pre-train, fine-tune, test."""
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -28,7 +28,14 @@ from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
 from ictconvention.experiment.initial import begin_with
 from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.machine import Precision, checked_machine, environment, precision_of, rank_zero
+from ictconvention.experiment.machine import (
+    Precision,
+    checked_machine,
+    environment,
+    precision_of,
+    rank_zero,
+    started_alone,
+)
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import RunOptions
@@ -70,25 +77,37 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         checked_machine(options.trainer)
         survey = survey_of(options, say)
         split = split_of(options, survey)
-        folder = _folder(options, overrides, survey, split)
         precision = precision_of(options.trainer)
+        hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
+        name = f"fold{options.fold.index}-seed{options.seed}-{hashes['run'][:8]}"
+        folder = Path(options.runs) / options.name / name
+        with readable_os_errors("making the folder of the run", folder):
+            folder.mkdir(parents=True, exist_ok=True)
         say(f"{simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
         say(f"run: {folder}, {precision}")
         with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():
                 say("finished before; remove the folder to run it again")
+            elif rank_zero():
+                _say_what_it_is(folder, options, overrides, split, precision)
+                _run(options, survey, split, folder, precision, hashes, say)
             else:
-                _run(options, survey, split, folder, precision, say)
+                _stages(options, survey, split, folder, precision, None, say)
     return folder
 
 
-def _run(options: RunOptions, survey: Survey, split: Split, folder: Path, precision: Precision, say: Say) -> None:
+def _run(
+    options: RunOptions,
+    survey: Survey,
+    split: Split,
+    folder: Path,
+    precision: Precision,
+    hashes: Mapping[str, str],
+    say: Say,
+) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
-    if not rank_zero():
-        _stages(options, survey, split, folder, precision, None, say)
-        return
     status = Status(folder)
-    status.set(state="running", error=None)
+    status.set(state="running", error=None, hashes=hashes)
     dashboard = Dashboard(options.logger, folder, status, _portable(options), _tags(options), say)
     records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
     finished = False
@@ -121,11 +140,8 @@ def _stages(
     stages = [stage for stage in STAGES if stage_of(options, stage).max_epochs]
     feeds = {stage: data_of(options, survey, split, stage) for stage in stages}
     objects = {stage: len(feeds[stage].positions(*feeds[stage].train_parts)) for stage in stages}
-    hashes = {"pretrain": run_hash(options, survey, split, precision, "pretrain")}
-    if records is not None:
-        if "pretrain" in stages:
-            _share_pretraining(folder, hashes["pretrain"], records, say)
-        records.status.set(hashes=hashes)
+    if records is not None and "pretrain" in stages and started_alone():
+        _share_pretraining(folder, records, say)
     learner: Learner | None = None
     for place, stage in enumerate(stages):
         first = learner is None
@@ -181,24 +197,21 @@ def _silent(line: str) -> None:
     """Say nothing."""
 
 
-def _folder(options: RunOptions, overrides: Sequence[str], survey: Survey, split: Split) -> Path:
-    precision = precision_of(options.trainer)
-    hash8 = run_hash(options, survey, split, precision)[:8]
-    folder = Path(options.runs) / options.name / f"fold{options.fold.index}-seed{options.seed}-{hash8}"
-    with readable_os_errors("making the folder of the run", folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    if rank_zero() and not (folder / "result.json").exists():
-        split.save(folder / "split.json")
-        with whole_file(folder / "config.yaml", "saving the configuration") as partial:
-            OmegaConf.save(OmegaConf.create(asdict(options)), partial)
-        with whole_file(folder / "overrides.txt", "saving the overrides") as partial:
-            partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
-        write_json(folder / "environment.json", environment(precision))
-    return folder
+def _say_what_it_is(
+    folder: Path, options: RunOptions, overrides: Sequence[str], split: Split, precision: Precision
+) -> None:
+    """Write all that makes the run: its configuration, split and environment."""
+    split.save(folder / "split.json")
+    with whole_file(folder / "config.yaml", "saving the configuration") as partial:
+        OmegaConf.save(OmegaConf.create(asdict(options)), partial)
+    with whole_file(folder / "overrides.txt", "saving the overrides") as partial:
+        partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
+    write_json(folder / "environment.json", environment(precision))
 
 
-def _share_pretraining(folder: Path, hash_: str, records: Records, say: Say) -> None:
+def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
     """Take the weights of another run with the same pre-training, where one below the same folder has finished it."""
+    own_hash = records.status.content["hashes"]["pretrain"]
     own = folder / "checkpoints" / "pretrain.ckpt"
     if own.exists():
         return
@@ -206,7 +219,7 @@ def _share_pretraining(folder: Path, hash_: str, records: Records, say: Say) -> 
         weights = path.parent / "checkpoints" / "pretrain.ckpt"
         if path.parent == folder or not weights.exists():
             continue
-        if read_json(path).get("hashes", {}).get("pretrain") == hash_:
+        if read_json(path).get("hashes", {}).get("pretrain") == own_hash:
             own.parent.mkdir(exist_ok=True)
             with whole_file(own, "taking the weights of the same pre-training") as partial:
                 shutil.copyfile(weights, partial)
