@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
@@ -12,6 +13,7 @@ from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 COLOURS = ("#2f5d9b", "#c8501e", "#2e8b57", "#8c2d8c", "#b8860b", "#0d7a9c", "#a05195", "#6b6b6b", "#d45087")
 
 
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_confusion(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str], title: str
 ) -> Figure:
@@ -44,6 +46,7 @@ def draw_confusion(
     return figure
 
 
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_roc(
     probabilities: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str], title: str
 ) -> Figure:
@@ -64,6 +67,7 @@ def draw_roc(
     return figure
 
 
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_reliability(probabilities: NDArray[np.float64], labels: NDArray[np.int64], title: str) -> Figure:
     """Draw accuracy against confidence, with the number of objects below; other arguments as of `draw_confusion`.
 

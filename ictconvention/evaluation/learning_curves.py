@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -10,7 +11,11 @@ from ictconvention.evaluation.figures import COLOURS
 
 SPREAD = "spread of the projections"
 PANELS = {  # by panel, the ends of metric names and what they are called
-    "loss": {"train/loss": "training", "val/loss_ce": "validation, cross-entropy", "val/loss_balanced": "balanced"},
+    "loss": {
+        "train/loss": "training",
+        "val/loss_ce": "validation, cross-entropy",
+        "val/loss_balanced": "validation, balanced",
+    },
     "validation scores": {
         "val/balanced_accuracy": "balanced accuracy",
         "val/f1_macro": "macro F1",
@@ -22,9 +27,10 @@ PANELS = {  # by panel, the ends of metric names and what they are called
 STAGES = ("pretrain", "finetune")
 
 
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_learning_curves(
     rows: Mapping[tuple[str, int], Mapping[str, str | float]], title: str, healthy: float | None = None
-) -> Figure:
+) -> Figure | None:
     """Draw what `metrics.csv` holds, the stages side by side.
 
     Parameters
@@ -35,8 +41,15 @@ def draw_learning_curves(
         Names the survey, and says whether it is simulated.
     healthy : float, optional
         Spread of projections that cover the whole sphere.
+
+    Returns
+    -------
+    Figure or None
+        None where no stage has a row.
     """
     stages = [stage for stage in STAGES if any(key[0] == stage for key in rows)]
+    if not stages:
+        return None
     names = dict.fromkeys(name.removeprefix(f"{stage}/") for (stage, _), row in rows.items() for name in row)
     recalls = {name: name.removeprefix("val/recall/") for name in names if name.startswith("val/recall/")}
     panels = {panel: lines or recalls for panel, lines in PANELS.items() if names.keys() & (lines or recalls).keys()}
@@ -53,7 +66,9 @@ def draw_learning_curves(
                     if s == stage and metric in values
                 ]
                 if points:
-                    axes.plot(*zip(*points, strict=True), "o-", ms=3, lw=1, color=COLOURS[number], label=said)
+                    axes.plot(
+                        *zip(*points, strict=True), "o-", ms=3, lw=1, color=COLOURS[number % len(COLOURS)], label=said
+                    )
             if column == 0:
                 axes.set_ylabel(panel, fontsize=8)
             if panel == SPREAD and healthy is not None:
@@ -62,7 +77,7 @@ def draw_learning_curves(
             if axes.lines and column == len(stages) - 1:
                 axes.legend(fontsize=7)
             axes.set_xlim(0.5, max(epoch for s, epoch in rows if s == stage) + 0.5)
-            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.tick_params(labelsize=7)
         grid[0][column].set_title({"pretrain": "pre-training", "finetune": "fine-tuning"}[stage], fontsize=9)
         grid[-1][column].set_xlabel("training epoch", fontsize=8)

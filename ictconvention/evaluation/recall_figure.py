@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -11,6 +12,7 @@ from ictconvention.evaluation.figures import COLOURS, recall_interval
 MOST_BINS, LEAST_OBJECTS = 6, 8  # bins of a class, and objects of a bin
 
 
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_recall(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
@@ -53,7 +55,7 @@ def draw_recall(
             axes.plot(means, recalls, "o-", color=colour, ms=4, lw=1, label=f"{class_name} ({here.sum()})")
             axes.vlines(means, below, above, color=colour, lw=1)
         axes.set(xlabel=name, ylabel="recall", ylim=(-0.03, 1.03))
-    panels[0].legend(title="objects", fontsize=8, title_fontsize=8, loc="best")
+    panels[0].legend(title="objects shown", fontsize=8, title_fontsize=8, loc="best")
     figure.suptitle(title, fontsize=9)
     return figure
 

@@ -17,11 +17,11 @@ from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import sha256
 from ictconvention.data.task import Stage, Task
-from ictconvention.errors import SplitError, readable_os_errors, shortened
+from ictconvention.errors import SplitError, UsageError, readable_os_errors, shortened
+from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
-from ictconvention.experiment.schema import ModelOptions, RunOptions, StageOptions
+from ictconvention.experiment.schema import STAGES, ModelOptions, RunOptions, stage_of
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
@@ -31,8 +31,6 @@ from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import ViewOptions
-
-STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 
 def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:
@@ -71,17 +69,15 @@ def split_of(options: RunOptions, survey: Survey) -> Split:
             mend = "give it objects, or a split of your own by split=FILE"
             mend += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
             raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", mend)
+    if taken := [name for name in survey.header.classes if name in ("id", "fold", "label")]:
+        found = f"a class is called {shortened(taken)}, as a column of the predictions is"
+        raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
     last = f"{stages[-1]}_train"
     if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
         found = f"class {shortened(absent)} has no object in {last}"
         mend = "label some objects, or leave the class out of the survey's classes"
         raise SplitError(found, f"survey {survey.header.name}", mend)
     return split
-
-
-def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
-    """Return the options of a stage."""
-    return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
 
 
 def data_of(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
@@ -164,7 +160,7 @@ def run_hash(
         content["trainer"].pop(name)
     content["trainer"]["precision"] = precision
     if options.init_from is not None:
-        content["init_from"] = sha256(last_weights(options.init_from))
+        content["init_from"] = weights_hash(last_weights(options.init_from))
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -1,11 +1,13 @@
 """Weights on disk: whole or not at all, plain tensors and numbers only, and in words where they cannot be read."""
 
+import hashlib
 import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from ictconvention.atomic import whole_file
@@ -34,6 +36,26 @@ class WholeCheckpoints(TorchCheckpointIO):
         return load_checkpoint(path)
 
 
+class Kept(ModelCheckpoint):
+    """Lightning's choice of a training epoch, which stands by it where the folder of the run has moved.
+
+    Lightning keeps absolute paths; behind a move it would forget the best epoch, or remove the file of a copy.
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with a choice made before, in the present folder."""
+        here = Path(str(self.dirpath))
+
+        def moved(path: str) -> str:
+            return str(here / Path(path).name) if path else path
+
+        state = dict(state_dict) | {"dirpath": str(here)}
+        for name in ("best_model_path", "kth_best_model_path", "last_model_path"):
+            state[name] = moved(state[name])
+        state["best_k_models"] = {moved(path): score for path, score in state["best_k_models"].items()}
+        super().load_state_dict(state)
+
+
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Load a checkpoint to the processor's memory, without running any code that it may hold.
 
@@ -54,3 +76,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UsageError("this file holds no checkpoint", path, "give the weights of a run")
     return content
+
+
+def weights_hash(path: str | Path) -> str:
+    """Return the SHA-256 of the weights in a checkpoint, whatever else it holds; errors as of `load_checkpoint`."""
+    found = hashlib.sha256()
+    for name, value in sorted(load_checkpoint(path)["state_dict"].items()):
+        found.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
+        found.update(value.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()

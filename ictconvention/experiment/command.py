@@ -1,10 +1,11 @@
 """The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
 
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ictconvention.errors import UsageError, told_in_words
+from ictconvention.errors import IctConventionError, UsageError, told_in_words
 from ictconvention.experiment.config import compose_run, config_folder
 
 USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
@@ -33,11 +34,11 @@ def train(arguments: Sequence[str]) -> None:
     IctConventionError
         Something that a user can mend.
     """
-    if any(argument in ("-h", "--help") for argument in arguments):
+    if not arguments or any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text())
         return
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
-    if "mode=test" in arguments and other:
+    if any(re.fullmatch(r"mode=['\"]?test['\"]?", word) for word in arguments) and other:
         found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
         raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given")
     options = compose_run(arguments)  # before anything heavy is imported
@@ -46,9 +47,15 @@ def train(arguments: Sequence[str]) -> None:
 
         retest(Path(options.run), options)
         return
+    from ictconvention.experiment.machine import rank_zero
     from ictconvention.experiment.run import run
 
-    run(options, arguments)
+    try:
+        run(options, arguments)
+    except IctConventionError:
+        if rank_zero():
+            raise
+        sys.exit(2)  # the first process tells it
 
 
 def help_text() -> str:

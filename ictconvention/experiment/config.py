@@ -56,6 +56,11 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise _readable(error) from None
+        except ValueError as error:  # a number for a group, such as fold=2
+            for group, _, choice in (word.partition("=") for word in overrides):
+                if (config_folder() / group).is_dir():
+                    read_group(group, choice)
+            raise _readable(error) from None
     options = checked({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise UsageError("no such survey folder", options.survey.path, "check survey.path")
@@ -83,5 +88,10 @@ def _readable(error: Exception) -> UsageError:
     if "Missing mandatory value" in text:
         key = str(getattr(error, "full_key", None) or "a key")
         return UsageError(f"{key} is not set", key, f"give it: {key}=...")
+    if "Ambiguous value for argument" in text:
+        mend = "give one value; a list for one key is written [a,b], in quotes"
+        return UsageError("one key has several values", text.split("'")[1] if "'" in text else "the overrides", mend)
+    if match := re.search(r"LexerNoViableAltException: (-\S*)", text):
+        return UsageError(f"{match.group(1)} is no override", match.group(1), "write KEY=VALUE, without dashes")
     first = text.strip().splitlines()[0]
     return UsageError(first, "the configuration", "correct the override; --help lists the groups and keys")

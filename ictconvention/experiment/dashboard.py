@@ -43,6 +43,7 @@ class Dashboard:
     ) -> None:
         self.say = say
         self.page: Any = None
+        self.open = True
         if options.kind == "csv":
             return
         with self._harmless():
@@ -73,7 +74,7 @@ class Dashboard:
             )
         for stage in ("pretrain", "finetune"):
             self.page.define_metric(f"{stage}/*", step_metric=f"{stage}/epoch")
-        place = f"offline; upload it by: wandb sync {self.page.dir}" if mode == "offline" else self.page.url
+        place = f"offline; upload it by: wandb sync {self.page.dir}" if mode == "offline" else self.page.url or mode
         self.say(f"W&B: {str(place).removesuffix('/files')}")
 
     def _reachable(self, wandb: Any) -> str:
@@ -85,13 +86,13 @@ class Dashboard:
 
     def log(self, values: Mapping[str, object]) -> None:
         """Add a row of metrics."""
-        if self.page is not None:
+        if self.page is not None and self.open:
             with self._harmless():
                 self.page.log(dict(values))
 
     def show(self, pictures: Mapping[str, Path]) -> None:
         """Add pictures by name."""
-        if self.page is not None and pictures:
+        if self.page is not None and self.open and pictures:
             with self._harmless():
                 import wandb
 
@@ -99,7 +100,7 @@ class Dashboard:
 
     def conclude(self, scores: Mapping[str, object]) -> None:
         """Set what stands in the table of runs."""
-        if self.page is not None:
+        if self.page is not None and self.open:
             with self._harmless():
                 self.page.summary.update(dict(scores))
 
@@ -115,5 +116,6 @@ class Dashboard:
         try:
             yield
         except Exception as error:  # noqa: BLE001 - of whatever kind: a page must not cost a run
-            self.page = None
-            self.say(f"W&B failed ({str(error).strip() or type(error).__name__}); the run goes on without it")
+            self.open = False
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.say(f"W&B failed ({reason}); the run goes on without it")

@@ -32,7 +32,7 @@ def draw_figures(
     Parameters
     ----------
     folder : Path
-        Where to.
+        Of the run; they go into its folder `figures`.
     parts : mapping of str to Tested
         The predictions of each part.
     data : SeriesDataModule
@@ -45,29 +45,31 @@ def draw_figures(
     dict of str to Path
         The files, by name.
     """
-    folder.mkdir(exist_ok=True)
+    (folder / "figures").mkdir(exist_ok=True)
     survey, header = data.survey, data.survey.header
     name = header.name + (" (simulated)" if header.simulated else "")
+    run = f"{folder.parent.name} {folder.name}"
     figures: dict[str, Figure | None] = {}
     for part, found in parts.items():
-        title, end = f"{name}, {part.replace('_', ' ')} part", part.removeprefix("test").removesuffix("_test")
+        title = f"{name}, {part.replace('_', ' ')} part, decided at the survey's class shares\n{run}"
+        end = part.removeprefix("test").removesuffix("_test")
         end = f"_{end}" if end else ""
         arguments = (found.likely, found.label, header.classes)
         figures[f"confusion{end}"] = draw_confusion(*arguments, title)
         figures[f"roc{end}"] = draw_roc(*arguments, title)
         figures[f"reliability{end}"] = draw_reliability(found.likely, found.label, title)
         figures[f"recall{end}"] = draw_recall(*arguments, _quantities(survey, found.position), title)
-    figures["learning_curves"] = draw_learning_curves(metrics.rows, name, PROJECTED**-0.5)
-    for number, position in enumerate(_examples(data)):
+    figures["learning_curves"] = draw_learning_curves(metrics.rows, f"{name}\n{run}", PROJECTED**-0.5)
+    for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(Draw(position))]
-        figures[f"views_{_plain(header.classes[data.training.labels[position]], number)}"] = draw_views(
-            series, views, header
-        )
+        end = _plain(header.classes[data.training.labels[position]])
+        end = end if f"views_{end}" not in figures else f"{end}_{number}"
+        figures[f"views_{end}"] = draw_views(series, views, header)
     saved = {}
     for name, figure in figures.items():
         if figure is not None:
-            saved[name] = folder / f"{name}.png"
+            saved[name] = folder / "figures" / f"{name}.png"
             save_figure(figure, saved[name])
     return saved
 
@@ -83,9 +85,9 @@ def _examples(data: SeriesDataModule) -> list[int]:
     ]
 
 
-def _plain(name: str, number: int) -> str:
+def _plain(name: str) -> str:
     """Return a class's name as a file may carry it."""
-    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or str(number)
+    return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "class"
 
 
 def _quantities(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:

@@ -6,9 +6,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from ictconvention.errors import UsageError, shortened
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
+from ictconvention.errors import SplitError, UsageError, counted, shortened
 from ictconvention.experiment.checkpoints import load_checkpoint
-from ictconvention.experiment.schema import RunOptions, checked
+from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
+from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner
 from ictconvention.models.convention import ConvEntion
@@ -16,7 +19,12 @@ from ictconvention.models.heads import Online
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
 
-SHAPING = ("model", "learner", "sequence", "pixels")  # groups of options that shape a network
+SHAPING = {  # options that make a network, by group
+    "model": ("kind", "width", "blocks", "heads", "attention", "padding"),
+    "learner": ("kind", "projection", "predictor", "consistency_on"),
+    "sequence": ("max_frames", "frames_per_group"),
+    "pixels": ("channels", "scaling"),
+}
 Rows = dict[str, tuple[int, list[int | None]]]  # tensor: dimension, and for each new place the old one
 
 
@@ -31,25 +39,63 @@ def read_run(folder: str | Path) -> RunOptions:
     path = Path(folder) / "config.yaml"
     if not path.exists():
         raise UsageError("this is no folder of a run", folder, "give one that holds config.yaml and checkpoints")
-    content = OmegaConf.to_container(OmegaConf.load(path))
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path))
+    except Exception as error:  # rubbish may break the reader anywhere
+        raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
     return checked({str(name): value for name, value in content.items()} if isinstance(content, dict) else {})
 
 
 def last_weights(folder: str | Path) -> Path:
-    """Return the file of a run's final weights.
+    """Return the file of a finished run's final weights.
 
     Raises
     ------
     UsageError
-        No stage of the run is finished.
+        The run is not finished, or has lost its weights.
     """
-    for stage in ("finetune", "pretrain"):
-        if (path := Path(folder) / "checkpoints" / f"{stage}.ckpt").exists():
-            return path
-    raise UsageError("no stage of this run is finished", folder, "finish it, by the command that began it")
+    if not (Path(folder) / "result.json").exists():
+        raise UsageError("this run is not finished", folder, "finish it, by the command in its overrides.txt")
+    stage = [stage for stage in STAGES if stage_of(read_run(folder), stage).max_epochs][-1]
+    path = Path(folder) / "checkpoints" / f"{stage}.ckpt"
+    if not path.exists():
+        raise UsageError("this run has lost its weights", path, "train it again")
+    return path
 
 
-def begin_with(learner: Learner, options: RunOptions, folder: str | Path) -> str:
+def checked_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
+    """Refuse to begin with a run that is not finished, of another architecture, or that has trained on what is tested.
+
+    Raises
+    ------
+    UsageError
+        It is not finished, or the keys that are named differ.
+    SplitError
+        It has seen objects, of the same survey, that are to be tested or to validate here; or a run before it has.
+    """
+    seen_before = read_run(folder)
+    last_weights(folder)
+    there, here = asdict(seen_before), asdict(options)
+    pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
+    differ = [f"{group}.{key}={there[group][key]}" for group, key in pairs if there[group][key] != here[group][key]]
+    if differ:
+        raise UsageError("that run is of another architecture", folder, f"take {' '.join(differ)}, as that run did")
+    tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
+    validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
+    before: str | Path | None = folder
+    while before is not None and Path(before).is_dir():
+        result, parts = read_json(Path(before) / "result.json"), read_json(Path(before) / "split.json").get("parts", {})
+        used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
+        chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
+        both = sorted((tested & used) | (validating & (used - chose)))
+        if both and result.get("survey", {}).get("hash") == survey.hash:
+            found = f"{counted(len(both), 'object')} that this run would test or validate on trained that one: "
+            mend = "begin with a run of the same fold, or of another survey"
+            raise SplitError(found + shortened(both), before, mend)
+        before = read_run(before).init_from
+
+
+def begin_with(learner: Learner, folder: str | Path) -> str:
     """Give a new learner the weights of a run, and return what was taken and what is new.
 
     The scaling stays that of the new data; the rows of classes and the places of bands go by name.
@@ -57,7 +103,7 @@ def begin_with(learner: Learner, options: RunOptions, folder: str | Path) -> str
     Raises
     ------
     UsageError
-        The run is of another architecture; the keys that differ are named.
+        The weights do not fit.
     """
     checkpoint = load_checkpoint(last_weights(folder))
     try:
@@ -78,9 +124,8 @@ def begin_with(learner: Learner, options: RunOptions, folder: str | Path) -> str
         elif name not in moved and name in before and before[name].shape == value.shape:
             new[name] = before[name]
         else:
-            raise _other_architecture(options, folder, name)
-    if extra := before.keys() - own.keys():
-        raise _other_architecture(options, folder, min(extra))
+            mend = "take stamps of the same size and the options of that run, in its config.yaml"
+            raise UsageError(f"the weights of that run do not fit: {name}", folder, mend)
     learner.load_state_dict(new)
     fresh = [
         f"new weights for {what} {shortened(names)}"
@@ -144,16 +189,3 @@ def _moved(value: Tensor, before: Tensor, dimension: int, places: list[int | Non
         if old is not None:
             value.select(dimension, new).copy_(before.select(dimension, old))
     return value
-
-
-def _other_architecture(options: RunOptions, folder: str | Path, tensor: str) -> UsageError:
-    """Return an error that names the keys in which two runs differ."""
-    there, here = asdict(read_run(folder)), asdict(options)
-    differ = [
-        f"{group}.{key}={there[group][key]}"
-        for group in SHAPING
-        for key in here[group]
-        if here[group][key] != there[group][key]
-    ]
-    mend = f"take {' '.join(differ)}, as that run did" if differ else "take the same survey size and options"
-    return UsageError(f"that run is of another architecture: {tensor} does not fit", folder, mend)

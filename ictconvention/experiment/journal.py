@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 import lightning
@@ -10,12 +11,13 @@ import torch
 from lightning.pytorch.callbacks import RichProgressBar
 
 from ictconvention.data.task import Stage
+from ictconvention.errors import UsageError
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.machine import rank_zero
 from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.learners.learner import Learner
 
-WARM_UP, PACED = 2, 8  # batches before the pace is taken, and at which it is
+WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
 
 
@@ -87,18 +89,27 @@ class Journal(lightning.Callback):
             return
         seconds, epoch = time.monotonic() - self.clock, trainer.current_epoch + 1
         row = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self.stage)}
+        if not isfinite(loss := row[f"{self.stage}/train/loss"]):
+            mend = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip, and resume=never"
+            raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", mend)
         row["step"] = trainer.global_step
         self.metrics.add(self.stage, epoch, row)
         self.status.end_epoch(self.stage, epoch, seconds)
         self.dashboard.log({f"{self.stage}/epoch": epoch, **row})
-        words = [
-            f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {row[f'{self.stage}/train/loss']:.3f}"
-        ]
+        words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
         if (balanced := row.get(f"{self.stage}/val/balanced_accuracy")) is not None:
             f1 = row[f"{self.stage}/val/f1_macro"]
             words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
-        self.say("; ".join(words) + f"; {spoken(seconds)}, about {spoken(left)} of training left")
+        rest = f", about {spoken(left)} of training left" if left else ""
+        self.say("; ".join(words) + f"; {spoken(seconds)}{rest}")
+
+    def on_exception(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
+    ) -> None:
+        """End the other processes that Lightning has started: each would tell of a lost peer at length."""
+        for process in getattr(trainer.strategy.launcher, "procs", []):
+            process.kill()
 
 
 class Bar(RichProgressBar):

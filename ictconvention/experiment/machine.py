@@ -54,7 +54,7 @@ def started_alone() -> bool:
     return os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")) == "1"
 
 
-def environment(precision: Precision) -> dict[str, Any]:
+def environment(precision: Precision, devices: int) -> dict[str, Any]:
     """Return what a result may depend on beside its configuration."""
     cuda = torch.cuda.is_available()
     return {
@@ -64,6 +64,7 @@ def environment(precision: Precision) -> dict[str, Any]:
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
+        "devices": devices,
         "precision": precision,
         "revision": _revision(),
     }

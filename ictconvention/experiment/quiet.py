@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import textwrap
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,4 +44,4 @@ def _told(
     file: TextIO | None = None,
     line: Any = None,
 ) -> None:
-    sys.stderr.write(f"warning: {message}\n")
+    sys.stderr.write(textwrap.fill(f"warning: {message}", 100, subsequent_indent="  ") + "\n")

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.data.split import Split
-from ictconvention.errors import UsageError
-from ictconvention.experiment.assembly import STAGES, data_of, learner_of, stage_of, survey_of
+from ictconvention.errors import UsageError, readable_os_errors, shortened
+from ictconvention.experiment.assembly import data_of, learner_of, survey_of
 from ictconvention.experiment.checkpoints import load_checkpoint
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import in_words, tested
 
@@ -38,18 +38,20 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         The run is not finished, the survey or the split is another one, or the numbers differ by more than 1e-6.
     """
     keep_freed_memory()
-    with quiet():
+    with quiet(), readable_os_errors("testing the run", folder):
         own = read_run(folder)
-        survey_path = options.survey.path or own.survey.path
+        known = read_json(folder / "status.json").get("survey") if (folder / "status.json").exists() else None
+        survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
         own = replace(
             own,
             survey=replace(own.survey, path=survey_path),
             surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
             trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
         )
-        if not (folder / "result.json").exists():
-            raise UsageError("this run is not finished", folder, "finish it, by the command in its overrides.txt")
+        weights = last_weights(folder)
         before = read_json(folder / "result.json")
+        if absent := [name for name in ("survey", "precision", "test") if name not in before]:
+            raise UsageError(f"this result lacks {shortened(absent)}", folder / "result.json", "train the run again")
         survey = survey_of(own, say)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
@@ -57,16 +59,16 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         stage = [stage for stage in STAGES if stage_of(own, stage).max_epochs][-1]
         data = data_of(own, survey, split, stage)
         learner = learner_of(own, data)
-        learner.load_state_dict(load_checkpoint(last_weights(folder))["state_dict"])
+        learner.load_state_dict(load_checkpoint(weights)["state_dict"])
         result, _ = tested(learner, data, before["precision"])
         for line in in_words(result, survey):
             say(line)
-        difference = largest_difference(result, {name: before[name] for name in result})
+        difference = largest_difference(result, {name: before.get(name) for name in result})
         if difference > SAME:
             found = f"the numbers differ from those of result.json by up to {difference:.2g}"
             mend = "compare environment.json: other versions or processors may compute differently"
             raise UsageError(found, folder, mend)
-        say(f"the same as result.json, to within {difference:.1g}")
+        say("the same as result.json" + (f", to within {difference:.1g}" if difference else ", to the last digit"))
     return result
 
 

@@ -14,19 +14,12 @@ from ictconvention.atomic import held, whole_file
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import IctConventionError, readable_os_errors
-from ictconvention.experiment.assembly import (
-    STAGES,
-    data_of,
-    learner_of,
-    run_hash,
-    split_of,
-    stage_of,
-    survey_of,
-)
+from ictconvention.errors import IctConventionError, counted, readable_os_errors
+from ictconvention.experiment.assembly import data_of, learner_of, run_hash, split_of, survey_of
+from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
-from ictconvention.experiment.initial import begin_with
+from ictconvention.experiment.initial import begin_with, checked_start, last_weights
 from ictconvention.experiment.journal import network_in_words
 from ictconvention.experiment.machine import (
     Precision,
@@ -38,7 +31,7 @@ from ictconvention.experiment.machine import (
 )
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import TESTED, in_words, save_predictions, simulated, tested
 from ictconvention.experiment.training import Records, fit
@@ -77,9 +70,12 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         checked_machine(options.trainer)
         survey = survey_of(options, say)
         split = split_of(options, survey)
+        if options.init_from is not None:
+            checked_start(options.init_from, options, split, survey)
         precision = precision_of(options.trainer)
         hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
-        name = f"fold{options.fold.index}-seed{options.seed}-{hashes['run'][:8]}"
+        part = f"fold{options.fold.index}" if options.split is None else "split"
+        name = f"{part}-seed{options.seed}-{hashes['run'][:8]}"
         folder = Path(options.runs) / options.name / name
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +83,9 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         say(f"run: {folder}, {precision}")
         with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():
-                say("finished before; remove the folder to run it again")
+                _say_what_was(folder, options, survey, say)
+                if rank_zero() and (status := Status(folder)).content["state"] != "finished":
+                    status.set(state="finished")  # it was killed in that moment
             elif rank_zero():
                 _say_what_it_is(folder, options, overrides, split, precision)
                 _run(options, survey, split, folder, precision, hashes, say)
@@ -107,7 +105,7 @@ def _run(
 ) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
     status = Status(folder)
-    status.set(state="running", error=None, hashes=hashes)
+    status.set(state="running", error=None, hashes=hashes, survey=str(survey.path.absolute()))
     dashboard = Dashboard(options.logger, folder, status, _portable(options), _tags(options), say)
     records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
     finished = False
@@ -116,7 +114,7 @@ def _run(
         finished = True
         status.set(state="finished")
     except KeyboardInterrupt:
-        say("stopped; the same command goes on behind the last training epoch")
+        say("the same command goes on behind the last training epoch")
         with suppress(IctConventionError):  # the reason of the stop says more
             status.set(state="stopped")
         raise
@@ -149,7 +147,7 @@ def _stages(
         if first:
             say(network_in_words(learner))
             if options.init_from is not None:
-                say(begin_with(learner, options, options.init_from))
+                say(begin_with(learner, options.init_from))
         later = sum(objects[other] * stage_of(options, other).max_epochs for other in stages[place + 1 :])
         fit(options, learner, feeds[stage], folder, precision, records, later, say)
     assert learner is not None  # the options have at least one stage
@@ -171,13 +169,18 @@ def _test(
     result, parts = tested(learner, data, precision)
     for part, found in parts.items():
         save_predictions(folder / TESTED[part], survey, found, options.fold.index)
-    pictures = draw_figures(folder / "figures", parts, data, records.metrics)
     said = in_words(result, survey)
-    records.dashboard.show(pictures)
+    try:
+        records.dashboard.show(draw_figures(folder, parts, data, records.metrics))
+    except IctConventionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result
+        said.append(f"the figures failed ({error}); all else is there")
     records.dashboard.conclude({f"{part}/{name}": value for part in result for name, value in _numbers(result[part])})
     result |= {
         "survey": {"name": survey.header.name, "simulated": survey.header.simulated, "hash": survey.hash},
         "split": data.split.hash,
+        "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),
         "precision": precision,
         "parameters": sum(parameter.numel() for parameter in learner.network.parameters()),
         "config": _portable(options),
@@ -206,7 +209,7 @@ def _say_what_it_is(
         OmegaConf.save(OmegaConf.create(asdict(options)), partial)
     with whole_file(folder / "overrides.txt", "saving the overrides") as partial:
         partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
-    write_json(folder / "environment.json", environment(precision))
+    write_json(folder / "environment.json", environment(precision, options.trainer.devices))
 
 
 def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
@@ -219,13 +222,31 @@ def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
         weights = path.parent / "checkpoints" / "pretrain.ckpt"
         if path.parent == folder or not weights.exists():
             continue
-        if read_json(path).get("hashes", {}).get("pretrain") == own_hash:
-            own.parent.mkdir(exist_ok=True)
-            with whole_file(own, "taking the weights of the same pre-training") as partial:
-                shutil.copyfile(weights, partial)
-            records.metrics.take(MetricsTable(path.parent / "metrics.csv"), "pretrain")
-            say(f"pretrain: the same as that of {path.parent}, whose weights are taken")
-            return
+        try:
+            if read_json(path).get("hashes", {}).get("pretrain") != own_hash:
+                continue
+            load_checkpoint(weights)
+            metrics = MetricsTable(path.parent / "metrics.csv")
+        except IctConventionError as error:
+            say(f"{path.parent} is damaged and left alone: {error.found}")
+            continue
+        own.parent.mkdir(exist_ok=True)
+        with whole_file(own, "taking the weights of the same pre-training") as partial:
+            shutil.copyfile(weights, partial)
+        records.metrics.take(metrics, "pretrain")
+        say(f"pretrain: the same as that of {path.parent}, whose weights are taken")
+        return
+
+
+def _say_what_was(folder: Path, options: RunOptions, survey: Survey, say: Say) -> None:
+    """Say what a finished run has found, and what the same command will not do again."""
+    result = read_json(folder / "result.json")
+    for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
+        say(line)
+    devices = int(read_json(folder / "environment.json").get("devices", 1))
+    say(f"finished before, by {counted(devices, 'device')}; remove the folder to run it again")
+    if options.logger.kind == "wandb":
+        say("W&B: a finished run gets no page")
 
 
 def _tags(options: RunOptions) -> list[str]:
@@ -238,5 +259,9 @@ def _portable(options: RunOptions) -> dict[str, Any]:
     content = asdict(options)
     for name in ("mode", "run", "resume", "runs", "surveys", "logger", "strategy"):
         content.pop(name)
-    content["trainer"].pop("workers")
+    for name in ("workers", "devices"):
+        content["trainer"].pop(name)
+    for name in ("split", "init_from"):  # their content is hashed
+        content.pop(name)
+    content["survey"].pop("path")
     return content

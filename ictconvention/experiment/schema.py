@@ -1,12 +1,14 @@
 """Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is told at once."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, get_args, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from ictconvention.data.task import Stage
 from ictconvention.errors import UsageError, did_you_mean
 from ictconvention.options import (
     Augmentation,
@@ -15,6 +17,8 @@ from ictconvention.options import (
     OptimiserOptions,
     SequenceOptions,
 )
+
+STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +127,13 @@ class TrainerOptions:
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
     def __post_init__(self) -> None:
-        if self.devices < 1 or self.workers < 0 or self.batch_size < 1 or self.batch_size % self.devices:
-            raise ValueError(f"{self}: take a batch_size that is a multiple of devices, and 0 or more workers")
+        if self.devices < 1:
+            raise ValueError(f"trainer.devices is {self.devices}; take 1 or more")
+        if self.workers < 0:
+            raise ValueError(f"trainer.workers is {self.workers}; take 0 or more")
+        if self.batch_size < 1 or self.batch_size % self.devices:
+            mend = f"take a multiple of trainer.devices, which is {self.devices}"
+            raise ValueError(f"trainer.batch_size is {self.batch_size}; {mend}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +183,29 @@ class RunOptions:
     logger: LoggerOptions = field(default_factory=LoggerOptions)
 
     def __post_init__(self) -> None:
-        if not self.name or "/" in self.name:
+        if not re.fullmatch(r"[^\W_][\w .+-]*", self.name):
             raise ValueError(f"name is {self.name!r}; take one that can name a folder")
         if (self.mode == "test") != (self.run is not None):
-            raise ValueError(f"mode is {self.mode} and run is {self.run}; test a run by mode=test run=FOLDER")
+            raise ValueError(
+                f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
+            )
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}; take 0 or more")
         if self.learner.kind == "ict" and self.model.kind != "convention":
             raise ValueError(f"learner.kind is ict, for model.kind {self.model.kind}; ICT trains model=convention")
+        if self.model.kind == "light_curve" and self.pixels.channels != "direct":
+            found = f"pixels.channels is {self.pixels.channels}, and model.kind light_curve reads no pixels"
+            raise ValueError(f"{found}; leave it out")
         shortest, longest = self.sequence.frames_per_group, self.sequence.max_frames
         if (short := self.views.online_frames) is not None and not shortest <= short <= longest:
             raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+
+
+def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
+    """Return the options of a stage."""
+    return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
 
 
 def checked(config: Mapping[str, Any]) -> RunOptions:

@@ -38,8 +38,8 @@ class Status:
     """What `status.json` of a run says.
 
     `state` (running, finished, stopped, failed; a killed run still says running), `stage` and `epochs` (how many each
-    stage has trained), `seconds` (of each stage's training, validation included), `hashes` (of each stage), and what
-    else is put there.
+    stage has trained), `seconds` (of each stage's training, validation included), `hashes` (of the run, and of its
+    pre-training), and what else is put there.
 
     Parameters
     ----------
@@ -83,10 +83,14 @@ class MetricsTable:
         self.path = path
         self.rows: dict[tuple[str, int], dict[str, str | float]] = {}
         if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                for row in csv.DictReader(file):
-                    key = (row.pop("stage"), int(row.pop("epoch")))
-                    self.rows[key] = {name: value for name, value in row.items() if value}
+            try:
+                with path.open(newline="", encoding="utf-8") as file:
+                    for row in csv.DictReader(file):
+                        key = (row.pop("stage"), int(row.pop("epoch")))
+                        self.rows[key] = {name: value for name, value in row.items() if value}
+            except (KeyError, TypeError, ValueError, csv.Error) as error:
+                mend = "remove it: the training epochs to come make a new one"
+                raise UsageError("this is no table of metrics", path, mend) from error
 
     def add(self, stage: str, epoch: int, metrics: dict[str, float]) -> None:
         """Add the row of a training epoch, counted from 1, and save."""

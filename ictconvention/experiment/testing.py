@@ -24,6 +24,8 @@ from ictconvention.learners.learner import Learner
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 
+VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
+
 
 @dataclass(frozen=True)
 class Tested:
@@ -88,6 +90,8 @@ def save_predictions(path: Path, survey: Survey, found: Tested, fold: int) -> No
 def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:
     """Return the chief scores of a result, a line for each part and shares."""
     lines = []
+    if (temperature := result.get("temperature", 1.0)) > VAGUE:
+        lines.append(f"calibration: in validation the network knows next to nothing (temperature {temperature:.0f})")
     for part in [part for part in ("test", "extra_test") if part in result]:
         for name, shares in ((part, "the survey's class shares"), (f"{part}_uniform", "equal class shares")):
             found = result[name]

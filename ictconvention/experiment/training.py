@@ -7,17 +7,15 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.errors import counted
-from ictconvention.experiment.assembly import stage_of
-from ictconvention.experiment.checkpoints import WholeCheckpoints, load_checkpoint
+from ictconvention.experiment.checkpoints import Kept, WholeCheckpoints, load_checkpoint
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import Journal, bars
 from ictconvention.experiment.machine import Precision, rank_zero
-from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.schema import RunOptions, stage_of
 from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.learners.learner import Learner
@@ -66,20 +64,22 @@ def fit(
     """
     stage, of_stage = data.stage, stage_of(options, data.stage)
     finished = folder / "checkpoints" / f"{stage}.ckpt"
-    before = finished.with_name(f"{stage}-last.ckpt")
+    before, best_file = (finished.with_name(f"{stage}-{name}.ckpt") for name in ("last", "best"))
     if finished.exists():
         say(f"{stage}: finished before")
         if rank_zero():
-            before.unlink(missing_ok=True)  # of a run that was killed just then
+            for path in (before, best_file):  # of a run that was killed just then
+                path.unlink(missing_ok=True)
         learner.load_state_dict(load_checkpoint(finished)["state_dict"])
         return
     objects = len(data.positions(*data.train_parts))
     going_on = options.resume == "auto" and before.exists()
-    word = ", goes on behind its last training epoch" if going_on else ""
+    done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
+    word = f", goes on behind training epoch{done}" if going_on else ""
     say(f"{stage}: {counted(objects, 'object')}, {counted(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
-    last = ModelCheckpoint(filename=f"{stage}-last", **kept)
-    best = ModelCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    last = Kept(filename=f"{stage}-last", **kept)
+    best = Kept(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` behind `best`, whose choice it stores
     journal = (
         []
@@ -119,8 +119,10 @@ def fit(
         if trainer.state.status == TrainerStatus.INTERRUPTED:
             raise KeyboardInterrupt from None
         raise
-    learner.load_state_dict(load_checkpoint(keeping[0].best_model_path)["state_dict"])
+    chosen = best_file if of_stage.keep == "best" else before
+    learner.load_state_dict(load_checkpoint(chosen)["state_dict"])
     trainer.strategy.barrier()  # every process has read it
     if rank_zero():
-        Path(keeping[0].best_model_path).replace(finished)
-        before.unlink(missing_ok=True)
+        chosen.replace(finished)
+        for path in (before, best_file):
+            path.unlink(missing_ok=True)

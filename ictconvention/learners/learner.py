@@ -75,9 +75,8 @@ class Learner(lightning.LightningModule, ABC):
         self.losses = ClassLoss(len(task.classes))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Say in a checkpoint, in plain values, of which data and on which scale its weights are."""
+        """Say in a checkpoint, in plain values, of which data its weights are."""
         checkpoint["task"] = asdict(self.task)
-        checkpoint["scaling"] = self.inputs.scaling.kind
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:

@@ -1,15 +1,18 @@
 """The figures say the numbers that the predictions hold, and the survey they come from."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from sklearn.metrics import recall_score, roc_auc_score
+from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score, roc_curve
 
 from ictconvention.evaluation.figures import draw_confusion, draw_reliability, draw_roc, recall_interval
 from ictconvention.evaluation.learning_curves import draw_learning_curves
 from ictconvention.evaluation.recall_figure import LEAST_OBJECTS, MOST_BINS, draw_recall, recall_by
+from ictconvention.figure_file import save_figure
 
 CLASSES = ("AGN", "SN Ia", "SN Other")
 TITLE = "tiny (simulated), test part"
@@ -23,10 +26,6 @@ def predictions() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), labels
 
 
-def texts(axes: Axes) -> list[str]:
-    return [text.get_text() for text in axes.texts]
-
-
 def titled(figure: Figure) -> bool:
     return TITLE in [axes.get_title() for axes in figure.axes] + [figure.get_suptitle()]
 
@@ -34,9 +33,12 @@ def titled(figure: Figure) -> bool:
 def test_confusion_counts_and_shares(predictions: tuple[NDArray[np.float64], NDArray[np.int64]]) -> None:
     likely, labels = predictions
     figure = draw_confusion(likely, labels, CLASSES, TITLE)
-    right = int((likely[labels == 0].argmax(1) == 0).sum())
-    assert texts(figure.axes[0])[0] == f"{right / 60:.0%}\n{right}"
-    assert texts(figure.axes[0])[-1] == "0%\n0"
+    counts = confusion_matrix(labels, likely.argmax(1), labels=[0, 1, 2])
+    objects = np.array([[60], [40], [1]])
+    (image,) = figure.axes[0].images
+    np.testing.assert_allclose(np.asarray(image.get_array()), counts / objects)
+    said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert said == {(j, i): f"{n / objects[i, 0]:.0%}\n{n}" for (i, j), n in np.ndenumerate(counts)}  # x, y
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
         "AGN (60)",
         "SN Ia (40)",
@@ -55,6 +57,8 @@ def test_roc_names_the_area_and_leaves_out_what_cannot_be_ranked(
     area = roc_auc_score(labels == 1, likely[:, 1])
     assert [text.get_text() for text in legend.get_texts()][1] == f"SN Ia: {area:.3f} (40 objects)"
     assert len(legend.get_texts()) == 2
+    false, true, _ = roc_curve(labels == 1, likely[:, 1])
+    np.testing.assert_allclose(np.asarray(figure.axes[0].lines[2].get_xydata()), np.column_stack([false, true]))
     assert titled(figure)
 
 
@@ -66,6 +70,11 @@ def test_reliability_puts_each_bin_at_its_accuracy(predictions: tuple[NDArray[np
     place = (confidence * 15).astype(int)
     expected = [(confidence[place == b].mean(), right[place == b].mean()) for b in np.unique(place)]
     np.testing.assert_allclose(points, expected)
+    bars = [np.asarray(line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "None"][1:]
+    wanted = [recall_interval(int(right[place == b].sum()), int((place == b).sum())) for b in np.unique(place)]
+    np.testing.assert_allclose(np.array(bars), np.array(wanted))
+    heights = [patch.get_height() for patch in figure.axes[1].patches if isinstance(patch, Rectangle)]
+    np.testing.assert_array_equal(heights, np.bincount(place, minlength=15))
     assert titled(figure)
 
 
@@ -89,6 +98,9 @@ def test_a_quantity_that_nobody_knows_has_no_panel(
     figure = draw_recall(likely, labels, CLASSES, {"redshift": unknown, "magnitude": known}, TITLE)
     assert figure is not None
     assert [axes.get_xlabel() for axes in figure.axes] == ["magnitude"]
+    drawn = {line.get_label(): np.asarray(line.get_xydata()) for line in figure.axes[0].lines}
+    right = likely[:60].argmax(1) == 0
+    np.testing.assert_allclose(drawn["AGN (60)"], np.array(recall_by(known[:60], right))[:, :2])
     assert titled(figure)
     assert draw_recall(likely, labels, CLASSES, {"redshift": unknown}, TITLE) is None
 
@@ -97,6 +109,19 @@ def test_recall_interval_is_wilsons() -> None:
     np.testing.assert_allclose(recall_interval(0, 10), (0, 1 / 11))
     np.testing.assert_allclose(recall_interval(10, 10), (10 / 11, 1))
     np.testing.assert_allclose(recall_interval(50, 100, deviations=1.96), (0.4038, 0.5962), atol=1e-4)
+
+
+def test_any_number_of_classes_and_any_name_can_be_drawn(tmp_path: Path) -> None:
+    names = [f"$x$ & $\\y_{number}$" for number in range(12)]
+    row: dict[str, str | float] = {f"pretrain/val/recall/{name}": 0.5 for name in names}
+    figures = [draw_learning_curves({("pretrain", 1): row}, "$a$ & $\\b$")]
+    likely, labels = np.eye(12), np.arange(12)
+    figures += [draw_confusion(likely, labels, names, "$"), draw_roc(likely, labels, names, "$")]
+    figures += [draw_recall(likely, labels, names, {"redshift": np.linspace(0.1, 1, 12)}, "$")]
+    for number, figure in enumerate(figures):
+        assert figure is not None
+        save_figure(figure, tmp_path / f"{number}.png")
+    assert draw_learning_curves({}, TITLE) is None
 
 
 def test_learning_curves_show_what_the_stages_logged() -> None:
@@ -110,6 +135,7 @@ def test_learning_curves_show_what_the_stages_logged() -> None:
         ("finetune", 1): {"finetune/train/loss": 1.0, "finetune/val/f1_macro": 0.4},
     }
     figure = draw_learning_curves(rows, TITLE, healthy=0.088)
+    assert figure is not None
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
         "loss",
         "validation scores",

@@ -67,8 +67,12 @@ def test_its_failure_is_said_once_and_harms_nothing(tmp_path: Path, monkeypatch:
             pass
 
         def log(self, values: Any) -> None:
-            raise OSError("no network")
+            raise OSError("no network\nat all")
 
+        def finish(self, exit_code: int) -> None:
+            ended.append(exit_code)
+
+    ended: list[int] = []
     said: list[str] = []
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setattr(wandb, "init", lambda **keywords: Page())
@@ -79,6 +83,7 @@ def test_its_failure_is_said_once_and_harms_nothing(tmp_path: Path, monkeypatch:
     page.conclude({"test/accuracy": 0.5})
     page.close(failed=True)
     assert said == ["W&B: there", "W&B failed (no network); the run goes on without it"]
+    assert ended == [1]
 
 
 def test_when_it_does_not_answer_the_page_is_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """A run may begin with the weights of another; classes and bands are found again by name, whatever their order."""
 
+import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +13,10 @@ from omegaconf import OmegaConf
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import UsageError
+from ictconvention.errors import SplitError, UsageError
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.initial import begin_with, read_run
+from ictconvention.experiment.initial import begin_with, checked_start, read_run
 from ictconvention.experiment.schema import RunOptions
 from ictconvention.learners.learner import Learner
 from tests.conftest import write_survey
@@ -63,11 +64,7 @@ def survey_with(folder: Path, bands: Sequence[str], classes: Sequence[str], test
 
 def begun(survey: Survey, options: RunOptions, seed: int) -> Learner:
     split = make_split(survey.object_table())
-    return learner_of(_seeded(options, seed), data_of(options, survey, split, "finetune")).eval()
-
-
-def _seeded(options: RunOptions, seed: int) -> RunOptions:
-    return RunOptions(**{name: getattr(options, name) for name in asdict(options)} | {"seed": seed})
+    return learner_of(replace(options, seed=seed), data_of(options, survey, split, "finetune")).eval()
 
 
 def options_of(*choices: str) -> RunOptions:
@@ -96,6 +93,7 @@ def saved(folder: Path, learner: Learner, options: RunOptions) -> Path:
     checkpoint = {"state_dict": learner.state_dict()}
     learner.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, folder / "checkpoints" / "finetune.ckpt")
+    (folder / "result.json").write_text("{}")
     return folder
 
 
@@ -116,7 +114,7 @@ def test_another_order_of_bands_and_classes_changes_no_prediction(
     second = begun(after, options, seed=1)
     wanted = logits(first, before, options)
     assert not torch.allclose(logits(second, after, options).flip(1), wanted, atol=1e-4)
-    assert begin_with(second, options, folder) == f"weights of {folder}"
+    assert begin_with(second, folder) == f"weights of {folder}"
     torch.testing.assert_close(logits(second, after, options).flip(1), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -128,33 +126,90 @@ def test_new_classes_and_bands_get_new_weights_and_the_others_keep_theirs(
     before, after = surveys(BANDS, CLASSES), surveys(("u", *BANDS), (*CLASSES, "Kilonova"))
     first = begun(before, options, seed=0)
     second = begun(after, options, seed=1)
-    said = begin_with(second, options, saved(tmp_path / "run", first, options))
+    said = begin_with(second, saved(tmp_path / "run", first, options))
     assert said.endswith("; new weights for class Kilonova; new weights for band u")
     found = logits(second, after, options)  # of objects without a frame in u
     assert found.shape[1] == 4
     torch.testing.assert_close(found[:, :3], logits(first, before, options), rtol=1e-4, atol=1e-5)
 
 
-def test_another_architecture_is_refused_and_the_keys_are_named(surveys: Callable[..., Survey], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("choices", "mend"),
+    [
+        (
+            ["experiment=convention_sdss", "sequence.max_frames=12"],
+            "model.width=0.0625 model.padding=masked sequence.m",
+        ),
+        (["experiment=cnn_gru_sdss"], "model.kind=convention"),
+        (["experiment=ict_sdss"], "learner.kind=supervised"),
+        (["experiment=convention_sdss", "pixels.channels=direct+residual"], "pixels.channels=direct"),
+        (["experiment=convention_sdss", "pixels.scaling=standardise"], "pixels.scaling=asinh"),
+        (["experiment=convention_sdss", "model.padding=paper"], "model.padding=masked"),
+    ],
+)
+def test_another_architecture_is_refused_and_the_keys_are_named(
+    surveys: Callable[..., Survey], tmp_path: Path, choices: list[str], mend: str
+) -> None:
     survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
-    other = compose_run(["experiment=convention_sdss", "sequence.max_frames=12", "model.width=0.125"])
+    split = make_split(survey.object_table())
     with pytest.raises(UsageError, match="another architecture") as caught:
-        begin_with(begun(survey, other, 0), other, folder)
-    assert caught.value.mend == ("take model.width=0.0625 model.padding=masked sequence.max_frames=9, as that run did")
-    recurrent = options_of("experiment=cnn_gru_sdss")
-    with pytest.raises(UsageError, match="another architecture") as caught:
-        begin_with(begun(survey, recurrent, 0), recurrent, folder)
-    assert "model.kind=convention" in caught.value.mend
+        checked_start(folder, compose_run(choices), split, survey)
+    assert caught.value.mend.startswith("take ")
+    assert mend in caught.value.mend
+    assert "sequence.select" not in caught.value.mend  # which shapes nothing
 
 
-def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:
+def test_weights_of_another_stamp_size_are_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
+    survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
+    folder = saved(tmp_path / "run", begun(survey, options, 0), options)
+    header = replace(survey.header, stamp_size=28)
+    objects = [
+        {"id": f"s{n:02d}", "frames": np.ones((6, 28, 28)), "band": [0, 1, 2] * 2, "mjd": 53600.0 + np.arange(6)}
+        | {"sky_sigma": np.ones(6), "class_name": CLASSES[n % 3], "ra": float(n), "dec": 0.0}
+        for n in range(45)
+    ]
+    small = write_survey(tmp_path / "small", objects, header)
+    with pytest.raises(UsageError, match="do not fit") as caught:
+        begin_with(begun(small, options, 0), folder)
+    assert "stamps of the same size" in caught.value.mend
+
+
+def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
+    """Also where it was trained by the run before that one."""
+    survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
+    splits = [make_split(survey.object_table(), index=index) for index in (0, 1)]
+    result = json.dumps({"survey": {"hash": survey.hash}})
+    first = saved(tmp_path / "first", begun(survey, options, 0), options)
+    splits[0].save(first / "split.json")
+    (first / "result.json").write_text(result)
+    checked_start(first, options, splits[0], survey)
+    with pytest.raises(SplitError, match="that this run would test or validate on trained that one: o"):
+        checked_start(first, options, splits[1], survey)
+    checked_start(first, options, splits[1], surveys(BANDS[::-1], CLASSES))
+    other = replace(options, init_from=str(first))
+    second = saved(tmp_path / "second", begun(survey, options, 0), other)
+    splits[1].save(second / "split.json")
+    (second / "result.json").write_text(json.dumps({"survey": {"hash": "another"}}))
+    with pytest.raises(SplitError, match="trained that one") as caught:
+        checked_start(second, options, splits[1], survey)
+    assert caught.value.where == str(first)
+
+
+def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
+    survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
+    split = make_split(survey.object_table())
     with pytest.raises(UsageError, match="no folder of a run"):
-        read_run(tmp_path)
-    options = options_of("experiment=convention_sdss")
-    OmegaConf.save(OmegaConf.create(asdict(options)), tmp_path / "config.yaml")
-    assert read_run(tmp_path) == options
-    from ictconvention.experiment.initial import last_weights
-
-    with pytest.raises(UsageError, match="no stage of this run is finished"):
-        last_weights(tmp_path)
+        checked_start(tmp_path, options, split, survey)
+    folder = saved(tmp_path / "run", begun(survey, options, 0), options)
+    assert read_run(folder) == options
+    (folder / "checkpoints" / "finetune.ckpt").unlink()
+    with pytest.raises(UsageError, match="this run has lost its weights"):
+        checked_start(folder, options, split, survey)
+    (folder / "result.json").unlink()
+    with pytest.raises(UsageError, match="this run is not finished"):
+        checked_start(folder, options, split, survey)
+    for content in (b"a: [1", b"\xff\xfe\x00", b"nonsense: 1"):
+        (folder / "config.yaml").write_bytes(content)
+        with pytest.raises(UsageError):
+            read_run(folder)

@@ -16,6 +16,7 @@ from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, SplitError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of
+from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.machine import checked_machine, precision_of, rank_zero
 from ictconvention.experiment.retest import retest
@@ -56,7 +57,6 @@ def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
     assert set(status["seconds"]) == {"pretrain", "finetune"}
     checkpoint = torch.load(finished / "checkpoints" / "finetune.ckpt", weights_only=True)
     assert checkpoint["task"]["bands"] == tuple("ugriz")
-    assert checkpoint["scaling"] == "asinh"
     assert (finished / "overrides.txt").read_text() == "experiment=ict_sdss\n"
     assert read_json(finished / "environment.json")["precision"] == result_of(finished)["precision"]
 
@@ -105,7 +105,7 @@ def test_a_later_test_gives_the_same_numbers(finished: Path, work: Path) -> None
     command = [sys.executable, "train.py", "mode=test", f"run={finished}", f"surveys={work}/surveys"]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (said.returncode, said.stderr) == (0, "")
-    assert said.stdout.splitlines()[-1].startswith("the same as result.json, to within ")
+    assert said.stdout.splitlines()[-1] == "the same as result.json, to the last digit"
     refused = subprocess.run([*command, "learner.tau=0.5"], cwd=ROOT, capture_output=True, text=True)
     assert refused.returncode == 2
     assert refused.stderr.startswith("error: mode=test takes the configuration of the run, and learner.tau=0.5 would")
@@ -134,7 +134,8 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke) -> 
     result = (finished / "result.json").read_text()
     said: list[str] = []
     assert smoke("experiment=ict_sdss", say=said.append) == finished
-    assert said[-1] == "finished before; remove the folder to run it again"
+    assert said[-1] == "finished before, by 1 device; remove the folder to run it again"
+    assert said[-2].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
     (finished / "result.json").unlink()
     said.clear()
     smoke("experiment=ict_sdss", say=said.append)
@@ -161,17 +162,22 @@ def test_runs_that_differ_in_fine_tuning_share_their_pre_training(finished: Path
 
 def test_a_run_begins_with_the_weights_of_another(finished: Path, smoke: Smoke) -> None:
     said: list[str] = []
-    choices = ["experiment=ict_sdss", "name=begun", "stage.pretrain.max_epochs=0", "fold.index=1"]
+    choices = ["experiment=ict_sdss", "name=begun", "stage.pretrain.max_epochs=0"]
     begun = smoke(*choices, f"init_from={finished}", say=said.append)
     assert f"weights of {finished}" in said
     plain = smoke(*choices)
     assert begun.name != plain.name
     assert result_of(begun)["test"]["log_loss"] != result_of(plain)["test"]["log_loss"]
+    weights = weights_hash(finished / "checkpoints" / "finetune.ckpt")
+    assert (result_of(begun)["init_from"], result_of(plain)["init_from"]) == (weights, None)
+    with pytest.raises(SplitError, match="that this run would test or validate on trained that one"):
+        smoke(*choices, "fold.index=1", f"init_from={finished}")
     with pytest.raises(UsageError, match="another architecture") as caught:
         smoke("experiment=convention_sdss", f"init_from={finished}")
     assert "learner.kind=ict" in caught.value.mend
-    with pytest.raises(UsageError, match="no stage of this run is finished"):
-        smoke("experiment=ict_sdss", f"init_from={begun}/figures")
+    for wrong in (f"{begun}/figures", f"{begun}/result.json", ""):
+        with pytest.raises(UsageError, match="no folder of a run"):
+            smoke("experiment=ict_sdss", f"init_from='{wrong}'")
 
 
 def test_two_processes_run_too(work: Path) -> None:
@@ -212,6 +218,8 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: 
         smoke(*choices)
     assert "keep=last" in caught.value.mend
     found = smoke(*choices, "stage.pretrain.keep=last")
+    assert found.name.startswith("split-seed0-")
+    assert not [path for path in (found / "figures").iterdir() if path.name.startswith("views")]  # it sees no stamps
     assert set(pq.read_table(found / "predictions.parquet")["id"].to_pylist()) == set(split["parts"]["test"])
 
 

@@ -3,6 +3,7 @@
 import csv
 import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -79,7 +80,8 @@ def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(work
     first = strike("pretrain", int(rng.integers(A_STAGE + 1, 2 * A_STAGE + 1)), signal.SIGINT, *arguments)
     assert first.returncode == 130, first.stderr
     assert "Traceback" not in first.stderr
-    assert "stopped; the same command goes on behind the last training epoch" in first.stdout
+    assert "the same command goes on behind the last training epoch" in first.stdout
+    assert first.stderr.splitlines()[-1] == "stopped"
     (killed,) = (work / "killed" / "ict_sdss").iterdir()
     assert killed.name == whole.name
     assert read_json(killed / "status.json")["state"] == "stopped"
@@ -119,6 +121,58 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
     same(smoke(*settings[::2], f"runs={work}/whole_disk"), folder)
 
 
+def test_the_kept_epoch_is_the_best_one_also_where_the_folder_was_copied(work: Path, smoke: Smoke) -> None:
+    """Trained for so long that the last training epochs are not the best, and killed in the last."""
+    settings = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=14", "stage.finetune.max_epochs=0"]
+    settings += ["stage.pretrain.optimiser.learning_rate=0.01", "model.dropout=0", "trainer.precision=32-true"]
+    arguments = [*places(work), *settings, f"runs={work}/first"]
+    assert strike("pretrain", 13 * A_STAGE + 3, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
+    shutil.copytree(work / "first", work / "copied")
+    folders = [smoke(*settings, f"runs={work}/{name}") for name in ("copied", "first", "undisturbed")]
+    results = {(folder / "result.json").read_text() for folder in folders}
+    assert len(results) == 1
+    for folder in folders:
+        assert [path.name for path in (folder / "checkpoints").iterdir()] == ["pretrain.ckpt"]
+        with (folder / "metrics.csv").open(newline="") as file:
+            losses = [float(row["pretrain/val/loss_balanced"]) for row in csv.DictReader(file)]
+        kept = torch.load(folder / "checkpoints" / "pretrain.ckpt", weights_only=True)["epoch"]
+        assert kept == int(np.argmin(losses))
+        assert kept < 13  # else it would prove nothing
+
+
+def test_a_diverged_training_is_told(work: Path, smoke: Smoke) -> None:
+    settings = ["experiment=light_curve_sdss", f"runs={work}/diverged", "stage.pretrain.max_epochs=0"]
+    settings += ["stage.finetune.max_epochs=3", "stage.finetune.optimiser.clip=null"]
+    with pytest.raises(UsageError, match="the training has diverged") as caught:
+        smoke(*settings, "stage.finetune.optimiser.learning_rate=1e30")
+    assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.mend
+
+
+def test_a_damaged_neighbour_is_left_alone(work: Path, smoke: Smoke) -> None:
+    settings = ["experiment=light_curve_sdss", f"runs={work}/neighbours"]
+    first = smoke(*settings)
+    weights = first / "checkpoints" / "pretrain.ckpt"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    said: list[str] = []
+    second = smoke(*settings, "name=second", "stage.finetune.keep=last", say=said.append)
+    assert any(line.startswith(f"{first} is damaged and left alone: these weights are damaged") for line in said)
+    (first / "status.json").write_text("{")
+    smoke(*settings, "name=third", "stage.finetune.max_epochs=2", say=said.append)
+    assert any(line.startswith(f"{first} is damaged and left alone: this is no JSON") for line in said)
+    assert f"pretrain: the same as that of {second}, whose weights are taken" in said
+
+
+def test_a_figure_that_fails_costs_no_result(work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*arguments: Any) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(run_module, "draw_figures", fails)
+    said: list[str] = []
+    folder = smoke("experiment=light_curve_sdss", f"runs={work}/ink", "stage.pretrain.max_epochs=0", say=said.append)
+    assert "the figures failed (no ink); all else is there" in said
+    assert (folder / "result.json").exists()
+
+
 def test_a_failure_is_in_the_status_and_ends_the_page(
     work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,6 +193,9 @@ def test_a_failure_is_in_the_status_and_ends_the_page(
     monkeypatch.undo()
     smoke(*settings)
     assert read_json(folder / "status.json")["error"] is None
+    (folder / "status.json").write_text((folder / "status.json").read_text().replace("finished", "running"))
+    smoke(*settings)  # as if it had been killed behind its result
+    assert read_json(folder / "status.json")["state"] == "finished"
 
 
 def test_damaged_weights_of_a_stopped_run_are_told(work: Path, smoke: Smoke) -> None:

@@ -1,0 +1,99 @@
+"""What decides a result is in the hash of its run, what decides its pre-training in both hashes, and nothing else."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ictconvention.experiment.assembly import run_hash
+from ictconvention.experiment.config import compose_run
+
+BOTH = [
+    "seed=1",
+    "model.width=0.5",
+    "model.blocks=1",
+    "model.heads=2",
+    "model.attention=query",
+    "model.padding=masked",
+    "model.dropout=0.1",
+    "learner.tau=0.5",
+    "learner.tau_schedule=cosine",
+    "learner.classification=2",
+    "learner.consistency=0",
+    "learner.projection=shared",
+    "learner.consistency_on=probabilities",
+    "learner.predictor=true",
+    "learner.variance=1",
+    "learner.unlabelled=true",
+    "learner.target_norms=running",
+    "learner.target_dropout=true",
+    "augmentation.keep=0.9",
+    "augmentation.window=0.9",
+    "augmentation.rotation=5",
+    "augmentation.quarter_turns=true",
+    "augmentation.flips=false",
+    "imbalance.sampling=0.5",
+    "imbalance.weighting=0.5",
+    "imbalance.focal=2",
+    "sequence.max_frames=30",
+    "sequence.frames_per_group=1",
+    "sequence.select=nights",
+    "pixels.channels=direct+residual",
+    "pixels.scaling=standardise",
+    "views.online_frames=30",
+    "stage.pretrain.max_epochs=1",
+    "stage.pretrain.keep=last",
+    "stage.pretrain.optimiser.learning_rate=1",
+    "trainer.batch_size=16",
+]
+RUN = ["stage.finetune.max_epochs=1", "stage.finetune.keep=last", "stage.finetune.optimiser.learning_rate=1"]
+NEITHER = [
+    "name=another",
+    "resume=never",
+    "runs=there",
+    "surveys=there",
+    "survey.seed=1",
+    "fold.index=1",
+    "trainer.devices=2",
+    "trainer.workers=2",
+    "strategy=ddp",
+    "logger=wandb",
+]
+
+
+def hashes(*overrides: str, survey: str = "s", split: str = "p", precision: str = "32-true") -> tuple[str, str]:
+    options = compose_run(["experiment=ict_sdss", *overrides])
+    data: tuple[Any, Any] = SimpleNamespace(hash=survey), SimpleNamespace(hash=split)
+    return run_hash(options, *data, precision, "run"), run_hash(options, *data, precision, "pretrain")
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[str, str]:
+    return hashes()
+
+
+@pytest.mark.parametrize("override", BOTH)
+def test_what_decides_the_pre_training_is_in_both_hashes(plain: tuple[str, str], override: str) -> None:
+    changed = hashes(override)
+    assert changed[0] != plain[0]
+    assert changed[1] != plain[1]
+
+
+@pytest.mark.parametrize("override", RUN)
+def test_what_decides_the_fine_tuning_alone_is_in_one(plain: tuple[str, str], override: str) -> None:
+    changed = hashes(override)
+    assert changed[0] != plain[0]
+    assert changed[1] == plain[1]
+
+
+@pytest.mark.parametrize("override", NEITHER)
+def test_what_decides_nothing_is_in_neither(plain: tuple[str, str], override: str) -> None:
+    """Survey and fold are there by their own hashes."""
+    assert hashes(override) == plain
+
+
+@pytest.mark.parametrize("content", [{"survey": "t"}, {"split": "q"}, {"precision": "bf16-mixed"}])
+def test_survey_split_and_precision_are_in_both(plain: tuple[str, str], content: dict[str, str]) -> None:
+    changed = hashes(**content)
+    assert changed[0] != plain[0]
+    assert changed[1] != plain[1]
