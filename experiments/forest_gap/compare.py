@@ -26,16 +26,21 @@ from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.experiment.status import read_json
 
+
+def epochs(number: int) -> list[str]:
+    return [f"stage.{stage}.max_epochs={number}" for stage in ("pretrain", "finetune")]
+
+
 RUNS = {
     "ConvEntion": ["experiment=convention_sdss"],
     "ICT-ConvEntion": ["experiment=ict_sdss"],
     "ConvEntion, direct+residual": ["experiment=convention_sdss", "pixels.channels=direct+residual"],
     "ICT-ConvEntion, direct+residual": ["experiment=ict_sdss", "pixels.channels=direct+residual"],
-    "ConvEntion, 11+11 training epochs": [
-        "experiment=convention_sdss",
-        "stage.pretrain.max_epochs=11",
-        "stage.finetune.max_epochs=11",
-    ],
+    "ConvEntion, 5+5 training epochs": ["experiment=convention_sdss", *epochs(5)],
+    "ICT-ConvEntion, 5+5": ["experiment=ict_sdss", *epochs(5)],
+    "ConvEntion, direct+residual, 5+5": ["experiment=convention_sdss", "pixels.channels=direct+residual", *epochs(5)],
+    "ICT-ConvEntion, direct+residual, 5+5": ["experiment=ict_sdss", "pixels.channels=direct+residual", *epochs(5)],
+    "ConvEntion, 11+11": ["experiment=convention_sdss", *epochs(11)],
 }
 PARTS = ("test", "extra_test")
 

@@ -41,6 +41,7 @@ A_TEMPLATE = 12  # light curves drawn from each template
 REDSHIFT_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95), (0.022, 0.054, 0.08, 0.14, 0.23)  # of SDSS-II's SN Other
 MAGNITUDE, SCATTER = -17.3, 0.9  # peak M_r
 NIGHTS = np.arange(-20.0, 81.0, 4.0)  # rest-frame days at which a template is sampled
+EPOCHS = 5  # of each stage; the survey is small
 EXPERIMENTS = ("convention_sdss", "ict_sdss")
 
 
@@ -171,6 +172,7 @@ def main() -> None:
     lines += [row(name, found) for name, found in forests(survey, given.folds)]
     for experiment in EXPERIMENTS:
         choices = [f"experiment={experiment}", f"profile={given.profile}", "survey=path", f"survey.path={survey.path}"]
+        choices += [f"stage.{stage}.max_epochs={EPOCHS}" for stage in ("pretrain", "finetune")]
         folders = [
             run(compose_run([*choices, f"fold.index={index}", f"runs={given.work}/runs"]))
             for index in range(given.folds)
