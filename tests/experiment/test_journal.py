@@ -107,3 +107,12 @@ def test_a_warning_is_told_without_the_line_of_code_and_harmless_ones_not_at_all
         warnings.filterwarnings("ignore", message=".*does not have many workers")
         warnings.warn("The 'train_dataloader' does not have many workers", stacklevel=1)
     assert capsys.readouterr().err == "warning: the projections have collapsed\n"
+
+
+def test_a_failure_ends_the_other_processes(tmp_path: Path) -> None:
+    ended: list[int] = []
+    processes = [SimpleNamespace(kill=lambda n=n: ended.append(n)) for n in (1, 2)]
+    failed = trainer(strategy=SimpleNamespace(launcher=SimpleNamespace(procs=processes)))
+    kept(tmp_path, []).on_exception(failed, None, OSError())  # type: ignore[arg-type]
+    assert ended == [1, 2]
+    kept(tmp_path, []).on_exception(trainer(strategy=SimpleNamespace(launcher=None)), None, OSError())  # type: ignore[arg-type]

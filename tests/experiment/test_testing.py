@@ -1,0 +1,109 @@
+"""What is tested decides nothing: calibration sees the validation part, pictures of views the training part."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.experiment import testing
+from ictconvention.experiment.figures import _examples, _plain, _quantities
+from ictconvention.experiment.retest import largest_difference
+from ictconvention.experiment.testing import in_words
+from ictconvention.options import Imbalance, SequenceOptions
+from tests.conftest import image_series, write_survey
+from tests.learners.conftest import supervised
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> SeriesDataModule:
+    objects = [image_series(number, 4 + number % 5) | {"label_source": None} for number in range(80)]
+    survey = write_survey(tmp_path_factory.mktemp("survey") / "mine", objects)
+    split = make_split(survey.object_table())
+    sequence, balanced = SequenceOptions(max_frames=9), Imbalance(1.0, 0.0, 0.0)
+    return SeriesDataModule(survey, split, "finetune", sequence=sequence, imbalance=balanced, batch_size=8)
+
+
+def test_the_validation_part_calibrates_and_the_test_part_is_tested(
+    data: SeriesDataModule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learner = supervised(data, "convention")
+    known: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    predicted = testing._predicted
+
+    def spied(*arguments: Any) -> Any:
+        known[arguments[2]] = predicted(*arguments)
+        return known[arguments[2]]
+
+    monkeypatch.setattr(testing, "_predicted", spied)
+    result, parts = testing.tested(learner, data, "32-true")
+    assert set(known) == {"finetune_validation", "test"}
+    labels = data.training.labels
+    natural = np.bincount(labels[data.positions("finetune_train")], minlength=4) / len(data.positions("finetune_train"))
+    moved = {part: at_prior(logits, np.full(4, 0.25), natural) for part, (_, logits) in known.items()}
+    validation = known["finetune_validation"][0]
+    assert sorted(validation) == sorted(data.positions("finetune_validation"))
+    assert result["temperature"] == fitted_temperature(moved["finetune_validation"], labels[validation])
+    np.testing.assert_array_equal(parts["test"].position, data.positions("test"))
+    np.testing.assert_allclose(parts["test"].likely, probabilities(moved["test"], result["temperature"]))
+
+
+def test_views_are_shown_of_training_objects_about_as_long_as_a_sequence(data: SeriesDataModule) -> None:
+    examples = _examples(data)
+    assert set(examples) <= set(data.positions("finetune_train").tolist())
+    assert [int(data.training.labels[place]) for place in examples] == [0, 1, 2, 3]
+    for place in examples:
+        own = data.positions("finetune_train")
+        own = own[data.training.labels[own] == data.training.labels[place]]
+        distances = np.abs(data.survey.lengths[own] - 9)
+        assert abs(int(data.survey.lengths[place]) - 9) == distances.min()
+
+
+def test_the_quantities_are_those_of_the_objects(tmp_path: Path) -> None:
+    objects = [image_series(number, 12) for number in range(4)]
+    for number, given in enumerate(objects):
+        given["frames"] = given["frames"] + 10.0 * (number + 1) * _blob()
+    objects[2]["redshift"] = None
+    survey: Survey = write_survey(tmp_path / "mine", objects)
+    found = _quantities(survey, np.array([3, 2, 0]))
+    np.testing.assert_allclose(found["redshift"], [objects[3]["redshift"], np.nan, objects[0]["redshift"]])
+    series = survey[3]
+    red = series.band == 2
+    flux, _ = aperture_photometry(series.frames[red], series.sky_sigma[red], survey.header.pixel_scale)
+    magnitudes = found["r magnitude when bright"]
+    assert magnitudes[0] == pytest.approx(22.5 - 2.5 * np.log10(np.percentile(flux, 90)))
+    assert magnitudes[0] < magnitudes[1] < magnitudes[2]  # brighter by number
+
+
+def _blob() -> NDArray[np.float64]:
+    pixel = np.arange(32) - 15.5
+    return np.asarray(np.exp(-(pixel[:, None] ** 2 + pixel**2) / 8))
+
+
+def test_a_name_can_stand_in_a_file_name() -> None:
+    assert [_plain(name) for name in ("SN Ia", "a/b", "../x", "é")] == ["SN_Ia", "a_b", "x", "class"]
+
+
+def test_a_calibration_that_found_nothing_is_said(data: SeriesDataModule) -> None:
+    assert in_words({"temperature": 1e3}, data.survey)[0].endswith("next to nothing (temperature 1000)")
+    assert in_words({"temperature": 1.2}, data.survey) == []
+
+
+@pytest.mark.parametrize(
+    ("second", "difference"),
+    [
+        ({"a": 1.0, "b": [1, 2.5], "c": None}, 0.5),
+        ({"a": 1.0, "b": [1, 2]}, np.inf),
+        ({"a": 1.0, "b": [1], "c": None}, np.inf),
+        ({"a": None, "b": [1, 2], "c": None}, np.inf),
+        ({"a": 1.0, "b": [1, 2], "c": 0.0}, np.inf),
+    ],
+)
+def test_the_largest_difference_of_two_records(second: dict[str, Any], difference: float) -> None:
+    assert largest_difference({"a": 1.0, "b": [1, 2], "c": None}, second) == difference
