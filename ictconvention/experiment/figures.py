@@ -51,14 +51,18 @@ def draw_figures(
     run = f"{folder.parent.name} {folder.name}"
     figures: dict[str, Figure | None] = {}
     for part, found in parts.items():
-        title = f"{name}, {part.replace('_', ' ')} part, decided at the survey's class shares\n{run}"
         end = part.removeprefix("test").removesuffix("_test")
         end = f"_{end}" if end else ""
-        arguments = (found.likely, found.label, header.classes)
-        figures[f"confusion{end}"] = draw_confusion(*arguments, title)
-        figures[f"roc{end}"] = draw_roc(*arguments, title)
+        title, uniform = (
+            f"{name}, {part.replace('_', ' ')} part\n{run}, at {shares} class shares"
+            for shares in ("the survey's", "equal")
+        )
+        figures[f"confusion{end}"] = draw_confusion(found.likely, found.label, header.classes, title)
+        figures[f"confusion{end}_uniform"] = draw_confusion(found.uniform, found.label, header.classes, uniform)
+        figures[f"roc{end}"] = draw_roc(found.likely, found.label, header.classes, title)
         figures[f"reliability{end}"] = draw_reliability(found.likely, found.label, title)
-        figures[f"recall{end}"] = draw_recall(*arguments, _quantities(survey, found.position), title)
+        quantities = _quantities(survey, found.position)
+        figures[f"recall{end}_uniform"] = draw_recall(found.uniform, found.label, header.classes, quantities, uniform)
     figures["learning_curves"] = draw_learning_curves(metrics.rows, f"{name}\n{run}", PROJECTED**-0.5)
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]

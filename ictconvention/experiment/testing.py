@@ -29,11 +29,15 @@ VAGUE = 100.0  # temperature above which all probabilities are next to the class
 
 @dataclass(frozen=True)
 class Tested:
-    """The predictions of a part: positions in the survey (n,), classes (n,) and probabilities (n, classes)."""
+    """The predictions of a part: positions in the survey (n,), classes (n,) and probabilities (n, classes).
+
+    `likely` is at the class shares of the fine-tuning part, `uniform` at equal ones.
+    """
 
     position: NDArray[np.int64]
     label: NDArray[np.int64]
     likely: NDArray[np.float64]
+    uniform: NDArray[np.float64]
 
 
 def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tuple[dict[str, Any], dict[str, Tested]]:
@@ -46,7 +50,7 @@ def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tu
         survey knows them, and `test_uniform`, those at equal shares: the decisions that serve every class alike, of
         which balanced accuracy and the worst recall speak. The same for `extra_test` where the split has one.
     parts : dict
-        The predictions of each part, at the class shares of the fine-tuning part.
+        The predictions of each part.
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
@@ -65,12 +69,10 @@ def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tu
         if data.split.parts[part]:
             position, found = logits(part)
             likely = probabilities(found, temperature)
-            alike = likely / natural
-            parts[part] = Tested(position, labels[position], likely)
+            uniform = likely / natural
+            parts[part] = Tested(position, labels[position], likely, uniform / uniform.sum(1, keepdims=True))
             result[part] = scores(likely, labels[position], learner.task.classes)
-            result[f"{part}_uniform"] = scores(
-                alike / alike.sum(1, keepdims=True), labels[position], learner.task.classes
-            )
+            result[f"{part}_uniform"] = scores(parts[part].uniform, labels[position], learner.task.classes)
     return result, parts
 
 

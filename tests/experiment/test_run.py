@@ -64,7 +64,8 @@ def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
 def test_the_figures_are_there(finished: Path) -> None:
     names = {path.stem for path in (finished / "figures").iterdir()}
     views = {f"views_{name}" for name in ("AGN", "SN_Ia", "Variable", "SN_Other")}
-    assert names == {"confusion", "roc", "reliability", "recall", "learning_curves"} | views
+    scores = {"confusion", "confusion_uniform", "roc", "reliability", "recall_uniform"}
+    assert names == scores | views | {"learning_curves"}
     assert all(path.stat().st_size > 10_000 for path in (finished / "figures").iterdir())
 
 

@@ -52,6 +52,9 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     assert result["temperature"] == fitted_temperature(moved["finetune_validation"], labels[validation])
     np.testing.assert_array_equal(parts["test"].position, data.positions("test"))
     np.testing.assert_allclose(parts["test"].likely, probabilities(moved["test"], result["temperature"]))
+    ratio = parts["test"].likely / parts["test"].uniform
+    np.testing.assert_allclose(ratio / ratio[:, :1], np.tile(natural / natural[0], (len(ratio), 1)))
+    np.testing.assert_allclose(parts["test"].uniform.sum(1), 1)
 
 
 def test_views_are_shown_of_training_objects_about_as_long_as_a_sequence(data: SeriesDataModule) -> None:
