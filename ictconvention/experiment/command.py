@@ -66,7 +66,7 @@ def help_text() -> str:
         choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
         lines.append(f"  {group.name:13} {choices}")
     text = (folder / "train.yaml").read_text()
-    keys = text[text.index("name:") : text.index("hydra:")].rstrip()
+    keys = text[text.index("name:") :].rstrip()
     return (
         USAGE
         + "\n".join(lines)

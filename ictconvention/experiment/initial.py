@@ -69,7 +69,7 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
     Raises
     ------
     UsageError
-        It is not finished, or the keys that are named differ.
+        It is not finished, a run before it is gone, or the keys that are named differ.
     SplitError
         It has seen objects, of the same survey, that are to be tested or to validate here; or a run before it has.
     """
@@ -83,7 +83,10 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
     tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
     validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
     before: str | Path | None = folder
-    while before is not None and Path(before).is_dir():
+    while before is not None:
+        if not Path(before).is_dir():
+            mend = "put it back in its place, or begin with another run"
+            raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, mend)
         result, parts = read_json(Path(before) / "result.json"), read_json(Path(before) / "split.json").get("parts", {})
         used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
         chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}

@@ -90,7 +90,7 @@ class Journal(lightning.Callback):
         seconds, epoch = time.monotonic() - self.clock, trainer.current_epoch + 1
         row = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self.stage)}
         if not isfinite(loss := row[f"{self.stage}/train/loss"]):
-            mend = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip, and resume=never"
+            mend = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip"
             raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", mend)
         row["step"] = trainer.global_step
         self.metrics.add(self.stage, epoch, row)

@@ -13,7 +13,6 @@ HARMLESS = (
     r".*does not have many workers",  # feeding is many times faster than training, without workers
     r"The number of training batches .* is smaller than the logging interval",  # means over the epoch are logged
     r"Checkpoint directory .* exists and is not empty",  # both stages of a run keep their weights there
-    r"You're resuming from a checkpoint that ended before the epoch ended",  # never in the middle of a training epoch
 )
 TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exist, adverts; the run says what it uses
 

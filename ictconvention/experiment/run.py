@@ -218,7 +218,7 @@ def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
     own = folder / "checkpoints" / "pretrain.ckpt"
     if own.exists():
         return
-    for path in sorted(folder.parent.parent.glob("*/fold*/status.json")):
+    for path in sorted(folder.parent.parent.glob("*/*/status.json")):
         weights = path.parent / "checkpoints" / "pretrain.ckpt"
         if path.parent == folder or not weights.exists():
             continue

@@ -1,6 +1,7 @@
 """A run may begin with the weights of another; classes and bands are found again by name, whatever their order."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -194,6 +195,9 @@ def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[.
     with pytest.raises(SplitError, match="trained that one") as caught:
         checked_start(second, options, splits[1], survey)
     assert caught.value.where == str(first)
+    shutil.rmtree(first)
+    with pytest.raises(UsageError, match="a run that came before is gone"):
+        checked_start(second, options, splits[1], survey)
 
 
 def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:

@@ -14,6 +14,8 @@ from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import LoggerOptions
 from ictconvention.experiment.status import MetricsTable, Status, read_json
 
+NOBODY: Any = None  # the learner, whom the journal does not look at
+
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
@@ -39,9 +41,9 @@ def trainer(**values: Any) -> Any:
 def test_a_training_epoch_leaves_a_row_a_line_and_its_time(tmp_path: Path, clock: list[float]) -> None:
     said: list[str] = []
     callback = kept(tmp_path, said)
-    callback.on_train_epoch_start(trainer(), None)  # type: ignore[arg-type]
+    callback.on_train_epoch_start(trainer(), NOBODY)
     clock[0] = 20.0
-    callback.on_train_epoch_end(trainer(current_epoch=1), None)  # type: ignore[arg-type]
+    callback.on_train_epoch_end(trainer(current_epoch=1), NOBODY)
     row = {"pretrain/train/loss": 1.5, "pretrain/val/balanced_accuracy": 0.5, "pretrain/val/f1_macro": 0.25, "step": 10}
     assert callback.metrics.rows == {("pretrain", 2): row}
     assert read_json(tmp_path / "status.json")["seconds"] == {"pretrain": 20.0}
@@ -61,7 +63,7 @@ def test_a_long_run_without_a_gpu_is_told_once_and_early(
     callback = kept(tmp_path, said, short)
     for number in range(2 * PACED):
         clock[0] += seconds
-        callback.on_train_batch_end(trainer(), None, None, [range(16)], number)  # type: ignore[arg-type]
+        callback.on_train_batch_end(trainer(), NOBODY, None, [range(16)], number)
     left = 60 / 16 * (5 * 160 + 40)
     told = f"this takes about {spoken(left)} on this machine, which has no GPU"
     advice = "" if short else "; profile=laptop trains a narrow network on fewer frames in minutes"
@@ -74,7 +76,7 @@ def test_with_a_gpu_nothing_is_said(tmp_path: Path, clock: list[float], monkeypa
     callback = kept(tmp_path, said)
     for number in range(2 * PACED):
         clock[0] += 60
-        callback.on_train_batch_end(trainer(), None, None, [range(16)], number)  # type: ignore[arg-type]
+        callback.on_train_batch_end(trainer(), NOBODY, None, [range(16)], number)
     assert not said
 
 
@@ -113,6 +115,6 @@ def test_a_failure_ends_the_other_processes(tmp_path: Path) -> None:
     ended: list[int] = []
     processes = [SimpleNamespace(kill=lambda n=n: ended.append(n)) for n in (1, 2)]
     failed = trainer(strategy=SimpleNamespace(launcher=SimpleNamespace(procs=processes)))
-    kept(tmp_path, []).on_exception(failed, None, OSError())  # type: ignore[arg-type]
+    kept(tmp_path, []).on_exception(failed, NOBODY, OSError())
     assert ended == [1, 2]
-    kept(tmp_path, []).on_exception(trainer(strategy=SimpleNamespace(launcher=None)), None, OSError())  # type: ignore[arg-type]
+    kept(tmp_path, []).on_exception(trainer(strategy=SimpleNamespace(launcher=None)), NOBODY, OSError())

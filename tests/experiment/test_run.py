@@ -220,6 +220,9 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: 
     assert "keep=last" in caught.value.mend
     found = smoke(*choices, "stage.pretrain.keep=last")
     assert found.name.startswith("split-seed0-")
+    said: list[str] = []
+    smoke(*choices, "stage.pretrain.keep=last", "stage.finetune.keep=last", say=said.append)
+    assert f"pretrain: the same as that of {found}, whose weights are taken" in said
     assert not [path for path in (found / "figures").iterdir() if path.name.startswith("views")]  # it sees no stamps
     assert set(pq.read_table(found / "predictions.parquet")["id"].to_pylist()) == set(split["parts"]["test"])
 
