@@ -12,6 +12,7 @@ import torch
 
 from ictconvention import __version__
 from ictconvention.atomic import held
+from ictconvention.data.band_selection import check_bands, select_bands
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.split import Split
@@ -34,20 +35,46 @@ from ictconvention.options import ViewOptions
 
 
 def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:
-    """Open the survey of a run; the simulated one is made where it is not there yet, by one process for all."""
+    """Open the survey of a run; what is simulated, or of some bands, is made where it is not there yet, once for all.
+
+    Raises
+    ------
+    SurveyError
+        It is none, or lacks a band that is asked for.
+    """
     wanted = options.survey
     if wanted.path is not None:
-        return Survey.open(wanted.path)
-    objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
-    key = digest([objects, wanted.seed, wanted.extra_test, __version__])
-    path = Path(options.surveys) / f"simulated-{key[:8]}"
+        whole = Survey.open(wanted.path)
+    else:
+        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
+        key = digest([objects, wanted.seed, wanted.extra_test, __version__])[:8]
+
+        def simulated(path: Path) -> object:
+            say(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+            return simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
+
+        whole = _made_once(Path(options.surveys) / f"simulated-{key}", simulated)
+    bands = wanted.bands
+    if bands is None or bands == whole.header.bands:
+        return whole
+    check_bands(whole, bands)
+    key = digest([whole.hash, bands, __version__])[:8]
+
+    def selected(path: Path) -> object:
+        say(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
+        return select_bands(whole, bands, path, say)
+
+    return _made_once(Path(options.surveys) / f"{whole.path.name}-bands-{key}", selected)
+
+
+def _made_once(path: Path, make: Callable[[Path], object]) -> Survey:
+    """Open a survey that one process makes for all."""
     if not path.exists():
-        with readable_os_errors("making the folder of simulated surveys", path.parent):
+        with readable_os_errors("making the folder of surveys", path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
         with held(path.parent, wait=True):  # another run may be at it
             if not path.exists():
-                say(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
-                simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
+                make(path)
     return Survey.open(path)
 
 

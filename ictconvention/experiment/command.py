@@ -1,22 +1,32 @@
 """The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
 
+import hashlib
 import re
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from ictconvention.errors import IctConventionError, UsageError, told_in_words
-from ictconvention.experiment.config import compose_run, config_folder
+from ictconvention.experiment.config import compose_run, config_folder, multirun
 
-USAGE = """usage: python train.py [KEY=VALUE ...]     (ictconvention train [KEY=VALUE ...] is the same)
+USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
 Takes one model through pre-train, fine-tune and test on one fold of a survey.
+With -m (--multirun) a key may have several values, and each combination is a run of its own; finished ones are not repeated.
 
   python train.py experiment=ict_sdss profile=laptop
   python train.py experiment=convention_sdss survey=path survey.path=surveys/mine fold.index=2
   python train.py mode=test run=runs/ict_sdss/fold0-seed0-1234abcd
+  python train.py -m experiment=ict_sdss fold.index=0,1,2,3,4 learner.tau=0.9,0.99,0.996 jobs=2 on_error=stop
+
+  jobs=N        runs at once of a sweep; processors and GPUs are shared out (1)
+  on_error=...  stop or continue: what becomes of the runs that have not begun when one fails (continue)
 
 """
+SWEEPS = ("-m", "--multirun")
+SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
+NO_RESULT = ("jobs", "on_error", "logger", "strategy", "trainer.devices", "trainer.workers", "hydra")  # change none
 IN_A_TEST = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")  # keys that may be given
 
 
@@ -37,6 +47,11 @@ def train(arguments: Sequence[str]) -> None:
     if not arguments or any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text())
         return
+    if any(word in SWEEPS for word in arguments):
+        sweep([word for word in arguments if word not in SWEEPS])
+        return
+    if ours := [word for word in arguments if word.split("=")[0] in SHORT]:
+        raise UsageError(f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out")
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
     if any(re.fullmatch(r"mode=['\"]?test['\"]?", word) for word in arguments) and other:
         found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
@@ -58,11 +73,42 @@ def train(arguments: Sequence[str]) -> None:
         sys.exit(2)  # the first process tells it
 
 
+def sweep(arguments: Sequence[str]) -> None:
+    """Run every combination of the values that the overrides give.
+
+    Raises
+    ------
+    IctConventionError
+        Something that a user can mend; or some runs have failed, after all have ended.
+    """
+    values = {key: value for key, _, value in (word.partition("=") for word in arguments)}
+    folder = Path(values.get("runs", "runs").strip("'\"")) / "sweeps" / sweep_name(arguments)
+    words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
+    if "hydra.sweep.dir" not in values:
+        words.append("hydra.sweep.dir='" + str(folder).replace("'", "\\'") + "'")
+    try:
+        multirun(words)
+    finally:
+        if folder.is_dir() and [path.name for path in folder.iterdir()] == ["multirun.yaml"]:  # refused by Hydra
+            (folder / "multirun.yaml").unlink()
+            folder.rmdir()
+            with suppress(OSError):  # other sweeps are there
+                folder.parent.rmdir()
+
+
+def sweep_name(arguments: Sequence[str]) -> str:
+    """Return the name of a sweep's folder: the same for the same runs, so that a sweep that was stopped goes on."""
+    kept = sorted(word for word in arguments if not any(re.match(rf"[+~]*{key}[=./@]", word) for key in NO_RESULT))
+    experiment = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
+    name = experiment[0] if experiment and re.fullmatch(r"\w+", experiment[0]) else "sweep"
+    return f"{name}-{hashlib.sha256(' '.join(kept).encode()).hexdigest()[:8]}"
+
+
 def help_text() -> str:
     """Return how to call it: the groups with their choices, and the keys of conf/train.yaml with their comments."""
     folder = config_folder()
     lines = ["groups, chosen by GROUP=CHOICE:"]
-    for group in sorted(path for path in folder.iterdir() if path.is_dir()):
+    for group in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "hydra"):
         choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
         lines.append(f"  {group.name:13} {choices}")
     text = (folder / "train.yaml").read_text()
@@ -74,3 +120,7 @@ def help_text() -> str:
         + keys
         + "\n"
     )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,10 @@
 """Find, compose and check the configuration that ships with the package."""
 
+import os
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -51,7 +54,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+    with _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
@@ -65,6 +68,42 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise UsageError("no such survey folder", options.survey.path, "check survey.path")
     return options
+
+
+@contextmanager
+def _no_other_hydra() -> Iterator[None]:
+    """Set aside the Hydra of a sweep while one of its jobs is composed."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    outer = GlobalHydra.instance().hydra
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra = outer
+
+
+def multirun(overrides: Sequence[str]) -> None:
+    """Let Hydra expand overrides of several values, and launch a job for each combination.
+
+    Raises
+    ------
+    IctConventionError
+        An override names no key, group or choice; or as of the launcher.
+    """
+    import hydra
+    from hydra.errors import HydraException
+
+    from ictconvention.experiment.cluster import submitted
+
+    arguments, os.environ["HYDRA_FULL_ERROR"] = sys.argv, "1"  # else Hydra ends the process with a message of its own
+    sys.argv = [arguments[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
+    try:
+        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _readable(error) from None
+    finally:
+        sys.argv = arguments
 
 
 def _readable(error: Exception) -> UsageError:

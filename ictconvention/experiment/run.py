@@ -11,25 +11,20 @@ from omegaconf import OmegaConf
 
 from ictconvention import __version__
 from ictconvention.atomic import held, whole_file
+from ictconvention.data.band_selection import origin_of
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import IctConventionError, counted, readable_os_errors
-from ictconvention.experiment.assembly import data_of, learner_of, run_hash, split_of, survey_of
+from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
-from ictconvention.experiment.initial import begin_with, checked_start, last_weights
+from ictconvention.experiment.initial import begin_with, last_weights
 from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.machine import (
-    Precision,
-    checked_machine,
-    environment,
-    precision_of,
-    rank_zero,
-    started_alone,
-)
+from ictconvention.experiment.machine import Precision, environment, rank_zero, started_alone
 from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.experiment.plan import planned
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
@@ -67,16 +62,8 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         say = _silent
     keep_freed_memory()
     with quiet():
-        checked_machine(options.trainer)
-        survey = survey_of(options, say)
-        split = split_of(options, survey)
-        if options.init_from is not None:
-            checked_start(options.init_from, options, split, survey)
-        precision = precision_of(options.trainer)
-        hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
-        part = f"fold{options.fold.index}" if options.split is None else "split"
-        name = f"{part}-seed{options.seed}-{hashes['run'][:8]}"
-        folder = Path(options.runs) / options.name / name
+        plan = planned(options, say)
+        survey, split, precision, hashes, folder = plan.survey, plan.split, plan.precision, plan.hashes, plan.folder
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
         say(f"{simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
@@ -178,7 +165,13 @@ def _test(
         said.append(f"the figures failed ({error}); all else is there")
     records.dashboard.conclude({f"{part}/{name}": value for part in result for name, value in _numbers(result[part])})
     result |= {
-        "survey": {"name": survey.header.name, "simulated": survey.header.simulated, "hash": survey.hash},
+        "survey": {
+            "name": survey.header.name,
+            "simulated": survey.header.simulated,
+            "hash": survey.hash,
+            "origin": origin_of(survey),
+            "bands": list(survey.header.bands),
+        },
         "split": data.split.hash,
         "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),
         "precision": precision,

@@ -23,9 +23,10 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 @dataclass(frozen=True, slots=True)
 class SurveyOptions:
-    """Which survey: a folder, or the simulated one, which is made once and found again."""
+    """Which survey: a folder, or the simulated one, which is made once and found again; and which of its bands."""
 
     path: str | None = None
+    bands: tuple[str, ...] | None = None
     objects: int | None = None
     extra_test: int = 0
     seed: int = 0

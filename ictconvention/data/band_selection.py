@@ -1,0 +1,87 @@
+"""A survey of some bands of another one: the same objects, labels and positions, with fewer frames."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.errors import SurveyError, counted, did_you_mean, shortened
+
+ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
+OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them
+STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
+
+
+def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable[[str], object] = print) -> Survey:
+    """Write the frames of some bands as a survey of their own.
+
+    Objects without a frame in these bands are left out.
+
+    Parameters
+    ----------
+    survey : Survey
+        The whole survey.
+    bands : sequence of str
+        Those to keep, in the order that they will have.
+    path : Path
+        The folder to make.
+    say : function
+        Told how many objects were left out.
+
+    Raises
+    ------
+    SurveyError
+        The survey has no such band, one is named twice, or no object has a frame in them.
+    """
+    check_bands(survey, bands)
+    old = np.array([survey.header.bands.index(name) for name in bands])
+    place = np.full(len(survey.header.bands), -1)
+    place[old] = np.arange(len(bands))
+    header = replace(
+        survey.header,
+        bands=tuple(bands),
+        provenance={**survey.header.provenance, ORIGIN: origin_of(survey)},
+    )
+    without = []
+    if not any(np.isin(series.band, old).any() for series in survey):
+        raise SurveyError(f"no object has a frame in {shortened(bands)}", survey.path, "choose other bands")
+    with SurveyWriter(path, header) as writer:
+        for series in survey:
+            here = np.isin(series.band, old)
+            if not here.any():
+                without.append(series.id)
+                continue
+            row = dict(series.metadata)
+            columns = {OWN_NAMES.get(name, name): row.pop(name) for name in STANDARD if name in row}
+            columns.pop("id", None)
+            writer.add(
+                series.id,
+                series.frames[here],
+                band=place[series.band[here]],
+                mjd=series.mjd[here],
+                psf_fwhm=series.psf_fwhm[here],
+                sky_sigma=series.sky_sigma[here],
+                **columns,
+                **row,
+            )
+    if without:
+        say(f"{counted(len(without), 'object')} without a frame in {', '.join(bands)}, left out: {shortened(without)}")
+    return Survey.open(path)
+
+
+def check_bands(survey: Survey, bands: Sequence[str]) -> None:
+    """Refuse bands that the survey does not have, with a `SurveyError`."""
+    for name in bands:
+        if name not in survey.header.bands:
+            found = f"no band {name!r}{did_you_mean(name, survey.header.bands)}"
+            raise SurveyError(found, survey.path, f"choose among {', '.join(survey.header.bands)} (survey.bands)")
+    if not bands or len(set(bands)) < len(bands):
+        raise SurveyError(f"bands are {list(bands)}", "survey.bands", "name at least one band, each once")
+
+
+def origin_of(survey: Survey) -> str:
+    """Return the hash of the survey that has all bands: this one's, unless it was selected from another."""
+    return str(survey.header.provenance.get(ORIGIN, survey.hash))

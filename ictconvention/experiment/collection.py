@@ -1,0 +1,308 @@
+"""The finished runs of a sweep, read, and found comparable or refused."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from ictconvention.data.sky import sky_groups
+from ictconvention.data.split import positions_of, reach_of
+from ictconvention.data.survey import Survey
+from ictconvention.errors import IctConventionError, UsageError, counted, shortened
+from ictconvention.evaluation.entries import Entry, Key, Predictions
+from ictconvention.experiment.initial import read_run
+from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.status import read_json
+from ictconvention.experiment.testing import TESTED
+
+SWEEP_FILE = "sweep.json"
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A run that has a result.
+
+    Parameters
+    ----------
+    folder : Path
+    options : RunOptions
+    result, environment, status, split : mapping
+        What stands in the JSON files of its folder.
+    predictions : Predictions
+        Of its test part.
+    model : str
+        What tables call its model.
+    """
+
+    folder: Path
+    options: RunOptions
+    result: Mapping[str, Any]
+    environment: Mapping[str, Any]
+    status: Mapping[str, Any]
+    split: Mapping[str, Any]
+    predictions: Predictions
+    model: str
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of the probabilities."""
+        return tuple(self.result["test"]["classes"])
+
+    @property
+    def survey(self) -> Path | None:
+        """The folder of its survey, where it still is."""
+        path = self.status.get("survey")
+        return Path(path) if path is not None and Path(path).is_dir() else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of its training, where all of it was done in this folder."""
+        spent = self.status.get("seconds", {})
+        stages = [stage for stage in STAGES if stage_of(self.options, stage).max_epochs]
+        return sum(spent[stage] for stage in stages) if all(stage in spent for stage in stages) else None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Runs of which all models have the same folds and seeds.
+
+    Parameters
+    ----------
+    runs : mapping of str to mapping of (fold, seed) to FinishedRun
+        By the name of the model.
+    left_out : sequence of str
+        What was left out, and why.
+    """
+
+    runs: Mapping[str, Mapping[Key, FinishedRun]]
+    left_out: tuple[str, ...]
+
+    @property
+    def first(self) -> FinishedRun:
+        """Any of the runs."""
+        return next(iter(next(iter(self.runs.values())).values()))
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Return each model's predictions."""
+        return tuple(
+            Entry(
+                name,
+                {key: run.predictions for key, run in runs.items()},
+                next(iter(runs.values())).result.get("parameters"),
+                {key: run.seconds for key, run in runs.items() if run.seconds is not None},
+            )
+            for name, runs in self.runs.items()
+        )
+
+
+def found_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
+    """Return the finished runs of a sweep's folder, and what was left out, with the reason.
+
+    Parameters
+    ----------
+    sweep : str or Path
+        Folder of a sweep, whose `sweep.json` names its runs; or any folder with runs in it.
+
+    Raises
+    ------
+    UsageError
+        There is no such folder, or no finished run in it.
+    """
+    sweep = Path(sweep)
+    if not sweep.is_dir():
+        raise UsageError("there is no such folder", sweep, "give the folder of a sweep, or one with runs in it")
+    runs, left_out = [], []
+    for folder, said, model in _listed(sweep) if (sweep / SWEEP_FILE).exists() else _scanned(sweep):
+        if not (folder / "result.json").exists():
+            left_out.append(f"{_short(folder)}: {said}")
+            continue
+        try:
+            runs.append(read_finished(folder, model))
+        except IctConventionError as error:
+            left_out.append(f"{_short(folder)}: {error.found}")
+    if not runs:
+        why = f": {shortened(left_out, 3)}" if left_out else ""
+        raise UsageError(f"no finished run{why}", sweep, "give the folder of a sweep, and finish its runs")
+    return runs, left_out
+
+
+def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
+    content = read_json(sweep / SWEEP_FILE)
+    try:
+        jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
+    except (KeyError, TypeError):
+        raise UsageError("this is no list of jobs", sweep / SWEEP_FILE, "start the sweep again") from None
+    return [
+        (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
+    ]
+
+
+def _scanned(sweep: Path) -> list[tuple[Path, str, str | None]]:
+    folders = sorted({path.parent for depth in ("", "*/", "*/*/") for path in sweep.glob(f"{depth}config.yaml")})
+    return [(folder, f"not finished ({_state(folder)})", None) for folder in folders]
+
+
+def _state(folder: Path) -> str:
+    try:
+        return str(read_json(folder / "status.json").get("state")) if (folder / "status.json").exists() else "not begun"
+    except UsageError:
+        return "its status.json is damaged"
+
+
+def _short(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
+    """Read a finished run; its model is called as the run, unless another name is given.
+
+    Raises
+    ------
+    UsageError
+        A file is missing or damaged, or the predictions are not those of the result.
+    """
+    options = read_run(folder)
+    names = ("result", "environment", "status", "split")
+    for name in names:
+        if not (folder / f"{name}.json").exists():
+            raise UsageError(f"it has lost its {name}.json", folder, "remove this folder, and run it again")
+    result, environment, status, split = (read_json(folder / f"{name}.json") for name in names)
+    last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
+    path = folder / TESTED["test"]
+    mend = "remove this folder, and run it again"
+    try:
+        classes = list(result["test"]["classes"])
+        table = pq.read_table(path).to_pydict()
+        label = np.array([classes.index(name) for name in table["label"]], dtype=np.int64)
+        likely = np.column_stack([np.asarray(table[name], dtype=np.float64) for name in classes])
+        class_of = [split["classes"][id_] for id_ in split["parts"][f"{last}_train"]]
+        shares = np.array([class_of.count(name) for name in classes], dtype=np.float64)
+        confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
+        np.add.at(confusion, (label, likely.argmax(1)), 1)
+        whole = confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
+    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
+        raise UsageError(f"its result or its predictions are damaged ({error})", folder, mend) from error
+    if not whole:
+        raise UsageError("its predictions are not those of its result", folder, mend)
+    uniform = likely / shares
+    predictions = Predictions(np.array(table["id"], dtype=str), label, likely, uniform / uniform.sum(1, keepdims=True))
+    return FinishedRun(folder, options, result, environment, status, split, predictions, model or options.name)
+
+
+def collected(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Collection:
+    """Sort runs by model, fold and seed, and keep the folds and seeds that every model has.
+
+    Two runs are of one model where they differ in nothing but fold and seed. Models of one name are told apart by
+    what differs.
+
+    Raises
+    ------
+    UsageError
+        The runs are not comparable: they are of several surveys, or drew other splits for a fold; or no fold was
+        tested by all models.
+    """
+    runs, said = list(runs), list(left_out)
+    _check_comparable(runs)
+    splits = list(dict.fromkeys(run.result["split"] for run in runs))
+    models: dict[str, dict[str, Any]] = {}
+    by_model: dict[str, dict[Key, FinishedRun]] = defaultdict(dict)
+    for run in runs:
+        made = _flat(run)
+        name = next((name for name, other in models.items() if other == made), f"{len(models)}")
+        models[name] = made
+        fold = run.options.fold.index if run.options.split is None else splits.index(run.result["split"])
+        if (key := (fold, run.options.seed)) in by_model[name]:
+            said.append(f"{_short(run.folder)}: the same run as {_short(by_model[name][key].folder)}")
+        else:
+            by_model[name][key] = run
+    folds = set.intersection(*({fold for fold, _ in keys} for keys in by_model.values()))
+    named = _named(models)
+    if not folds:
+        found = f"no fold was tested by all of {shortened(named.values())}"
+        raise UsageError(found, runs[0].folder.parent.parent, "run the same folds of each model")
+    kept: dict[str, dict[Key, FinishedRun]] = {}
+    for number, found_runs_ in by_model.items():
+        seeds = set.intersection(*({s for f, s in found_runs_ if f == fold} for fold in folds))
+        if not seeds:
+            found = f"no seed of {named[number]} was trained in all of the folds {shortened(map(str, sorted(folds)))}"
+            raise UsageError(found, runs[0].folder.parent.parent, "run the same seeds in each fold")
+        kept[named[number]] = {
+            key: found_runs_[key] for key in sorted(found_runs_) if {key[0]} <= folds and key[1] in seeds
+        }
+        for fold, seed in sorted(found_runs_.keys() - kept[named[number]].keys()):
+            why = f"not every model has fold {fold}" if fold not in folds else f"seed {seed} lacks other folds"
+            said.append(f"{_short(found_runs_[fold, seed].folder)}: {why}")
+    return Collection(kept, tuple(said))
+
+
+def _check_comparable(runs: Sequence[FinishedRun]) -> None:
+    first = runs[0]
+    for run in runs[1:]:
+        where = f"{first.folder} and {run.folder}"
+        if origin(run) != origin(first) or run.classes != first.classes:
+            names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
+            found = f"these runs are of several surveys, {names}, and are not comparable"
+            raise UsageError(found, where, "compare runs of one survey")
+    splits: dict[int, FinishedRun] = {}
+    for run in runs:
+        if run.options.split is None:
+            other = splits.setdefault(run.options.fold.index, run)
+            if other.result["split"] != run.result["split"]:
+                found = f"these runs have other splits of fold {run.options.fold.index}, and are not comparable"
+                raise UsageError(
+                    found, f"{other.folder} and {run.folder}", "compare runs of one protocol and fold seed"
+                )
+        elif first.options.split is None:
+            found = "some of these runs have a split of their own, others a fold, and are not comparable"
+            raise UsageError(found, f"{first.folder} and {run.folder}", "compare runs of the same splits")
+
+
+def origin(run: FinishedRun) -> str:
+    """Return the hash of the survey whose objects a run has seen, whichever of its bands."""
+    survey = run.result["survey"]
+    return str(survey.get("origin", survey["hash"]))
+
+
+def _flat(run: FinishedRun) -> dict[str, Any]:
+    """Return all that makes a model, by key: what may differ between the rows of a table."""
+    flat: dict[str, Any] = {}
+
+    def walk(content: Mapping[str, Any], prefix: str) -> None:
+        for name, value in content.items():
+            if isinstance(value, Mapping):
+                walk(value, f"{prefix}{name}.")
+            else:
+                flat[prefix + name] = value
+
+    walk(run.result["config"], "")
+    flat["name"] = run.model
+    flat |= {name: run.result.get(name) for name in ("precision", "init_from", "version")}
+    flat.setdefault("survey.bands", None)  # results of before bands could be chosen
+    return {name: value for name, value in flat.items() if name not in ("seed", "fold.index", "trainer.precision")}
+
+
+def _named(models: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return a name for each model: its run's, and where several have the same, the keys in which these differ."""
+    named = {}
+    for number, made in models.items():
+        alike = [other for other in models.values() if other["name"] == made["name"]]
+        keys = sorted({key for other in alike for key in made.keys() | other.keys() if made.get(key) != other.get(key)})
+        values = [f"{key}={made.get(key)}" for key in keys]
+        named[number] = ", ".join([made["name"], *values])
+    return named
+
+
+def groups_of(survey: Survey, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the number of the sky group of each of these objects, (n,)."""
+    table = survey.object_table()
+    group = sky_groups(*positions_of(table), reach_of(table))
+    return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
+
+
+def said_of(left_out: Sequence[str]) -> str:
+    """Return one line about what was left out."""
+    return f"{counted(len(left_out), 'run')} left out: {shortened(left_out, 8)}" if left_out else ""

@@ -1,0 +1,61 @@
+"""What a run will be, before it begins: its survey, split, precision, hashes and folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ictconvention.data.split import Split
+from ictconvention.data.survey import Survey
+from ictconvention.experiment.assembly import run_hash, split_of, survey_of
+from ictconvention.experiment.initial import checked_start
+from ictconvention.experiment.machine import Precision, checked_machine, precision_of
+from ictconvention.experiment.schema import RunOptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What decides the folder of a run.
+
+    Parameters
+    ----------
+    survey : Survey
+    split : Split
+    precision : "32-true" or "bf16-mixed"
+    hashes : mapping
+        Of the run, and of its pre-training.
+    folder : Path
+        Where it is, or will be.
+    """
+
+    survey: Survey
+    split: Split
+    precision: Precision
+    hashes: Mapping[str, str]
+    folder: Path
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run has its result."""
+        return (self.folder / "result.json").exists()
+
+
+def planned(options: RunOptions, say: Callable[[str], object]) -> Plan:
+    """Plan a run, and refuse it where it could not be.
+
+    A simulated survey is made where it is not there yet; nothing else is written.
+
+    Raises
+    ------
+    IctConventionError
+        The machine, the survey, the split or the first weights are not what the run needs.
+    """
+    checked_machine(options.trainer)
+    survey = survey_of(options, say)
+    split = split_of(options, survey)
+    if options.init_from is not None:
+        checked_start(options.init_from, options, split, survey)
+    precision = precision_of(options.trainer)
+    hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
+    part = f"fold{options.fold.index}" if options.split is None else "split"
+    folder = Path(options.runs) / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
+    return Plan(survey, split, precision, hashes, folder)

@@ -1,0 +1,275 @@
+"""The jobs of a sweep as processes of this machine: a fresh one for each, some at once, with the threads divided."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any, Literal
+
+from rich.console import Console
+
+from ictconvention.atomic import held
+from ictconvention.errors import UsageError, counted, readable_os_errors
+from ictconvention.experiment.journal import spoken
+from ictconvention.experiment.sweep import Job, Sweep, chief_scores, finished, grouped
+
+OnError = Literal["stop", "continue"]
+DISTRIBUTED = (  # what torchrun and Lightning tell a process of several
+    *("RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "ROLE_RANK"),
+    *("WORLD_SIZE", "LOCAL_WORLD_SIZE", "GROUP_WORLD_SIZE", "ROLE_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"),
+)
+LAUNCHERS = (
+    "SLURM_",
+    "TORCHELASTIC_",
+    "OMPI_COMM_WORLD_",
+    "PMI_",
+    "PMIX_",
+    "SUBMITIT_",
+)  # beginnings of their variables
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+COMMAND = [sys.executable, "-m", "ictconvention.experiment.command"]
+POLL = 0.2  # [s]
+PATIENCE = 30.0  # [s] that a stopped job has to keep its records
+TAIL = 15  # lines of a failed job's log
+
+
+@dataclass
+class _Running:
+    job: Job
+    slot: int
+    process: subprocess.Popen[bytes]
+    log: IO[bytes]
+    since: float
+    before: float  # seconds that the job took in earlier starts
+
+
+def run_jobs(
+    sweep: Sweep, at_once: int = 1, on_error: OnError = "continue", say: Callable[[str], object] = print
+) -> None:
+    """Run the jobs of a sweep that have no result yet.
+
+    Parameters
+    ----------
+    sweep : Sweep
+    at_once : int
+        Jobs that run side by side; the processors are shared out, and the GPUs where there are some.
+    on_error : "continue" or "stop"
+        What becomes of the jobs that have not begun when one fails.
+    say : function
+        Told what happens, a line at a time.
+
+    Raises
+    ------
+    UsageError
+        There are fewer GPUs than the jobs ask for. Whether jobs have failed, `Sweep.check` says.
+    FileSystemError
+        The sweep is being run by another process.
+    KeyboardInterrupt
+        By Ctrl-C or a signal to end; the jobs were ended before, and go on when they are started again.
+    """
+    with held(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
+        for job in sweep.jobs:
+            job.state = "finished" if finished(job) else "waiting"
+        waiting = [job for job in sweep.jobs if job.state == "waiting"]
+        done = len(sweep.jobs) - len(waiting)
+        say(f"{counted(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
+        if done:
+            say(f"{done} finished before, and not repeated")
+        _Course(sweep, waiting, _devices(waiting, at_once), on_error, say).take()
+
+
+class _Course:
+    """The course of a sweep."""
+
+    def __init__(
+        self,
+        sweep: Sweep,
+        waiting: list[Job],
+        gpus: list[str | None],
+        on_error: OnError,
+        say: Callable[[str], object],
+    ) -> None:
+        self.sweep, self.waiting, self.gpus, self.on_error, self.say = sweep, waiting, gpus, on_error, say
+        self.running: list[_Running] = []
+        self.durations: list[float] = []
+        self.since, self.before = time.monotonic(), sweep.seconds
+
+    def take(self) -> None:
+        """Start, watch and end the jobs."""
+        console = Console()
+        try:
+            with console.status("") if console.is_terminal else _no_status() as status:
+                while self.waiting or self.running:
+                    while self.waiting and len(self.running) < len(self.gpus):
+                        self._start(self.waiting.pop(0))
+                    time.sleep(POLL)
+                    for one in [one for one in self.running if one.process.poll() is not None]:
+                        self._end(one)
+                    if status is not None:
+                        status.update("\n".join(f"  {one.job.title}: {_last_line(one.job)}" for one in self.running))
+        except BaseException:
+            self._end_all()
+            raise
+
+    def _start(self, job: Job) -> None:
+        slot = min(set(range(len(self.gpus))) - {one.slot for one in self.running})
+        job.log = self.sweep.folder / "logs" / f"{job.number:03d}.log"
+        log = job.log.open("wb")
+        try:
+            process = subprocess.Popen(
+                [*COMMAND, *grouped(job, self.sweep.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=job_environment(len(self.gpus), job.options.trainer.devices, self.gpus[slot]),
+                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them
+            )
+        except BaseException:
+            log.close()
+            raise
+        self.running.append(_Running(job, slot, process, log, time.monotonic(), job.seconds))
+        job.state = "running"
+        self._save()
+        self.say(f"{self._place(job)} started: {job.title}")
+
+    def _end(self, one: _Running) -> None:
+        """Take note of a job whose process has ended."""
+        self.running.remove(one)
+        one.log.close()
+        job, code, took = one.job, one.process.returncode, time.monotonic() - one.since
+        _kill(one)  # what it may have left running
+        job.seconds = one.before + took
+        job.state = "finished" if code == 0 and finished(job) else "failed"
+        self._save()
+        if job.state == "finished":
+            self.durations.append(took)
+            mean = sum(self.durations) / len(self.durations)
+            turns = (len(self.waiting) + len(self.running)) / len(self.gpus)
+            left = f"; about {spoken(mean * turns)} left" if turns else ""
+            self.say(f"{self._place(job)} finished in {spoken(took)}: {job.title}: {chief_scores(job)}{left}")
+            return
+        self.say(f"{self._place(job)} FAILED after {spoken(took)} ({_ending(code)}): {job.title}")
+        self.say("\n".join(f"    | {line}" for line in _tail(job)))
+        self.say(f"    log: {job.log}")
+        if self.on_error == "stop" and self.waiting:
+            self.say(f"on_error=stop: {counted(len(self.waiting), 'job')} not started")
+            self.waiting.clear()
+
+    def _end_all(self) -> None:
+        """End what runs, gently first, so that it keeps its records."""
+        for one in self.running:
+            _signal(one, signal.SIGINT)
+        try:
+            end = time.monotonic() + PATIENCE
+            while any(one.process.poll() is None for one in self.running) and time.monotonic() < end:
+                time.sleep(POLL)
+        finally:  # a second Ctrl-C waits no longer
+            for one in self.running:
+                _kill(one)
+                one.process.wait()
+                one.log.close()
+                one.job.state = "stopped"
+                one.job.seconds = one.before + time.monotonic() - one.since
+            self._save()
+
+    def _save(self) -> None:
+        self.sweep.seconds = self.before + time.monotonic() - self.since
+        self.sweep.save()
+
+    def _place(self, job: Job) -> str:
+        return f"[{job.number}/{len(self.sweep.jobs)}]"
+
+
+def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, str]:
+    """Return the environment of a job: without what tells a process that it is one of several, and with its share.
+
+    Parameters
+    ----------
+    at_once : int
+        Jobs side by side.
+    devices : int
+        Of the job, each a process of its own.
+    gpus : str, optional
+        Those that it may use; none where the machine has none.
+    """
+    own = {
+        name: value for name, value in os.environ.items() if name not in DISTRIBUTED and not name.startswith(LAUNCHERS)
+    }
+    own["PYTHONUNBUFFERED"] = "1"
+    if gpus is not None:
+        own["CUDA_VISIBLE_DEVICES"] = gpus
+    share = max(1, len(os.sched_getaffinity(0)) // (at_once * (1 if gpus is not None else devices)))
+    return dict.fromkeys(THREADS, str(share)) | own  # where they are set, they stand
+
+
+def _devices(jobs: list[Job], at_once: int) -> list[str | None]:
+    """Return the GPUs of each place in which a job may run; None on a machine without."""
+    import torch
+
+    present = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not present or at_once == 1:
+        return [None] * at_once
+    each = max((job.options.trainer.devices for job in jobs), default=1)
+    if each * at_once > present:
+        found = f"{at_once} jobs at once with trainer.devices={each} need {each * at_once} GPUs, and {present} are here"
+        raise UsageError(found, "jobs", f"take jobs={max(1, present // each)}")
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = visible.split(",") if visible else [str(gpu) for gpu in range(present)]
+    return [",".join(names[slot * each : (slot + 1) * each]) for slot in range(at_once)]
+
+
+def _signal(one: _Running, number: signal.Signals) -> None:
+    try:
+        os.killpg(one.process.pid, number)  # with the processes of its devices
+    except ProcessLookupError:
+        return
+
+
+def _kill(one: _Running) -> None:
+    _signal(one, signal.SIGKILL)
+
+
+def _ending(code: int) -> str:
+    if code >= 0:
+        return f"exit code {code}" if code else "no result"
+    more = ", perhaps for lack of memory" if code == -signal.SIGKILL else ""
+    return f"killed by {signal.Signals(-code).name}{more}"
+
+
+def _lines(job: Job) -> list[str]:
+    if job.log is None:
+        return []
+    text = job.log.read_text(encoding="utf-8", errors="replace")
+    return [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
+
+
+def _tail(job: Job) -> list[str]:
+    return _lines(job)[-TAIL:] or ["(it said nothing)"]
+
+
+def _last_line(job: Job) -> str:
+    return (_lines(job) or ["starts"])[-1][:150]
+
+
+@contextmanager
+def _no_status() -> Iterator[None]:
+    yield None
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the jobs as Ctrl-C does."""
+
+    def interrupt(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

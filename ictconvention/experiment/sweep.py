@@ -1,0 +1,189 @@
+"""Many runs from one command: which they are, checked before the first begins, and the record of how far they are."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ictconvention.errors import IctConventionError, UsageError, counted, readable_os_errors
+from ictconvention.experiment.collection import SWEEP_FILE
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.plan import planned
+from ictconvention.experiment.schema import STAGES, RunOptions
+from ictconvention.experiment.status import MetricsTable, read_json, write_json
+
+State = Literal["waiting", "running", "finished", "failed", "stopped"]
+SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes
+
+
+@dataclass
+class Job:
+    """One run of a sweep.
+
+    Parameters
+    ----------
+    number : int
+        From 1.
+    title : str
+        The overrides in which it differs from other jobs.
+    overrides : sequence of str
+        All that it is asked for by.
+    options : RunOptions
+    folder : Path
+        Of the run.
+    state : str
+        waiting, running, finished, failed or stopped.
+    seconds : float
+        That it took, over all starts; known where it was run here.
+    log : Path, optional
+        What its process says.
+    model : str, optional
+        What tables call its model; the run's name otherwise.
+    """
+
+    number: int
+    title: str
+    overrides: tuple[str, ...]
+    options: RunOptions
+    folder: Path
+    state: State = "waiting"
+    seconds: float = 0.0
+    log: Path | None = None
+    model: str | None = None
+
+
+class Sweep:
+    """The jobs of a sweep and their record, `sweep.json` in the sweep's folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the sweep; made where it is not there.
+    jobs : sequence of Job
+    """
+
+    def __init__(self, folder: Path, jobs: Sequence[Job]) -> None:
+        self.folder, self.jobs = folder, list(jobs)
+        self.seconds = 0.0  # from start to end, over all starts
+        with readable_os_errors("making the folder of the sweep", folder):
+            (folder / "logs").mkdir(parents=True, exist_ok=True)
+        if (path := folder / SWEEP_FILE).exists():
+            before = read_json(path)
+            spent = {entry.get("folder"): entry.get("seconds", 0.0) for entry in before.get("jobs", [])}
+            self.seconds = float(before.get("seconds", 0.0))
+            for job in self.jobs:
+                job.seconds = float(spent.get(self._relative(job.folder), 0.0))
+        self.save()
+
+    def save(self) -> None:
+        """Write the record, whole."""
+        jobs = [
+            {
+                "title": job.title,
+                "model": job.model,
+                "folder": self._relative(job.folder),
+                "state": job.state,
+                "seconds": round(job.seconds, 1),
+                "log": None if job.log is None else self._relative(job.log),
+                "overrides": list(job.overrides),
+            }
+            for job in self.jobs
+        ]
+        write_json(self.folder / SWEEP_FILE, {"seconds": round(self.seconds, 1), "jobs": jobs})
+
+    def check(self) -> None:
+        """Complain where a job has no result.
+
+        Raises
+        ------
+        UsageError
+            Naming those that failed, each with its log.
+        """
+        without = [job for job in self.jobs if job.state != "finished"]
+        if not without:
+            return
+        lines = [f"\n    {job.title}: {job.state}" + (f", see {job.log}" if job.log else "") for job in without]
+        found = f"{counted(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
+        mend = "mend what the logs say; the same command goes on where it was, and repeats nothing that is finished"
+        raise UsageError(found, self.folder, mend)
+
+    def _relative(self, path: Path) -> str:
+        return os.path.relpath(path, self.folder)
+
+
+def prepared(overrides: Sequence[Sequence[str]], say: Callable[[str], object]) -> list[Job]:
+    """Compose, check and plan every job; a mistake in one is told before any begins.
+
+    Raises
+    ------
+    IctConventionError
+        A job cannot be, two jobs are the same run, or this is one of several processes that would each run the sweep.
+    """
+    if any(os.environ.get(name, "0") != "0" for name in SEVERAL) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        found = "this is one of several processes, and each would run the whole sweep"
+        mend = "start a sweep without torchrun or srun: it starts the processes of each job by itself"
+        raise UsageError(found, "the environment", mend)
+    common = set.intersection(*(set(words) for words in overrides))
+    titles = [" ".join(word for word in words if word not in common) or "job" for words in overrides]
+    composed: list[RunOptions] = []
+    for title, words in zip(titles, overrides, strict=True):
+        with _told_of(title):
+            composed.append(options := compose_run(words))
+            if options.mode == "test":
+                raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
+    jobs: dict[Path, Job] = {}
+    for title, words, options in zip(titles, overrides, composed, strict=True):
+        with _told_of(title):
+            folder = planned(options, say).folder
+        if folder in jobs:
+            found = f"{jobs[folder].title} and {title} are the same run"
+            mend = "sweep over what changes a result: not over folders, devices, workers or loggers"
+            raise UsageError(found, folder, mend)
+        jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder)
+    return list(jobs.values())
+
+
+@contextmanager
+def _told_of(title: str) -> Iterator[None]:
+    """Say which job an error is of."""
+    try:
+        yield
+    except IctConventionError as error:
+        raise type(error)(f"{title}: {error.found}", error.where, error.mend) from None
+
+
+def finished(job: Job) -> bool:
+    """Return whether a job's run has its result."""
+    return (job.folder / "result.json").exists()
+
+
+def chief_scores(job: Job) -> str:
+    """Return the scores of a finished job that a reader of the sweep's course looks for."""
+    found: dict[str, Any] = read_json(job.folder / "result.json")
+    likely, uniform = found["test"], found["test_uniform"]
+    return (
+        f"accuracy {likely['accuracy']:.3f}, macro F1 {likely['f1_macro']:.3f}; "
+        f"at equal class shares balanced accuracy {uniform['balanced_accuracy']:.3f}"
+    )
+
+
+def grouped(job: Job, sweep: Path) -> tuple[str, ...]:
+    """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
+    logger = asdict(job.options.logger)
+    return (
+        job.overrides if logger["kind"] == "csv" or logger["group"] else (*job.overrides, f"logger.group={sweep.name}")
+    )
+
+
+def validation_loss(folder: Path) -> float | None:
+    """Return the least class-balanced validation loss of a run's last stage, where it has one."""
+    rows = MetricsTable(folder / "metrics.csv").rows
+    losses = [
+        (STAGES.index(stage), float(row[name]))
+        for (stage, _), row in rows.items()
+        if stage in STAGES and (name := f"{stage}/val/loss_balanced") in row
+    ]
+    last = max((place for place, _ in losses), default=None)
+    return min((loss for place, loss in losses if place == last), default=None)
