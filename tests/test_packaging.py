@@ -21,6 +21,11 @@ FIND_CONFIG = (
     "import ictconvention; from ictconvention.experiment.config import config_folder, read_group;"
     "print(ictconvention.__file__); print(config_folder()); print(read_group('fold', 'fixed')['protocol'])"
 )
+FIND_LAUNCHERS = (
+    "from hydra.core.plugins import Plugins; from hydra.plugins.launcher import Launcher;"
+    "found = Plugins.instance().discover(Launcher);"
+    "print(*sorted(kind.__name__ for kind in found if 'ictconvention' in kind.__module__))"
+)
 
 
 def environment_beside_ours(folder: Path) -> Path:
@@ -61,6 +66,8 @@ def test_the_wheel_finds_its_configuration(wheel: Path, tmp_path: Path) -> None:
     assert protocol == "fixed"
     script = subprocess.run([python.parent / "ictconvention", "--version"], capture_output=True, text=True, check=True)
     assert script.stdout.startswith("ictconvention ")
+    found = subprocess.run([python, "-c", FIND_LAUNCHERS], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert found.stdout.split() == ["FreshProcesses", "Slurm"]
 
 
 @pytest.mark.slow
@@ -75,12 +82,14 @@ def test_the_editable_form_finds_its_configuration(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_the_wheel_holds_every_module_and_configuration_file(wheel: Path) -> None:
-    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("ictconvention/")}
+    held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith(("ictconvention/", "hydra_plugins/"))}
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     expected = {name for name in tracked if name.startswith("ictconvention/") and name != "ictconvention/conf"}
     expected |= {f"ictconvention/{name}" for name in tracked if name.startswith("conf/")}
+    expected |= {name for name in tracked if name.startswith("hydra_plugins/")}
     assert "ictconvention/data/survey.py" in expected
     assert "ictconvention/py.typed" in expected
+    assert "hydra_plugins/ictconvention_launcher/launchers.py" in expected
     assert expected <= held
 
 

@@ -75,11 +75,13 @@ class Slurm(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit a batch of jobs, and wait for them; errors as of `FreshProcesses.launch`."""
-        from ictconvention.experiment.cluster import submit
+        from ictconvention.experiment.cluster import submit, submitter
         from ictconvention.experiment.sweep import Sweep, prepared
 
+        launcher = submitter(self.executor, self.parameters)
+        launcher.setup(**self.setting)
         sweep = Sweep(Path(self.setting["config"].hydra.sweep.dir), prepared(job_overrides, print))
-        submit(sweep, self.executor, self.parameters, self.setting)
+        submit(sweep, launcher, Path(str(self.parameters["submitit_folder"])).parent)
         sweep.check()
         return [_returned(job.folder) for job in sweep.jobs]
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from ictconvention.experiment.config import compose_run, config_folder, multirun
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
 Takes one model through pre-train, fine-tune and test on one fold of a survey.
-With -m (--multirun) a key may have several values, and each combination is a run of its own; finished ones are not repeated.
+With -m (--multirun) keys may have several values; each combination is a run, and what is finished is not repeated.
 
   python train.py experiment=ict_sdss profile=laptop
   python train.py experiment=convention_sdss survey=path survey.path=surveys/mine fold.index=2
@@ -122,5 +123,6 @@ def help_text() -> str:
     )
 
 
-if __name__ == "__main__":
+if __name__ == "__main__":  # a job of a sweep
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the sweep may have been started with Ctrl-C ignored
     main()

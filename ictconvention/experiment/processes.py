@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Literal
 
 from rich.console import Console
+from rich.text import Text
 
 from ictconvention.atomic import held
 from ictconvention.errors import UsageError, counted, readable_os_errors
@@ -55,6 +56,7 @@ def run_jobs(
     Parameters
     ----------
     sweep : Sweep
+        The jobs.
     at_once : int
         Jobs that run side by side; the processors are shared out, and the GPUs where there are some.
     on_error : "continue" or "stop"
@@ -71,10 +73,13 @@ def run_jobs(
     KeyboardInterrupt
         By Ctrl-C or a signal to end; the jobs were ended before, and go on when they are started again.
     """
+    if at_once < 1:
+        raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more")
     with held(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
         for job in sweep.jobs:
             job.state = "finished" if finished(job) else "waiting"
         waiting = [job for job in sweep.jobs if job.state == "waiting"]
+        sweep.save()
         done = len(sweep.jobs) - len(waiting)
         say(f"{counted(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
         if done:
@@ -110,7 +115,8 @@ class _Course:
                     for one in [one for one in self.running if one.process.poll() is not None]:
                         self._end(one)
                     if status is not None:
-                        status.update("\n".join(f"  {one.job.title}: {_last_line(one.job)}" for one in self.running))
+                        lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
+                        status.update(Text("\n".join(lines)))  # what a job says is no markup
         except BaseException:
             self._end_all()
             raise

@@ -71,10 +71,12 @@ class Sweep:
             (folder / "logs").mkdir(parents=True, exist_ok=True)
         if (path := folder / SWEEP_FILE).exists():
             before = read_json(path)
-            spent = {entry.get("folder"): entry.get("seconds", 0.0) for entry in before.get("jobs", [])}
+            known = {entry.get("folder"): entry for entry in before.get("jobs", [])}
             self.seconds = float(before.get("seconds", 0.0))
             for job in self.jobs:
-                job.seconds = float(spent.get(self._relative(job.folder), 0.0))
+                own = known.get(self._relative(job.folder), {})
+                job.seconds = float(own.get("seconds", 0.0))
+                job.log = folder / own["log"] if own.get("log") else None
         self.save()
 
     def save(self) -> None:

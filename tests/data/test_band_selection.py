@@ -1,0 +1,70 @@
+"""A survey of some bands holds the same objects, with the frames of these bands and nothing else."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ictconvention.data.band_selection import ORIGIN, origin_of, select_bands
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey_check import check_survey
+from ictconvention.errors import SurveyError
+from ictconvention.experiment.assembly import survey_of
+from ictconvention.experiment.config import compose_run
+from tests.conftest import image_series, write_survey
+
+
+def test_the_frames_are_those_of_the_bands_in_their_new_order(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "whole", [image_series(n, 40) | {"field": f"f{n}"} for n in range(4)])
+    few = select_bands(survey, ("r", "g"), tmp_path / "few")
+    assert few.header.bands == ("r", "g")
+    assert few.ids == survey.ids
+    assert not check_survey(few.path).flaws
+    for series, whole in zip(few, survey, strict=True):
+        here = np.isin(whole.band, (1, 2))
+        np.testing.assert_array_equal(series.frames, whole.frames[here])
+        np.testing.assert_array_equal(series.band, np.where(whole.band[here] == 2, 0, 1))
+        for name in ("mjd", "psf_fwhm", "sky_sigma"):
+            np.testing.assert_array_equal(getattr(series, name), getattr(whole, name)[here])
+        assert dict(series.metadata) == dict(whole.metadata)
+    assert few.header.provenance[ORIGIN] == survey.hash == origin_of(few) == origin_of(survey)
+
+
+def test_splits_are_those_of_the_whole_survey(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "whole", [image_series(n, 30) | {"label_source": None} for n in range(60)])
+    few = select_bands(survey, ("z",), tmp_path / "few")
+    assert make_split(few.object_table(), index=2).hash == make_split(survey.object_table(), index=2).hash
+
+
+def test_objects_without_a_frame_in_the_bands_are_left_out_and_said(tmp_path: Path) -> None:
+    without = image_series(0, 5) | {"band": [0, 1, 3, 4, 0]}
+    survey = write_survey(tmp_path / "whole", [without, image_series(1, 40)])
+    said: list[str] = []
+    few = select_bands(survey, ("r",), tmp_path / "few", said.append)
+    assert few.ids == ("sn0001",)
+    assert said == ["1 object without a frame in r, left out: sn0000"]
+    alone = write_survey(tmp_path / "alone", [without])
+    with pytest.raises(SurveyError, match="no object has a frame in r"):
+        select_bands(alone, ("r",), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(("bands", "said"), [(("G",), "no band 'G'"), (("g", "g"), "bands are"), ((), "bands are")])
+def test_bands_that_cannot_be_are_named(tmp_path: Path, bands: tuple[str, ...], said: str) -> None:
+    survey = write_survey(tmp_path / "whole", [image_series(1, 10)])
+    with pytest.raises(SurveyError, match=said):
+        select_bands(survey, bands, tmp_path / "few")
+
+
+def test_a_run_makes_the_survey_of_its_bands_once(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "whole", [image_series(n, 20) for n in range(3)])
+    words = ["survey=path", f"survey.path={survey.path}", f"surveys={tmp_path}/surveys"]
+    said: list[str] = []
+    few = survey_of(compose_run([*words, "survey.bands=[g]"]), said.append)
+    assert few.header.bands == ("g",)
+    assert len(said) == 1
+    assert survey_of(compose_run([*words, "survey.bands=[g]"]), said.append).path == few.path
+    assert len(said) == 1
+    assert survey_of(compose_run([*words, "survey.bands=[u,g,r,i,z]"]), said.append).path == survey.path
+    own = ["survey=path", f"survey.path={few.path}", "survey.bands=[g]"]
+    assert survey_of(compose_run(own), said.append).path == few.path

@@ -1,0 +1,211 @@
+"""Jobs of a sweep are processes: some at once, with their share of the machine, and ended when the sweep is."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from ictconvention.atomic import held
+from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.experiment import processes
+from ictconvention.experiment.processes import job_environment, run_jobs
+from ictconvention.experiment.schema import RunOptions, TrainerOptions
+from ictconvention.experiment.sweep import Job, Sweep
+
+# A job that does as its first override says, in place of one that trains.
+ACTOR = """
+import json, os, signal, sys, time
+from pathlib import Path
+
+act, folder = sys.argv[1], Path(sys.argv[2])
+folder.mkdir(parents=True, exist_ok=True)
+names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RANK", "SLURM_NTASKS")
+(folder / "seen.json").write_text(json.dumps({n: os.environ.get(n) for n in names} | {"start": time.time()}))
+print("begins", flush=True)
+if act == "fails":
+    print("error: the disk is full\\n  mend:  free some space", file=sys.stderr)
+    sys.exit(2)
+if act == "dies":
+    os.kill(os.getpid(), signal.SIGKILL)
+if act == "sleeps":
+    try:
+        time.sleep(60)
+    except KeyboardInterrupt:
+        (folder / "kept").touch()
+        sys.exit(130)
+if act == "deaf":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    time.sleep(60)
+if act != "leaves nothing":
+    time.sleep(0.5)
+    scores = {"accuracy": 0.9, "f1_macro": 0.8, "balanced_accuracy": 0.7}
+    (folder / "result.json").write_text(json.dumps({"test": scores, "test_uniform": scores}))
+(folder / "end").write_text(str(time.time()))
+"""
+
+
+@pytest.fixture(autouse=True)
+def _actors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", ACTOR])
+    for name in processes.THREADS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def sweep_of(root: Path, *acts: str, devices: int = 1) -> Sweep:
+    options = RunOptions(trainer=TrainerOptions(devices=devices))
+    jobs = [
+        Job(n, f"job {act}", (act, str(root / f"run{n}")), options, root / f"run{n}") for n, act in enumerate(acts, 1)
+    ]
+    return Sweep(root / "sweep", jobs)
+
+
+def seen(sweep: Sweep, number: int) -> dict[str, str | float | None]:
+    content: dict[str, str | float | None] = json.loads((sweep.jobs[number].folder / "seen.json").read_text())
+    return content
+
+
+def test_jobs_run_one_after_the_other_or_side_by_side(tmp_path: Path) -> None:
+    for at_once in (1, 2):
+        sweep = sweep_of(tmp_path / str(at_once), "runs", "runs")
+        run_jobs(sweep, at_once, say=lambda line: None)
+        ended = float((sweep.jobs[0].folder / "end").read_text())
+        overlap = ended > float(str(seen(sweep, 1)["start"]))
+        assert overlap == (at_once == 2)
+        assert [job.state for job in sweep.jobs] == ["finished", "finished"]
+        assert all(job.seconds > 0.4 for job in sweep.jobs)
+
+
+def test_threads_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
+    for at_once, devices, threads in ((1, 1, "12"), (3, 1, "4"), (2, 3, "2"), (30, 1, "1")):
+        assert job_environment(at_once, devices, None)["OMP_NUM_THREADS"] == threads
+    assert job_environment(2, 3, "0,1,2")["OMP_NUM_THREADS"] == "6"
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert job_environment(3, 1, None)["OMP_NUM_THREADS"] == "5"
+
+
+def test_a_job_knows_of_no_other_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    strange = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "SLURM_NTASKS", "TORCHELASTIC_RUN_ID")
+    for name in strange:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("WANDB_API_KEY", "kept")
+    environment = job_environment(1, 1, None)
+    assert not environment.keys() & set(strange)
+    assert environment["WANDB_API_KEY"] == "kept"
+
+
+def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    sweep = sweep_of(tmp_path, "runs", "runs", devices=2)
+    run_jobs(sweep, 2, say=lambda line: None)
+    assert {seen(sweep, 0)["CUDA_VISIBLE_DEVICES"], seen(sweep, 1)["CUDA_VISIBLE_DEVICES"]} == {"0,1", "2,3"}
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
+    assert processes._devices(sweep.jobs, 2) == ["3,5", "6,7"]
+    with pytest.raises(
+        UsageError, match=r"3 jobs at once with trainer\.devices=2 need 6 GPUs, and 4 are here"
+    ) as caught:
+        run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3, say=lambda line: None)
+    assert caught.value.mend == "take jobs=2"
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("fails", "FAILED after 0 s (exit code 2): job fails"),
+        ("dies", "(killed by SIGKILL, perhaps for lack of memory): job dies"),
+        ("leaves nothing", "(no result): job leaves nothing"),
+    ],
+)
+def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on(
+    tmp_path: Path, act: str, said: str
+) -> None:
+    sweep, lines = sweep_of(tmp_path, act, "runs"), list[str]()
+    run_jobs(sweep, say=lines.append)
+    place = next(number for number, line in enumerate(lines) if said in line)
+    assert "    | begins" in lines[place + 1]
+    assert act != "fails" or "    | error: the disk is full\n    |   mend:  free some space" in lines[place + 1]
+    assert lines[place + 3] == "[2/2] started: job runs"
+    assert [job.state for job in sweep.jobs] == ["failed", "finished"]
+    with pytest.raises(UsageError, match="1 job of 2 without a result") as caught:
+        sweep.check()
+    assert f"job {act}: failed, see {sweep.folder}/logs/001.log" in str(caught.value)
+    record = json.loads((sweep.folder / "sweep.json").read_text())
+    assert [job["state"] for job in record["jobs"]] == ["failed", "finished"]
+    assert record["seconds"] > 0.5
+
+
+def test_on_error_stop_starts_no_more(tmp_path: Path) -> None:
+    sweep, lines = sweep_of(tmp_path, "fails", "runs", "runs"), list[str]()
+    run_jobs(sweep, on_error="stop", say=lines.append)
+    assert lines[-1] == "on_error=stop: 2 jobs not started"
+    assert [job.state for job in sweep.jobs] == ["failed", "waiting", "waiting"]
+    assert not sweep.jobs[1].folder.exists()
+
+
+def test_the_same_sweep_again_runs_only_what_has_no_result(tmp_path: Path) -> None:
+    run_jobs(sweep_of(tmp_path, "runs", "fails"), say=lambda line: None)
+    first = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    lines: list[str] = []
+    again = sweep_of(tmp_path, "fails", "runs")  # the first would now fail, if it were run
+    run_jobs(again, say=lines.append)
+    assert lines[1:3] == ["1 finished before, and not repeated", "[2/2] started: job runs"]
+    again.check()
+    second = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
+    assert second["jobs"][0]["seconds"] == first["jobs"][0]["seconds"]
+    assert second["jobs"][1]["seconds"] > first["jobs"][1]["seconds"]  # both starts
+    assert second["seconds"] > first["seconds"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_end_of_a_sweep_is_the_end_of_its_jobs(tmp_path: Path, number: signal.Signals) -> None:
+    sweep = sweep_of(tmp_path, "sleeps", "sleeps", "runs")
+    strike = threading.Thread(target=_signal_when, args=(lambda: all(_begun(sweep, n) for n in (0, 1)), number))
+    strike.start()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(sweep, 2, say=lambda line: None)
+    strike.join()
+    assert [job.state for job in sweep.jobs] == ["stopped", "stopped", "waiting"]
+    assert all((sweep.jobs[n].folder / "kept").exists() for n in (0, 1))  # each could keep its records
+    assert json.loads((sweep.folder / "sweep.json").read_text())["jobs"][0]["state"] == "stopped"
+    assert not list(sweep.folder.glob(".lock"))
+
+
+def test_a_job_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "PATIENCE", 1.0)
+    sweep = sweep_of(tmp_path, "deaf")
+    strike = threading.Thread(target=_signal_when, args=(lambda: _begun(sweep, 0), signal.SIGINT))
+    strike.start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(sweep, say=lambda line: None)
+    strike.join()
+    assert time.monotonic() - began < 30
+    assert sweep.jobs[0].state == "stopped"
+
+
+def _begun(sweep: Sweep, number: int) -> bool:
+    log = sweep.folder / "logs" / f"{number + 1:03d}.log"
+    return log.exists() and b"begins" in log.read_bytes()
+
+
+def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
+    end = time.monotonic() + 30
+    while not ready() and time.monotonic() < end:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    os.kill(os.getpid(), number)
+
+
+def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
+    sweep = sweep_of(tmp_path, "runs")
+    with held(sweep.folder), pytest.raises(FileSystemError, match="another process is writing here"):
+        run_jobs(sweep, say=lambda line: None)
