@@ -12,9 +12,10 @@ import pyarrow.parquet as pq
 from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import positions_of, reach_of
 from ictconvention.data.survey import Survey
-from ictconvention.errors import IctConventionError, UsageError, counted, shortened
+from ictconvention.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.entries import Entry, Key, Predictions
 from ictconvention.experiment.initial import read_run
+from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import TESTED
@@ -185,7 +186,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         np.add.at(confusion, (label, likely.argmax(1)), 1)
         whole = confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise UsageError(f"its result or its predictions are damaged ({error})", folder, mend) from error
+        raise UsageError("its result or its predictions are damaged", folder, mend) from error
     if not whole:
         raise UsageError("its predictions are not those of its result", folder, mend)
     uniform = likely / shares
@@ -208,7 +209,7 @@ def collected(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Coll
     runs, said = list(runs), list(left_out)
     _check_comparable(runs)
     splits = list(dict.fromkeys(run.result["split"] for run in runs))
-    models: dict[str, dict[str, Any]] = {}
+    models: dict[str, dict[str, str]] = {}
     by_model: dict[str, dict[Key, FinishedRun]] = defaultdict(dict)
     for run in runs:
         made = _flat(run)
@@ -267,25 +268,15 @@ def origin(run: FinishedRun) -> str:
     return str(survey.get("origin", survey["hash"]))
 
 
-def _flat(run: FinishedRun) -> dict[str, Any]:
+def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
-    flat: dict[str, Any] = {}
-
-    def walk(content: Mapping[str, Any], prefix: str) -> None:
-        for name, value in content.items():
-            if isinstance(value, Mapping):
-                walk(value, f"{prefix}{name}.")
-            else:
-                flat[prefix + name] = value
-
-    walk(run.result["config"], "")
-    flat["name"] = run.model
-    flat |= {name: run.result.get(name) for name in ("precision", "init_from", "version")}
-    flat.setdefault("survey.bands", None)  # results of before bands could be chosen
+    flat = flattened(run.result["config"]) | {"name": run.model}
+    flat |= flattened({name: run.result.get(name) for name in ("precision", "init_from", "version")})
+    flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return {name: value for name, value in flat.items() if name not in ("seed", "fold.index", "trainer.precision")}
 
 
-def _named(models: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+def _named(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return a name for each model: its run's, and where several have the same, the keys in which these differ."""
     named = {}
     for number, made in models.items():
@@ -301,8 +292,3 @@ def groups_of(survey: Survey, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np
     table = survey.object_table()
     group = sky_groups(*positions_of(table), reach_of(table))
     return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
-
-
-def said_of(left_out: Sequence[str]) -> str:
-    """Return one line about what was left out."""
-    return f"{counted(len(left_out), 'run')} left out: {shortened(left_out, 8)}" if left_out else ""

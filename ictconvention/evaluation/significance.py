@@ -1,0 +1,217 @@
+"""Whether one model is ahead of another, beyond the luck of the objects drawn and of the seeds trained."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from ictconvention.evaluation.entries import Pooled
+
+Metric = Literal["f1_macro", "balanced_accuracy", "worst_class_recall"]
+METRICS: dict[Metric, str] = {
+    "f1_macro": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "worst_class_recall": "worst recall",
+}
+AT: dict[Metric, Literal["likely", "uniform"]] = {  # class shares at which each is decided
+    "f1_macro": "likely",
+    "balanced_accuracy": "uniform",
+    "worst_class_recall": "uniform",
+}
+REPLICATES = 4000
+LEVEL = 0.95
+SEED_SCATTER = 1.3  # [points], measured between seeds of short training; beyond what one seed's interval shows
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a model is ahead of another in one metric.
+
+    Parameters
+    ----------
+    metric : str
+    value : float
+        First minus second, both as means over their seeds of the metric of the pooled predictions.
+    low, high : float
+        The 95 % interval.
+    seeds : int
+        The lesser number of seeds of the two.
+    """
+
+    metric: Metric
+    value: float
+    low: float
+    high: float
+    seeds: int
+
+    @property
+    def established(self) -> bool:
+        """Whether the interval excludes zero, and contains the scatter of seeds."""
+        return self.seeds > 1 and (self.low > 0 or self.high < 0)
+
+
+def differences(
+    first: Pooled, second: Pooled, group: NDArray[np.integer], replicates: int = REPLICATES, seed: int = 0
+) -> tuple[Difference, ...]:
+    """Compare two models on the same objects, by a hierarchical bootstrap of objects and trainings.
+
+    Each replicate draws sky groups within each class with replacement, the same for both models, and for each model
+    and each cell (fold) its seeds anew. Of S seeds S - 1 are drawn, so that the variance of the mean over seeds comes
+    out without bias (Rao & Wu 1988); of one seed there is no scatter to draw from.
+
+    Parameters
+    ----------
+    first, second : Pooled
+        Of the same objects.
+    group : array (n,)
+        Sky group of each object.
+    replicates : int
+        Bootstrap replicates.
+    seed : int
+        Of the draws.
+
+    Returns
+    -------
+    tuple of Difference
+        One for each of `METRICS`.
+
+    Raises
+    ------
+    ValueError
+        The objects are not the same.
+    """
+    if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.label, second.label)):
+        raise ValueError("the models predict different objects")
+    rng = np.random.default_rng(seed)
+    weight = _object_weights(first.label, group, replicates, rng)
+    found = []
+    drawn: dict[tuple[int, str], NDArray[np.float64]] = {}
+    for number, model in enumerate((first, second)):
+        counts = {at: _confusions(model, at, weight) for at in set(AT.values())}
+        chosen = _seed_draws(model, replicates, rng)
+        for metric, at in AT.items():
+            drawn[number, metric] = _metric(metric, _sum_of(counts[at], chosen)).mean(1)
+    for metric in METRICS:
+        value = score(first, metric) - score(second, metric)
+        replicated = drawn[0, metric] - drawn[1, metric]
+        low, high = np.quantile(replicated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        seeds = min(len(first.likely), len(second.likely))
+        found.append(Difference(metric, value, float(low), float(high), seeds))
+    return tuple(found)
+
+
+def score(model: Pooled, metric: Metric) -> float:
+    """Return a metric of pooled predictions, as the mean over seeds; decisions at the class shares of `AT`."""
+    counts = _confusions(model, AT[metric], np.ones((1, len(model.label)), dtype=np.float32))
+    return float(_metric(metric, counts.sum(1)).mean())
+
+
+def _object_weights(
+    label: NDArray[np.int64], group: NDArray[np.integer], replicates: int, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Return how often each replicate draws each object, (replicates, n): by groups, within each class."""
+    weight = np.zeros((replicates, len(label)), dtype=np.float32)
+    for c in np.unique(label):
+        here = np.flatnonzero(label == c)
+        members = np.unique(group[here], return_inverse=True)[1]
+        units = int(members.max()) + 1
+        drawn = rng.multinomial(units, np.full(units, 1 / units), size=replicates)
+        weight[:, here] = drawn[:, members]
+    return weight
+
+
+def _confusions(model: Pooled, at: str, weight: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return weighted confusion matrices, (replicates, cells, seeds, classes, classes): true, then predicted."""
+    likely: NDArray[np.float64] = getattr(model, at)
+    seeds, _, classes = likely.shape
+    cells = int(model.cell.max()) + 1
+    counts = np.zeros((len(weight), cells, seeds, classes * classes))
+    for cell in range(cells):
+        here = np.flatnonzero(model.cell == cell)
+        for s in range(seeds):
+            place = model.label[here] * classes + likely[s, here].argmax(1)
+            table = np.zeros((len(here), classes * classes), dtype=np.float32)
+            table[np.arange(len(here)), place] = 1
+            counts[:, cell, s] = weight[:, here] @ table
+    return counts.reshape(len(weight), cells, seeds, classes, classes)
+
+
+def _seed_draws(model: Pooled, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return which seeds each replicate takes in each cell, (replicates, cells, S - 1), or of a single seed itself."""
+    seeds = len(model.likely)
+    return rng.integers(0, seeds, (replicates, int(model.cell.max()) + 1, max(seeds - 1, 1)))
+
+
+def _sum_of(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the confusion matrices of the chosen seeds, summed over cells, (replicates, chosen, classes, classes)."""
+    return np.asarray(np.take_along_axis(counts, chosen[..., None, None], axis=2).sum(1))
+
+
+def _metric(metric: Metric, counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return a metric of confusion matrices (..., classes, classes); classes without an object do not count."""
+    right = np.diagonal(counts, axis1=-2, axis2=-1)
+    true, predicted = counts.sum(-1), counts.sum(-2)
+    with np.errstate(invalid="ignore"):
+        recall = np.where(true > 0, right / true, np.nan)
+        f1 = np.where(true > 0, 2 * right / (true + predicted), np.nan)
+    match metric:
+        case "f1_macro":
+            return np.asarray(np.nanmean(f1, axis=-1))
+        case "balanced_accuracy":
+            return np.asarray(np.nanmean(recall, axis=-1))
+        case "worst_class_recall":
+            return np.asarray(np.nanmin(recall, axis=-1))
+
+
+def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
+    """Say in plain words how far the first model is ahead of the second, and whether that is established.
+
+    Parameters
+    ----------
+    first, second : str
+        Names of the models.
+    found : sequence of Difference
+        As `differences` gives them.
+    """
+    return f"{first} against {second}: " + "; ".join(map(_in_words, found)) + "."
+
+
+def _in_words(one: Difference) -> str:
+    points, low, high = 100 * one.value, 100 * one.low, 100 * one.high
+    way = "level" if abs(points) < 0.05 else f"{'ahead' if points > 0 else 'behind'} by {abs(points):.1f} points"
+    beyond = one.low > 0 or one.high < 0
+    verdict = "established" if one.established else "not established" + (" by one seed" if beyond else "")
+    return f"{METRICS[one.metric]} {way} (95 % interval {low:+.1f} to {high:+.1f}), {verdict}"
+
+
+def said_of_seeds(seeds: int) -> str:
+    """Say whether the intervals hold the scatter of seeds, for models of so many seeds."""
+    if seeds == 1:
+        return (
+            "One seed each: the intervals are those of the objects alone. What another seed does, about "
+            f"{SEED_SCATTER} points, is not in them, so that nothing is established."
+        )
+    return (
+        f"The intervals hold the luck of the objects and of the seeds, of which there were {seeds}; each is of one "
+        "comparison, and of many some miss by chance."
+    )
+
+
+def mcnemar(first: Pooled, second: Pooled) -> tuple[int, int, float]:
+    """Describe two sets of fixed predictions: McNemar's exact test of the first seeds at the survey's class shares.
+
+    It knows nothing of other trainings, so it says nothing about which model is better.
+
+    Returns
+    -------
+    only_first, only_second, p : int, int, float
+        Objects that only one of the two has right, and the two-sided probability of so uneven a pair.
+    """
+    right = [model.likely[0].argmax(1) == model.label for model in (first, second)]
+    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    if only_first + only_second == 0:
+        return 0, 0, 1.0
+    return only_first, only_second, float(binomtest(only_first, only_first + only_second).pvalue)

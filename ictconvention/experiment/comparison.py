@@ -1,0 +1,127 @@
+"""A sweep compared: its table, and in plain words whether ICT is ahead of the others."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ictconvention.data.survey import Survey
+from ictconvention.errors import UsageError
+from ictconvention.evaluation.entries import Entry, Pooled, ensembled, pooled
+from ictconvention.evaluation.published import CAUTION, PUBLISHED
+from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence
+from ictconvention.evaluation.table import Table, table_of
+from ictconvention.experiment.collection import Collection, collected, found_runs, groups_of
+from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries
+from ictconvention.experiment.found_survey import found_survey
+
+REFERENCE = "ConvEntion"  # of training times, where there is a model of this name
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a sweep has found.
+
+    Parameters
+    ----------
+    collection : Collection
+        Its runs.
+    entries : sequence of Entry
+        Each model's predictions, and those of the baselines.
+    table : Table
+    sentences : sequence of str
+        How far the first model of ICT, or else the first model, is ahead of each other one, with intervals.
+    remarks : sequence of str
+        What must be known to read them.
+    survey : Survey, optional
+        Where it is on this machine.
+    survey_said : str
+        Why it is not.
+    """
+
+    collection: Collection
+    entries: tuple[Entry, ...]
+    table: Table
+    sentences: tuple[str, ...]
+    remarks: tuple[str, ...]
+    survey: Survey | None
+    survey_said: str
+
+    @property
+    def in_words(self) -> tuple[str, ...]:
+        """All that is to be said beside the table."""
+        return self.sentences + self.remarks
+
+
+def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Comparison:
+    """Compare the finished runs of a sweep.
+
+    Parameters
+    ----------
+    sweep : Path
+        Folder of a sweep, or with runs in it.
+    survey : Path, optional
+        Folder of the survey, where it has moved.
+    members : int
+        Seeds whose probabilities are averaged into one prediction.
+
+    Raises
+    ------
+    UsageError
+        There is nothing to compare, it is not comparable, or the survey that was given is another one.
+    SurveyError
+        What was given is no survey.
+    """
+    collection = collected(*found_runs(sweep))
+    first = collection.first
+    opened, survey_said = found_survey((run for of in collection.runs.values() for run in of.values()), survey)
+    entries = list(collection.entries())
+    if members > 1:
+        entries = [_ensemble(entry, members) for entry in entries]
+    folds = entries[0].folds
+    for entry in read_entries(Path(sweep) / ENTRIES_FILE, first.classes):
+        kept = {key: found for key, found in entry.predictions.items() if key[0] in folds}
+        if {fold for fold, _ in kept} == set(folds):
+            entries.append(replace(entry, predictions=kept))
+    wholes = [pooled(entry) for entry in entries]
+    for entry, whole in zip(entries[1:], wholes[1:], strict=True):
+        if not (np.array_equal(whole.ids, wholes[0].ids) and np.array_equal(whole.label, wholes[0].label)):
+            found = f"{entry.name} and {entries[0].name} were tested on different objects, and are not comparable"
+            raise UsageError(found, sweep, "compare runs of the same folds of one survey")
+    group = np.arange(len(wholes[0].ids)) if opened is None else groups_of(opened, wholes[0].ids.tolist())
+    kinds = [next(iter(of.values())).options.learner.kind for of in collection.runs.values()]
+    lead = kinds.index("ict") if "ict" in kinds else 0
+    others = [number for number in range(len(entries)) if number != lead]
+    sentences = [
+        sentence(entries[lead].name, entries[n].name, differences(wholes[lead], wholes[n], group)) for n in others
+    ]
+    remarks = _remarks(entries[lead], wholes[lead], entries[others[0]], wholes[others[0]]) if others else []
+    if others and opened is None:
+        remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
+    name = first.result["survey"]["name"] + (" (simulated)" if first.result["survey"]["simulated"] else "")
+    published = {entry.name: PUBLISHED[entry.name] for entry in entries if entry.name in PUBLISHED}
+    absent = [c for number, c in enumerate(first.classes) if not (wholes[0].label == number).any()]
+    notes = [f"No test object is of class {', '.join(absent)}, which counts nowhere."] if absent else []
+    notes += [f"Ensembles: the mean of {members} seeds' probabilities."] if members > 1 else []
+    notes += [CAUTION] if published else []
+    names = [entry.name for entry in entries]
+    reference = REFERENCE if REFERENCE in names else names[0]
+    title = f"{name}, {len(wholes[0].ids)} test objects"
+    table = table_of(entries, first.classes, title, reference, published, notes)
+    return Comparison(collection, tuple(entries), table, tuple(sentences), tuple(remarks), opened, survey_said)
+
+
+def _ensemble(entry: Entry, members: int) -> Entry:
+    try:
+        return ensembled(entry, members)
+    except ValueError as error:
+        raise UsageError(str(error), entry.name, "train as many seeds as the ensembles need") from None
+
+
+def _remarks(first: Entry, first_whole: Pooled, second: Entry, second_whole: Pooled) -> list[str]:
+    only_first, only_second, chance = mcnemar(first_whole, second_whole)
+    return [
+        said_of_seeds(min(len(first_whole.likely), len(second_whole.likely))),
+        f"Of the first seed's fixed predictions, {first.name} alone has {only_first} objects right and {second.name} "
+        f"alone {only_second} (McNemar, p = {chance:.2g}): a description of these trainings, silent about others.",
+    ]

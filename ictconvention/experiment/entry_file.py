@@ -1,0 +1,64 @@
+"""Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ictconvention.atomic import whole_file
+from ictconvention.errors import UsageError
+from ictconvention.evaluation.entries import Entry, Key, Predictions
+
+ENTRIES_FILE = "baselines.parquet"
+SHARES = ("likely", "uniform")
+
+
+def save_entries(path: Path, entries: Sequence[Entry], classes: Sequence[str]) -> None:
+    """Write entries to a table: entry, fold, seed, id, label, and each class's probability at both class shares."""
+    parts = []
+    for entry in entries:
+        for (fold, seed), found in entry.predictions.items():
+            columns = {
+                "entry": np.full(len(found.ids), entry.name),
+                "fold": np.full(len(found.ids), fold),
+                "seed": np.full(len(found.ids), seed),
+                "id": found.ids,
+                "label": np.array(classes, dtype=str)[found.label],
+            }
+            for shares in SHARES:
+                for c, name in enumerate(classes):
+                    columns[f"{shares} {name}"] = getattr(found, shares)[:, c]
+            parts.append(pa.table(columns))
+    with whole_file(path, "saving the predictions") as partial:
+        pq.write_table(pa.concat_tables(parts), partial)
+
+
+def read_entries(path: Path, classes: Sequence[str]) -> tuple[Entry, ...]:
+    """Read entries; none where there is no file.
+
+    Raises
+    ------
+    UsageError
+        The file is damaged, or of other classes.
+    """
+    if not path.exists():
+        return ()
+    predictions: dict[str, dict[Key, Predictions]] = {}
+    try:
+        table = {name: np.array(values) for name, values in pq.read_table(path).to_pydict().items()}
+        labels = np.array([classes.index(name) for name in table["label"]], dtype=np.int64)
+        for name in dict.fromkeys(table["entry"].tolist()):
+            for fold, seed in sorted(
+                set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
+            ):
+                here = (table["entry"] == name) & (table["fold"] == fold) & (table["seed"] == seed)
+                likely, uniform = (
+                    np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in SHARES
+                )
+                found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
+                predictions.setdefault(name, {})[int(fold), int(seed)] = found
+    except (KeyError, ValueError, OSError) as error:
+        raise UsageError(f"these predictions are damaged, or of other classes ({error})", path, "remove it") from error
+    return tuple(Entry(name, of) for name, of in predictions.items())

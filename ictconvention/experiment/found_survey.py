@@ -1,0 +1,57 @@
+"""The survey of finished runs: where it was, or where it has moved."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ictconvention.data.survey import Survey
+from ictconvention.errors import SurveyError, UsageError
+from ictconvention.experiment.collection import FinishedRun, origin
+
+
+def found_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tuple[Survey | None, str]:
+    """Open the survey of runs.
+
+    Parameters
+    ----------
+    runs : iterable of FinishedRun
+        On one survey, whichever of its bands.
+    given : Path, optional
+        Its folder, where it has moved.
+
+    Returns
+    -------
+    survey, said : Survey or None, str
+        None where it is not on this machine any more, and then why.
+
+    Raises
+    ------
+    SurveyError
+        The folder that was given is no survey.
+    UsageError
+        It is another survey.
+    """
+    runs = list(runs)
+    hashes = dict.fromkeys([*map(origin, runs), *(str(run.result["survey"]["hash"]) for run in runs)])
+    name = runs[0].result["survey"]["name"]
+    if given is not None:
+        survey = Survey.open(given)
+        if survey.hash not in hashes:
+            found = f"this survey has the hash {survey.hash[:12]}, that of the runs has {next(iter(hashes))[:12]}"
+            raise UsageError(found, given, f"give the folder of the survey {name!r} that the runs were made on")
+        return survey, ""
+    opened: dict[str, Survey] = {}
+    changed = ""
+    for path in dict.fromkeys(run.survey for run in runs if run.survey is not None):
+        try:
+            survey = Survey.open(path)
+        except SurveyError as error:
+            changed = f"what is at {path} is not sound ({error.found})"
+            continue
+        opened.setdefault(survey.hash, survey)
+        changed = f"the survey at {path} is not that of the runs any more"
+    for hash_ in hashes:  # with all of its bands first
+        if hash_ in opened:
+            return opened[hash_], ""
+    places = dict.fromkeys(str(run.status["survey"]) for run in runs if run.status.get("survey"))
+    was = f" (it was at {next(iter(places))})" if places else ""
+    return None, changed or f"the survey is not on this machine{was}"

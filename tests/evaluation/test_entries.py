@@ -1,0 +1,52 @@
+"""Predictions of several folds and seeds come together object by object."""
+
+import numpy as np
+import pytest
+
+from ictconvention.evaluation.entries import Entry, Predictions, ensembled, pooled
+from tests.evaluation.conftest import predicted
+
+
+def test_under_the_rotating_protocol_each_object_has_the_predictions_of_its_own_fold() -> None:
+    entry = Entry(
+        "a", {(f, s): predicted([f"o{f}{i}" for i in range(4)], seed=10 * f + s) for f in (0, 1) for s in (3, 5)}
+    )
+    whole = pooled(entry)
+    assert whole.ids.tolist() == sorted(f"o{f}{i}" for f in (0, 1) for i in range(4))
+    assert whole.likely.shape == (2, 8, 3)
+    assert len(set(whole.cell[:4])) == len(set(whole.cell[4:])) == 1
+    assert whole.cell[0] != whole.cell[4]
+    for s, seed in enumerate((3, 5)):
+        np.testing.assert_array_equal(whole.likely[s, 4:], entry.predictions[1, seed].likely)
+        np.testing.assert_array_equal(whole.uniform[s, :4], entry.predictions[0, seed].uniform)
+    np.testing.assert_array_equal(whole.label[4:], entry.predictions[1, 3].label)
+
+
+def test_under_the_fixed_protocol_probabilities_are_averaged_per_object_first() -> None:
+    ids = ["b", "a", "c"]
+    entry = Entry("a", {(f, 0): predicted(ids, seed=f) for f in range(5)})
+    whole = pooled(entry)
+    assert whole.ids.tolist() == ["a", "b", "c"]
+    assert set(whole.cell) == {0}
+    mean = np.mean([entry.predictions[f, 0].likely for f in range(5)], axis=0)
+    np.testing.assert_allclose(whole.likely[0], mean[[1, 0, 2]])
+
+
+def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
+    predictions = {(0, s): predicted(["a", "b"], seed=s) for s in range(6)}
+    entry = Entry("m", predictions, parameters=10, seconds={(0, s): 1.0 + s for s in range(6)})
+    both = ensembled(entry, 3)
+    assert both.seeds == (0, 1)
+    np.testing.assert_allclose(
+        both.predictions[0, 1].likely, np.mean([predictions[0, s].likely for s in (3, 4, 5)], axis=0)
+    )
+    assert both.parameters == 30
+    assert both.seconds == {(0, 0): 6.0, (0, 1): 15.0}
+    with pytest.raises(ValueError, match="6 seeds do not make ensembles of 4"):
+        ensembled(entry, 4)
+
+
+def test_predictions_are_plain_arrays() -> None:
+    found = predicted(["a"], seed=0)
+    assert isinstance(found, Predictions)
+    np.testing.assert_allclose(found.likely.sum(1), 1)

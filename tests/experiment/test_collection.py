@@ -1,0 +1,188 @@
+"""Runs are compared where they are comparable; what is not is named and left out, or refused."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ictconvention.data.split_rule import make_split
+from ictconvention.data.survey import Survey
+from ictconvention.errors import UsageError
+from ictconvention.evaluation.entries import pooled
+from ictconvention.evaluation.published import CAUTION
+from ictconvention.evaluation.table import as_text
+from ictconvention.experiment.collection import collected, found_runs
+from ictconvention.experiment.comparison import compared
+from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries, save_entries
+from ictconvention.experiment.status import read_json
+from tests.conftest import image_series, write_survey
+from tests.experiment.handmade_runs import changed, handmade_run, handmade_sweep
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    objects = [image_series(number, 6) | {"label_source": None} for number in range(120)]
+    return write_survey(tmp_path_factory.mktemp("survey") / "mine", objects)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path, survey: Survey) -> Path:
+    return handmade_sweep(tmp_path / "runs", survey, {"ict": 2.0, "convention": 1.0})
+
+
+def run_of(sweep: Path, name: str, fold: int = 0, seed: int = 0) -> Path:
+    (folder,) = (sweep / name).glob(f"fold{fold}-seed{seed}-*")
+    return folder
+
+
+def test_runs_are_sorted_by_model_fold_and_seed(sweep: Path) -> None:
+    found = collected(*found_runs(sweep))
+    assert set(found.runs) == {"ict", "convention"}
+    assert all(list(of) == [(0, 0), (0, 1), (1, 0), (1, 1)] for of in found.runs.values())
+    assert found.left_out == ()
+    for entry in found.entries():
+        for (fold, seed), predictions in entry.predictions.items():
+            result = read_json(run_of(sweep, entry.name, fold, seed) / "result.json")
+            guess = predictions.uniform.argmax(1)
+            assert np.mean(guess == predictions.label) == pytest.approx(result["test_uniform"]["accuracy"])
+        assert entry.seconds[0, 0] == 15
+
+
+def test_the_record_of_a_sweep_names_its_runs_wherever_the_folder_is(sweep: Path, tmp_path: Path) -> None:
+    folder = sweep / "sweeps" / "mine"
+    folder.mkdir(parents=True)
+    jobs = [
+        {"folder": f"../../ict/{run_of(sweep, 'ict', f).name}", "state": "finished", "model": "ICT"} for f in (0, 1)
+    ]
+    jobs.append({"folder": "../../ict/fold2-seed0-gone", "state": "failed", "model": "ICT"})
+    (folder / "sweep.json").write_text(json.dumps({"jobs": jobs}))
+    shutil.move(sweep, tmp_path / "moved")
+    found = collected(*found_runs(tmp_path / "moved" / "sweeps" / "mine"))
+    assert list(found.runs) == ["ICT"]
+    assert found.left_out == ("ict/fold2-seed0-gone: missing",)
+
+
+def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None:
+    (run_of(sweep, "ict", 1, 1) / "result.json").unlink()
+    (run_of(sweep, "convention", 0, 1) / "predictions.parquet").write_bytes(b"rubbish")
+    (run_of(sweep, "convention", 1, 1) / "split.json").unlink()
+    changed(run_of(sweep, "convention", 1, 0) / "result.json", test={"classes": {}})
+    (sweep / "begun" / "fold0-seed0-x").mkdir(parents=True)
+    (sweep / "begun" / "fold0-seed0-x" / "config.yaml").write_text("name: begun\n")
+    found = collected(*found_runs(sweep))
+    assert {name: list(of) for name, of in found.runs.items()} == {"ict": [(0, 0), (0, 1)], "convention": [(0, 0)]}
+    text = "\n".join(found.left_out)
+    for said in ("begun/fold0-seed0-x: not finished (not begun)", "not finished (finished)", "lost its split.json"):
+        assert said in text
+    assert text.count("predictions are damaged") == 2
+    assert "not every model has fold 1" in text
+    assert len(found.left_out) == 6
+
+
+def test_predictions_that_are_not_those_of_the_result_are_left_out(sweep: Path) -> None:
+    other, folder = run_of(sweep, "ict", 0, 1), run_of(sweep, "ict", 0, 0)
+    shutil.copyfile(other / "predictions.parquet", folder / "predictions.parquet")
+    runs, left_out = found_runs(sweep)
+    assert left_out == [f"ict/{folder.name}: its predictions are not those of its result"]
+    assert len(runs) == 7
+
+
+def test_runs_of_several_surveys_are_refused(sweep: Path, survey: Survey, tmp_path: Path) -> None:
+    other = write_survey(tmp_path / "other", [image_series(n, 5) | {"label_source": None} for n in range(120)])
+    split = make_split(other.object_table(), index=0)
+    handmade_run(sweep, other, split, "foreign", 0, 0, 1.0)
+    with pytest.raises(UsageError, match="these runs are of several surveys") as caught:
+        collected(*found_runs(sweep))
+    assert "foreign" in str(caught.value)
+
+
+def test_runs_of_other_splits_are_refused(sweep: Path, survey: Survey) -> None:
+    split = make_split(survey.object_table(), index=0, seed=7)
+    handmade_run(sweep, survey, split, "other", 0, 0, 1.0)
+    with pytest.raises(UsageError, match="other splits of fold 0"):
+        collected(*found_runs(sweep))
+
+
+def test_models_without_a_common_fold_are_refused(tmp_path: Path, survey: Survey) -> None:
+    handmade_sweep(tmp_path, survey, {"a": 1.0}, folds=(0,))
+    handmade_sweep(tmp_path, survey, {"b": 1.0}, folds=(1,))
+    with pytest.raises(UsageError, match="no fold was tested by all of a, b"):
+        collected(*found_runs(tmp_path))
+
+
+def test_models_of_one_name_are_told_apart_by_what_differs(tmp_path: Path, survey: Survey) -> None:
+    for tau in (0.9, 0.99):
+        handmade_sweep(tmp_path, survey, {"ict": 1.0}, folds=(0,), seeds=(0,), tau=tau)
+    found = collected(*found_runs(tmp_path))
+    assert set(found.runs) == {"ict, learner.tau=0.9", "ict, learner.tau=0.99"}
+
+
+def test_a_copy_of_a_run_does_not_count_twice(sweep: Path) -> None:
+    folder = run_of(sweep, "ict", 0, 0)
+    shutil.copytree(folder, folder.with_name("fold0-seed0-copy"))
+    found = collected(*found_runs(sweep))
+    assert len(found.runs["ict"]) == 4
+    assert len(found.left_out) == 1
+    assert "the same run as ict/fold0-seed0" in found.left_out[0]
+
+
+def test_nothing_to_compare_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such folder"):
+        found_runs(tmp_path / "none")
+    with pytest.raises(UsageError, match="no finished run"):
+        found_runs(tmp_path)
+    (tmp_path / "sweep.json").write_text('{"jobs": [{}]}')
+    with pytest.raises(UsageError, match="this is no list of jobs"):
+        found_runs(tmp_path)
+
+
+def test_a_comparison_says_in_words_what_its_table_holds(sweep: Path, survey: Survey) -> None:
+    found = compared(sweep)
+    names = [entry.name for entry in found.entries]
+    assert found.sentences[0].startswith("ict against convention: macro F1 ")  # of ICT, whatever stands first
+    assert any("McNemar" in said for said in found.remarks)
+    assert "CAUTION" not in as_text(found.table)
+    assert CAUTION not in found.table.notes
+    assert not any("sky group of its own" in said for said in found.remarks)
+    for name in names:
+        for fold, seed in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            changed(run_of(sweep, name, fold, seed) / "status.json", survey=str(sweep / "gone"))
+    assert any("sky group of its own" in said for said in compared(sweep).remarks)
+    assert compared(sweep, survey.path).sentences == found.sentences
+
+
+def test_a_class_without_a_test_object_is_said(tmp_path: Path, survey: Survey) -> None:
+    handmade_sweep(tmp_path, survey, {"a": 1.0, "b": 2.0}, absent="SN Other")
+    found = compared(tmp_path)
+    assert "No test object is of class SN Other, which counts nowhere." in found.table.notes
+
+
+def test_ensembles_need_their_seeds(sweep: Path) -> None:
+    assert [len(entry.seeds) for entry in compared(sweep, members=2).entries] == [1, 1]
+    with pytest.raises(UsageError, match="2 seeds do not make ensembles of 3"):
+        compared(sweep, members=3)
+
+
+def test_baselines_stand_beside_the_runs_on_the_same_objects(sweep: Path, survey: Survey) -> None:
+    first = compared(sweep).entries[0]
+    classes = survey.header.classes
+    save_entries(sweep / ENTRIES_FILE, [first], classes)
+    (kept,) = read_entries(sweep / ENTRIES_FILE, classes)
+    np.testing.assert_allclose(pooled(kept).likely, pooled(first).likely)
+    assert kept.seeds == first.seeds
+    found = compared(sweep)
+    assert [entry.name for entry in found.entries].count(first.name) == 2
+    (sweep / ENTRIES_FILE).write_bytes(b"rubbish")
+    with pytest.raises(UsageError, match="damaged, or of other classes"):
+        compared(sweep)
+    (sweep / ENTRIES_FILE).unlink()
+    few = {key: found for key, found in first.predictions.items() if key[0] == 0}
+    moved = {(1 - fold, seed): found for (fold, seed), found in first.predictions.items()}
+    save_entries(sweep / ENTRIES_FILE, [type(first)("few", few)], classes)
+    assert len(compared(sweep).entries) == 2  # it lacks a fold
+    half = {key: type(f)(f.ids[1:], f.label[1:], f.likely[1:], f.uniform[1:]) for key, f in moved.items()}
+    save_entries(sweep / ENTRIES_FILE, [type(first)("half", half)], classes)
+    with pytest.raises(UsageError, match=r"half and .* were tested on different objects"):
+        compared(sweep)
