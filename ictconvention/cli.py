@@ -183,6 +183,21 @@ def train(context: typer.Context) -> None:
     train_with(context.args)
 
 
+@app.command()
+def report(
+    sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, or of runs.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="HTML page to write.")] = Path("report.html"),
+    survey: Annotated[
+        Path | None, typer.Option(help="Folder of the survey, where it has moved.", show_default="where it was")
+    ] = None,
+) -> None:
+    """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
+    from ictconvention.experiment.report import write_report
+
+    write_report(sweep, output, survey, typer.echo)
+    typer.echo(output)
+
+
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
     """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""

@@ -6,22 +6,18 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
-from ictconvention.data.photometry import aperture_photometry
-from ictconvention.data.survey import Survey
 from ictconvention.data.view_strip import draw_views
 from ictconvention.evaluation.figures import draw_confusion, draw_reliability, draw_roc
 from ictconvention.evaluation.learning_curves import draw_learning_curves
 from ictconvention.evaluation.recall_figure import draw_recall
+from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.experiment.testing import Tested
 from ictconvention.figure_file import save_figure
 from ictconvention.models.heads import PROJECTED
-
-BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
 
 
 def draw_figures(
@@ -61,7 +57,7 @@ def draw_figures(
         figures[f"confusion{end}_uniform"] = draw_confusion(found.uniform, found.label, header.classes, uniform)
         figures[f"roc{end}"] = draw_roc(found.likely, found.label, header.classes, title)
         figures[f"reliability{end}"] = draw_reliability(found.likely, found.label, title)
-        quantities = _quantities(survey, found.position)
+        quantities = quantities_of(survey, found.position)
         figures[f"recall{end}_uniform"] = draw_recall(found.uniform, found.label, header.classes, quantities, uniform)
     figures["learning_curves"] = draw_learning_curves(metrics.rows, f"{name}\n{run}", PROJECTED**-0.5)
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
@@ -92,28 +88,3 @@ def _examples(data: SeriesDataModule) -> list[int]:
 def _plain(name: str) -> str:
     """Return a class's name as a file may carry it."""
     return re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or "class"
-
-
-def _quantities(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """Return the brightness in the middle band, and the redshift where the survey has one."""
-    header = survey.header
-    band = header.bands.index("r") if "r" in header.bands else len(header.bands) // 2
-    flux = np.full(len(position), np.nan)
-    for row, place in enumerate(position):
-        series = survey[int(place)]
-        here = series.band == band
-        if here.any():
-            measured, _ = aperture_photometry(series.frames[here], series.sky_sigma[here], header.pixel_scale)
-            if np.isfinite(measured).any():
-                flux[row] = np.nanpercentile(measured, BRIGHT)
-    flux[~(flux > 0)] = np.nan
-    name = header.bands[band]
-    if header.flux_unit == "nanomaggy":
-        quantities = {f"{name} magnitude when bright": 22.5 - 2.5 * np.log10(flux)}
-    else:
-        quantities = {f"log10 of the {name} flux when bright [{header.flux_unit}]": np.log10(flux)}
-    table = survey.object_table()
-    if "redshift" in table.colnames:
-        redshift: NDArray[np.float64] = np.ma.filled(np.ma.asarray(table["redshift"], dtype=float), np.nan)[position]
-        quantities["redshift"] = np.where(redshift > 0, redshift, np.nan)
-    return quantities

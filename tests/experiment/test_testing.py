@@ -13,7 +13,8 @@ from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.experiment import testing
-from ictconvention.experiment.figures import _examples, _plain, _quantities
+from ictconvention.experiment.figures import _examples, _plain
+from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
 from ictconvention.options import Imbalance, SequenceOptions
@@ -74,7 +75,7 @@ def test_the_quantities_are_those_of_the_objects(tmp_path: Path) -> None:
         given["frames"] = given["frames"] + 10.0 * (number + 1) * _blob()
     objects[2]["redshift"] = None
     survey: Survey = write_survey(tmp_path / "mine", objects)
-    found = _quantities(survey, np.array([3, 2, 0]))
+    found = quantities_of(survey, np.array([3, 2, 0]))
     np.testing.assert_allclose(found["redshift"], [objects[3]["redshift"], np.nan, objects[0]["redshift"]])
     series = survey[3]
     red = series.band == 2

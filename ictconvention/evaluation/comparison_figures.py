@@ -1,0 +1,255 @@
+"""Pictures of several models on the same objects, side by side or in one panel. From probabilities; knows no network.
+
+Each is a small panel, for a page to set in rows; the names of the models stand beside it, with their colours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+
+from ictconvention.evaluation.entries import Key, Pooled
+from ictconvention.evaluation.figures import recall_interval
+from ictconvention.evaluation.looks import HEADROOM, Look, fitted, new_panel
+from ictconvention.evaluation.recall_figure import LEAST_OBJECTS, recall_by
+from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
+
+FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged
+MOST_BARS = 4  # models in a panel with error bars
+BARE = 6  # classes above which a confusion matrix has no room for numbers of objects
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model in a comparison, as it is drawn.
+
+    Parameters
+    ----------
+    name : str
+    look : Look
+    pooled : Pooled
+        Its predictions; the objects of all models are the same.
+    """
+
+    name: str
+    look: Look
+    pooled: Pooled
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Look], score: str, survey: str) -> Figure:
+    """Draw a score of every training: a row for each model, in it a line of points for each fold, and their mean.
+
+    Parameters
+    ----------
+    values : mapping of str to mapping of (fold, seed) to float
+        By the name of the model.
+    looks : sequence of Look
+        Of the models.
+    score : str
+        What it is called.
+    survey : str
+        Names the survey, and says whether it is simulated.
+    """
+    figure = new_panel(survey, 0.95 + 0.3 * len(values))
+    axes = figure.subplots()
+    for row, (found, look) in enumerate(zip(values.values(), looks, strict=True)):
+        folds = sorted({fold for fold, _ in found})
+        place = np.array([row + (folds.index(fold) + 0.5) / len(folds) * 0.6 - 0.3 for fold, _ in found])
+        axes.plot(list(found.values()), place, look.marker, color=look.colour, ms=4, alpha=0.75, mew=0)
+        mean = float(np.mean(list(found.values())))
+        axes.plot([mean, mean], [row - 0.38, row + 0.38], color=look.colour, lw=2)
+    axes.set_yticks(range(len(values)), [fitted(name) for name in values], fontsize=8)
+    axes.set_ylim(len(values) - 0.45, -0.55)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(axis="x", color="0.92")
+    figure.suptitle(score, x=0.01, ha="left", fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def mean_confusion(pooled: Pooled, shares: str) -> NDArray[np.float64]:
+    """Return the confusion matrix (classes, classes), rows true and columns predicted, as a mean over the seeds.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        Of a model.
+    shares : "likely" or "uniform"
+        Which of the probabilities decide.
+    """
+    probabilities: NDArray[np.float64] = getattr(pooled, shares)
+    every = np.arange(probabilities.shape[2])
+    found = [confusion_matrix(pooled.label, guess, labels=every) for guess in probabilities.argmax(2)]
+    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_mean_confusion(
+    count: NDArray[np.float64], classes: Sequence[str], name: str, look: Look, survey: str
+) -> Figure:
+    """Draw the confusion matrix of a model: of each true class, the share and the number predicted as each.
+
+    Parameters
+    ----------
+    count : array (classes, classes)
+        As of `mean_confusion`.
+    classes : sequence of str
+        Their names.
+    name, look : str, Look
+        Of the model.
+    survey : str
+        Names the survey, and says whether it is simulated.
+    """
+    share = count / np.maximum(count.sum(1, keepdims=True), 1)
+    side = 1.35 + (0.5 if len(classes) <= BARE else 0.4) * max(len(classes), 3)
+    figure = new_panel(survey, side, side + 0.35)
+    axes = figure.subplots()
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    for (row, column), number in np.ndenumerate(count):
+        text = f"{share[row, column]:.0%}" if len(classes) > BARE else f"{share[row, column]:.0%}\n{number:.4g}"
+        colour = "white" if share[row, column] > 0.55 else "0.15"
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    named = [fitted(label, 14) for label in classes]
+    axes.set_xticks(range(len(classes)), named, rotation=30, ha="right", fontsize=7)
+    counted = [f"{label} ({number:.0f})" for label, number in zip(named, count.sum(1), strict=True)]
+    axes.set_yticks(range(len(classes)), counted, fontsize=7)
+    axes.set_xlabel("predicted", fontsize=8)
+    axes.set_ylabel("label (objects)", fontsize=8)
+    _titled(axes, name, look)
+    return figure
+
+
+def areas(pooled: Pooled, class_number: int) -> list[float]:
+    """Return the area under the ROC of one class against the rest, of each seed; none where it cannot be ranked."""
+    truth = pooled.label == class_number
+    if truth.all() or not truth.any():
+        return []
+    return [float(roc_auc_score(truth, found[:, class_number])) for found in pooled.likely]
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_rocs(models: Sequence[Compared], class_number: int, class_name: str, survey: str) -> Figure | None:
+    """Draw the ROC of one class against the rest, a line for each model: the mean of its seeds.
+
+    Returns
+    -------
+    Figure or None
+        None where no object, or every object, is of the class.
+    """
+    label = models[0].pooled.label
+    truth = label == class_number
+    if truth.all() or not truth.any():
+        return None
+    figure = new_panel(survey, 3.7)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
+    for model in models:
+        curves = [roc_curve(truth, found[:, class_number])[:2] for found in model.pooled.likely]
+        recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
+        axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=1.3, **model.look.drawn)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xlabel("false positive rate", fontsize=8)
+    axes.set_ylabel("recall", fontsize=8)
+    axes.set_title(f"{fitted(class_name)} ({truth.sum()} objects)", fontsize=9, loc="left")
+    _plain(axes)
+    return figure
+
+
+def calibration_errors(pooled: Pooled) -> list[float]:
+    """Return the expected calibration error at the survey's class shares, of each seed."""
+    return [calibration_error(found.max(1), found.argmax(1) == pooled.label) for found in pooled.likely]
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_mean_reliability(model: Compared, survey: str) -> Figure:
+    """Draw accuracy against confidence over all seeds of a model, with the mean number of objects below.
+
+    Bins as in `calibration_error`; error bars are 68 % intervals of one seed, the mean over the seeds.
+    """
+    likely = model.pooled.likely
+    confidence, right = likely.max(2), likely.argmax(2) == model.pooled.label
+    place = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    figure = new_panel(survey, 3.7)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
+    for b in np.unique(place):
+        here = place == b
+        counts = [(int(r[h].sum()), int(h.sum())) for r, h in zip(right, here, strict=True) if h.any()]
+        low, high = np.mean([recall_interval(*count) for count in counts], axis=0)
+        mean, accuracy = confidence[here].mean(), right[here].mean()
+        upper.plot([mean, mean], [low, high], color=model.look.colour, lw=1.2)
+        upper.plot(mean, accuracy, model.look.marker, color=model.look.colour, ms=4.5)
+    edges, weights = np.linspace(0, 1, CONFIDENCE_BINS + 1), np.full(confidence.size, 1 / len(likely))
+    lower.hist(confidence.ravel(), edges, weights=weights, color=model.look.colour)
+    upper.set_ylim(-0.02, HEADROOM)
+    upper.set_ylabel("accuracy", fontsize=8)
+    lower.set_ylabel("objects", fontsize=8)
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("confidence (probability of the predicted class)", fontsize=8)
+    _titled(upper, model.name, model.look)
+    for axes in (upper, lower):
+        _plain(axes)
+    return figure
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_recalls(
+    models: Sequence[Compared], class_number: int, class_name: str, quantity: str, x: NDArray[np.float64], survey: str
+) -> Figure | None:
+    """Draw the recall of one class at equal class shares against a quantity, a line for each model: the seeds' mean.
+
+    Parameters
+    ----------
+    models : sequence of Compared
+        Of the same objects.
+    class_number, class_name : int, str
+        The class.
+    quantity : str
+        Name and unit, as on the axis.
+    x : array (n,)
+        Of the pooled objects; NaN where unknown.
+    survey : str
+        Names the survey, and says whether it is simulated.
+
+    Returns
+    -------
+    Figure or None
+        None where the quantity is known of fewer than `LEAST_OBJECTS` objects of the class. Points stand at the mean of
+        a bin of about equal numbers; up to `MOST_BARS` models have bars, mean 68 % intervals.
+    """
+    here = (models[0].pooled.label == class_number) & np.isfinite(x)
+    if here.sum() < LEAST_OBJECTS:
+        return None
+    figure = new_panel(survey)
+    axes = figure.subplots()
+    for model in models:
+        guesses = model.pooled.uniform[:, here].argmax(2)
+        found = np.mean([recall_by(x[here], guess == class_number) for guess in guesses], axis=0)
+        means, recalls, below, above = found.T
+        axes.plot(means, recalls, marker=model.look.marker, ms=3.5, lw=1.2, **model.look.drawn)
+        if len(models) <= MOST_BARS:
+            axes.vlines(means, below, above, color=model.look.colour, lw=0.8, alpha=0.6)
+    axes.set_ylim(min(max(axes.get_ylim()[0], -0.03), 0.6), HEADROOM)
+    axes.set_xlabel(fitted(quantity, 40), fontsize=8)
+    axes.set_ylabel("recall", fontsize=8)
+    axes.set_title(f"{fitted(class_name)} ({here.sum()} objects)", fontsize=9, loc="left")
+    axes.grid(axis="y", color="0.92")
+    _plain(axes)
+    return figure
+
+
+def _titled(axes: Axes, name: str, look: Look) -> None:
+    axes.set_title(fitted(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
+    axes.tick_params(labelsize=7)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,63 @@
+"""What recall is drawn against: brightness, redshift and host separation of the objects of a survey."""
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.survey import Survey
+
+BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
+
+
+def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return quantities of objects, by name and unit.
+
+    The brightness in the middle band; the redshift, and the survey's column `host_separation` [arcsec], where it has
+    them.
+
+    Parameters
+    ----------
+    survey : Survey
+        Whose objects they are.
+    position : array (n,)
+        Of the objects in the survey.
+
+    Returns
+    -------
+    dict of arrays (n,)
+        NaN where unknown.
+    """
+    table = survey.object_table()
+    quantities = _brightness(survey, position)
+    if (redshift := _column(table, "redshift", position)) is not None:
+        quantities["redshift"] = np.where(redshift > 0, redshift, np.nan)
+    if (separation := _column(table, "host_separation", position)) is not None:
+        quantities["host separation [arcsec]"] = separation
+    return quantities
+
+
+def _brightness(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    header = survey.header
+    band = header.bands.index("r") if "r" in header.bands else len(header.bands) // 2
+    flux = np.full(len(position), np.nan)
+    for row, place in enumerate(position):
+        series = survey[int(place)]
+        here = series.band == band
+        if here.any():
+            measured, _ = aperture_photometry(series.frames[here], series.sky_sigma[here], header.pixel_scale)
+            if np.isfinite(measured).any():
+                flux[row] = np.nanpercentile(measured, BRIGHT)
+    flux[~(flux > 0)] = np.nan
+    name = header.bands[band]
+    if header.flux_unit == "nanomaggy":
+        return {f"{name} magnitude when bright": 22.5 - 2.5 * np.log10(flux)}
+    return {f"log10 of the {name} flux when bright [{header.flux_unit}]": np.log10(flux)}
+
+
+def _column(table: Table, name: str, position: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """Return a column of numbers with NaN where unknown, or None where there is none."""
+    if name not in table.colnames or table[name].dtype.kind not in "fiu":
+        return None
+    values: NDArray[np.float64] = np.ma.filled(np.ma.asarray(table[name], dtype=float), np.nan)
+    return values[position]

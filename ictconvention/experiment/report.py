@@ -1,0 +1,229 @@
+"""One page that compares the finished runs of a sweep, and needs no other file."""
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from ictconvention import __version__
+from ictconvention.atomic import whole_file
+from ictconvention.data.photometry import APERTURE_RADIUS
+from ictconvention.data.survey import Survey
+from ictconvention.embedded_figure import Picture
+from ictconvention.errors import FileSystemError, counted, shortened
+from ictconvention.evaluation.comparison_figures import MOST_BARS, Compared
+from ictconvention.evaluation.entries import Entry, pooled
+from ictconvention.evaluation.looks import look_of
+from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
+from ictconvention.experiment import report_figures
+from ictconvention.experiment.collection import FinishedRun
+from ictconvention.experiment.comparison import Comparison, compared
+from ictconvention.experiment.key_by_key import KeyByKey, key_by_key
+
+SECTIONS = {
+    "words": "In words",
+    "table": "Table",
+    "left-out": "What was left out",
+    "folds": "Every fold and seed",
+    "confusion": "Confusion matrices",
+    "roc": "ROC",
+    "reliability": "Reliability",
+    "curves": "Learning curves",
+    "recall": "Recall by brightness, redshift and host",
+    "worst": "Objects that the models get wrong",
+    "environment": "Environment",
+    "configuration": "Configuration",
+}
+TOLD_FIRST = 4  # sentences; further ones are behind a click
+Say = Callable[[str], object]
+
+
+def write_report(sweep: Path, output: Path, survey: Path | None = None, say: Say = print, members: int = 1) -> None:
+    """Write the page of a sweep.
+
+    Parameters
+    ----------
+    sweep : Path
+        Folder of a sweep, or any folder with runs in it.
+    output : Path
+        The page to write.
+    survey : Path, optional
+        Folder of the survey, where it has moved. Where it is not on this machine, the page has no film strips and no
+        recall against quantities, and says so.
+    say : function
+        Told what happens, a line at a time.
+    members : int
+        Seeds whose probabilities are averaged into one prediction.
+
+    Raises
+    ------
+    UsageError
+        There is no finished run, the runs are not comparable, or the survey is not theirs.
+    SurveyError
+        The folder that was given is no survey.
+    FileSystemError
+        The page cannot be written.
+    """
+    if not output.name or output.is_dir():
+        raise FileSystemError("saving the page failed: this is a folder", output, "give a file name")
+    if not output.parent.is_dir():
+        raise FileSystemError(
+            "saving the page failed: there is no such folder", output.parent, "make it, or name another"
+        )
+    comparison = compared(sweep, survey, members)
+    opened, survey_said = comparison.survey, comparison.survey_said
+    if opened is not None and opened.header.stamp_size * opened.header.pixel_scale < 2 * APERTURE_RADIUS:
+        opened, survey_said = None, f"its stamps are smaller than an aperture of {2 * APERTURE_RADIUS:g} arcsec"
+    say(f"{counted(len(comparison.entries), 'model')}; drawing")
+    if survey_said:
+        say(f"no film strips, and no recall against quantities: {survey_said}")
+    page = _page(comparison, opened, survey_said, sweep)
+    with whole_file(output, "saving the page") as partial:
+        partial.write_bytes(page.encode("utf-8", "replace"))
+
+
+def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep: Path) -> str:
+    collection, entries = comparison.collection, comparison.entries
+    first, classes = collection.first, collection.first.classes
+    kept = [run for of in collection.runs.values() for run in of.values()]
+    about = first.result["survey"]
+    survey = about["name"] + (" (simulated)" if about["simulated"] else "")
+    models = [Compared(entry.name, look_of(number), pooled(entry)) for number, entry in enumerate(entries)]
+    looks = {model.name: model.look for model in models}
+    curves_missing: list[str] = []
+    recalls = report_figures.recalls(models, classes, opened, survey) if opened is not None else {}
+    content: dict[str, Any] = {
+        "version": __version__,
+        "name": about["name"],
+        "survey": survey,
+        "simulated": about["simulated"],
+        "title": f"{counted(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
+        "facts": _facts(entries, models[0], classes),
+        "sections": {anchor: said for anchor, said in SECTIONS.items() if anchor != "recall" or recalls},
+        "models": models,
+        "sentences": comparison.sentences,
+        "remarks": comparison.remarks,
+        "told_first": TOLD_FIRST,
+        "table": comparison.table,
+        "left_out": collection.left_out,
+        "survey_said": survey_said,
+        "points": {
+            said: report_figures.points(entries, looks, classes, shares, survey)
+            for shares, said in report_figures.SHARES.items()
+        },
+        "confusions": {
+            said: report_figures.confusions(models, classes, shares, survey)
+            for shares, said in report_figures.SHARES.items()
+        },
+        "rocs": report_figures.rocs(models, classes, survey),
+        "reliabilities": report_figures.reliabilities(models, survey),
+        "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
+        "curves_missing": curves_missing,
+        "recalls": recalls,
+        "bars": len(models) <= MOST_BARS,
+        "worst": _worst(models, classes, opened),
+        "environment": _environment(kept),
+        "configuration": key_by_key({name: _configuration(of) for name, of in collection.runs.items()}),
+        "configuration_names": list(collection.runs),
+        "runs": counted(len(kept), "run"),
+        "folder": str(sweep),
+    }
+    environment = Environment(
+        loader=PackageLoader("ictconvention.experiment", "page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("report.html").render(content)
+
+
+def _facts(entries: Sequence[Entry], model: Compared, classes: Sequence[str]) -> str:
+    """Return in one line what was tested, and how often."""
+    count = np.bincount(model.pooled.label, minlength=len(classes))
+    of_classes = ", ".join(f"{number} {name}" for number, name in zip(count, classes, strict=True))
+    seeds = sorted({len(entry.seeds) for entry in entries})
+    of_seeds = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    folds = counted(len(entries[0].folds), "fold")
+    return f"{len(model.pooled.label)} test objects: {of_classes} · {folds}, {of_seeds} of each model"
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What one model says of one object."""
+
+    name: str
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """An object of the page's table of what goes wrong."""
+
+    number: int
+    id: str
+    label: str
+    believed: float
+    said: tuple[_Said, ...]
+    strip: Picture | None
+    known: str
+
+
+def _worst(models: Sequence[Compared], classes: Sequence[str], opened: Survey | None) -> list[_Shown]:
+    found = worst_objects([model.pooled for model in models])
+    strips = report_figures.film_strips(opened, [one.id for one in found]) if opened is not None else {}
+    return [
+        _Shown(
+            number,
+            one.id,
+            classes[one.label],
+            one.believed,
+            _said(one, classes),
+            strips.get(one.id),
+            _known(one.id, opened),
+        )
+        for number, one in enumerate(found, 1)
+    ]
+
+
+def _said(one: WorstObject, classes: Sequence[str]) -> tuple[_Said, ...]:
+    guess = one.said.argmax(1)
+    return tuple(_Said(classes[c], float(row[c]), int(c) == one.label) for c, row in zip(guess, one.said, strict=True))
+
+
+def _known(id_: str, opened: Survey | None) -> str:
+    """Return what else the survey tells of an object: where its label is from, and in a simulated one the truth."""
+    if opened is None:
+        return ""
+    row = opened[id_].metadata
+    parts = [f"label: {row['label_source']}"] if row["label_source"] else []
+    parts += [f"in truth {row['true_class']}"] if row.get("true_class") else []
+    return ", ".join(parts)
+
+
+def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
+    """Compare the environments of runs; where they differ, each value has the runs with it."""
+    found = key_by_key({f"{run.folder.parent.name}/{run.folder.name}": run.environment for run in runs})
+    grouped: dict[str, Mapping[str, str]] = {}
+    for key, values in found.differing.items():
+        who: dict[str, list[str]] = defaultdict(list)
+        for name, value in values.items():
+            who[value].append(name)
+        grouped[key] = {value: f"{counted(len(of), 'run')}: {shortened(of, 4)}" for value, of in who.items()}
+    return KeyByKey(found.common, grouped)
+
+
+def _configuration(runs: Mapping[Any, FinishedRun]) -> dict[str, Any]:
+    """Return what makes a model, which all of its runs have in common but for fold and seed."""
+    result = next(iter(runs.values())).result
+    content = {name: value for name, value in result["config"].items() if name not in ("name", "seed")}
+    left_out = {"fold": "index", "trainer": "precision"}  # the precision that was asked for, beside that which was used
+    for group, name in left_out.items():
+        content[group] = {key: value for key, value in content[group].items() if key != name}
+    content["survey"] = {"bands": None} | content["survey"]  # results of before bands could be chosen
+    return content | {name: result.get(name) for name in ("precision", "init_from", "version")}

@@ -1,0 +1,160 @@
+"""The pictures of a report, section by section, each with words for those who do not see it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.film_strip import draw_film_strip
+from ictconvention.data.survey import Survey
+from ictconvention.embedded_figure import Picture, drawing, photograph
+from ictconvention.errors import UsageError, counted
+from ictconvention.evaluation.comparison_figures import (
+    Compared,
+    areas,
+    calibration_errors,
+    draw_mean_confusion,
+    draw_mean_reliability,
+    draw_points,
+    draw_recalls,
+    draw_rocs,
+    mean_confusion,
+)
+from ictconvention.evaluation.entries import Entry
+from ictconvention.evaluation.looks import Look
+from ictconvention.evaluation.mean_learning_curves import draw_mean_learning_curves
+from ictconvention.evaluation.scores import scores
+from ictconvention.experiment.collection import Collection
+from ictconvention.experiment.quantities import quantities_of
+from ictconvention.experiment.status import MetricsTable
+from ictconvention.models.heads import PROJECTED
+
+SCORES = {"f1_macro": "macro F1", "balanced_accuracy": "balanced accuracy", "worst_class_recall": "worst recall"}
+SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares
+
+
+def points(
+    entries: Sequence[Entry], looks: Mapping[str, Look], classes: Sequence[str], shares: str, survey: str
+) -> list[Picture]:
+    """Return the chief scores of every fold and seed, a picture for each score.
+
+    Parameters
+    ----------
+    entries : sequence of Entry
+        The models.
+    looks : mapping of str to Look
+        By the name of the model.
+    classes : sequence of str
+        Names of the classes.
+    shares : str
+        One of `SHARES`.
+    survey : str
+        Names the survey, and says whether it is simulated; of all functions here.
+    """
+    found = {
+        entry.name: {
+            key: scores(getattr(one, shares), one.label, classes) for key, one in sorted(entry.predictions.items())
+        }
+        for entry in entries
+    }
+    pictures = []
+    for score, said in SCORES.items():
+        values = {name: {key: 100 * float(one[score]) for key, one in of.items()} for name, of in found.items()}
+        told = "; ".join(
+            f"{name} {np.mean(list(of.values())):.1f} ({min(of.values()):.1f} to {max(of.values()):.1f})"
+            for name, of in values.items()
+        )
+        title = f"{said} [%], at {SHARES[shares]} class shares"
+        figure = draw_points(values, [looks[name] for name in values], title, survey)
+        pictures.append(drawing(figure, f"{said} [%] of each fold and seed, mean and range: {told}"))
+    return pictures
+
+
+def confusions(models: Sequence[Compared], classes: Sequence[str], shares: str, survey: str) -> list[Picture]:
+    """Return the confusion matrix of each model, over all folds; `shares` is one of `SHARES`."""
+    pictures = []
+    for model in models:
+        count = mean_confusion(model.pooled, shares)
+        share = count / np.maximum(count.sum(1, keepdims=True), 1)
+        told = "; ".join(
+            f"of {of:.0f} {name}, " + ", ".join(f"{x:.0%} as {said}" for said, x in zip(classes, row, strict=True))
+            for name, of, row in zip(classes, count.sum(1), share, strict=True)
+            if of
+        )
+        figure = draw_mean_confusion(count, classes, model.name, model.look, survey)
+        pictures.append(drawing(figure, f"confusion matrix of {model.name}: {told}"))
+    return pictures
+
+
+def rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> list[Picture]:
+    """Return the ROC of each class that can be ranked, with all models."""
+    pictures = []
+    for c, name in enumerate(classes):
+        if (figure := draw_rocs(models, c, name, survey)) is not None:
+            area = [float(np.mean(areas(model.pooled, c))) for model in models]
+            told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
+            numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
+            says = f"ROC of {name} against the rest; area under the curve: {told}"
+            pictures.append(drawing(figure, says, "area under the curve", numbers))
+    return pictures
+
+
+def reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
+    """Return the reliability of each model."""
+    pictures = []
+    for model in models:
+        error = f"expected calibration error {np.mean(calibration_errors(model.pooled)):.3f}"
+        says = f"accuracy of {model.name} against its confidence; {error}"
+        pictures.append(drawing(draw_mean_reliability(model, survey), says, error))
+    return pictures
+
+
+def learning_curves(
+    collection: Collection, looks: Mapping[str, Look], survey: str, missing: list[str]
+) -> list[Picture]:
+    """Return the learning curves of each model; what has none is added to `missing`, in words."""
+    pictures = []
+    for name, runs in collection.runs.items():
+        tables = []
+        for run in runs.values():
+            try:
+                rows = MetricsTable(run.folder / "metrics.csv").rows
+            except UsageError as error:
+                rows = {}
+                missing.append(f"{run.folder.parent.name}/{run.folder.name}: {error.found}")
+            tables += [rows] if rows else []
+        figure = draw_mean_learning_curves(tables, name, looks[name], survey, PROJECTED**-0.5)
+        if figure is None:
+            missing.append(f"{name}: it has left no metrics.csv")
+        else:
+            says = f"learning curves of {name}, the mean of {counted(len(tables), 'training')} and each of them"
+            pictures.append(drawing(figure, says))
+    return pictures
+
+
+def recalls(
+    models: Sequence[Compared], classes: Sequence[str], opened: Survey, survey: str
+) -> dict[str, list[Picture]]:
+    """Return, by quantity, the recall of each class against it, with all models."""
+    position = np.array([opened.position(str(id_)) for id_ in models[0].pooled.ids], dtype=np.int64)
+    found = {
+        quantity: list(_against(models, classes, quantity, x, survey))
+        for quantity, x in quantities_of(opened, position).items()
+    }
+    return {quantity: pictures for quantity, pictures in found.items() if pictures}
+
+
+def _against(
+    models: Sequence[Compared], classes: Sequence[str], quantity: str, x: NDArray[np.float64], survey: str
+) -> Iterator[Picture]:
+    for c, name in enumerate(classes):
+        if (figure := draw_recalls(models, c, name, quantity, x, survey)) is not None:
+            yield drawing(figure, f"recall of {name} against {quantity}, a line for each of the models")
+
+
+def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:
+    """Return the film strip of each object, by id."""
+    return {
+        id_: photograph(draw_film_strip(opened[id_], opened.header), f"stamps and light curve of object {id_}")
+        for id_ in ids
+    }

@@ -1,0 +1,187 @@
+"""Figures that compare models draw the means over seeds, and each model looks the same in all of them."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+
+from ictconvention.embedded_figure import drawing
+from ictconvention.evaluation.comparison_figures import (
+    BARE,
+    FALSE_POSITIVE,
+    MOST_BARS,
+    Compared,
+    areas,
+    calibration_errors,
+    draw_mean_confusion,
+    draw_mean_reliability,
+    draw_points,
+    draw_recalls,
+    draw_rocs,
+    mean_confusion,
+)
+from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.looks import COLOURS, LINES, LONGEST, fitted, look_of
+from ictconvention.evaluation.recall_figure import recall_by
+from ictconvention.evaluation.scores import scores
+
+CLASSES = ("AGN", "SN Ia", "SN Other")
+SURVEY = "tiny (simulated)"
+
+
+def drawn(seed: int = 0, seeds: int = 2, classes: int = 3, n: int = 90) -> Pooled:
+    """Return predictions of objects of all classes but the last."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % (classes - 1)
+    logits = rng.normal(size=(2, seeds, n, classes)) + 1.5 * np.eye(classes)[label]
+    likely, uniform = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    ids = np.array([f"{number:03d}" for number in range(n)])
+    return Pooled(ids, label, np.zeros(n, dtype=np.int64), likely, uniform)
+
+
+@pytest.fixture
+def models() -> list[Compared]:
+    return [Compared(f"model {number}", look_of(number), drawn(number)) for number in range(3)]
+
+
+def says_where(figure: Figure) -> bool:
+    return figure.get_supxlabel() == SURVEY
+
+
+def lines(figure: Figure, colour: str) -> list[NDArray[np.float64]]:
+    return [np.asarray(line.get_xydata()) for line in figure.axes[0].lines if line.get_color() == colour]
+
+
+def test_every_training_is_a_point_in_its_models_row() -> None:
+    values = {"one": {(0, 0): 60.0, (0, 1): 62.0, (1, 0): 70.0, (1, 1): 68.0}, "two": {(0, 0): 50.0}}
+    figure = draw_points(values, [look_of(0), look_of(1)], "macro F1 [%]", SURVEY)
+    points, mean = lines(figure, COLOURS[0])
+    np.testing.assert_array_equal(points[:, 0], [60, 62, 70, 68])
+    assert points[0, 1] == points[1, 1] < points[2, 1] == points[3, 1]  # the folds below each other
+    np.testing.assert_allclose(mean[:, 0], 65)
+    assert all(abs(row) < 0.5 for row in points[:, 1])
+    np.testing.assert_array_equal(lines(figure, COLOURS[1])[0], [(50, 1)])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "two"]
+    assert says_where(figure)
+
+
+def test_a_sweep_of_fifteen_models_can_be_told_apart() -> None:
+    names = [f"ict_sdss, learner.consistency=1.0, learner.tau={tau:.3f}" for tau in np.linspace(0.9, 1, 15)]
+    values = {name: {(0, 0): 50.0 + place} for place, name in enumerate(names)}
+    figure = draw_points(values, [look_of(place) for place in range(15)], "macro F1", SURVEY)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(shown)) == 15
+    assert all(len(text) <= LONGEST and text.endswith(name[-5:]) for text, name in zip(shown, names, strict=True))
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    heights = sorted((box.y0, box.y1) for box in boxes)
+    assert all(above[0] > below[1] for below, above in pairwise(heights))
+    assert min(box.x0 for box in boxes) >= 0
+
+
+def test_looks_repeat_only_after_all_lines() -> None:
+    looks = [look_of(number) for number in range(len(COLOURS) * len(LINES))]
+    assert len(set(looks)) == len(looks)
+    assert look_of(len(looks)) == looks[0]
+    assert [look.dashes for look in looks[:: len(COLOURS)]] == ["", "6 3", "2 2"]
+
+
+def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
+    assert fitted("short") == "short"
+    assert len(fitted("x" * 99 + "tau=0.9")) == LONGEST
+    assert fitted("x" * 99 + "tau=0.9").endswith("tau=0.9")
+    assert fitted("a\rb\x00c") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+
+
+def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:
+    pooled = models[0].pooled
+    for shares, found in (("likely", pooled.likely), ("uniform", pooled.uniform)):
+        each = [confusion_matrix(pooled.label, one.argmax(1), labels=[0, 1, 2]) for one in found]
+        np.testing.assert_array_equal(mean_confusion(pooled, shares), (each[0] + each[1]) / 2)
+    count = mean_confusion(pooled, "likely")
+    figure = draw_mean_confusion(count, CLASSES, "model 0", look_of(0), SURVEY)
+    said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
+    assert said[0, 0] == f"{count[0, 0] / 45:.0%}\n{count[0, 0]:.4g}"
+    assert said[2, 2] == "0%\n0"  # no SN Other is tested
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
+        "AGN (45)",
+        "SN Ia (45)",
+        "SN Other (0)",
+    ]
+    assert says_where(figure)
+
+
+def test_many_classes_leave_room_for_shares_alone() -> None:
+    names = [f"class {number}" for number in range(BARE + 3)]
+    figure = draw_mean_confusion(np.eye(BARE + 3), names, "one", look_of(0), SURVEY)
+    assert {text.get_text() for text in figure.axes[0].texts} == {"0%", "100%"}
+
+
+def test_the_roc_of_a_model_is_the_mean_of_its_seeds(models: list[Compared]) -> None:
+    figure = draw_rocs(models, 1, "SN Ia", SURVEY)
+    assert figure is not None
+    for model in models:
+        truth = model.pooled.label == 1
+        curves = [roc_curve(truth, found[:, 1])[:2] for found in model.pooled.likely]
+        expected = np.mean([np.interp(FALSE_POSITIVE, *curve) for curve in curves], axis=0)
+        (line,) = lines(figure, model.look.colour)
+        np.testing.assert_allclose(line[1:, 1], expected)
+        np.testing.assert_array_equal(line[0], (0, 0))
+        assert areas(model.pooled, 1) == [roc_auc_score(truth, found[:, 1]) for found in model.pooled.likely]
+    assert draw_rocs(models, 2, "SN Other", SURVEY) is None
+    assert areas(models[0].pooled, 2) == []
+    assert says_where(figure)
+
+
+def test_reliability_puts_each_bin_at_the_accuracy_over_all_seeds(models: list[Compared]) -> None:
+    model = models[0]
+    figure = draw_mean_reliability(model, SURVEY)
+    points = np.array([p[0] for p in lines(figure, COLOURS[0]) if len(p) == 1])
+    confidence = model.pooled.likely.max(2).ravel()
+    right = (model.pooled.likely.argmax(2) == model.pooled.label).ravel()
+    place = (confidence * 15).astype(int)
+    expected = [(confidence[place == b].mean(), right[place == b].mean()) for b in np.unique(place)]
+    np.testing.assert_allclose(points, expected)
+    heights = [patch.get_height() for patch in figure.axes[1].patches]  # type: ignore[attr-defined]
+    np.testing.assert_allclose(heights, np.bincount(place, minlength=15) / 2)
+    each = [scores(found, model.pooled.label, CLASSES)["calibration_error"] for found in model.pooled.likely]
+    np.testing.assert_allclose(calibration_errors(model.pooled), each)
+    assert says_where(figure)
+
+
+def test_recall_against_a_quantity_is_the_mean_of_the_seeds(models: list[Compared]) -> None:
+    x = np.where(np.arange(90) < 80, np.linspace(17, 22, 90), np.nan)
+    figure = draw_recalls(models, 0, "AGN", "magnitude", x, SURVEY)
+    assert figure is not None
+    here = (models[0].pooled.label == 0) & np.isfinite(x)
+    for model in models:
+        each = [recall_by(x[here], found[here].argmax(1) == 0) for found in model.pooled.uniform]
+        (line,) = lines(figure, model.look.colour)
+        np.testing.assert_allclose(line, np.mean(each, axis=0)[:, :2])
+    assert figure.axes[0].get_title("left") == f"AGN ({here.sum()} objects)"
+    assert len(figure.axes[0].collections) == 3
+    assert says_where(figure)
+    assert draw_recalls(models, 2, "SN Other", "magnitude", x, SURVEY) is None
+    assert draw_recalls(models, 0, "AGN", "redshift", np.full(90, np.nan), SURVEY) is None
+    many = models * MOST_BARS
+    crowded = draw_recalls(many, 0, "AGN", "magnitude", x, SURVEY)
+    assert crowded is not None
+    assert not crowded.axes[0].collections
+
+
+@pytest.mark.parametrize("classes", [2, 9])
+def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
+    names = [f"$x$ & $\\y_{number}$ \x01<b>" for number in range(classes)]
+    pooled = drawn(classes=classes)
+    models = [Compared(name, look_of(number), pooled) for number, name in enumerate(names)]
+    figures = [draw_points({name: {(0, 0): 1.0} for name in names}, [m.look for m in models], "$", "$")]
+    figures += [draw_mean_confusion(mean_confusion(pooled, "likely"), names, names[0], look_of(0), "$")]
+    figures += [draw_mean_reliability(models[0], "$")]
+    for figure in (draw_rocs(models, 0, names[0], "$"), draw_recalls(models, 0, names[0], "$", np.arange(90.0), "$")):
+        figures += [figure] if figure is not None else []
+    assert len(figures) == 4 if classes == 2 else 5  # of one class alone there is no ROC
+    for figure in figures:
+        assert drawing(figure, "").address.startswith("data:image/svg+xml;base64,")

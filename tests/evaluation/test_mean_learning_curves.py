@@ -1,0 +1,53 @@
+"""The learning curves of a model are the mean of its trainings, with each of them."""
+
+import numpy as np
+
+from ictconvention.evaluation.learning_curves import SPREAD
+from ictconvention.evaluation.looks import look_of
+from ictconvention.evaluation.mean_learning_curves import Rows, draw_mean_learning_curves
+
+SURVEY = "tiny (simulated)"
+
+
+def rows(start: float, epochs: int = 3) -> dict[tuple[str, int], dict[str, str | float]]:
+    return {
+        ("pretrain", epoch): {"pretrain/train/loss": str(start - epoch), "pretrain/val/f1_macro": 0.1 * epoch}
+        for epoch in range(1, epochs + 1)
+    }
+
+
+def test_the_mean_is_thick_and_each_training_thin() -> None:
+    figure = draw_mean_learning_curves([rows(4), rows(6), rows(8, 2)], "ict", look_of(0), SURVEY)
+    assert figure is not None
+    first, second, third, mean = figure.axes[0].lines
+    np.testing.assert_array_equal(second.get_xydata(), [(1, 5), (2, 4), (3, 3)])
+    np.testing.assert_array_equal(mean.get_xydata(), [(1, 5), (2, 4), (3, 2)])  # the third has no third epoch
+    assert mean.get_linewidth() > first.get_linewidth() == third.get_linewidth()
+    assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "validation scores"]
+    assert figure.get_suptitle() == "ict"
+    assert figure.get_supxlabel() == SURVEY
+
+
+def test_one_training_is_drawn_once() -> None:
+    figure = draw_mean_learning_curves([rows(4)], "ict", look_of(0), SURVEY)
+    assert figure is not None
+    assert len(figure.axes[0].lines) == 1
+
+
+def test_the_spread_of_projections_is_shown_beside_a_healthy_one() -> None:
+    projecting: Rows = {
+        ("pretrain", 1): {"pretrain/val/collapse/spread": 0.01},
+        ("finetune", 1): {"finetune/train/loss": 1.0},
+    }
+    figure = draw_mean_learning_curves([projecting], "ict", look_of(0), SURVEY, healthy=0.088)
+    assert figure is not None
+    panels = {axes.get_ylabel().replace("\n", " "): axes for axes in figure.axes[::2]}
+    assert list(panels) == ["loss", SPREAD]
+    spread, healthy = panels[SPREAD].lines
+    np.testing.assert_array_equal(spread.get_xydata(), [(1, 0.01)])
+    assert set(np.asarray(healthy.get_ydata())) == {0.088}
+
+
+def test_nothing_is_drawn_of_nothing() -> None:
+    assert draw_mean_learning_curves([], "ict", look_of(0), SURVEY) is None
+    assert draw_mean_learning_curves([{}], "ict", look_of(0), SURVEY) is None

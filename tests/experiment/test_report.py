@@ -1,0 +1,291 @@
+"""The page of a sweep says what its runs found, whole in one file, whatever its names hold and whatever is missing."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.experiment.collection import collected, found_runs
+from ictconvention.experiment.comparison import compared
+from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
+from ictconvention.experiment.report import write_report
+from tests.conftest import image_series, write_survey
+from tests.experiment.handmade_runs import ENVIRONMENT, changed, handmade_sweep
+from tests.experiment.read_page import Page
+
+CLASSES = ("AGN", "SN Ia", "Variable", "SN Other")
+HOSTILE = """SN <i onclick="x()">'Ia' $x$ & y"""
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def surveyed(path: Path, classes: tuple[str, ...] = CLASSES, name: str = "tiny", count: int = 120) -> Survey:
+    """Write a simulated survey with hosts, a class after the other."""
+    header = SurveyHeader(name, ("g", "r"), classes, 0.396, simulated=True)
+    objects = [
+        image_series(number, 6, header)
+        | {"label_source": None, "host_separation": 0.1 * number, "true_class": classes[0]}
+        for number in range(count)
+    ]
+    return write_survey(path, objects, header)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    return surveyed(tmp_path_factory.mktemp("survey") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def sweep(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = handmade_sweep(tmp_path_factory.mktemp("sweep"), survey, {"ict": 3.0, "convention": 0.5})
+    changed(next(folder.glob("ict/fold0-seed0*")) / "environment.json", system="a <b>new</b> kernel")
+    shutil.copytree(next(folder.glob("ict/fold1-seed0*")), folder / "ict" / "stopped")
+    (folder / "ict" / "stopped" / "result.json").unlink()
+    changed(folder / "ict" / "stopped" / "status.json", state="stopped")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def file(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("page") / "page.html"
+    write_report(sweep, output, say=lambda line: None)
+    return output
+
+
+@pytest.fixture(scope="module")
+def page(file: Path) -> Page:
+    return Page(file.read_text())
+
+
+def written(sweep: Path, output: Path, **keywords: Any) -> Page:
+    write_report(sweep, output, say=lambda line: None, **keywords)
+    return Page(output.read_text())
+
+
+def test_the_page_and_each_of_its_drawings_say_that_the_survey_is_simulated(page: Page) -> None:
+    assert "tiny: 2 models compared simulated survey" in page.text
+    drawings = page.pictures("image/svg+xml")
+    assert len(drawings) > 20
+    assert all("(simulated)" in drawing.decode() for drawing in drawings)
+
+
+def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: Page, sweep: Path) -> None:
+    comparison = compared(sweep)
+    assert page.table("model")[0] == list(comparison.table.columns)
+    rows = [[cell.text.replace("+-", "±") for cell in row] for row in comparison.table.rows]
+    assert page.table("model")[1:] == rows
+    assert [row[0] for row in rows] == ["convention", "ict"]
+    assert comparison.sentences
+    for line in (*comparison.in_words, *comparison.table.notes):
+        assert line.replace("+-", "±") in page.text
+
+
+def test_predictions_that_no_run_made_are_compared_too(survey: Survey, tmp_path: Path) -> None:
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,))
+    (entry,) = collected(*found_runs(sweep)).entries()
+    save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], survey.header.classes)
+    page = written(sweep, tmp_path / "page.html")
+    assert [row[0] for row in page.table("model")[1:]] == ["one", "forest"]
+    says = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    assert sum(text.startswith("confusion matrix of forest") for text in says) == 2
+    assert not [text for text in says if text.startswith("learning curves of forest")]
+
+
+def test_the_page_asks_for_no_other_file(page: Page, file: Path) -> None:
+    assert page.addresses
+    assert all(address.startswith(("data:", "#")) for address in page.addresses)
+    text = file.read_text()
+    assert "://" not in text
+    assert "url(" not in text
+    assert "@import" not in text
+    for drawing in page.pictures("image/svg+xml"):
+        links = [v for one in ElementTree.fromstring(drawing).iter() for k, v in one.items() if k.endswith("href")]
+        assert all(link.startswith(("#", "data:")) for link in links)
+
+
+def test_what_was_left_out_is_named_with_the_reason(page: Page) -> None:
+    assert "ict/stopped: not finished (stopped)" in page.text
+
+
+def test_the_objects_shown_are_those_whose_label_is_believed_least(page: Page, sweep: Path, survey: Survey) -> None:
+    runs, _ = found_runs(sweep)
+    believed: dict[str, list[float]] = {}
+    for run in runs:
+        found = run.predictions
+        for id_, own in zip(found.ids, found.uniform[np.arange(len(found.label)), found.label], strict=True):
+            believed.setdefault(str(id_), []).append(float(own))
+    shown = page.table("object")[1:]
+    for name in CLASSES:
+        of_class = [id_ for id_ in believed if survey[id_].metadata["class"] == name]
+        worst = sorted(of_class, key=lambda id_: np.mean(believed[id_]))[:3]
+        rows = [row for row in shown if row[1] == name]
+        assert [row[0] for row in rows] == worst
+        assert [row[2] for row in rows] == [f"{np.mean(believed[id_]):.3f}" for id_ in worst]
+    assert len(page.pictures("image/webp")) == len(shown) == 12
+    assert f"{shown[0][0]}, AGN (in truth AGN)" in page.text
+
+
+def test_only_what_differs_between_runs_and_models_is_set_out(page: Page) -> None:
+    environment, common, configuration, same = (table for table in page.tables if table[0][0] == "key")
+    assert environment[1:] == [
+        ["system", "Linux", "7 runs: convention/fold0-seed0-0.99, convention/fold0-seed1-0.99, "
+         "convention/fold1-seed0-0.99, convention/fold1-seed1-0.99 and 3 more"],
+        ["system", "a <b>new</b> kernel", "1 run: ict/fold0-seed0-0.99"],
+    ]  # fmt: skip
+    assert ["packages.torch", "2.13"] in common
+    assert configuration == [["key", "convention", "ict"], ["learner.kind", "supervised", "ict"]]
+    assert ["trainer.batch_size", "128"] in same
+    assert not [row for row in same if row[0] in ("seed", "fold.index", "learner.kind")]
+
+
+def test_every_figure_of_every_model_is_there_and_says_what_is_seen(page: Page) -> None:
+    says = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
+    for name in ("ict", "convention"):
+        assert sum(text.startswith(f"confusion matrix of {name}: of ") for text in says) == 2
+        assert sum(text.startswith(f"accuracy of {name} against its confidence") for text in says) == 1
+        assert f"learning curves of {name}, the mean of 4 trainings and each of them" in says
+    assert sum(text.startswith("ROC of ") for text in says) == len(CLASSES)
+    for quantity in ("r magnitude when bright", "redshift", "host separation [arcsec]"):
+        assert any(text.startswith(f"recall of AGN against {quantity}") for text in says)
+    assert all(says)
+    spread = [b"spread of" in drawing for drawing in page.pictures("image/svg+xml")]
+    assert sum(spread) == 1  # of ICT alone
+
+
+def test_the_same_runs_give_the_same_page(survey: Survey, tmp_path: Path) -> None:
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,))
+    for name in ("first", "again"):
+        write_report(sweep, tmp_path / name, say=lambda line: None)
+    assert (tmp_path / "again").read_bytes() == (tmp_path / "first").read_bytes()
+
+
+def test_names_are_shown_as_they_are(tmp_path: Path) -> None:
+    survey = surveyed(tmp_path / "survey", (HOSTILE, "AGN"), "<script>alert(1)</script> $a", 60)
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0, "two": 2.0}, (0,), (0,))
+    page = written(sweep, tmp_path / "page.html")
+    assert page.tags.count("script") == 1
+    assert "i" not in page.tags
+    assert HOSTILE in [row[1] for row in page.table("object")]
+    assert "<script>alert(1)</script> $a: 2 models compared" in page.text
+    drawings = [ElementTree.fromstring(drawing) for drawing in page.pictures("image/svg+xml")]
+    assert any(HOSTILE[:10] in "".join(drawing.itertext()) for drawing in drawings)
+
+
+def test_a_page_without_the_survey_says_what_it_lacks(sweep: Path, survey: Survey, tmp_path: Path) -> None:
+    moved = shutil.copytree(sweep, tmp_path / "moved")
+    for path in moved.glob("*/*/status.json"):
+        changed(path, survey="/gone/tiny")
+    page = written(moved, tmp_path / "without.html")
+    assert "the survey is not on this machine (it was at /gone/tiny)" in page.text
+    assert not page.pictures("image/webp")
+    assert "#recall" not in page.addresses
+    assert page.table("object")
+    page = written(moved, tmp_path / "with.html", survey=survey.path)
+    assert len(page.pictures("image/webp")) == 12
+    assert "#recall" in page.addresses
+
+
+def test_another_survey_is_refused(sweep: Path, tmp_path: Path) -> None:
+    other = surveyed(tmp_path / "other", count=61)
+    with pytest.raises(UsageError, match=f"this survey has the hash {other.hash[:12]}, that of the runs has"):
+        write_report(sweep, tmp_path / "page.html", other.path)
+    assert not (tmp_path / "page.html").exists()
+
+
+@pytest.mark.parametrize("absent", [None, "AGN"])
+def test_one_training_of_one_model_is_enough(absent: str | None, tmp_path: Path) -> None:
+    survey = surveyed(tmp_path / "survey", ("AGN", "SN Ia"), count=60)
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,), absent=absent)
+    page = written(sweep, tmp_path / "page.html")
+    assert "tiny: one model" in page.text
+    assert "There is no other model to compare this one with." in page.text
+    assert ("No class can be ranked" in page.text) == (absent is not None)
+    assert "Nothing differs between the models." in page.text
+
+
+def test_damaged_metrics_cost_a_curve_and_not_the_page(survey: Survey, tmp_path: Path) -> None:
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,))
+    (folder,) = sweep.glob("one/*")
+    (folder / "metrics.csv").write_text("nonsense\n1\n")
+    page = written(sweep, tmp_path / "page.html")
+    assert f"one/{folder.name}: this is no table of metrics" in page.text
+    assert "one: it has left no metrics.csv" in page.text
+
+
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_drawn(sweep: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    for output in (tmp_path, tmp_path / "no" / "page.html"):
+        with pytest.raises(FileSystemError, match="saving the page failed"):
+            write_report(sweep, output, say=said.append)
+    assert not said
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_page_and_names_it(survey: Survey, tmp_path: Path) -> None:
+    sweep = handmade_sweep(tmp_path / "runs", survey, {"one": 1.0}, (0,), (0,), environment=ENVIRONMENT)
+    command = [sys.executable, "-c", "from ictconvention.cli import main; main()", "report"]
+    result = subprocess.run([*command, sweep, "-o", "mine.html"], capture_output=True, text=True, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[-1] == "mine.html"
+    assert (tmp_path / "mine.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no finished run"):
+        write_report(tmp_path, tmp_path / "page.html")
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Callable[[str], str]:
+    """Return a function from a page's text to its DOM, after its scripts have run in a frame as wide as a phone."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: chromium, chromium-browser or google-chrome")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"]
+    options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000"]
+
+    def opened(text: str) -> str:
+        (tmp_path / "inner.html").write_text(text)
+        outer = "<iframe src='inner.html' style='border:0;width:390px;height:800px'></iframe><pre id='told'></pre>"
+        outer += "<script>addEventListener('message', (event) => { told.textContent = event.data; });</script>"
+        (tmp_path / "outer.html").write_text(f"<!doctype html><body>{outer}</body>")
+        command = [CHROMIUM, *options, (tmp_path / "outer.html").as_uri()]
+        environment = {**os.environ, "HOME": str(tmp_path)}
+        result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=True)
+        found = re.search(r'<pre id="told">(.*?)</pre>', result.stdout, re.DOTALL)
+        assert found, result.stdout
+        return found[1]
+
+    return opened
+
+
+def test_a_browser_shows_it_on_a_phone_and_sorts_the_table(file: Path, browser: Callable[[str], str]) -> None:
+    script = """<script>
+      const root = document.documentElement;
+      const told = [innerWidth, root.scrollWidth - root.clientWidth, document.images.length];
+      const table = document.querySelector("#table table");
+      const order = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent).join(" ");
+      const button = table.querySelectorAll("thead button")[3];
+      told.push(order());
+      for (const click of [1, 2]) { button.click(); told.push(order()); }
+      told.push(button.parentElement.getAttribute("aria-sort"));
+      table.querySelector("thead button").click();
+      told.push(order());
+      addEventListener("load", () => parent.postMessage(told.join("|"), "*"));
+    </script>"""
+    text = file.read_text()
+    width, excess, images, *orders = browser(text.replace("</body>", f"{script}</body>")).split("|")
+    assert (int(width), int(excess)) == (390, 0)
+    assert int(images) == text.count("<img ")
+    assert orders == ["convention ict", "ict convention", "convention ict", "ascending", "convention ict"]
