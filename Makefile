@@ -10,7 +10,7 @@ READY := .venv/.ready
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## make the environment .venv from pip and constraints.txt
@@ -32,6 +32,16 @@ lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What is asked for: make reproduce-table2 PROFILE=laptop SURVEY=path SEEDS=2 CONTROLS=1 BANDS=g ENSEMBLE=3
+ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVEY)") $(if $(SEEDS),--seeds "$(SEEDS)") \
+	$(if $(filter-out 0,$(CONTROLS)),--controls) $(if $(BANDS),--bands "$(BANDS)") $(if $(ENSEMBLE),--ensemble "$(ENSEMBLE)") \
+	$(if $(FOLDS),--folds "$(FOLDS)") $(if $(JOBS),--jobs "$(JOBS)") $(if $(RUNS),--runs "$(RUNS)") \
+	$(if $(SURVEYS),--surveys "$(SURVEYS)") $(OVERRIDES)
+
+.PHONY: reproduce-table2
+reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|smoke SURVEY=path SEEDS=n CONTROLS=1 ...
+	@$(BIN)/python -m experiments.table2.reproduce $(ASKED)
 
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay

@@ -1,0 +1,98 @@
+"""The rows without a network: the constant answer, and random forests with and without pixels."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.data.dataset import Draw
+from ictconvention.data.derived import Photometry
+from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.entries import Entry, Predictions
+from ictconvention.evaluation.forest import (
+    PRETRAIN_WEIGHT,
+    cadence_features,
+    forest_probabilities,
+    light_curve_features,
+)
+from ictconvention.experiment.assembly import data_of
+from ictconvention.experiment.plan import planned
+from ictconvention.experiment.schema import RunOptions
+
+LEAST = 1e-3  # probability below which a forest's share of votes says no more
+CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"
+
+
+def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = print) -> tuple[Entry, ...]:
+    """Predict the test parts without a network.
+
+    Each row has what the networks have: the same objects and frames, training parts, validation parts (which calibrate
+    alone) and class shares.
+
+    Parameters
+    ----------
+    folds : mapping of int to RunOptions
+        A run of each fold, of any network.
+    say : function
+        Told what happens, a line at a time.
+    """
+    feeds: dict[int, SeriesDataModule] = {}
+    for fold, options in folds.items():
+        plan = planned(options, say)
+        feeds[fold] = data_of(options, plan.survey, plan.split, "finetune")
+    data = next(iter(feeds.values()))
+    say(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
+    seen = _features(data)
+    predictions: dict[str, dict[tuple[int, int], Predictions]] = {name: {} for name in (CONSTANT, *seen)}
+    for fold, feed in feeds.items():
+        shares = _shares(feed)
+        test = feed.positions("test")
+        label = feed.training.labels[test]
+        likely = {CONSTANT: np.tile(shares, (len(test), 1))}
+        for name, features in seen.items():
+            likely[name] = _forest(features, feed, shares)
+        for name, found in likely.items():
+            uniform = found / shares
+            ids = np.array([feed.survey.ids[i] for i in test], dtype=str)
+            predictions[name][fold, 0] = Predictions(ids, label, found, uniform / uniform.sum(1, keepdims=True))
+    return tuple(Entry(name, of) for name, of in predictions.items())
+
+
+def _features(data: SeriesDataModule) -> dict[str, NDArray[np.float64]]:
+    """Return each forest's features of every object, of the frames that a network is tested on."""
+    survey, bands = data.survey, len(data.survey.header.bands)
+    photometry = Photometry(survey)
+    rows: dict[str, list[NDArray[np.float64]]] = {CADENCE: [], FOREST: []}
+    for position, series in enumerate(survey):
+        (view,) = data.evaluation.views_of(Draw(position))
+        at = view.view.rows
+        flux, error = photometry[series.id][at].astype(np.float64).T
+        band, mjd = series.band[at], series.mjd[at]
+        rows[FOREST].append(light_curve_features(flux, error, band, mjd, bands))
+        rows[CADENCE].append(cadence_features(series.psf_fwhm[at], series.sky_sigma[at], band, mjd, bands))
+    return {name: np.array(found) for name, found in rows.items()}
+
+
+def _shares(data: SeriesDataModule) -> NDArray[np.float64]:
+    """Return the class shares of the fine-tuning part, those of the networks' probabilities."""
+    labels = data.training.labels[data.positions("finetune_train")]
+    count = np.bincount(labels, minlength=len(data.survey.header.classes))
+    return np.asarray(count / count.sum())
+
+
+def _forest(features: NDArray[np.float64], data: SeriesDataModule, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Train a forest on both training parts, and return calibrated probabilities of the test part, (n, classes)."""
+    classes = data.survey.header.classes
+    stages = [data.positions(f"{stage}_train") for stage in ("pretrain", "finetune")]
+    train, validation, test = np.concatenate(stages), data.positions("finetune_validation"), data.positions("test")
+    weights = np.concatenate([np.full(len(stages[0]), PRETRAIN_WEIGHT), np.ones(len(stages[1]))])
+    names = [classes[c] for c in data.training.labels[train]]
+    asked = np.concatenate([validation, test])
+    known, votes = forest_probabilities(features[train], names, features[asked], weights)
+    full = np.full((len(asked), len(classes)), LEAST)
+    full[:, [classes.index(name) for name in known]] = np.maximum(votes, LEAST)
+    equal = np.full(len(classes), 1 / len(classes))  # every class weighs the same in a forest
+    logits = at_prior(np.log(full), equal, shares)
+    temperature = fitted_temperature(logits[: len(validation)], data.training.labels[validation])
+    return probabilities(logits[len(validation) :], temperature)

@@ -1,0 +1,140 @@
+"""Table 2 of ICT-ConvEntion: every model on every fold, then the table, in words, and as a page.
+
+    make reproduce-table2 [PROFILE=laptop|paper|smoke] [SURVEY=path] [SEEDS=n] [CONTROLS=1] [BANDS=g] [ENSEMBLE=3]
+
+What is finished is not repeated: an interrupted command goes on where it was.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from experiments.table2.baselines import baselines
+from ictconvention.atomic import whole_file
+from ictconvention.errors import UsageError, told_in_words
+from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text
+from ictconvention.experiment.assembly import digest
+from ictconvention.experiment.collection import read_finished
+from ictconvention.experiment.comparison import compared
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
+from ictconvention.experiment.journal import spoken
+from ictconvention.experiment.processes import run_jobs
+from ictconvention.experiment.report import write_report
+from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.sweep import Sweep, prepared
+
+MODELS = {
+    "ICT-ConvEntion": ["experiment=ict_sdss"],
+    "ConvEntion": ["experiment=convention_sdss"],
+    "CNN+GRU": ["experiment=cnn_gru_sdss"],
+    "CNN+LSTM": ["experiment=cnn_lstm_sdss"],
+    "light-curve RNN": ["experiment=light_curve_sdss"],
+}
+COMPUTE = 8 / 3  # what a step of ICT costs, in steps of ConvEntion: two passes with gradients, two without
+NORMS = [f"stage.{stage}.optimiser.decay_norms_and_biases=true" for stage in STAGES]
+CONTROLS = {  # what else might make ICT better: two views, more compute, another recipe; epochs are added to the second
+    "two-view cross-entropy": ["experiment=ict_sdss", "name=two_view", "learner.consistency=0"],
+    "ConvEntion, equal compute": ["experiment=convention_sdss", "name=convention_equal_compute"],
+    "ConvEntion, published recipe": [
+        "experiment=convention_sdss",
+        "name=convention_published",
+        "imbalance=focal",
+        *NORMS,
+    ],
+}
+FOLDS = {"smoke": 2}
+FORMATS = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
+
+
+def rows(common: Sequence[str], controls: bool, bands: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each row's name and overrides."""
+    base = compose_run(common)
+    chosen = dict(MODELS)
+    if controls:
+        chosen |= CONTROLS
+        chosen["ConvEntion, equal compute"] = [*CONTROLS["ConvEntion, equal compute"], *longer(base)]
+    yield from chosen.items()
+    if bands:
+        for name, overrides in MODELS.items():
+            yield f"{name}, {''.join(bands)}", [*overrides, f"survey.bands=[{','.join(bands)}]"]
+
+
+def longer(base: RunOptions) -> list[str]:
+    """Return as many training epochs of ConvEntion as cost what ICT's cost."""
+    return [f"stage.{stage}.max_epochs={round(COMPUTE * stage_of(base, stage).max_epochs)}" for stage in STAGES]
+
+
+def jobs_at_once(profile: str) -> int:
+    """Return how many runs go side by side: one a GPU; without GPUs one a processor, where networks are narrow."""
+    if torch.cuda.is_available():
+        return torch.cuda.device_count()
+    return 1 if profile == "paper" else len(os.sched_getaffinity(0))
+
+
+def given() -> argparse.Namespace:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke"))
+    parser.add_argument("--survey", help="folder of a survey; the simulated one by default")
+    parser.add_argument("--seeds", type=int, default=1, help="trainings of each model on each fold, or ensembles")
+    parser.add_argument("--controls", action="store_true", help="also two views, equal compute, the published recipe")
+    parser.add_argument("--bands", default="", help="also each model on some bands alone: g, or g,r")
+    parser.add_argument(
+        "--ensemble", type=int, default=1, help="trainings that are averaged into one prediction (poster: 3)"
+    )
+    parser.add_argument("--folds", type=int, help="the first folds of five; all by default, two of profile smoke")
+    parser.add_argument("--jobs", type=int, help="runs at once; by default one a GPU, or one a processor")
+    parser.add_argument("--runs", default="runs", help="folder of the runs")
+    parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every run, such as logger=wandb")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train, compare, and write the table and the page."""
+    wanted = given()
+    folds = FOLDS.get(wanted.profile, 5) if wanted.folds is None else wanted.folds
+    for name in ("seeds", "ensemble", "folds", "jobs"):
+        if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
+            raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
+    common = [f"profile={wanted.profile}", f"runs={wanted.runs}", f"surveys={wanted.surveys}"]
+    common += ["survey=path", f"survey.path={wanted.survey}"] if wanted.survey else []
+    common += wanted.overrides
+    bands = [band for band in wanted.bands.split(",") if band]
+    models, jobs = [], []
+    for fold in range(folds):
+        for name, overrides in rows(common, wanted.controls, bands):
+            for seed in range(wanted.seeds * wanted.ensemble):
+                models.append(name)
+                jobs.append([*overrides[:1], *common, *overrides[1:], f"fold.index={fold}", f"seed={seed}"])
+    planned_jobs = prepared(jobs, print)
+    for job, name in zip(planned_jobs, models, strict=True):
+        job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
+    key = digest(sorted(job.folder.name for job in planned_jobs))[:8]
+    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", planned_jobs)
+    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile))
+    sweep.check()
+    whole = {job.options.fold.index: job.options for job in planned_jobs if job.model == "ICT-ConvEntion"}
+    if not (sweep.folder / ENTRIES_FILE).exists():
+        found = baselines(whole)
+        save_entries(sweep.folder / ENTRIES_FILE, found, read_finished(sweep.jobs[0].folder).classes)
+    comparison = compared(sweep.folder, members=wanted.ensemble)
+    for ending, form in FORMATS.items():
+        with whole_file(sweep.folder / f"table2.{ending}", "saving the table") as partial:
+            partial.write_text(form(comparison.table), encoding="utf-8")
+    with whole_file(sweep.folder / "in_words.txt", "saving the comparison in words") as partial:
+        partial.write_text("\n".join(comparison.in_words) + "\n", encoding="utf-8")
+    print("\n" + as_text(comparison.table))
+    print("\n".join(comparison.in_words))
+    write_report(sweep.folder, sweep.folder / "report.html", members=wanted.ensemble)
+    print(f"\n{len(sweep.jobs)} runs, {spoken(sweep.seconds)} of training, over all starts")
+    print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
+
+
+if __name__ == "__main__":
+    with told_in_words():
+        main()
