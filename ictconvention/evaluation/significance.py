@@ -23,7 +23,8 @@ AT: dict[Metric, Literal["likely", "uniform"]] = {  # class shares at which each
 }
 REPLICATES = 4000
 LEVEL = 0.95
-SEED_SCATTER = 1.3  # [points], measured between seeds of short training; beyond what one seed's interval shows
+SEED_SCATTER = 1.3  # [points], measured between seeds of short training; not in the interval of one seed
+FAR = 5  # times that scatter which the interval of one seed must keep from zero
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Difference:
 
     @property
     def established(self) -> bool:
-        """Whether the interval excludes zero, and contains the scatter of seeds."""
-        return self.seeds > 1 and (self.low > 0 or self.high < 0)
+        """Whether the interval excludes zero; of one seed, by far more than seeds scatter."""
+        away = max(self.low, -self.high)
+        return away > (0 if self.seeds > 1 else FAR * SEED_SCATTER / 100)
 
 
 def differences(
@@ -192,7 +194,8 @@ def said_of_seeds(seeds: int) -> str:
     if seeds == 1:
         return (
             "One seed each: the intervals are those of the objects alone. What another seed does, about "
-            f"{SEED_SCATTER} points, is not in them, so that nothing is established."
+            f"{SEED_SCATTER} points, is not in them; only what stays {FAR * SEED_SCATTER:g} points from zero is called "
+            "established."
         )
     return (
         f"The intervals hold the luck of the objects and of the seeds, of which there were {seeds}; each is of one "

@@ -27,6 +27,7 @@ With -m (--multirun) keys may have several values; each combination is a run, an
 """
 SWEEPS = ("-m", "--multirun")
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
+HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = ("jobs", "on_error", "logger", "strategy", "trainer.devices", "trainer.workers", "hydra")  # change none
 IN_A_TEST = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")  # keys that may be given
 
@@ -87,14 +88,15 @@ def sweep(arguments: Sequence[str]) -> None:
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
     if "hydra.sweep.dir" not in values:
         words.append("hydra.sweep.dir='" + str(folder).replace("'", "\\'") + "'")
+    new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
         multirun(words)
     finally:
-        if folder.is_dir() and [path.name for path in folder.iterdir()] == ["multirun.yaml"]:  # refused by Hydra
-            (folder / "multirun.yaml").unlink()
-            folder.rmdir()
-            with suppress(OSError):  # other sweeps are there
-                folder.parent.rmdir()
+        if folder in new and folder.is_dir() and [path.name for path in folder.iterdir()] == [HYDRAS]:
+            (folder / HYDRAS).unlink()  # the sweep was refused, and leaves nothing
+            for path in new:
+                with suppress(OSError):  # something else is there by now
+                    path.rmdir()
 
 
 def sweep_name(arguments: Sequence[str]) -> str:

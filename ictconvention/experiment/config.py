@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ictconvention.errors import UsageError, did_you_mean
 from ictconvention.experiment.schema import RunOptions, checked, known_keys
 
+FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
+
 
 def config_folder() -> Path:
     """Return the folder `conf`, in a clone as in an installed wheel."""
@@ -96,14 +98,18 @@ def multirun(overrides: Sequence[str]) -> None:
 
     from ictconvention.experiment.cluster import submitted
 
-    arguments, os.environ["HYDRA_FULL_ERROR"] = sys.argv, "1"  # else Hydra ends the process with a message of its own
-    sys.argv = [arguments[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
+    arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
     try:
         hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
     except (HydraException, OmegaConfBaseException) as error:
         raise _readable(error) from None
     finally:
         sys.argv = arguments
+        os.environ.pop(FULL_ERROR)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
 def _readable(error: Exception) -> UsageError:

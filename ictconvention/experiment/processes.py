@@ -209,7 +209,7 @@ def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, s
     if gpus is not None:
         own["CUDA_VISIBLE_DEVICES"] = gpus
     share = max(1, len(os.sched_getaffinity(0)) // (at_once * (1 if gpus is not None else devices)))
-    return dict.fromkeys(THREADS, str(share)) | own  # where they are set, they stand
+    return dict.fromkeys(THREADS, own.get(THREADS[0], str(share))) | own  # where they are set, they stand
 
 
 def _devices(jobs: list[Job], at_once: int) -> list[str | None]:

@@ -64,16 +64,15 @@ def test_a_model_is_level_with_itself() -> None:
         assert not one.established
 
 
-def test_of_one_seed_nothing_is_established() -> None:
-    rng = np.random.default_rng(3)
-    label, cell = objects(rng)
-    perfect = drawn(rng, label, cell, 1, 0.0)
-    perfect = replace(perfect, likely=np.eye(CLASSES)[label][None], uniform=np.eye(CLASSES)[label][None])
-    found = differences(perfect, drawn(rng, label, cell, 1, 0.0), np.arange(len(label)), 100)
-    assert all(one.low > 0 for one in found)
-    assert not any(one.established for one in found)
-    said = sentence("A", "B", found)
-    assert said.count("ahead by") == said.count("not established by one seed") == 3
+def test_one_seed_establishes_only_what_is_far_beyond_the_scatter_of_seeds() -> None:
+    for low, seeds, established in ((0.01, 2, True), (0.06, 1, False), (0.07, 1, True), (-0.01, 2, False)):
+        for one in (
+            Difference("f1_macro", 0.1, low, 0.2, seeds),
+            Difference("f1_macro", -0.1, -0.2, -low, seeds),
+        ):
+            assert one.established == established
+            if low > 0 and not established:
+                assert "not established by one seed" in sentence("A", "B", [one])
     assert "about 1.3 points, is not in them" in said_of_seeds(1)
     assert "1.3" not in said_of_seeds(2)
 
