@@ -68,17 +68,19 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         waiting = [job for job in sweep.jobs if job.state == "waiting"]
         say(f"{counted(len(sweep.jobs), 'job')}, {len(waiting)} of them submitted; record in {sweep.folder}")
         for job in waiting:
-            job.state = "running"
+            job.state, job.log = "running", logs
         sweep.save()
         try:
             if waiting:
                 launcher.launch([grouped(job, sweep.folder) for job in waiting], 0)
+        except KeyboardInterrupt:
+            say("the jobs stay where they are (scancel ends them); when they have ended, the same command goes on")
+            raise
         except Exception as error:  # noqa: BLE001 - of whatever kind: submitit raises its own, and those of its jobs
             say(f"submitit: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
-        finally:
-            for job in waiting:
-                job.state, job.log = "finished" if finished(job) else "failed", logs
-            sweep.save()
+        for job in waiting:
+            job.state = "finished" if finished(job) else "failed"
+        sweep.save()
 
 
 def submitted(config: DictConfig) -> None:
