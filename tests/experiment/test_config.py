@@ -101,8 +101,9 @@ def test_help_names_every_group_and_every_key_of_the_root() -> None:
     from ictconvention.experiment.command import help_text
 
     text = help_text()
-    for group in (path.name for path in config_folder().iterdir() if path.is_dir()):
+    for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text
+    assert "-m (--multirun)" in text
     roots = {key.split(".")[0] for key in known_keys()} - {path.name for path in config_folder().iterdir()}
     assert roots
     for key in roots:

@@ -79,7 +79,9 @@ def test_the_result_is_what_the_predictions_say(finished: Path, work: Path) -> N
     split = Split.load(finished / "split.json", survey.object_table())
     assert table["id"] == list(split.parts["test"])
     assert [split.classes[id_] for id_ in table["id"]] == table["label"]
-    assert result["survey"] == {"name": survey.header.name, "simulated": True, "hash": survey.hash}
+    bands = list(survey.header.bands)
+    known = {"name": survey.header.name, "simulated": True, "hash": survey.hash, "origin": survey.hash, "bands": bands}
+    assert result["survey"] == known
     assert result["split"] == split.hash
     assert result["parameters"] == 463_428
     counts = split.counts()["finetune_train"]
@@ -243,7 +245,7 @@ def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None
     (work / "in_the_way").touch()
     with pytest.raises(FileSystemError, match="making the folder of the run failed"):
         smoke("experiment=ict_sdss", f"runs={work}/in_the_way")
-    with pytest.raises(FileSystemError, match="making the folder of simulated surveys failed"):
+    with pytest.raises(FileSystemError, match="making the folder of surveys failed"):
         smoke("experiment=ict_sdss", f"surveys={work}/in_the_way")
 
 
