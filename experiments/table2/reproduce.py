@@ -6,7 +6,6 @@ What is finished is not repeated: an interrupted command goes on where it was.
 """
 
 import argparse
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,13 +18,14 @@ from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_tex
 from ictconvention.experiment.assembly import digest
 from ictconvention.experiment.collection import read_finished
 from ictconvention.experiment.comparison import compared
-from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.config import compose_run, quoted
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.experiment.journal import spoken
+from ictconvention.experiment.machine import processors
 from ictconvention.experiment.processes import run_jobs
 from ictconvention.experiment.report import write_report
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
-from ictconvention.experiment.sweep import Sweep, prepared
+from ictconvention.experiment.sweep import Job, Sweep, prepared
 
 MODELS = {
     "ICT-ConvEntion": ["experiment=ict_sdss"],
@@ -68,11 +68,21 @@ def longer(base: RunOptions) -> list[str]:
     return [f"stage.{stage}.max_epochs={round(COMPUTE * stage_of(base, stage).max_epochs)}" for stage in STAGES]
 
 
-def jobs_at_once(profile: str) -> int:
-    """Return how many runs go side by side: one a GPU; without GPUs one a processor, where networks are narrow."""
+def jobs_at_once(profile: str, devices: int) -> int:
+    """Return how many runs go side by side: as many as have GPUs; without GPUs one a processor, for narrow networks."""
     if torch.cuda.is_available():
-        return torch.cuda.device_count()
-    return 1 if profile == "paper" else len(os.sched_getaffinity(0))
+        return max(1, torch.cuda.device_count() // devices)
+    return 1 if profile == "paper" else processors()
+
+
+def check_splits(jobs: Sequence[Job]) -> None:
+    """Refuse jobs that could not be compared, before any begins: objects without a frame in a band change a split."""
+    split: dict[int, Job] = {}
+    for job in jobs:
+        other = split.setdefault(job.options.fold.index, job)
+        if other.split != job.split:
+            found = f"{other.title} and {job.title} would test different objects: some have no frame in these bands"
+            raise UsageError(found, "BANDS", "leave BANDS out, or take a survey of objects that have all bands")
 
 
 def given() -> argparse.Namespace:
@@ -101,8 +111,8 @@ def main() -> None:
     for name in ("seeds", "ensemble", "folds", "jobs"):
         if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
             raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
-    common = [f"profile={wanted.profile}", f"runs={wanted.runs}", f"surveys={wanted.surveys}"]
-    common += ["survey=path", f"survey.path={wanted.survey}"] if wanted.survey else []
+    common = [f"profile={wanted.profile}", f"runs={quoted(wanted.runs)}", f"surveys={quoted(wanted.surveys)}"]
+    common += ["survey=path", f"survey.path={quoted(wanted.survey)}"] if wanted.survey else []
     common += wanted.overrides
     bands = [band for band in wanted.bands.split(",") if band]
     models, jobs = [], []
@@ -114,9 +124,10 @@ def main() -> None:
     planned_jobs = prepared(jobs, print)
     for job, name in zip(planned_jobs, models, strict=True):
         job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
-    key = digest(sorted(job.folder.name for job in planned_jobs))[:8]
+    check_splits(planned_jobs)
+    key = digest([sorted(job.folder.name for job in planned_jobs), wanted.ensemble])[:8]
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", planned_jobs)
-    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile))
+    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, planned_jobs[0].options.trainer.devices))
     sweep.check()
     whole = {job.options.fold.index: job.options for job in planned_jobs if job.model == "ICT-ConvEntion"}
     if not (sweep.folder / ENTRIES_FILE).exists():
@@ -130,7 +141,7 @@ def main() -> None:
         partial.write_text("\n".join(comparison.in_words) + "\n", encoding="utf-8")
     print("\n" + as_text(comparison.table))
     print("\n".join(comparison.in_words))
-    write_report(sweep.folder, sweep.folder / "report.html", members=wanted.ensemble)
+    write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)
     print(f"\n{len(sweep.jobs)} runs, {spoken(sweep.seconds)} of training, over all starts")
     print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
 

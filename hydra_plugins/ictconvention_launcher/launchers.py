@@ -27,6 +27,7 @@ class FreshProcesses(Launcher):
     def __init__(self, jobs: int, on_error: Any) -> None:
         self.jobs, self.on_error = jobs, on_error
         self.config: Any = None
+        self.done: list[Any] = []
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Take the configuration of the sweep."""
@@ -48,10 +49,14 @@ class FreshProcesses(Launcher):
             raise UsageError(f"jobs is {self.jobs!r}", "jobs", "take a whole number from 1")
         if self.on_error not in get_args(OnError):
             raise UsageError(f"on_error is {self.on_error!r}", "on_error", f"take {' or '.join(get_args(OnError))}")
-        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepared(job_overrides, print))
+        if self.config.hydra.sweeper.get("max_batch_size") is not None:
+            found = "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run"
+            raise UsageError(found, "hydra.sweeper.max_batch_size", "take jobs=n for the number of runs at once")
+        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepared(job_overrides, print, before=self.done))
         run_jobs(sweep, self.jobs, self.on_error)
         sweep.check()
-        return [_returned(job.folder) for job in sweep.jobs]
+        before, self.done = len(self.done), sweep.jobs
+        return [_returned(job.folder) for job in sweep.jobs[before:]]
 
 
 class Slurm(Launcher):
@@ -80,7 +85,8 @@ class Slurm(Launcher):
 
         launcher = submitter(self.executor, self.parameters)
         launcher.setup(**self.setting)
-        sweep = Sweep(Path(self.setting["config"].hydra.sweep.dir), prepared(job_overrides, print))
+        jobs = prepared(job_overrides, print, elsewhere=self.executor == "slurm")
+        sweep = Sweep(Path(self.setting["config"].hydra.sweep.dir), jobs)
         submit(sweep, launcher, Path(str(self.parameters["submitit_folder"])).parent)
         sweep.check()
         return [_returned(job.folder) for job in sweep.jobs]

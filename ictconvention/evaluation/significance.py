@@ -28,7 +28,8 @@ SEED_SCATTER: dict[Metric, float] = {  # [points] between seeds of short trainin
     "balanced_accuracy": 1.3,  # measured
     "worst_class_recall": 5.2,  # the recall of one of four classes moves up to four times as far as their mean
 }
-FAR = 5  # times that scatter which the interval of one seed must keep from zero
+FAR = 5  # times that scatter which the interval of few trainings must keep from zero
+FREEDOM = 4  # least degrees of freedom, cells times seeds beyond the first, that tell the scatter of seeds well enough
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Difference:
         The 95 % interval.
     seeds : int
         The lesser number of seeds of the two.
+    cells : int
+        Cells (folds) whose seeds are independent.
     """
 
     metric: Metric
@@ -51,12 +54,13 @@ class Difference:
     low: float
     high: float
     seeds: int
+    cells: int = 1
 
     @property
     def established(self) -> bool:
-        """Whether the interval excludes zero; of one seed, by far more than seeds scatter."""
-        away = max(self.low, -self.high)
-        return away > (0 if self.seeds > 1 else FAR * SEED_SCATTER[self.metric] / 100)
+        """Whether the interval excludes zero; where it can hardly know the scatter of seeds, by far more than that."""
+        enough = self.cells * (self.seeds - 1) >= FREEDOM
+        return max(self.low, -self.high) > (0 if enough else FAR * SEED_SCATTER[self.metric] / 100)
 
 
 def differences(
@@ -105,7 +109,7 @@ def differences(
         replicated = drawn[0, metric] - drawn[1, metric]
         low, high = np.quantile(replicated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         seeds = min(len(first.likely), len(second.likely))
-        found.append(Difference(metric, value, float(low), float(high), seeds))
+        found.append(Difference(metric, value, float(low), float(high), seeds, int(first.cell.max()) + 1))
     return tuple(found)
 
 
@@ -189,23 +193,25 @@ def _in_words(one: Difference) -> str:
     points, low, high = 100 * one.value, 100 * one.low, 100 * one.high
     way = "level" if abs(points) < 0.05 else f"{'ahead' if points > 0 else 'behind'} by {abs(points):.1f} points"
     beyond = one.low > 0 or one.high < 0
-    verdict = "established" if one.established else "not established" + (" by one seed" if beyond else "")
+    by = " by one seed" if one.seeds == 1 else " by so few trainings"
+    verdict = "established" if one.established else "not established" + (by if beyond else "")
     return f"{METRICS[one.metric]} {way} (95 % interval {low:+.1f} to {high:+.1f}), {verdict}"
 
 
-def said_of_seeds(seeds: int) -> str:
-    """Say whether the intervals hold the scatter of seeds, for models of so many seeds."""
+def said_of_seeds(seeds: int, cells: int) -> str:
+    """Say whether the intervals hold the scatter of seeds, for models of so many seeds in so many cells (folds)."""
+    usual, worst = SEED_SCATTER["balanced_accuracy"], SEED_SCATTER["worst_class_recall"]
+    scatter = f"about {usual} points, of a worst recall up to {worst}"
+    margin = f"only what keeps {FAR} times as far from zero is called established."
     if seeds == 1:
         return (
-            "One seed each: the intervals are those of the objects alone. What another seed does, about "
-            f"{SEED_SCATTER['balanced_accuracy']} points (of a worst recall up to "
-            f"{SEED_SCATTER['worst_class_recall']}), is not in them; only what keeps {FAR} times as far from zero is "
-            "called established."
+            "One seed: the intervals are those of the objects alone. What another seed does "
+            f"({scatter}) is not in them; {margin}"
         )
-    return (
-        f"The intervals hold the luck of the objects and of the seeds, of which there were {seeds}; each is of one "
-        "comparison, and of many some miss by chance."
-    )
+    held = f"The intervals hold the luck of the objects and of {seeds} seeds"
+    if cells * (seeds - 1) < FREEDOM:
+        return f"{held}, which in so few folds tell little of what others would do ({scatter}); {margin}"
+    return f"{held}; each is of one comparison, and of many some miss by chance."
 
 
 def mcnemar(first: Pooled, second: Pooled) -> tuple[int, int, float]:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ictconvention.atomic import held
 from ictconvention.errors import UsageError, counted
 from ictconvention.experiment.processes import COMMAND, job_environment
-from ictconvention.experiment.sweep import Sweep, finished, grouped
+from ictconvention.experiment.sweep import State, Sweep, finished, grouped
 
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
 
@@ -78,8 +78,12 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
             raise
         except Exception as error:  # noqa: BLE001 - of whatever kind: submitit raises its own, and those of its jobs
             say(f"submitit: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+            say("it awaits no other job now, and some may still be at work (squeue): start again when they have ended")
+            ended: State = "running"
+        else:
+            ended = "failed"
         for job in waiting:
-            job.state = "finished" if finished(job) else "failed"
+            job.state = "finished" if finished(job) else ended
         sweep.save()
 
 

@@ -69,7 +69,7 @@ class FinishedRun:
 
 @dataclass(frozen=True)
 class Collection:
-    """Runs of which all models have the same folds and seeds.
+    """Runs of which all models have the same folds, and each model the same seeds in all of them.
 
     Parameters
     ----------
@@ -248,6 +248,11 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey")
+    own = [run for run in runs if run.options.split is not None]
+    if own and len(own) < len(runs):
+        found = "some of these runs have a split of their own, others a fold, and are not comparable"
+        others = next(run for run in runs if run.options.split is None)
+        raise UsageError(found, f"{own[0].folder} and {others.folder}", "compare runs of the same splits")
     splits: dict[int, FinishedRun] = {}
     for run in runs:
         if run.options.split is None:
@@ -257,9 +262,6 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
                 raise UsageError(
                     found, f"{other.folder} and {run.folder}", "compare runs of one protocol and fold seed"
                 )
-        elif first.options.split is None:
-            found = "some of these runs have a split of their own, others a fold, and are not comparable"
-            raise UsageError(found, f"{first.folder} and {run.folder}", "compare runs of the same splits")
 
 
 def origin(run: FinishedRun) -> str:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ictconvention.errors import IctConventionError, UsageError, told_in_words
-from ictconvention.experiment.config import compose_run, config_folder, multirun
+from ictconvention.experiment.config import compose_run, config_folder, multirun, quoted
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
@@ -84,10 +84,10 @@ def sweep(arguments: Sequence[str]) -> None:
         Something that a user can mend; or some runs have failed, after all have ended.
     """
     values = {key: value for key, _, value in (word.partition("=") for word in arguments)}
-    folder = Path(values.get("runs", "runs").strip("'\"")) / "sweeps" / sweep_name(arguments)
+    folder = Path(values.get("runs", "runs").strip("'\"").replace("\\'", "'")) / "sweeps" / sweep_name(arguments)
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
     if "hydra.sweep.dir" not in values:
-        words.append("hydra.sweep.dir='" + str(folder).replace("'", "\\'") + "'")
+        words.append(f"hydra.sweep.dir={quoted(folder)}")
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
         multirun(words)

@@ -95,7 +95,9 @@ def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Compa
     sentences = [
         sentence(entries[lead].name, entries[n].name, differences(wholes[lead], wholes[n], group)) for n in others
     ]
-    remarks = _remarks(entries[lead], wholes[lead], entries[others[0]], wholes[others[0]]) if others else []
+    remarks = _of_seeds(entries[lead], [entries[n] for n in others], int(wholes[lead].cell.max()) + 1)
+    if others:
+        remarks.append(_described(entries[lead], wholes[lead], entries[others[0]], wholes[others[0]]))
     if others and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     name = first.result["survey"]["name"] + (" (simulated)" if first.result["survey"]["simulated"] else "")
@@ -118,10 +120,20 @@ def _ensemble(entry: Entry, members: int) -> Entry:
         raise UsageError(str(error), entry.name, "train as many seeds as the ensembles need") from None
 
 
-def _remarks(first: Entry, first_whole: Pooled, second: Entry, second_whole: Pooled) -> list[str]:
-    only_first, only_second, chance = mcnemar(first_whole, second_whole)
+def _of_seeds(lead: Entry, others: list[Entry], cells: int) -> list[str]:
+    """Say what the intervals hold, for each number of seeds that the pairs have."""
+    names: dict[int, list[str]] = {}
+    for other in others:
+        names.setdefault(min(len(lead.seeds), len(other.seeds)), []).append(other.name)
     return [
-        said_of_seeds(min(len(first_whole.likely), len(second_whole.likely))),
-        f"Of the first seed's fixed predictions, {first.name} alone has {only_first} objects right and {second.name} "
-        f"alone {only_second} (McNemar, p = {chance:.2g}): a description of these trainings, silent about others.",
+        (f"Against {', '.join(of)}: " if len(names) > 1 else "") + said_of_seeds(seeds, cells)
+        for seeds, of in names.items()
     ]
+
+
+def _described(first: Entry, first_whole: Pooled, second: Entry, second_whole: Pooled) -> str:
+    only_first, only_second, chance = mcnemar(first_whole, second_whole)
+    return (
+        f"Of the first seed's fixed predictions, {first.name} alone has {only_first} objects right and {second.name} "
+        f"alone {only_second} (McNemar, p = {chance:.2g}): a description of these trainings, silent about others."
+    )

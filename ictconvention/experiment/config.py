@@ -72,6 +72,11 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     return options
 
 
+def quoted(value: object) -> str:
+    """Return a value as it may stand in an override, whatever letters it has."""
+    return "'" + str(value).replace("'", "\\'") + "'"
+
+
 @contextmanager
 def _no_other_hydra() -> Iterator[None]:
     """Set aside the Hydra of a sweep while one of its jobs is composed."""

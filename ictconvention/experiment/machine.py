@@ -44,6 +44,12 @@ def precision_of(options: TrainerOptions) -> Precision:
     return "bf16-mixed" if torch.cpu._is_amx_tile_supported() else "32-true"
 
 
+def processors() -> int:
+    """Return how many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def rank_zero() -> bool:
     """Return whether this is the process that speaks and writes, of those that Lightning, torchrun or Slurm start."""
     return all(os.environ.get(name, "0") == "0" for name in RANKS)

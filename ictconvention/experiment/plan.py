@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
+from ictconvention.errors import UsageError
 from ictconvention.experiment.assembly import run_hash, split_of, survey_of
 from ictconvention.experiment.initial import checked_start
 from ictconvention.experiment.machine import Precision, checked_machine, precision_of
@@ -33,23 +34,31 @@ class Plan:
     hashes: Mapping[str, str]
     folder: Path
 
-    @property
-    def finished(self) -> bool:
-        """Whether the run has its result."""
-        return (self.folder / "result.json").exists()
 
-
-def planned(options: RunOptions, say: Callable[[str], object]) -> Plan:
+def planned(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
     """Plan a run, and refuse it where it could not be.
 
     A simulated survey is made where it is not there yet; nothing else is written.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Of the run.
+    say : function
+        Told what happens, a line at a time.
+    elsewhere : bool
+        Whether another machine trains, whose devices and precision nobody knows here.
 
     Raises
     ------
     IctConventionError
         The machine, the survey, the split or the first weights are not what the run needs.
     """
-    checked_machine(options.trainer)
+    if elsewhere and options.trainer.precision == "auto":
+        found = "trainer.precision is auto, and the machine that would choose is another one than this"
+        raise UsageError(found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true")
+    if not elsewhere:
+        checked_machine(options.trainer)
     survey = survey_of(options, say)
     split = split_of(options, survey)
     if options.init_from is not None:

@@ -16,6 +16,7 @@ from rich.text import Text
 from ictconvention.atomic import held
 from ictconvention.errors import UsageError, counted, readable_os_errors
 from ictconvention.experiment.journal import spoken
+from ictconvention.experiment.machine import processors
 from ictconvention.experiment.sweep import Job, Sweep, chief_scores, finished, grouped
 
 OnError = Literal["stop", "continue"]
@@ -36,6 +37,7 @@ COMMAND = [sys.executable, "-m", "ictconvention.experiment.command"]
 POLL = 0.2  # [s]
 PATIENCE = 30.0  # [s] that a stopped job has to keep its records
 TAIL = 15  # lines of a failed job's log
+ENOUGH = 8192  # bytes at the end of a log that hold them
 
 
 @dataclass
@@ -123,8 +125,8 @@ class _Course:
 
     def _start(self, job: Job) -> None:
         slot = min(set(range(len(self.gpus))) - {one.slot for one in self.running})
-        job.log = self.sweep.folder / "logs" / f"{job.number:03d}.log"
-        log = job.log.open("wb")
+        job.log = self.sweep.folder / "logs" / f"{job.folder.parent.name}-{job.folder.name}.log"
+        log = job.log.open("ab")  # behind what an earlier start said
         try:
             process = subprocess.Popen(
                 [*COMMAND, *grouped(job, self.sweep.folder)],
@@ -208,7 +210,7 @@ def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, s
     own["PYTHONUNBUFFERED"] = "1"
     if gpus is not None:
         own["CUDA_VISIBLE_DEVICES"] = gpus
-    share = max(1, len(os.sched_getaffinity(0)) // (at_once * (1 if gpus is not None else devices)))
+    share = max(1, processors() // (at_once * devices))
     return dict.fromkeys(THREADS, own.get(THREADS[0], str(share))) | own  # where they are set, they stand
 
 
@@ -249,7 +251,9 @@ def _ending(code: int) -> str:
 def _lines(job: Job) -> list[str]:
     if job.log is None:
         return []
-    text = job.log.read_text(encoding="utf-8", errors="replace")
+    with job.log.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - ENOUGH))
+        text = file.read().decode("utf-8", "replace")
     return [line for line in text.replace("\r", "\n").splitlines() if line.strip()]
 
 
@@ -273,7 +277,8 @@ def _signals_as_interrupts() -> Iterator[None]:
     def interrupt(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    heard = [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]  # not under nohup
+    before = {number: signal.signal(number, interrupt) for number in heard}
     try:
         yield
     finally:

@@ -42,7 +42,9 @@ TOLD_FIRST = 4  # sentences; further ones are behind a click
 Say = Callable[[str], object]
 
 
-def write_report(sweep: Path, output: Path, survey: Path | None = None, say: Say = print, members: int = 1) -> None:
+def write_report(
+    sweep: Path, output: Path, survey: Path | None = None, say: Say = print, comparison: Comparison | None = None
+) -> None:
     """Write the page of a sweep.
 
     Parameters
@@ -56,8 +58,8 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, say: Say
         recall against quantities, and says so.
     say : function
         Told what happens, a line at a time.
-    members : int
-        Seeds whose probabilities are averaged into one prediction.
+    comparison : Comparison, optional
+        Of this sweep, where it was made before.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, say: Say
         raise FileSystemError(
             "saving the page failed: there is no such folder", output.parent, "make it, or name another"
         )
-    comparison = compared(sweep, survey, members)
+    comparison = compared(sweep, survey) if comparison is None else comparison
     opened, survey_said = comparison.survey, comparison.survey_said
     if opened is not None and opened.header.stamp_size * opened.header.pixel_scale < 2 * APERTURE_RADIUS:
         opened, survey_said = None, f"its stamps are smaller than an aperture of {2 * APERTURE_RADIUS:g} arcsec"

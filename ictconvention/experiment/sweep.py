@@ -3,13 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ictconvention.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.experiment.collection import SWEEP_FILE
-from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.config import compose_run, quoted
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.schema import STAGES, RunOptions
 from ictconvention.experiment.status import MetricsTable, read_json, write_json
@@ -33,6 +33,8 @@ class Job:
     options : RunOptions
     folder : Path
         Of the run.
+    split : str
+        Hash of its split.
     state : str
         waiting, running, finished, failed or stopped.
     seconds : float
@@ -48,6 +50,7 @@ class Job:
     overrides: tuple[str, ...]
     options: RunOptions
     folder: Path
+    split: str = ""
     state: State = "waiting"
     seconds: float = 0.0
     log: Path | None = None
@@ -77,7 +80,6 @@ class Sweep:
                 own = known.get(self._relative(job.folder), {})
                 job.seconds = float(own.get("seconds", 0.0))
                 job.log = folder / own["log"] if own.get("log") else None
-        self.save()
 
     def save(self) -> None:
         """Write the record, whole."""
@@ -115,8 +117,24 @@ class Sweep:
         return os.path.relpath(path, self.folder)
 
 
-def prepared(overrides: Sequence[Sequence[str]], say: Callable[[str], object]) -> list[Job]:
+def prepared(
+    overrides: Sequence[Sequence[str]],
+    say: Callable[[str], object],
+    elsewhere: bool = False,
+    before: Sequence[Job] = (),
+) -> list[Job]:
     """Compose, check and plan every job; a mistake in one is told before any begins.
+
+    Parameters
+    ----------
+    overrides : sequence of sequence of str
+        Of each job.
+    say : function
+        Told what happens, a line at a time.
+    elsewhere : bool
+        Whether another machine runs them.
+    before : sequence of Job
+        Of the same sweep, already done; a sweeper that searches asks for its jobs little by little.
 
     Raises
     ------
@@ -135,15 +153,16 @@ def prepared(overrides: Sequence[Sequence[str]], say: Callable[[str], object]) -
             composed.append(options := compose_run(words))
             if options.mode == "test":
                 raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
-    jobs: dict[Path, Job] = {}
+    jobs: dict[Path, Job] = {job.folder: job for job in before}
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
-            folder = planned(options, say).folder
+            plan = planned(options, say, elsewhere)
+        folder = plan.folder
         if folder in jobs:
             found = f"{jobs[folder].title} and {title} are the same run"
             mend = "sweep over what changes a result: not over folders, devices, workers or loggers"
             raise UsageError(found, folder, mend)
-        jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder)
+        jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
     return list(jobs.values())
 
 
@@ -173,15 +192,18 @@ def chief_scores(job: Job) -> str:
 
 def grouped(job: Job, sweep: Path) -> tuple[str, ...]:
     """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
-    logger = asdict(job.options.logger)
-    return (
-        job.overrides if logger["kind"] == "csv" or logger["group"] else (*job.overrides, f"logger.group={sweep.name}")
-    )
+    logger = job.options.logger
+    if logger.kind == "csv" or logger.group:
+        return job.overrides
+    return (*job.overrides, f"logger.group={quoted(sweep.name)}")
 
 
 def validation_loss(folder: Path) -> float | None:
     """Return the least class-balanced validation loss of a run's last stage, where it has one."""
-    rows = MetricsTable(folder / "metrics.csv").rows
+    try:
+        rows = MetricsTable(folder / "metrics.csv").rows
+    except IctConventionError:  # the run has its result all the same
+        return None
     losses = [
         (STAGES.index(stage), float(row[name]))
         for (stage, _), row in rows.items()

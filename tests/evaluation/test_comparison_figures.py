@@ -182,6 +182,6 @@ def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
     figures += [draw_mean_reliability(models[0], "$")]
     for figure in (draw_rocs(models, 0, names[0], "$"), draw_recalls(models, 0, names[0], "$", np.arange(90.0), "$")):
         figures += [figure] if figure is not None else []
-    assert len(figures) == 4 if classes == 2 else 5  # of one class alone there is no ROC
+    assert len(figures) == (4 if classes == 2 else 5)  # of one class alone there is no ROC
     for figure in figures:
         assert drawing(figure, "").address.startswith("data:image/svg+xml;base64,")

@@ -65,17 +65,26 @@ def test_a_model_is_level_with_itself() -> None:
 
 
 def test_one_seed_establishes_only_what_is_far_beyond_the_scatter_of_seeds() -> None:
-    for low, seeds, established in ((0.01, 2, True), (0.06, 1, False), (0.07, 1, True), (-0.01, 2, False)):
+    for low, seeds, cells, established in (
+        (0.01, 2, 5, True),
+        (0.06, 1, 5, False),
+        (0.07, 1, 5, True),
+        (-0.01, 2, 5, False),
+        (0.01, 2, 1, False),  # two seeds of one fold tell little of their scatter
+        (0.01, 5, 1, True),
+    ):
         for one in (
-            Difference("f1_macro", 0.1, low, 0.2, seeds),
-            Difference("f1_macro", -0.1, -0.2, -low, seeds),
+            Difference("f1_macro", 0.1, low, 0.2, seeds, cells),
+            Difference("f1_macro", -0.1, -0.2, -low, seeds, cells),
         ):
             assert one.established == established
             assert not replace(one, metric="worst_class_recall", seeds=1).established
             if low > 0 and not established:
-                assert "not established by one seed" in sentence("A", "B", [one])
-    assert "about 1.3 points (of a worst recall up to 5.2), is not in them" in said_of_seeds(1)
-    assert "1.3" not in said_of_seeds(2)
+                few = "one seed" if seeds == 1 else "so few trainings"
+                assert f"not established by {few}" in sentence("A", "B", [one])
+    assert "(about 1.3 points, of a worst recall up to 5.2) is not in them" in said_of_seeds(1, 5)
+    assert "tell little" in said_of_seeds(2, 1)
+    assert "1.3" not in said_of_seeds(2, 5)
 
 
 def test_neighbours_that_share_their_fate_widen_the_interval() -> None:
@@ -160,4 +169,4 @@ def test_mcnemar_counts_what_one_alone_has_right() -> None:
     ],
 )
 def test_the_sentence_is_plain(value: float, low: float, high: float, seeds: int, said: str) -> None:
-    assert sentence("A", "B", [Difference("f1_macro", value, low, high, seeds)]) == f"A against B: {said}."
+    assert sentence("A", "B", [Difference("f1_macro", value, low, high, seeds, 5)]) == f"A against B: {said}."

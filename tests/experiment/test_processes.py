@@ -86,7 +86,7 @@ def test_threads_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(12)))
     for at_once, devices, threads in ((1, 1, "12"), (3, 1, "4"), (2, 3, "2"), (30, 1, "1")):
         assert job_environment(at_once, devices, None)["OMP_NUM_THREADS"] == threads
-    assert job_environment(2, 3, "0,1,2")["OMP_NUM_THREADS"] == "6"
+    assert job_environment(2, 3, "0,1,2")["OMP_NUM_THREADS"] == "2"
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
     assert {job_environment(3, 1, None)[name] for name in processes.THREADS} == {"5"}
 
@@ -137,7 +137,7 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     assert [job.state for job in sweep.jobs] == ["failed", "finished"]
     with pytest.raises(UsageError, match="1 job of 2 without a result") as caught:
         sweep.check()
-    assert f"job {act}: failed, see {sweep.folder}/logs/001.log" in str(caught.value)
+    assert f"job {act}: failed, see {sweep.jobs[0].log}" in str(caught.value)
     record = json.loads((sweep.folder / "sweep.json").read_text())
     assert [job["state"] for job in record["jobs"]] == ["failed", "finished"]
     assert record["seconds"] > 0.5
@@ -163,6 +163,19 @@ def test_the_same_sweep_again_runs_only_what_has_no_result(tmp_path: Path) -> No
     assert second["jobs"][0]["seconds"] == first["jobs"][0]["seconds"]
     assert second["jobs"][1]["seconds"] > first["jobs"][1]["seconds"]  # both starts
     assert second["seconds"] > first["seconds"]
+
+
+def test_a_sweep_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        sweep = sweep_of(tmp_path, "runs")
+        strike = threading.Thread(target=_signal_when, args=(lambda: _begun(sweep, 0), signal.SIGHUP))
+        strike.start()
+        run_jobs(sweep, say=lambda line: None)
+        strike.join()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    sweep.check()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -193,8 +206,8 @@ def test_a_job_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.M
 
 
 def _begun(sweep: Sweep, number: int) -> bool:
-    log = sweep.folder / "logs" / f"{number + 1:03d}.log"
-    return log.exists() and b"begins" in log.read_bytes()
+    log = sweep.jobs[number].log
+    return log is not None and log.exists() and b"begins" in log.read_bytes()
 
 
 def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:

@@ -42,7 +42,7 @@ def test_two_folds_on_two_devices_are_two_folders_and_two_results(smoke: Smoke, 
     assert len({read_json(folder / "status.json")["wandb"] for folder in folders}) == 2  # two pages, in one group
     (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
     groups = {line for f in folders for line in (f / "overrides.txt").read_text().split() if "logger.group" in line}
-    assert groups == {f"logger.group={folder.name}"}
+    assert groups == {f"logger.group='{folder.name}'"}
     record = read_json(folder / "sweep.json")
     assert [(job["state"], job["title"]) for job in record["jobs"]] == [
         ("finished", "fold.index=0"),
@@ -87,6 +87,10 @@ def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(work: Path, smoke: Sm
         (["jobs=none"], "jobs is 'none'"),
         (["jobs=0"], "jobs is 0"),
         (["on_error=ignore"], "on_error is 'ignore'"),
+        (
+            ["hydra.sweeper.max_batch_size=2"],
+            "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run",
+        ),
         (["mode=test", "run=x"], "job: a sweep trains, and mode=test does not"),
         (["hydra/launcher=slrm"], "hydra/launcher has no choice 'slrm' (did you mean slurm?)"),
         (["hydra/launcher=slurm", "hydra.launcher.executor=x"], "hydra.launcher.executor is 'x'"),
@@ -137,9 +141,10 @@ def test_the_same_runs_have_the_same_sweep_folder_whatever_the_machine() -> None
 
 
 def test_a_group_of_ones_own_stands(tmp_path: Path) -> None:
-    for words, last in (([], ""), (["logger=wandb"], "logger.group=mine"), (["logger=wandb", "logger.group=b"], "")):
+    name = "it's (mine), 100 % für τ"
+    for words, group in (([], None), (["logger=wandb"], name), (["logger=wandb", "logger.group=b"], "b")):
         job = Job(1, "x", tuple(words), compose_run(words), tmp_path)
-        assert grouped(job, Path("runs/sweeps/mine"))[len(words) :] == ((last,) if last else ())
+        assert compose_run(grouped(job, Path("runs/sweeps") / name)).logger.group == group
 
 
 def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path) -> None:
@@ -148,6 +153,22 @@ def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path)
     last = rows[2].split(",")
     assert last[0] == "finetune"
     assert validation_loss(finished) == float(last[names.index("finetune/val/loss_balanced")])
+
+
+def test_another_machine_s_precision_is_not_guessed(work: Path, smoke: Smoke) -> None:
+    words = [*places(work), *QUICK]
+    with pytest.raises(UsageError, match=r"trainer\.precision is auto, and the machine that would choose is another"):
+        prepared([words], lambda line: None, elsewhere=True)
+    (job,) = prepared([[*words, "trainer.precision=bf16-mixed"]], lambda line: None, elsewhere=True)
+    assert job.split
+
+
+def test_a_search_numbers_its_jobs_on(work: Path, smoke: Smoke) -> None:
+    words = [*places(work), *QUICK]
+    first = prepared([[*words, "seed=0"]], lambda line: None)
+    both = prepared([[*words, "seed=1"]], lambda line: None, before=first)
+    assert [job.number for job in both] == [1, 2]
+    assert both[0] is first[0]
 
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
