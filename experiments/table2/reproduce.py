@@ -139,6 +139,8 @@ def main() -> None:
             partial.write_text(form(comparison.table), encoding="utf-8")
     with whole_file(sweep.folder / "in_words.txt", "saving the comparison in words") as partial:
         partial.write_text("\n".join(comparison.in_words) + "\n", encoding="utf-8")
+    if wanted.profile == "smoke":
+        print("PROFILE=smoke: a check that it runs; the numbers mean nothing")
     print("\n" + as_text(comparison.table))
     print("\n".join(comparison.in_words))
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)

@@ -20,6 +20,7 @@ MEASURES = (
     ("recall_spread", "uniform", "spread of recalls"),
     ("auroc_macro", "likely", "macro AUROC"),
 )
+RANKED = ("auroc_macro",)  # over folds whose probabilities are calibrated apart, one ranking would mean little
 BY_FOLD = ("accuracy", "f1_macro")  # those that the paper gives, as means over folds
 SHARES = (
     "Accuracy, macro F1 and AUROC at the class shares of the survey, the others at equal ones; every model is "
@@ -161,7 +162,7 @@ def table_of(
         for metric, at, _ in MEASURES:
             one = found[metric, at]
             cells += [_with_deviation(one.mean, one.deviation)] if metric in BY_FOLD else []
-            cells += [_with_deviation(one.pooled, None)]
+            cells += [_with_deviation(one.mean if metric in RANKED else one.pooled, None)]
             for shares, name in (("likely", "survey_shares"), ("uniform", "equal_shares")):
                 of = found[metric, shares]
                 record |= {
@@ -195,7 +196,10 @@ def _said_of_folds(entry: Entry, several: bool) -> str:
     how = (
         "probabilities averaged per object, since all folds test the same" if overlap else "their test objects together"
     )
-    return f"Numbers in per cent. Folds: mean +- standard deviation over {len(entry.folds)} folds; pooled: {how}."
+    return (
+        f"Numbers in per cent. Folds: mean +- standard deviation over {len(entry.folds)} folds; AUROC: mean over "
+        f"folds; all others pooled: {how}."
+    )
 
 
 def _said_of_seeds(entries: Sequence[Entry]) -> str:

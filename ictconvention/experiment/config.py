@@ -139,7 +139,7 @@ def _readable(error: Exception) -> UsageError:
         key = str(getattr(error, "full_key", None) or "a key")
         return UsageError(f"{key} is not set", key, f"give it: {key}=...")
     if "Ambiguous value for argument" in text:
-        mend = "give one value; a list for one key is written [a,b], in quotes"
+        mend = "give one value, or add -m for a sweep; a list for one key is written [a,b], in quotes"
         return UsageError("one key has several values", text.split("'")[1] if "'" in text else "the overrides", mend)
     if match := re.search(r"LexerNoViableAltException: (-\S*)", text):
         return UsageError(f"{match.group(1)} is no override", match.group(1), "write KEY=VALUE, without dashes")

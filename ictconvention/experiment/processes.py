@@ -120,6 +120,7 @@ class _Course:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup
         except BaseException:
+            self.say("ending the runs; the same command goes on where they were")
             self._end_all()
             raise
 

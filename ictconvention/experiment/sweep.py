@@ -108,7 +108,10 @@ class Sweep:
         without = [job for job in self.jobs if job.state != "finished"]
         if not without:
             return
-        lines = [f"\n    {job.title}: {job.state}" + (f", see {job.log}" if job.log else "") for job in without]
+        lines = [
+            f"\n    {job.title}: " + (f"{job.state}, see {job.log}" if job.state != "waiting" else "not started")
+            for job in without
+        ]
         found = f"{counted(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
         mend = "mend what the logs say; the same command goes on where it was, and repeats nothing that is finished"
         raise UsageError(found, self.folder, mend)
