@@ -15,6 +15,7 @@ from ictconvention.errors import UsageError, counted
 from ictconvention.experiment.processes import COMMAND, job_environment
 from ictconvention.experiment.sweep import State, Sweep, finished, grouped
 
+SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
 
 
@@ -61,23 +62,36 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         Where it keeps what the jobs say.
     say : function
         Told what happens, a line at a time.
+
+    Raises
+    ------
+    UsageError
+        No job could be submitted.
     """
     with held(sweep.folder):
         for job in sweep.jobs:
             job.state = "finished" if finished(job) else "waiting"
         waiting = [job for job in sweep.jobs if job.state == "waiting"]
-        say(f"{counted(len(sweep.jobs), 'job')}, {len(waiting)} of them submitted; record in {sweep.folder}")
+        say(f"{counted(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
         for job in waiting:
             job.state, job.log = "running", logs
         sweep.save()
+        before = set(logs.rglob(SUBMITTED))
         try:
             if waiting:
                 launcher.launch([grouped(job, sweep.folder) for job in waiting], 0)
         except KeyboardInterrupt:
             say("the jobs stay where they are (scancel ends them); when they have ended, the same command goes on")
             raise
-        except Exception as error:  # noqa: BLE001 - of whatever kind: submitit raises its own, and those of its jobs
-            say(f"submitit: {(str(error).strip() or type(error).__name__).splitlines()[0]}")
+        except (RuntimeError, ValueError, TypeError, NameError) as error:  # submitit's own are RuntimeErrors
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            if set(logs.rglob(SUBMITTED)) == before:
+                for job in waiting:
+                    job.state, job.log = "waiting", None
+                sweep.save()
+                mend = "run it where jobs are submitted, correct hydra.launcher, or try hydra.launcher.executor=local"
+                raise UsageError(f"submitting failed: {reason}", "hydra/launcher=slurm", mend) from error
+            say(f"submitit: {reason}")
             say("it awaits no other job now, and some may still be at work (squeue): start again when they have ended")
             ended: State = "running"
         else:

@@ -11,6 +11,7 @@ import pytest
 
 from ictconvention.errors import UsageError
 from ictconvention.experiment.cluster import submitter
+from ictconvention.experiment.command import sweep
 from ictconvention.experiment.status import read_json
 from tests.conftest import ROOT
 from tests.experiment.conftest import Smoke, places, result_of
@@ -35,7 +36,7 @@ def test_a_requeued_job_goes_on_to_the_result_of_a_whole_run(smoke: Smoke, work:
     os.kill(_task_of(tmp_path), signal.SIGUSR2)
     said, complaint = process.communicate(timeout=240)
     assert process.returncode == 0, complaint
-    assert said.startswith("1 job, 1 of them submitted")
+    assert said.startswith("1 job, 1 of them to submit")
     (found,) = (tmp_path / "runs" / "convention_sdss").iterdir()
     (log,) = tmp_path.glob("runs/sweeps/*/slurm/*/*_log.out")
     assert "goes on behind training epoch" in log.read_text()
@@ -73,6 +74,17 @@ def test_a_job_that_fails_is_listed_with_its_log(smoke: Smoke, work: Path, tmp_p
     logs = "".join(path.read_text() for path in tmp_path.glob("runs/sweeps/*/slurm/*/*_log.err"))
     assert "this is no table of metrics" in logs
     assert len(list(tmp_path.glob("runs/light_curve_sdss/fold1*/result.json"))) == 1
+
+
+def test_where_there_is_no_slurm_nothing_is_submitted_and_that_is_told(
+    smoke: Smoke, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    words = [*places(work), "experiment=light_curve_sdss", "trainer.precision=32-true", f"runs={tmp_path}/runs"]
+    with pytest.raises(UsageError, match="submitting failed: Could not detect"):
+        sweep(["hydra/launcher=slurm", *words])
+    (record,) = tmp_path.glob("runs/sweeps/*/sweep.json")
+    assert [(job["state"], job["log"]) for job in read_json(record)["jobs"]] == [("waiting", None)]
 
 
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
