@@ -94,9 +94,9 @@ def _run(
     status = Status(folder)
     status.set(state="running", error=None, hashes=hashes, survey=str(survey.path.absolute()))
     dashboard = Dashboard(options.logger, folder, status, _portable(options), _tags(options), say)
-    records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
     finished = False
     try:
+        records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
         _stages(options, survey, split, folder, precision, records, say)
         finished = True
         status.set(state="finished")

@@ -73,6 +73,8 @@ def test_a_job_that_fails_is_listed_with_its_log(smoke: Smoke, work: Path, tmp_p
     assert "Traceback" not in found.stderr
     logs = "".join(path.read_text() for path in tmp_path.glob("runs/sweeps/*/slurm/*/*_log.err"))
     assert "this is no table of metrics" in logs
+    status = read_json(folder / "status.json")
+    assert (status["state"], status["error"][:10]) == ("failed", "UsageError")
     assert len(list(tmp_path.glob("runs/light_curve_sdss/fold1*/result.json"))) == 1
 
 
