@@ -3,7 +3,7 @@
 Each is a small panel, for a page to set in rows; the names of the models stand beside it, with their colours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,37 +127,43 @@ def draw_mean_confusion(
 
 
 def areas(pooled: Pooled, class_number: int) -> list[float]:
-    """Return the area under the ROC of one class against the rest, of each seed; none where it cannot be ranked."""
-    truth = pooled.label == class_number
-    if truth.all() or not truth.any():
-        return []
-    return [float(roc_auc_score(truth, found[:, class_number])) for found in pooled.likely]
+    """Return the area under the ROC of one class against the rest, of each seed in each fold that can be ranked."""
+    return [float(roc_auc_score(truth, likely)) for truth, likely in _rankings(pooled, class_number)]
+
+
+def _rankings(pooled: Pooled, class_number: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Yield what is of a class, and its probability, of each seed in each cell: folds are calibrated apart."""
+    for cell in np.unique(pooled.cell):
+        here = pooled.cell == cell
+        truth = pooled.label[here] == class_number
+        if truth.any() and not truth.all():
+            for likely in pooled.likely:
+                yield truth, likely[here, class_number]
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_rocs(models: Sequence[Compared], class_number: int, class_name: str, survey: str) -> Figure | None:
-    """Draw the ROC of one class against the rest, a line for each model: the mean of its seeds.
+    """Draw the ROC of one class against the rest, a line for each model: the mean recall of its seeds and folds.
 
     Returns
     -------
     Figure or None
-        None where no object, or every object, is of the class.
+        None where no fold has objects both of the class and of others.
     """
-    label = models[0].pooled.label
-    truth = label == class_number
-    if truth.all() or not truth.any():
+    if not any(True for _ in _rankings(models[0].pooled, class_number)):
         return None
     figure = new_panel(survey, 3.7)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
     for model in models:
-        curves = [roc_curve(truth, found[:, class_number])[:2] for found in model.pooled.likely]
+        curves = [roc_curve(truth, likely)[:2] for truth, likely in _rankings(model.pooled, class_number)]
         recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
         axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=1.3, **model.look.drawn)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xlabel("false positive rate", fontsize=8)
     axes.set_ylabel("recall", fontsize=8)
-    axes.set_title(f"{fitted(class_name)} ({truth.sum()} objects)", fontsize=9, loc="left")
+    number = int((models[0].pooled.label == class_number).sum())
+    axes.set_title(f"{fitted(class_name)} ({number} objects)", fontsize=9, loc="left")
     _plain(axes)
     return figure
 

@@ -1,5 +1,6 @@
 """Figures that compare models draw the means over seeds, and each model looks the same in all of them."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -135,6 +136,18 @@ def test_the_roc_of_a_model_is_the_mean_of_its_seeds(models: list[Compared]) -> 
     assert draw_rocs(models, 2, "SN Other", SURVEY) is None
     assert areas(models[0].pooled, 2) == []
     assert says_where(figure)
+
+
+def test_a_constant_answer_of_each_fold_ranks_nothing() -> None:
+    pooled = drawn()
+    cell = np.arange(len(pooled.label)) % 3 % 2
+    shares = np.array([[0.5, 0.4, 0.1], [0.4, 0.5, 0.1]])[cell]  # another constant in each fold
+    constant = replace(pooled, cell=cell, likely=np.stack([shares, shares]))
+    assert areas(constant, 0) == [0.5] * 4
+    figure = draw_rocs([Compared("constant", look_of(0), constant)], 0, "AGN", SURVEY)
+    assert figure is not None
+    (line,) = lines(figure, look_of(0).colour)
+    np.testing.assert_allclose(line[:, 0], line[:, 1], atol=1e-12)
 
 
 def test_reliability_puts_each_bin_at_the_accuracy_over_all_seeds(models: list[Compared]) -> None:
