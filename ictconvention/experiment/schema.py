@@ -230,6 +230,7 @@ def checked(config: Mapping[str, Any]) -> RunOptions:
         else:
             found = f"{key} is {first['input']!r}"
             mend = str(first["msg"]).replace("Input should be", "it should be")
+            mend = mend.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
         raise UsageError(found, key, mend) from None
 
 

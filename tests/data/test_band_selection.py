@@ -8,7 +8,7 @@ import pytest
 from ictconvention.data.band_selection import ORIGIN, origin_of, select_bands
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey_check import check_survey
-from ictconvention.errors import SurveyError
+from ictconvention.errors import SurveyError, UsageError
 from ictconvention.experiment.assembly import survey_of
 from ictconvention.experiment.config import compose_run
 from tests.conftest import image_series, write_survey
@@ -54,6 +54,12 @@ def test_bands_that_cannot_be_are_named(tmp_path: Path, bands: tuple[str, ...], 
     survey = write_survey(tmp_path / "whole", [image_series(1, 10)])
     with pytest.raises(SurveyError, match=said):
         select_bands(survey, bands, tmp_path / "few")
+
+
+def test_a_band_that_is_no_list_is_told_how_to_be_written() -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_run(["survey.bands=g"])
+    assert "written '[a,b]'" in caught.value.mend
 
 
 def test_a_run_makes_the_survey_of_its_bands_once(tmp_path: Path) -> None:

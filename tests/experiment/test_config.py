@@ -68,7 +68,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("stage.pretrain.max_epochs=0 stage.finetune.max_epochs=0", "are both 0", "nothing trains"),
         ("model=cnn_gru model.padding=masked", "model.padding is no key of this choice of model", "leave it out"),
         ("mode=test", "mode is test and run is None", "give both to test a run: mode=test run=FOLDER"),
-        ("logger=wandb logger.tags=one", "logger.tags is 'one'", "should be a valid array"),
+        ("logger=wandb logger.tags=one", "logger.tags is 'one'", "should be a list, written '[a,b]'"),
         ("trainer.devices=0", "trainer.devices is 0", "take 1 or more"),
         ("--max_epochs=3", "--max_epochs=3 is no override", "KEY=VALUE, without dashes"),
         ("seed=1,2", "one key has several values", "give one value"),
