@@ -104,48 +104,58 @@ def given() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Train, compare, and write the table and the page."""
-    wanted = given()
+def planned(wanted: argparse.Namespace) -> list[Job]:
+    """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
     folds = FOLDS.get(wanted.profile, 5) if wanted.folds is None else wanted.folds
-    for name in ("seeds", "ensemble", "folds", "jobs"):
-        if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
-            raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
     common = [f"profile={wanted.profile}", f"runs={quoted(wanted.runs)}", f"surveys={quoted(wanted.surveys)}"]
     common += ["survey=path", f"survey.path={quoted(wanted.survey)}"] if wanted.survey else []
     common += wanted.overrides
     bands = [band for band in wanted.bands.split(",") if band]
-    models, jobs = [], []
-    for fold in range(folds):
-        for name, overrides in rows(common, wanted.controls, bands):
-            for seed in range(wanted.seeds * wanted.ensemble):
-                models.append(name)
-                jobs.append([*overrides[:1], *common, *overrides[1:], f"fold.index={fold}", f"seed={seed}"])
-    planned_jobs = prepared(jobs, print)
-    for job, name in zip(planned_jobs, models, strict=True):
+    asked = [
+        (name, [*overrides[:1], *common, *overrides[1:], f"fold.index={fold}", f"seed={seed}"])
+        for fold in range(folds)
+        for name, overrides in rows(common, wanted.controls, bands)
+        for seed in range(wanted.seeds * wanted.ensemble)
+    ]
+    jobs = prepared([overrides for _, overrides in asked], print)
+    for job, (name, _) in zip(jobs, asked, strict=True):
         job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
-    check_splits(planned_jobs)
-    key = digest([sorted(job.folder.name for job in planned_jobs), wanted.ensemble])[:8]
-    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", planned_jobs)
-    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, planned_jobs[0].options.trainer.devices))
-    sweep.check()
-    whole = {job.options.fold.index: job.options for job in planned_jobs if job.model == "ICT-ConvEntion"}
+    check_splits(jobs)
+    return jobs
+
+
+def written(sweep: Sweep, wanted: argparse.Namespace) -> None:
+    """Compare what has come out, print it, and leave it in every form."""
     if not (sweep.folder / ENTRIES_FILE).exists():
-        found = baselines(whole)
-        save_entries(sweep.folder / ENTRIES_FILE, found, read_finished(sweep.jobs[0].folder).classes)
+        folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == next(iter(MODELS))}
+        save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).classes)
     comparison = compared(sweep.folder, members=wanted.ensemble)
-    for ending, form in FORMATS.items():
-        with whole_file(sweep.folder / f"table2.{ending}", "saving the table") as partial:
-            partial.write_text(form(comparison.table), encoding="utf-8")
-    with whole_file(sweep.folder / "in_words.txt", "saving the comparison in words") as partial:
-        partial.write_text("\n".join(comparison.in_words) + "\n", encoding="utf-8")
+    texts = {f"table2.{ending}": form(comparison.table) for ending, form in FORMATS.items()}
+    texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)
+    for name, text in texts.items():
+        with whole_file(sweep.folder / name, f"saving {name}") as partial:
+            partial.write_text(text, encoding="utf-8")
     if wanted.profile == "smoke":
         print("PROFILE=smoke: a check that it runs; the numbers mean nothing")
-    print("\n" + as_text(comparison.table))
-    print("\n".join(comparison.in_words))
+    print("\n" + texts["table2.txt"])
+    print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)
-    print(f"\n{len(sweep.jobs)} runs, {spoken(sweep.seconds)} of training, over all starts")
+    print(f"{len(sweep.jobs)} runs, {spoken(sweep.seconds)} of training, over all starts")
     print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
+
+
+def main() -> None:
+    """Train, compare, and write the table and the page."""
+    wanted = given()
+    for name in ("seeds", "ensemble", "folds", "jobs"):
+        if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
+            raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
+    jobs = planned(wanted)
+    key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
+    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)
+    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices))
+    sweep.check()
+    written(sweep, wanted)
 
 
 if __name__ == "__main__":
