@@ -25,7 +25,7 @@ REPLICATES = 4000
 LEVEL = 0.95
 SEED_SCATTER: dict[Metric, float] = {  # [points] between seeds of short training; not in the interval of one seed
     "f1_macro": 1.3,
-    "balanced_accuracy": 1.3,  # measured
+    "balanced_accuracy": 1.3,  # of differences between ICT, ConvEntion and controls in a trial of short training
     "worst_class_recall": 5.2,  # the recall of one of four classes moves up to four times as far as their mean
 }
 FAR = 5  # times that scatter which the interval of few trainings must keep from zero

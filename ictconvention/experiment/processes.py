@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
@@ -109,7 +109,7 @@ class _Course:
         """Start, watch and end the jobs."""
         console = Console()
         try:
-            with console.status("") if console.is_terminal else _no_status() as status:
+            with console.status("") if console.is_terminal else nullcontext() as status:
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
                         self._start(self.waiting.pop(0))
@@ -264,11 +264,6 @@ def _tail(job: Job) -> list[str]:
 
 def _last_line(job: Job) -> str:
     return (_lines(job) or ["starts"])[-1][:150]
-
-
-@contextmanager
-def _no_status() -> Iterator[None]:
-    yield None
 
 
 @contextmanager

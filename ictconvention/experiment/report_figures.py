@@ -24,12 +24,12 @@ from ictconvention.evaluation.entries import Entry
 from ictconvention.evaluation.looks import Look
 from ictconvention.evaluation.mean_learning_curves import draw_mean_learning_curves
 from ictconvention.evaluation.scores import scores
+from ictconvention.evaluation.significance import METRICS
 from ictconvention.experiment.collection import Collection
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.models.heads import PROJECTED
 
-SCORES = {"f1_macro": "macro F1", "balanced_accuracy": "balanced accuracy", "worst_class_recall": "worst recall"}
 SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares
 
 
@@ -58,7 +58,7 @@ def points(
         for entry in entries
     }
     pictures = []
-    for score, said in SCORES.items():
+    for score, said in METRICS.items():
         values = {name: {key: 100 * float(one[score]) for key, one in of.items()} for name, of in found.items()}
         told = "; ".join(
             f"{name} {np.mean(list(of.values())):.1f} ({min(of.values()):.1f} to {max(of.values()):.1f})"
