@@ -33,6 +33,15 @@ def class_weights(labels: NDArray[np.int64], classes: int, imbalance: Imbalance)
     return np.asarray(weights * (len(labels) / drawn if drawn else 0))
 
 
+def class_shares(
+    labels: NDArray[np.int64], classes: int, imbalance: Imbalance
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the shares of the classes (classes,) among labelled objects, and in the loss that trains on them."""
+    natural = np.bincount(labels[labels != UNLABELLED], minlength=classes).astype(np.float64)
+    trained = class_draws(labels, classes, imbalance) * class_weights(labels, classes, imbalance)
+    return natural / natural.sum(), trained / trained.sum()
+
+
 class TrainingSampler(DistributedSampler[list[Draw]]):
     """Batches of a training epoch, for one of several processes.
 

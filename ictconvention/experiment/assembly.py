@@ -130,13 +130,14 @@ def learner_of(options: RunOptions, data: SeriesDataModule, before: Learner | No
     """Return the learner of a stage, with new weights, or going on with those of the stage before."""
     torch.manual_seed(options.seed)
     scaling = before.inputs.scaling if before else Scaling(options.pixels.scaling, *data.scales(options.pixels.scaling))
-    learner = _new(options, scaling, data.task)
+    learner = new_learner(options, scaling, data.task)
     if before is not None:
         learner.load_state_dict(before.state_dict())
     return learner
 
 
-def _new(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
+def new_learner(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
+    """Return the learner that the options of a run make for a task, with new weights."""
     model, classes = options.model, len(task.classes)
     optimiser = stage_of(options, task.stage).optimiser
     planes = len(task.bands) * (2 if task.contents == "direct+residual" else 1)

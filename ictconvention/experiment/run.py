@@ -171,6 +171,8 @@ def _test(
             "hash": survey.hash,
             "origin": origin_of(survey),
             "bands": list(survey.header.bands),
+            "pixel_scale": survey.header.pixel_scale,
+            "flux_unit": survey.header.flux_unit,
         },
         "split": data.split.hash,
         "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),

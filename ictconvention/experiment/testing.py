@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ictconvention.atomic import whole_file
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.sampler import class_draws
+from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.scores import scores
@@ -54,12 +54,11 @@ def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tu
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
-    natural = np.bincount(train, minlength=len(learner.task.classes))
-    trained = class_draws(train, len(natural), data.imbalance) * np.array(learner.task.class_weights)
+    natural, trained = class_shares(train, len(learner.task.classes), data.imbalance)
 
     def logits(part: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         positions, found = _predicted(learner, data, part, precision)
-        return positions, at_prior(found, trained / trained.sum(), natural / natural.sum())
+        return positions, at_prior(found, trained, natural)
 
     position, validation = logits(f"{data.stage}_validation")
     temperature = fitted_temperature(validation, labels[position])

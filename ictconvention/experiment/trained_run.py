@@ -1,0 +1,120 @@
+"""A finished run, ready to predict: its network with the final weights, and what makes probabilities of its logits."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.sampler import class_shares
+from ictconvention.data.task import Task
+from ictconvention.errors import UsageError
+from ictconvention.evaluation.calibration import at_prior, probabilities
+from ictconvention.experiment.assembly import new_learner
+from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.initial import last_weights, read_run
+from ictconvention.experiment.machine import Precision
+from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.status import read_json
+from ictconvention.learners.learner import Learner
+from ictconvention.models.scaling import Scaling
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """What a finished run has learned. Its survey is not needed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the run.
+    options : RunOptions
+        Of the run.
+    learner : Learner
+        In eval mode, on the CPU, with the final weights.
+    precision : "32-true" or "bf16-mixed"
+        Of the run.
+    temperature : float
+        That calibrates its logits.
+    natural, trained : arrays (classes,)
+        Shares of the classes in the last stage's training part, and in the loss; both sum to 1.
+    survey : mapping
+        What `result.json` says of the survey: name, simulated, hash, origin, bands, pixel_scale, flux_unit.
+    split : mapping
+        What `split.json` says: `parts`, ids by part, and `classes`, names by id.
+    hash : str
+        Of the run.
+    """
+
+    folder: Path
+    options: RunOptions
+    learner: Learner
+    precision: Precision
+    temperature: float
+    natural: NDArray[np.float64]
+    trained: NDArray[np.float64]
+    survey: Mapping[str, Any]
+    split: Mapping[str, Any]
+    hash: str
+
+    @property
+    def task(self) -> Task:
+        """What the network was fed."""
+        return self.learner.task
+
+    def probabilities(self, logits: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return calibrated probabilities (n, classes) of logits (n, classes), for these shares of the classes.
+
+        The temperature was fitted at the natural shares: logits are moved there, calibrated, and moved on.
+        """
+        likely = probabilities(at_prior(logits, self.trained, self.natural), self.temperature)
+        moved = likely * (np.asarray(prior) / self.natural)
+        return np.asarray(moved / moved.sum(1, keepdims=True))
+
+
+def read_trained(folder: str | Path) -> TrainedRun:
+    """Read a finished run; no code that a file may hold is run.
+
+    Raises
+    ------
+    UsageError
+        It is no folder of a run, not finished, or damaged.
+    """
+    folder = Path(folder)
+    options = read_run(folder)
+    checkpoint = load_checkpoint(last_weights(folder))
+    result, split, status = (read_json(folder / f"{name}.json") for name in ("result", "split", "status"))
+    last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
+    try:
+        task = _task(checkpoint["task"])
+        state = checkpoint["state_dict"]
+        scaling = Scaling(
+            options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
+        )
+        learner = new_learner(options, scaling, task)
+        learner.load_state_dict(state)
+        label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
+        natural, trained = class_shares(np.array(label, dtype=np.int64), len(task.classes), options.imbalance)
+        return TrainedRun(
+            folder,
+            options,
+            learner.eval(),
+            result["precision"],
+            float(result["temperature"]),
+            natural,
+            trained,
+            dict(result["survey"]),
+            split,
+            str(status["hashes"]["run"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        found = f"this run is damaged, or another version's ({type(error).__name__}: {str(error).splitlines()[0]})"
+        raise UsageError(found, folder, "take another run, or train it again") from error
+
+
+def _task(content: Mapping[str, Any]) -> Task:
+    """Return the task that a checkpoint names, in plain values."""
+    known = {one.name for one in fields(Task)}
+    return Task(**{name: tuple(x) if isinstance(x, list) else x for name, x in content.items() if name in known})
