@@ -1,8 +1,6 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +8,8 @@ from typing import Annotated
 import typer
 
 from ictconvention.errors import UsageError, told_in_words
+from ictconvention.ingest_cli import app as ingest_app
+from ictconvention.progress import shown_progress
 
 app = typer.Typer(
     name="ictconvention",
@@ -18,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(ingest_app, name="ingest")
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
 
@@ -48,7 +49,7 @@ def check(survey: SurveyPath) -> None:
     from ictconvention.data.survey_check import check_survey
     from ictconvention.data.survey_report import print_report
 
-    with _progress("reading") as progress:
+    with shown_progress("reading") as progress:
         report = check_survey(survey, progress)
     console = Console()
     console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
@@ -165,7 +166,7 @@ def simulate(
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two")
-    with _progress("simulating") as progress:
+    with shown_progress("simulating") as progress:
         if light_curves:
             survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
         else:
@@ -196,19 +197,6 @@ def report(
 
     write_report(sweep, output, survey, typer.echo)
     typer.echo(output)
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
-    """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True)
-    with progress if console.is_terminal else nullcontext():
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def main() -> None:

@@ -1,11 +1,6 @@
 """Write a simulated survey: all processors at once, the same bytes whatever their number, whole or not at all."""
 
-import os
-import threading
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +19,8 @@ from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader, sha256
 from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.data.worker_pool import worked
+from ictconvention.errors import UsageError
 
 PAPER_OBJECTS = LABELLED
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs
@@ -136,19 +132,11 @@ def _write(
     folder = WholeFolder(path)
     folder.take()
     try:
-        with ProcessPoolExecutor(min(jobs, shards), initializer=_end_with, initargs=(os.getpid(),)) as pool:
-            tasks = [pool.submit(_write_shard, folder.partial, header, make, count, k) for k in range(shards)]
-            done = 0
-            try:
-                for task in as_completed(tasks):
-                    done += task.result()
-                    progress(done, count)
-            except BrokenProcessPool as error:
-                mend = "the system may have run out of memory: use fewer jobs"
-                raise FileSystemError("a process was killed while it simulated", path, mend) from error
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        done = 0
+        chunks = [(folder.partial, header, make, count, k) for k in range(shards)]
+        for _, written in worked(_write_shard, chunks, jobs, path):
+            done += written
+            progress(done, count)
         join_shards(folder.partial, count=shards)
         folder.complete()
     finally:
@@ -172,17 +160,6 @@ def survey_header(objects: int, seed: int, extra_test: int) -> SurveyHeader:
             "software": _software(),
         },
     )
-
-
-def _end_with(parent: int) -> None:
-    """Watch the parent process: a worker whose parent was killed would wait for work, and hold the folder, for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _write_shard(

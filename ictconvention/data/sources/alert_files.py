@@ -1,0 +1,137 @@
+"""The files that brokers give alerts in: Avro, tar archives of it, and Parquet. Nothing is unpacked to the disk."""
+
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.errors import UsageError
+
+AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
+FILES_AT_ONCE = 256  # Avro files of a unit
+ROWS_AT_ONCE = 256  # rows of Parquet in memory
+WANTED = {  # the fields that are read, where a file has them
+    "objectId": None,
+    "candidate": ("jd", "fid", "magzpsci", "fwhm", "ra", "dec", "isdiffpos", "jdstarthist"),
+    "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
+    "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim"),
+    "cutoutScience": ("stampData",),
+    "cutoutDifference": ("stampData",),
+}
+Alert = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertUnit:
+    """Files that are read at once, and of a Parquet file the row group."""
+
+    files: tuple[str, ...]
+    row_group: int | None = None
+
+
+def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
+    """Return the folder of alert files, and what is to be read.
+
+    Parameters
+    ----------
+    source : Path
+        A file (.avro, .parquet, .tar, .tar.gz or .tgz), or a folder of such.
+
+    Raises
+    ------
+    UsageError
+        There is none, or fastavro is needed and not installed.
+    """
+    if source.is_file():
+        folder, names = source.parent, [source.name]
+    elif source.is_dir():
+        folder = source
+        names = sorted(str(path.relative_to(source)) for path in source.rglob("*") if path.is_file())
+    else:
+        raise UsageError("there is no such file or folder", source, "check the path")
+    avro, parquet, tar = ([name for name in names if name.lower().endswith(kind)] for kind in (AVRO, PARQUET, TAR))
+    if not (avro or parquet or tar):
+        raise UsageError("no alert file is there", source, f"give files that end in {', '.join(AVRO + PARQUET + TAR)}")
+    if (avro or tar) and find_spec("fastavro") is None:
+        mend = "install the extra: pip install -c constraints.txt '.[ztf]'"
+        raise UsageError("the package fastavro is not installed", "ingest ztf", mend)
+    units = [AlertUnit(tuple(avro[i : i + FILES_AT_ONCE])) for i in range(0, len(avro), FILES_AT_ONCE)]
+    units += [AlertUnit((name,)) for name in tar]
+    for name in parquet:
+        try:
+            groups = pq.ParquetFile(folder / name).num_row_groups
+        except (pa.ArrowException, OSError):  # the reader says more of it
+            groups = 1
+        units += [AlertUnit((name,), group) for group in range(groups)]
+    return folder, units
+
+
+def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str, Alert | Exception]]:
+    """Yield the place and the content of each alert; where a file breaks, the place and the reason."""
+    for name in unit.files:
+        place = name
+        try:
+            if name.lower().endswith(PARQUET):
+                yield from _parquet(folder / name, name, unit.row_group, cutout)
+            elif name.lower().endswith(TAR):
+                with tarfile.open(folder / name) as archive:
+                    for member in archive:
+                        if member.isfile() and member.name.lower().endswith(AVRO):
+                            place = f"{name}[{member.name}]"
+                            stream = archive.extractfile(member)
+                            if stream is not None:
+                                yield from _avro(stream, place)
+            else:
+                with (folder / name).open("rb") as stream:
+                    yield from _avro(stream, name)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            yield place, UnreadableError(f"no whole alert file: {reason}")
+
+
+def _avro(stream: IO[bytes], place: str) -> Iterator[tuple[str, Alert]]:
+    import fastavro
+
+    for number, alert in enumerate(fastavro.reader(stream)):
+        if not isinstance(alert, Mapping):
+            raise UnreadableError("a record is no alert")
+        yield (f"{place}#{number}" if number else place), alert
+
+
+def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
+    with pq.ParquetFile(path) as file:
+        columns = _columns(file.schema_arrow, cutout)
+        groups = None if row_group is None else [row_group]
+        number = 0
+        for batch in file.iter_batches(ROWS_AT_ONCE, groups, columns):
+            for alert in batch.to_pylist():
+                yield f"{name}#{number}" if row_group in (None, 0) else f"{name}#{row_group}.{number}", alert
+                number += 1
+
+
+def _columns(schema: pa.Schema, cutout: str) -> list[str]:
+    """Return the paths of the fields of a Parquet file that are wanted."""
+    found = []
+    for name, inner in WANTED.items():
+        if name not in schema.names or (name.startswith("cutout") and name != cutout):
+            continue
+        kind = schema.field(name).type
+        if inner is None:
+            found.append(name)
+        elif pa.types.is_struct(kind):
+            found += [f"{name}.{field}" for field in inner if kind.get_field_index(field) >= 0]
+        elif pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
+            element = kind.value_field.name
+            there = [field for field in inner if kind.value_type.get_field_index(field) >= 0]
+            found += [f"{name}.list.{element}.{field}" for field in there]
+        else:
+            raise UnreadableError(f"column {name} is of type {kind}")
+    return found

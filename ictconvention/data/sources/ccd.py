@@ -1,0 +1,214 @@
+"""Calibrated CCD images with a WCS: stamps about a list of positions, image by image, each image read once."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.nddata import Cutout2D
+from astropy.nddata.utils import NoOverlapError, PartialOverlapError
+from astropy.wcs import WCS
+from numpy.typing import NDArray
+from photutils.background import Background2D
+
+from ictconvention.data.sources.ccd_images import (
+    ZERO_POINT_KEYS,
+    CcdImage,
+    Headers,
+    image_names,
+    pixel_scale,
+    wcs_of,
+)
+from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Reject
+from ictconvention.data.sources.orientation import north_up
+from ictconvention.data.sources.reading import UnreadableError, image_of, opened_fits
+from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
+from ictconvention.errors import UsageError, shortened
+
+SKY_BOX = 256  # [pixels]; the sky is measured in boxes of this side
+MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky
+SAME_SCALE = 0.05  # largest relative difference of pixel scales within a survey
+
+
+@dataclass(frozen=True)
+class CcdOptions:
+    """How stamps are cut.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    ids : sequence of str
+        Of the objects.
+    ra, dec : arrays (n,)
+        Their positions [deg].
+    pixel_scale : float
+        Of the survey [arcsec].
+    size : int
+        Of the stamps [pixels].
+    zero_point : float
+        Of images without one [AB mag].
+    sky : bool
+        Whether the sky is measured and subtracted.
+    """
+
+    folder: Path
+    ids: Sequence[str]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
+    pixel_scale: float
+    size: int = 32
+    zero_point: float = np.nan
+    sky: bool = True
+
+
+def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64], NDArray[np.float64]]:
+    """Read a table of objects with the columns id, ra and dec.
+
+    Returns
+    -------
+    objects : dict
+        As arguments of `SurveyWriter.add`, by id.
+    ra, dec : arrays (n,)
+        [deg]
+
+    Raises
+    ------
+    UsageError
+        A column or a position is missing, or an id stands twice.
+    """
+    table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
+    objects = objects_of((table.where(number), row) for number, row in enumerate(table.rows))
+    if len(objects) < len(table.rows):
+        counts = Counter(text_of(row, "id") for row in table.rows)
+        twice = [id_ for id_ in objects if counts[id_] > 1]
+        raise UsageError(f"ids stand twice: {shortened(twice)}", path, "give each object one row")
+    if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
+        raise UsageError(f"no position: {shortened(without)}", path, "give ra and dec of each object [deg]")
+    ra, dec = (np.array([own[name] for own in objects.values()]) for name in ("ra", "dec"))
+    return objects, ra, dec
+
+
+def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
+    """Yield the stamps of all objects on an image, and a reject for each that is too near its edge."""
+    try:
+        with opened_fits(options.folder / image.file) as hdus:
+            names = image_names(hdus, image.hdu)
+            for name in names:
+                pixels, own, title = image_of(hdus, name)
+                try:
+                    found = _cut(options, image, pixels, Headers(hdus[0].header, own), title)
+                except UnreadableError as error:
+                    yield Reject("", f"{image.file}[{title}]", str(error))
+                    continue
+                yield from found
+    except (UnreadableError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        yield Reject("", image.file, reason)
+
+
+def _cut(options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], headers: Headers, hdu: str) -> list[Found]:
+    """Return the stamps of an HDU."""
+    if pixels.ndim != 2:
+        raise UnreadableError(f"an image of {pixels.ndim} axes")
+    wcs = wcs_of(headers.own)
+    scale = pixel_scale(wcs)
+    if abs(scale / options.pixel_scale - 1) > SAME_SCALE:
+        raise UnreadableError(f"pixels of {scale:.3f} arcsec, those of the survey have {options.pixel_scale:.3f}")
+    here, x, y = _on_image(options, wcs, pixels.shape)
+    if not here.size:
+        return []
+    band = image.band or headers.band
+    if band is None:
+        raise UnreadableError("no band: no keyword BAND or FILTER, and no column band")
+    zero_point = _first_known(image.zero_point, headers.number(*ZERO_POINT_KEYS), options.zero_point)
+    if np.isnan(zero_point):
+        raise UnreadableError(f"no zero point: no keyword {', '.join(ZERO_POINT_KEYS)}, no column zero_point")
+    factor = nanomaggies_per_count(zero_point)
+    mjd, psf_fwhm = _first_known(image.mjd, headers.mjd), _first_known(image.psf_fwhm, headers.seeing(scale))
+    pixels = np.where(_masked(options.folder, image, hdu, pixels.shape), np.nan, pixels)
+    noise = None
+    if options.sky:
+        pixels, noise = _without_sky(pixels)
+    turn = north_up(wcs)
+    found: list[Found] = []
+    for number, column, row in zip(here.tolist(), x.tolist(), y.tolist(), strict=True):
+        try:
+            cutout = Cutout2D(pixels, (column, row), options.size, mode="strict")
+        except (PartialOverlapError, NoOverlapError):
+            edge = min(column, row, pixels.shape[1] - 1 - column, pixels.shape[0] - 1 - row)
+            reason = f"{edge:.1f} pixels from the edge of the image: a stamp of {options.size} does not fit"
+            found.append(Reject(options.ids[number], f"{image.file}[{hdu}]", reason))
+            continue
+        dx, dy = (position - (options.size - 1) / 2 for position in cutout.input_position_cutout)
+        stamp, dx, dy = turn.applied(cutout.data, dx, dy)
+        found.append(
+            FoundFrame(
+                options.ids[number],
+                (stamp * factor).astype(np.float32),
+                band,
+                mjd,
+                image.file,
+                hdu,
+                psf_fwhm=psf_fwhm,
+                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor),
+                x=dx,
+                y=dy,
+            )
+        )
+    return found
+
+
+def _first_known(*values: float) -> float:
+    return next((value for value in values if not np.isnan(value)), np.nan)
+
+
+def _on_image(
+    options: CcdOptions, wcs: WCS, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return which objects lie on an image, and where [pixels, from 0 at the centre of the first]."""
+    height, width = shape
+    centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+    reach = np.hypot(height, width) * pixel_scale(wcs) / 3600  # twice as far as a corner
+    about = (options.ra - centre.ra.deg + 180) % 360 - 180
+    near = np.flatnonzero(
+        (np.abs(options.dec - centre.dec.deg) < reach)
+        & (np.abs(about) * np.cos(np.radians(np.clip(np.abs(options.dec), 0, 89.9))) < reach)
+    )
+    if not near.size:
+        return near, np.zeros(0), np.zeros(0)
+    x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))
+    inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
+    return near[inside], x[inside], y[inside]
+
+
+def _masked(folder: Path, image: CcdImage, hdu: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return which pixels the mask excludes."""
+    if image.mask is None:
+        return np.zeros(shape, dtype=bool)
+    try:
+        with opened_fits(folder / image.mask) as hdus:
+            wanted = image.mask_hdu or (hdu if hdu.upper() in [one.name.upper() for one in hdus] else None)
+            mask, _, _ = image_of(hdus, wanted)
+    except (UnreadableError, OSError) as error:
+        raise UnreadableError(f"its mask {image.mask}: {error}") from error
+    if mask.shape != shape:
+        raise UnreadableError(f"its mask {image.mask} has shape {mask.shape}, the image {shape}")
+    return np.asarray(mask != 0)
+
+
+def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Subtract the sky, measured in boxes; return its noise too."""
+    height, width = pixels.shape
+    missing = ~np.isfinite(pixels)
+    try:
+        box = (min(height, SKY_BOX), min(width, SKY_BOX))
+        sky = Background2D(pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan)
+        return pixels - sky.background, sky.background_rms
+    except ValueError as error:  # next to all pixels are masked
+        found = f"the sky cannot be measured: {missing.mean():.0%} of the pixels are masked"
+        raise UnreadableError(found) from error

@@ -1,0 +1,87 @@
+"""From an image cut around an object to a stamp of the survey's size: sky subtracted, cropped or binned."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Fit = Literal["crop", "bin"]
+SKY_SHARE = 0.35  # pixels farther from the centre than this share of the cutout's side measure its sky
+
+
+def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
+    """Subtract the median of the pixels far from the centre.
+
+    Parameters
+    ----------
+    pixels : array (H, W)
+        A cutout about an object.
+
+    Returns
+    -------
+    pixels, noise : array (H, W), float
+        Without the sky; and the scatter of the sky (1.48 median absolute deviations), NaN where it is zero or no far
+        pixel is finite, when nothing is subtracted.
+    """
+    height, width = pixels.shape
+    y, x = np.mgrid[:height, :width]
+    far = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > SKY_SHARE * min(height, width)
+    values = pixels[far]
+    values = values[np.isfinite(values)].astype(np.float64)
+    if not values.size:
+        return pixels.astype(np.float64), np.nan
+    sky = np.median(values)
+    noise = 1.4826 * float(np.median(np.abs(values - sky)))
+    return pixels.astype(np.float64) - sky, noise if noise > 0 else np.nan
+
+
+def fitted(pixels: NDArray[np.floating], size: int, how: Fit = "crop") -> tuple[NDArray[np.float32], float, float]:
+    """Return a stamp of a size, and where the cutout's centre lies in it.
+
+    Parameters
+    ----------
+    pixels : array (H, W)
+        A cutout, at least as large as the stamp.
+    size : int
+        Of the stamp.
+    how : "crop" or "bin"
+        Crop the middle, or sum blocks of 2 by 2 pixels before (a row or column of NaN is added where the number of
+        pixels is odd). A block of which more than half is missing is missing; else the mean of the others takes
+        the place of what is missing.
+
+    Returns
+    -------
+    stamp, x, y : array (size, size), float, float
+        The cutout's centre is x to the right of the stamp's centre and y above it [pixels of the stamp]: up to half a
+        pixel, since no pixel is interpolated.
+
+    Raises
+    ------
+    ValueError
+        The cutout is too small.
+    """
+    height, width = pixels.shape
+    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    if how == "bin":
+        pixels = np.pad(pixels.astype(np.float64), ((0, height % 2), (0, width % 2)), constant_values=np.nan)
+        blocks = (
+            pixels.reshape(pixels.shape[0] // 2, 2, pixels.shape[1] // 2, 2)
+            .swapaxes(1, 2)
+            .reshape(pixels.shape[0] // 2, pixels.shape[1] // 2, 4)
+        )
+        known = np.isfinite(blocks)
+        count = known.sum(2)
+        total = np.where(known, blocks, 0).sum(2)
+        pixels = np.where(count >= 2, total * 4 / np.maximum(count, 1), np.nan)
+        middle_y, middle_x = (middle_y - 0.5) / 2, (middle_x - 0.5) / 2
+        height, width = pixels.shape
+    if min(height, width) < size:
+        raise ValueError(f"the cutout is {width} x {height} pixels, and the stamp {size} x {size}")
+    top, left = _start(middle_y, size, height), _start(middle_x, size, width)
+    stamp = np.ascontiguousarray(pixels[top : top + size, left : left + size], dtype=np.float32)
+    return stamp, middle_x - left - (size - 1) / 2, middle_y - top - (size - 1) / 2
+
+
+def _start(middle: float, size: int, length: int) -> int:
+    """Return the first pixel of `size` of them about a place."""
+    return int(np.clip(np.floor(middle - (size - 1) / 2 + 0.5), 0, length - size))

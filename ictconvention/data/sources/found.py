@@ -1,0 +1,111 @@
+"""What a reader finds in one file or another: frames, measurements without pixels, and what has to be left out."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+UNKNOWN = math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFrame:
+    """One frame of one object.
+
+    Parameters
+    ----------
+    id : str
+        Of the object.
+    pixels : array (size, size)
+        Flux [flux unit of the survey], NaN where there is no pixel.
+    band : str
+        Name of the passband.
+    mjd : float
+        Time of the exposure [days].
+    file, hdu : str
+        Where it was found.
+    psf_fwhm : float
+        Seeing [arcsec], NaN where unknown.
+    sky_sigma : float
+        Noise of a pixel of empty sky [flux unit], NaN where unknown.
+    x, y : float
+        Where the object lies, from the centre of the stamp [pixels]; NaN where unknown.
+    ra, dec : float
+        Position of the object in this frame [deg], NaN where unknown.
+    first_detection : float
+        The earliest detection of the object that this frame knows of [MJD], NaN where unknown.
+    """
+
+    id: str
+    pixels: NDArray[np.floating]
+    band: str
+    mjd: float
+    file: str
+    hdu: str = ""
+    psf_fwhm: float = UNKNOWN
+    sky_sigma: float = UNKNOWN
+    x: float = UNKNOWN
+    y: float = UNKNOWN
+    ra: float = UNKNOWN
+    dec: float = UNKNOWN
+    first_detection: float = UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Photometry of an object at a time of which there is no frame.
+
+    Parameters
+    ----------
+    id, mjd, band
+        As of a frame.
+    flux, error : float
+        Flux and its error [flux unit], NaN for a non-detection.
+    limit : float
+        Flux of a 5 sigma detection then [flux unit], NaN where unknown.
+    kind : str
+        "detection", "limit" or "forced".
+    """
+
+    id: str
+    mjd: float
+    band: str
+    flux: float
+    error: float
+    limit: float
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What was left out.
+
+    Parameters
+    ----------
+    object : str
+        Id of the object, empty where a whole file was left out.
+    file : str
+        The file, and the HDU where there is one.
+    reason : str
+        Why.
+    """
+
+    object: str
+    file: str
+    reason: str
+
+
+Found = FoundFrame | Measurement | Reject
+
+# What is kept of each frame but its pixels, which lie in row `row` of the file of unit `unit`.
+FRAME_LINES = pa.schema(
+    [(name, pa.string()) for name in ("id", "band", "file", "hdu")]
+    + [(name, pa.float64()) for name in ("mjd", "psf_fwhm", "sky_sigma", "x", "y", "ra", "dec", "first_detection")]
+    + [(name, pa.int64()) for name in ("unit", "row")]
+)
+MEASUREMENTS = pa.schema(
+    [(name, pa.string()) for name in ("id", "band", "kind")]
+    + [(name, pa.float64()) for name in ("mjd", "flux", "error", "limit")]
+)

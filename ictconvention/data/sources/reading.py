@@ -1,0 +1,148 @@
+"""Read images safely: truncated files are errors, nothing unpacks beyond a bound, nothing is unpickled."""
+
+import io
+import warnings
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
+MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to
+
+
+class UnreadableError(ValueError):
+    """A file, an HDU or an array is not what it should be; the text says what was found."""
+
+
+@contextmanager
+def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
+    """Open a FITS file, or the bytes of one; plain, compressed as a whole, or with compressed images.
+
+    Raises
+    ------
+    UnreadableError
+        It is no FITS file, or truncated; also where the body of the block finds that out.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of headers that bend the standard
+        warnings.filterwarnings("error", message=".*truncated.*")
+        try:
+            content = io.BytesIO(source) if isinstance(source, bytes) else source
+            with fits.open(content, memmap=False) as hdus:
+                yield hdus
+        except (UnreadableError, MemoryError):
+            raise
+        except Exception as error:  # rubbish may break the reader anywhere
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise UnreadableError(f"no whole FITS file: {reason}") from error
+
+
+def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
+    """Return the pixels of an HDU in native byte order, its header and its name.
+
+    Parameters
+    ----------
+    hdus : HDUList
+        Of an opened file.
+    hdu : str, int or None
+        Its name, or its number from 0; None for the first that holds an image.
+
+    Raises
+    ------
+    UnreadableError
+        There is no such HDU, or it holds no image.
+    """
+    there = ", ".join(f"{number} {one.name}".strip() for number, one in enumerate(hdus))
+    if hdu is None:
+        number = next((n for n, one in enumerate(hdus) if is_image(one)), None)
+        if number is None:
+            raise UnreadableError(f"no HDU holds an image: {there}")
+    elif str(hdu).isdigit():
+        number = int(hdu)
+        if number >= len(hdus):
+            raise UnreadableError(f"there is no HDU {number}: {there}")
+    else:
+        names = [one.name.upper() for one in hdus]
+        if str(hdu).upper() not in names:
+            raise UnreadableError(f"there is no HDU {hdu!r}: {there}")
+        number = names.index(str(hdu).upper())
+    if not is_image(hdus[number]):
+        raise UnreadableError(f"HDU {number} holds no image: {there}")
+    name = hdus[number].name or str(number)
+    return native(hdus[number].data), hdus[number].header, name
+
+
+def is_image(hdu: Any) -> bool:
+    """Return whether an HDU holds pixels."""
+    return bool(getattr(hdu, "is_image", False)) and hdu.header.get("NAXIS", 0) >= 2
+
+
+def native(pixels: Any) -> NDArray[np.floating]:
+    """Return numbers as floats of the machine's byte order, float32 where that holds them; masked ones are NaN.
+
+    Raises
+    ------
+    UnreadableError
+        They are no numbers.
+    """
+    if pixels is None:
+        raise UnreadableError("the HDU is empty")
+    array = np.ma.filled(np.ma.asarray(pixels, dtype=np.float64), np.nan) if np.ma.isMaskedArray(pixels) else pixels
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiu":
+        raise UnreadableError(f"pixels of type {array.dtype}")
+    exact = array.dtype.itemsize <= 4 if array.dtype.kind == "f" else array.dtype.itemsize <= 2
+    return np.ascontiguousarray(array, dtype=np.float32 if exact else np.float64)
+
+
+def gunzipped(content: bytes, most: int) -> bytes:
+    """Unpack gzip to at most so many bytes, whatever it claims to hold.
+
+    Raises
+    ------
+    UnreadableError
+        It is damaged, truncated, or holds more.
+    """
+    unpacking = zlib.decompressobj(wbits=31)
+    try:
+        unpacked = unpacking.decompress(content, most + 1)
+    except zlib.error as error:
+        raise UnreadableError(f"damaged gzip: {error}") from error
+    if len(unpacked) > most:
+        raise UnreadableError(f"it unpacks to more than {most} bytes")
+    if not unpacking.eof:
+        raise UnreadableError("the gzip is truncated")
+    return unpacked
+
+
+def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
+    """Return an array of an .npz or .npy file: `frames`, or the only one, where no name is given.
+
+    Raises
+    ------
+    UnreadableError
+        There is no such array, or it is damaged, pickled, or too large.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            return native(np.load(path, allow_pickle=False))
+        with zipfile.ZipFile(path) as packed:
+            sizes = {one.filename.removesuffix(".npy"): one.file_size for one in packed.infolist()}
+        name = name or ("frames" if "frames" in sizes else next(iter(sizes)) if len(sizes) == 1 else None)
+        if name not in sizes:
+            raise UnreadableError(f"there is no array {name or 'frames'!r}: {', '.join(sizes)}")
+        if sizes[name] > MOST_NPZ:
+            raise UnreadableError(f"array {name!r} unpacks to more than {MOST_NPZ} bytes")
+        with np.load(path, allow_pickle=False) as arrays:
+            return native(arrays[name])
+    except (UnreadableError, MemoryError):
+        raise
+    except Exception as error:  # rubbish may break the reader anywhere
+        raise UnreadableError(f"no sound {path.suffix[1:]} file: {str(error).splitlines()[0]}") from error

@@ -1,0 +1,179 @@
+"""Stamps that are cut already: FITS cubes, one FITS file per epoch, or npz, named by a table with a row per frame."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
+from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Reject
+from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
+from ictconvention.data.sources.user_table import number_of, objects_of, read_user_table, text_of
+from ictconvention.errors import UsageError
+
+NEEDED = ("id", "file", "band", "mjd")
+OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma")
+OF_OBJECTS = ("class", "label_source", "redshift", "ra", "dec")
+FILES_AT_ONCE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class StampRow:
+    """A row of the table: a frame; numbers are NaN where the cell is empty, `hdu` and `plane` None."""
+
+    id: str
+    file: str
+    hdu: str | None
+    plane: int | None
+    band: str
+    mjd: float
+    zero_point: float
+    psf_fwhm: float
+    sky_sigma: float
+
+
+@dataclass(frozen=True, slots=True)
+class StampOptions:
+    """How stamps are read.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    size : int
+        Of the stamps [pixels].
+    fit : "crop" or "bin"
+        How larger ones come to this size.
+    sky : bool
+        Whether the median far from the centre is subtracted.
+    zero_point : float, optional
+        Of rows without one [AB mag]; without any, pixels are nanomaggies already.
+    """
+
+    folder: Path
+    size: int = 32
+    fit: Fit = "crop"
+    sky: bool = False
+    zero_point: float | None = None
+
+
+def read_stamp_table(path: Path) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
+    """Read a table of stamps.
+
+    Returns
+    -------
+    units : list of lists of StampRow
+        Rows of some files each, the rows of a file together.
+    objects : dict
+        What the table says of the objects, see `objects_of`.
+
+    Raises
+    ------
+    UsageError
+        A column or a cell is missing or wrong, naming the row.
+    """
+    table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
+    located = [(table.where(number), row) for number, row in enumerate(table.rows)]
+    objects = objects_of(located, not_columns=OF_FRAMES)
+    by_file: dict[tuple[str, str | None], list[StampRow]] = {}
+    for where, row in located:
+        one = _row(row, where)
+        by_file.setdefault((one.file, one.hdu), []).append(one)
+    files = list(by_file.values())
+    some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
+    units = [[row for rows in chosen for row in rows] for chosen in some]
+    return units, objects
+
+
+def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
+    """Yield the frames of some rows, and a reject for each that cannot be read."""
+    for (file, hdu), group in groupby(rows, key=lambda row: (row.file, row.hdu)):
+        own = list(group)
+        try:
+            pixels, name = _pixels(options.folder / file, hdu)
+            planes = _planes(pixels, own)
+        except (UnreadableError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            yield from (Reject(row.id, f"{file}[{hdu}]" if hdu else file, reason) for row in own)
+            continue
+        for row, plane in zip(own, planes, strict=True):
+            yield _frame(options, row, plane, name)
+
+
+def _row(row: Mapping[str, Any], where: str) -> StampRow:
+    file = text_of(row, "file")
+    if file is None:
+        raise UsageError("this row names no file", where, "give the file of the frame")
+    plane = number_of(row, "plane", where)
+    if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
+        raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
+    numbers = {name: number_of(row, name, where) for name in ("mjd", "zero_point", "psf_fwhm", "sky_sigma")}
+    return StampRow(
+        text_of(row, "id") or "",
+        file,
+        text_of(row, "hdu"),
+        None if np.isnan(plane) else int(plane),
+        text_of(row, "band") or "",
+        **numbers,
+    )
+
+
+def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
+    """Return the pixels of a file (H, W) or (n, H, W), and the name of their HDU."""
+    if path.suffix.lower() in (".npz", ".npy"):
+        return npz_array(path, hdu), hdu or ""
+    if not path.name.lower().endswith(FITS_ENDINGS):
+        raise UnreadableError(f"{path.suffix or 'no ending'!r} is no format of stamps: take FITS, npz or npy")
+    with opened_fits(path) as hdus:
+        pixels, _, name = image_of(hdus, hdu)
+    return pixels, name
+
+
+def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDArray[np.floating]]:
+    """Return the plane of each row: as it says, or else the rows of a cube are its planes in order."""
+    if pixels.ndim == 2:
+        pixels = pixels[None]
+    if pixels.ndim != 3:
+        raise UnreadableError(f"pixels of {pixels.ndim} axes: give images, or cubes of them")
+    given = [row.plane for row in rows]
+    if all(plane is None for plane in given):
+        if len(rows) != len(pixels):
+            raise UnreadableError(
+                f"{len(pixels)} planes for {len(rows)} rows of the table: give a row for each, or plane"
+            )
+        return list(pixels)
+    for plane in given:
+        if plane is None or plane >= len(pixels):
+            raise UnreadableError(f"there is no plane {plane}: the cube has {len(pixels)}, from 0")
+    return [pixels[plane] for plane in given if plane is not None]
+
+
+def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
+    place = f"{row.file}[{hdu}]" if hdu else row.file
+    noise = np.nan
+    if options.sky:
+        pixels, noise = subtract_sky(pixels)
+    try:
+        stamp, x, y = fitted(pixels, options.size, options.fit)
+    except ValueError as error:
+        return Reject(row.id, place, str(error))
+    zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
+    factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
+    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
+    return FoundFrame(
+        row.id,
+        stamp * np.float32(factor),
+        row.band,
+        row.mjd,
+        row.file,
+        hdu,
+        psf_fwhm=row.psf_fwhm,
+        sky_sigma=row.sky_sigma if not np.isnan(row.sky_sigma) else noise,
+        x=x,
+        y=y,
+    )

@@ -1,0 +1,146 @@
+"""TAO and other surveys with one multi-extension FITS file per object: a table of epochs, then an image for each."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
+from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Reject
+from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits
+from ictconvention.errors import UsageError
+
+COLUMNS = ("HDU_Ext", "MJD")  # of the table in HDU 1: which HDU, and when [days]
+ID_KEY, CLASS_KEY = "CRTS_ID", "CLASS"  # of its header
+
+
+@dataclass(frozen=True, slots=True)
+class TaoOptions:
+    """How files are read.
+
+    Parameters
+    ----------
+    folder : Path
+        That holds them.
+    band : str
+        Name of the one band.
+    size : int
+        Of the stamps [pixels].
+    fit : "crop" or "bin"
+        How larger ones come to this size.
+    sky : bool
+        Whether the median far from the centre is subtracted.
+    zero_point : float, optional
+        [AB mag]; without it pixels stay counts.
+    """
+
+    folder: Path
+    band: str = "clear"
+    size: int = 32
+    fit: Fit = "crop"
+    sky: bool = True
+    zero_point: float | None = None
+
+
+def find_files(folder: Path) -> list[str]:
+    """Return the FITS files below a folder, relative to it.
+
+    Raises
+    ------
+    UsageError
+        There is none.
+    """
+    if not folder.is_dir():
+        raise UsageError("there is no such folder", folder, "give the folder that holds the FITS files")
+    names = [path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(FITS_ENDINGS)]
+    if not names:
+        raise UsageError("no FITS file is there", folder, "give the folder that holds the FITS files")
+    return sorted(str(path.relative_to(folder)) for path in names)
+
+
+def read_objects(
+    folder: Path, names: Sequence[str], progress: Callable[[int, int], object] = lambda done, total: None
+) -> tuple[dict[str, str], dict[str, dict[str, Any]], list[Reject]]:
+    """Read who is in the files, from the headers alone.
+
+    Returns
+    -------
+    files : dict
+        The id of each file's object.
+    objects : dict
+        The class of each object, as arguments of `SurveyWriter.add`.
+    rejects : list of Reject
+        Files that cannot be read, or whose object is that of another file.
+    """
+    files: dict[str, str] = {}
+    objects: dict[str, dict[str, Any]] = {}
+    rejects = []
+    owners: dict[str, str] = {}
+    for number, name in enumerate(names):
+        progress(number, len(names))
+        try:
+            with opened_fits(folder / name) as hdus:
+                header = _table(hdus).header
+                id_ = _text(header, ID_KEY) or Path(name).name.partition(".")[0]
+                class_name = _text(header, CLASS_KEY)
+        except (UnreadableError, OSError) as error:
+            rejects.append(Reject("", name, _reason(error)))
+            continue
+        if id_ in owners:
+            rejects.append(Reject(id_, name, f"one id for two objects: {owners[id_]} has it too"))
+            continue
+        owners[id_] = name
+        files[name], objects[id_] = id_, {"class_name": class_name}
+    return files, objects, rejects
+
+
+def read_tao(options: TaoOptions, file: tuple[str, str]) -> Iterator[Found]:
+    """Yield the frames of a file, given by its name and the id of its object."""
+    name, id_ = file
+    try:
+        with opened_fits(options.folder / name) as hdus:
+            table = _table(hdus)
+            for row in range(len(table.data)):
+                yield _frame(options, hdus, table, row, name, id_)
+    except (UnreadableError, OSError) as error:
+        yield Reject(id_, name, _reason(error))
+
+
+def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: str, id_: str) -> Found:
+    hdu = str(int(table.data["HDU_Ext"][row]))
+    place = f"{name}[{hdu}]"
+    try:
+        pixels, _, _ = image_of(hdus, hdu)
+        noise = np.nan
+        if options.sky:
+            pixels, noise = subtract_sky(pixels)
+        stamp, x, y = fitted(pixels, options.size, options.fit)
+    except ValueError as error:  # UnreadableError is one
+        return Reject(id_, place, str(error))
+    factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
+    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
+    mjd = float(table.data["MJD"][row])
+    return FoundFrame(id_, stamp * np.float32(factor), options.band, mjd, name, hdu, sky_sigma=noise, x=x, y=y)
+
+
+def _table(hdus: fits.HDUList) -> Any:
+    if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU | fits.TableHDU):
+        raise UnreadableError("HDU 1 is no table of epochs")
+    if absent := [name for name in COLUMNS if name not in hdus[1].columns.names]:
+        raise UnreadableError(
+            f"the table in HDU 1 lacks {' and '.join(absent)}: it has {', '.join(hdus[1].columns.names)}"
+        )
+    return hdus[1]
+
+
+def _text(header: fits.Header, key: str) -> str | None:
+    value = header.get(key)
+    return None if value is None or not str(value).strip() else str(value).strip()
+
+
+def _reason(error: Exception) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

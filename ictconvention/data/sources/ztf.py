@@ -1,0 +1,172 @@
+"""ZTF alerts, in Avro packets, nightly tar archives of them, or Parquet: one cutout each, and photometry.
+
+Cutouts exist for detections only. What an alert says of earlier times (`prv_candidates`, `fp_hists`) is photometry
+without pixels, and kept as such.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ictconvention.data.sources.alert_files import AlertUnit, alerts_of
+from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
+from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
+from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
+
+PIXEL_SCALE = 1.01  # [arcsec]
+BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
+JD_OF_MJD = 2400000.5
+MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 000
+POSITIVE, NEGATIVE = ("t", "1", "true"), ("f", "0", "false")  # isdiffpos: science minus reference, or the reverse
+Cutout = Literal["science", "difference"]
+CUTOUTS: dict[Cutout, str] = {"science": "cutoutScience", "difference": "cutoutDifference"}
+
+
+@dataclass(frozen=True, slots=True)
+class ZtfOptions:
+    """How alerts are read.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    cutout : "science" or "difference"
+        Which image. Differences are science minus reference in all frames: the cutout of a negative detection, which
+        is the reverse, changes its sign.
+    size : int
+        Of the stamps [pixels].
+    fit : "crop" or "bin"
+        How the 63 x 63 pixels come to this size.
+    sky : bool
+        Whether the median far from the centre is subtracted.
+    """
+
+    folder: Path
+    cutout: Cutout = "science"
+    size: int = 32
+    fit: Fit = "crop"
+    sky: bool = True
+
+    @property
+    def pixel_scale(self) -> float:
+        """Of the stamps [arcsec]."""
+        return PIXEL_SCALE * (2 if self.fit == "bin" else 1)
+
+
+def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
+    """Yield the frame and the photometry of each alert of some files, and a reject for what cannot be read."""
+    for place, alert in alerts_of(options.folder, unit, CUTOUTS[options.cutout]):
+        if isinstance(alert, Exception):
+            yield Reject("", place, str(alert))
+            continue
+        id_ = str(alert.get("objectId") or "")
+        try:
+            yield _frame(options, alert, id_, place)
+            yield from _photometry(alert, id_)
+        except (UnreadableError, ValueError, TypeError) as error:
+            yield Reject(id_, place, str(error))
+
+
+def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) -> FoundFrame:
+    candidate = _field(alert, "candidate", "alert")
+    jd, fid = float(_field(candidate, "jd", "candidate")), _field(candidate, "fid", "candidate")
+    zero_point = float(_field(candidate, "magzpsci", "candidate"))
+    if fid not in BANDS:
+        raise UnreadableError(f"unknown band: fid is {fid!r}, not {', '.join(map(str, BANDS))}")
+    if not 15 < zero_point < 35:
+        raise UnreadableError(f"the zero point magzpsci is {zero_point:g}")
+    name = CUTOUTS[options.cutout]
+    pixels = cutout_pixels(_field(_field(alert, name, "alert"), "stampData", name))
+    noise = np.nan
+    if options.sky:
+        pixels, noise = subtract_sky(pixels)
+    stamp, x, y = fitted(pixels, options.size, options.fit)
+    factor = nanomaggies_per_count(zero_point)
+    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
+    sign = _sign(candidate) if options.cutout == "difference" else 1
+    fwhm = candidate.get("fwhm")
+    return FoundFrame(
+        id_,
+        stamp * np.float32(sign * factor),
+        BANDS[fid],
+        jd - JD_OF_MJD,
+        place,
+        psf_fwhm=float(fwhm) * PIXEL_SCALE if fwhm and fwhm > 0 else np.nan,
+        sky_sigma=noise,
+        x=x,
+        y=y,
+        ra=float(_field(candidate, "ra", "candidate")),
+        dec=float(_field(candidate, "dec", "candidate")),
+        first_detection=_first_detection(alert, candidate, jd) - JD_OF_MJD,
+    )
+
+
+def cutout_pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.floating]]:
+    """Return the pixels of a gzip-compressed FITS cutout.
+
+    Raises
+    ------
+    UnreadableError
+        It is damaged, truncated, or unpacks to more than `MOST_CUTOUT` bytes.
+    """
+    with opened_fits(gunzipped(content, MOST_CUTOUT)) as hdus:
+        return image_of(hdus, None)[0]
+
+
+def _field(record: Mapping[str, Any], name: str, what: str) -> Any:
+    if not isinstance(record, Mapping) or record.get(name) is None:
+        raise UnreadableError(f"the {what} lacks {name}")
+    return record[name]
+
+
+def _sign(record: Mapping[str, Any]) -> int:
+    """Return the sign of a detection in the difference of science minus reference."""
+    word = str(_field(record, "isdiffpos", "candidate")).lower()
+    if word not in POSITIVE + NEGATIVE:
+        raise UnreadableError(f"isdiffpos is {word!r}, neither t nor f")
+    return 1 if word in POSITIVE else -1
+
+
+def _first_detection(alert: Mapping[str, Any], candidate: Mapping[str, Any], jd: float) -> float:
+    """Return the earliest detection that an alert knows of [JD]: its own history, and the start of ZTF's."""
+    known = [jd, *(float(p["jd"]) for p in alert.get("prv_candidates") or [] if p.get("candid") is not None)]
+    if (start := candidate.get("jdstarthist")) is not None and np.isfinite(start) and start > JD_OF_MJD:
+        known.append(float(start))
+    return min(known)
+
+
+def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
+    """Yield what an alert knows of other times, in nanomaggies of science minus reference."""
+    for previous in alert.get("prv_candidates") or []:
+        if previous.get("fid") not in BANDS or previous.get("jd") is None:
+            continue
+        limit = _flux(previous.get("diffmaglim"))
+        flux = error = np.nan
+        if previous.get("magpsf") is not None and previous.get("isdiffpos") is not None:
+            size = _flux(previous["magpsf"])
+            flux = _sign(previous) * size
+            error = size * float(previous.get("sigmapsf") or np.nan) * np.log(10) / 2.5
+        kind = "limit" if np.isnan(flux) else "detection"
+        yield Measurement(id_, previous["jd"] - JD_OF_MJD, BANDS[previous["fid"]], flux, error, limit, kind)
+    for forced in alert.get("fp_hists") or []:
+        flux, zero_point = forced.get("forcediffimflux"), forced.get("magzpsci")
+        if forced.get("fid") not in BANDS or forced.get("jd") is None or _missing(flux) or _missing(zero_point):
+            continue
+        factor = nanomaggies_per_count(zero_point)
+        uncertainty = forced.get("forcediffimfluxunc")
+        error = np.nan if _missing(uncertainty) else float(uncertainty) * factor
+        mjd, band = forced["jd"] - JD_OF_MJD, BANDS[forced["fid"]]
+        yield Measurement(id_, mjd, band, float(flux) * factor, error, _flux(forced.get("diffmaglim")), "forced")
+
+
+def _flux(magnitude: Any) -> float:
+    """Return the flux of a magnitude [nanomaggies], NaN where there is none."""
+    return np.nan if _missing(magnitude) else nanomaggies_per_count(float(magnitude))
+
+
+def _missing(value: Any) -> bool:
+    return value is None or not np.isfinite(value) or value <= -99998  # ZTF's mark of a missing number

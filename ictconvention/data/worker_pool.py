@@ -1,0 +1,60 @@
+"""Processes that work side by side: they end with the process that started them, and their deaths are told in words."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ictconvention.errors import FileSystemError
+
+Result = TypeVar("Result")
+
+
+def worked(
+    task: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path
+) -> Iterator[tuple[int, Result]]:
+    """Call a function for each tuple of arguments, in several processes; yield its number and result as they come.
+
+    Parameters
+    ----------
+    task : function
+        Of a module, or a `partial` of one.
+    arguments : sequence of tuples
+        Of each call.
+    jobs : int
+        Largest number of processes.
+    where : Path
+        Named in messages.
+
+    Raises
+    ------
+    FileSystemError
+        A process was killed. What else a call raises comes through; no further call is then begun.
+    """
+    processes = max(1, min(jobs, len(arguments)))
+    with ProcessPoolExecutor(processes, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+        try:
+            tasks = {pool.submit(task, *each): number for number, each in enumerate(arguments)}
+            for done in as_completed(tasks):
+                yield tasks.pop(done), done.result()
+        except BrokenProcessPool as error:
+            mend = "the system may have run out of memory: use fewer jobs"
+            raise FileSystemError("a process was killed at its work", where, mend) from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _end_with(parent: int) -> None:
+    """Watch the parent process: a worker whose parent was killed would wait for work, and hold the folder, for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
