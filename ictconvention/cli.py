@@ -199,6 +199,62 @@ def report(
     typer.echo(output)
 
 
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
+    survey: SurveyPath,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Table to write: parquet, csv, ecsv or fits.", show_default=False)
+    ],
+    prior: Annotated[
+        str, typer.Option(metavar="train|uniform|estimate|FILE", help="Shares of the classes to predict at.")
+    ] = "train",
+    first_days: Annotated[
+        float | None, typer.Option(help="Use frames until so many days after the first detection.", show_default="all")
+    ] = None,
+    curve: Annotated[
+        Path | None,
+        typer.Option(help="Figure of the scores against days since the first detection, and a CSV beside it."),
+    ] = None,
+    model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
+    devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
+) -> None:
+    """Apply a trained run to a survey: the probability of each class for every object."""
+    from ictconvention.data.survey import Survey
+    from ictconvention.experiment.combining import combined
+    from ictconvention.experiment.early import check_curve, save_early_curve
+    from ictconvention.experiment.predict import PredictOptions, applied
+    from ictconvention.experiment.prediction_table import (
+        check_output,
+        chosen_runs,
+        in_words,
+        prediction_table,
+        save_table,
+        wanted_shares,
+    )
+
+    options = PredictOptions(first_days, batch_size, devices)
+    check_output(output)
+    runs, opened = chosen_runs(run, model), Survey.open(survey)
+    if curve is not None:
+        check_curve(curve, runs, opened)
+    parts = []
+    for number, one in enumerate(runs):
+        with shown_progress(f"predicting {number + 1}/{len(runs)}") as progress:
+            parts.append(applied(one, opened, options, progress))
+    shares, said = wanted_shares(prior, parts)
+    found = combined(parts, shares)
+    save_table(prediction_table(found, opened, runs, said, first_days), output)
+    for line in (said, *in_words(found, runs, opened)):
+        typer.echo(line)
+    typer.echo(output)
+    if curve is not None:
+        with shown_progress("predicting day by day") as progress:
+            for path in save_early_curve(curve, runs, opened, options, shares, progress):
+                typer.echo(path)
+
+
 def main() -> None:
     """Run the command line."""
     with told_in_words():

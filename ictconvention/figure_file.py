@@ -3,6 +3,7 @@
 import warnings
 from pathlib import Path
 
+from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
 from ictconvention.atomic import whole_file
@@ -20,11 +21,22 @@ def save_figure(figure: Figure, path: str | Path) -> None:
         When the file cannot be written.
     """
     path = Path(path)
-    known = figure.canvas.get_supported_filetypes()
-    ending = path.suffix.removeprefix(".").lower()
-    if ending not in known:
-        found = f"{path.suffix or 'no ending'!r} is no image format"
-        raise UsageError(found, path, "end the name in .png, .pdf or .svg")
+    ending = check_figure_name(path)
     with whole_file(path, "saving the figure") as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # an id may hold letters that the font lacks
         figure.savefig(partial, format=ending)
+
+
+def check_figure_name(path: Path) -> str:
+    """Return the format that a name ends in.
+
+    Raises
+    ------
+    UsageError
+        When the ending is no image format.
+    """
+    ending = path.suffix.removeprefix(".").lower()
+    if ending not in FigureCanvasBase.get_supported_filetypes():
+        found = f"{path.suffix or 'no ending'!r} is no image format"
+        raise UsageError(found, path, "end the name in .png, .pdf or .svg")
+    return ending

@@ -139,7 +139,7 @@ def transferred(folder: Path, survey: Survey, folds: int) -> dict[str, Any]:
         learner = learner_of(options, data)
         learner.load_state_dict(load_checkpoint(last_weights(folder))["state_dict"])
         with quiet():
-            _, parts = tested(learner, data, precision_of(options.trainer))
+            _, parts, _ = tested(learner, data, precision_of(options.trainer))
         likely.append(evened(parts["test"].likely, split, survey.header.classes))
         labels.append(parts["test"].label)
     return scores(np.concatenate(likely), np.concatenate(labels), survey.header.classes)

@@ -90,11 +90,9 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
 
     def _views(self, series: ImageSeries, draw: Draw) -> list[View]:
         sequence, augmentation = self.sequence, self.augmentation
-        unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
         if augmentation is None:
-            if sequence.select == "nights":
-                return [View(even_nights(unit, sequence.max_frames, sequence.frames_per_group))]
-            return [View(even_frames(len(series), sequence.max_frames))]
+            return [whole_view(series, sequence)]
+        unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
         short = self.views.online_frames or sequence.max_frames
         plan = [(augmentation, short)] * self.views.count
         if self.views.online_frames:
@@ -106,19 +104,50 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         return views
 
     def _seen(self, series: ImageSeries, view: View, position: int) -> SeriesView:
-        read: dict[str, Any] = {}
-        if self.photometry is not None:
-            read["photometry"] = self.photometry[series.id][view.rows]
-        else:
-            read["frames"] = series.frames[view.rows]
-        if self.medians is not None:
-            read["median"] = self.medians[series.id]
-            own = read["median"][series.band[view.rows]]
-            read["frames"] = np.where(
-                np.isfinite(read["frames"]), read["frames"], own
-            )  # a missing pixel has no residual
-        label = int(self.labels[position])
-        return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=position)
+        median = self.medians[series.id] if self.medians is not None else None
+        photometry = self.photometry[series.id] if self.photometry is not None else None
+        return seen(series, view, int(self.labels[position]), position, median, photometry)
+
+
+def whole_view(series: ImageSeries, sequence: SequenceOptions) -> View:
+    """Return the view of evaluation: at most `max_frames` evenly spaced frames, or whole nights, never turned."""
+    if sequence.select == "nights":
+        return View(even_nights(night_index(series.mjd), sequence.max_frames, sequence.frames_per_group))
+    return View(even_frames(len(series), sequence.max_frames))
+
+
+def seen(
+    series: ImageSeries,
+    view: View,
+    label: int,
+    index: int,
+    median: NDArray[np.float32] | None = None,
+    photometry: NDArray[np.floating] | None = None,
+) -> SeriesView:
+    """Return what a view takes from a series: its photometry where that is given, else its stamps.
+
+    Parameters
+    ----------
+    series : ImageSeries
+        Of n frames.
+    view : View
+        Which of them, and how they turn.
+    label, index : int
+        Class and position of the object.
+    median : array (bands, H, W), optional
+        The object's median frames; a missing pixel has their value, and so no residual.
+    photometry : array (n, 2), optional
+        Flux and error of every frame.
+    """
+    read: dict[str, Any] = {}
+    if photometry is not None:
+        read["photometry"] = photometry[view.rows]
+    else:
+        read["frames"] = series.frames[view.rows]
+    if median is not None:
+        read["median"] = median
+        read["frames"] = np.where(np.isfinite(read["frames"]), read["frames"], median[series.band[view.rows]])
+    return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=index)
 
 
 def class_labels(survey: Survey) -> NDArray[np.int64]:

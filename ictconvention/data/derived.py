@@ -102,9 +102,7 @@ class Photometry(Derived):
 
     def measured(self, series: ImageSeries) -> NDArray[Any]:
         """Measure the frames of one object, in float64."""
-        scale = self._survey.header.pixel_scale
-        noise = sky_noise(series.frames, series.sky_sigma, scale)
-        return np.stack(aperture_photometry(series.frames, noise, scale), axis=1)
+        return measured_photometry(series, self._survey.header.pixel_scale)
 
 
 class MedianFrames(Derived):
@@ -121,17 +119,27 @@ class MedianFrames(Derived):
 
     def measured(self, series: ImageSeries) -> NDArray[Any]:
         """Take the median of the frames of one object in each band."""
-        bands = len(self._survey.header.bands)
-        medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
-        for band in range(bands):
-            frames = series.frames[series.band == band].astype(np.float32)
-            if len(frames):
-                medians[band] = np.median(frames, axis=0)
-                missing = ~np.isfinite(frames)
-                for row, column in zip(*np.nonzero(missing.any(0)), strict=True):
-                    known = frames[~missing[:, row, column], row, column]
-                    medians[band, row, column] = np.median(known) if known.size else 0
-        return medians
+        return median_frames(series, len(self._survey.header.bands))
 
     def _rows(self, survey: Survey) -> NDArray[np.int32]:
         return np.full(len(survey), len(survey.header.bands), dtype=np.int32)
+
+
+def measured_photometry(series: ImageSeries, pixel_scale: float) -> NDArray[np.float64]:
+    """Return flux and error (n, 2) of the frames of one object [flux_unit]; see `Photometry`."""
+    noise = sky_noise(series.frames, series.sky_sigma, pixel_scale)
+    return np.stack(aperture_photometry(series.frames, noise, pixel_scale), axis=1)
+
+
+def median_frames(series: ImageSeries, bands: int) -> NDArray[np.float32]:
+    """Return the median frame (bands, H, W) of one object in each band [flux_unit]; see `MedianFrames`."""
+    medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
+    for band in range(bands):
+        frames = series.frames[series.band == band].astype(np.float32)
+        if len(frames):
+            medians[band] = np.median(frames, axis=0)
+            missing = ~np.isfinite(frames)
+            for row, column in zip(*np.nonzero(missing.any(0)), strict=True):
+                known = frames[~missing[:, row, column], row, column]
+                medians[band, row, column] = np.median(known) if known.size else 0
+    return medians

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,7 +16,7 @@ Result = TypeVar("Result")
 
 
 def worked(
-    task: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path
+    task: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path, spawn: bool = False
 ) -> Iterator[tuple[int, Result]]:
     """Call a function for each tuple of arguments, in several processes; yield its number and result as they come.
 
@@ -29,6 +30,8 @@ def worked(
         Largest number of processes.
     where : Path
         Named in messages.
+    spawn : bool
+        Whether processes begin anew, as those that use torch or a GPU must, rather than as copies of this one.
 
     Raises
     ------
@@ -36,7 +39,8 @@ def worked(
         A process was killed. What else a call raises comes through; no further call is then begun.
     """
     processes = max(1, min(jobs, len(arguments)))
-    with ProcessPoolExecutor(processes, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    context = get_context("spawn") if spawn else None
+    with ProcessPoolExecutor(processes, context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
         try:
             tasks = {pool.submit(task, *each): number for number, each in enumerate(arguments)}
             for done in as_completed(tasks):

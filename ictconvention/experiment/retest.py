@@ -60,7 +60,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         data = data_of(own, survey, split, stage)
         learner = learner_of(own, data)
         learner.load_state_dict(load_checkpoint(weights)["state_dict"])
-        result, _ = tested(learner, data, before["precision"])
+        result, _, _ = tested(learner, data, before["precision"])
         for line in in_words(result, survey):
             say(line)
         difference = largest_difference(result, {name: before.get(name) for name in result})

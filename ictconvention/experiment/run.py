@@ -28,7 +28,7 @@ from ictconvention.experiment.plan import planned
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
-from ictconvention.experiment.testing import TESTED, in_words, save_predictions, simulated, tested
+from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, simulated, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.learners.learner import Learner
 
@@ -153,7 +153,8 @@ def _test(
 ) -> None:
     """Test, and leave predictions, figures and, last of all, the result."""
     survey = data.survey
-    result, parts = tested(learner, data, precision)
+    result, parts, reference = tested(learner, data, precision)
+    reference.save(folder / REFERENCE_FILE)
     for part, found in parts.items():
         save_predictions(folder / TESTED[part], survey, found, options.fold.index)
     said = in_words(result, survey)

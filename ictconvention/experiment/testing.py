@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import torch
 from numpy.typing import NDArray
 
 from ictconvention.atomic import whole_file
@@ -17,11 +15,14 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.prior import at_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.journal import bars
+from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
+from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.learners.learner import Learner
 
+REFERENCE_FILE = "reference.npz"  # in the folder of a run
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
@@ -40,7 +41,9 @@ class Tested:
     uniform: NDArray[np.float64]
 
 
-def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tuple[dict[str, Any], dict[str, Tested]]:
+def tested(
+    learner: Learner, data: SeriesDataModule, precision: Precision
+) -> tuple[dict[str, Any], dict[str, Tested], Reference]:
     """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
 
     Returns
@@ -51,28 +54,28 @@ def tested(learner: Learner, data: SeriesDataModule, precision: Precision) -> tu
         which balanced accuracy and the worst recall speak. The same for `extra_test` where the split has one.
     parts : dict
         The predictions of each part.
+    reference : Reference
+        Of what the network knows: its training part, beside its validation part.
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
     natural, trained = class_shares(train, len(learner.task.classes), data.imbalance)
 
-    def logits(part: str) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        positions, found = _predicted(learner, data, part, precision)
-        return positions, at_prior(found, trained, natural)
-
-    position, validation = logits(f"{data.stage}_validation")
-    temperature = fitted_temperature(validation, labels[position])
+    known = _predicted(learner, data, f"{data.stage}_train", precision)
+    validation = _predicted(learner, data, f"{data.stage}_validation", precision)
+    reference = Reference.fitted(known.features, labels[known.position], validation.features)
+    temperature = fitted_temperature(at_prior(validation.logits, trained, natural), labels[validation.position])
     result: dict[str, Any] = {"temperature": temperature}
     parts = {}
     for part in TESTED:
         if data.split.parts[part]:
-            position, found = logits(part)
-            likely = probabilities(found, temperature)
-            uniform = likely / natural
-            parts[part] = Tested(position, labels[position], likely, uniform / uniform.sum(1, keepdims=True))
-            result[part] = scores(likely, labels[position], learner.task.classes)
-            result[f"{part}_uniform"] = scores(parts[part].uniform, labels[position], learner.task.classes)
-    return result, parts
+            found = _predicted(learner, data, part, precision)
+            label = labels[found.position]
+            likely = probabilities(at_prior(found.logits, trained, natural), temperature)
+            parts[part] = Tested(found.position, label, likely, at_shares(likely, natural, np.ones(len(natural))))
+            result[part] = scores(likely, label, learner.task.classes)
+            result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.task.classes)
+    return result, parts, reference
 
 
 def save_predictions(path: Path, survey: Survey, found: Tested, fold: int) -> None:
@@ -110,24 +113,7 @@ def simulated(survey: Survey) -> str:
     return "simulated " if survey.header.simulated else ""
 
 
-def _predicted(
-    learner: Learner, data: SeriesDataModule, part: str, precision: Precision
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the positions in the survey (n,) and the logits (n, classes) of all objects of a part, in one process."""
+def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Predicted:
+    """Let the learner predict all objects of a part, in one process."""
     data.trainer = None  # the parts are not shared out
-    shown = bars()
-    predicting = lightning.Trainer(
-        accelerator="gpu" if torch.cuda.is_available() else "cpu",
-        devices=1,
-        precision=precision,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=bool(shown),
-        enable_model_summary=False,
-        callbacks=shown,
-    )
-    found: Any = predicting.predict(learner, data.evaluation_loader(part))
-    return (
-        torch.cat([batch.position for batch in found]).numpy(),
-        torch.cat([batch.logits for batch in found]).double().numpy(),
-    )
+    return predicted(learner, data.evaluation_loader(part), precision)

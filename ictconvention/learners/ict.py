@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
+from torch import Tensor, nn
 
 from ictconvention.data.series import SeriesBatch, joined
 from ictconvention.data.task import Task
@@ -74,6 +74,11 @@ class ICT(Learner):
         projected = PROJECTED if options.projects else 0
         self.collapse = CollapseMonitor(len(task.classes), network.encoder.features, projected)
         self._warned = False
+
+    @property
+    def classifier(self) -> nn.Module:
+        """That of the online network."""
+        return self.network.classifier
 
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the online network's logits (B, classes)."""

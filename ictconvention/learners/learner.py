@@ -86,6 +86,21 @@ class Learner(lightning.LightningModule, ABC):
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the logits (B, classes) that predict."""
 
+    @property
+    @abstractmethod
+    def classifier(self) -> nn.Module:
+        """The layer whose output are the logits that predict."""
+
+    def features_and_logits(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
+        """Return what the last layer sees (B, features), and the logits (B, classes) that it makes of it."""
+        seen: list[Tensor] = []
+        hook = self.classifier.register_forward_pre_hook(lambda layer, arguments: seen.append(arguments[0]))
+        try:
+            logits = self.logits(batch)
+        finally:
+            hook.remove()
+        return seen[-1], logits
+
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean of eq. 2 over a batch, in the training's weights."""
         return classification(logits.float(), label, self.class_weights, self.task.focal).mean()

@@ -33,6 +33,13 @@ class Supervised(Learner):
             checked_encoder(network.encoder, task)
         super().__init__(network, inputs, task, optimiser)
 
+    @property
+    def classifier(self) -> nn.Module:
+        """The last layer of the network's head."""
+        head = self.network.head
+        assert isinstance(head, nn.Sequential)  # for the types: that of every network of PARTNERS is
+        return head[-1]
+
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the logits (B, classes) of a batch."""
         logits: Tensor = self.network(*self.inputs(batch))

@@ -14,6 +14,7 @@ from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.experiment import testing
 from ictconvention.experiment.figures import _examples, _plain
+from ictconvention.experiment.predicting import Predicted
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
@@ -35,7 +36,7 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     data: SeriesDataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = supervised(data, "convention")
-    known: dict[str, tuple[NDArray[np.int64], NDArray[np.float64]]] = {}
+    known: dict[str, Predicted] = {}
     predicted = testing._predicted
 
     def spied(*arguments: Any) -> Any:
@@ -43,16 +44,18 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
         return known[arguments[2]]
 
     monkeypatch.setattr(testing, "_predicted", spied)
-    result, parts = testing.tested(learner, data, "32-true")
-    assert set(known) == {"finetune_validation", "test"}
+    result, parts, reference = testing.tested(learner, data, "32-true")
+    assert set(known) == {"finetune_train", "finetune_validation", "test"}
     labels = data.training.labels
     natural = np.bincount(labels[data.positions("finetune_train")], minlength=4) / len(data.positions("finetune_train"))
-    moved = {part: at_prior(logits, np.full(4, 0.25), natural) for part, (_, logits) in known.items()}
-    validation = known["finetune_validation"][0]
+    moved = {part: at_prior(logits, np.full(4, 0.25), natural) for part, (_, logits, _, _) in known.items()}
+    validation = known["finetune_validation"].position
     assert sorted(validation) == sorted(data.positions("finetune_validation"))
     assert result["temperature"] == fitted_temperature(moved["finetune_validation"], labels[validation])
     np.testing.assert_array_equal(parts["test"].position, data.positions("test"))
     np.testing.assert_allclose(parts["test"].likely, probabilities(moved["test"], result["temperature"]))
+    nearest = reference.distance(known["finetune_validation"].features)
+    np.testing.assert_allclose(reference.validation, np.sort(nearest))
     ratio = parts["test"].likely / parts["test"].uniform
     np.testing.assert_allclose(ratio / ratio[:, :1], np.tile(natural / natural[0], (len(ratio), 1)))
     np.testing.assert_allclose(parts["test"].uniform.sum(1), 1)

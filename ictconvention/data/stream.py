@@ -1,0 +1,94 @@
+"""A survey read once, from its beginning to its end, in the batches that a trained network takes; nothing is kept."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from ictconvention.data.dataset import seen, whole_view
+from ictconvention.data.derived import measured_photometry, median_frames
+from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
+from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.task import Contents
+from ictconvention.options import SequenceOptions
+
+DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]
+
+
+class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
+    """The objects of a survey as evaluation sees them; indexed by a list of positions, a batch.
+
+    What a network needs beside the frames (aperture photometry, median frames) is measured from the frames that are
+    let through, so that nothing of a later day reaches an early classification.
+
+    Parameters
+    ----------
+    survey : Survey
+        Of any size.
+    sequence : SequenceOptions
+        Which frames make a sequence.
+    contents : "direct", "direct+residual" or "photometry"
+        What is read of each frame.
+    bands : array (bands,)
+        The place of each of the survey's bands among those of the network.
+    days : float, optional
+        Only frames until so many days after an object's first detection, see `day_zero`.
+    """
+
+    def __init__(
+        self,
+        survey: Survey,
+        sequence: SequenceOptions,
+        contents: Contents,
+        bands: NDArray[np.integer],
+        days: float | None = None,
+    ) -> None:
+        self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
+        self.day_zero = day_zero(survey) if days is not None else None
+
+    def __getitem__(self, positions: Sequence[int]) -> tuple[SeriesBatch, ...]:
+        """Return a batch in a tuple, as other data sets do; each of the objects has a frame."""
+        views = []
+        for position in positions:
+            series = self._let_through(position)
+            median = photometry = None
+            if self.contents == "photometry":
+                photometry = measured_photometry(series, self.survey.header.pixel_scale)
+            elif self.contents == "direct+residual":
+                median = median_frames(series, len(self.bands))
+            views.append(seen(series, whole_view(series, self.sequence), UNLABELLED, position, median, photometry))
+        return (collate(views),)
+
+    def frames(self, position: int) -> int:
+        """Return the number of frames of an object that are let through."""
+        if self.day_zero is None or self.days is None:
+            return int(self.survey.lengths[position])
+        until = self.day_zero[position] + self.days
+        return int(np.searchsorted(self.survey[int(position)].mjd, until, side="right"))
+
+    def _let_through(self, position: int) -> ImageSeries:
+        series = self.survey[int(position)]
+        end = self.frames(position)
+        return replace(
+            series,
+            frames=series.frames[:end],
+            band=self.bands[series.band[:end]].astype(np.uint8),
+            mjd=series.mjd[:end],
+            psf_fwhm=series.psf_fwhm[:end],
+            sky_sigma=series.sky_sigma[:end],
+        )
+
+
+def day_zero(survey: Survey) -> NDArray[np.float64]:
+    """Return when each object was first detected, (n,) [MJD].
+
+    As the survey's column `first_detection` says; where it does not, the object's first frame.
+    """
+    first = np.array([series.mjd[0] for series in survey])
+    table = survey.object_table()
+    if DETECTED not in table.colnames or table[DETECTED].dtype.kind not in "fiu":
+        return first
+    known = np.ma.filled(np.ma.asarray(table[DETECTED], dtype=np.float64), np.nan)
+    return np.asarray(np.where(np.isfinite(known), known, first))

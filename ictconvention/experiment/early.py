@@ -1,0 +1,103 @@
+"""Early classification: the same objects predicted from their first days alone, more days at a time."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.atomic import whole_file
+from ictconvention.data.dataset import class_labels
+from ictconvention.data.series import UNLABELLED
+from ictconvention.data.stream import day_zero
+from ictconvention.data.survey import Survey
+from ictconvention.errors import UsageError, counted
+from ictconvention.evaluation.early_curve import EarlyPoint, draw_early_curve, early_point
+from ictconvention.experiment.combining import combined
+from ictconvention.experiment.predict import PredictOptions, Progress, applied, trained_objects
+from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.figure_file import check_figure_name, save_figure
+
+DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)
+
+
+def check_curve(path: Path, runs: Sequence[TrainedRun], survey: Survey) -> None:
+    """Refuse a curve that could not be drawn.
+
+    Raises
+    ------
+    UsageError
+        The name ends in no image format, or no object has a label and trained none of the runs.
+    """
+    check_figure_name(path)
+    _scored(runs, survey)
+
+
+def save_early_curve(
+    path: Path,
+    runs: Sequence[TrainedRun],
+    survey: Survey,
+    options: PredictOptions,
+    shares: NDArray[np.floating] | None,
+    progress: Progress = lambda done, total: None,
+) -> tuple[Path, Path]:
+    """Draw macro F1 and the worst recall against the days since the first detection, and write the numbers as CSV.
+
+    Scored are labelled objects that some run has not trained on, by the runs that have not.
+
+    Parameters
+    ----------
+    path : Path
+        Of the figure; the CSV has its name with another ending.
+    runs : sequence of TrainedRun
+        Which are averaged.
+    survey : Survey
+        With labels.
+    options : PredictOptions
+        How predictions are made; `days` is the last day, if set.
+    shares : array (classes,), optional
+        To predict at, see `combined`.
+    progress : function
+        Called with the number of passes over the survey, and their total.
+
+    Returns
+    -------
+    tuple of Path
+        The figure and the CSV.
+    """
+    scored = _scored(runs, survey)
+    some = survey.select(scored)
+    classes = runs[0].task.classes
+    names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
+    label = names[class_labels(some)]
+    last = np.array([series.mjd[-1] for series in some]) - day_zero(some)
+    longest = float(last.max()) if options.days is None else min(options.days, float(last.max()))
+    grid = [float(day) for day in DAYS if day < longest]
+    grid.append(float(np.ceil(longest)) if options.days is None else longest)
+    points: list[EarlyPoint] = []
+    for number, days in enumerate(grid):
+        found = combined([applied(run, some, replace(options, days=days)) for run in runs], shares)
+        points.append(early_point(days, found.frames, found.predicted, label))
+        progress(number + 1, len(grid))
+    name = survey.header.name + (" (simulated)" if survey.header.simulated else "")
+    title = f"{counted(len(some), 'object')}, {runs[0].options.name}"
+    save_figure(draw_early_curve(points, title, name), path)
+    numbers = path.with_suffix(".csv")
+    with whole_file(numbers, "saving the curve") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        scores = [f"{score}{end}" for score in ("f1_macro", "worst_recall") for end in ("", "_low", "_high")]
+        writer.writerow(["days", "frames", *scores])
+        writer.writerows([p.days, p.frames, *p.f1_macro, *p.worst_recall] for p in points)
+    return path, numbers
+
+
+def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
+    """Return which objects have a label and did not train all of the runs."""
+    known = class_labels(survey) != UNLABELLED
+    scored = known & ~np.logical_and.reduce([trained_objects(run, survey) for run in runs])
+    if not scored.any():
+        found = "no object has a class" if not known.any() else "all labelled objects trained the network"
+        raise UsageError(f"{found}: nothing can be scored", survey.path, "leave out --curve, or give other objects")
+    return np.asarray(scored)

@@ -1,0 +1,166 @@
+"""Apply a trained run to a survey of any size, batch by batch, on one device or several."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ictconvention.data.band_selection import origin_of
+from ictconvention.data.stream import SeriesStream
+from ictconvention.data.survey import Survey
+from ictconvention.data.worker_pool import worked
+from ictconvention.errors import UsageError, counted
+from ictconvention.evaluation.unlike import Reference
+from ictconvention.experiment.fitting_survey import places_of_bands
+from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.experiment.predicting import predicted
+from ictconvention.experiment.testing import REFERENCE_FILE
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+
+Progress = Callable[[int, int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """How predictions are made.
+
+    Parameters
+    ----------
+    days : float, optional
+        Only frames until so many days after each object's first detection.
+    batch_size : int
+        Objects in a batch.
+    devices : int
+        GPUs, or processes on a machine without.
+    """
+
+    days: float | None = None
+    batch_size: int = 64
+    devices: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.devices < 1 or (self.days is not None and not 0 <= self.days < np.inf):
+            found = f"batch size {self.batch_size}, devices {self.devices}, days {self.days}"
+            raise UsageError(found, "options of predict", "give at least one of each, and days from 0")
+        if torch.cuda.is_available() and self.devices > (present := torch.cuda.device_count()):
+            found = f"{self.devices} devices, this machine has {counted(present, 'GPU')}"
+            raise UsageError(found, "--devices", f"give at most {present}")
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What one run makes of the n objects of a survey.
+
+    Parameters
+    ----------
+    run : TrainedRun
+    likely : array (n, classes)
+        Calibrated probabilities at the run's own shares of the classes; an object without a frame has those shares.
+    distance, unlike : arrays (n,)
+        See `Reference`; NaN where the run has none, or the object no frame.
+    frames : array (n,)
+        Frames that were used.
+    trained : boolean array (n,)
+        Whether the object was in a part that trained or validated the run.
+    """
+
+    run: TrainedRun
+    likely: NDArray[np.float64]
+    distance: NDArray[np.float64]
+    unlike: NDArray[np.float64]
+    frames: NDArray[np.int64]
+    trained: NDArray[np.bool_]
+
+
+def applied(
+    run: TrainedRun,
+    survey: Survey,
+    options: PredictOptions = PredictOptions(),
+    progress: Progress = lambda done, total: None,
+) -> Applied:
+    """Let a run predict every object of a survey.
+
+    Raises
+    ------
+    UsageError
+        The survey does not fit the network.
+    """
+    keep_freed_memory()
+    bands = places_of_bands(run, survey)
+    stream = SeriesStream(survey, run.options.sequence, run.task.contents, bands, options.days)
+    path = run.folder / REFERENCE_FILE
+    reference = Reference.load(path) if path.exists() else None
+    n = len(survey)
+    logits = np.zeros((n, len(run.task.classes)))
+    distance = np.full(n, np.nan)
+    frames = np.zeros(n, dtype=np.int64)
+    there = np.array([i for i in range(n) if stream.frames(i)], dtype=np.int64)
+    if len(there):
+        devices = min(options.devices, len(there))
+        parts = np.array_split(there, devices)
+        done = 0
+        if devices == 1:
+
+            def moved(objects: int) -> None:
+                nonlocal done
+                done += objects
+                progress(done, len(there))
+
+            pieces = [_part_applied(run, stream, reference, options.batch_size, None, moved, there)]
+        else:
+            task = partial(_part_of_process, run.folder, stream, options.batch_size)
+            pieces = []
+            for _, piece in worked(task, list(enumerate(parts)), devices, survey.path, spawn=True):
+                pieces.append(piece)
+                done += len(piece[0])
+                progress(done, len(there))
+        for position, *values in pieces:
+            logits[position], distance[position], frames[position] = values
+    likely = run.probabilities(logits, run.natural)
+    likely[frames == 0] = run.natural
+    unlike = np.full(n, np.nan)
+    if reference is not None:
+        unlike[there] = reference.unlike(distance[there])
+    return Applied(run, likely, distance, unlike, frames, trained_objects(run, survey))
+
+
+def trained_objects(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
+    """Return which objects of a survey were in a part that trained or validated a run, (n,): none of another survey."""
+    if origin_of(survey) not in (run.survey.get("origin"), run.survey.get("hash")):
+        return np.zeros(len(survey), dtype=bool)
+    used = {id_ for part, ids in run.split["parts"].items() if "test" not in part for id_ in ids}
+    return np.array([id_ in used for id_ in survey.ids])
+
+
+Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
+
+
+def _part_applied(
+    run: TrainedRun,
+    stream: SeriesStream,
+    reference: Reference | None,
+    batch_size: int,
+    device: torch.device | None,
+    progress: Callable[[int], object],
+    positions: NDArray[np.int64],
+) -> Piece:
+    """Return positions, logits, distances and numbers of frames of some objects, which one device has predicted."""
+    batches = (stream[positions[i : i + batch_size].tolist()] for i in range(0, len(positions), batch_size))
+    made = predicted(run.learner, batches, run.precision, device, progress)
+    distance = np.full(len(made.position), np.nan) if reference is None else reference.distance(made.features)
+    return made.position, made.logits, distance, made.frames
+
+
+def _part_of_process(
+    folder: Path, stream: SeriesStream, batch_size: int, number: int, positions: NDArray[np.int64]
+) -> Piece:
+    """Do the same in a process of its own, on the device of its number."""
+    keep_freed_memory()
+    device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
+    path = folder / REFERENCE_FILE
+    reference = Reference.load(path) if path.exists() else None
+    return _part_applied(read_trained(folder), stream, reference, batch_size, device, lambda objects: None, positions)

@@ -1,0 +1,112 @@
+"""A learner over the batches of some objects, on one device: logits, and what its last layer sees."""
+
+from collections.abc import Callable, Iterable
+from queue import Queue
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ictconvention.data.series import SeriesBatch
+from ictconvention.experiment.machine import Precision
+from ictconvention.learners.learner import Learner
+
+Item = TypeVar("Item")
+AHEAD = 2  # batches that are read while the network is at work
+
+
+class Predicted(NamedTuple):
+    """What a network makes of n objects.
+
+    Parameters
+    ----------
+    position : array (n,)
+        Of the objects in the survey.
+    logits : array (n, classes)
+        That predict.
+    features : array (n, features)
+        What the last layer sees.
+    frames : array (n,)
+        How many frames of each were used.
+    """
+
+    position: NDArray[np.int64]
+    logits: NDArray[np.float64]
+    features: NDArray[np.float32]
+    frames: NDArray[np.int64]
+
+
+def predicted(
+    learner: Learner,
+    batches: Iterable[tuple[SeriesBatch, ...]],
+    precision: Precision,
+    device: torch.device | str | None = None,
+    progress: Callable[[int], object] = lambda objects: None,
+) -> Predicted:
+    """Let a learner predict, in eval mode and without gradients.
+
+    Parameters
+    ----------
+    learner : Learner
+        Is moved to the device, and back to the CPU.
+    batches : iterable
+        Of an evaluation: the first view counts. At least one.
+    precision : "32-true" or "bf16-mixed"
+        As in training.
+    device : device, optional
+        By default a GPU if there is one.
+    progress : function
+        Called with the number of objects of each batch that is done.
+    """
+    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    training = learner.training
+    learner.eval().to(device)
+    columns: list[list[Any]] = [[], [], [], []]
+    bf16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    try:
+        with torch.inference_mode(), bf16:
+            for views in read_ahead(batches):
+                batch = views[0].to(device)
+                features, logits = learner.features_and_logits(batch)
+                values = batch.index, logits.double(), features.float(), batch.lengths
+                for column, value in zip(columns, values, strict=True):
+                    column.append(value.cpu().numpy())
+                progress(len(batch))
+    finally:
+        learner.train(training).to("cpu")
+    return Predicted(*(np.concatenate(column) for column in columns))
+
+
+def read_ahead(items: Iterable[Item]) -> Iterable[Item]:
+    """Yield items that a thread reads meanwhile; what it raises is raised here."""
+    queue: Queue[tuple[Item | None, BaseException | None]] = Queue(AHEAD)
+    stopped = False
+
+    def read() -> None:
+        try:
+            for item in items:
+                if stopped:
+                    return
+                queue.put((item, None))
+            queue.put((None, None))
+        except BaseException as error:  # noqa: BLE001 - it is raised where the items are used
+            queue.put((None, error))
+
+    thread = Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = queue.get()
+            if error is not None:
+                raise error
+            if item is None:
+                return
+            yield item
+    finally:
+        stopped = True
+        while thread.is_alive():  # it may wait for room
+            while not queue.empty():
+                queue.get()
+            thread.join(0.01)

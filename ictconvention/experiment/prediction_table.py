@@ -1,0 +1,199 @@
+"""The table of predictions: which runs, at which shares of the classes, and as which kind of file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ictconvention import __version__
+from ictconvention.atomic import whole_file
+from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
+from ictconvention.data.survey import Survey
+from ictconvention.errors import UsageError, counted, did_you_mean, shortened
+from ictconvention.evaluation.prior import estimated_shares
+from ictconvention.experiment.collection import collected, found_runs
+from ictconvention.experiment.combining import Combined
+from ictconvention.experiment.predict import Applied
+from ictconvention.experiment.status import read_json
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+
+FORMATS = {".parquet": "parquet", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
+OWN = ("id", "predicted", "entropy", "frames", "unlike", "distance", "trained")
+ALL_SHARES = ("train", "uniform", "estimate")
+
+
+def chosen_runs(folder: Path, model: str | None = None) -> list[TrainedRun]:
+    """Return the run of a folder, or the runs of one model of a sweep.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a run, or of a sweep.
+    model : str, optional
+        Which model, where a sweep has several.
+
+    Raises
+    ------
+    UsageError
+        It is neither, it has several models and none was chosen, or its runs are not comparable.
+    """
+    if (folder / "config.yaml").exists() or not folder.is_dir():
+        return [read_trained(folder)]
+    collection = collected(*found_runs(folder))
+    names = list(collection.runs)
+    if model is None and len(names) > 1:
+        found = f"this sweep has several models: {shortened(names, 8)}"
+        raise UsageError(found, folder, f"choose one: --model {names[0]!r}")
+    if model is not None and model not in names:
+        near = did_you_mean(model, names)
+        raise UsageError(f"no model {model!r}{near}", folder, f"choose among {shortened(names, 8)}")
+    runs = [read_trained(run.folder) for run in collection.runs[model or names[0]].values()]
+    if any(run.task.classes != runs[0].task.classes for run in runs):
+        raise UsageError("these runs have other classes, or another order of them", folder, "predict by one of them")
+    return runs
+
+
+def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.float64] | None, str]:
+    """Return the shares of the classes to predict at, (classes,), and what is to be said of them.
+
+    Parameters
+    ----------
+    prior : str
+        "train": each run's own, None is returned; "uniform"; "estimate": from the predictions themselves; else a file,
+        JSON such as {"AGN": 0.2, ...}, or a table with the columns class and share.
+    parts : sequence of Applied
+        What the runs make of the survey.
+
+    Raises
+    ------
+    UsageError
+        The file is no such thing.
+    """
+    classes = parts[0].run.task.classes
+    match prior:
+        case "train":
+            natural = np.mean([part.run.natural for part in parts], axis=0)
+            return None, f"at the class shares of training: {_in_words(natural, classes)}"
+        case "uniform":
+            return np.full(len(classes), 1 / len(classes)), "at equal class shares"
+        case "estimate":
+            there = np.flatnonzero(np.logical_and.reduce([part.frames > 0 for part in parts]))
+            if not len(there):
+                raise UsageError("no object has a frame to estimate the shares from", "--prior", "give other shares")
+            shares = estimated_shares([part.likely[there] for part in parts], [part.run.natural for part in parts])
+            return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
+    shares = read_shares(Path(prior), classes)
+    return shares, f"at the class shares of {prior}: {_in_words(shares, classes)}"
+
+
+def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
+    """Read shares of the classes from a file, and return them so that they sum to 1, (classes,).
+
+    Raises
+    ------
+    UsageError
+        It is no such file, names another class or leaves one out, or a share is not above 0.
+    """
+    if not path.exists():
+        found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
+        raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares")
+    if path.suffix.lower() == ".json":
+        given = {str(name): number_of({"share": share}, "share", str(path)) for name, share in read_json(path).items()}
+    else:
+        table = read_user_table(path, ("class", "share"))
+        rows = enumerate(table.rows)
+        given = {text_of(row, "class") or "": number_of(row, "share", table.where(number)) for number, row in rows}
+    mend = f"give one share above 0 for each of {', '.join(classes)}"
+    if other := [name for name in given if name not in classes]:
+        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, mend)
+    if absent := [name for name in classes if name not in given]:
+        raise UsageError(f"no share of {shortened(absent)}", path, mend)
+    if wrong := [name for name in classes if not 0 < given[name] < np.inf]:
+        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, mend)
+    shares = np.array([given[name] for name in classes])
+    return np.asarray(shares / shares.sum())
+
+
+def prediction_table(
+    found: Combined, survey: Survey, runs: Sequence[TrainedRun], said: str, days: float | None = None
+) -> Table:
+    """Return a row for each object: id, probability of each class, predicted, entropy [nat], frames, and so on.
+
+    Raises
+    ------
+    UsageError
+        A class has the name of another column.
+    """
+    spreads = [f"{name} spread" for name in found.classes] if len(runs) > 1 else []
+    if taken := [name for name in found.classes if name in (*OWN, *spreads)]:
+        raise UsageError(f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name")
+    columns: dict[str, Any] = {"id": np.array(survey.ids, dtype=str)}
+    columns |= {name: found.probability[:, c] for c, name in enumerate(found.classes)}
+    columns |= {
+        "predicted": np.array(found.classes)[found.predicted],
+        "entropy": found.entropy,
+        "frames": found.frames,
+        "unlike": found.unlike,
+        "distance": found.distance,
+        "trained": found.trained,
+    }
+    columns |= {name: found.spread[:, c] for c, name in enumerate(spreads)}
+    table = Table(columns)
+    table.meta = {
+        "SURVEY": survey.header.name,
+        "SIMULATD": survey.header.simulated,
+        "RUNS": ", ".join(run.hash[:8] for run in runs),
+        "TRAINED": str(runs[0].survey["name"]) + (" (simulated)" if runs[0].survey["simulated"] else ""),
+        "PRIOR": said,
+        "DAYS": "all" if days is None else f"{days:g}",
+        "VERSION": __version__,
+    }
+    return table
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that could not be written, before hours are spent on what goes into it.
+
+    Raises
+    ------
+    UsageError, FileSystemError
+        Its ending is no format, or its folder cannot be written to.
+    """
+    if path.suffix.lower() not in FORMATS:
+        found = f"{path.suffix or 'no ending'!r} is no format of tables"
+        raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}")
+    with whole_file(path.with_name(f"{path.name}.trial"), "writing the predictions") as partial:
+        partial.touch()
+    path.with_name(f"{path.name}.trial").unlink()
+
+
+def save_table(table: Table, path: Path) -> None:
+    """Write the table, whole, in the format that the name ends in; errors as of `check_output`."""
+    kind = FORMATS[path.suffix.lower()]
+    with whole_file(path, "writing the predictions") as partial:
+        table.write(partial, format=kind, overwrite=True)
+
+
+def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> list[str]:
+    """Return what a person wants to know at once: how many of each class, how many unlike, how many trained."""
+    counts = np.bincount(found.predicted, minlength=len(found.classes))
+    kinds = ", ".join(f"{name} {count}" for name, count in zip(found.classes, counts, strict=True))
+    word = "simulated " if survey.header.simulated else ""
+    lines = [f"{word}survey {survey.header.name}, {counted(len(survey), 'object')}: {kinds}"]
+    if np.isnan(found.unlike).all():
+        lines.append("unlike: empty, since this run kept no reference.npz; one of this version does")
+    else:
+        share = float((found.unlike[np.isfinite(found.unlike)] > 0.95).mean())
+        lines.append(f"unlike the training survey (above 0.95): {share:.1%}; of objects that are like it, 5%")
+    if trained := int(found.trained.sum()):
+        lines.append(f"{counted(trained, 'object')} trained this network: the column `trained`; do not score on them")
+    if none := int((found.frames == 0).sum()):
+        lines.append(f"{counted(none, 'object')} without a frame by then: their probabilities are the class shares")
+    return lines
+
+
+def _in_words(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
+    return ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, shares, strict=True))
