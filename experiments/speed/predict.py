@@ -1,0 +1,118 @@
+"""What applying a trained network costs beside the bare network, and how much memory it takes.
+
+    python experiments/speed/predict.py [--objects 800] [--rounds 5] [--batch 64] [--width 0.25] [--max-frames 30]
+
+A run is made without training (its weights are random: that changes no time) and applied to a simulated survey, as
+`ictconvention predict` does; in turns with the bare network on the same batches, which are read, turned and scaled
+before. Medians, and the ratio of the same round. Then the peak of anonymous memory of a process that predicts the
+survey once, and four times over: a survey larger than memory streams from its files.
+"""
+
+import argparse
+import multiprocessing
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ictconvention.data.simulation.simulate import simulate
+from ictconvention.data.stream import SeriesStream
+from ictconvention.data.survey import Survey
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.experiment.predict import PredictOptions, applied
+from ictconvention.experiment.run import run
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+
+
+def bare(trained: TrainedRun, arguments: list[tuple[torch.Tensor, ...]]) -> None:
+    """Run the network, and nothing else, on what it takes."""
+    bf16 = torch.autocast("cpu", torch.bfloat16, enabled=trained.precision == "bf16-mixed")
+    with torch.inference_mode(), bf16:
+        for inputs in arguments:
+            trained.learner.network(*inputs)
+
+
+def prepared(trained: TrainedRun, survey: Survey, batch: int) -> list[tuple[torch.Tensor, ...]]:
+    """Return the arguments of the network for each batch of the survey."""
+    stream = SeriesStream(survey, trained.options.sequence, trained.task.contents, np.arange(len(trained.task.bands)))
+    starts = range(0, len(survey), batch)
+    with torch.inference_mode():
+        return [trained.learner.inputs(stream[range(i, min(i + batch, len(survey)))][0]) for i in starts]
+
+
+def anonymous_memory(folder: Path, survey: Path, times: int, batch: int) -> float:
+    """Return the largest anonymous memory [MiB] of a new process that predicts a survey so many times over."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_watched, (folder, survey, times, batch))
+
+
+def _watched(folder: Path, survey: Path, times: int, batch: int) -> float:
+    torch.set_num_threads(1)
+    most, done = 0, threading.Event()
+
+    def watch() -> None:
+        nonlocal most
+        while not done.wait(0.02):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            most = max(most, next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")))
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    trained, opened = read_trained(folder), Survey.open(survey)
+    for _ in range(times):
+        applied(trained, opened, PredictOptions(batch_size=batch))
+    done.set()
+    thread.join()
+    return most / 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--objects", type=int, default=800)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--max-frames", type=int, default=30)
+    parser.add_argument("--experiment", default="convention_sdss")
+    given = parser.parse_args()
+    keep_freed_memory()
+    with tempfile.TemporaryDirectory() as work:
+        survey = simulate(Path(work) / "survey", given.objects, 0, 2)
+        sizes = [f"model.width={given.width}", f"sequence.max_frames={given.max_frames}", f"runs={work}/runs"]
+        choices = [
+            f"experiment={given.experiment}",
+            "profile=smoke",
+            "survey=path",
+            f"survey.path={survey.path}",
+            *sizes,
+        ]
+        folder = run(compose_run(choices), say=lambda line: None)
+        trained = read_trained(folder)
+        arguments = prepared(trained, survey, given.batch)
+        seconds: dict[str, list[float]] = {"bare network": [], "predict": []}
+        for _ in range(given.rounds + 1):  # the first warms up
+            for name, times in seconds.items():
+                start = time.perf_counter()
+                if name == "predict":
+                    applied(trained, survey, PredictOptions(batch_size=given.batch))
+                else:
+                    bare(trained, arguments)
+                times.append(time.perf_counter() - start)
+        plain, whole = (times[1:] for times in seconds.values())
+        ratios = [b / a for a, b in zip(plain, whole, strict=True)]
+        print(f"{len(survey)} objects, {trained.precision}, {torch.get_num_threads()} threads, batch {given.batch}")
+        for name, times in (("bare network", plain), ("predict", whole)):
+            print(f"{name}: {1e3 * statistics.median(times) / len(survey):.2f} ms an object")
+        print(f"predict / bare network: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
+        for count in (1, 4):
+            most = anonymous_memory(folder, survey.path, count, given.batch)
+            print(f"anonymous memory, survey {count} x: {most:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

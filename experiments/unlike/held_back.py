@@ -1,0 +1,123 @@
+"""Whether the column `unlike` finds objects of a class that training never saw, one class held back at a time.
+
+    python experiments/unlike/held_back.py
+
+For each class, the simulated survey is written anew with the labels of that class removed; a network learns the other
+classes; and the objects of the held-back class are told from those of the test part by `distance`, and by two scores
+that need no reference: the entropy of the probabilities, and one minus the largest of them.
+"""
+
+import argparse
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from ictconvention.data.band_selection import OWN_NAMES, STANDARD
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.evaluation.looks import look_of, new_panel
+from ictconvention.experiment.assembly import survey_of
+from ictconvention.experiment.combining import combined
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.predict import applied
+from ictconvention.experiment.run import run
+from ictconvention.experiment.trained_run import read_trained
+from ictconvention.figure_file import save_figure
+
+DRAWS = 1000  # of the bootstrap
+HERE = Path(__file__).parent
+
+
+def without_labels_of(survey: Survey, held_back: str, path: Path) -> Survey:
+    """Write the survey with the labels of a class removed; column `held_back` keeps which these were."""
+    classes = tuple(name for name in survey.header.classes if name != held_back)
+    header = replace(survey.header, name=f"{survey.header.name} without {held_back}", classes=classes)
+    with SurveyWriter(path, header) as writer:
+        for series in survey:
+            row = dict(series.metadata)
+            columns = {OWN_NAMES.get(name, name): row.pop(name) for name in STANDARD if name in row}
+            columns.pop("id")
+            if hidden := columns["class_name"] == held_back:
+                columns["class_name"] = columns["label_source"] = None
+            frame_columns = {name: getattr(series, name) for name in ("band", "mjd", "psf_fwhm", "sky_sigma")}
+            writer.add(series.id, series.frames, **frame_columns, **columns, **row, held_back=hidden)
+    return Survey.open(path)
+
+
+def area(score: NDArray[np.float64], held_back: NDArray[np.bool_]) -> tuple[float, float, float]:
+    """Return the area under the ROC, and its 95 % interval by a bootstrap of the objects of both kinds."""
+    rng = np.random.default_rng(0)
+    kinds = [np.flatnonzero(held_back), np.flatnonzero(~held_back)]
+    drawn = [np.concatenate([rng.choice(rows, len(rows)) for rows in kinds]) for _ in range(DRAWS)]
+    low, high = np.percentile([roc_auc_score(held_back[rows], score[rows]) for rows in drawn], (2.5, 97.5))
+    return float(roc_auc_score(held_back, score)), float(low), float(high)
+
+
+def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[str, Any]:
+    """Train without a class, and return what tells its objects from the test part's."""
+    path = given.surveys / f"without-{held_back.replace(' ', '-')}"
+    hidden = without_labels_of(survey, held_back, path)
+    choices = [f"experiment={given.experiment}", f"profile={given.profile}", "survey=path", f"survey.path={path}"]
+    folder = run(compose_run([*choices, f"runs={given.runs}", f"name=without-{held_back.replace(' ', '-')}"]))
+    trained = read_trained(folder)
+    table = hidden.object_table()
+    away = np.asarray(table["held_back"], dtype=bool)
+    tested = np.isin(np.asarray(table["id"]), trained.split["parts"]["test"])
+    found = combined([applied(trained, hidden)], None)
+    shutil.rmtree(path)
+    chosen = away | tested
+    scores = {
+        "distance": found.distance[chosen],
+        "entropy": found.entropy[chosen],
+        "1 - largest probability": 1 - found.probability[chosen].max(1),
+    }
+    return {
+        "truth": away[chosen],
+        "scores": scores,
+        "flagged": float((found.unlike[away] > 0.95).mean()),
+        "flagged of the test part": float((found.unlike[tested] > 0.95).mean()),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--surveys", type=Path, default=Path("surveys"))
+    parser.add_argument("--profile", default="laptop")
+    parser.add_argument("--experiment", default="convention_sdss")
+    parser.add_argument("--objects", type=int, default=4000, help="labelled ones of the simulated survey")
+    parser.add_argument("--figure", type=Path, default=HERE / "roc.png")
+    given = parser.parse_args()
+    survey = survey_of(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]), print)
+    found = {name: studied(survey, name, given) for name in survey.header.classes}
+    kinds = list(next(iter(found.values()))["scores"])
+    print(
+        "| held back (simulated) | objects, test part | "
+        + " | ".join(f"ROC area of {kind}" for kind in kinds)
+        + " | above 0.95: held back | test part |"
+    )
+    print("|" + "---|" * (4 + len(kinds)))
+    for name, one in found.items():
+        areas = ["{:.3f} ({:.3f} to {:.3f})".format(*area(one["scores"][kind], one["truth"])) for kind in kinds]
+        counts = f"{one['truth'].sum()}, {(~one['truth']).sum()}"
+        shares = [f"{one[key]:.1%}" for key in ("flagged", "flagged of the test part")]
+        print("| " + " | ".join([name, counts, *areas, *shares]) + " |")
+    figure = new_panel(f"{survey.header.name} (simulated)", height=3.6, width=3.9)
+    axes = figure.add_subplot()
+    for number, (name, one) in enumerate(found.items()):
+        false, true, _ = roc_curve(one["truth"], one["scores"]["distance"])
+        axes.plot(false, true, lw=1.2, label=name, **look_of(number).drawn)
+    axes.plot([0, 1], [0, 1], color="0.7", lw=0.7)
+    axes.set(xlabel="share of the test part above", ylabel="share of the held-back class above", aspect="equal")
+    axes.set_title("unlike the training survey: class held back", fontsize=9, loc="left")
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    save_figure(figure, given.figure)
+
+
+if __name__ == "__main__":
+    main()
