@@ -83,7 +83,7 @@ class Reference:
             It is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as arrays:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 found = cls(
                     *(np.asarray(arrays[name], dtype=np.float64) for name in ("means", "precision", "validation"))
                 )

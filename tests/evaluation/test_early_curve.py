@@ -1,0 +1,44 @@
+"""Scores after some days: macro F1 and the worst recall, with intervals that hold them."""
+
+import numpy as np
+from sklearn.metrics import f1_score, recall_score
+
+from ictconvention.evaluation.early_curve import draw_early_curve, early_point
+
+
+def guesses(right: float, count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    label = rng.integers(0, 3, count)
+    return np.where(rng.random(count) < right, label, rng.integers(0, 4, count)), label
+
+
+def test_the_scores_are_those_of_scikit_learn() -> None:
+    guess, label = guesses(0.6)
+    point = early_point(10.0, np.full(400, 7), guess, label)
+    assert point.frames == 7
+    f1 = f1_score(label, guess, labels=[0, 1, 2], average="macro")
+    worst = recall_score(label, guess, labels=[0, 1, 2], average=None).min()
+    np.testing.assert_allclose([point.f1_macro[0], point.worst_recall[0]], [f1, worst])
+    for value, low, high in (point.f1_macro, point.worst_recall):
+        assert low < value < high
+
+
+def test_the_interval_shrinks_with_the_number_of_objects() -> None:
+    few, many = (early_point(1.0, np.ones(n, dtype=int), *guesses(0.6, n)) for n in (200, 3200))
+    width = [point.f1_macro[2] - point.f1_macro[1] for point in (few, many)]
+    assert 3 < width[0] / width[1] < 5.5  # four times, the root of sixteen
+
+
+def test_the_figure_shows_both_curves_and_names_the_survey() -> None:
+    points = [
+        early_point(days, np.ones(400, dtype=int), *guesses(right))
+        for days, right in ((1.0, 0.3), (10.0, 0.6), (99.0, 0.9))
+    ]
+    figure = draw_early_curve(points, "400 objects, ict_sdss", "SDSS-II-like (simulated)")
+    (axes,) = figure.axes
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    np.testing.assert_allclose(np.asarray(drawn["macro F1"]), [point.f1_macro[0] for point in points])
+    np.testing.assert_allclose(
+        np.asarray(drawn["worst recall of a class"]), [point.worst_recall[0] for point in points]
+    )
+    assert "(simulated)" in figure._supxlabel.get_text()  # type: ignore[attr-defined]

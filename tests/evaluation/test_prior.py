@@ -1,0 +1,48 @@
+"""Probabilities at other class shares, and shares that predictions themselves tell."""
+
+import numpy as np
+import pytest
+
+from ictconvention.evaluation.calibration import probabilities
+from ictconvention.evaluation.prior import at_shares, estimated_shares
+
+OWN = np.array([0.5, 0.3, 0.2])
+
+
+def calibrated(shares: np.ndarray, count: int, skill: float, seed: int = 0) -> np.ndarray:
+    """Return what a calibrated network, trained at the shares OWN, says of objects that come in other shares.
+
+    Each class gives normal logits of unit variance about its own corner: the likelihood is known, and so is the answer.
+    """
+    rng = np.random.default_rng(seed)
+    label = rng.choice(3, count, p=shares)
+    seen = skill * np.eye(3)[label] + rng.normal(size=(count, 3))
+    return probabilities(skill * seen + np.log(OWN))
+
+
+def test_moving_to_other_shares_and_back_changes_nothing() -> None:
+    likely = calibrated(OWN, 200, 2.0)
+    other = np.array([0.1, 0.1, 0.8])
+    np.testing.assert_allclose(at_shares(at_shares(likely, OWN, other), other, OWN), likely)
+    np.testing.assert_allclose(at_shares(likely, OWN, OWN), likely)
+
+
+@pytest.mark.parametrize("shares", [[0.1, 0.2, 0.7], [0.5, 0.3, 0.2], [0.9, 0.05, 0.05]])
+@pytest.mark.parametrize("skill", [1.5, 4.0])
+def test_the_shares_of_a_sky_are_found(shares: list[float], skill: float) -> None:
+    likely = calibrated(np.array(shares), 20_000, skill)
+    np.testing.assert_allclose(estimated_shares([likely], [OWN]), shares, atol=0.02)
+
+
+def test_networks_of_other_shares_agree_on_the_sky() -> None:
+    shares = np.array([0.2, 0.2, 0.6])
+    likely = calibrated(shares, 20_000, 2.0)
+    other = np.array([0.2, 0.6, 0.2])
+    found = estimated_shares([likely, at_shares(likely, OWN, other)], [OWN, other])
+    np.testing.assert_allclose(found, shares, atol=0.02)
+
+
+def test_a_network_that_knows_nothing_keeps_its_shares() -> None:
+    rng = np.random.default_rng(0)
+    nothing = probabilities(np.log(OWN) + 1e-4 * rng.normal(size=(500, 3)))
+    np.testing.assert_allclose(estimated_shares([nothing], [OWN]), OWN, atol=0.02)

@@ -1,0 +1,274 @@
+"""A trained run applied to a survey: its test numbers again, class shares, folds together, surveys that do not fit."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+from typer.testing import CliRunner
+
+from ictconvention.cli import app
+from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.errors import UsageError
+from ictconvention.experiment.combining import Combined, combined
+from ictconvention.experiment.early import save_early_curve
+from ictconvention.experiment.predict import Applied, PredictOptions, applied
+from ictconvention.experiment.prediction_table import chosen_runs, prediction_table, read_shares, save_table
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from tests.conftest import image_series
+from tests.experiment.conftest import Smoke
+
+FIELDS = ("distance", "unlike", "frames", "trained")  # of every object
+
+
+@pytest.fixture(scope="module")
+def trained(finished: Path) -> TrainedRun:
+    return read_trained(finished)
+
+
+@pytest.fixture(scope="module")
+def own(work: Path, trained: TrainedRun) -> Survey:
+    """Return the survey that the run was trained on."""
+    return next(s for s in map(Survey.open, (work / "surveys").glob("simulated-*")) if s.hash == trained.survey["hash"])
+
+
+@pytest.fixture(scope="module")
+def made(trained: TrainedRun, own: Survey) -> Applied:
+    return applied(trained, own)
+
+
+@pytest.fixture
+def other(tmp_path: Path, own: Survey) -> Callable[..., Survey]:
+    """Return a function to write a survey of ten objects whose header differs from the run's."""
+
+    def written(**changes: Any) -> Survey:
+        header = replace(SurveyHeader("other", own.header.bands, (), own.header.pixel_scale), **changes)
+        size, bands = header.stamp_size, len(header.bands)
+        with SurveyWriter(tmp_path / "other", header) as writer:
+            for number in range(10):
+                arguments = image_series(number, 6) | {"class_name": None, "label_source": None}
+                arguments["band"] = arguments["band"] % bands
+                arguments["frames"] = np.resize(arguments["frames"], (6, size, size))
+                if header.classes:
+                    arguments["class_name"] = header.classes[number % len(header.classes)]
+                writer.add(**arguments)
+        return Survey.open(tmp_path / "other")
+
+    return written
+
+
+def test_the_test_part_gets_the_probabilities_of_the_run(finished: Path, own: Survey, made: Applied) -> None:
+    known = pq.read_table(finished / "predictions.parquet").to_pydict()
+    at = [own.position(id_) for id_ in known["id"]]
+    expected = np.column_stack([known[name] for name in own.header.classes])
+    np.testing.assert_allclose(combined([made], None).probability[at], expected, atol=1e-6)
+
+
+def test_objects_that_trained_are_named(finished: Path, own: Survey, made: Applied) -> None:
+    parts = read_trained(finished).split["parts"]
+    used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
+    assert {id_ for id_, trained in zip(own.ids, made.trained, strict=True) if trained} == used
+    assert not made.trained[[own.position(id_) for id_ in parts["test"]]].any()
+
+
+def test_shares_move_probabilities_by_bayes_rule(made: Applied) -> None:
+    shares = np.array([0.1, 0.2, 0.3, 0.4])
+    uniform, moved = (combined([made], at).probability for at in (np.full(4, 0.25), shares))
+    odds = moved / uniform
+    np.testing.assert_allclose(odds / odds[:, :1], np.tile(shares / shares[0], (len(odds), 1)), rtol=1e-6)
+    np.testing.assert_allclose(moved.sum(1), 1)
+
+
+def test_the_size_of_a_batch_changes_nothing(trained: TrainedRun, own: Survey, made: Applied) -> None:
+    some = own[:50]
+    for size in (1, 7, 50):
+        found = applied(trained, some, PredictOptions(batch_size=size))
+        np.testing.assert_allclose(found.likely, made.likely[:50], atol=1e-5)
+        np.testing.assert_allclose(found.distance, made.distance[:50], rtol=1e-3)
+
+
+@pytest.mark.slow
+def test_two_devices_give_what_one_gives(trained: TrainedRun, own: Survey, made: Applied) -> None:
+    some = own[:100]
+    found = applied(trained, some, PredictOptions(devices=2, batch_size=32))
+    np.testing.assert_allclose(found.likely, made.likely[:100], atol=1e-5)
+    np.testing.assert_array_equal(found.frames, made.frames[:100])
+
+
+def test_an_object_without_a_frame_by_then_gets_the_shares(
+    trained: TrainedRun, other: Callable[..., Survey], tmp_path: Path, own: Survey
+) -> None:
+    early: dict[str, Any] = {"frames": np.zeros((2, 32, 32)), "band": [0, 1], "mjd": [54000.0, 54010.0]}
+    with SurveyWriter(tmp_path / "early", SurveyHeader("early", own.header.bands, (), 0.396)) as writer:
+        writer.add("late", **early, first_detection=53_990.0)
+        writer.add("known", **early, first_detection=54_000.0)
+    found = applied(trained, Survey.open(tmp_path / "early"), PredictOptions(days=5.0))
+    assert found.frames.tolist() == [0, 1]
+    np.testing.assert_allclose(found.likely[0], trained.natural)
+    assert np.isnan(found.unlike).tolist() == [True, False]
+    uniform = combined([found], np.full(4, 0.25)).probability
+    np.testing.assert_allclose(uniform[0], 0.25)
+
+
+def test_folds_are_averaged_and_none_predicts_what_it_was_trained_on(made: Applied) -> None:
+    n, rng = len(made.likely), np.random.default_rng(0)
+    second = replace(made, likely=rng.dirichlet(np.ones(4), n), trained=rng.random(n) < 0.5)
+    first = replace(made, trained=rng.random(n) < 0.5)
+    found = combined([first, second], None)
+    only_first, only_second = second.trained & ~first.trained, first.trained & ~second.trained
+    both = first.trained == second.trained
+    np.testing.assert_allclose(found.probability[only_first], first.likely[only_first])
+    np.testing.assert_allclose(found.probability[only_second], second.likely[only_second])
+    np.testing.assert_allclose(found.probability[both], (first.likely + second.likely)[both] / 2)
+    np.testing.assert_allclose(found.spread[both], np.std([first.likely, second.likely], axis=0, ddof=1)[both])
+    assert np.isnan(found.spread[only_first | only_second]).all()
+    np.testing.assert_array_equal(found.trained, first.trained & second.trained)
+
+
+def test_entropy_is_zero_where_certain_and_largest_where_nothing_is_known(made: Applied) -> None:
+    rows = np.array([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
+    found = combined([replace(made, likely=rows, **{name: getattr(made, name)[:2] for name in FIELDS})], None)
+    np.testing.assert_allclose(found.entropy, [0, np.log(4)], atol=1e-12)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "ecsv", "fits"])
+def test_every_format_holds_the_same_table(
+    ending: str, trained: TrainedRun, own: Survey, made: Applied, tmp_path: Path
+) -> None:
+    table = prediction_table(combined([made], None), own, [trained], "as trained")
+    save_table(table, tmp_path / f"table.{ending}")
+    if ending == "parquet":
+        found = Table(pq.read_table(tmp_path / "table.parquet").to_pydict())
+    else:
+        found = Table.read(tmp_path / f"table.{ending}", **({"converters": {"id": str}} if ending == "csv" else {}))
+    expected = ["id", *own.header.classes, "predicted", "entropy", "frames", "unlike", "distance", "trained"]
+    assert list(found.colnames) == expected
+    assert [str(id_) for id_ in found["id"]] == list(own.ids)
+    np.testing.assert_allclose(np.asarray(found["AGN"], dtype=float), made.likely[:, 0])
+    assert [str(name) for name in found["predicted"]] == [own.header.classes[c] for c in made.likely.argmax(1)]
+    if ending in ("ecsv", "fits"):
+        assert found.meta["SIMULATD"] is True
+
+
+@pytest.mark.parametrize(
+    ("changes", "found", "mend"),
+    [
+        ({"bands": ("g", "r")}, r"lacks u, i, z", "init_from="),
+        ({"bands": ("u", "g", "r", "i", "z", "y")}, r"has besides y", "init_from="),
+        ({"pixel_scale": 1.01}, r"1.01 arcsec, 2.55 times the 0.396", "init_from="),
+        (
+            {"flux_unit": "uJy"},
+            r"in uJy, the network knows nanomaggy",
+            r"multiply its pixels by 0.275406, or .*init_from=",
+        ),
+        ({"flux_unit": "count"}, r"in count, the network knows nanomaggy", "init_from="),
+        ({"classes": ("AGN", "TDE")}, r"the class TDE", "init_from="),
+        ({"stamp_size": 16}, r"16 x 16 pixels, the network takes 32 x 32", "--size 32"),
+    ],
+)
+def test_surveys_that_do_not_fit_are_refused(
+    changes: dict[str, Any], found: str, mend: str, trained: TrainedRun, other: Callable[..., Survey]
+) -> None:
+    with pytest.raises(UsageError, match=found) as caught:
+        applied(trained, other(**changes))
+    assert caught.match(mend)
+
+
+def test_the_order_of_the_bands_does_not_matter(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
+    header = replace(own.header, bands=tuple(reversed(own.header.bands)))
+    with SurveyWriter(tmp_path / "reversed", header) as writer:
+        for series in own[:20]:
+            columns = {name: getattr(series, name) for name in ("mjd", "psf_fwhm", "sky_sigma")}
+            writer.add(series.id, series.frames, band=4 - series.band, **columns)
+    found, expected = (applied(trained, survey) for survey in (Survey.open(tmp_path / "reversed"), own[:20]))
+    np.testing.assert_allclose(found.likely, expected.likely, atol=1e-6)
+
+
+def test_shares_are_read_from_a_file_and_mistakes_named(tmp_path: Path) -> None:
+    classes = ("AGN", "SN Ia")
+    (tmp_path / "shares.json").write_text('{"SN Ia": 1, "AGN": 3}')
+    (tmp_path / "shares.csv").write_text("class,share\r\nSN Ia,0.2\r\nAGN,0.6\r\n")
+    for name in ("shares.json", "shares.csv"):
+        np.testing.assert_allclose(read_shares(tmp_path / name, classes), [0.75, 0.25])
+    for content, found in (
+        ('{"SN Ia": 1, "AGM": 3}', r"unknown class 'AGM' \(did you mean AGN\?\)"),
+        ('{"SN Ia": 1}', "no share of AGN"),
+        ('{"SN Ia": 1, "AGN": 0}', "the share of AGN is 0"),
+        ('{"SN Ia": 1, "AGN": "many"}', "'many', no number"),
+        ("SN Ia 1", "no JSON"),
+    ):
+        (tmp_path / "shares.json").write_text(content)
+        with pytest.raises(UsageError, match=found):
+            read_shares(tmp_path / "shares.json", classes)
+    with pytest.raises(UsageError, match=r"no file 'unifrom' \(did you mean uniform\?\)"):
+        read_shares(Path("unifrom"), classes)
+
+
+@pytest.mark.slow
+def test_a_sweep_is_the_mean_of_its_folds(
+    smoke: Smoke, finished: Path, own: Survey, work: Path, tmp_path: Path
+) -> None:
+    other_fold = smoke("experiment=ict_sdss", "fold.index=1")
+    runs = chosen_runs(finished.parent)
+    assert {run.folder.name for run in runs} >= {finished.name, other_fold.name}
+    both = [run for run in runs if run.folder.name in (finished.name, other_fold.name)]
+    parts = [applied(run, own) for run in both]
+    found = combined(parts, None)
+    table = prediction_table(found, own, both, "as trained")
+    assert [name for name in table.colnames if name.endswith("spread")] == [f"{c} spread" for c in own.header.classes]
+    tested = [own.position(id_) for id_ in both[1].split["parts"]["test"]]
+    assert not found.trained[tested].any()
+    np.testing.assert_allclose(found.probability[tested], parts[1].likely[tested])  # fold 0 was trained on them
+
+
+def test_the_curve_scores_what_no_run_was_trained_on(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
+    figure, numbers = save_early_curve(tmp_path / "curve.png", [trained], own, PredictOptions(), None)
+    assert figure.stat().st_size > 10_000
+    table = Table.read(numbers)
+    assert table.colnames[:3] == ["days", "frames", "f1_macro"]
+    assert (np.diff(table["days"]) > 0).all()
+    last, test = table[-1], [own.position(id_) for id_ in trained.split["parts"]["test"]]
+    found: Combined = combined([applied(trained, own.select([own.ids[i] for i in test]))], None)
+    label = np.array([own.header.classes.index(own[i].metadata["class"]) for i in test])
+    recalls = [(found.predicted[label == c] == c).mean() for c in range(4)]
+    assert last["worst_recall"] == pytest.approx(min(recalls))
+
+
+def test_the_command_says_what_it_did_and_refuses_in_words(
+    finished: Path, own: Survey, made: Applied, tmp_path: Path, other: Callable[..., Survey]
+) -> None:
+    table = tmp_path / "table.csv"
+    done = CliRunner().invoke(app, ["predict", str(finished), str(own.path), "-o", str(table), "--prior", "uniform"])
+    assert done.exit_code == 0, done.output
+    assert "at equal class shares" in done.output
+    assert f"simulated survey {own.header.name}, {len(own)} objects: AGN " in done.output
+    assert f"{made.trained.sum()} objects trained this network" in done.output
+    assert done.output.splitlines()[-1] == str(table)
+    before = sorted(tmp_path.iterdir())
+    for arguments, found in (
+        ((finished, own.path, "-o", tmp_path / "table.xlsx"), "no format of tables"),
+        ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "No such file"),
+        ((finished, tmp_path / "nothing", "-o", tmp_path / "a.csv"), "no such folder"),
+        ((tmp_path, own.path, "-o", tmp_path / "a.csv"), "no finished run"),
+        ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
+        ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "days from 0"),
+        ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "no image format"),
+        ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
+    ):
+        refused = CliRunner().invoke(app, ["predict", *map(str, arguments)])
+        assert refused.exit_code
+        assert found in str(refused.exception)
+    assert sorted(path for path in tmp_path.iterdir() if path.name != "other") == before
+
+
+def test_shares_of_the_run_are_those_of_its_last_training_part(trained: TrainedRun) -> None:
+    ids = trained.split["parts"]["finetune_train"]
+    names = [trained.split["classes"][id_] for id_ in ids]
+    expected = [names.count(name) / len(names) for name in trained.task.classes]
+    np.testing.assert_allclose(trained.natural, expected)
