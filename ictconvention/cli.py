@@ -198,6 +198,22 @@ def report(
     typer.echo(output)
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
+) -> None:
+    """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
+    from ictconvention.experiment.model_file import check_model_file
+
+    check_model_file(output)
+    from ictconvention.experiment.exporting import export as write
+
+    takes = write(run, output)
+    typer.echo(output)
+    typer.echo(takes)
+
+
 @contextmanager
 def _progress(what: str) -> Iterator[Callable[[int, int], object]]:
     """Show a progress bar on a terminal, and nothing elsewhere; yield the function that moves it."""
