@@ -33,7 +33,7 @@ def check_model_file(path: Path) -> None:
         Either.
     """
     if path.suffix not in NEEDED:
-        found = f"{path.suffix or 'no ending'} is no format of an exported model"
+        found = f"{path.name} ends in no format of an exported model"
         raise UsageError(found, path, f"end the name in {' or '.join(NEEDED)}")
     for package in NEEDED[path.suffix]:
         if find_spec(package) is None:
@@ -63,8 +63,9 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
     text = json.dumps(known, allow_nan=False)
     with silent(), torch.no_grad():
         program = torch.export.export(model, arguments, dynamic_shapes=shapes)
-        for node in program.graph.nodes:
-            node.meta.pop("stack_trace", None)  # names folders of this machine
+        for part in program.graph_module.modules():
+            for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+                node.meta.pop("stack_trace", None)  # names folders of this machine
         if path.suffix == ".pt2":
             content = io.BytesIO()
             torch.export.save(program, content, extra_files={f"{ENTRY}.json": text})

@@ -117,4 +117,5 @@ def read_trained(folder: str | Path) -> TrainedRun:
 def _task(content: Mapping[str, Any]) -> Task:
     """Return the task that a checkpoint names, in plain values."""
     known = {one.name for one in fields(Task)}
-    return Task(**{name: tuple(x) if isinstance(x, list) else x for name, x in content.items() if name in known})
+    plain: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in content.items()}
+    return Task(**{name: value for name, value in plain.items() if name in known})

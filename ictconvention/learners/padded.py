@@ -166,9 +166,7 @@ class PaddedLightCurves(Padded):
 
     network: LightCurveRNN
 
-    def forward(
-        self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, nights: Tensor
-    ) -> dict[str, Tensor]:
+    def forward(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, nights: Tensor) -> dict[str, Tensor]:
         """Classify light curves.
 
         Parameters
