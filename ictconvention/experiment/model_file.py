@@ -58,7 +58,7 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
     import torch
 
     arguments = tuple(example.values())
-    objects = torch.export.Dim("objects", min=1, max=65_536)
+    objects = torch.export.Dim("objects", min=1)
     shapes = {name: {0: objects} for name in example}
     text = json.dumps(known, allow_nan=False)
     with silent(), torch.no_grad():
