@@ -255,6 +255,22 @@ def predict(
                 typer.echo(path)
 
 
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
+) -> None:
+    """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
+    from ictconvention.experiment.model_file import check_model_file
+
+    check_model_file(output)
+    from ictconvention.experiment.exporting import export as write
+
+    takes = write(run, output)
+    typer.echo(output)
+    typer.echo(takes)
+
+
 def main() -> None:
     """Run the command line."""
     with told_in_words():

@@ -64,7 +64,8 @@ class Scaling(nn.Module):
         if self.kind == "standardise":
             return quotient
         size = quotient.abs()  # asinh by log1p, which is several times as fast and as exact
-        return (size + size * (size / (1 + (1 + size.square()).sqrt()))).log1p().copysign(quotient)
+        bent = (size + size * (size / (1 + (1 + size.square()).sqrt()))).log1p()
+        return bent * quotient.sign()  # no copysign: ONNX has none
 
 
 def _like(values: Tensor, x: Tensor) -> Tensor:

@@ -1,0 +1,138 @@
+"""A finished run as one file that runs without this package: network, scaling, calibration, and what must be known."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ictconvention import __version__
+from ictconvention.atomic import whole_file
+from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS
+from ictconvention.errors import UsageError, shortened
+from ictconvention.evaluation.calibration import at_prior
+from ictconvention.experiment.model_file import read_model, write_model
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.learners.padded import Padded, padded
+
+FORMAT, VERSION = "ictconvention model", 1
+TOLERANCE = 1e-4  # largest difference between a file's outputs and torch's, where they are larger than 1 its share
+OUTPUTS = ("probability", "logits")
+SIZES = (1, 2, 5)  # numbers of objects that the outputs are compared for
+
+
+def export(folder: str | Path, output: Path) -> str:
+    """Write a finished run's model to a .onnx or .pt2 file, whole or not at all, and return in words what it takes.
+
+    The file is run before it takes its name: it must give the numbers of torch.
+
+    Raises
+    ------
+    UsageError
+        The run is not finished or damaged, or the file gives other numbers.
+    FileSystemError
+        The file cannot be written.
+    """
+    return export_run(read_trained(folder), output)
+
+
+def export_run(run: TrainedRun, output: Path) -> str:
+    """Write a run's model; as `export`."""
+    model = padded_run(run)
+    known = known_of(run, model)
+    with whole_file(output, "exporting the model") as partial:
+        write_model(partial, model, model.sequences(2, _generator()), known)
+        difference = largest_difference(model, known, partial)
+        if not difference <= TOLERANCE:  # nor if it is NaN
+            found = f"the exported model differs from the run by up to {difference:.2g}; nothing was written"
+            other = ".pt2" if output.suffix == ".onnx" else ".onnx"
+            raise UsageError(found, output, f"take the package versions of constraints.txt, or export to {other}")
+    return in_words(known)
+
+
+def padded_run(run: TrainedRun) -> Padded:
+    """Return a run's network on padded arrays of raw flux, with its calibration."""
+    shift = at_prior(np.zeros_like(run.natural), run.trained, run.natural)
+    return padded(run.learner, torch.from_numpy(shift), run.temperature)
+
+
+def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
+    """Return what must be known of an exported model, in plain values.
+
+    Raises
+    ------
+    UsageError
+        The run does not say it.
+    """
+    if absent := [name for name in ("name", "simulated", "pixel_scale", "flux_unit") if name not in run.survey]:
+        found = f"this run does not say the {shortened(absent)} of its survey"
+        raise UsageError(found, run.folder / "result.json", "train it again by this version")
+    task, options, scaling = run.task, run.options, model.scaling
+    example = model.sequences(2, _generator())
+    known = {
+        "format": FORMAT,
+        "version": VERSION,
+        "ictconvention": __version__,
+        "run": run.hash,
+        "survey": {name: run.survey[name] for name in ("name", "simulated")},
+        "model": options.model.kind,
+        "learner": options.learner.kind,
+        "classes": list(task.classes),
+        "prior": run.natural.tolist(),  # class shares that the probabilities are at
+        "temperature": run.temperature,
+        "bands": list(task.bands),
+        "pixel_scale": run.survey["pixel_scale"],  # [arcsec]
+        "flux_unit": run.survey["flux_unit"],
+        "stamp_size": task.stamp_size,  # [pixels]
+        "max_frames": task.max_frames,
+        "frames_per_group": options.sequence.frames_per_group,
+        "select": options.sequence.select,  # what is evenly chosen of longer series: frames or nights
+        "contents": task.contents,
+        "scaling": {"kind": scaling.kind, "offset": scaling.offset.tolist(), "scale": scaling.scale.tolist()},
+        "inputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in example.items()},
+        "outputs": {name: {"dtype": "float32", "shape": ["objects", len(task.classes)]} for name in OUTPUTS},
+    }
+    if task.contents == "photometry":
+        known["photometry"] = {"aperture_radius": APERTURE_RADIUS, "sky_annulus": SKY_ANNULUS}  # [arcsec]
+    return known
+
+
+def largest_difference(model: Padded, known: Mapping[str, Any], path: Path) -> float:
+    """Return by how much the outputs of a file differ from torch's on random sequences; infinite for other outputs.
+
+    Differences of outputs larger than 1 are divided by the largest.
+    """
+    says, run = read_model(path)
+    if says != known:
+        return np.inf
+    differences = []
+    for objects in SIZES:
+        arguments = model.sequences(objects, _generator(objects))
+        with torch.no_grad():
+            expected = model(**arguments)
+        found = run(arguments)
+        if found.keys() != expected.keys():
+            return np.inf
+        for name, values in expected.items():
+            largest = values.abs().max().clamp(min=1)
+            differences.append(float((found[name] - values).abs().max() / largest))
+    return float(np.max(differences))  # NaN, if one is
+
+
+def in_words(known: Mapping[str, Any]) -> str:
+    """Return what an exported model takes and gives, in one line."""
+    takes = [f"{name} ({', '.join(map(str, x['shape']))}) {x['dtype']}" for name, x in known["inputs"].items()]
+    survey = f"{'simulated ' if known['survey']['simulated'] else ''}survey {known['survey']['name']}"
+    return (
+        f"takes {', '.join(takes)}, fluxes in {known['flux_unit']}, bands {', '.join(known['bands'])}; "
+        f"gives the probability of {', '.join(known['classes'])}; trained on {survey}"
+    )
+
+
+def _generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _dtype(x: torch.Tensor) -> str:
+    return str(x.dtype).removeprefix("torch.")

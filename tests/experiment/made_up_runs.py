@@ -1,0 +1,65 @@
+"""Runs that never trained: networks with random weights, made-up scales and class shares, in no folder."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ictconvention.data.task import Contents, Task
+from ictconvention.experiment.assembly import new_learner
+from ictconvention.experiment.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
+from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.learners.learner import Learner
+from ictconvention.learners.padded import padded
+from ictconvention.models.scaling import Scaling
+from ictconvention.options import SequenceOptions
+from tests.models.conftest import random_statistics
+
+BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6
+OFFSET, SCALE = [0.1, -0.2, 0.3], [0.5, 1.0, 2.0]
+EVERY_KIND = [  # learner, model, pixels.channels
+    ("ict", "convention", "direct"),
+    ("ict", "convention", "direct+residual"),
+    ("supervised", "convention", "direct"),
+    ("supervised", "cnn_gru", "direct"),
+    ("supervised", "cnn_gru", "direct+residual"),
+    ("supervised", "cnn_lstm", "direct"),
+    ("supervised", "light_curve", "direct"),
+]
+
+
+def made_up_run(
+    learner: Any = "ict", model: Any = "convention", channels: Any = "direct", scaling: Any = "asinh", **sizes: Any
+) -> TrainedRun:
+    """Return a run of small networks; `sizes` are options of the model."""
+    options = RunOptions(
+        model=replace(ModelOptions(model, width=1 / 16, padding="masked"), **sizes),
+        learner=replace(LearnerOptions(), kind=learner),
+        sequence=SequenceOptions(MAX_FRAMES),
+        pixels=PixelOptions(channels, scaling),
+    )
+    contents: Contents = "photometry" if model == "light_curve" else channels
+    views = 2 if learner == "ict" else 1
+    task = Task("finetune", CLASSES, BANDS, (1.0,) * 4, max_frames=MAX_FRAMES, contents=contents, views=views)
+    torch.manual_seed(0)
+    made = new_learner(options, Scaling(scaling, OFFSET, SCALE), task)
+    random_statistics(made)
+    _spread(made.eval())
+    survey = {"name": "tiny", "simulated": True, "bands": BANDS, "pixel_scale": 0.396, "flux_unit": "nanomaggy"}
+    natural, trained = np.array([0.5, 0.25, 0.15, 0.1]), np.full(4, 0.25)
+    folder = Path("nowhere")
+    return TrainedRun(folder, options, made, "32-true", 1.7, natural, trained, survey, {}, "0123abcd")
+
+
+@torch.no_grad()
+def _spread(learner: Learner) -> None:
+    """Let the last layer tell objects apart, which all look alike to new weights."""
+    model = padded(learner, torch.zeros(len(CLASSES)), 1.0)
+    logits = model(**model.sequences(20, torch.Generator().manual_seed(0)))["logits"]
+    last = [layer for layer in learner.network.modules() if isinstance(layer, nn.Linear)][-1]
+    spread = 2 * logits.std(0)
+    last.weight /= spread[:, None]
+    last.bias.copy_((last.bias - logits.mean(0)) / spread)

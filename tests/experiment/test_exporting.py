@@ -1,0 +1,276 @@
+"""A run's model as a file: it gives the run's probabilities from raw fluxes, says of what it is, or is not there."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import Tensor
+
+from ictconvention import __version__
+from ictconvention.cli import main
+from ictconvention.data.nights import night_index
+from ictconvention.data.survey import Survey
+from ictconvention.data.views import even_nights
+from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.experiment import exporting, model_file
+from ictconvention.experiment.exporting import export_run, padded_run
+from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.status import read_json, write_json
+from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from tests.experiment.made_up_runs import BANDS, CLASSES, EVERY_KIND, MAX_FRAMES, OFFSET, SCALE, made_up_run
+
+SMALL = ("supervised", "cnn_gru")  # soon exported
+
+
+def run_onnx(path: Path, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs the extra [export]")
+    session = onnxruntime.InferenceSession(path)
+    assert [one.name for one in session.get_inputs()] == list(arguments)
+    found = session.run(["probability", "logits"], {name: np.asarray(x) for name, x in arguments.items()})
+    return dict(zip(("probability", "logits"), found, strict=True))
+
+
+@torch.no_grad()
+def run_pt2(path: Path, arguments: Mapping[str, Tensor]) -> dict[str, Any]:
+    outputs: dict[str, Any] = torch.export.load(path).module()(*arguments.values())
+    return outputs
+
+
+def agrees(run: TrainedRun, path: Path) -> None:
+    model = padded_run(run)
+    for objects in (1, 2, 5):
+        arguments = model.sequences(objects, torch.Generator().manual_seed(100 + objects))
+        with torch.no_grad():
+            expected = model(**arguments)
+        found = run_onnx(path, arguments) if path.suffix == ".onnx" else run_pt2(path, arguments)
+        for name in ("probability", "logits"):
+            assert found[name].shape == (objects, 4)
+            np.testing.assert_allclose(found[name], expected[name], atol=1e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+@pytest.mark.parametrize("kind", EVERY_KIND, ids="-".join)
+def test_a_file_gives_the_numbers_of_its_run_for_any_number_of_objects(
+    kind: tuple[str, str, str], ending: str, tmp_path: Path
+) -> None:
+    run, path = made_up_run(*kind), tmp_path / f"model.{ending}"
+    export_run(run, path)
+    agrees(run, path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+def test_published_padding_and_attention_of_pairs_leave_too(ending: str, tmp_path: Path) -> None:
+    run, path = made_up_run(padding="paper", attention="query", scaling="standardise"), tmp_path / f"model.{ending}"
+    export_run(run, path)
+    agrees(run, path)
+
+
+def known_of_file(path: Path) -> dict[str, Any]:
+    if path.suffix == ".pt2":
+        extra = {"ictconvention.json": ""}
+        torch.export.load(path, extra_files=extra)
+        text = extra["ictconvention.json"]
+    else:
+        onnx = pytest.importorskip("onnx", reason="needs the extra [export]")
+        entries = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+        text = entries["ictconvention"]
+        assert [json.loads(entries[key]) for key in ("classes", "bands")] == [
+            json.loads(text)[key] for key in ("classes", "bands")
+        ]  # by themselves too
+    known: dict[str, Any] = json.loads(text)
+    return known
+
+
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+def test_a_file_says_what_must_be_known_of_its_model(ending: str, tmp_path: Path) -> None:
+    run, path = made_up_run(*SMALL), tmp_path / f"model.{ending}"
+    words = export_run(run, path)
+    known = known_of_file(path)
+    assert known.pop("scaling") == {
+        "kind": "asinh",
+        "offset": pytest.approx(OFFSET),
+        "scale": pytest.approx(SCALE),
+    }
+    assert known == {
+        "format": "ictconvention model",
+        "version": 1,
+        "ictconvention": __version__,
+        "run": "0123abcd",
+        "survey": {"name": "tiny", "simulated": True},
+        "model": "cnn_gru",
+        "learner": "supervised",
+        "classes": list(CLASSES),
+        "prior": [0.5, 0.25, 0.15, 0.1],
+        "temperature": 1.7,
+        "bands": list(BANDS),
+        "pixel_scale": 0.396,
+        "flux_unit": "nanomaggy",
+        "stamp_size": 32,
+        "max_frames": MAX_FRAMES,
+        "frames_per_group": 3,
+        "select": "frames",
+        "contents": "direct",
+        "inputs": {
+            "frames": {"dtype": "float32", "shape": ["objects", MAX_FRAMES, 3, 32, 32]},
+            "observed": {"dtype": "bool", "shape": ["objects", MAX_FRAMES, 3]},
+            "nights": {"dtype": "int64", "shape": ["objects"]},
+        },
+        "outputs": {name: {"dtype": "float32", "shape": ["objects", 4]} for name in ("probability", "logits")},
+    }
+    assert words.startswith("takes frames (objects, 6, 3, 32, 32) float32, observed (objects, 6, 3) bool, nights ")
+    assert words.endswith("the probability of AGN, SN Ia, Variable, SN Other; trained on simulated survey tiny")
+    content = path.read_bytes()
+    assert str(Path(exporting.__file__).parent.parent).encode() not in content  # nothing of this machine
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_the_photometry_of_a_light_curve_is_told() -> None:
+    run = made_up_run("supervised", "light_curve")
+    known = exporting.known_of(run, padded_run(run))
+    assert known["photometry"] == {"aperture_radius": 2.0, "sky_annulus": 4.0}
+    assert list(known["inputs"]) == ["flux", "error", "days", "observed", "nights"]
+
+
+def test_a_file_that_gives_other_numbers_does_not_take_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "TOLERANCE", -1.0)
+    path = tmp_path / "model.pt2"
+    path.write_text("the one before")
+    with pytest.raises(UsageError, match=r"differs from the run by up to .*; nothing was written"):
+        export_run(made_up_run(*SMALL), path)
+    assert path.read_text() == "the one before"
+    assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_network_that_gives_no_number_is_refused(tmp_path: Path) -> None:
+    run = made_up_run(*SMALL)
+    with torch.no_grad():
+        next(iter(run.learner.network.parameters())).fill_(torch.nan)
+    with pytest.raises(UsageError, match="by up to nan"):
+        export_run(run, tmp_path / "model.pt2")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileSystemError, match="exporting the model failed"):
+        export_run(made_up_run(*SMALL), tmp_path / "nowhere" / "model.pt2")
+
+
+def test_a_run_that_does_not_say_its_pixel_scale_is_refused(tmp_path: Path) -> None:
+    run = made_up_run(*SMALL)
+    older = {name: value for name, value in run.survey.items() if name not in ("pixel_scale", "flux_unit")}
+    with pytest.raises(UsageError, match="does not say the pixel_scale, flux_unit of its survey"):
+        export_run(replace(run, survey=older), tmp_path / "model.pt2")
+
+
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_file, "find_spec", lambda name: None if name == "onnxscript" else object())
+    model_file.check_model_file(Path("model.pt2"))
+    with pytest.raises(UsageError) as caught:
+        model_file.check_model_file(Path("model.onnx"))
+    assert caught.value.found == "the package onnxscript is not installed"
+    assert "pip install -c constraints.txt '.[export]'" in caught.value.mend
+
+
+def unfinished(folder: Path) -> Path:
+    folder.mkdir()
+    OmegaConf.save(OmegaConf.create(asdict(RunOptions())), folder / "config.yaml")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
+        (["run", "-o", "model"], "model ends in no format of an exported model"),
+        (["run", "-o", "model.pt2"], "this run is not finished"),
+        (["nowhere", "-o", "model.pt2"], "this is no folder of a run"),
+    ],
+)
+def test_a_mendable_problem_is_one_message_and_exit_code_2(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unfinished(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["ictconvention", "export", *arguments])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert message in lines[0]
+    assert [line[:9] for line in lines[1:]] == ["  where: ", "  mend:  "]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
+
+
+class Payload:
+    """Whoever unpickles it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
+    folder, made = unfinished(tmp_path / "run"), tmp_path / "made-by-the-payload"
+    write_json(folder / "result.json", {})
+    (folder / "checkpoints").mkdir()
+    torch.save({"state_dict": {}, "task": Payload(made)}, folder / "checkpoints" / "finetune.ckpt")
+    with pytest.raises(UsageError, match="no checkpoint of plain tensors"):
+        read_trained(folder)
+    assert not made.exists()
+    torch.load(folder / "checkpoints" / "finetune.ckpt", weights_only=False)
+    assert made.exists()  # it would have
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+def test_the_file_of_a_trained_run_gives_its_predictions(finished: Path, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"model.{ending}"
+    command = [
+        sys.executable,
+        "-c",
+        "from ictconvention.cli import main; main()",
+        "export",
+        str(finished),
+        "-o",
+        str(path),
+    ]
+    result = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith(f"{path}\ntakes frames (objects, ")
+    assert len(result.stdout.splitlines()) == 2
+    known = known_of_file(path)
+    predictions = pq.read_table(finished / "predictions.parquet").to_pydict()
+    survey = Survey.open(read_json(finished / "status.json")["survey"])
+    assert known["select"] == "nights"
+    steps, ids = known["max_frames"], predictions["id"][:20]
+    frames = torch.full((len(ids), steps, 32, 32), torch.nan)
+    band = torch.zeros(len(ids), steps, dtype=torch.int64)
+    for i, id_ in enumerate(ids):
+        series = survey[survey.position(id_)]
+        rows = even_nights(night_index(series.mjd), steps, known["frames_per_group"])
+        frames[i, : len(rows)] = torch.from_numpy(series.frames[rows].astype(np.float32))
+        band[i, : len(rows)] = torch.from_numpy(series.band[rows].astype(np.int64) + 1)
+    arguments = {"frames": frames, "band": band}
+    found = run_onnx(path, arguments) if ending == "onnx" else run_pt2(path, arguments)
+    expected = np.stack([predictions[name][:20] for name in known["classes"]], axis=1)
+    np.testing.assert_allclose(found["probability"], expected, atol=1e-4)
