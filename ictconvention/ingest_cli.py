@@ -22,7 +22,7 @@ app = typer.Typer(
 )
 Out = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder to make.", show_default=False)]
 Name = Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")]
-Size = Annotated[int, typer.Option(help="Height and width of the stamps [pixels].")]
+Size = Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")]
 Bands = Annotated[
     str | None, typer.Option(metavar="g,r", help="Bands to take, in this order.", show_default="all that are found")
 ]
@@ -45,9 +45,9 @@ Bin = Annotated[bool, typer.Option("--bin", help="Sum 2 x 2 pixels before the st
 def stamps(
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")],
     out: Out,
-    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files [arcsec].")],
+    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files in arcsec.")],
     zero_point: Annotated[
-        float | None, typer.Option(help="Of rows without one [AB mag].", show_default="pixels are nanomaggies")
+        float | None, typer.Option(help="AB magnitude, of rows without one.", show_default="pixels are nanomaggies")
     ] = None,
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
     bin_pixels: Bin = False,
@@ -77,15 +77,15 @@ def stamps(
 def ccd(
     source: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of FITS images, or a table of them.")],
     out: Out,
-    positions: Annotated[Path, typer.Option(help="Table of objects: id, ra, dec [deg], class where known.")],
+    positions: Annotated[Path, typer.Option(help="Table of objects: id, ra and dec in degrees, class where known.")],
     masks: Annotated[
         str | None,
         typer.Option(metavar="OLD=NEW", help="A mask has the name of its image, with OLD replaced by NEW."),
     ] = None,
-    zero_point: Annotated[float | None, typer.Option(help="Of images whose header has none [AB mag].")] = None,
+    zero_point: Annotated[float | None, typer.Option(help="AB magnitude, of images whose header has none.")] = None,
     sky: Annotated[bool, typer.Option(help="Measure the sky of each image and subtract it.")] = True,
     pixel_scale: Annotated[
-        float | None, typer.Option(help="Size of a pixel [arcsec].", show_default="the first image's")
+        float | None, typer.Option(help="Size of a pixel in arcsec.", show_default="the first image's")
     ] = None,
     name: Name = None,
     size: Size = 32,
@@ -120,8 +120,8 @@ def tao(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")],
     out: Out,
     band: Annotated[str, typer.Option(help="Name of the one band.")] = "clear",
-    zero_point: Annotated[float | None, typer.Option(help="[AB mag]", show_default="pixels stay counts")] = None,
-    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel [arcsec].")] = 2.5,
+    zero_point: Annotated[float | None, typer.Option(help="AB magnitude.", show_default="pixels stay counts")] = None,
+    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel in arcsec.")] = 2.5,
     sky: Annotated[bool, typer.Option(help="Subtract the median of the pixels far from the centre.")] = True,
     bin_pixels: Bin = False,
     objects: Objects = None,

@@ -34,7 +34,8 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
         lacks = [name for name in task.bands if name not in header.bands]
         besides = [name for name in header.bands if name not in task.bands]
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
-        raise refused(f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}")
+        first = "" if lacks else f"leave them out (ingest with --bands {','.join(task.bands)})"
+        raise refused(f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}", first)
     there = float(run.survey["pixel_scale"])
     if abs((ratio := header.pixel_scale / there) - 1) > SAME_SCALE:
         size = f"{header.pixel_scale:g} arcsec, {ratio:.3g} times the {there:g} of the training survey"

@@ -160,7 +160,7 @@ def test_every_format_holds_the_same_table(
     ("changes", "found", "mend"),
     [
         ({"bands": ("g", "r")}, r"lacks u, i, z", "init_from="),
-        ({"bands": ("u", "g", "r", "i", "z", "y")}, r"has besides y", "init_from="),
+        ({"bands": ("u", "g", "r", "i", "z", "y")}, r"has besides y", "--bands u,g,r,i,z"),
         ({"pixel_scale": 1.01}, r"1.01 arcsec, 2.55 times the 0.396", "init_from="),
         (
             {"flux_unit": "uJy"},
