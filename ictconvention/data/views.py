@@ -64,11 +64,12 @@ def even_nights(night: NDArray[np.int64], max_frames: int, least_frames: int) ->
     least_frames : int
         Smallest number of frames, K. If whole nights cannot give as many, even frames of the series are taken.
     """
-    nights = int(night[-1]) + 1
-    for number in range(min(nights, max_frames), 0, -1):
-        rows = np.flatnonzero(np.isin(night, even_frames(nights, number)))
-        if min(least_frames, len(night)) <= len(rows) <= max_frames:
-            return rows
+    sizes = np.bincount(night)
+    fitting = int((np.cumsum(np.sort(sizes)) <= max_frames).sum())  # even the shortest nights are no more
+    for number in range(fitting, 0, -1):
+        chosen = even_frames(len(sizes), number)
+        if min(least_frames, len(night)) <= sizes[chosen].sum() <= max_frames:
+            return np.flatnonzero(np.isin(night, chosen))
     return even_frames(len(night), max_frames)
 
 

@@ -155,3 +155,20 @@ def test_a_night_of_one_frame_beside_one_too_long_still_gives_k_frames() -> None
     night = np.repeat([0, 1], [1, 50])
     assert len(even_nights(night, 30, 3)) == 30
     assert all(len(random_view(night, 30, 3, PAPER, np.random.default_rng(seed)).rows) == 30 for seed in range(20))
+
+
+def tried_one_by_one(night: NDArray[np.int64], max_frames: int, least_frames: int) -> NDArray[np.int64]:
+    """Return the even nights by trying every number of them, from all downwards."""
+    nights = int(night[-1]) + 1
+    for number in range(min(nights, max_frames), 0, -1):
+        rows = np.flatnonzero(np.isin(night, even_frames(nights, number)))
+        if min(least_frames, len(night)) <= len(rows) <= max_frames:
+            return rows
+    return even_frames(len(night), max_frames)
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=40), st.integers(3, 60), st.integers(1, 3))
+def test_even_nights_are_the_most_that_fit(sizes: list[int], max_frames: int, least_frames: int) -> None:
+    night = np.repeat(np.arange(len(sizes)), sizes)
+    expected = tried_one_by_one(night, max_frames, least_frames)
+    assert even_nights(night, max_frames, least_frames).tolist() == expected.tolist()
