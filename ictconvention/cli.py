@@ -224,6 +224,7 @@ def predict(
     from ictconvention.data.survey import Survey
     from ictconvention.experiment.combining import combined
     from ictconvention.experiment.early import check_curve, save_early_curve
+    from ictconvention.experiment.fitting_survey import check_fits
     from ictconvention.experiment.predict import PredictOptions, applied
     from ictconvention.experiment.prediction_table import (
         check_output,
@@ -235,10 +236,12 @@ def predict(
     )
 
     options = PredictOptions(first_days, batch_size, devices)
-    check_output(output)
-    runs, opened = chosen_runs(run, model), Survey.open(survey)
+    (runs, left_out), opened = chosen_runs(run, model), Survey.open(survey)
+    check_output(output, opened, runs[0].task.classes)
+    for one in runs:
+        check_fits(one, opened)
     if curve is not None:
-        check_curve(curve, runs, opened)
+        check_curve(curve, runs, opened, output)
     parts = []
     for number, one in enumerate(runs):
         with shown_progress(f"predicting {number + 1}/{len(runs)}") as progress:
@@ -246,12 +249,12 @@ def predict(
     shares, said = wanted_shares(prior, parts)
     found = combined(parts, shares)
     save_table(prediction_table(found, opened, runs, said, first_days), output)
-    for line in (said, *in_words(found, runs, opened)):
+    for line in (*(f"left out: {one}" for one in left_out), said, *in_words(found, runs, opened)):
         typer.echo(line)
     typer.echo(output)
     if curve is not None:
         with shown_progress("predicting day by day") as progress:
-            for path in save_early_curve(curve, runs, opened, options, shares, progress):
+            for path in save_early_curve(curve, runs, opened, options, prior, progress):
                 typer.echo(path)
 
 

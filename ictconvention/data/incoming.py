@@ -11,6 +11,7 @@ from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     LABEL_SOURCES,
+    LATEST_MJD,
     MAX_NONFINITE_SHARE,
     OBJECT_COLUMNS,
     SurveyHeader,
@@ -18,7 +19,6 @@ from ictconvention.data.survey_format import (
 )
 from ictconvention.errors import SurveyError
 
-_LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
 _LARGEST_WHOLE = 2**53
 RULES = {
     "mjd": "times must be finite MJD",
@@ -92,7 +92,7 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
         raise SurveyError(RULES["mjd"], where, "leave out the frames without a time")
     if (early := mjd.min()) < 0:
         raise SurveyError(f"MJD {early:.1f} is before 1858", where, "give Modified Julian Dates, in days")
-    if (late := mjd.max()) > _LATEST_MJD:
+    if (late := mjd.max()) > LATEST_MJD:
         raise SurveyError(f"MJD {late:.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
     if (back := np.flatnonzero(np.diff(mjd) < 0)).size:
         i = back[0]

@@ -11,7 +11,9 @@ from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.derived import measured_photometry, median_frames
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.survey_format import LATEST_MJD
 from ictconvention.data.task import Contents
+from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
 
 DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]
@@ -85,10 +87,21 @@ def day_zero(survey: Survey) -> NDArray[np.float64]:
     """Return when each object was first detected, (n,) [MJD].
 
     As the survey's column `first_detection` says; where it does not, the object's first frame.
+
+    Raises
+    ------
+    UsageError
+        The column holds no MJD.
     """
     first = np.array([series.mjd[0] for series in survey])
     table = survey.object_table()
-    if DETECTED not in table.colnames or table[DETECTED].dtype.kind not in "fiu":
+    if DETECTED not in table.colnames or np.ma.getmaskarray(np.ma.asarray(table[DETECTED])).all():
         return first
+    where, mend = f"{survey.path}, column {DETECTED}", "write the survey with MJD [days] there"
+    if table[DETECTED].dtype.kind not in "fiu":
+        raise UsageError(f"{DETECTED} is no number: {table[DETECTED][0]}", where, mend)
     known = np.ma.filled(np.ma.asarray(table[DETECTED], dtype=np.float64), np.nan)
+    if (wrong := np.flatnonzero((known < 0) | (known > LATEST_MJD))).size:
+        found = f"{DETECTED} of object {survey.ids[wrong[0]]} is {known[wrong[0]]:.1f}, no MJD"
+        raise UsageError(found, where, f"{mend}: a Julian date minus 2400000.5")
     return np.asarray(np.where(np.isfinite(known), known, first))

@@ -55,6 +55,7 @@ OBJECT_COLUMNS: dict[str, pa.DataType] = {
 STORAGE_COLUMNS = ("first", "length", "crc32")  # how the shard lays an object out; no property of the sky
 LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
+LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
 MAX_NONFINITE_SHARE = 0.5  # of an object's pixels; above it the object is refused
 
 

@@ -12,11 +12,17 @@ from typing import Any, TypeVar
 
 from ictconvention.errors import FileSystemError
 
+FEWER_JOBS = "the system may have run out of memory: use fewer --jobs"
 Result = TypeVar("Result")
 
 
 def worked(
-    task: Callable[..., Result], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path, spawn: bool = False
+    task: Callable[..., Result],
+    arguments: Sequence[tuple[Any, ...]],
+    jobs: int,
+    where: Path,
+    mend: str = FEWER_JOBS,
+    spawn: bool = False,
 ) -> Iterator[tuple[int, Result]]:
     """Call a function for each tuple of arguments, in several processes; yield its number and result as they come.
 
@@ -30,6 +36,8 @@ def worked(
         Largest number of processes.
     where : Path
         Named in messages.
+    mend : str
+        What to do where a process was killed.
     spawn : bool
         Whether processes begin anew, as those that use torch or a GPU must, rather than as copies of this one.
 
@@ -46,7 +54,6 @@ def worked(
             for done in as_completed(tasks):
                 yield tasks.pop(done), done.result()
         except BrokenProcessPool as error:
-            mend = "the system may have run out of memory: use fewer jobs"
             raise FileSystemError("a process was killed at its work", where, mend) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -18,7 +18,9 @@ def at_shares(
 
 
 def estimated_shares(
-    likely: Sequence[NDArray[np.floating]], own: Sequence[NDArray[np.floating]]
+    likely: Sequence[NDArray[np.floating]],
+    own: Sequence[NDArray[np.floating]],
+    counts: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.float64]:
     """Return the shares of the classes (classes,) under which the objects are most likely (Saerens et al. 2002).
 
@@ -31,12 +33,16 @@ def estimated_shares(
         Probabilities by each of some networks, which are averaged.
     own : sequence of arrays (classes,)
         The shares that each network's probabilities are at.
+    counts : boolean array (networks, n), optional
+        Which networks are averaged for which object, at least one for each; all by default.
     """
     start = shares = np.mean(own, axis=0)
+    weight = np.ones((len(likely), len(likely[0]))) if counts is None else counts.astype(np.float64)
+    weight /= weight.sum(0)
     for _ in range(STEPS):
         moved = [at_shares(one, at, shares) for one, at in zip(likely, own, strict=True)]
-        counts = np.mean(moved, axis=0).sum(0) + IMAGINED * start
-        before, shares = shares, counts / counts.sum()
+        objects = np.einsum("rn,rnc->c", weight, moved) + IMAGINED * start
+        before, shares = shares, objects / objects.sum()
         if np.abs(shares - before).max() < CHANGE:
             break
     return np.asarray(shares)

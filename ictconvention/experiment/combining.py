@@ -50,6 +50,12 @@ class Combined:
         return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0), axis=1))
 
 
+def counting(parts: Sequence[Applied]) -> NDArray[np.bool_]:
+    """Return which runs count for which objects (runs, n): those that have not seen it, or all where all have."""
+    trained = np.stack([part.trained for part in parts])
+    return np.asarray(~trained | trained.all(0))
+
+
 def combined(parts: Sequence[Applied], shares: NDArray[np.floating] | None) -> Combined:
     """Average what runs make of a survey.
 
@@ -60,20 +66,18 @@ def combined(parts: Sequence[Applied], shares: NDArray[np.floating] | None) -> C
     shares : array (classes,), optional
         Shares of the classes that probabilities are wanted at; None: those of each run's own training.
     """
-    trained = np.stack([part.trained for part in parts])
-    counts = ~trained | trained.all(0)
+    counts, first = counting(parts), parts[0]
     likely = np.stack([at_shares(p.likely, p.run.natural, p.run.natural if shares is None else shares) for p in parts])
-    weight = counts / counts.sum(0)
-    mean = np.einsum("rn,rnc->nc", weight, likely)
-    several = counts.sum(0) > 1
-    variance = np.einsum("rn,rnc->nc", counts.astype(float), (likely - mean) ** 2)
-    spread = np.sqrt(variance / np.maximum(counts.sum(0) - 1, 1)[:, None])
-    spread[~several] = np.nan
-    first = parts[0]
+    number = counts.sum(0)
+    mean = _averaged(likely, counts[:, :, None])
+    variance = _averaged((likely - mean) ** 2, counts[:, :, None]) * (number / np.maximum(number - 1, 1))[:, None]
+    variance[number < 2] = np.nan
+    distance = _averaged(np.stack([part.distance for part in parts]), counts)
+    unlike = _averaged(np.stack([part.unlike for part in parts]), counts)
+    seen = np.logical_and.reduce([part.trained for part in parts])
+    return Combined(first.run.task.classes, mean, np.sqrt(variance), distance, unlike, first.frames, np.asarray(seen))
 
-    def averaged(name: str) -> NDArray[np.float64]:
-        return np.asarray(np.einsum("rn,rn->n", weight, np.stack([getattr(part, name) for part in parts])))
 
-    every = np.asarray(trained.all(0))
-    distance, unlike = averaged("distance"), averaged("unlike")
-    return Combined(first.run.task.classes, mean, spread, distance, unlike, first.frames, every)
+def _averaged(values: NDArray[np.float64], counts: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean over the runs that count; what the others say does not matter, were it NaN."""
+    return np.asarray(np.where(counts, values, 0).sum(0) / counts.sum(0))

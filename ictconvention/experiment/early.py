@@ -16,23 +16,33 @@ from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, counted
 from ictconvention.evaluation.early_curve import EarlyPoint, draw_early_curve, early_point
 from ictconvention.experiment.combining import combined
-from ictconvention.experiment.predict import PredictOptions, Progress, applied, trained_objects
+from ictconvention.experiment.predict import PredictOptions, Progress, applied
+from ictconvention.experiment.prediction_table import wanted_shares
+from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.figure_file import check_figure_name, save_figure
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)
 
 
-def check_curve(path: Path, runs: Sequence[TrainedRun], survey: Survey) -> None:
-    """Refuse a curve that could not be drawn.
+def check_curve(path: Path, runs: Sequence[TrainedRun], survey: Survey, predictions: Path) -> None:
+    """Refuse a curve that could not be drawn, or would take the place of the predictions.
 
     Raises
     ------
     UsageError
-        The name ends in no image format, or no object has a label and trained none of the runs.
+        The name ends in no image format, or the figure or its CSV is the file of the predictions; no object has a label
+        and trained none of the runs, or all have but one moment.
     """
     check_figure_name(path)
-    _scored(runs, survey)
+    for own in (path, path.with_suffix(".csv")):
+        if own.resolve() == predictions.resolve():
+            found = f"the curve writes {own.name}, and the predictions are to have that name"
+            raise UsageError(found, own, "give the curve another name: its CSV has the name of the figure")
+    some = survey.select(_scored(runs, survey))
+    if not _longest(some) > 0:
+        found = "no object was observed later than on its first day"
+        raise UsageError(found, survey.path, "leave out --curve: there is nothing to follow")
 
 
 def save_early_curve(
@@ -40,7 +50,7 @@ def save_early_curve(
     runs: Sequence[TrainedRun],
     survey: Survey,
     options: PredictOptions,
-    shares: NDArray[np.floating] | None,
+    prior: str,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Path, Path]:
     """Draw macro F1 and the worst recall against the days since the first detection, and write the numbers as CSV.
@@ -57,8 +67,8 @@ def save_early_curve(
         With labels.
     options : PredictOptions
         How predictions are made; `days` is the last day, if set.
-    shares : array (classes,), optional
-        To predict at, see `combined`.
+    prior : str
+        Shares of the classes to predict at, see `wanted_shares`; those that are estimated are so from the same days.
     progress : function
         Called with the number of passes over the survey, and their total.
 
@@ -72,13 +82,12 @@ def save_early_curve(
     classes = runs[0].task.classes
     names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
     label = names[class_labels(some)]
-    last = np.array([series.mjd[-1] for series in some]) - day_zero(some)
-    longest = float(last.max()) if options.days is None else min(options.days, float(last.max()))
-    grid = [float(day) for day in DAYS if day < longest]
-    grid.append(float(np.ceil(longest)) if options.days is None else longest)
+    longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
+    grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
-        found = combined([applied(run, some, replace(options, days=days)) for run in runs], shares)
+        parts = [applied(run, some, replace(options, days=days)) for run in runs]
+        found = combined(parts, wanted_shares(prior, parts)[0])
         points.append(early_point(days, found.frames, found.predicted, label))
         progress(number + 1, len(grid))
     name = survey.header.name + (" (simulated)" if survey.header.simulated else "")
@@ -96,8 +105,13 @@ def save_early_curve(
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     """Return which objects have a label and did not train all of the runs."""
     known = class_labels(survey) != UNLABELLED
-    scored = known & ~np.logical_and.reduce([trained_objects(run, survey) for run in runs])
+    scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
         found = "no object has a class" if not known.any() else "all labelled objects trained the network"
         raise UsageError(f"{found}: nothing can be scored", survey.path, "leave out --curve, or give other objects")
     return np.asarray(scored)
+
+
+def _longest(survey: Survey) -> float:
+    """Return the longest time from an object's first detection to its last frame [days]."""
+    return float((np.array([series.mjd[-1] for series in survey]) - day_zero(survey)).max())

@@ -10,7 +10,7 @@ import torch
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS
-from ictconvention.errors import UsageError, shortened
+from ictconvention.errors import UsageError
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
@@ -58,16 +58,7 @@ def padded_run(run: TrainedRun) -> Padded:
 
 
 def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
-    """Return what must be known of an exported model, in plain values.
-
-    Raises
-    ------
-    UsageError
-        The run does not say it.
-    """
-    if absent := [name for name in ("name", "simulated", "pixel_scale", "flux_unit") if name not in run.survey]:
-        found = f"this run does not say the {shortened(absent)} of its survey"
-        raise UsageError(found, run.folder / "result.json", "train it again by this version")
+    """Return what must be known of an exported model, in plain values."""
     task, options, scaling = run.task, run.options, model.scaling
     example = model.sequences(2, _generator())
     known = {

@@ -1,54 +1,68 @@
 """Whether a survey is one that a trained network can be applied to: the same bands, pixels, unit and classes."""
 
+from dataclasses import asdict
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, did_you_mean, shortened
+from ictconvention.experiment.initial import SHAPING
+from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.trained_run import TrainedRun
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
 NANOMAGGIES = {"nanomaggy": 1.0, "nmgy": 1.0, "nJy": 1 / 3631, "uJy": 1 / 3.631, "mJy": 1e3 / 3.631, "Jy": 1e6 / 3.631}
 
 
-def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
-    """Return the place of each of the survey's bands among those of the network, (bands,).
+def check_fits(run: TrainedRun, survey: Survey) -> None:
+    """Refuse a survey that the network of a run does not know how to read.
 
     Raises
     ------
     UsageError
         The survey has other bands, pixels of another size, another stamp, flux unit, or class; the message says what,
-        and by which factor.
+        by which factor, and how a network is trained for it.
     """
     header, task = survey.header, run.task
-    if absent := {"pixel_scale", "flux_unit"} - run.survey.keys():
-        found = f"this run's result.json does not say its {' and '.join(sorted(absent))}: it is of an earlier version"
-        raise UsageError(found, run.folder, "train it again by this version")
-    own = f"survey=path survey.path={survey.path} init_from={run.folder}"
-    mend = f"train a network for it that begins with this one: {own}"
+    begin = f"train a network for it that begins with this one: {_beginning(run, survey)}"
 
-    def refused(found: str, first: str = "") -> UsageError:
-        return UsageError(found, survey.path, f"{first}, or {mend}" if first else mend)
+    def refused(found: str, *mends: str) -> UsageError:
+        return UsageError(found, survey.path, ", or ".join(mend for mend in mends if mend))
 
     if set(header.bands) != set(task.bands):
         lacks = [name for name in task.bands if name not in header.bands]
         besides = [name for name in header.bands if name not in task.bands]
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
-        first = "" if lacks else f"leave them out (ingest with --bands {','.join(task.bands)})"
-        raise refused(f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}", first)
+        without = "" if lacks else f"leave them out (ingest with --bands {','.join(task.bands)})"
+        found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}"
+        raise refused(found, without, begin)
     there = float(run.survey["pixel_scale"])
     if abs((ratio := header.pixel_scale / there) - 1) > SAME_SCALE:
         size = f"{header.pixel_scale:g} arcsec, {ratio:.3g} times the {there:g} of the training survey"
-        raise refused(f"this survey has pixels of {size}")
+        raise refused(f"this survey has pixels of {size}", begin)
     if (stamp := header.stamp_size) != (taken := task.stamp_size):
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
         raise refused(found, f"cut them so (--size {taken})")
     if header.flux_unit != (unit := str(run.survey["flux_unit"])):
-        known = header.flux_unit in NANOMAGGIES and unit in NANOMAGGIES
-        factor = f"multiply its pixels by {NANOMAGGIES[header.flux_unit] / NANOMAGGIES[unit]:.6g}" if known else ""
-        raise refused(f"this survey is in {header.flux_unit}, the network knows {unit}", factor)
+        factor = NANOMAGGIES.get(header.flux_unit, 0.0) / NANOMAGGIES.get(unit, float("inf"))
+        if factor != 1:
+            multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
+            raise refused(f"this survey is in {header.flux_unit}, the network knows {unit}", multiply, begin)
     if other := [name for name in header.classes if name not in task.classes]:
         near = did_you_mean(other[0], task.classes)
         found = f"this survey has the class {shortened(other)}{near}, the network knows {', '.join(task.classes)}"
-        raise refused(found, "write the survey without these labels")
-    return np.array([task.bands.index(name) for name in header.bands], dtype=np.int64)
+        raise refused(found, "write the survey without these labels", begin)
+
+
+def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
+    """Return the place of each of the survey's bands among those of the network, (bands,)."""
+    return np.array([run.task.bands.index(name) for name in survey.header.bands], dtype=np.int64)
+
+
+def _beginning(run: TrainedRun, survey: Survey) -> str:
+    """Return the overrides that train a network of the same kind for a survey, with the weights of this one."""
+    own, usual = asdict(run.options), asdict(RunOptions())
+    pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
+    differ = [f"{group}.{key}={own[group][key]}" for group, key in pairs if own[group][key] != usual[group][key]]
+    return " ".join(["survey=path", f"survey.path={survey.path}", f"init_from={run.folder}", *differ])

@@ -9,18 +9,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ictconvention.data.band_selection import origin_of
 from ictconvention.data.stream import SeriesStream
 from ictconvention.data.survey import Survey
 from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted
 from ictconvention.evaluation.unlike import Reference
-from ictconvention.experiment.fitting_survey import places_of_bands
+from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
+from ictconvention.experiment.machine import processors
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predicting import predicted
+from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.testing import REFERENCE_FILE
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 
+FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
 Progress = Callable[[int, int], object]
 
 
@@ -65,7 +67,7 @@ class Applied:
     frames : array (n,)
         Frames that were used.
     trained : boolean array (n,)
-        Whether the object was in a part that trained or validated the run.
+        Whether the object trained or validated the run, see `seen_by`.
     """
 
     run: TrainedRun
@@ -90,6 +92,7 @@ def applied(
         The survey does not fit the network.
     """
     keep_freed_memory()
+    check_fits(run, survey)
     bands = places_of_bands(run, survey)
     stream = SeriesStream(survey, run.options.sequence, run.task.contents, bands, options.days)
     path = run.folder / REFERENCE_FILE
@@ -112,31 +115,24 @@ def applied(
 
             pieces = [_part_applied(run, stream, reference, options.batch_size, None, moved, there)]
         else:
-            task = partial(_part_of_process, run.folder, stream, options.batch_size)
+            threads = max(1, processors() // devices)
+            task = partial(_part_of_process, run.folder, stream, options.batch_size, threads)
             pieces = []
-            for _, piece in worked(task, list(enumerate(parts)), devices, survey.path, spawn=True):
+            for _, piece in worked(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
                 pieces.append(piece)
                 done += len(piece[0])
                 progress(done, len(there))
         for position, *values in pieces:
             logits[position], distance[position], frames[position] = values
-    likely = run.probabilities(logits, run.natural)
+    likely = run.probabilities(logits)
     likely[frames == 0] = run.natural
     unlike = np.full(n, np.nan)
     if reference is not None:
         unlike[there] = reference.unlike(distance[there])
-    return Applied(run, likely, distance, unlike, frames, trained_objects(run, survey))
+    return Applied(run, likely, distance, unlike, frames, seen_by(run, survey))
 
 
-def trained_objects(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
-    """Return which objects of a survey were in a part that trained or validated a run, (n,): none of another survey."""
-    if origin_of(survey) not in (run.survey.get("origin"), run.survey.get("hash")):
-        return np.zeros(len(survey), dtype=bool)
-    used = {id_ for part, ids in run.split["parts"].items() if "test" not in part for id_ in ids}
-    return np.array([id_ in used for id_ in survey.ids])
-
-
-Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]
+Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDArray[np.int64]]
 
 
 def _part_applied(
@@ -150,16 +146,20 @@ def _part_applied(
 ) -> Piece:
     """Return positions, logits, distances and numbers of frames of some objects, which one device has predicted."""
     batches = (stream[positions[i : i + batch_size].tolist()] for i in range(0, len(positions), batch_size))
-    made = predicted(run.learner, batches, run.precision, device, progress)
-    distance = np.full(len(made.position), np.nan) if reference is None else reference.distance(made.features)
-    return made.position, made.logits, distance, made.frames
+
+    def distance(features: NDArray[np.float32]) -> NDArray[np.float64]:
+        return np.full(len(features), np.nan) if reference is None else reference.distance(features)
+
+    made = predicted(run.learner, batches, run.precision, device, progress, distance)
+    return made.position, made.logits, made.features, made.frames
 
 
 def _part_of_process(
-    folder: Path, stream: SeriesStream, batch_size: int, number: int, positions: NDArray[np.int64]
+    folder: Path, stream: SeriesStream, batch_size: int, threads: int, number: int, positions: NDArray[np.int64]
 ) -> Piece:
-    """Do the same in a process of its own, on the device of its number."""
+    """Do the same in a process of its own, on the device of its number; without a GPU, with so many threads."""
     keep_freed_memory()
+    torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     path = folder / REFERENCE_FILE
     reference = Reference.load(path) if path.exists() else None

@@ -27,14 +27,14 @@ class Predicted(NamedTuple):
     logits : array (n, classes)
         That predict.
     features : array (n, features)
-        What the last layer sees.
+        What the last layer sees; or what `kept` makes of it.
     frames : array (n,)
         How many frames of each were used.
     """
 
     position: NDArray[np.int64]
     logits: NDArray[np.float64]
-    features: NDArray[np.float32]
+    features: NDArray[np.floating]
     frames: NDArray[np.int64]
 
 
@@ -44,6 +44,7 @@ def predicted(
     precision: Precision,
     device: torch.device | str | None = None,
     progress: Callable[[int], object] = lambda objects: None,
+    kept: Callable[[NDArray[np.float32]], NDArray[np.floating]] = lambda features: features,
 ) -> Predicted:
     """Let a learner predict, in eval mode and without gradients.
 
@@ -59,6 +60,8 @@ def predicted(
         By default a GPU if there is one.
     progress : function
         Called with the number of objects of each batch that is done.
+    kept : function
+        What to keep of the features (B, features) of a batch: an array of B rows.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = learner.training
@@ -70,9 +73,10 @@ def predicted(
             for views in read_ahead(batches):
                 batch = views[0].to(device)
                 features, logits = learner.features_and_logits(batch)
-                values = batch.index, logits.double(), features.float(), batch.lengths
+                index, lengths = batch.index.cpu().numpy(), batch.lengths.numpy()
+                values = index, logits.double().cpu().numpy(), kept(features.float().cpu().numpy()), lengths
                 for column, value in zip(columns, values, strict=True):
-                    column.append(value.cpu().numpy())
+                    column.append(value)
                 progress(len(batch))
     finally:
         learner.train(training).to("cpu")

@@ -12,10 +12,10 @@ from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
 from ictconvention.data.survey import Survey
-from ictconvention.errors import UsageError, counted, did_you_mean, shortened
+from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.evaluation.prior import estimated_shares
 from ictconvention.experiment.collection import collected, found_runs
-from ictconvention.experiment.combining import Combined
+from ictconvention.experiment.combining import Combined, counting
 from ictconvention.experiment.predict import Applied
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
@@ -25,8 +25,8 @@ OWN = ("id", "predicted", "entropy", "frames", "unlike", "distance", "trained")
 ALL_SHARES = ("train", "uniform", "estimate")
 
 
-def chosen_runs(folder: Path, model: str | None = None) -> list[TrainedRun]:
-    """Return the run of a folder, or the runs of one model of a sweep.
+def chosen_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun], list[str]]:
+    """Return the run of a folder, or the runs of one model of a sweep, and what was left out of it.
 
     Parameters
     ----------
@@ -41,19 +41,23 @@ def chosen_runs(folder: Path, model: str | None = None) -> list[TrainedRun]:
         It is neither, it has several models and none was chosen, or its runs are not comparable.
     """
     if (folder / "config.yaml").exists() or not folder.is_dir():
-        return [read_trained(folder)]
-    collection = collected(*found_runs(folder))
+        return [read_trained(folder)], []
+    found, left_out = found_runs(folder)
+    if model is not None and any(run.model == model for run in found):
+        found = [run for run in found if run.model == model]  # the others may lack folds
+    collection = collected(found, left_out)
     names = list(collection.runs)
     if model is None and len(names) > 1:
-        found = f"this sweep has several models: {shortened(names, 8)}"
-        raise UsageError(found, folder, f"choose one: --model {names[0]!r}")
-    if model is not None and model not in names:
-        near = did_you_mean(model, names)
-        raise UsageError(f"no model {model!r}{near}", folder, f"choose among {shortened(names, 8)}")
-    runs = [read_trained(run.folder) for run in collection.runs[model or names[0]].values()]
+        several = f"this sweep has several models: {shortened(names, 8)}"
+        raise UsageError(several, folder, f"choose one: --model {names[0]!r}")
+    chosen = names[0] if len(names) == 1 and model in (None, collection.first.model) else model
+    if chosen not in names:
+        none = f"no model {model!r}{did_you_mean(str(model), names)}"
+        raise UsageError(none, folder, f"choose among {shortened(names, 8)}")
+    runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
     if any(run.task.classes != runs[0].task.classes for run in runs):
         raise UsageError("these runs have other classes, or another order of them", folder, "predict by one of them")
-    return runs
+    return runs, list(collection.left_out)
 
 
 def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.float64] | None, str]:
@@ -75,15 +79,16 @@ def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.floa
     classes = parts[0].run.task.classes
     match prior:
         case "train":
-            natural = np.mean([part.run.natural for part in parts], axis=0)
-            return None, f"at the class shares of training: {_in_words(natural, classes)}"
+            mean = np.mean([part.run.natural for part in parts], axis=0)
+            return None, f"at the class shares of training: {_in_words(mean, classes)}"
         case "uniform":
             return np.full(len(classes), 1 / len(classes)), "at equal class shares"
         case "estimate":
-            there = np.flatnonzero(np.logical_and.reduce([part.frames > 0 for part in parts]))
+            there = np.flatnonzero(parts[0].frames)
             if not len(there):
                 raise UsageError("no object has a frame to estimate the shares from", "--prior", "give other shares")
-            shares = estimated_shares([part.likely[there] for part in parts], [part.run.natural for part in parts])
+            likely, natural = [part.likely[there] for part in parts], [part.run.natural for part in parts]
+            shares = estimated_shares(likely, natural, counting(parts)[:, there])
             return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
     shares = read_shares(Path(prior), classes)
     return shares, f"at the class shares of {prior}: {_in_words(shares, classes)}"
@@ -154,25 +159,33 @@ def prediction_table(
     return table
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
     """Refuse a file that could not be written, before hours are spent on what goes into it.
 
     Raises
     ------
     UsageError, FileSystemError
-        Its ending is no format, or its folder cannot be written to.
+        Its ending is no format, or one that cannot hold the letters of an id or a class, or its folder cannot be
+        written to.
     """
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is no format of tables"
         raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}")
-    with whole_file(path.with_name(f"{path.name}.trial"), "writing the predictions") as partial:
-        partial.touch()
-    path.with_name(f"{path.name}.trial").unlink()
+    if path.suffix.lower() == ".fits" and (odd := [name for name in (*survey.ids, *classes) if not name.isascii()]):
+        raise UsageError(f"FITS holds ASCII alone, and {odd[0]!r} is not", path, "end the name in .parquet or .ecsv")
+    trial = path.with_name(f".{path.name}.trial")
+    with readable_os_errors("writing the predictions", path):
+        trial.touch()
+        trial.unlink()
 
 
 def save_table(table: Table, path: Path) -> None:
     """Write the table, whole, in the format that the name ends in; errors as of `check_output`."""
     kind = FORMATS[path.suffix.lower()]
+    if kind == "fits":  # its header holds ASCII alone
+        table = table.copy()
+        for key, value in table.meta.items():
+            table.meta[key] = value.encode("ascii", "replace").decode() if isinstance(value, str) else value
     with whole_file(path, "writing the predictions") as partial:
         table.write(partial, format=kind, overwrite=True)
 
@@ -187,7 +200,8 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
         lines.append("unlike: empty, since this run kept no reference.npz; one of this version does")
     else:
         share = float((found.unlike[np.isfinite(found.unlike)] > 0.95).mean())
-        lines.append(f"unlike the training survey (above 0.95): {share:.1%}; of objects that are like it, 5%")
+        like = "; of objects that are like it, about 5%" if len(runs) == 1 else ", in the mean of the runs"
+        lines.append(f"unlike the training survey (above 0.95): {share:.1%}{like}")
     if trained := int(found.trained.sum()):
         lines.append(f"{counted(trained, 'object')} trained this network: the column `trained`; do not score on them")
     if none := int((found.frames == 0).sum()):

@@ -27,6 +27,7 @@ from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, simulated, tested
 from ictconvention.experiment.training import Records, fit
@@ -155,6 +156,7 @@ def _test(
     survey = data.survey
     result, parts, reference = tested(learner, data, precision)
     reference.save(folder / REFERENCE_FILE)
+    save_seen(folder, survey, data.split, options.init_from)
     for part, found in parts.items():
         save_predictions(folder / TESTED[part], survey, found, options.fold.index)
     said = in_words(result, survey)

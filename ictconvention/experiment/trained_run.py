@@ -64,14 +64,9 @@ class TrainedRun:
         """What the network was fed."""
         return self.learner.task
 
-    def probabilities(self, logits: NDArray[np.floating], prior: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return calibrated probabilities (n, classes) of logits (n, classes), for these shares of the classes.
-
-        The temperature was fitted at the natural shares: logits are moved there, calibrated, and moved on.
-        """
-        likely = probabilities(at_prior(logits, self.trained, self.natural), self.temperature)
-        moved = likely * (np.asarray(prior) / self.natural)
-        return np.asarray(moved / moved.sum(1, keepdims=True))
+    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return calibrated probabilities (n, classes) of logits (n, classes), at the natural shares."""
+        return probabilities(at_prior(logits, self.trained, self.natural), self.temperature)
 
 
 def read_trained(folder: str | Path) -> TrainedRun:
@@ -97,6 +92,8 @@ def read_trained(folder: str | Path) -> TrainedRun:
         learner.load_state_dict(state)
         label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
         natural, trained = class_shares(np.array(label, dtype=np.int64), len(task.classes), options.imbalance)
+        if absent := {"name", "simulated", "pixel_scale", "flux_unit"} - result["survey"].keys():
+            raise KeyError(f"result.json does not say the survey's {' and '.join(sorted(absent))}")
         return TrainedRun(
             folder,
             options,

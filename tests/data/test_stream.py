@@ -10,6 +10,7 @@ from ictconvention.data.dataset import Draw, SeriesDataset
 from ictconvention.data.stream import SeriesStream, day_zero
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Contents
+from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
 from tests.conftest import image_series, write_survey
 from tests.data.test_dataset import equal
@@ -62,3 +63,10 @@ def test_bands_come_to_their_places_in_the_network(survey: Survey) -> None:
     assert straight.median is not None
     assert turned.median is not None
     assert torch.equal(turned.median, straight.median.flip(1))
+
+
+@pytest.mark.parametrize(("value", "found"), [(2453990.7, "no MJD"), ("2006-09-12", "no number")])
+def test_a_first_detection_that_is_no_mjd_is_refused(tmp_path: Path, value: object, found: str) -> None:
+    objects = [image_series(n, 5) | {"first_detection": value} for n in range(2)]
+    with pytest.raises(UsageError, match=found):
+        SeriesStream(write_survey(tmp_path / "wrong", objects), SHORT, "direct", SAME, days=1.0)

@@ -46,3 +46,14 @@ def test_a_network_that_knows_nothing_keeps_its_shares() -> None:
     rng = np.random.default_rng(0)
     nothing = probabilities(np.log(OWN) + 1e-4 * rng.normal(size=(500, 3)))
     np.testing.assert_allclose(estimated_shares([nothing], [OWN]), OWN, atol=0.02)
+
+
+def test_networks_that_remember_an_object_do_not_vote_on_it() -> None:
+    """Two networks, each certain and wrong about the half that it was trained on."""
+    shares = np.array([0.2, 0.2, 0.6])
+    honest = calibrated(shares, 20_000, 2.0)
+    first = np.arange(len(honest)) < 10_000
+    remembered = np.tile([1.0, 0.0, 0.0], (len(honest), 1)) * 0.999 + 0.001 / 3
+    networks = [np.where(half[:, None], remembered, honest) for half in (first, ~first)]
+    np.testing.assert_allclose(estimated_shares(networks, [OWN, OWN], np.stack([~first, first])), shares, atol=0.02)
+    assert estimated_shares(networks, [OWN, OWN])[0] > 0.4

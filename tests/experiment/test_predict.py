@@ -19,7 +19,14 @@ from ictconvention.errors import UsageError
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.early import save_early_curve
 from ictconvention.experiment.predict import Applied, PredictOptions, applied
-from ictconvention.experiment.prediction_table import chosen_runs, prediction_table, read_shares, save_table
+from ictconvention.experiment.prediction_table import (
+    check_output,
+    chosen_runs,
+    prediction_table,
+    read_shares,
+    save_table,
+)
+from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from tests.conftest import image_series
 from tests.experiment.conftest import Smoke
@@ -75,6 +82,26 @@ def test_objects_that_trained_are_named(finished: Path, own: Survey, made: Appli
     used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
     assert {id_ for id_, trained in zip(own.ids, made.trained, strict=True) if trained} == used
     assert not made.trained[[own.position(id_) for id_ in parts["test"]]].any()
+
+
+def test_objects_that_trained_are_known_by_their_place_in_another_survey(
+    trained: TrainedRun, own: Survey, made: Applied, tmp_path: Path
+) -> None:
+    """The same sky, ingested again under other names, and some of it without a position."""
+    some = own[:60]
+    with SurveyWriter(tmp_path / "again", replace(own.header, name="again", classes=())) as writer:
+        for number, series in enumerate(some):
+            place = {name: series.metadata[name] for name in ("ra", "dec")} if number < 50 else {}
+            if number < 50:
+                place["dec"] += 0.5 / 3600
+            columns = {name: getattr(series, name) for name in ("band", "mjd", "psf_fwhm", "sky_sigma")}
+            writer.add(f"new-{number}" if number < 50 else series.id, series.frames, **columns, **place)
+    found = seen_by(trained, Survey.open(tmp_path / "again"))
+    tested = np.isin(some.ids, trained.split["parts"]["test"])
+    assert found[:50][made.trained[:50]].all()
+    assert tested[:50].any()
+    assert not found[:50][tested[:50]].any()
+    assert not found[50:].any()  # another name and no position: nobody can say
 
 
 def test_shares_move_probabilities_by_bayes_rule(made: Applied) -> None:
@@ -180,6 +207,14 @@ def test_surveys_that_do_not_fit_are_refused(
     assert caught.match(mend)
 
 
+def test_fits_cannot_hold_other_letters_than_ascii(own: Survey, tmp_path: Path) -> None:
+    check_output(tmp_path / "table.fits", own, own.header.classes)
+    with pytest.raises(UsageError, match="ASCII alone, and 'Étoile' is not"):
+        check_output(tmp_path / "table.fits", own, ("AGN", "Étoile"))
+    check_output(tmp_path / "table.ecsv", own, ("AGN", "Étoile"))
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_order_of_the_bands_does_not_matter(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
     header = replace(own.header, bands=tuple(reversed(own.header.bands)))
     with SurveyWriter(tmp_path / "reversed", header) as writer:
@@ -215,7 +250,7 @@ def test_a_sweep_is_the_mean_of_its_folds(
     smoke: Smoke, finished: Path, own: Survey, work: Path, tmp_path: Path
 ) -> None:
     other_fold = smoke("experiment=ict_sdss", "fold.index=1")
-    runs = chosen_runs(finished.parent)
+    runs, _ = chosen_runs(finished.parent)
     assert {run.folder.name for run in runs} >= {finished.name, other_fold.name}
     both = [run for run in runs if run.folder.name in (finished.name, other_fold.name)]
     parts = [applied(run, own) for run in both]
@@ -228,7 +263,7 @@ def test_a_sweep_is_the_mean_of_its_folds(
 
 
 def test_the_curve_scores_what_no_run_was_trained_on(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
-    figure, numbers = save_early_curve(tmp_path / "curve.png", [trained], own, PredictOptions(), None)
+    figure, numbers = save_early_curve(tmp_path / "curve.png", [trained], own, PredictOptions(), "train")
     assert figure.stat().st_size > 10_000
     table = Table.read(numbers)
     assert table.colnames[:3] == ["days", "frames", "f1_macro"]
@@ -260,6 +295,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "days from 0"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "no image format"),
         ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
+        ((finished, own.path, "-o", tmp_path / "c.csv", "--curve", tmp_path / "c.png"), "another name"),
     ):
         refused = CliRunner().invoke(app, ["predict", *map(str, arguments)])
         assert refused.exit_code

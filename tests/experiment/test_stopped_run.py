@@ -38,17 +38,17 @@ seen = 0
 
 def struck(name):
     original = getattr(Learner, name)
-    def step(self, views, batch_index):
+    def step(self, *arguments):
         global seen
-        if stage == ("test" if name == "predict_step" else self.task.stage):
+        if stage == ("test" if name == "features_and_logits" else self.task.stage):
             seen += 1
             if seen == number:
                 os.kill(os.getpid(), sign)
-        return original(self, views, batch_index)
+        return original(self, *arguments)
     setattr(Learner, name, step)
 
 struck("training_step")
-struck("predict_step")
+struck("features_and_logits")
 main()
 """
 
