@@ -25,7 +25,7 @@ from ictconvention.data.sources.ccd_images import (
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.orientation import north_up
-from ictconvention.data.sources.reading import UnreadableError, image_of, opened_fits
+from ictconvention.data.sources.reading import UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
 
@@ -155,7 +155,7 @@ def _cut(options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], hea
                 image.file,
                 hdu,
                 psf_fwhm=psf_fwhm,
-                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor),
+                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor) or np.nan,
                 x=dx,
                 y=dy,
             )
@@ -192,8 +192,8 @@ def _masked(folder: Path, image: CcdImage, hdu: str, shape: tuple[int, ...]) -> 
         return np.zeros(shape, dtype=bool)
     try:
         with opened_fits(folder / image.mask) as hdus:
-            wanted = image.mask_hdu or (hdu if hdu.upper() in [one.name.upper() for one in hdus] else None)
-            mask, _, _ = image_of(hdus, wanted)
+            alike = [one for one in hdus if one.name.upper() == hdu.upper() and is_image(one)]
+            mask, _, _ = image_of(hdus, image.mask_hdu or (hdu if alike else None))
     except (UnreadableError, OSError) as error:
         raise UnreadableError(f"its mask {image.mask}: {error}") from error
     if mask.shape != shape:

@@ -171,7 +171,8 @@ def ingest(
         checked_objects(objects, trial, options.made_by)
         readings = _all_read(options, read, units, scratch, progress)
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
-        kept, twice = gathered(pa.concat_tables([reading.frames for reading in readings]), list(objects))
+        lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
+        kept, twice = gathered(lines, list(objects))
         rejects += twice
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}

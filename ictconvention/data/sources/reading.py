@@ -40,8 +40,7 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
         except (UnreadableError, MemoryError):
             raise
         except Exception as error:  # rubbish may break the reader anywhere
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UnreadableError(f"no whole FITS file: {reason}") from error
+            raise _unreadable("no whole FITS file", error) from error
 
 
 def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
@@ -145,4 +144,11 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
     except (UnreadableError, MemoryError):
         raise
     except Exception as error:  # rubbish may break the reader anywhere
-        raise UnreadableError(f"no sound {path.suffix[1:]} file: {str(error).splitlines()[0]}") from error
+        raise _unreadable(f"no sound {path.suffix[1:]} file", error) from error
+
+
+def _unreadable(what: str, error: Exception) -> UnreadableError:
+    """Return the error of a file, in the words of the system where it cannot be opened at all."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return UnreadableError(error.strerror)
+    return UnreadableError(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

@@ -115,13 +115,15 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
     place = f"{name}[{hdu}]"
     try:
         pixels, _, _ = image_of(hdus, hdu)
+        if pixels.ndim != 2:
+            raise UnreadableError(f"an image of {pixels.ndim} axes")
         noise = np.nan
         if options.sky:
             pixels, noise = subtract_sky(pixels)
         stamp, x, y = fitted(pixels, options.size, options.fit)
+        factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
     except ValueError as error:  # UnreadableError is one
         return Reject(id_, place, str(error))
-    factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
     noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     mjd = float(table.data["MJD"][row])
     return FoundFrame(id_, stamp * np.float32(factor), options.band, mjd, name, hdu, sky_sigma=noise, x=x, y=y)
