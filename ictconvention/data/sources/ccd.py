@@ -1,5 +1,6 @@
 """Calibrated CCD images with a WCS: stamps about a list of positions, image by image, each image read once."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from ictconvention.data.sources.reading import UnreadableError, image_of, is_ima
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
 
-SKY_BOX = 256  # [pixels]; the sky is measured in boxes of this side
+SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
 MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky
 SAME_SCALE = 0.05  # largest relative difference of pixel scales within a survey
 
@@ -206,7 +207,7 @@ def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], ND
     height, width = pixels.shape
     missing = ~np.isfinite(pixels)
     try:
-        box = (min(height, SKY_BOX), min(width, SKY_BOX))
+        box = tuple(math.ceil(side / max(1, round(side / SKY_BOX))) for side in (height, width))  # none cut at the edge
         sky = Background2D(pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan)
         return pixels - sky.background, sky.background_rms
     except ValueError as error:  # next to all pixels are masked
