@@ -174,12 +174,10 @@ def _on_image(
     """Return which objects lie on an image, and where [pixels, from 0 at the centre of the first]."""
     height, width = shape
     centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    reach = np.hypot(height, width) * pixel_scale(wcs) / 3600  # twice as far as a corner
-    about = (options.ra - centre.ra.deg + 180) % 360 - 180
-    near = np.flatnonzero(
-        (np.abs(options.dec - centre.dec.deg) < reach)
-        & (np.abs(about) * np.cos(np.radians(np.clip(np.abs(options.dec), 0, 89.9))) < reach)
-    )
+    reach = np.radians(np.hypot(height, width) * pixel_scale(wcs) / 3600)  # twice as far as a corner
+    dec, dec_0 = np.radians(options.dec), centre.dec.rad
+    across = np.cos(dec) * np.cos(dec_0) * np.sin((np.radians(options.ra) - centre.ra.rad) / 2) ** 2
+    near = np.flatnonzero(np.sin((dec - dec_0) / 2) ** 2 + across < np.sin(min(reach, np.pi) / 2) ** 2)
     if not near.size:
         return near, np.zeros(0), np.zeros(0)
     x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))
@@ -206,6 +204,8 @@ def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], ND
     """Subtract the sky, measured in boxes; return its noise too."""
     height, width = pixels.shape
     missing = ~np.isfinite(pixels)
+    if not missing.all():
+        pixels = pixels - np.median(pixels[~missing])  # the splines between few boxes err by a share of the level
     try:
         box = tuple(math.ceil(side / max(1, round(side / SKY_BOX))) for side in (height, width))  # none cut at the edge
         sky = Background2D(pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan)
