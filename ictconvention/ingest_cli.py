@@ -43,9 +43,7 @@ Bin = Annotated[bool, typer.Option("--bin", help="Sum 2 x 2 pixels before the st
 
 @app.command()
 def stamps(
-    source: Annotated[
-        Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")
-    ],
+    source: Annotated[Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")],
     out: Out,
     pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files [arcsec].")],
     zero_point: Annotated[
@@ -119,9 +117,7 @@ def ccd(
 
 @app.command()
 def tao(
-    source: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")
-    ],
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")],
     out: Out,
     band: Annotated[str, typer.Option(help="Name of the one band.")] = "clear",
     zero_point: Annotated[float | None, typer.Option(help="[AB mag]", show_default="pixels stay counts")] = None,
@@ -146,7 +142,10 @@ def tao(
     with shown_progress("reading headers") as progress:
         files, own, rejects = read_objects(source, names, progress)
     known = _objects(objects)
-    own = {id_: row | known.get(id_, {}) for id_, row in own.items()}
+    own = {
+        id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
+        for id_, row in own.items()
+    }
     how = TaoOptions(source, band, size, "bin" if bin_pixels else "crop", sky, zero_point)
     common = _common(
         out, pixel_scale * (2 if bin_pixels else 1), name, size, band, classes, jobs, max_rejects, dry_run, simulated

@@ -136,6 +136,8 @@ def _table(hdus: fits.HDUList) -> Any:
         raise UnreadableError(
             f"the table in HDU 1 lacks {' and '.join(absent)}: it has {', '.join(hdus[1].columns.names)}"
         )
+    if not hdus[1].header["NAXIS2"]:
+        raise UnreadableError("the table in HDU 1 has no row")
     return hdus[1]
 
 

@@ -34,6 +34,7 @@ def alert(
     Parameters
     ----------
     object_id : str
+        Whose alert it is.
     day : float
         Days behind the first alert.
     fid : int
@@ -105,8 +106,8 @@ def cutout(pixels: NDArray[np.floating]) -> Alert:
     return {"fileName": "candid.fits.gz", "stampData": gzip.compress(file.getvalue(), mtime=0)}
 
 
-def schema(lacking: Sequence[str] = ()) -> Any:
-    """Return the Avro schema of the alerts, without some fields."""
+def schema(lacking: Sequence[str] = (), **types: Any) -> Any:
+    """Return the Avro schema of the alerts, without some fields, and with other types of some."""
 
     def record(name: str, fields: Mapping[str, Any]) -> dict[str, Any]:
         kept = [{"name": field, "type": kind} for field, kind in fields.items() if field not in lacking]
@@ -117,17 +118,16 @@ def schema(lacking: Sequence[str] = ()) -> Any:
     candidate = {"jd": "double", "fid": "int", **measured, "ra": "double", "dec": "double"}
     candidate |= {"fwhm": number, "magzpsci": number, "jdstarthist": number}
     previous = record("prv", {"jd": "double", "fid": "int", **measured})
-    packed = record("cutout", {"fileName": "string", "stampData": "bytes"})
+    names = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
+    packed = {name: record(f"of_{name}", {"fileName": "string", "stampData": "bytes"}) for name in names}
     fields = {
         "objectId": "string",
         "candid": "long",
         "candidate": record("candidate", candidate),
         "prv_candidates": ["null", {"type": "array", "items": previous}],
-        "cutoutScience": ["null", packed],
-        "cutoutTemplate": ["null", "cutout"],
-        "cutoutDifference": ["null", "cutout"],
+        **{name: ["null", kind] for name, kind in packed.items()},
     }
-    return fastavro.parse_schema(record("alert", fields))
+    return fastavro.parse_schema(record("alert", fields | types))
 
 
 def avro_bytes(alerts: Sequence[Alert], lacking: Sequence[str] = (), codec: str = "null") -> bytes:

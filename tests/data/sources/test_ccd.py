@@ -15,7 +15,9 @@ FLUX = 20_000.0
 
 def positions(path: Path, **own: tuple[float, float]) -> Path:
     """Write a table of objects by id; without any, one in the middle of the images, called a."""
-    return write_table(path, [{"id": id_, "ra": ra, "dec": dec} for id_, (ra, dec) in (own or {"a": (RA, DEC)}).items()])
+    return write_table(
+        path, [{"id": id_, "ra": ra, "dec": dec} for id_, (ra, dec) in (own or {"a": (RA, DEC)}).items()]
+    )
 
 
 def cut(tmp_path: Path, images: dict[str, Any], *options: object, **objects: tuple[float, float]) -> Made:
@@ -50,7 +52,9 @@ def test_north_is_up_and_east_is_left_whatever_the_camera(tmp_path: Path, turn: 
     result = cut(tmp_path, {"a.fits": sky.hdu(noise=0.1)})
     frame = result.survey["a"].frames[0]
     x, y = result.sources["x"][0] + (STAMP - 1) / 2, result.sources["y"][0] + (STAMP - 1) / 2
-    brightest = {tuple(np.round(np.array(place) - (y, x)).astype(int)) for place in np.argwhere(frame > 0.75 * frame.max())}
+    brightest = {
+        tuple(np.round(np.array(place) - (y, x)).astype(int)) for place in np.argwhere(frame > 0.75 * frame.max())
+    }
     assert any(abs(row) <= 1 and abs(column + 6) <= 1 for row, column in brightest)  # east: left
     assert any(abs(row - 8) <= 1 and abs(column) <= 1 for row, column in brightest)  # north: up
     assert all(min(np.hypot(row, column + 6), np.hypot(row - 8, column)) < 3 for row, column in brightest)
@@ -114,7 +118,9 @@ def test_masked_pixels_become_missing_and_do_not_disturb_the_sky(tmp_path: Path,
     frame = result.survey["a"].frames[0]
     missing = np.argwhere(np.isnan(frame))
     assert len(missing) == 1
-    assert missing[0] - (STAMP - 1) / 2 - (result.sources["y"][0], result.sources["x"][0]) == pytest.approx((5, 0), abs=0.6)
+    assert missing[0] - (STAMP - 1) / 2 - (result.sources["y"][0], result.sources["x"][0]) == pytest.approx(
+        (5, 0), abs=0.6
+    )
     assert np.nansum(frame) == pytest.approx(FLUX, rel=0.02)
 
 

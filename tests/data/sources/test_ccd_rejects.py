@@ -84,7 +84,9 @@ def test_a_distortion_that_cannot_be_undone_far_away_harms_no_object_on_the_imag
     hdu = sky.hdu(**header, A_3_0=4e-6, B_0_3=4e-6, A_1_2=2e-6)
     (tmp_path / "images").mkdir()
     hdu.writeto(tmp_path / "images" / "a.fits")
-    around = {f"far{n}": beside(east, north) for n, (east, north) in enumerate([(95, 0), (0, -95), (70, 70), (-90, 60)])}
+    around = {
+        f"far{n}": beside(east, north) for n, (east, north) in enumerate([(95, 0), (0, -95), (70, 70), (-90, 60)])
+    }
     result = cut(tmp_path, tmp_path / "images", middle=(RA, DEC), **around)
     assert result.said == "1 object, 1 frame, 4 rejected"
 
@@ -132,7 +134,9 @@ def test_a_zero_point_for_all_serves_where_the_header_has_none(tmp_path: Path) -
 
 
 def test_an_image_of_another_pixel_scale_is_rejected_with_both(tmp_path: Path) -> None:
-    assert "pixels of 0.500 arcsec, those of the survey have 0.400" in rejected(tmp_path, Sky(scale=0.5).hdu())["reason"]
+    assert (
+        "pixels of 0.500 arcsec, those of the survey have 0.400" in rejected(tmp_path, Sky(scale=0.5).hdu())["reason"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,9 @@ def test_binned_blocks_of_which_half_is_missing_stand_for_the_whole(tmp_path: Pa
 def test_a_stamp_that_is_too_small_is_rejected_with_both_sizes(tmp_path: Path) -> None:
     fits.PrimaryHDU(cube(3, 31)).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows())
-    assert "31 x 31 pixels, and the stamp 32 x 32" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
+    assert (
+        "31 x 31 pixels, and the stamp 32 x 32" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
+    )
 
 
 def test_the_number_of_processes_changes_no_byte(tmp_path: Path) -> None:

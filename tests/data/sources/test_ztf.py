@@ -161,7 +161,9 @@ def test_photometry_of_other_times_is_kept_beside_the_frames_each_once(tmp_path:
     assert seen["kind"] == ["detection", "limit", "detection", "limit", "limit"]
     np.testing.assert_allclose(seen["flux"], [-10, np.nan, 1, np.nan, np.nan], rtol=1e-5)
     np.testing.assert_allclose(seen["error"][0], 10 * 0.1 * np.log(10) / 2.5, rtol=1e-5)
-    np.testing.assert_allclose(seen["limit"], 10 ** (-0.4 * (np.array([20.5, 21, 20.5, 20.5, np.nan]) - 22.5)), rtol=1e-5)
+    np.testing.assert_allclose(
+        seen["limit"], 10 ** (-0.4 * (np.array([20.5, 21, 20.5, 20.5, np.nan]) - 22.5)), rtol=1e-5
+    )
     assert len(result.survey["ZTF18aaaaaaa"]) == 2  # photometry makes no frame
 
 
@@ -198,7 +200,9 @@ def test_the_position_is_the_median_and_a_table_of_objects_adds_to_it(tmp_path: 
     alerts = [alert(day=day) for day in range(3)]
     for one, ra in zip(alerts, (359.9999, 0.0001, 0.0003), strict=True):
         one["candidate"]["ra"] = ra
-    write_table(tmp_path / "o.csv", [{"id": "ZTF18aaaaaaa", "class": "SN Ia", "host": "M1"}, {"id": "no", "class": "AGN"}])
+    write_table(
+        tmp_path / "o.csv", [{"id": "ZTF18aaaaaaa", "class": "SN Ia", "host": "M1"}, {"id": "no", "class": "AGN"}]
+    )
     result = made("ztf", from_avro(tmp_path, *alerts), tmp_path / "s", "--objects", tmp_path / "o.csv")
     row = result.survey[0].metadata
     assert (row["class"], row["host"], row["dec"]) == ("SN Ia", "M1", 30.0)
