@@ -113,7 +113,7 @@ class _Bounded:
 def _avro(stream: _Bounded, place: str) -> Iterator[tuple[str, Alert]]:
     import fastavro
 
-    for number, alert in enumerate(fastavro.reader(stream)):
+    for number, alert in enumerate(fastavro.reader(stream)):  # type: ignore[arg-type]  # of an IO it needs read
         if not isinstance(alert, Mapping):
             raise UnreadableError("a record is no alert")
         yield (f"{place}#{number}" if number else place), alert

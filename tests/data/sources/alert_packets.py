@@ -28,6 +28,7 @@ def alert(
     zero_point: float = 26.0,
     previous: Sequence[Mapping[str, Any]] = (),
     host: float = 4000.0,
+    noise: float = 0.0,
 ) -> Alert:
     """Return an alert as a broker gives it.
 
@@ -47,7 +48,10 @@ def alert(
         Of `prv_candidates`, see `detection` and `limit`.
     host : float
         Counts of the reference at the same place.
+    noise : float
+        Of each pixel [counts].
     """
+    rng = np.random.default_rng(round(day * 1e6))
     positive = counts > 0
     candidate = {
         "jd": JD + day,
@@ -68,9 +72,11 @@ def alert(
         "candid": candidate["candid"],
         "candidate": candidate,
         "prv_candidates": [dict(one) for one in previous] or None,
-        "cutoutScience": cutout(SKY + source(host + counts)),
-        "cutoutTemplate": cutout(SKY + source(host)),
-        "cutoutDifference": cutout(source(abs(counts))),  # a negative one is reference minus science
+        "cutoutScience": cutout(rng.normal(SKY, noise, (SIDE, SIDE)) + source(host + counts)),
+        "cutoutTemplate": cutout(rng.normal(SKY, noise, (SIDE, SIDE)) + source(host)),
+        "cutoutDifference": cutout(  # a negative one is reference minus science
+            rng.normal(0, noise, (SIDE, SIDE)) + source(abs(counts))
+        ),
     }
 
 

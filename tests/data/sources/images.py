@@ -63,7 +63,7 @@ class Sky:
 
     def header(self, **more: Any) -> fits.Header:
         height, width = self.shape
-        cards = {"NAXIS": 2, "NAXIS1": width, "NAXIS2": height}
+        cards: dict[str, Any] = {"NAXIS": 2, "NAXIS1": width, "NAXIS2": height}
         cards |= {"CTYPE1": f"RA---{self.projection}", "CTYPE2": f"DEC--{self.projection}"}
         cards |= {"CRVAL1": RA, "CRVAL2": DEC, "CRPIX1": (width + 1) / 2, "CRPIX2": (height + 1) / 2}
         for i, row in enumerate(self.turn):
@@ -78,7 +78,7 @@ class Sky:
     def pixels(self, level: float = 1000.0, noise: float = 1.0, seed: int = 0) -> NDArray[np.float32]:
         """Return the image: Gaussian sources on the sky, with noise."""
         y, x = np.mgrid[: self.shape[0], : self.shape[1]].astype(float)
-        image = level + self.slope * x + np.random.default_rng(seed).normal(0, noise, self.shape)
+        image: NDArray[np.float64] = level + self.slope * x + np.random.default_rng(seed).normal(0, noise, self.shape)
         sigma = FWHM / 2.3548
         for ra, dec, flux in self.sources:
             at_x, at_y = self.place(ra, dec)

@@ -7,6 +7,7 @@ import sys
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import fastavro
 import numpy as np
@@ -187,7 +188,7 @@ def test_an_alert_without_a_cutout_is_rejected_alone(tmp_path: Path) -> None:
 
 def test_records_that_are_no_alerts_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "alerts").mkdir()
-    fields = [{"name": "objectId", "type": "long"}, {"name": "candidate", "type": "string"}]
+    fields: list[dict[str, Any]] = [{"name": "objectId", "type": "long"}, {"name": "candidate", "type": "string"}]
     fields.append({"name": "prv_candidates", "type": {"type": "array", "items": "string"}})
     other = fastavro.parse_schema({"type": "record", "name": "other", "fields": fields})
     with (tmp_path / "alerts" / "a.avro").open("wb") as file:

@@ -166,7 +166,8 @@ def test_what_the_table_of_images_says_comes_before_the_header(tmp_path: Path) -
 
 def test_a_header_tells_the_middle_of_the_exposure_and_the_seeing(tmp_path: Path) -> None:
     late = Sky().hdu(EXPTIME=86.4, SEEING=1.25)
-    dated = Sky().hdu(**{"MJD-OBS": None, "DATE-OBS": "2017-09-05T12:00:00"})
+    known: dict[str, Any] = {"MJD-OBS": None, "DATE-OBS": "2017-09-05T12:00:00"}
+    dated = Sky().hdu(**known)
     dated.header["FWHM"] = (3.0, "[pix] median")
     assert result_times(cut(tmp_path, {"a.fits": late, "b.fits": dated})) == [
         (58000.0005, 1.25),

@@ -80,7 +80,7 @@ def test_an_image_on_the_pole_holds_objects_of_every_right_ascension(tmp_path: P
 
 def test_a_distortion_that_cannot_be_undone_far_away_harms_no_object_on_the_image(tmp_path: Path) -> None:
     sky = Sky(projection="TAN")
-    header = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 3, "B_ORDER": 3}
+    header: dict[str, Any] = {"CTYPE1": "RA---TAN-SIP", "CTYPE2": "DEC--TAN-SIP", "A_ORDER": 3, "B_ORDER": 3}
     hdu = sky.hdu(**header, A_3_0=4e-6, B_0_3=4e-6, A_1_2=2e-6)
     (tmp_path / "images").mkdir()
     hdu.writeto(tmp_path / "images" / "a.fits")
