@@ -133,7 +133,7 @@ def tao(
     dry_run: DryRun = False,
     simulated: Simulated = False,
 ) -> None:
-    """Take TAO's files: one multi-extension FITS per object, its class in the header."""
+    """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
     from functools import partial
 
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao

@@ -165,10 +165,11 @@ def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
         kind = "limit" if np.isnan(flux) else "detection"
         yield Measurement(id_, previous["jd"] - JD_OF_MJD, BANDS[previous["fid"]], flux, error, limit, kind)
     for forced in _history(alert, "fp_hists"):
-        counts, factor = forced.get("forcediffimflux"), _flux(forced.get("magzpsci"))
+        counts: Any = forced.get("forcediffimflux")
+        factor = _flux(forced.get("magzpsci"))
         if forced.get("fid") not in BANDS or forced.get("jd") is None or _missing(counts) or np.isnan(factor):
             continue
-        uncertainty = forced.get("forcediffimfluxunc")
+        uncertainty: Any = forced.get("forcediffimfluxunc")
         error = np.nan if _missing(uncertainty) else float(uncertainty) * factor
         mjd, band = forced["jd"] - JD_OF_MJD, BANDS[forced["fid"]]
         yield Measurement(id_, mjd, band, float(counts) * factor, error, _flux(forced.get("diffmaglim")), "forced")

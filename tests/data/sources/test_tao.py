@@ -1,4 +1,4 @@
-"""TAO's files, one object each: who it is stands in the header of the table, when in its rows."""
+"""TAO's files, one object each: who it is stands in the header of the table, what in its folder, when in its rows."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,9 @@ from astropy.io import fits
 
 from tests.data.sources.commands import blob, made, refusal, write_table
 
-SIDE = 42
+SIDE = 64
+FLUX = 10_000.0  # [counts] in the first image
+POSITION = {"RA_(J2000)": 150.11888, "DEC_(J2000)": 7.18778}
 
 
 def write_object(
@@ -20,18 +22,18 @@ def write_object(
     level: float = 300.0,
     **columns: Any,
 ) -> Path:
-    """Write a file as TAO's: a table of epochs in HDU 1, then an image each, of growing flux, in no order of time."""
+    """Write a file as TAO's: epochs in HDU 1, then images of 16 bits, of growing flux, in no order of time."""
     mjd = 54000.0 + np.array([3, 1, 0, 2, 5, 4, 7, 6])[:epochs]
     given: dict[str, Any] = {
         "HDU_Ext": np.arange(epochs) + 2,
-        "Set_Number": np.zeros(epochs, dtype=int),
-        "Date": ["20060101"] * epochs,
+        "Set_Number": ["01"] * epochs,
+        "Date": ["05APR06"] * epochs,
         "MJD": mjd,
-        "Field_ID": ["N01"] * epochs,
-        "Obs_In_Seq": np.ones(epochs, dtype=int),
-        "Cutout": [f"c{number}" for number in range(epochs)],
+        "Field_ID": ["N07053"] * epochs,
+        "Obs_In_Seq": ["0001"] * epochs,
+        "Cutout": ["0118"] * epochs,
     }
-    formats = {"HDU_Ext": "J", "MJD": "D", "Set_Number": "J", "Obs_In_Seq": "J"}
+    formats = {"HDU_Ext": "K", "MJD": "D"}
     listed = {name: values for name, values in (given | columns).items() if values is not None}
     table = fits.BinTableHDU.from_columns(
         [fits.Column(name, formats.get(name, "8A"), array=values) for name, values in listed.items()]
@@ -40,7 +42,10 @@ def write_object(
         table.header["CRTS_ID"] = id_
     if class_name is not None:
         table.header["CLASS"] = class_name
-    images = [fits.ImageHDU((level + blob(SIDE, flux=1000.0 * (n + 1))).astype(np.float32)) for n in range(epochs)]
+    for key, value in POSITION.items():
+        table.header[f"HIERARCH {key}"] = value
+    images = [fits.ImageHDU(np.rint(level + blob(SIDE, flux=FLUX * (n + 1))).astype(np.uint16)) for n in range(epochs)]
+    path.parent.mkdir(exist_ok=True)
     fits.HDUList([fits.PrimaryHDU(), table, *images]).writeto(path)
     return path
 
@@ -53,7 +58,7 @@ def test_a_file_becomes_an_object_in_time_order(tmp_path: Path) -> None:
     assert [(series.id, series.metadata["class"]) for series in result.survey] == [("CRTS1", "SN"), ("CRTS2", "AGN")]
     series = result.survey["CRTS2"]
     np.testing.assert_array_equal(series.mjd, 54000 + np.arange(4))
-    np.testing.assert_allclose(series.frames.sum((1, 2)), [3000, 2000, 4000, 1000], rtol=1e-3)
+    np.testing.assert_allclose(series.frames.sum((1, 2)), FLUX * np.array([3, 2, 4, 1]), rtol=0.01)
     header = result.survey.header
     assert (header.bands, header.classes, header.pixel_scale, header.flux_unit) == (
         ("clear",),
@@ -66,10 +71,10 @@ def test_a_file_becomes_an_object_in_time_order(tmp_path: Path) -> None:
 
 def test_a_zero_point_makes_counts_nanomaggies(tmp_path: Path) -> None:
     write_object(tmp_path / "a.fits")
-    result = made("tao", tmp_path, tmp_path / "out" / "s", "--zero-point", 25.0, "--band", "V", "--bin", "--size", 16)
+    result = made("tao", tmp_path, tmp_path / "out" / "s", "--zero-point", 25.0, "--band", "V", "--bin", "--size", 20)
     assert (result.survey.header.flux_unit, result.survey.header.bands) == ("nanomaggy", ("V",))
     assert result.survey.header.pixel_scale == 5.0
-    np.testing.assert_allclose(result.survey[0].frames.sum((1, 2)), [300, 200, 400, 100], rtol=1e-3)
+    np.testing.assert_allclose(result.survey[0].frames.sum((1, 2)), FLUX / 10 * np.array([3, 2, 4, 1]), rtol=0.01)
     kept = made("tao", tmp_path, tmp_path / "out" / "t", "--no-sky")
     assert np.median(kept.survey[0].frames) == pytest.approx(300, abs=1)
 
@@ -105,6 +110,17 @@ def test_a_table_of_objects_without_a_class_leaves_that_of_the_header(tmp_path: 
     write_table(tmp_path / "o.csv", [{"id": "CRTS1", "ra": 10.0, "dec": 20.0}])
     row = made("tao", tmp_path, tmp_path / "out" / "s", "--objects", tmp_path / "o.csv").survey[0].metadata
     assert (row["class"], row["ra"], row["dec"]) == ("SN", 10.0, 20.0)
+
+
+def test_the_folder_of_a_file_is_its_class_and_the_header_has_a_remark_and_the_position(tmp_path: Path) -> None:
+    write_object(tmp_path / "AGN" / "a.fits", "CSS071204:100029+071116", "AGN? SDSS 22,1 mag Galaxy")
+    write_object(tmp_path / "SN" / "b.fits", "CSS071205:034521-012111", "SN/CV")
+    survey = made("tao", tmp_path, tmp_path / "out" / "s").survey
+    assert survey.header.classes == ("AGN", "SN")
+    row = survey["CSS071204:100029+071116"].metadata
+    assert (row["class"], row["header_class"]) == ("AGN", "AGN? SDSS 22,1 mag Galaxy")
+    assert (row["ra"], row["dec"]) == tuple(POSITION.values())
+    assert survey["CSS071205:034521-012111"].metadata["class"] == "SN"
 
 
 @pytest.mark.parametrize(

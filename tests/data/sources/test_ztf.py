@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import fastavro
 import numpy as np
 import pytest
 
 from tests.data.sources.alert_packets import (
+    JD,
     SKY,
     Alert,
     alert,
@@ -14,6 +16,7 @@ from tests.data.sources.alert_packets import (
     cutout,
     detection,
     limit,
+    schema,
     source,
     write_avro,
     write_parquet,
@@ -165,6 +168,29 @@ def test_photometry_of_other_times_is_kept_beside_the_frames_each_once(tmp_path:
         seen["limit"], 10 ** (-0.4 * (np.array([20.5, 21, 20.5, 20.5, np.nan]) - 22.5)), rtol=1e-5
     )
     assert len(result.survey["ZTF18aaaaaaa"]) == 2  # photometry makes no frame
+
+
+def test_forced_photometry_is_kept_with_its_own_zero_point(tmp_path: Path) -> None:
+    names = ("jd", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim")
+    fields: list[dict[str, Any]] = [{"name": name, "type": ["null", "double"]} for name in names]
+    forced = {"type": "record", "name": "forced", "fields": [*fields, {"name": "fid", "type": "int"}]}
+    good = {"jd": JD - 3, "fid": 2, "forcediffimflux": -500.0, "forcediffimfluxunc": 50.0, "magzpsci": 25.0}
+    history = [good, good | {"jd": JD - 2, "forcediffimfluxunc": -99999.0, "diffmaglim": 20.0}]
+    history += [
+        good | {"forcediffimflux": -99999.0},
+        good | {"magzpsci": -999.0},
+        good | {"jd": None},
+        good | {"fid": 9},
+    ]
+    with (tmp_path / "a.avro").open("wb") as file:
+        kind = {"type": "array", "items": forced}
+        fastavro.writer(file, schema(fp_hists=kind), [alert() | {"fp_hists": history}])
+    seen = made("ztf", tmp_path / "a.avro", tmp_path / "s").photometry
+    assert (seen["kind"], seen["band"]) == (["forced"] * 2, ["r"] * 2)
+    np.testing.assert_allclose(seen["mjd"], [57997, 57998])
+    np.testing.assert_allclose(seen["flux"], -50)
+    np.testing.assert_allclose(seen["error"], [5, np.nan])
+    np.testing.assert_allclose(seen["limit"], [np.nan, 10])
 
 
 def test_a_survey_without_photometry_has_no_table_of_it(tmp_path: Path) -> None:
