@@ -58,24 +58,27 @@ def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floa
     UnreadableError
         There is no such HDU, or it holds no image.
     """
-    there = ", ".join(f"{number} {one.name}".strip() for number, one in enumerate(hdus))
     if hdu is None:
         number = next((n for n, one in enumerate(hdus) if is_image(one)), None)
         if number is None:
-            raise UnreadableError(f"no HDU holds an image: {there}")
+            raise UnreadableError(f"no HDU holds an image: {_listed(hdus)}")
     elif str(hdu).isdigit():
         number = int(hdu)
         if number >= len(hdus):
-            raise UnreadableError(f"there is no HDU {number}: {there}")
+            raise UnreadableError(f"there is no HDU {number}: {_listed(hdus)}")
     else:
         names = [one.name.upper() for one in hdus]
         if str(hdu).upper() not in names:
-            raise UnreadableError(f"there is no HDU {hdu!r}: {there}")
+            raise UnreadableError(f"there is no HDU {hdu!r}: {_listed(hdus)}")
         number = names.index(str(hdu).upper())
     if not is_image(hdus[number]):
-        raise UnreadableError(f"HDU {number} holds no image: {there}")
+        raise UnreadableError(f"HDU {number} holds no image: {_listed(hdus)}")
     name = hdus[number].name or str(number)
     return native(hdus[number].data), hdus[number].header, name
+
+
+def _listed(hdus: fits.HDUList) -> str:
+    return ", ".join(f"{number} {one.name}".strip() for number, one in enumerate(hdus))
 
 
 def is_image(hdu: Any) -> bool:
