@@ -90,9 +90,7 @@ def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str,
             else:
                 with (folder / name).open("rb") as stream:
                     yield from _avro(_Bounded(stream, (folder / name).stat().st_size), name)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere
+        except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             yield place, UnreadableError(f"no whole alert file: {reason}")
 

@@ -37,9 +37,9 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
             content = io.BytesIO(source) if isinstance(source, bytes) else source
             with fits.open(content, memmap=False) as hdus:
                 yield hdus
-        except (UnreadableError, MemoryError):
+        except UnreadableError:
             raise
-        except Exception as error:  # rubbish may break the reader anywhere
+        except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
             raise _unreadable("no whole FITS file", error) from error
 
 
@@ -144,14 +144,14 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
             raise UnreadableError(f"array {name!r} unpacks to more than {MOST_NPZ} bytes")
         with np.load(path, allow_pickle=False) as arrays:
             return native(arrays[name])
-    except (UnreadableError, MemoryError):
+    except UnreadableError:
         raise
-    except Exception as error:  # rubbish may break the reader anywhere
+    except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
         raise _unreadable(f"no sound {path.suffix[1:]} file", error) from error
 
 
 def _unreadable(what: str, error: Exception) -> UnreadableError:
     """Return the error of a file, in the words of the system where it cannot be opened at all."""
-    if isinstance(error, OSError) and error.errno is not None:
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return UnreadableError(error.strerror)
     return UnreadableError(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

@@ -174,7 +174,13 @@ def test_forced_photometry_is_kept_with_its_own_zero_point(tmp_path: Path) -> No
     names = ("jd", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim")
     fields: list[dict[str, Any]] = [{"name": name, "type": ["null", "double"]} for name in names]
     forced = {"type": "record", "name": "forced", "fields": [*fields, {"name": "fid", "type": "int"}]}
-    good = {"jd": JD - 3, "fid": 2, "forcediffimflux": -500.0, "forcediffimfluxunc": 50.0, "magzpsci": 25.0}
+    good: dict[str, Any] = {
+        "jd": JD - 3,
+        "fid": 2,
+        "forcediffimflux": -500.0,
+        "forcediffimfluxunc": 50.0,
+        "magzpsci": 25.0,
+    }
     history = [good, good | {"jd": JD - 2, "forcediffimfluxunc": -99999.0, "diffmaglim": 20.0}]
     history += [
         good | {"forcediffimflux": -99999.0},
