@@ -133,7 +133,7 @@ def tao(
     dry_run: DryRun = False,
     simulated: Simulated = False,
 ) -> None:
-    """Take TAO's files: one multi-extension FITS per object, its class in the header."""
+    """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
     from functools import partial
 
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao
@@ -142,7 +142,10 @@ def tao(
     with shown_progress("reading headers") as progress:
         files, own, rejects = read_objects(source, names, progress)
     known = _objects(objects)
-    own = {id_: row | known.get(id_, {}) for id_, row in own.items()}
+    own = {
+        id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
+        for id_, row in own.items()
+    }
     how = TaoOptions(source, band, size, "bin" if bin_pixels else "crop", sky, zero_point)
     common = _common(
         out, pixel_scale * (2 if bin_pixels else 1), name, size, band, classes, jobs, max_rejects, dry_run, simulated

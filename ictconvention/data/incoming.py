@@ -143,7 +143,7 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
 
 def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
     """Return the value of a column of the survey's own as a plain Python one."""
-    if name in OBJECT_COLUMNS or name == "frames" or not name.isidentifier():
+    if name in (*OBJECT_COLUMNS, *FRAME_COLUMNS, "frames", "self") or not name.isidentifier():
         raise SurveyError(f"column {name!r} is the format's own, or no name", where, "choose another name")
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is not None and not isinstance(plain, str | bool | int | float):

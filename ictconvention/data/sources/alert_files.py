@@ -86,21 +86,32 @@ def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str,
                             place = f"{name}[{member.name}]"
                             stream = archive.extractfile(member)
                             if stream is not None:
-                                yield from _avro(stream, place)
+                                yield from _avro(_Bounded(stream, member.size), place)
             else:
                 with (folder / name).open("rb") as stream:
-                    yield from _avro(stream, name)
-        except MemoryError:
-            raise
-        except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere
+                    yield from _avro(_Bounded(stream, (folder / name).stat().st_size), name)
+        except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             yield place, UnreadableError(f"no whole alert file: {reason}")
 
 
-def _avro(stream: IO[bytes], place: str) -> Iterator[tuple[str, Alert]]:
+class _Bounded:
+    """A stream that is never asked for more than is left of it: a damaged length would take all the memory."""
+
+    def __init__(self, stream: IO[bytes], size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1) -> bytes:
+        content = self._stream.read(self._left if size < 0 else min(size, self._left))
+        self._left -= len(content)
+        return content
+
+
+def _avro(stream: _Bounded, place: str) -> Iterator[tuple[str, Alert]]:
     import fastavro
 
-    for number, alert in enumerate(fastavro.reader(stream)):
+    for number, alert in enumerate(fastavro.reader(stream)):  # type: ignore[arg-type]  # of an IO it needs read
         if not isinstance(alert, Mapping):
             raise UnreadableError("a record is no alert")
         yield (f"{place}#{number}" if number else place), alert

@@ -1,5 +1,6 @@
 """Calibrated CCD images with a WCS: stamps about a list of positions, image by image, each image read once."""
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -25,11 +26,11 @@ from ictconvention.data.sources.ccd_images import (
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.orientation import north_up
-from ictconvention.data.sources.reading import UnreadableError, image_of, opened_fits
+from ictconvention.data.sources.reading import UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
 
-SKY_BOX = 256  # [pixels]; the sky is measured in boxes of this side
+SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
 MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky
 SAME_SCALE = 0.05  # largest relative difference of pixel scales within a survey
 
@@ -155,7 +156,7 @@ def _cut(options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], hea
                 image.file,
                 hdu,
                 psf_fwhm=psf_fwhm,
-                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor),
+                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor) or np.nan,
                 x=dx,
                 y=dy,
             )
@@ -173,12 +174,10 @@ def _on_image(
     """Return which objects lie on an image, and where [pixels, from 0 at the centre of the first]."""
     height, width = shape
     centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    reach = np.hypot(height, width) * pixel_scale(wcs) / 3600  # twice as far as a corner
-    about = (options.ra - centre.ra.deg + 180) % 360 - 180
-    near = np.flatnonzero(
-        (np.abs(options.dec - centre.dec.deg) < reach)
-        & (np.abs(about) * np.cos(np.radians(np.clip(np.abs(options.dec), 0, 89.9))) < reach)
-    )
+    reach = np.radians(np.hypot(height, width) * pixel_scale(wcs) / 3600)  # twice as far as a corner
+    dec, dec_0 = np.radians(options.dec), centre.dec.rad
+    across = np.cos(dec) * np.cos(dec_0) * np.sin((np.radians(options.ra) - centre.ra.rad) / 2) ** 2
+    near = np.flatnonzero(np.sin((dec - dec_0) / 2) ** 2 + across < np.sin(min(reach, np.pi) / 2) ** 2)
     if not near.size:
         return near, np.zeros(0), np.zeros(0)
     x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))
@@ -192,8 +191,8 @@ def _masked(folder: Path, image: CcdImage, hdu: str, shape: tuple[int, ...]) -> 
         return np.zeros(shape, dtype=bool)
     try:
         with opened_fits(folder / image.mask) as hdus:
-            wanted = image.mask_hdu or (hdu if hdu.upper() in [one.name.upper() for one in hdus] else None)
-            mask, _, _ = image_of(hdus, wanted)
+            alike = [one for one in hdus if one.name.upper() == hdu.upper() and is_image(one)]
+            mask, _, _ = image_of(hdus, image.mask_hdu or (hdu if alike else None))
     except (UnreadableError, OSError) as error:
         raise UnreadableError(f"its mask {image.mask}: {error}") from error
     if mask.shape != shape:
@@ -205,8 +204,10 @@ def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], ND
     """Subtract the sky, measured in boxes; return its noise too."""
     height, width = pixels.shape
     missing = ~np.isfinite(pixels)
+    if not missing.all():
+        pixels = pixels - np.median(pixels[~missing])  # the splines between few boxes err by a share of the level
     try:
-        box = (min(height, SKY_BOX), min(width, SKY_BOX))
+        box = tuple(math.ceil(side / max(1, round(side / SKY_BOX))) for side in (height, width))  # none cut at the edge
         sky = Background2D(pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan)
         return pixels - sky.background, sky.background_rms
     except ValueError as error:  # next to all pixels are masked

@@ -56,8 +56,8 @@ def find_images(source: Path, masks: tuple[str, str] | None = None) -> tuple[Pat
         A folder of FITS files, or a table of images with the column file, and hdu, band, mjd [days], zero_point
         [AB mag], psf_fwhm [arcsec], mask and mask_hdu where they are known; its files are relative to it.
     masks : pair of str, optional
-        The name of an image's mask is that of the image, with the first text replaced by the second. What has the
-        second text in its name is no image.
+        The name of an image's mask is that of the image, with the first text replaced by the second. In a folder,
+        a file without the first text in its name is no image, and neither is a mask.
 
     Raises
     ------
@@ -66,16 +66,18 @@ def find_images(source: Path, masks: tuple[str, str] | None = None) -> tuple[Pat
     """
     if source.is_dir():
         names = sorted(str(path.relative_to(source)) for path in source.rglob("*") if _is_fits(path))
-        if masks:
-            names = [name for name in names if masks[0] in Path(name).name]
         images = [CcdImage(name) for name in names]
+        if masks:
+            images = [_with_mask(one, *masks) for one in images if masks[0] in Path(one.file).name]
+            are_masks = {one.mask for one in images}
+            images = [one for one in images if one.file not in are_masks]
         folder = source
     else:
         table = read_user_table(source, ("file",), IMAGE_COLUMNS)
         images = [_listed(row, table.where(number)) for number, row in enumerate(table.rows)]
         folder = source.parent
-    if masks:
-        images = [one if one.mask else _with_mask(one, *masks) for one in images]
+        if masks:
+            images = [one if one.mask else _with_mask(one, *masks) for one in images]
     if not images:
         what = f" whose name holds {masks[0]!r}" if masks else ""
         raise UsageError(f"no FITS file{what} is there", source, f"give a folder with {', '.join(FITS_ENDINGS[:3])}")

@@ -1,5 +1,6 @@
 """From an image cut around an object to a stamp of the survey's size: sky subtracted, cropped or binned."""
 
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -23,16 +24,20 @@ def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], flo
         Without the sky; and the scatter of the sky (1.48 median absolute deviations), NaN where it is zero or no far
         pixel is finite, when nothing is subtracted.
     """
-    height, width = pixels.shape
-    y, x = np.mgrid[:height, :width]
-    far = np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > SKY_SHARE * min(height, width)
-    values = pixels[far]
+    values = pixels[_far(*pixels.shape)]
     values = values[np.isfinite(values)].astype(np.float64)
     if not values.size:
         return pixels.astype(np.float64), np.nan
     sky = np.median(values)
     noise = 1.4826 * float(np.median(np.abs(values - sky)))
     return pixels.astype(np.float64) - sky, noise if noise > 0 else np.nan
+
+
+@cache
+def _far(height: int, width: int) -> NDArray[np.bool_]:
+    """Return which pixels are far from the centre."""
+    y, x = np.mgrid[:height, :width]
+    return np.asarray(np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > SKY_SHARE * min(height, width))
 
 
 def fitted(pixels: NDArray[np.floating], size: int, how: Fit = "crop") -> tuple[NDArray[np.float32], float, float]:

@@ -32,6 +32,7 @@ from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
 
 USUAL_BANDS = ("u", "g", "r", "i", "z", "y", "Y", "J", "H", "K")
+ROWS_AT_ONCE = 4096  # of a table in Python's numbers
 LATEST_MJD = 400_000  # a later one is a Julian date
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]
@@ -121,6 +122,39 @@ class _UnitReading:
     rejects: list[Reject] = field(default_factory=list)
 
 
+class _GrowingTable:
+    """A table that grows by rows; all but the last of them lie in Arrow, which takes a fifth of Python's room."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self._schema = schema
+        self._parts: list[pa.RecordBatch] = []
+        self._rows: list[tuple[Any, ...]] = []
+        self._packed = 0
+
+    def __len__(self) -> int:
+        return self._packed + len(self._rows)
+
+    def append(self, row: Iterable[Any]) -> None:
+        """Add a row, its values in the order of the schema."""
+        self._rows.append(tuple(row))
+        if len(self._rows) == ROWS_AT_ONCE:
+            self._pack()
+
+    def table(self) -> pa.Table:
+        """Return all rows."""
+        self._pack()
+        return pa.Table.from_batches(self._parts, self._schema)
+
+    def _pack(self) -> None:
+        if self._rows:
+            columns = [
+                pa.array(c, kind) for c, kind in zip(zip(*self._rows, strict=True), self._schema.types, strict=True)
+            ]
+            self._parts.append(pa.record_batch(columns, self._schema))
+            self._packed += len(self._rows)
+            self._rows = []
+
+
 def ingest(
     options: IngestOptions,
     read: Reader,
@@ -171,7 +205,8 @@ def ingest(
         checked_objects(objects, trial, options.made_by)
         readings = _all_read(options, read, units, scratch, progress)
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
-        kept, twice = gathered(pa.concat_tables([reading.frames for reading in readings]), list(objects))
+        lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
+        kept, twice = gathered(lines, list(objects))
         rejects += twice
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
@@ -234,29 +269,28 @@ def _unit_read(
     read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
 ) -> _UnitReading:
     """Read a unit; keep the pixels of its sound frames in the scratch, and the rest in memory."""
-    lines: dict[str, list[Any]] = {name: [] for name in FRAME_LINES.names}
-    measured: dict[str, list[Any]] = {name: [] for name in MEASUREMENTS.names}
+    lines, measured = _GrowingTable(FRAME_LINES), _GrowingTable(MEASUREMENTS)
     rejects = []
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
-    with readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext():
+    writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
+    with writing, np.errstate(all="ignore"):  # a pixel beyond float32 becomes infinite, which is a flaw, not a warning
         for found in read(unit):
             match found:
                 case Reject():
                     rejects.append(found)
                 case Measurement():
-                    for name in MEASUREMENTS.names:
-                        measured[name].append(getattr(found, name))
+                    measured.append(getattr(found, name) for name in MEASUREMENTS.names)
                 case FoundFrame():
                     if flaw := _flaw(found, size, bands):
                         rejects.append(Reject(found.id, _place(found), flaw))
                         continue
                     if array is not None:
                         array.append(np.ascontiguousarray(found.pixels[None], dtype="<f4"))
-                    for name in FRAME_LINES.names:
-                        lines[name].append(getattr(found, name, number if name == "unit" else len(lines["row"])))
+                    place = {"unit": number, "row": len(lines)}
+                    lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
         if array is not None:
             array.close()
-    return _UnitReading(pa.table(lines, FRAME_LINES), pa.table(measured, MEASUREMENTS), rejects)
+    return _UnitReading(lines.table(), measured.table(), rejects)
 
 
 def _flaw(frame: FoundFrame, size: int, bands: tuple[str, ...] | None) -> str | None:
@@ -275,8 +309,7 @@ def _flaw(frame: FoundFrame, size: int, bands: tuple[str, ...] | None) -> str | 
         return "no band"
     if bands is not None and frame.band not in bands:
         return f"unknown band {frame.band!r}{did_you_mean(frame.band, bands)}: bands are {', '.join(bands)}"
-    with np.errstate(over="ignore"):
-        missing = 1 - np.isfinite(frame.pixels.astype(np.float32)).mean()
+    missing = 1 - np.isfinite(frame.pixels.astype(np.float32)).mean()
     if missing == 1:
         return "no pixel is finite"
     if missing > MAX_NONFINITE_SHARE:

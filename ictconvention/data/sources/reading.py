@@ -37,11 +37,10 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
             content = io.BytesIO(source) if isinstance(source, bytes) else source
             with fits.open(content, memmap=False) as hdus:
                 yield hdus
-        except (UnreadableError, MemoryError):
+        except UnreadableError:
             raise
-        except Exception as error:  # rubbish may break the reader anywhere
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise UnreadableError(f"no whole FITS file: {reason}") from error
+        except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
+            raise _unreadable("no whole FITS file", error) from error
 
 
 def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
@@ -59,24 +58,27 @@ def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floa
     UnreadableError
         There is no such HDU, or it holds no image.
     """
-    there = ", ".join(f"{number} {one.name}".strip() for number, one in enumerate(hdus))
     if hdu is None:
         number = next((n for n, one in enumerate(hdus) if is_image(one)), None)
         if number is None:
-            raise UnreadableError(f"no HDU holds an image: {there}")
+            raise UnreadableError(f"no HDU holds an image: {_listed(hdus)}")
     elif str(hdu).isdigit():
         number = int(hdu)
         if number >= len(hdus):
-            raise UnreadableError(f"there is no HDU {number}: {there}")
+            raise UnreadableError(f"there is no HDU {number}: {_listed(hdus)}")
     else:
         names = [one.name.upper() for one in hdus]
         if str(hdu).upper() not in names:
-            raise UnreadableError(f"there is no HDU {hdu!r}: {there}")
+            raise UnreadableError(f"there is no HDU {hdu!r}: {_listed(hdus)}")
         number = names.index(str(hdu).upper())
     if not is_image(hdus[number]):
-        raise UnreadableError(f"HDU {number} holds no image: {there}")
+        raise UnreadableError(f"HDU {number} holds no image: {_listed(hdus)}")
     name = hdus[number].name or str(number)
     return native(hdus[number].data), hdus[number].header, name
+
+
+def _listed(hdus: fits.HDUList) -> str:
+    return ", ".join(f"{number} {one.name}".strip() for number, one in enumerate(hdus))
 
 
 def is_image(hdu: Any) -> bool:
@@ -142,7 +144,14 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
             raise UnreadableError(f"array {name!r} unpacks to more than {MOST_NPZ} bytes")
         with np.load(path, allow_pickle=False) as arrays:
             return native(arrays[name])
-    except (UnreadableError, MemoryError):
+    except UnreadableError:
         raise
-    except Exception as error:  # rubbish may break the reader anywhere
-        raise UnreadableError(f"no sound {path.suffix[1:]} file: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
+        raise _unreadable(f"no sound {path.suffix[1:]} file", error) from error
+
+
+def _unreadable(what: str, error: Exception) -> UnreadableError:
+    """Return the error of a file, in the words of the system where it cannot be opened at all."""
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+        return UnreadableError(error.strerror)
+    return UnreadableError(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

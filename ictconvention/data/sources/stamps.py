@@ -155,15 +155,15 @@ def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDAr
 
 def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
     place = f"{row.file}[{hdu}]" if hdu else row.file
+    zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
     noise = np.nan
     if options.sky:
         pixels, noise = subtract_sky(pixels)
     try:
         stamp, x, y = fitted(pixels, options.size, options.fit)
-    except ValueError as error:
+        factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
+    except ValueError as error:  # UnreadableError is one
         return Reject(row.id, place, str(error))
-    zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
-    factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
     noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     return FoundFrame(
         row.id,

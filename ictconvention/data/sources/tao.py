@@ -1,4 +1,7 @@
-"""TAO and other surveys with one multi-extension FITS file per object: a table of epochs, then an image for each."""
+"""TAO and other surveys with one multi-extension FITS file per object: a table of epochs, then an image for each.
+
+TAO's files lie in a folder for each class; CLASS in their headers is a remark, such as 'AGN? SDSS 22,1 mag Galaxy'.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +18,7 @@ from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, im
 from ictconvention.errors import UsageError
 
 COLUMNS = ("HDU_Ext", "MJD")  # of the table in HDU 1: which HDU, and when [days]
-ID_KEY, CLASS_KEY = "CRTS_ID", "CLASS"  # of its header
+ID_KEY, CLASS_KEY, RA_KEY, DEC_KEY = "CRTS_ID", "CLASS", "RA_(J2000)", "DEC_(J2000)"  # of its header
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,9 @@ def read_objects(
     files : dict
         The id of each file's object.
     objects : dict
-        The class of each object, as arguments of `SurveyWriter.add`.
+        What is known of each, as arguments of `SurveyWriter.add`: its position; its class, the name of the folder
+        that its file lies in, or what its header says where the file lies in no folder of its own; and what the
+        header says of it in the column header_class.
     rejects : list of Reject
         Files that cannot be read, or whose object is that of another file.
     """
@@ -86,7 +91,7 @@ def read_objects(
             with opened_fits(folder / name) as hdus:
                 header = _table(hdus).header
                 id_ = _text(header, ID_KEY) or Path(name).name.partition(".")[0]
-                class_name = _text(header, CLASS_KEY)
+                own = _description(name, header)
         except (UnreadableError, OSError) as error:
             rejects.append(Reject("", name, _reason(error)))
             continue
@@ -94,8 +99,17 @@ def read_objects(
             rejects.append(Reject(id_, name, f"one id for two objects: {owners[id_]} has it too"))
             continue
         owners[id_] = name
-        files[name], objects[id_] = id_, {"class_name": class_name}
+        files[name], objects[id_] = id_, own
     return files, objects, rejects
+
+
+def _description(name: str, header: fits.Header) -> dict[str, Any]:
+    said = _text(header, CLASS_KEY)
+    own: dict[str, Any] = {"class_name": Path(name).parent.name or said, "header_class": said}
+    ra, dec = header.get(RA_KEY), header.get(DEC_KEY)
+    if isinstance(ra, int | float) and isinstance(dec, int | float) and 0 <= ra <= 360 and abs(dec) <= 90:
+        own |= {"ra": float(ra), "dec": float(dec)}
+    return own
 
 
 def read_tao(options: TaoOptions, file: tuple[str, str]) -> Iterator[Found]:
@@ -115,13 +129,15 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
     place = f"{name}[{hdu}]"
     try:
         pixels, _, _ = image_of(hdus, hdu)
+        if pixels.ndim != 2:
+            raise UnreadableError(f"an image of {pixels.ndim} axes")
         noise = np.nan
         if options.sky:
             pixels, noise = subtract_sky(pixels)
         stamp, x, y = fitted(pixels, options.size, options.fit)
+        factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
     except ValueError as error:  # UnreadableError is one
         return Reject(id_, place, str(error))
-    factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
     noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     mjd = float(table.data["MJD"][row])
     return FoundFrame(id_, stamp * np.float32(factor), options.band, mjd, name, hdu, sky_sigma=noise, x=x, y=y)
@@ -134,6 +150,8 @@ def _table(hdus: fits.HDUList) -> Any:
         raise UnreadableError(
             f"the table in HDU 1 lacks {' and '.join(absent)}: it has {', '.join(hdus[1].columns.names)}"
         )
+    if not hdus[1].header["NAXIS2"]:
+        raise UnreadableError("the table in HDU 1 has no row")
     return hdus[1]
 
 

@@ -102,7 +102,7 @@ def _cell(value: Any) -> Any:
     """Return text, a number or a truth value; None for what is missing."""
     if value is None or value is np.ma.masked:
         return None
-    plain = value.item() if isinstance(value, np.generic) else value
+    plain = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
     if isinstance(plain, bytes):
         plain = plain.decode("utf-8")
     if isinstance(plain, str):
@@ -158,6 +158,8 @@ def objects_of(
     first: dict[str, str] = {}
     skipped = {*not_columns, "id", "class", "label_source", *OBJECT_NUMBERS}
     own_columns = dict.fromkeys(name for _, row in listed for name in row if name not in skipped)
+    if "class_name" in own_columns:
+        raise UsageError("a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class")
     numeric = {name for name in own_columns if all(_is_number(row.get(name)) for _, row in listed)}
     for where, row in listed:
         id_ = text_of(row, "id")
@@ -174,7 +176,8 @@ def objects_of(
             name = next(name for name in own if own[name] != objects[id_].get(name))
             found = f"one id for two objects: {id_!r} has {name} {objects[id_].get(name)!r} and {own[name]!r}"
             there = where.rpartition(", ")[2]
-            raise UsageError(found, f"{first[id_]} and {there}", "give each object an id of its own")
+            mend = f"give each object an id of its own, or leave {name} out where it differs from frame to frame"
+            raise UsageError(found, f"{first[id_]} and {there}", mend)
         first.setdefault(id_, where)
     return objects
 

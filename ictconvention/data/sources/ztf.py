@@ -65,10 +65,11 @@ def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
             continue
         id_ = str(alert.get("objectId") or "")
         try:
-            yield _frame(options, alert, id_, place)
-            yield from _photometry(alert, id_)
-        except (UnreadableError, ValueError, TypeError) as error:
+            found: list[Found] = [_frame(options, alert, id_, place), *_photometry(alert, id_)]
+        except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
             yield Reject(id_, place, str(error))
+            continue
+        yield from found
 
 
 def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) -> FoundFrame:
@@ -114,13 +115,24 @@ def cutout_pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.floating]]:
         It is damaged, truncated, or unpacks to more than `MOST_CUTOUT` bytes.
     """
     with opened_fits(gunzipped(content, MOST_CUTOUT)) as hdus:
-        return image_of(hdus, None)[0]
+        pixels, _, _ = image_of(hdus, None)
+    if pixels.ndim != 2:
+        raise UnreadableError(f"a cutout of {pixels.ndim} axes")
+    return pixels
 
 
 def _field(record: Mapping[str, Any], name: str, what: str) -> Any:
     if not isinstance(record, Mapping) or record.get(name) is None:
         raise UnreadableError(f"the {what} lacks {name}")
     return record[name]
+
+
+def _history(alert: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+    """Return the records of other times of an alert, none where it has none."""
+    records = alert.get(name) or []
+    if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
+        raise UnreadableError(f"{name} of the alert is no list of records")
+    return records
 
 
 def _sign(record: Mapping[str, Any]) -> int:
@@ -133,7 +145,8 @@ def _sign(record: Mapping[str, Any]) -> int:
 
 def _first_detection(alert: Mapping[str, Any], candidate: Mapping[str, Any], jd: float) -> float:
     """Return the earliest detection that an alert knows of [JD]: its own history, and the start of ZTF's."""
-    known = [jd, *(float(p["jd"]) for p in alert.get("prv_candidates") or [] if p.get("candid") is not None)]
+    detected = [one for one in _history(alert, "prv_candidates") if one.get("candid") is not None]
+    known = [jd, *(float(one["jd"]) for one in detected if one.get("jd") is not None)]
     if (start := candidate.get("jdstarthist")) is not None and np.isfinite(start) and start > JD_OF_MJD:
         known.append(float(start))
     return min(known)
@@ -141,31 +154,30 @@ def _first_detection(alert: Mapping[str, Any], candidate: Mapping[str, Any], jd:
 
 def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
     """Yield what an alert knows of other times, in nanomaggies of science minus reference."""
-    for previous in alert.get("prv_candidates") or []:
+    for previous in _history(alert, "prv_candidates"):
         if previous.get("fid") not in BANDS or previous.get("jd") is None:
             continue
         limit = _flux(previous.get("diffmaglim"))
         flux = error = np.nan
-        if previous.get("magpsf") is not None and previous.get("isdiffpos") is not None:
-            size = _flux(previous["magpsf"])
+        if np.isfinite(size := _flux(previous.get("magpsf"))) and previous.get("isdiffpos") is not None:
             flux = _sign(previous) * size
             error = size * float(previous.get("sigmapsf") or np.nan) * np.log(10) / 2.5
         kind = "limit" if np.isnan(flux) else "detection"
         yield Measurement(id_, previous["jd"] - JD_OF_MJD, BANDS[previous["fid"]], flux, error, limit, kind)
-    for forced in alert.get("fp_hists") or []:
-        flux, zero_point = forced.get("forcediffimflux"), forced.get("magzpsci")
-        if forced.get("fid") not in BANDS or forced.get("jd") is None or _missing(flux) or _missing(zero_point):
+    for forced in _history(alert, "fp_hists"):
+        counts: Any = forced.get("forcediffimflux")
+        factor = _flux(forced.get("magzpsci"))
+        if forced.get("fid") not in BANDS or forced.get("jd") is None or _missing(counts) or np.isnan(factor):
             continue
-        factor = nanomaggies_per_count(zero_point)
-        uncertainty = forced.get("forcediffimfluxunc")
+        uncertainty: Any = forced.get("forcediffimfluxunc")
         error = np.nan if _missing(uncertainty) else float(uncertainty) * factor
         mjd, band = forced["jd"] - JD_OF_MJD, BANDS[forced["fid"]]
-        yield Measurement(id_, mjd, band, float(flux) * factor, error, _flux(forced.get("diffmaglim")), "forced")
+        yield Measurement(id_, mjd, band, float(counts) * factor, error, _flux(forced.get("diffmaglim")), "forced")
 
 
 def _flux(magnitude: Any) -> float:
-    """Return the flux of a magnitude [nanomaggies], NaN where there is none."""
-    return np.nan if _missing(magnitude) else nanomaggies_per_count(float(magnitude))
+    """Return the flux of a magnitude [nanomaggies], NaN where there is none; ZTF marks those by -999 too."""
+    return np.nan if _missing(magnitude) or magnitude <= -999 else nanomaggies_per_count(float(magnitude))
 
 
 def _missing(value: Any) -> bool:

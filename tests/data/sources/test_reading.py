@@ -1,0 +1,98 @@
+"""Images are read safely: what a file claims is not believed before it is there."""
+
+import gzip
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+
+from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, npz_array, opened_fits
+
+HUGE = 10**9  # pixels of a side, an exabyte in all
+
+
+def forged_array() -> bytes:
+    """Return an array of numpy that claims to be huge."""
+    file = io.BytesIO()
+    entries: Any = {"descr": "<f8", "fortran_order": False, "shape": (HUGE, HUGE)}
+    np.lib.format.write_array_header_1_0(file, entries)
+    return file.getvalue() + bytes(1000)
+
+
+def forged_image(compressed: bool) -> bytes:
+    """Return a FITS file whose header claims a huge image."""
+    pixels, file = np.zeros((320, 320), dtype=np.int16), io.BytesIO()
+    image = fits.CompImageHDU(pixels) if compressed else fits.ImageHDU(pixels)
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(file)
+    content = file.getvalue()
+    for axis in (1, 2):
+        name = f"{'Z' if compressed else ''}NAXIS{axis}".ljust(8).encode()
+        claimed, real = (name + b"= " + str(value).rjust(20).encode() for value in (HUGE, 320))
+        assert real in content
+        content = content.replace(real, claimed)
+    return content
+
+
+@pytest.mark.parametrize("kind", ["image", "compressed image", "npy", "npz"])
+def test_an_image_that_claims_more_than_any_memory_is_unreadable(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(UnreadableError):
+        match kind:
+            case "npy":
+                (tmp_path / "a.npy").write_bytes(forged_array())
+                npz_array(tmp_path / "a.npy", None)
+            case "npz":
+                with zipfile.ZipFile(tmp_path / "a.npz", "w") as packed:
+                    packed.writestr("frames.npy", forged_array())
+                npz_array(tmp_path / "a.npz", None)
+            case _:
+                (tmp_path / "a.fits").write_bytes(forged_image(kind == "compressed image"))
+                with opened_fits(tmp_path / "a.fits") as hdus:
+                    image_of(hdus, None)
+
+
+def test_an_archive_that_unpacks_beyond_its_bound_is_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez_compressed(tmp_path / "a.npz", frames=np.zeros((100, 32, 32)))
+    assert npz_array(tmp_path / "a.npz", None).shape == (100, 32, 32)
+    monkeypatch.setattr("ictconvention.data.sources.reading.MOST_NPZ", 100 * 32 * 32 * 8)  # without its header
+    with pytest.raises(UnreadableError, match="unpacks to more than"):
+        npz_array(tmp_path / "a.npz", None)
+
+
+def test_an_archive_of_several_arrays_needs_a_name(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", one=np.zeros((1, 4, 4)), two=np.ones((1, 4, 4)))
+    with pytest.raises(UnreadableError, match="there is no array 'frames': one, two"):
+        npz_array(tmp_path / "a.npz", None)
+    assert npz_array(tmp_path / "a.npz", "two").mean() == 1
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((4, 4), dtype=complex), np.full((4, 4), "text")])
+def test_pixels_that_are_no_numbers_are_unreadable(tmp_path: Path, pixels: Any) -> None:
+    np.save(tmp_path / "a.npy", pixels)
+    with pytest.raises(UnreadableError, match="pixels of type"):
+        npz_array(tmp_path / "a.npy", None)
+
+
+def test_gzip_within_its_bound_is_unpacked_and_whole() -> None:
+    content = bytes(range(256)) * 10
+    assert gunzipped(gzip.compress(content), len(content)) == content
+    with pytest.raises(UnreadableError, match="more than 2559 bytes"):
+        gunzipped(gzip.compress(content), len(content) - 1)
+    with pytest.raises(UnreadableError, match="truncated"):
+        gunzipped(gzip.compress(content)[:-4], len(content))
+    broken = gzip.compress(content)
+    with pytest.raises(UnreadableError, match="damaged"):
+        gunzipped(broken[:-8] + bytes(8), len(content))
+
+
+def test_numbers_keep_their_precision(tmp_path: Path) -> None:
+    for dtype, kept in ((">i2", "f4"), (">i4", "f8"), ("<f4", "f4"), (">f8", "f8"), ("u1", "f4")):
+        np.save(tmp_path / "a.npy", np.arange(16).reshape(4, 4).astype(dtype))
+        pixels = npz_array(tmp_path / "a.npy", None)
+        assert pixels.dtype == np.dtype(kept)
+        np.testing.assert_array_equal(pixels, np.arange(16).reshape(4, 4))

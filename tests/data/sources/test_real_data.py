@@ -1,0 +1,89 @@
+"""Ingestion of real images: what the survey's own numbers say must agree with what the pixels say."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from astropy.table import Table
+
+from ictconvention.data.survey import ImageSeries
+from tests.data.sources.commands import made, write_table
+
+pytestmark = pytest.mark.real_data
+GALAXY = (244.77965, 12.07236)  # [deg] in the DECam field
+PIXELS = 17  # of a stamp that fits on its small images
+
+
+def aperture(
+    series: ImageSeries, radius: float, x: float = 0.0, y: float = 0.0
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Return the flux within a radius of a place, from the centre of the stamp [pixels]; of missing pixels, none."""
+    across = np.arange(series.frames.shape[1]) - (series.frames.shape[1] - 1) / 2
+    inside = np.hypot(across[None] - x, across[:, None] - y) < radius
+    return np.asarray(np.nansum(series.frames.astype(np.float64) * inside, axis=(1, 2)))
+
+
+@pytest.mark.parametrize("cutout", ["science", "difference"])
+def test_real_alerts_of_ztf_are_all_read(tmp_path: Path, shared: Callable[[str], Path], cutout: str) -> None:
+    result = made("ztf", shared("ztf_alerts/alerts.parquet"), tmp_path / "s", "--cutout", cutout)
+    assert result.said == "51 objects, 51 frames, 0 rejected"
+    assert result.survey.header.bands == ("r",)
+    finite = np.mean([np.isfinite(series.frames).mean() for series in result.survey])
+    assert finite > 0.9
+    assert set(result.photometry["id"]) <= set(result.survey.ids)
+    assert {"detection", "limit"} >= set(result.photometry["kind"])
+
+
+def test_the_difference_fluxes_of_real_alerts_agree_with_their_magnitudes(
+    tmp_path: Path, shared: Callable[[str], Path]
+) -> None:
+    path = shared("ztf_alerts/alerts.parquet")
+    result = made("ztf", path, tmp_path / "s", "--cutout", "difference")
+    candidates = {
+        row["objectId"]: row["candidate"] for row in pq.read_table(path, columns=["objectId", "candidate"]).to_pylist()
+    }
+    places = zip(result.sources["x"], result.sources["y"], strict=True)
+    ratio = []
+    for series, (x, y) in zip(result.survey, places, strict=True):
+        candidate = candidates[series.id]
+        sign = 1 if candidate["isdiffpos"] in ("t", "1") else -1
+        flux = sign * 10 ** (-0.4 * (candidate["magpsf"] - 22.5))
+        ratio.append(aperture(series, 4.5, x, y)[0] / flux)
+    share = np.mean(np.array(ratio) > 0)
+    assert share == 1.0, np.round(ratio, 2)  # the sign is right in all
+    assert np.mean((np.array(ratio) > 0.5) & (np.array(ratio) < 2)) > 0.8, np.round(ratio, 2)
+
+
+@pytest.fixture
+def decam(shared: Callable[[str], Path], tmp_path: Path) -> Path:
+    """Return a table of the DECam images, with the zero points of their own catalogue."""
+    folder = shared("multi_epoch_ccd")
+    rows = []
+    for ccd in Table.read(folder / "survey-ccds-1.fits.gz"):
+        name = Path(str(ccd["image_filename"]).strip()).name
+        zero_point = float(ccd["zpt"]) + 2.5 * np.log10(float(ccd["exptime"]))
+        rows.append({"file": str(folder / name), "zero_point": zero_point})
+    return write_table(tmp_path / "images.csv", rows)
+
+
+def test_a_real_galaxy_lies_at_the_centre_of_every_frame_with_the_same_flux(tmp_path: Path, decam: Path) -> None:
+    positions = write_table(tmp_path / "o.csv", [{"id": "galaxy", "ra": GALAXY[0], "dec": GALAXY[1]}])
+    result = made("ccd", decam, tmp_path / "s", "--positions", positions, "--masks", "ooi=ood", "--size", PIXELS)
+    assert result.said == "1 object, 8 frames, 0 rejected"
+    assert result.survey.header.bands == ("g", "r", "z")
+    assert result.survey.header.pixel_scale == pytest.approx(0.262, abs=0.002)
+    series = result.survey["galaxy"]
+    assert np.isfinite(series.psf_fwhm).all()
+    across = np.arange(PIXELS) - PIXELS // 2
+    near = np.hypot(across[None], across[:, None]) < 5
+    for frame, x, y in zip(series.frames, result.sources["x"], result.sources["y"], strict=True):
+        light = np.where(near, np.clip(np.nan_to_num(frame), 0, None), 0)
+        centre = np.array([(light * across).sum(), (light * across[:, None]).sum()]) / light.sum()
+        np.testing.assert_allclose(centre, (x, y), atol=1)
+    flux = aperture(series, 7)
+    for band in range(3):
+        one = flux[series.band == band]
+        assert len(one) >= 2
+        assert one.max() / one.min() < 1.2, one
