@@ -67,13 +67,17 @@ class WholeFolder:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.partial.with_suffix(".lock"), self.path)
             try:
-                if self.path.exists() or self.path.is_symlink():
-                    raise FileSystemError("this path exists already", self.path, "choose another path, or remove it")
+                self.check_free()
                 shutil.rmtree(self.partial, ignore_errors=True)
                 self.partial.mkdir()
             except BaseException:
                 self.discard()
                 raise
+
+    def check_free(self) -> None:
+        """Refuse a path that exists, with a `FileSystemError`."""
+        if self.path.exists() or self.path.is_symlink():
+            raise FileSystemError("this path exists already", self.path, "choose another path, or remove it")
 
     def complete(self) -> None:
         """Write everything through to the disk and rename the folder to its path; the reservation stays.

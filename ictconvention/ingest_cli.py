@@ -1,6 +1,7 @@
 """`ictconvention ingest`: a command for each kind of images that people have, all with the same options."""
 
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -82,6 +83,9 @@ def ccd(
         str | None,
         typer.Option(metavar="OLD=NEW", help="A mask has the name of its image, with OLD replaced by NEW."),
     ] = None,
+    hdu: Annotated[
+        str | None, typer.Option(help="Name or number of the HDU with the image.", show_default="all that hold one")
+    ] = None,
     zero_point: Annotated[float | None, typer.Option(help="AB magnitude, of images whose header has none.")] = None,
     sky: Annotated[bool, typer.Option(help="Measure the sky of each image and subtract it.")] = True,
     pixel_scale: Annotated[
@@ -105,7 +109,7 @@ def ccd(
     if masks is not None and (masks.count("=") != 1 or masks.startswith("=")):
         raise UsageError(f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood")
     old, _, new = (masks or "").partition("=")
-    folder, images = find_images(source, (old, new) if masks else None)
+    folder, images = find_images(source, (old, new) if masks else None, hdu)
     objects, ra, dec = read_positions(positions)
     scale = pixel_scale or first_pixel_scale(folder, images)
     how = CcdOptions(
@@ -213,7 +217,7 @@ def _common(
 
     return IngestOptions(
         out,
-        f"ictconvention {' '.join(sys.argv[1:])}",
+        f"ictconvention {shlex.join(sys.argv[1:])}",
         pixel_scale,
         name,
         size,

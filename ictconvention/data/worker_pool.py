@@ -48,9 +48,9 @@ def worked(
     """
     processes = max(1, min(jobs, len(arguments)))
     context = get_context("spawn") if spawn else None
-    with ProcessPoolExecutor(processes, context, initializer=_end_with, initargs=(os.getpid(),)) as pool:
+    with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(), task)) as pool:
         try:
-            tasks = {pool.submit(task, *each): number for number, each in enumerate(arguments)}
+            tasks = {pool.submit(_called, *each): number for number, each in enumerate(arguments)}
             for done in as_completed(tasks):
                 yield tasks.pop(done), done.result()
         except BrokenProcessPool as error:
@@ -58,6 +58,19 @@ def worked(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+_task: Callable[..., Any]  # of this worker: it comes once with the process, not with each call
+
+
+def _begin(parent: int, task: Callable[..., Any]) -> None:
+    global _task
+    _task = task
+    _end_with(parent)
+
+
+def _called(*arguments: Any) -> Any:
+    return _task(*arguments)
 
 
 def _end_with(parent: int) -> None:

@@ -18,7 +18,7 @@ FILES_AT_ONCE = 256  # Avro files of a unit
 ROWS_AT_ONCE = 256  # rows of Parquet in memory
 WANTED = {  # the fields that are read, where a file has them
     "objectId": None,
-    "candidate": ("jd", "fid", "magzpsci", "fwhm", "ra", "dec", "isdiffpos", "jdstarthist"),
+    "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "isdiffpos"),
     "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
     "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim"),
     "cutoutScience": ("stampData",),
@@ -75,24 +75,20 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
 def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str, Alert | Exception]]:
     """Yield the place and the content of each alert; where a file breaks, the place and the reason."""
     for name in unit.files:
-        place = name
         try:
             if name.lower().endswith(PARQUET):
                 yield from _parquet(folder / name, name, unit.row_group, cutout)
             elif name.lower().endswith(TAR):
-                with tarfile.open(folder / name) as archive:
-                    for member in archive:
-                        if member.isfile() and member.name.lower().endswith(AVRO):
-                            place = f"{name}[{member.name}]"
-                            stream = archive.extractfile(member)
-                            if stream is not None:
-                                yield from _avro(_Bounded(stream, member.size), place)
+                yield from _tar(folder / name, name)
             else:
                 with (folder / name).open("rb") as stream:
                     yield from _avro(_Bounded(stream, (folder / name).stat().st_size), name)
         except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            yield place, UnreadableError(f"no whole alert file: {reason}")
+            yield name, _broken(error)
+
+
+def _broken(error: Exception) -> UnreadableError:
+    return UnreadableError(f"no whole alert file: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
 
 class _Bounded:
@@ -115,6 +111,22 @@ def _avro(stream: _Bounded, place: str) -> Iterator[tuple[str, Alert]]:
         if not isinstance(alert, Mapping):
             raise UnreadableError("a record is no alert")
         yield (f"{place}#{number}" if number else place), alert
+
+
+def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
+    """Yield the alerts of the Avro files in an archive; one that is broken is no reason to leave out the next."""
+    with tarfile.open(path) as archive:
+        for member in archive:
+            stream = archive.extractfile(member) if member.name.lower().endswith(AVRO) else None
+            if stream is None:
+                continue
+            place = f"{name}[{member.name}]"
+            try:
+                yield from _avro(_Bounded(stream, member.size), place)
+            except (tarfile.TarError, OSError):  # of the archive itself
+                raise
+            except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
+                yield place, _broken(error)
 
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:

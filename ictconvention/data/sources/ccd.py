@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.nddata.utils import NoOverlapError, PartialOverlapError
 from astropy.wcs import WCS
@@ -19,6 +20,7 @@ from ictconvention.data.sources.ccd_images import (
     ZERO_POINT_KEYS,
     CcdImage,
     Headers,
+    check_footprints,
     image_names,
     pixel_scale,
     wcs_of,
@@ -99,10 +101,12 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
     try:
         with opened_fits(options.folder / image.file) as hdus:
             names = image_names(hdus, image.hdu)
+            check_footprints(hdus, names)
             for name in names:
                 pixels, own, title = image_of(hdus, name)
+                number = hdus.index_of(int(name) if name.isdigit() else name)
                 try:
-                    found = _cut(options, image, pixels, Headers(hdus[0].header, own), title)
+                    found = _cut(options, image, pixels, Headers(hdus[0].header, own), title, number)
                 except UnreadableError as error:
                     yield Reject("", f"{image.file}[{title}]", str(error))
                     continue
@@ -112,8 +116,10 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
         yield Reject("", image.file, reason)
 
 
-def _cut(options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], headers: Headers, hdu: str) -> list[Found]:
-    """Return the stamps of an HDU."""
+def _cut(
+    options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], headers: Headers, hdu: str, number: int
+) -> list[Found]:
+    """Return the stamps of an HDU, given by its name and its number."""
     if pixels.ndim != 2:
         raise UnreadableError(f"an image of {pixels.ndim} axes")
     wcs = wcs_of(headers.own)
@@ -131,7 +137,7 @@ def _cut(options: CcdOptions, image: CcdImage, pixels: NDArray[np.floating], hea
         raise UnreadableError(f"no zero point: no keyword {', '.join(ZERO_POINT_KEYS)}, no column zero_point")
     factor = nanomaggies_per_count(zero_point)
     mjd, psf_fwhm = _first_known(image.mjd, headers.mjd), _first_known(image.psf_fwhm, headers.seeing(scale))
-    pixels = np.where(_masked(options.folder, image, hdu, pixels.shape), np.nan, pixels)
+    pixels = np.where(_masked(options.folder, image, hdu, number, pixels.shape), np.nan, pixels)
     noise = None
     if options.sky:
         pixels, noise = _without_sky(pixels)
@@ -185,19 +191,28 @@ def _on_image(
     return near[inside], x[inside], y[inside]
 
 
-def _masked(folder: Path, image: CcdImage, hdu: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+def _masked(folder: Path, image: CcdImage, hdu: str, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return which pixels the mask excludes."""
     if image.mask is None:
         return np.zeros(shape, dtype=bool)
     try:
         with opened_fits(folder / image.mask) as hdus:
-            alike = [one for one in hdus if one.name.upper() == hdu.upper() and is_image(one)]
-            mask, _, _ = image_of(hdus, image.mask_hdu or (hdu if alike else None))
+            mask, _, _ = image_of(hdus, image.mask_hdu or _mask_hdu(hdus, hdu, number))
     except (UnreadableError, OSError) as error:
         raise UnreadableError(f"its mask {image.mask}: {error}") from error
     if mask.shape != shape:
         raise UnreadableError(f"its mask {image.mask} has shape {mask.shape}, the image {shape}")
     return np.asarray(mask != 0)
+
+
+def _mask_hdu(hdus: fits.HDUList, hdu: str, number: int) -> str:
+    """Return the HDU of a mask: with the name of the image's, or its number, or the only one that holds an image."""
+    images = [place for place, one in enumerate(hdus) if is_image(one)]
+    named = [place for place in images if hdus[place].name and hdus[place].name.upper() == hdu.upper()]
+    for found in (named, [number] if number in images else [], images):
+        if len(found) == 1:
+            return str(found[0])
+    raise UnreadableError(f"which of its {len(images)} images belongs to {hdu} is not known: give the column mask_hdu")
 
 
 def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
+from ictconvention.data.sources.found import USUAL_BANDS
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
 from ictconvention.errors import UsageError
 
 ZERO_POINT_KEYS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPNT", "PHOTZP", "ZPTMAG")  # [AB mag]
+SAME_CENTRE = 1.0  # [arcsec]
 BAND_KEYS = ("BAND", "FILTER")
 IMAGE_COLUMNS = ("file", "hdu", "band", "mjd", "zero_point", "psf_fwhm", "mask", "mask_hdu")
 
@@ -47,7 +50,9 @@ class CcdImage:
     mask_hdu: str | None = None
 
 
-def find_images(source: Path, masks: tuple[str, str] | None = None) -> tuple[Path, list[CcdImage]]:
+def find_images(
+    source: Path, masks: tuple[str, str] | None = None, hdu: str | None = None
+) -> tuple[Path, list[CcdImage]]:
     """Return the folder of images and its images.
 
     Parameters
@@ -58,6 +63,8 @@ def find_images(source: Path, masks: tuple[str, str] | None = None) -> tuple[Pat
     masks : pair of str, optional
         The name of an image's mask is that of the image, with the first text replaced by the second. In a folder,
         a file without the first text in its name is no image, and neither is a mask.
+    hdu : str, optional
+        Which HDU holds the image, where a table does not say so; by default all that hold one.
 
     Raises
     ------
@@ -78,6 +85,7 @@ def find_images(source: Path, masks: tuple[str, str] | None = None) -> tuple[Pat
         folder = source.parent
         if masks:
             images = [one if one.mask else _with_mask(one, *masks) for one in images]
+    images = [replace(one, hdu=one.hdu or hdu) for one in images]
     if not images:
         what = f" whose name holds {masks[0]!r}" if masks else ""
         raise UsageError(f"no FITS file{what} is there", source, f"give a folder with {', '.join(FITS_ENDINGS[:3])}")
@@ -131,6 +139,29 @@ def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:
     return numbers
 
 
+def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
+    """Refuse HDUs of a file that show the same sky: one of them is a weight map, or a mask.
+
+    Raises
+    ------
+    UnreadableError
+        Naming two of them.
+    """
+    centres: dict[str, SkyCoord] = {}
+    for name in names if len(names) > 1 else ():
+        pixels, header, title = image_of(hdus, name)
+        try:
+            centre = wcs_of(header).pixel_to_world((pixels.shape[1] - 1) / 2, (pixels.shape[0] - 1) / 2).icrs
+        except UnreadableError:
+            continue  # it is told where it is read
+        for other, there in centres.items():
+            if centre.separation(there).arcsec < SAME_CENTRE:
+                raise UnreadableError(
+                    f"HDUs {other} and {title} show the same sky: say which holds the flux, --hdu {other}"
+                )
+        centres[title] = centre
+
+
 @dataclass(frozen=True)
 class Headers:
     """The headers that hold for an image: of its file, and its own, which comes first."""
@@ -156,9 +187,9 @@ class Headers:
 
     @property
     def band(self) -> str | None:
-        """The first word of the filter's name, such as 'g' of 'g DECam SDSS c0001 4720.0 1520.0'."""
-        value = self.value(*BAND_KEYS)
-        return str(value).split()[0] if value is not None and str(value).split() else None
+        """The filter's name; its first word alone, where that is a usual band: 'g DECam SDSS c0001 4720.0 1520.0'."""
+        words = str(self.value(*BAND_KEYS) or "").split()
+        return (words[0] if words[0] in USUAL_BANDS else " ".join(words)) if words else None
 
     @property
     def mjd(self) -> float:

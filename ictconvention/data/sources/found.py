@@ -8,6 +8,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 UNKNOWN = math.nan
+USUAL_BANDS = ("u", "g", "r", "i", "z", "y", "Y", "J", "H", "K")  # in order of wavelength
 
 
 @dataclass(frozen=True, slots=True)

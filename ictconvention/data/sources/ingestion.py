@@ -31,9 +31,7 @@ from ictconvention.data.survey_writer import join_shards
 from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
 
-USUAL_BANDS = ("u", "g", "r", "i", "z", "y", "Y", "J", "H", "K")
 ROWS_AT_ONCE = 4096  # of a table in Python's numbers
-LATEST_MJD = 400_000  # a later one is a Julian date
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]
 
@@ -193,7 +191,9 @@ def ingest(
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
     folder = WholeFolder(options.out)
-    if not options.dry_run:
+    if options.dry_run:
+        folder.check_free()
+    else:
         folder.take()
     try:
         scratch = None if options.dry_run else folder.partial / "scratch"

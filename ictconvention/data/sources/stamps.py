@@ -164,6 +164,7 @@ def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], h
         factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
     except ValueError as error:  # UnreadableError is one
         return Reject(row.id, place, str(error))
+    noise = row.sky_sigma if not np.isnan(row.sky_sigma) else noise
     noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     return FoundFrame(
         row.id,
@@ -173,7 +174,7 @@ def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], h
         row.file,
         hdu,
         psf_fwhm=row.psf_fwhm,
-        sky_sigma=row.sky_sigma if not np.isnan(row.sky_sigma) else noise,
+        sky_sigma=noise,
         x=x,
         y=y,
     )

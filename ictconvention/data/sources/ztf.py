@@ -18,6 +18,7 @@ from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Rej
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
 
 PIXEL_SCALE = 1.01  # [arcsec]
+SIDE = 63  # of a cutout [pixels]
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 JD_OF_MJD = 2400000.5
 MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 000
@@ -89,20 +90,18 @@ def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) 
     factor = nanomaggies_per_count(zero_point)
     noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     sign = _sign(candidate) if options.cutout == "difference" else 1
-    fwhm = candidate.get("fwhm")
     return FoundFrame(
         id_,
         stamp * np.float32(sign * factor),
         BANDS[fid],
         jd - JD_OF_MJD,
         place,
-        psf_fwhm=float(fwhm) * PIXEL_SCALE if fwhm and fwhm > 0 else np.nan,
         sky_sigma=noise,
         x=x,
         y=y,
         ra=float(_field(candidate, "ra", "candidate")),
         dec=float(_field(candidate, "dec", "candidate")),
-        first_detection=_first_detection(alert, candidate, jd) - JD_OF_MJD,
+        first_detection=_first_detection(alert, jd) - JD_OF_MJD,
     )
 
 
@@ -112,12 +111,12 @@ def cutout_pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.floating]]:
     Raises
     ------
     UnreadableError
-        It is damaged, truncated, or unpacks to more than `MOST_CUTOUT` bytes.
+        It is damaged, truncated, of another size, or unpacks to more than `MOST_CUTOUT` bytes.
     """
     with opened_fits(gunzipped(content, MOST_CUTOUT)) as hdus:
         pixels, _, _ = image_of(hdus, None)
-    if pixels.ndim != 2:
-        raise UnreadableError(f"a cutout of {pixels.ndim} axes")
+    if pixels.shape != (SIDE, SIDE):  # at the edge of a chip, where the object is not in its middle
+        raise UnreadableError(f"a cutout of {' x '.join(map(str, pixels.shape))} pixels, not {SIDE} x {SIDE}")
     return pixels
 
 
@@ -143,13 +142,13 @@ def _sign(record: Mapping[str, Any]) -> int:
     return 1 if word in POSITIVE else -1
 
 
-def _first_detection(alert: Mapping[str, Any], candidate: Mapping[str, Any], jd: float) -> float:
-    """Return the earliest detection that an alert knows of [JD]: its own history, and the start of ZTF's."""
+def _first_detection(alert: Mapping[str, Any], jd: float) -> float:
+    """Return the earliest detection that an alert and its `prv_candidates` show [JD].
+
+    Not `jdstarthist`, which may be another outburst, or noise, years before.
+    """
     detected = [one for one in _history(alert, "prv_candidates") if one.get("candid") is not None]
-    known = [jd, *(float(one["jd"]) for one in detected if one.get("jd") is not None)]
-    if (start := candidate.get("jdstarthist")) is not None and np.isfinite(start) and start > JD_OF_MJD:
-        known.append(float(start))
-    return min(known)
+    return min([jd, *(float(one["jd"]) for one in detected if one.get("jd") is not None)])
 
 
 def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
