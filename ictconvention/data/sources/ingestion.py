@@ -24,6 +24,7 @@ from ictconvention.data.sources.gathering import (
     save_side_tables,
     write_shards,
 )
+from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.rejects import check_share, save_rejects
 from ictconvention.data.sources.user_table import checked_objects
 from ictconvention.data.survey_format import MAX_NONFINITE_SHARE, SurveyHeader
@@ -32,7 +33,6 @@ from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
 
 USUAL_BANDS = ("u", "g", "r", "i", "z", "y", "Y", "J", "H", "K")
-ROWS_AT_ONCE = 4096  # of a table in Python's numbers
 LATEST_MJD = 400_000  # a later one is a Julian date
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]
@@ -120,39 +120,6 @@ class _UnitReading:
     frames: pa.Table
     measurements: pa.Table
     rejects: list[Reject] = field(default_factory=list)
-
-
-class _GrowingTable:
-    """A table that grows by rows; all but the last of them lie in Arrow, which takes a fifth of Python's room."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._parts: list[pa.RecordBatch] = []
-        self._rows: list[tuple[Any, ...]] = []
-        self._packed = 0
-
-    def __len__(self) -> int:
-        return self._packed + len(self._rows)
-
-    def append(self, row: Iterable[Any]) -> None:
-        """Add a row, its values in the order of the schema."""
-        self._rows.append(tuple(row))
-        if len(self._rows) == ROWS_AT_ONCE:
-            self._pack()
-
-    def table(self) -> pa.Table:
-        """Return all rows."""
-        self._pack()
-        return pa.Table.from_batches(self._parts, self._schema)
-
-    def _pack(self) -> None:
-        if self._rows:
-            columns = [
-                pa.array(c, kind) for c, kind in zip(zip(*self._rows, strict=True), self._schema.types, strict=True)
-            ]
-            self._parts.append(pa.record_batch(columns, self._schema))
-            self._packed += len(self._rows)
-            self._rows = []
 
 
 def ingest(
@@ -269,7 +236,7 @@ def _unit_read(
     read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
 ) -> _UnitReading:
     """Read a unit; keep the pixels of its sound frames in the scratch, and the rest in memory."""
-    lines, measured = _GrowingTable(FRAME_LINES), _GrowingTable(MEASUREMENTS)
+    lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
     rejects = []
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
     writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
