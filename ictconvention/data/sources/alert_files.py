@@ -117,7 +117,8 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
     """Yield the alerts of the Avro files in an archive; one that is broken is no reason to leave out the next."""
     with tarfile.open(path) as archive:
         for member in archive:
-            stream = archive.extractfile(member) if member.name.lower().endswith(AVRO) else None
+            wanted = member.isfile() and member.name.lower().endswith(AVRO)  # a link may lead anywhere
+            stream = archive.extractfile(member) if wanted else None
             if stream is None:
                 continue
             place = f"{name}[{member.name}]"

@@ -140,26 +140,27 @@ def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:
 
 
 def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
-    """Refuse HDUs of a file that show the same sky: one of them is a weight map, or a mask.
+    """Refuse HDUs of a file that show the same sky at the same time: one of them is a weight map, or a mask.
 
     Raises
     ------
     UnreadableError
         Naming two of them.
     """
-    centres: dict[str, SkyCoord] = {}
+    centres: dict[str, tuple[SkyCoord, float]] = {}
     for name in names if len(names) > 1 else ():
         pixels, header, title = image_of(hdus, name)
         try:
             centre = wcs_of(header).pixel_to_world((pixels.shape[1] - 1) / 2, (pixels.shape[0] - 1) / 2).icrs
         except UnreadableError:
             continue  # it is told where it is read
-        for other, there in centres.items():
-            if centre.separation(there).arcsec < SAME_CENTRE:
+        mjd = Headers(hdus[0].header, header).mjd
+        for other, (there, then) in centres.items():
+            if centre.separation(there).arcsec < SAME_CENTRE and not abs(mjd - then) > 0:
                 raise UnreadableError(
                     f"HDUs {other} and {title} show the same sky: say which holds the flux, --hdu {other}"
                 )
-        centres[title] = centre
+        centres[title] = centre, mjd
 
 
 @dataclass(frozen=True)

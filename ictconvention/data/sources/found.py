@@ -91,11 +91,14 @@ class Reject:
         The file, and the HDU where there is one.
     reason : str
         Why.
+    flaw : bool
+        False for what was left out by choice: a band that was not asked for, an object that no image shows.
     """
 
     object: str
     file: str
     reason: str
+    flaw: bool = True
 
 
 Found = FoundFrame | Measurement | Reject

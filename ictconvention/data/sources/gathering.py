@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.found import Reject
-from ictconvention.data.survey_format import SurveyHeader, sha256
+from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
 from ictconvention.data.worker_pool import worked
 
 SHARD_FRAMES = 32_768  # of a shard, or a little more
 MOST_OPEN = 500  # files of pixels at once
 SAME_TIME = 1e-6  # [days]; frames of one band that are closer are one exposure
-FRAME_SOURCES_FILE, PHOTOMETRY_FILE = "frame_sources.parquet", "photometry.parquet"
 
 
 class GatheredFrames:
@@ -112,22 +110,6 @@ def _median_angle(angles: NDArray[np.float64]) -> float:
     """Return the median of right ascensions [deg] that lie close together, across 0 too."""
     about = (angles - angles[0] + 180) % 360 - 180
     return float((angles[0] + np.median(about)) % 360)
-
-
-def save_side_tables(folder: Path, frames: GatheredFrames, measured: pa.Table) -> dict[str, str]:
-    """Write where each frame came from, and the photometry if there is any; return the checksums by file."""
-    sources = frames.lines.select(["id", "band", "mjd", "file", "hdu", "x", "y", "ra", "dec"])
-    pq.write_table(sources, folder / FRAME_SOURCES_FILE)
-    names = [FRAME_SOURCES_FILE]
-    if measured.num_rows:
-        keys = ["id", "mjd", "band", "kind"]
-        first = measured.append_column("number", pa.array(np.arange(measured.num_rows)))
-        first = first.group_by(keys).aggregate([("number", "min")]).column("number_min").to_numpy()
-        pq.write_table(
-            measured.take(np.sort(first)).sort_by([(key, "ascending") for key in keys]), folder / PHOTOMETRY_FILE
-        )
-        names.append(PHOTOMETRY_FILE)
-    return {name: sha256(folder / name) for name in names}
 
 
 def write_shards(

@@ -1,7 +1,7 @@
 """From what a reader finds to a survey: frames in any order are checked, sorted by object and time, and written.
 
-Files are read side by side, each frame once; the pixels wait in a scratch folder inside the unfinished survey, so that
-memory holds no more than a line about each frame.
+Files are read side by side, each frame once; pixels and measurements wait in a scratch folder inside the unfinished
+survey, so that memory holds no more than a line about each frame.
 """
 
 import shutil
@@ -17,21 +17,25 @@ import pyarrow as pa
 
 from ictconvention.atomic import WholeFolder
 from ictconvention.data.growing_array import GrowingArray
-from ictconvention.data.sources.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject
-from ictconvention.data.sources.gathering import (
-    descriptions,
-    gathered,
-    save_side_tables,
-    write_shards,
+from ictconvention.data.sources.found import (
+    FRAME_LINES,
+    MEASUREMENTS,
+    USUAL_BANDS,
+    Found,
+    FoundFrame,
+    Measurement,
+    Reject,
 )
+from ictconvention.data.sources.gathering import descriptions, gathered, write_shards
+from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.rejects import check_share, save_rejects
+from ictconvention.data.sources.side_tables import keep_measurements, save_frame_sources, save_photometry
 from ictconvention.data.sources.user_table import checked_objects
-from ictconvention.data.survey_format import MAX_NONFINITE_SHARE, SurveyHeader
+from ictconvention.data.survey_format import LATEST_MJD, MAX_NONFINITE_SHARE, SurveyHeader
 from ictconvention.data.survey_writer import join_shards
 from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
 
-ROWS_AT_ONCE = 4096  # of a table in Python's numbers
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]
 
@@ -113,44 +117,10 @@ class Ingested:
 
 @dataclass
 class _UnitReading:
-    """What one unit held: a line about each frame, the measurements, the rejects. The pixels are in the scratch."""
+    """What one unit held: a line about each frame, and the rejects. Pixels and measurements are in the scratch."""
 
     frames: pa.Table
-    measurements: pa.Table
     rejects: list[Reject] = field(default_factory=list)
-
-
-class _GrowingTable:
-    """A table that grows by rows; all but the last of them lie in Arrow, which takes a fifth of Python's room."""
-
-    def __init__(self, schema: pa.Schema) -> None:
-        self._schema = schema
-        self._parts: list[pa.RecordBatch] = []
-        self._rows: list[tuple[Any, ...]] = []
-        self._packed = 0
-
-    def __len__(self) -> int:
-        return self._packed + len(self._rows)
-
-    def append(self, row: Iterable[Any]) -> None:
-        """Add a row, its values in the order of the schema."""
-        self._rows.append(tuple(row))
-        if len(self._rows) == ROWS_AT_ONCE:
-            self._pack()
-
-    def table(self) -> pa.Table:
-        """Return all rows."""
-        self._pack()
-        return pa.Table.from_batches(self._parts, self._schema)
-
-    def _pack(self) -> None:
-        if self._rows:
-            columns = [
-                pa.array(c, kind) for c, kind in zip(zip(*self._rows, strict=True), self._schema.types, strict=True)
-            ]
-            self._parts.append(pa.record_batch(columns, self._schema))
-            self._packed += len(self._rows)
-            self._rows = []
 
 
 def ingest(
@@ -210,15 +180,14 @@ def ingest(
         rejects += twice
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
-            rejects += [Reject(id_, "", "no frame of this object") for id_ in objects if id_ not in present]
+            rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
         result = Ingested(len(kept.ids), len(kept), rejects)
         rejects_file = None if options.dry_run else save_rejects(rejects, folder.path)
         check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out)
         if scratch is None:
             return result
-        measured = pa.concat_tables([reading.measurements for reading in readings])
         with readable_os_errors("writing the survey", options.out):
-            tables = save_side_tables(folder.partial, kept, measured)
+            tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept, scratch)
             bands = _bands(options.bands, kept.bands)
             header = _header(options, bands, classes, {"tables": tables, "read": len(units)})
             rows = descriptions(kept, objects)
@@ -269,7 +238,7 @@ def _unit_read(
     read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
 ) -> _UnitReading:
     """Read a unit; keep the pixels of its sound frames in the scratch, and the rest in memory."""
-    lines, measured = _GrowingTable(FRAME_LINES), _GrowingTable(MEASUREMENTS)
+    lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
     rejects = []
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
     writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
@@ -281,19 +250,25 @@ def _unit_read(
                 case Measurement():
                     measured.append(getattr(found, name) for name in MEASUREMENTS.names)
                 case FoundFrame():
-                    if flaw := _flaw(found, size, bands):
+                    if bands is not None and found.band and found.band not in bands:
+                        near = did_you_mean(found.band, bands)
+                        reason = f"unknown band {found.band!r}{near}: bands are {', '.join(bands)}"
+                        rejects.append(Reject(found.id, _place(found), reason, flaw=bool(near)))
+                        continue
+                    if flaw := _flaw(found, size):
                         rejects.append(Reject(found.id, _place(found), flaw))
                         continue
                     if array is not None:
                         array.append(np.ascontiguousarray(found.pixels[None], dtype="<f4"))
                     place = {"unit": number, "row": len(lines)}
                     lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
-        if array is not None:
+        if array is not None and scratch is not None:
             array.close()
-    return _UnitReading(lines.table(), measured.table(), rejects)
+            keep_measurements(scratch, number, measured.table())
+    return _UnitReading(lines.table(), rejects)
 
 
-def _flaw(frame: FoundFrame, size: int, bands: tuple[str, ...] | None) -> str | None:
+def _flaw(frame: FoundFrame, size: int) -> str | None:
     """Say why a frame cannot be in a survey; None where it can."""
     if frame.pixels.shape != (size, size):
         return f"stamp of shape {frame.pixels.shape}, not {size} x {size}"
@@ -307,8 +282,6 @@ def _flaw(frame: FoundFrame, size: int, bands: tuple[str, ...] | None) -> str | 
         return f"id {frame.id!r} cannot be read"
     if not frame.band:
         return "no band"
-    if bands is not None and frame.band not in bands:
-        return f"unknown band {frame.band!r}{did_you_mean(frame.band, bands)}: bands are {', '.join(bands)}"
     missing = 1 - np.isfinite(frame.pixels.astype(np.float32)).mean()
     if missing == 1:
         return "no pixel is finite"

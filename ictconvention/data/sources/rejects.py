@@ -46,7 +46,7 @@ def check_share(rejects: Sequence[Reject], frames: int, most: float, table: Path
     SurveyError
         With the chief reasons.
     """
-    lost = sum(bool(reject.file) for reject in rejects)  # an object that no image covers is no flaw of an image
+    lost = sum(reject.flaw for reject in rejects)
     share = lost / max(lost + frames, 1)
     if frames and share <= most:
         return

@@ -135,8 +135,8 @@ print(len(found), found[1].reason, (peak() - before) / 1024, sep="|")
         (gzip.compress(b"no FITS"), "no whole FITS file"),
         (cutout(source(1))["stampData"][:-300], "truncated"),
         (gzip.compress(gzip.decompress(cutout(source(1))["stampData"])[:9000]), "no whole FITS file"),
-        (cutout(np.zeros((2, 63, 63)))["stampData"], "a cutout of 3 axes"),
-        (cutout(np.zeros((20, 20)))["stampData"], "the cutout is 20 x 20 pixels"),
+        (cutout(np.zeros((2, 63, 63)))["stampData"], "a cutout of 2 x 63 x 63 pixels"),
+        (cutout(np.zeros((20, 20)))["stampData"], "a cutout of 20 x 20 pixels, not 63 x 63"),
         (cutout(np.full((63, 63), np.nan))["stampData"], "no pixel is finite"),
     ],
 )
@@ -152,7 +152,8 @@ def test_a_damaged_cutout_is_rejected_alone(tmp_path: Path, content: bytes, reas
 
 def test_a_cutout_may_fill_its_bound_and_no_byte_more() -> None:
     side = int((MOST_CUTOUT / 4) ** 0.5) - 2  # with a header of 2880 bytes, padded to such blocks
-    assert cutout_pixels(cutout(np.zeros((side, side)))["stampData"]).shape == (side, side)
+    with pytest.raises(UnreadableError, match=f"a cutout of {side} x {side} pixels"):
+        cutout_pixels(cutout(np.zeros((side, side)))["stampData"])
     with pytest.raises(UnreadableError, match="unpacks to more than"):
         cutout_pixels(cutout(np.zeros((side + 4, side)))["stampData"])
 
@@ -229,6 +230,16 @@ def test_names_in_an_archive_write_nothing_anywhere(tmp_path: Path) -> None:
     assert all(path.is_relative_to(tmp_path / "out") for path in new)
     assert not Path(names[1]).exists()
     assert result.said == "1 object, 3 frames, 0 rejected"
+
+
+def test_a_broken_packet_in_an_archive_costs_no_other(tmp_path: Path) -> None:
+    packets = {f"{n:02d}.avro": avro_bytes([alert(day=n)]) for n in range(9)}
+    packets["03.avro"] = packets["03.avro"][: len(packets["03.avro"]) // 2]
+    (tmp_path / "alerts").mkdir()
+    write_tar(tmp_path / "alerts" / "night.tar.gz", packets)
+    result = made("ztf", tmp_path / "alerts", tmp_path / "s")
+    assert result.said == "1 object, 8 frames, 1 rejected"
+    assert result.rejects[0]["file"] == "night.tar.gz[03.avro]"
 
 
 def test_links_in_an_archive_are_not_followed(tmp_path: Path) -> None:

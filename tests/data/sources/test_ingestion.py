@@ -273,3 +273,22 @@ def found_or_broken(number: int) -> list[Found]:
 def test_options_need_a_job_a_pixel_and_a_share() -> None:
     with pytest.raises(UsageError, match="jobs is 0"):
         options(Path("s"), jobs=0)
+
+
+def test_bands_that_were_not_asked_for_count_for_no_share(tmp_path: Path) -> None:
+    """Of three bands one is wanted: two thirds of the frames are left out, by choice."""
+    np.savez(tmp_path / "a.npz", frames=np.random.default_rng(0).normal(size=(9, 32, 32)))
+    write_table(
+        tmp_path / "t.csv",
+        [{"id": "a", "file": "a.npz", "band": "gri"[n % 3], "mjd": 58000 + n} for n in range(9)],
+    )
+    result = made("stamps", tmp_path / "t.csv", tmp_path / "s", "--pixel-scale", 1, "--bands", "r")
+    assert result.said == "1 object, 3 frames, 6 rejected"
+
+
+def test_a_dry_run_sees_that_the_place_is_taken(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=np.zeros((1, 32, 32)) + np.arange(32))
+    write_table(tmp_path / "t.csv", [{"id": "a", "file": "a.npz", "band": "g", "mjd": 58000}])
+    (tmp_path / "s").mkdir()
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", "--pixel-scale", 1, "--dry-run")
+    assert "exists already" in error.found

@@ -229,3 +229,15 @@ def test_a_table_may_be_parquet_ecsv_or_fits(tmp_path: Path) -> None:
         assert survey["a"].metadata["number"] == 7
         content.add(frame_bytes(survey))
     assert len(content) == 1
+
+
+@pytest.mark.parametrize(("options", "factor"), [((), 0.1), (("--bin",), 0.2)])
+def test_the_noise_of_the_table_is_scaled_like_the_pixels(
+    tmp_path: Path, options: tuple[str, ...], factor: float
+) -> None:
+    noise = 10 * cube(3, 64)
+    fits.PrimaryHDU(noise).writeto(tmp_path / "a.fits")
+    write_table(tmp_path / "t.csv", rows(zero_point=25.0, sky_sigma=10.0))
+    series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, *options).survey["a"]
+    np.testing.assert_allclose(series.sky_sigma, 10 * factor, rtol=1e-5)
+    assert np.std(series.frames) == pytest.approx(10 * factor, rel=0.05)
