@@ -4,8 +4,8 @@
 
 A run is made without training (its weights are random: that changes no time) and applied to a simulated survey, as
 `ictconvention predict` does; in turns with the bare network on the same batches, which are read, turned and scaled
-before. Medians, and the ratio of the same round. Then the peak of anonymous memory of a process that predicts the
-survey once, and four times over: a survey larger than memory streams from its files.
+before. Medians, and the ratio of the same round. Then the peak of anonymous memory of a process that predicts this
+survey, and of one that predicts a survey four times as large: surveys stream from their files.
 """
 
 import argparse
@@ -45,13 +45,13 @@ def prepared(trained: TrainedRun, survey: Survey, batch: int) -> list[tuple[torc
         return [trained.learner.inputs(stream[range(i, min(i + batch, len(survey)))][0]) for i in starts]
 
 
-def anonymous_memory(folder: Path, survey: Path, times: int, batch: int) -> float:
-    """Return the largest anonymous memory [MiB] of a new process that predicts a survey so many times over."""
+def anonymous_memory(folder: Path, survey: Path, batch: int) -> float:
+    """Return the largest anonymous memory [MiB] of a new process that predicts a survey."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_watched, (folder, survey, times, batch))
+        return pool.apply(_watched, (folder, survey, batch))
 
 
-def _watched(folder: Path, survey: Path, times: int, batch: int) -> float:
+def _watched(folder: Path, survey: Path, batch: int) -> float:
     torch.set_num_threads(1)
     most, done = 0, threading.Event()
 
@@ -63,9 +63,7 @@ def _watched(folder: Path, survey: Path, times: int, batch: int) -> float:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    trained, opened = read_trained(folder), Survey.open(survey)
-    for _ in range(times):
-        applied(trained, opened, PredictOptions(batch_size=batch))
+    applied(read_trained(folder), Survey.open(survey), PredictOptions(batch_size=batch))
     done.set()
     thread.join()
     return most / 1024
@@ -109,9 +107,9 @@ def main() -> None:
         for name, times in (("bare network", plain), ("predict", whole)):
             print(f"{name}: {1e3 * statistics.median(times) / len(survey):.2f} ms an object")
         print(f"predict / bare network: {statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f})")
-        for count in (1, 4):
-            most = anonymous_memory(folder, survey.path, count, given.batch)
-            print(f"anonymous memory, survey {count} x: {most:.0f} MiB")
+        larger = simulate(Path(work) / "larger", 4 * given.objects, 0, 2)
+        for one in (survey, larger):
+            print(f"anonymous memory, {len(one)} objects: {anonymous_memory(folder, one.path, given.batch):.0f} MiB")
 
 
 if __name__ == "__main__":

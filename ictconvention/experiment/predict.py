@@ -23,6 +23,7 @@ from ictconvention.experiment.testing import REFERENCE_FILE
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
+AT_ONCE = 4096  # objects whose features are in memory
 Progress = Callable[[int, int], object]
 
 
@@ -145,13 +146,13 @@ def _part_applied(
     positions: NDArray[np.int64],
 ) -> Piece:
     """Return positions, logits, distances and numbers of frames of some objects, which one device has predicted."""
-    batches = (stream[positions[i : i + batch_size].tolist()] for i in range(0, len(positions), batch_size))
-
-    def distance(features: NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.full(len(features), np.nan) if reference is None else reference.distance(features)
-
-    made = predicted(run.learner, batches, run.precision, device, progress, distance)
-    return made.position, made.logits, made.features, made.frames
+    pieces = []
+    for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
+        batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
+        made = predicted(run.learner, batches, run.precision, device, progress)
+        distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
+        pieces.append((made.position, made.logits, distance, made.frames))
+    return tuple(np.concatenate(values) for values in zip(*pieces, strict=True))  # type: ignore[return-value]
 
 
 def _part_of_process(

@@ -27,14 +27,14 @@ class Predicted(NamedTuple):
     logits : array (n, classes)
         That predict.
     features : array (n, features)
-        What the last layer sees; or what `kept` makes of it.
+        What the last layer sees.
     frames : array (n,)
         How many frames of each were used.
     """
 
     position: NDArray[np.int64]
     logits: NDArray[np.float64]
-    features: NDArray[np.floating]
+    features: NDArray[np.float32]
     frames: NDArray[np.int64]
 
 
@@ -44,7 +44,6 @@ def predicted(
     precision: Precision,
     device: torch.device | str | None = None,
     progress: Callable[[int], object] = lambda objects: None,
-    kept: Callable[[NDArray[np.float32]], NDArray[np.floating]] = lambda features: features,
 ) -> Predicted:
     """Let a learner predict, in eval mode and without gradients.
 
@@ -60,8 +59,6 @@ def predicted(
         By default a GPU if there is one.
     progress : function
         Called with the number of objects of each batch that is done.
-    kept : function
-        What to keep of the features (B, features) of a batch: an array of B rows.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = learner.training
@@ -70,11 +67,12 @@ def predicted(
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
     try:
         with torch.inference_mode(), bf16:
-            for views in read_ahead(batches):
+            # A GPU is fed by a thread meanwhile; on a CPU it would only take the processors from the network.
+            for views in batches if device.type == "cpu" else read_ahead(batches):
                 batch = views[0].to(device)
                 features, logits = learner.features_and_logits(batch)
                 index, lengths = batch.index.cpu().numpy(), batch.lengths.numpy()
-                values = index, logits.double().cpu().numpy(), kept(features.float().cpu().numpy()), lengths
+                values = index, logits.double().cpu().numpy(), features.float().cpu().numpy(), lengths
                 for column, value in zip(columns, values, strict=True):
                     column.append(value)
                 progress(len(batch))
