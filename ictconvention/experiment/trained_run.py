@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.task import Task
-from ictconvention.errors import UsageError
+from ictconvention.errors import UsageError, shortened
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.experiment.assembly import new_learner
 from ictconvention.experiment.checkpoints import load_checkpoint
@@ -20,6 +20,8 @@ from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.learner import Learner
 from ictconvention.models.scaling import Scaling
+
+NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what result.json says of its survey
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def read_trained(folder: str | Path) -> TrainedRun:
     options = read_run(folder)
     checkpoint = load_checkpoint(last_weights(folder))
     result, split, status = (read_json(folder / f"{name}.json") for name in ("result", "split", "status"))
+    known = result.get("survey")
+    known = known if isinstance(known, dict) else {}
+    if absent := [name for name in NEEDED if name not in known]:
+        found = f"this result does not say the {shortened(absent)} of its survey"
+        raise UsageError(found, folder / "result.json", "train the run again by this version")
     last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
     try:
         task = _task(checkpoint["task"])
@@ -92,8 +99,6 @@ def read_trained(folder: str | Path) -> TrainedRun:
         learner.load_state_dict(state)
         label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
         natural, trained = class_shares(np.array(label, dtype=np.int64), len(task.classes), options.imbalance)
-        if absent := {"name", "simulated", "pixel_scale", "flux_unit"} - result["survey"].keys():
-            raise KeyError(f"result.json does not say the survey's {' and '.join(sorted(absent))}")
         return TrainedRun(
             folder,
             options,
@@ -102,7 +107,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
             float(result["temperature"]),
             natural,
             trained,
-            dict(result["survey"]),
+            known,
             split,
             str(status["hashes"]["run"]),
         )

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -167,13 +167,6 @@ def test_a_network_that_gives_no_number_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileSystemError, match="exporting the model failed"):
         export_run(made_up_run(*SMALL), tmp_path / "nowhere" / "model.pt2")
-
-
-def test_a_run_that_does_not_say_its_pixel_scale_is_refused(tmp_path: Path) -> None:
-    run = made_up_run(*SMALL)
-    older = {name: value for name, value in run.survey.items() if name not in ("pixel_scale", "flux_unit")}
-    with pytest.raises(UsageError, match="does not say the pixel_scale, flux_unit of its survey"):
-        export_run(replace(run, survey=older), tmp_path / "model.pt2")
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

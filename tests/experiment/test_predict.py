@@ -301,10 +301,3 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         assert refused.exit_code
         assert found in str(refused.exception)
     assert sorted(path for path in tmp_path.iterdir() if path.name != "other") == before
-
-
-def test_shares_of_the_run_are_those_of_its_last_training_part(trained: TrainedRun) -> None:
-    ids = trained.split["parts"]["finetune_train"]
-    names = [trained.split["classes"][id_] for id_ in ids]
-    expected = [names.count(name) / len(names) for name in trained.task.classes]
-    np.testing.assert_allclose(trained.natural, expected)
