@@ -108,8 +108,8 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
                 try:
                     found = _cut(options, image, pixels, Headers(hdus[0].header, own), title, number)
                 except UnreadableError as error:
-                    yield Reject("", f"{image.file}[{title}]", str(error))
-                    continue
+                    found = [Reject("", f"{image.file}[{title}]", str(error))]
+                del hdus[number].data  # a mosaic has more images than memory holds
                 yield from found
     except (UnreadableError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

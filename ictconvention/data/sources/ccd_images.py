@@ -140,7 +140,7 @@ def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:
 
 
 def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
-    """Refuse HDUs of a file that show the same sky at the same time: one of them is a weight map, or a mask.
+    """Refuse HDUs, given by number, that show the same sky at the same time: one of them is a weight map, or a mask.
 
     Raises
     ------
@@ -149,12 +149,13 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
     """
     centres: dict[str, tuple[SkyCoord, float]] = {}
     for name in names if len(names) > 1 else ():
-        pixels, header, title = image_of(hdus, name)
+        hdu = hdus[int(name)]  # of which the pixels stay on the disk
+        height, width = hdu.shape
         try:
-            centre = wcs_of(header).pixel_to_world((pixels.shape[1] - 1) / 2, (pixels.shape[0] - 1) / 2).icrs
+            centre = wcs_of(hdu.header).pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
         except UnreadableError:
             continue  # it is told where it is read
-        mjd = Headers(hdus[0].header, header).mjd
+        title, mjd = hdu.name or name, Headers(hdus[0].header, hdu.header).mjd
         for other, (there, then) in centres.items():
             if centre.separation(there).arcsec < SAME_CENTRE and not abs(mjd - then) > 0:
                 raise UnreadableError(
