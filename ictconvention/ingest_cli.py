@@ -64,10 +64,11 @@ def stamps(
     """Take stamps that are cut already: FITS cubes, a FITS file per epoch, or npz, named by a table."""
     from functools import partial
 
+    from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
 
     units, objects = read_stamp_table(source)
-    how = StampOptions(source.parent, size, "bin" if bin_pixels else "crop", sky, zero_point)
+    how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
     common = _common(
         out, pixel_scale * (2 if bin_pixels else 1), name, size, bands, classes, jobs, max_rejects, dry_run, simulated
     )
@@ -140,6 +141,7 @@ def tao(
     """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
     from functools import partial
 
+    from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao
 
     names = find_files(source)
@@ -150,7 +152,7 @@ def tao(
         id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
         for id_, row in own.items()
     }
-    how = TaoOptions(source, band, size, "bin" if bin_pixels else "crop", sky, zero_point)
+    how = TaoOptions(source, band, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
     common = _common(
         out, pixel_scale * (2 if bin_pixels else 1), name, size, band, classes, jobs, max_rejects, dry_run, simulated
     )
@@ -187,13 +189,14 @@ def ztf(
     from functools import partial
 
     from ictconvention.data.sources.alert_files import find_alerts
+    from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.ztf import ZtfOptions, read_ztf
 
     if cutout not in ("science", "difference"):
         raise UsageError(f"--cutout is {cutout!r}", "options of ingest ztf", "choose science or difference")
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, size, "bin" if bin_pixels else "crop", subtract)  # type: ignore[arg-type]
+    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract))  # type: ignore[arg-type]
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
     _ingest(common, partial(read_ztf, how), units, _objects(objects))
 

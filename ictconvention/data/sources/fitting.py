@@ -1,13 +1,80 @@
 """From an image cut around an object to a stamp of the survey's size: sky subtracted, cropped or binned."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.data.sources.flux import nanomaggies_per_count
+
 Fit = Literal["crop", "bin"]
 SKY_SHARE = 0.35  # pixels farther from the centre than this share of the cutout's side measure its sky
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A stamp of the survey.
+
+    Parameters
+    ----------
+    pixels : array (size, size)
+        Flux [nanomaggies, or counts where there is no zero point].
+    sky_sigma : float
+        Noise of a pixel, in the same unit; NaN where unknown.
+    x, y : float
+        Where the object lies, from the centre of the stamp [pixels].
+    """
+
+    pixels: NDArray[np.float32]
+    sky_sigma: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How cutouts come to stamps.
+
+    Parameters
+    ----------
+    size : int
+        Of the stamps [pixels].
+    how : "crop" or "bin"
+        See `fitted`.
+    sky : bool
+        Whether the median far from the centre is subtracted.
+    """
+
+    size: int = 32
+    how: Fit = "crop"
+    sky: bool = False
+
+    def stamp(self, pixels: NDArray[np.floating], zero_point: float | None, noise: float = np.nan) -> Stamp:
+        """Make a stamp of a cutout.
+
+        Parameters
+        ----------
+        pixels : array (H, W)
+            Counts, the object in the middle.
+        zero_point : float, optional
+            [AB mag]; None: the pixels keep their unit.
+        noise : float
+            Of a pixel [counts]; where it is NaN, that of the sky that was subtracted.
+
+        Raises
+        ------
+        ValueError
+            The cutout is too small, or the zero point no magnitude.
+        """
+        if self.sky:
+            pixels, measured = subtract_sky(pixels)
+            noise = measured if np.isnan(noise) else noise
+        stamp, x, y = fitted(pixels, self.size, self.how)
+        factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
+        of_four = 2 if self.how == "bin" else 1  # the noise of a sum of four pixels
+        return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
 
 
 def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
-from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
 from ictconvention.data.sources.user_table import number_of, objects_of, read_user_table, text_of
@@ -45,20 +44,14 @@ class StampOptions:
     ----------
     folder : Path
         That the names of files are relative to.
-    size : int
-        Of the stamps [pixels].
-    fit : "crop" or "bin"
-        How larger ones come to this size.
-    sky : bool
-        Whether the median far from the centre is subtracted.
+    fitting : Fitting
+        How the files' images come to stamps.
     zero_point : float, optional
         Of rows without one [AB mag]; without any, pixels are nanomaggies already.
     """
 
     folder: Path
-    size: int = 32
-    fit: Fit = "crop"
-    sky: bool = False
+    fitting: Fitting = Fitting()
     zero_point: float | None = None
 
 
@@ -156,25 +149,19 @@ def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDAr
 def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
     place = f"{row.file}[{hdu}]" if hdu else row.file
     zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
-    noise = np.nan
-    if options.sky:
-        pixels, noise = subtract_sky(pixels)
     try:
-        stamp, x, y = fitted(pixels, options.size, options.fit)
-        factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
+        stamp = options.fitting.stamp(pixels, zero_point, row.sky_sigma)
     except ValueError as error:  # UnreadableError is one
         return Reject(row.id, place, str(error))
-    noise = row.sky_sigma if not np.isnan(row.sky_sigma) else noise
-    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     return FoundFrame(
         row.id,
-        stamp * np.float32(factor),
+        stamp.pixels,
         row.band,
         row.mjd,
         row.file,
         hdu,
         psf_fwhm=row.psf_fwhm,
-        sky_sigma=noise,
-        x=x,
-        y=y,
+        sky_sigma=stamp.sky_sigma,
+        x=stamp.x,
+        y=stamp.y,
     )

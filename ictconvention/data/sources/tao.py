@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from astropy.io import fits
 
-from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
-from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits
 from ictconvention.errors import UsageError
@@ -31,21 +29,15 @@ class TaoOptions:
         That holds them.
     band : str
         Name of the one band.
-    size : int
-        Of the stamps [pixels].
-    fit : "crop" or "bin"
-        How larger ones come to this size.
-    sky : bool
-        Whether the median far from the centre is subtracted.
+    fitting : Fitting
+        How the files' images come to stamps.
     zero_point : float, optional
         [AB mag]; without it pixels stay counts.
     """
 
     folder: Path
     band: str = "clear"
-    size: int = 32
-    fit: Fit = "crop"
-    sky: bool = True
+    fitting: Fitting = Fitting(sky=True)
     zero_point: float | None = None
 
 
@@ -131,16 +123,12 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
         pixels, _, _ = image_of(hdus, hdu)
         if pixels.ndim != 2:
             raise UnreadableError(f"an image of {pixels.ndim} axes")
-        noise = np.nan
-        if options.sky:
-            pixels, noise = subtract_sky(pixels)
-        stamp, x, y = fitted(pixels, options.size, options.fit)
-        factor = 1.0 if options.zero_point is None else nanomaggies_per_count(options.zero_point)
+        stamp = options.fitting.stamp(pixels, options.zero_point)
     except ValueError as error:  # UnreadableError is one
         return Reject(id_, place, str(error))
-    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
     mjd = float(table.data["MJD"][row])
-    return FoundFrame(id_, stamp * np.float32(factor), options.band, mjd, name, hdu, sky_sigma=noise, x=x, y=y)
+    where = {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}
+    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, **where)
 
 
 def _table(hdus: fits.HDUList) -> Any:

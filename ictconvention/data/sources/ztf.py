@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ictconvention.data.sources.alert_files import AlertUnit, alerts_of
-from ictconvention.data.sources.fitting import Fit, fitted, subtract_sky
+from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
@@ -38,24 +38,18 @@ class ZtfOptions:
     cutout : "science" or "difference"
         Which image. Differences are science minus reference in all frames: the cutout of a negative detection, which
         is the reverse, changes its sign.
-    size : int
-        Of the stamps [pixels].
-    fit : "crop" or "bin"
-        How the 63 x 63 pixels come to this size.
-    sky : bool
-        Whether the median far from the centre is subtracted.
+    fitting : Fitting
+        How the cutouts come to stamps.
     """
 
     folder: Path
     cutout: Cutout = "science"
-    size: int = 32
-    fit: Fit = "crop"
-    sky: bool = True
+    fitting: Fitting = Fitting(sky=True)
 
     @property
     def pixel_scale(self) -> float:
         """Of the stamps [arcsec]."""
-        return PIXEL_SCALE * (2 if self.fit == "bin" else 1)
+        return PIXEL_SCALE * (2 if self.fitting.how == "bin" else 1)
 
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
@@ -83,22 +77,17 @@ def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) 
         raise UnreadableError(f"the zero point magzpsci is {zero_point:g}")
     name = CUTOUTS[options.cutout]
     pixels = cutout_pixels(_field(_field(alert, name, "alert"), "stampData", name))
-    noise = np.nan
-    if options.sky:
-        pixels, noise = subtract_sky(pixels)
-    stamp, x, y = fitted(pixels, options.size, options.fit)
-    factor = nanomaggies_per_count(zero_point)
-    noise *= factor * (2 if options.fit == "bin" else 1)  # of the sum of four pixels
+    stamp = options.fitting.stamp(pixels, zero_point)
     sign = _sign(candidate) if options.cutout == "difference" else 1
     return FoundFrame(
         id_,
-        stamp * np.float32(sign * factor),
+        sign * stamp.pixels,
         BANDS[fid],
         jd - JD_OF_MJD,
         place,
-        sky_sigma=noise,
-        x=x,
-        y=y,
+        sky_sigma=stamp.sky_sigma,
+        x=stamp.x,
+        y=stamp.y,
         ra=float(_field(candidate, "ra", "candidate")),
         dec=float(_field(candidate, "dec", "candidate")),
         first_detection=_first_detection(alert, jd) - JD_OF_MJD,
