@@ -36,6 +36,8 @@ LEFT = {
     "metrics.csv",
     "checkpoints",
     "predictions.parquet",
+    "reference.npz",
+    "seen_objects.parquet",
     "figures",
     "result.json",
 }
@@ -81,7 +83,7 @@ def test_the_result_is_what_the_predictions_say(finished: Path, work: Path) -> N
     assert [split.classes[id_] for id_ in table["id"]] == table["label"]
     bands = list(survey.header.bands)
     known = {"name": survey.header.name, "simulated": True, "hash": survey.hash, "origin": survey.hash, "bands": bands}
-    assert result["survey"] == known
+    assert result["survey"] == known | {"pixel_scale": 0.396, "flux_unit": "nanomaggy"}
     assert result["split"] == split.hash
     assert result["parameters"] == 463_428
     counts = split.counts()["finetune_train"]
