@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, did_you_mean, shortened
+from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import SHAPING
-from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.trained_run import TrainedRun
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
@@ -61,8 +61,8 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
 
 
 def _beginning(run: TrainedRun, survey: Survey) -> str:
-    """Return the overrides that train a network of the same kind for a survey, with the weights of this one."""
-    own, usual = asdict(run.options), asdict(RunOptions())
+    """Return the command that trains a network for a survey, of this kind and beginning with these weights."""
+    own, usual = asdict(run.options), asdict(compose_run([]))
     pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
     differ = [f"{group}.{key}={own[group][key]}" for group, key in pairs if own[group][key] != usual[group][key]]
-    return " ".join(["survey=path", f"survey.path={survey.path}", f"init_from={run.folder}", *differ])
+    return " ".join(["python train.py survey=path", f"survey.path={survey.path}", f"init_from={run.folder}", *differ])

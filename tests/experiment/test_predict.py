@@ -17,7 +17,9 @@ from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter
 from ictconvention.errors import UsageError
 from ictconvention.experiment.combining import Combined, combined
+from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.early import save_early_curve
+from ictconvention.experiment.initial import SHAPING
 from ictconvention.experiment.predict import Applied, PredictOptions, applied
 from ictconvention.experiment.prediction_table import (
     check_output,
@@ -205,6 +207,19 @@ def test_surveys_that_do_not_fit_are_refused(
     with pytest.raises(UsageError, match=found) as caught:
         applied(trained, other(**changes))
     assert caught.match(mend)
+
+
+def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
+    trained: TrainedRun, other: Callable[..., Survey]
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        applied(trained, other(pixel_scale=1.01))
+    overrides = caught.value.mend.partition("python train.py ")[2].split()
+    options = compose_run(overrides)
+    assert options.init_from == str(trained.folder)
+    for group, keys in SHAPING.items():
+        for key in keys:
+            assert getattr(getattr(options, group), key) == getattr(getattr(trained.options, group), key), key
 
 
 def test_fits_cannot_hold_other_letters_than_ascii(own: Survey, tmp_path: Path) -> None:
