@@ -67,7 +67,7 @@ def stamps(
     from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
 
-    units, objects = read_stamp_table(source)
+    units, objects = read_stamp_table(source, zero_point)
     how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
     common = _common(
         out, pixel_scale * (2 if bin_pixels else 1), name, size, bands, classes, jobs, max_rejects, dry_run, simulated

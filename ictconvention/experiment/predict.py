@@ -46,9 +46,11 @@ class PredictOptions:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1 or self.devices < 1 or (self.days is not None and not 0 <= self.days < np.inf):
-            found = f"batch size {self.batch_size}, devices {self.devices}, days {self.days}"
-            raise UsageError(found, "options of predict", "give at least one of each, and days from 0")
+        if self.days is not None and not 0 <= self.days < np.inf:
+            raise UsageError(f"--first-days is {self.days:g}", "options of predict", "give days from 0")
+        if self.batch_size < 1 or self.devices < 1:
+            found = f"--batch-size is {self.batch_size}, --devices {self.devices}"
+            raise UsageError(found, "options of predict", "give at least one of each")
         if torch.cuda.is_available() and self.devices > (present := torch.cuda.device_count()):
             found = f"{self.devices} devices, this machine has {counted(present, 'GPU')}"
             raise UsageError(found, "--devices", f"give at most {present}")

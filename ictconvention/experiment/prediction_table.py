@@ -106,7 +106,11 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
         found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
         raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares")
     if path.suffix.lower() == ".json":
-        given = {str(name): number_of({"share": share}, "share", str(path)) for name, share in read_json(path).items()}
+        try:
+            content = read_json(path)
+        except UsageError as error:
+            raise UsageError(error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}') from error
+        given = {str(name): number_of({"share": share}, "share", str(path)) for name, share in content.items()}
     else:
         table = read_user_table(path, ("class", "share"))
         rows = enumerate(table.rows)

@@ -307,7 +307,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         ((finished, tmp_path / "nothing", "-o", tmp_path / "a.csv"), "no such folder"),
         ((tmp_path, own.path, "-o", tmp_path / "a.csv"), "no finished run"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
-        ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "days from 0"),
+        ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "--first-days is -1"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "no image format"),
         ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
         ((finished, own.path, "-o", tmp_path / "c.csv", "--curve", tmp_path / "c.png"), "another name"),

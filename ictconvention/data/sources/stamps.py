@@ -13,7 +13,7 @@ from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
 from ictconvention.data.sources.user_table import number_of, objects_of, read_user_table, text_of
-from ictconvention.errors import UsageError
+from ictconvention.errors import UsageError, counted
 
 NEEDED = ("id", "file", "band", "mjd")
 OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma")
@@ -55,8 +55,17 @@ class StampOptions:
     zero_point: float | None = None
 
 
-def read_stamp_table(path: Path) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
+def read_stamp_table(
+    path: Path, zero_point: float | None = None
+) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
     """Read a table of stamps.
+
+    Parameters
+    ----------
+    path : Path
+        Of the table.
+    zero_point : float, optional
+        Of rows without one [AB mag].
 
     Returns
     -------
@@ -68,7 +77,7 @@ def read_stamp_table(path: Path) -> tuple[list[list[StampRow]], dict[str, dict[s
     Raises
     ------
     UsageError
-        A column or a cell is missing or wrong, naming the row.
+        A column or a cell is missing or wrong, naming the row; some rows have a zero point, and others none.
     """
     table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
     located = [(table.where(number), row) for number, row in enumerate(table.rows)]
@@ -77,6 +86,10 @@ def read_stamp_table(path: Path) -> tuple[list[list[StampRow]], dict[str, dict[s
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
+    without = [number for number, (_, row) in enumerate(located) if text_of(row, "zero_point") is None]
+    if zero_point is None and 0 < len(without) < len(located):
+        found = f"{counted(len(without), 'row')} without zero_point, the others have one"
+        raise UsageError(found, table.where(without[0]), "give it in every row, or for all others by --zero-point")
     files = list(by_file.values())
     some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
     units = [[row for rows in chosen for row in rows] for chosen in some]

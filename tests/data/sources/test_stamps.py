@@ -100,7 +100,7 @@ def test_the_zero_point_of_each_row_gives_nanomaggies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("zero_point", ["-999", "inf", "1e300"])
 def test_a_zero_point_that_is_no_magnitude_rejects_its_frame(tmp_path: Path, zero_point: str) -> None:
     fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
-    listed = rows()
+    listed = rows(zero_point=22.5)
     listed[1]["zero_point"] = zero_point
     write_table(tmp_path / "t.csv", listed)
     result = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
@@ -241,3 +241,15 @@ def test_the_noise_of_the_table_is_scaled_like_the_pixels(
     series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, *options).survey["a"]
     np.testing.assert_allclose(series.sky_sigma, 10 * factor, rtol=1e-5)
     assert np.std(series.frames) == pytest.approx(10 * factor, rel=0.05)
+
+
+def test_a_zero_point_in_some_rows_alone_is_refused(tmp_path: Path) -> None:
+    fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
+    table = rows(zero_point=25.0)
+    table[1]["zero_point"] = ""
+    write_table(tmp_path / "t.csv", table)
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
+    assert "1 row without zero_point" in error.found
+    assert str(error.where).endswith("row 2")
+    series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--zero-point", 22.5).survey["a"]
+    np.testing.assert_allclose(series.frames[1], cube()[1])
