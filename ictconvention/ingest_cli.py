@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -154,12 +154,18 @@ def tao(
     }
     how = TaoOptions(source, band, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
     common = _common(
-        out, pixel_scale * (2 if bin_pixels else 1), name, size, band, classes, jobs, max_rejects, dry_run, simulated
+        out,
+        pixel_scale * (2 if bin_pixels else 1),
+        name,
+        size,
+        band,
+        classes,
+        jobs,
+        max_rejects,
+        dry_run,
+        simulated,
+        "nanomaggy" if zero_point is not None else "count",
     )
-    if zero_point is None:
-        from dataclasses import replace
-
-        common = replace(common, flux_unit="count")
     _ingest(common, partial(read_tao, how), list(files.items()), own, rejects)
 
 
@@ -167,7 +173,7 @@ def tao(
 def ztf(
     source: Annotated[Path, typer.Argument(metavar="ALERTS", help="File or folder: .avro, .tar.gz of such, .parquet.")],
     out: Out,
-    cutout: Annotated[str, typer.Option(metavar="science|difference", help="Which cutout.")] = "science",
+    cutout: Annotated[Literal["science", "difference"], typer.Option(help="Which cutout.")] = "science",
     sky: Annotated[
         bool | None,
         typer.Option(
@@ -192,11 +198,9 @@ def ztf(
     from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.ztf import ZtfOptions, read_ztf
 
-    if cutout not in ("science", "difference"):
-        raise UsageError(f"--cutout is {cutout!r}", "options of ingest ztf", "choose science or difference")
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract))  # type: ignore[arg-type]
+    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract))
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
     _ingest(common, partial(read_ztf, how), units, _objects(objects))
 
@@ -212,6 +216,7 @@ def _common(
     max_rejects: float,
     dry_run: bool,
     simulated: bool,
+    flux_unit: str = "nanomaggy",
 ) -> "IngestOptions":
     from ictconvention.data.sources.ingestion import IngestOptions
 
@@ -226,7 +231,8 @@ def _common(
         size,
         listed(bands),
         listed(classes),
-        simulated=simulated,
+        flux_unit,
+        simulated,
         jobs=(os.cpu_count() or 1) if jobs is None else jobs,
         max_rejects=max_rejects,
         dry_run=dry_run,

@@ -154,7 +154,8 @@ def _part_applied(
         made = predicted(run.learner, batches, run.precision, device, progress)
         distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
         pieces.append((made.position, made.logits, distance, made.frames))
-    return tuple(np.concatenate(values) for values in zip(*pieces, strict=True))  # type: ignore[return-value]
+    position, logits, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
+    return position, logits, distances, frames
 
 
 def _part_of_process(

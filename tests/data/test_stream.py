@@ -11,7 +11,7 @@ from ictconvention.data.stream import SeriesStream, day_zero
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Contents
 from ictconvention.errors import UsageError
-from ictconvention.options import SequenceOptions
+from ictconvention.options import Select, SequenceOptions
 from tests.conftest import image_series, write_survey
 from tests.data.test_dataset import equal
 
@@ -21,8 +21,8 @@ SHORT = SequenceOptions(max_frames=12)
 
 @pytest.mark.parametrize("contents", ["direct", "direct+residual", "photometry"])
 @pytest.mark.parametrize("select", ["frames", "nights"])
-def test_it_gives_the_batches_of_evaluation(survey: Survey, contents: Contents, select: str) -> None:
-    sequence = SequenceOptions(max_frames=12, select=select)  # type: ignore[arg-type]
+def test_it_gives_the_batches_of_evaluation(survey: Survey, contents: Contents, select: Select) -> None:
+    sequence = SequenceOptions(max_frames=12, select=select)
     expected = SeriesDataset(survey, sequence, contents=contents)[[Draw(i) for i in range(len(survey))]]
     found = SeriesStream(survey, sequence, contents, SAME)[range(len(survey))]
     assert equal(found, expected, but=("label",))

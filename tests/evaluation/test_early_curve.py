@@ -41,4 +41,4 @@ def test_the_figure_shows_both_curves_and_names_the_survey() -> None:
     np.testing.assert_allclose(
         np.asarray(drawn["worst recall of a class"]), [point.worst_recall[0] for point in points]
     )
-    assert "(simulated)" in figure._supxlabel.get_text()  # type: ignore[attr-defined]
+    assert "(simulated)" in figure.get_supxlabel()

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -107,7 +107,7 @@ class _Bounded:
 def _avro(stream: _Bounded, place: str) -> Iterator[tuple[str, Alert]]:
     import fastavro
 
-    for number, alert in enumerate(fastavro.reader(stream)):  # type: ignore[arg-type]  # of an IO it needs read
+    for number, alert in enumerate(fastavro.reader(cast(IO[bytes], stream))):  # it reads, and does nothing else
         if not isinstance(alert, Mapping):
             raise UnreadableError("a record is no alert")
         yield (f"{place}#{number}" if number else place), alert

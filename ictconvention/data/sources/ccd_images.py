@@ -100,9 +100,9 @@ def _listed(row: Mapping[str, Any], where: str) -> CcdImage:
     file = text_of(row, "file")
     if file is None:
         raise UsageError("this row names no file", where, "give the file of the image")
-    numbers = {name: number_of(row, name, where) for name in ("mjd", "zero_point", "psf_fwhm")}
-    texts = {name: text_of(row, name) for name in ("hdu", "band", "mask", "mask_hdu")}
-    return CcdImage(file, **texts, **numbers)  # type: ignore[arg-type]
+    mjd, zero_point, psf_fwhm = (number_of(row, name, where) for name in ("mjd", "zero_point", "psf_fwhm"))
+    hdu, band, mask, mask_hdu = (text_of(row, name) for name in ("hdu", "band", "mask", "mask_hdu"))
+    return CcdImage(file, hdu, band, mjd, zero_point, psf_fwhm, mask, mask_hdu)
 
 
 def _with_mask(image: CcdImage, old: str, new: str) -> CcdImage:

@@ -261,7 +261,6 @@ def test_no_alerts_and_a_missing_package_are_refused(tmp_path: Path, monkeypatch
     (tmp_path / "alerts" / "a.json").write_text("{}")
     assert "no alert file is there" in refusal("ztf", tmp_path / "alerts", tmp_path / "s").found
     assert "no such file or folder" in refusal("ztf", tmp_path / "no", tmp_path / "s").found
-    assert "--cutout is 'template'" in refusal("ztf", tmp_path, tmp_path / "s", "--cutout", "template").found
     write_avro(tmp_path / "alerts" / "a.avro", nights(1))
     monkeypatch.setattr("ictconvention.data.sources.alert_files.find_spec", lambda name: None)
     error = refusal("ztf", tmp_path / "alerts", tmp_path / "s")

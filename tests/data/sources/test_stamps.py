@@ -128,7 +128,9 @@ def test_class_is_optional_and_columns_of_ones_own_are_kept(tmp_path: Path) -> N
 def test_unsorted_rows_come_out_in_time_order(tmp_path: Path) -> None:
     fits.PrimaryHDU(cube(6)).writeto(tmp_path / "a.fits")
     order = [3, 0, 5, 1, 4, 2]
-    listed = [row | {"mjd": 58000.0 + day, "psf_fwhm": 1 + day / 10} for row, day in zip(rows(frames=6), order)]  # noqa: B905
+    listed = [
+        row | {"mjd": 58000.0 + day, "psf_fwhm": 1 + day / 10} for row, day in zip(rows(frames=6), order, strict=True)
+    ]
     write_table(tmp_path / "t.csv", listed)
     series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).survey["a"]
     np.testing.assert_array_equal(series.mjd, 58000.0 + np.arange(6))

@@ -16,7 +16,7 @@ POSITION = {"RA_(J2000)": 150.11888, "DEC_(J2000)": 7.18778}
 
 def write_object(
     path: Path,
-    id_: str | None = "CRTS1",
+    id_: str | int | None = "CRTS1",
     class_name: str | None = "SN",
     epochs: int = 4,
     level: float = 300.0,
@@ -91,7 +91,7 @@ def test_two_files_with_one_id_are_two_objects_of_which_the_second_is_rejected(t
 
 def test_without_an_id_in_the_header_the_name_of_the_file_serves(tmp_path: Path) -> None:
     write_object(tmp_path / "MLS1 né.fits.gz", None, None)
-    write_object(tmp_path / "b.fits", 1109, "SN")  # type: ignore[arg-type]
+    write_object(tmp_path / "b.fits", 1109, "SN")
     survey = made("tao", tmp_path, tmp_path / "out" / "s").survey
     assert {series.id: series.metadata["class"] for series in survey} == {"MLS1 né": None, "1109": "SN"}
 
