@@ -1,6 +1,6 @@
 """A learner over the batches of some objects, on one device: logits, and what its last layer sees."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from queue import Queue
 from threading import Thread
 from typing import Any, NamedTuple, TypeVar
@@ -81,7 +81,7 @@ def predicted(
     return Predicted(*(np.concatenate(column) for column in columns))
 
 
-def read_ahead(items: Iterable[Item]) -> Iterable[Item]:
+def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:
     """Yield items that a thread reads meanwhile; what it raises is raised here."""
     queue: Queue[tuple[Item | None, BaseException | None]] = Queue(AHEAD)
     stopped = False

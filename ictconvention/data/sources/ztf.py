@@ -137,13 +137,13 @@ def _first_detection(alert: Mapping[str, Any], jd: float) -> float:
     Not `jdstarthist`, which may be another outburst, or noise, years before.
     """
     detected = [one for one in _history(alert, "prv_candidates") if one.get("candid") is not None]
-    return min([jd, *(float(one["jd"]) for one in detected if one.get("jd") is not None)])
+    return min([jd, *(float(one["jd"]) for one in detected if not _missing(one.get("jd")))])
 
 
 def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
     """Yield what an alert knows of other times, in nanomaggies of science minus reference."""
     for previous in _history(alert, "prv_candidates"):
-        if previous.get("fid") not in BANDS or previous.get("jd") is None:
+        if previous.get("fid") not in BANDS or _missing(previous.get("jd")):
             continue
         limit = _flux(previous.get("diffmaglim"))
         flux = error = np.nan
@@ -155,7 +155,7 @@ def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
     for forced in _history(alert, "fp_hists"):
         counts: Any = forced.get("forcediffimflux")
         factor = _flux(forced.get("magzpsci"))
-        if forced.get("fid") not in BANDS or forced.get("jd") is None or _missing(counts) or np.isnan(factor):
+        if forced.get("fid") not in BANDS or _missing(forced.get("jd")) or _missing(counts) or np.isnan(factor):
             continue
         uncertainty: Any = forced.get("forcediffimfluxunc")
         error = np.nan if _missing(uncertainty) else float(uncertainty) * factor

@@ -7,6 +7,7 @@ import fastavro
 import numpy as np
 import pytest
 
+from ictconvention.data.sources import side_tables
 from tests.data.sources.alert_packets import (
     JD,
     SKY,
@@ -176,6 +177,25 @@ def test_detections_that_have_a_frame_are_not_listed_again(tmp_path: Path) -> No
     seen = result.photometry
     assert np.round(np.array(seen["mjd"]) - 58000, 6).tolist() == [-5, 2]
     assert seen["kind"] == ["detection", "limit"]
+
+
+def test_a_history_without_a_date_is_passed_over(tmp_path: Path) -> None:
+    nameless = [detection(-2) | {"jd": float("nan")}, detection(-1)]
+    result = made("ztf", from_avro(tmp_path, alert(day=0, previous=nameless)), tmp_path / "s")
+    assert result.said == "1 object, 1 frame, 0 rejected"
+    assert np.round(np.array(result.photometry["mjd"]) - 58000, 6).tolist() == [-1]
+    assert result.survey[0].metadata["first_detection"] == pytest.approx(57999)
+
+
+def test_photometry_of_many_passes_is_that_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alerts = [alert(f"ZTF{n}", day=n, previous=[detection(n - 5), limit(n - 3)]) for n in range(40)]
+    folder = from_avro(tmp_path, *alerts)
+    whole = made("ztf", folder, tmp_path / "one").photometry
+    monkeypatch.setattr(side_tables, "ROWS_AT_ONCE", 7)
+    parts = made("ztf", folder, tmp_path / "many").photometry
+    rows = [sorted(zip(*one.values(), strict=True), key=str) for one in (whole, parts)]
+    assert len(rows[0]) == 80
+    assert str(rows[0]) == str(rows[1])  # NaN is not equal to itself
 
 
 def test_forced_photometry_is_kept_with_its_own_zero_point(tmp_path: Path) -> None:
