@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import FRAME_COLUMNS
 from ictconvention.data.survey_writer import SurveyWriter
 from ictconvention.errors import SurveyError, counted, did_you_mean, shortened
 
@@ -61,9 +62,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
                 series.id,
                 series.frames[here],
                 band=place[series.band[here]],
-                mjd=series.mjd[here],
-                psf_fwhm=series.psf_fwhm[here],
-                sky_sigma=series.sky_sigma[here],
+                **{name: getattr(series, name)[here] for name in FRAME_COLUMNS if name != "band"},
                 **columns,
                 **row,
             )

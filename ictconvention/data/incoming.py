@@ -24,6 +24,7 @@ RULES = {
     "mjd": "times must be finite MJD",
     "psf_fwhm": "seeing must be positive [arcsec], or NaN where unknown",
     "sky_sigma": "sky noise must be positive, or NaN where unknown",
+    "gain": "the gain must be positive [electrons per flux unit], or NaN where unknown",
 }
 
 
@@ -41,7 +42,7 @@ def check_frames(
     frames : array (n, H, W)
         Flux [flux_unit].
     columns : mapping
-        band, mjd, psf_fwhm and sky_sigma, each (n,); None where unknown.
+        band, mjd, psf_fwhm, sky_sigma, x, y and gain, each (n,); None where unknown.
 
     Raises
     ------
@@ -64,7 +65,7 @@ def check_frames(
     check_finite(stored, where)
     arrays: dict[str, NDArray[Any]] = {FRAMES_FILE: stored}
     for name, dtype in FRAME_COLUMNS.items():
-        arrays[name] = _frame_column(name, columns[name], dtype, len(pixels), where)
+        arrays[name] = _frame_column(name, columns.get(name), dtype, len(pixels), where)
     check_frame_columns(header, arrays, where)
     return arrays
 
@@ -83,7 +84,7 @@ def check_finite(frames: NDArray[np.floating], where: str) -> None:
 
 
 def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]], where: str) -> None:
-    """Refuse bands out of range, times that are not finite MJD in order, and seeing or noise that is not positive."""
+    """Refuse bands out of range, times that are no MJD in order, and impossible seeing, noise, gain or places."""
     if (band := int(columns["band"].max())) >= len(header.bands):
         found = f"band {band} where the survey has {len(header.bands)}: {', '.join(header.bands)}"
         raise SurveyError(found, where, f"number the bands 0 to {len(header.bands) - 1} in the header's order")
@@ -98,10 +99,15 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
         i = back[0]
         found = f"times are not sorted: frame {i} at MJD {mjd[i]:.5f}, the next at {mjd[i + 1]:.5f}"
         raise SurveyError(found, where, "sort the frames of each object by time")
-    for name in ("psf_fwhm", "sky_sigma"):
+    for name in ("psf_fwhm", "sky_sigma", "gain"):
         values = columns[name]
         if not (np.isnan(values) | ((values > 0) & np.isfinite(values))).all():
             raise SurveyError(RULES[name], where, "correct it, or give NaN")
+    for name in ("x", "y"):
+        outside = np.abs(columns[name]) > header.stamp_size / 2  # NaN is not
+        if outside.any():
+            found = f"{name} is {columns[name][outside][0]:g}, outside a stamp of {header.stamp_size} pixels"
+            raise SurveyError(found, where, "give the object's place from the stamp's centre [pixels], or NaN")
 
 
 def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from ictconvention.data.survey_format import (
     SurveyHeader,
     read_header,
     sha256,
+    stored_columns,
     unknown_class,
 )
 from ictconvention.errors import SurveyError, readable_os_errors, shortened
@@ -44,6 +45,16 @@ class Shard:
     mjd: NDArray[np.float64]
     psf_fwhm: NDArray[np.float32]
     sky_sigma: NDArray[np.float32]
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    gain: NDArray[np.float32]
+
+    version: int  # of the format
+
+    @property
+    def small_files(self) -> list[str]:
+        """The files that the header has a checksum of: all but the frames, which have one for each object."""
+        return [OBJECTS_FILE, *(f"{name}.npy" for name in stored_columns(self.version))]
 
 
 def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard], str]:
@@ -97,13 +108,16 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any]) -> Shard
         raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE)
     size = header.stamp_size
     frames = _map(folder / FRAMES_FILE, np.dtype(header.dtype).newbyteorder("<"), (size, size))
-    columns = {name: _map(folder / f"{name}.npy", dtype, ()) for name, dtype in FRAME_COLUMNS.items()}
+    stored = stored_columns(entries["version"])
+    columns = {name: _map(folder / f"{name}.npy", FRAME_COLUMNS[name], ()) for name in stored}
+    unknown = np.broadcast_to(np.float32(np.nan), len(frames))
+    columns = {name: columns.get(name, unknown) for name in FRAME_COLUMNS}
     for name, column in columns.items():
         if len(column) != len(frames):
             found = f"{len(column)} values for {len(frames)} frames"
             raise SurveyError(found, folder / f"{name}.npy", RESTORE)
     objects = _read_objects(folder / OBJECTS_FILE)
-    shard = Shard(folder, header, entries["intact"], checksums, objects, frames, **columns)
+    shard = Shard(folder, header, entries["intact"], checksums, objects, frames, **columns, version=entries["version"])
     if (objects.num_rows, len(frames)) != (entries.get("objects"), entries.get("frames")):
         found = (
             f"{HEADER_FILE} speaks of {entries.get('objects')} objects and {entries.get('frames')} frames, the files"

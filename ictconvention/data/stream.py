@@ -11,7 +11,7 @@ from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.derived import measured_photometry, median_frames
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import LATEST_MJD
+from ictconvention.data.survey_format import FRAME_COLUMNS, LATEST_MJD
 from ictconvention.data.task import Contents
 from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
@@ -76,10 +76,8 @@ class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
         return replace(
             series,
             frames=series.frames[:end],
+            **{name: getattr(series, name)[:end] for name in FRAME_COLUMNS if name != "band"},
             band=self.bands[series.band[:end]].astype(np.uint8),
-            mjd=series.mjd[:end],
-            psf_fwhm=series.psf_fwhm[:end],
-            sky_sigma=series.sky_sigma[:end],
         )
 
 

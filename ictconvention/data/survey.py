@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ictconvention.data.shard import Shard, open_shards
 from ictconvention.data.sky import linking_length
-from ictconvention.data.survey_format import STORAGE_COLUMNS, SurveyHeader
+from ictconvention.data.survey_format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, shortened
 
 
@@ -64,6 +64,10 @@ class ImageSeries:
         Seeing [arcsec], NaN where unknown.
     sky_sigma : array (n,)
         Noise of one pixel of empty sky [flux_unit], NaN where unknown.
+    x, y : array (n,)
+        Where the object lies, to the right of and above the stamp's centre [pixels], NaN where unknown.
+    gain : array (n,)
+        Electrons that make one flux_unit, NaN where unknown.
     metadata : mapping
         The object's row: id, class, label_source, redshift, ra, dec and the survey's own columns.
     """
@@ -74,6 +78,9 @@ class ImageSeries:
     mjd: NDArray[np.float64]
     psf_fwhm: NDArray[np.float32]
     sky_sigma: NDArray[np.float32]
+    x: NDArray[np.float32]
+    y: NDArray[np.float32]
+    gain: NDArray[np.float32]
     metadata: Mapping[str, Any]
 
     def __len__(self) -> int:
@@ -178,6 +185,9 @@ class Survey:
             shard.mjd[at],
             shard.psf_fwhm[at],
             shard.sky_sigma[at],
+            shard.x[at],
+            shard.y[at],
+            shard.gain[at],
             ObjectRow(self._objects, i),
         )
 
@@ -249,12 +259,16 @@ class Survey:
         return table
 
     def frame_table(self) -> Table:
-        """Return one row per frame as an astropy Table: id, band, mjd [d], psf_fwhm [arcsec], sky_sigma [flux_unit]."""
+        """Return one row per frame as an astropy Table: id, band, and the columns of an `ImageSeries`.
+
+        mjd [d], psf_fwhm [arcsec], sky_sigma [flux_unit], x and y [pix], gain [electrons per flux_unit].
+        """
         series = list(self)
-        columns = {name: _joined([getattr(s, name) for s in series]) for name in ("mjd", "psf_fwhm", "sky_sigma")}
+        columns = {name: _joined([getattr(s, name) for s in series]) for name in FRAME_COLUMNS if name != "band"}
         band = np.array(self.header.bands)[_joined([s.band for s in series]).astype(np.intp)]
         table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), "band": band, **columns})
         table["mjd"].unit, table["psf_fwhm"].unit = "d", "arcsec"
+        table["x"].unit = table["y"].unit = "pix"
         table.meta.update(self._meta)
         return table
 

@@ -154,7 +154,7 @@ def _check_files(shard: Shard, report: SurveyReport) -> None:
     """Compare the checksums of all files but the frames, whose checksums are per object."""
     if not shard.intact:
         report.add(SurveyError(f"{HEADER_FILE} has changed since it was written", shard.folder / HEADER_FILE, RESTORE))
-    for name in (OBJECTS_FILE, *(f"{column}.npy" for column in FRAME_COLUMNS)):
+    for name in shard.small_files:
         if shard.checksums.get(name) != sha256(shard.folder / name):
             report.add(SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE))
 

@@ -8,7 +8,11 @@ A shard is a folder with every file below. A survey is one shard, or a folder of
     mjd.npy           (F,) float64 [days]
     psf_fwhm.npy      (F,) float32 [arcsec], NaN where unknown
     sky_sigma.npy     (F,) float32 [flux_unit per pixel], NaN where unknown
+    x.npy, y.npy      (F,) float32 [pixels], the object, right of and above the stamp's centre, NaN where unknown
+    gain.npy          (F,) float32 [electrons per flux_unit], NaN where unknown
     objects.parquet   one row per object: OBJECT_COLUMNS, then any columns of the survey's own
+
+Version 1 has no x, y and gain, and does not say how its stamps stand. It opens as before: these are then unknown.
 """
 
 import hashlib
@@ -26,7 +30,7 @@ from ictconvention.atomic import PARTIAL
 from ictconvention.errors import SurveyError, did_you_mean, readable_os_errors
 
 FORMAT = "ictconvention survey"
-VERSION = 1
+VERSION = 2
 
 HEADER_FILE = "survey.json"
 FRAMES_FILE = "frames.npy"
@@ -39,7 +43,11 @@ FRAME_COLUMNS: dict[str, np.dtype[Any]] = {
     "mjd": np.dtype("<f8"),
     "psf_fwhm": np.dtype("<f4"),
     "sky_sigma": np.dtype("<f4"),
+    "x": np.dtype("<f4"),
+    "y": np.dtype("<f4"),
+    "gain": np.dtype("<f4"),
 }
+SINCE_VERSION_2 = ("x", "y", "gain")  # of the frame columns
 # The per-object columns that every survey has.
 OBJECT_COLUMNS: dict[str, pa.DataType] = {
     "id": pa.string(),
@@ -53,6 +61,7 @@ OBJECT_COLUMNS: dict[str, pa.DataType] = {
     "crc32": pa.uint32(),  # of the bytes of its frames
 }
 STORAGE_COLUMNS = ("first", "length", "crc32")  # how the shard lays an object out; no property of the sky
+ORIENTATIONS = ("north up, east left", "as given", "unknown")
 LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
 LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
@@ -81,6 +90,9 @@ class SurveyHeader:
         Unit of a frame's pixels; 'nanomaggy' has the AB zero point 22.5.
     simulated : bool
         True where the sky did not make it; every table and figure then says so.
+    orientation : str
+        How stamps stand, row 0 at the bottom: 'north up, east left' (to the nearest quarter turn), 'as given' by their
+        source, or 'unknown'.
     provenance : mapping
         How it was made: command, seed, sources. Plain JSON values.
     software : mapping
@@ -100,6 +112,7 @@ class SurveyHeader:
     dtype: str = "float32"
     flux_unit: str = "nanomaggy"
     simulated: bool = False
+    orientation: str = "unknown"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     software: Mapping[str, str] = field(default_factory=dict)
 
@@ -114,6 +127,7 @@ class SurveyHeader:
             "dtype": self.dtype in FRAME_DTYPES,
             "flux_unit": isinstance(self.flux_unit, str) and bool(self.flux_unit),
             "simulated": isinstance(self.simulated, bool),
+            "orientation": self.orientation in ORIENTATIONS,
             "provenance": isinstance(self.provenance, Mapping),
             "software": isinstance(self.software, Mapping),
         }
@@ -138,8 +152,8 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     Returns
     -------
     header, entries : SurveyHeader, dict
-        The header; then objects, frames, checksums or shards, `intact` (whether the file is as it was written) and
-        `hash` (SHA-256 of the file).
+        The header; then objects, frames, checksums or shards, `version`, `intact` (whether the file is as it was
+        written) and `hash` (SHA-256 of the file).
 
     Raises
     ------
@@ -175,6 +189,7 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
         header = SurveyHeader(**{name: entries.pop(name) for name in known & entries.keys()})
     except SurveyError as error:
         raise SurveyError(error.found, path, error.mend) from error
+    entries["version"] = version
     entries["intact"] = intact
     entries["hash"] = hashlib.sha256(text).hexdigest()
     return header, entries
@@ -189,6 +204,11 @@ def write_header(path: Path, header: SurveyHeader, entries: Mapping[str, Any]) -
 
 def _digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def stored_columns(version: int) -> list[str]:
+    """Return the frame columns that a shard of a version of the format has."""
+    return [name for name in FRAME_COLUMNS if version > 1 or name not in SINCE_VERSION_2]
 
 
 def sha256(path: Path) -> str:
@@ -229,6 +249,7 @@ _HEADER_MENDS = {
     "pixel_scale": "give the size of a pixel in arcsec, such as 0.396",
     "stamp_size": "give the height and width of a frame in pixels, such as 32",
     "dtype": "choose float32 or float16",
+    "orientation": f"choose {', '.join(ORIENTATIONS)}",
 }
 
 

@@ -95,6 +95,9 @@ class SurveyWriter:
         mjd: ArrayLike,
         psf_fwhm: ArrayLike | None = None,
         sky_sigma: ArrayLike | None = None,
+        x: ArrayLike | None = None,
+        y: ArrayLike | None = None,
+        gain: ArrayLike | None = None,
         class_name: str | None = None,
         label_source: str | None = None,
         redshift: float | None = None,
@@ -116,6 +119,10 @@ class SurveyWriter:
             Modified Julian date of each frame, never decreasing [days].
         psf_fwhm, sky_sigma : array (n,), optional
             Seeing [arcsec] and noise of a pixel of empty sky [flux_unit]; NaN or left out where unknown.
+        x, y : array (n,), optional
+            Where the object lies, to the right of and above the stamp's centre [pixels]; NaN or left out where unknown.
+        gain : array (n,), optional
+            Electrons that make one flux_unit; NaN or left out where unknown.
         class_name : str, optional
             One of the header's classes; None for an unlabelled object.
         label_source : str, optional
@@ -135,7 +142,7 @@ class SurveyWriter:
         if not self._folder.taken or self._broken:
             raise SurveyError("this writer is closed", self.path, "add objects inside the `with` block")
         where = f"{self.path}, object {id if isinstance(id, str) and id.isprintable() else repr(id)}"
-        given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma}
+        given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma, "x": x, "y": y, "gain": gain}
         arrays = check_frames(self.header, where, frames, given)
         if id in self._ids:
             raise SurveyError(f"id {id!r} was added before", where, "give each object an id of its own")

@@ -1,7 +1,9 @@
 """Reading a survey gives back what was written, as views, in any layout of shards."""
 
+import hashlib
+import json
 import pickle
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_check import check_survey
+from ictconvention.data.survey_format import SINCE_VERSION_2, read_header
 from ictconvention.data.survey_writer import SurveyWriter, join_shards
 from ictconvention.errors import SurveyError
 from tests.conftest import HEADER, image_series, write_survey
@@ -228,3 +232,43 @@ def test_other_stamp_sizes(tmp_path: Path, size: int) -> None:
     header = replace(HEADER, stamp_size=size, bands=("clear",))
     given = image_series(1, 4, header)
     np.testing.assert_array_equal(write_survey(tmp_path / "s", [given], header)[0].frames, given["frames"])
+
+
+def test_a_survey_of_version_1_opens_as_it_is_and_knows_no_places_or_gains(survey: Survey) -> None:
+    header, entries = read_header(survey.path)
+    for name in SINCE_VERSION_2:
+        (survey.path / f"{name}.npy").unlink()
+        del entries["checksums"][f"{name}.npy"]
+    kept = {name: entries[name] for name in ("objects", "frames", "checksums")}
+    content = {"format": "ictconvention survey", "version": 1, **asdict(header), **kept}
+    del content["orientation"]
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (survey.path / "survey.json").write_text(json.dumps({**content, "sha256": digest}))
+    old = Survey.open(survey.path)
+    assert old.header.orientation == "unknown"
+    assert not check_survey(survey.path).flaws
+    assert all(np.isnan(getattr(old[3], name)).all() for name in SINCE_VERSION_2)
+    np.testing.assert_array_equal(old[3].frames, survey[3].frames)
+    assert len(pickle.loads(pickle.dumps(old))[3].x) == len(old[3])
+
+
+def test_places_and_gains_come_back_as_they_were_given(tmp_path: Path) -> None:
+    given: dict[str, Any] = {
+        "x": np.array([0.25, -0.5]),
+        "y": np.array([np.nan, 3.0]),
+        "gain": np.array([940.0, np.nan]),
+    }
+    with SurveyWriter(tmp_path / "s", HEADER) as writer:
+        writer.add("a", np.ones((2, 32, 32)), band=[0, 1], mjd=[53600.0, 53601.0], **given)
+    series = Survey.open(tmp_path / "s")["a"]
+    for name, values in given.items():
+        np.testing.assert_array_equal(getattr(series, name), values)
+
+
+@pytest.mark.parametrize(("name", "value"), [("x", 17.0), ("y", -16.5), ("gain", 0.0), ("gain", np.inf)])
+def test_an_impossible_place_or_gain_is_refused(tmp_path: Path, name: str, value: float) -> None:
+    wrong: dict[str, Any] = {name: [value]}
+    with SurveyWriter(tmp_path / "s", HEADER) as writer:
+        with pytest.raises(SurveyError, match=f"{name}(.|\n)*object a"):
+            writer.add("a", np.ones((1, 32, 32)), band=[0], mjd=[53600.0], **wrong)
+        writer.add("b", np.ones((1, 32, 32)), band=[0], mjd=[53600.0])

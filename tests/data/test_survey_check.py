@@ -101,7 +101,7 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
     "header missing": (lambda f: (f / "survey.json").unlink(), "no survey: it has no survey.json"),
     "header cut": (lambda f: truncate(f / "survey.json", 50), "survey.json is not JSON"),
     "header of something else": (lambda f: (f / "survey.json").write_text("[]"), "not that of an ictconvention survey"),
-    "from the future": (lambda f: change_header(f, setting("version", 2)), "version 2(.|\n)*upgrade"),
+    "from the future": (lambda f: change_header(f, setting("version", 3)), "version 3(.|\n)*upgrade"),
     "no version": (lambda f: change_header(f, setting("version", None)), "format version is None"),
     "no bands": (lambda f: change_header(f, lambda h: h.pop("bands")), "the header lacks bands"),
     "pixel scale of zero": (lambda f: change_header(f, setting("pixel_scale", 0)), "pixel_scale of the header is 0"),

@@ -106,6 +106,7 @@ def paint_light_curves(
         pixel_scale=PIXEL_SCALE,
         stamp_size=SIZE,
         simulated=True,
+        orientation="north up, east left",
         provenance={
             "made by": f"ictconvention simulate, real light curves painted, seed {seed}",
             "light curves": {Path(s.rpartition("=")[2]).name: sha256(Path(s.rpartition("=")[2])) for s in sources},
@@ -154,6 +155,7 @@ def survey_header(objects: int, seed: int, extra_test: int) -> SurveyHeader:
         pixel_scale=PIXEL_SCALE,
         stamp_size=SIZE,
         simulated=True,
+        orientation="north up, east left",
         provenance={
             "made by": f"ictconvention simulate --objects {objects} --seed {seed} --extra-test {extra_test}",
             "true classes by label (assumed)": truths,

@@ -87,10 +87,21 @@ def sky_noise(observations: Observations, column: int) -> NDArray[np.float64]:
     return _noise(SKY[band] * observations.sky, band, column)
 
 
+def electrons(observations: Observations, column: int) -> NDArray[np.float64]:
+    """Return the gain of each frame, (n,) [electrons per nanomaggy]."""
+    band = observations.band
+    return np.asarray(GAIN[band, column] / CALIBRATION[band])
+
+
 def point_noise(observations: Observations, column: int) -> NDArray[np.float64]:
     """Return the noise of the flux of a faint point source in each frame, by its profile, (n,) [nanomaggies]."""
     sigma = observations.psf_fwhm / 2.3548 / PIXEL_SCALE
     return np.asarray(sky_noise(observations, column) * np.sqrt(4 * np.pi) * sigma)
+
+
+def draw_places(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw where in its pixel the object falls, (n, 2): to the right of and above the stamp's centre [pixels]."""
+    return rng.uniform(-0.5, 0.5, (n, 2))
 
 
 def paint(
@@ -99,6 +110,7 @@ def paint(
     point: NDArray[np.float64],
     galaxies: list[Galaxy],
     stars: list[Star],
+    place: NDArray[np.float64],
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Paint all frames of an object.
@@ -110,11 +122,13 @@ def paint(
     column : int
         Camera column, from 0.
     point : array (n,)
-        Flux of the source at the centre [nanomaggies].
+        Flux of the object itself [nanomaggies].
     galaxies, stars : lists
         What else lies in the stamp.
+    place : array (n, 2)
+        Where the object lies, as of `draw_places`.
     rng : Generator
-        Draws where in its pixel the centre falls, and the noise.
+        Draws the noise.
 
     Returns
     -------
@@ -122,13 +136,12 @@ def paint(
         Sky-subtracted flux [nanomaggies].
     """
     band, seeing = observations.band, observations.psf_fwhm
-    jitter = rng.uniform(-0.5, 0.5, (len(band), 2))  # [pixels], x and y
-    image = point[:, None, None] * _moffat(seeing, jitter)
+    image = point[:, None, None] * _moffat(seeing, place)
     for star in stars:
-        place = jitter + np.array([-star.east, star.north]) / PIXEL_SCALE  # east is to the left
-        image += star.flux[band][:, None, None] * _moffat(seeing, place)
+        there = place + np.array([-star.east, star.north]) / PIXEL_SCALE  # east is to the left
+        image += star.flux[band][:, None, None] * _moffat(seeing, there)
     if galaxies:
-        image += _galaxies(galaxies, band, seeing, jitter)
+        image += _galaxies(galaxies, band, seeing, place)
     sky = (SKY[band] * observations.sky)[:, None, None]
     image = np.minimum(image, FULL_WELL * CALIBRATION[band][:, None, None] - sky)
     noise = _noise(np.maximum(image + sky, 0), band[:, None, None], column)

@@ -32,7 +32,9 @@ class FoundFrame:
     sky_sigma : float
         Noise of a pixel of empty sky [flux unit], NaN where unknown.
     x, y : float
-        Where the object lies, from the centre of the stamp [pixels]; NaN where unknown.
+        Where the object lies, to the right of and above the centre of the stamp [pixels]; NaN where unknown.
+    gain : float
+        Electrons that make one flux unit, NaN where unknown.
     ra, dec : float
         Position of the object in this frame [deg], NaN where unknown.
     first_detection : float
@@ -49,6 +51,7 @@ class FoundFrame:
     sky_sigma: float = UNKNOWN
     x: float = UNKNOWN
     y: float = UNKNOWN
+    gain: float = UNKNOWN
     ra: float = UNKNOWN
     dec: float = UNKNOWN
     first_detection: float = UNKNOWN
@@ -106,7 +109,10 @@ Found = FoundFrame | Measurement | Reject
 # What is kept of each frame but its pixels, which lie in row `row` of the file of unit `unit`.
 FRAME_LINES = pa.schema(
     [(name, pa.string()) for name in ("id", "band", "file", "hdu")]
-    + [(name, pa.float64()) for name in ("mjd", "psf_fwhm", "sky_sigma", "x", "y", "ra", "dec", "first_detection")]
+    + [
+        (name, pa.float64())
+        for name in ("mjd", "psf_fwhm", "sky_sigma", "x", "y", "gain", "ra", "dec", "first_detection")
+    ]
     + [(name, pa.int64()) for name in ("unit", "row")]
 )
 MEASUREMENTS = pa.schema(

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.found import Reject
-from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.data.survey_format import FRAME_COLUMNS, SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
 from ictconvention.data.worker_pool import worked
 
@@ -171,7 +171,7 @@ def _write_shard(
     number = {name: i for i, name in enumerate(header.bands)}
     band = np.array([number[name] for name in lines.column("band").to_pylist()], dtype=np.uint8)
     unit, row = lines.column("unit").to_numpy(), lines.column("row").to_numpy()
-    mjd, psf_fwhm, sky_sigma = (lines.column(name).to_numpy() for name in ("mjd", "psf_fwhm", "sky_sigma"))
+    known = {name: lines.column(name).to_numpy() for name in FRAME_COLUMNS if name != "band"}
     opened: dict[int, NDArray[np.float32]] = {}
     with SurveyWriter(path, header) as writer:
         for i, id_ in enumerate(ids):
@@ -187,8 +187,6 @@ def _write_shard(
                 id_,
                 np.stack(pixels),
                 band=band[here],
-                mjd=mjd[here],
-                psf_fwhm=psf_fwhm[here],
-                sky_sigma=sky_sigma[here],
+                **{name: values[here] for name, values in known.items()},
                 **rows[i],
             )

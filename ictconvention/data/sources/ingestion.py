@@ -70,6 +70,8 @@ class IngestOptions:
         Largest share of what is found that may be left out.
     dry_run : bool
         Read and check everything, and write nothing.
+    orientation : str
+        How the stamps stand, as in `SurveyHeader`.
     """
 
     out: Path
@@ -84,6 +86,7 @@ class IngestOptions:
     jobs: int = 1
     max_rejects: float = 0.5
     dry_run: bool = False
+    orientation: str = "as given"
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
@@ -211,6 +214,7 @@ def _header(
         stamp_size=options.size,
         flux_unit=options.flux_unit,
         simulated=options.simulated,
+        orientation=options.orientation,
         provenance={"made by": options.made_by, **more},
     )
 

@@ -15,7 +15,9 @@ def observations(n: int, band: int = 2, fwhm: float = 1.4) -> Observations:
 def noiseless(point: float, galaxies: list[stamps.Galaxy], stars: list[stamps.Star]) -> np.ndarray:
     """Average many frames, which differ in noise and in the place of the centre within its pixel."""
     n = 3000
-    frames = stamps.paint(observations(n), 2, np.full(n, point), galaxies, stars, np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    place = stamps.draw_places(n, rng)
+    frames = stamps.paint(observations(n), 2, np.full(n, point), galaxies, stars, place, rng)
     return np.asarray(frames.mean(axis=0, dtype=np.float64))
 
 
@@ -63,7 +65,7 @@ def test_pixel_noise_is_that_of_the_survey(band: int) -> None:
     scatter, stated = [], []
     for column in range(6):
         seen = observations(40, band)
-        frames = stamps.paint(seen, column, np.zeros(40), [], [], np.random.default_rng(column))
+        frames = stamps.paint(seen, column, np.zeros(40), [], [], np.zeros((40, 2)), np.random.default_rng(column))
         scatter.append(frames.std())
         stated.append(stamps.sky_noise(seen, column)[0])
         assert scatter[-1] == pytest.approx(stated[-1], rel=0.01)
@@ -77,7 +79,7 @@ def test_bright_sources_add_photon_noise_and_saturate() -> None:
     expected = 0.0050 * np.sqrt(20_000 / 4.72 + 1.3225)
     assert stamps._noise(np.array([100.0]), np.array([2], np.uint8), 2)[0] == pytest.approx(expected, rel=1e-6)
     limit = stamps.FULL_WELL * stamps.CALIBRATION[2] - stamps.SKY[2]
-    blinding = stamps.paint(seen, 2, np.full(400, 50_000.0), [], [], rng)
+    blinding = stamps.paint(seen, 2, np.full(400, 50_000.0), [], [], np.zeros((400, 2)), rng)
     assert blinding.max() == pytest.approx(limit, rel=0.01)
 
 
