@@ -5,12 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.data.sources.avro_file import read_avro
+from ictconvention.data.sources.reading import ForeignError, UnreadableError
 from ictconvention.errors import UsageError
 
 AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
@@ -18,12 +19,15 @@ FILES_AT_ONCE = 256  # Avro files of a unit
 ROWS_AT_ONCE = 256  # rows of Parquet in memory
 WANTED = {  # the fields that are read, where a file has them
     "objectId": None,
-    "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "isdiffpos"),
+    "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "xpos", "ypos", "isdiffpos"),
     "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
-    "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim"),
+    "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim", "procstatus"),
     "cutoutScience": ("stampData",),
     "cutoutDifference": ("stampData",),
 }
+RUBIN = {"diaSource", "diaSourceId", "diaObject", "diaObjectId"}  # fields of which a ZTF alert has none
+OF_RUBIN = "an alert of Rubin, not of ZTF"
+LEAST_ROW = 64  # bytes of an alert in Parquet
 Alert = Mapping[str, Any]
 
 
@@ -82,34 +86,21 @@ def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str,
                 yield from _tar(folder / name, name)
             else:
                 with (folder / name).open("rb") as stream:
-                    yield from _avro(_Bounded(stream, (folder / name).stat().st_size), name)
+                    yield from _avro(stream, (folder / name).stat().st_size, name)
         except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
             yield name, _broken(error)
 
 
 def _broken(error: Exception) -> UnreadableError:
+    if isinstance(error, ForeignError):
+        return error
     return UnreadableError(f"no whole alert file: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
 
 
-class _Bounded:
-    """A stream that is never asked for more than is left of it: a damaged length would take all the memory."""
-
-    def __init__(self, stream: IO[bytes], size: int) -> None:
-        self._stream = stream
-        self._left = size
-
-    def read(self, size: int = -1) -> bytes:
-        content = self._stream.read(self._left if size < 0 else min(size, self._left))
-        self._left -= len(content)
-        return content
-
-
-def _avro(stream: _Bounded, place: str) -> Iterator[tuple[str, Alert]]:
-    import fastavro
-
-    for number, alert in enumerate(fastavro.reader(cast(IO[bytes], stream))):  # it reads, and does nothing else
-        if not isinstance(alert, Mapping):
-            raise UnreadableError("a record is no alert")
+def _avro(stream: IO[bytes], size: int, place: str) -> Iterator[tuple[str, Alert]]:
+    for number, alert in enumerate(read_avro(stream, size)):
+        if RUBIN & alert.keys():
+            raise ForeignError(OF_RUBIN)
         yield (f"{place}#{number}" if number else place), alert
 
 
@@ -123,7 +114,7 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
                 continue
             place = f"{name}[{member.name}]"
             try:
-                yield from _avro(_Bounded(stream, member.size), place)
+                yield from _avro(stream, member.size, place)
             except (tarfile.TarError, OSError):  # of the archive itself
                 raise
             except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
@@ -132,6 +123,9 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
     with pq.ParquetFile(path) as file:
+        if RUBIN & set(file.schema_arrow.names):
+            raise ForeignError(OF_RUBIN)
+        _check_size(file.metadata, path.stat().st_size)
         columns = _columns(file.schema_arrow, cutout)
         groups = None if row_group is None else [row_group]
         number = 0
@@ -139,6 +133,17 @@ def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Itera
             for alert in batch.to_pylist():
                 yield f"{name}#{number}" if row_group in (None, 0) else f"{name}#{row_group}.{number}", alert
                 number += 1
+
+
+def _check_size(metadata: pq.FileMetaData, size: int) -> None:
+    """Refuse a file that claims more rows or values than its bytes can hold: it would take all the memory or time."""
+    if metadata.num_rows * LEAST_ROW > size + 2**16:
+        raise UnreadableError(f"{metadata.num_rows} rows in {size} bytes")
+    for number in range(metadata.num_row_groups):
+        group = metadata.row_group(number)
+        values = max((group.column(i).num_values for i in range(group.num_columns)), default=0)
+        if values > size + 2**20:
+            raise UnreadableError(f"{values} values of a column in {size} bytes")
 
 
 def _columns(schema: pa.Schema, cutout: str) -> list[str]:

@@ -21,6 +21,10 @@ class UnreadableError(ValueError):
     """A file, an HDU or an array is not what it should be; the text says what was found."""
 
 
+class ForeignError(UnreadableError):
+    """A sound file of a kind that the command does not take."""
+
+
 @contextmanager
 def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
     """Open a FITS file, or the bytes of one; plain, compressed as a whole, or with compressed images.

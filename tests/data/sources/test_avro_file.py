@@ -1,0 +1,103 @@
+"""Avro files: read as fastavro reads them, and never more than such a file may hold."""
+
+import io
+import json
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+
+from ictconvention.data.sources.avro_file import MOST_UNPACKED, read_avro
+from ictconvention.data.sources.reading import ForeignError, UnreadableError
+from tests.data.sources.alert_packets import alert, avro_bytes, schema
+from tests.data.sources.commands import refusal
+
+SYNC = bytes(range(16))
+
+
+def number(value: int) -> bytes:
+    """Return a whole number as Avro writes it."""
+    value = (value << 1) ^ (value >> 63)
+    parts = []
+    while value > 127:
+        parts.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def container(schema: Any, blocks: list[tuple[int, bytes]], codec: str = "deflate") -> bytes:
+    """Return a file with blocks of so many records, packed already."""
+    meta = {"avro.schema": json.dumps(schema).encode(), "avro.codec": codec.encode()}
+    entries = b"".join(number(len(k)) + k.encode() + number(len(v)) + v for k, v in meta.items())
+    header = b"Obj\x01" + number(len(meta)) + entries + number(0) + SYNC
+    return header + b"".join(number(n) + number(len(content)) + content + SYNC for n, content in blocks)
+
+
+def deflated(size: int, byte: bytes = b"\x00") -> bytes:
+    packing = zlib.compressobj(9, wbits=-15)
+    return b"".join(packing.compress(byte * 2**20) for _ in range(size // 2**20)) + packing.flush()
+
+
+def read(content: bytes) -> list[Any]:
+    return list(read_avro(io.BytesIO(content), len(content)))
+
+
+@pytest.mark.parametrize("codec", ["null", "deflate", "bzip2", "xz"])
+def test_records_are_those_that_fastavro_reads(codec: str) -> None:
+    content = avro_bytes([alert(day=day) for day in range(5)], codec=codec)
+    assert read(content) == list(fastavro.reader(io.BytesIO(content)))
+    together = io.BytesIO()
+    fastavro.writer(together, schema(), [alert(day=day) for day in range(5)], codec=codec)  # in one block
+    assert len(read(together.getvalue())) == 5
+
+
+ID = {"type": "record", "name": "alert", "fields": [{"name": "objectId", "type": "string"}]}
+NULLS = {"name": "n", "type": {"type": "array", "items": "null"}}
+EMPTY = {"name": "e", "type": {"type": "array", "items": {"type": "record", "name": "nothing", "fields": []}}}
+BOMBS = {
+    "a block of 256 MiB": container(ID, [(1, deflated(2**28))]),
+    "an id of 20 million letters": container(ID, [(1, deflated(20 * 2**20, b"a"))]),
+    "nulls without end": container({**ID, "fields": [NULLS]}, [(1, number(2**50) + number(0))], "null"),
+    "records of nothing without end": container({**ID, "fields": [EMPTY]}, [(1, number(2**50))], "null"),
+    "alerts of nothing without end": container({**ID, "fields": []}, [(2**50, b"")], "null"),
+    "blocks without end": container(ID, [(1, deflated(2**24, b"\x02"))] * 20),
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_small_file_that_unpacks_without_end_is_refused(bomb: str) -> None:
+    content = BOMBS[bomb]
+    assert len(content) < 400_000
+    with pytest.raises(UnreadableError):
+        read(content)
+
+
+def test_a_block_may_fill_its_bound_and_no_byte_more() -> None:
+    text = b"a" * (MOST_UNPACKED - 4)
+    record = number(len(text)) + text
+    assert len(record) == MOST_UNPACKED
+    assert len(read(container(ID, [(1, zlib.compress(record, wbits=-15))]))[0]["objectId"]) == len(text)
+    more = number(len(text) + 1) + text + b"a"
+    with pytest.raises(UnreadableError, match=f"more than {MOST_UNPACKED} bytes"):
+        read(container(ID, [(1, zlib.compress(more, wbits=-15))]))
+
+
+def test_a_message_without_its_schema_is_named_with_the_number_of_it(tmp_path: Path) -> None:
+    packet = io.BytesIO()
+    fastavro.schemaless_writer(packet, schema(), alert())
+    content = b"\x00" + struct.pack(">I", 703) + packet.getvalue()
+    with pytest.raises(ForeignError, match="703"):
+        read(content)
+    (tmp_path / "a.avro").write_bytes(content)
+    assert "Confluent" in str(refusal("ztf", tmp_path / "a.avro", tmp_path / "s"))
+
+
+def test_alerts_of_rubin_are_named_as_such(tmp_path: Path) -> None:
+    fields = [{"name": "diaSourceId", "type": "long"}, {"name": "cutoutScience", "type": ["null", "bytes"]}]
+    with (tmp_path / "a.avro").open("wb") as file:
+        rubin = {"type": "record", "name": "alert", "fields": fields}
+        fastavro.writer(file, rubin, [{"diaSourceId": 1, "cutoutScience": b""}])
+    assert "Rubin" in str(refusal("ztf", tmp_path / "a.avro", tmp_path / "s"))
