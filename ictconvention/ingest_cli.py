@@ -181,6 +181,9 @@ def ztf(
         ),
     ] = None,
     bin_pixels: Bin = False,
+    zero_point: Annotated[
+        float | None, typer.Option(help="AB magnitude, of alerts without magzpsci.", show_default=False)
+    ] = None,
     objects: Objects = None,
     name: Name = None,
     size: Size = 32,
@@ -192,16 +195,18 @@ def ztf(
     simulated: Simulated = False,
 ) -> None:
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
+    from dataclasses import replace
     from functools import partial
 
     from ictconvention.data.sources.alert_files import find_alerts
     from ictconvention.data.sources.fitting import Fitting
-    from ictconvention.data.sources.ztf import ZtfOptions, read_ztf
+    from ictconvention.data.sources.ztf import ORIENTATION, ZtfOptions, read_ztf
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract))
+    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract), zero_point)
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
+    common = replace(common, orientation=ORIENTATION)
     _ingest(common, partial(read_ztf, how), units, _objects(objects))
 
 

@@ -51,17 +51,25 @@ class Fitting:
     how: Fit = "crop"
     sky: bool = False
 
-    def stamp(self, pixels: NDArray[np.floating], zero_point: float | None, noise: float = np.nan) -> Stamp:
+    def stamp(
+        self,
+        pixels: NDArray[np.floating],
+        zero_point: float | None,
+        noise: float = np.nan,
+        place: tuple[float, float] = (0.0, 0.0),
+    ) -> Stamp:
         """Make a stamp of a cutout.
 
         Parameters
         ----------
         pixels : array (H, W)
-            Counts, the object in the middle.
+            Counts, the object near the middle.
         zero_point : float, optional
             [AB mag]; None: the pixels keep their unit.
         noise : float
             Of a pixel [counts]; where it is NaN, that of the sky that was subtracted.
+        place : pair of float
+            Where the object lies, to the right of the cutout's centre and above it [pixels].
 
         Raises
         ------
@@ -71,7 +79,7 @@ class Fitting:
         if self.sky:
             pixels, measured = subtract_sky(pixels)
             noise = measured if np.isnan(noise) else noise
-        stamp, x, y = fitted(pixels, self.size, self.how)
+        stamp, x, y = fitted(pixels, self.size, self.how, place)
         factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
         of_four = 2 if self.how == "bin" else 1  # the noise of a sum of four pixels
         return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
@@ -107,8 +115,10 @@ def _far(height: int, width: int) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > SKY_SHARE * min(height, width))
 
 
-def fitted(pixels: NDArray[np.floating], size: int, how: Fit = "crop") -> tuple[NDArray[np.float32], float, float]:
-    """Return a stamp of a size, and where the cutout's centre lies in it.
+def fitted(
+    pixels: NDArray[np.floating], size: int, how: Fit = "crop", place: tuple[float, float] = (0.0, 0.0)
+) -> tuple[NDArray[np.float32], float, float]:
+    """Return a stamp of a size about an object, and where the object lies in it.
 
     Parameters
     ----------
@@ -117,15 +127,17 @@ def fitted(pixels: NDArray[np.floating], size: int, how: Fit = "crop") -> tuple[
     size : int
         Of the stamp.
     how : "crop" or "bin"
-        Crop the middle, or sum blocks of 2 by 2 pixels before (a row or column of NaN is added where the number of
-        pixels is odd). A block of which more than half is missing is missing; else the mean of the others takes
+        Crop about the object, or sum blocks of 2 by 2 pixels before (a row or column of NaN is added where the number
+        of pixels is odd). A block of which more than half is missing is missing; else the mean of the others takes
         the place of what is missing.
+    place : pair of float
+        Where the object lies, to the right of the cutout's centre and above it [pixels].
 
     Returns
     -------
     stamp, x, y : array (size, size), float, float
-        The cutout's centre is x to the right of the stamp's centre and y above it [pixels of the stamp]: up to half a
-        pixel, since no pixel is interpolated.
+        The object is x to the right of the stamp's centre and y above it [pixels of the stamp]: up to half a pixel
+        where the cutout is large enough, since no pixel is interpolated.
 
     Raises
     ------
@@ -133,7 +145,7 @@ def fitted(pixels: NDArray[np.floating], size: int, how: Fit = "crop") -> tuple[
         The cutout is too small.
     """
     height, width = pixels.shape
-    middle_y, middle_x = (height - 1) / 2, (width - 1) / 2
+    middle_y, middle_x = (height - 1) / 2 + place[1], (width - 1) / 2 + place[0]
     if how == "bin":
         pixels = np.pad(pixels.astype(np.float64), ((0, height % 2), (0, width % 2)), constant_values=np.nan)
         blocks = (

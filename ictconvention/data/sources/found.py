@@ -71,6 +71,8 @@ class Measurement:
         Flux of a 5 sigma detection then [flux unit], NaN where unknown.
     kind : str
         "detection", "limit" or "forced".
+    flag : str
+        What its source says against it; empty where it says nothing.
     """
 
     id: str
@@ -80,6 +82,7 @@ class Measurement:
     error: float
     limit: float
     kind: str
+    flag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,6 @@ FRAME_LINES = pa.schema(
     + [(name, pa.int64()) for name in ("unit", "row")]
 )
 MEASUREMENTS = pa.schema(
-    [(name, pa.string()) for name in ("id", "band", "kind")]
+    [(name, pa.string()) for name in ("id", "band", "kind", "flag")]
     + [(name, pa.float64()) for name in ("mjd", "flux", "error", "limit")]
 )

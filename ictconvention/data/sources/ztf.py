@@ -1,24 +1,30 @@
 """ZTF alerts, in Avro packets, nightly tar archives of them, or Parquet: one cutout each, and photometry.
 
 Cutouts exist for detections only. What an alert says of earlier times (`prv_candidates`, `fp_hists`) is photometry
-without pixels, and kept as such.
+without pixels, and kept as such. Cutouts come with north down and east left; their rows are turned over.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ictconvention.data.sources.alert_files import AlertUnit, alerts_of
+from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
 from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
+from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
+from ictconvention.data.sources.user_table import NOTHING
+from ictconvention.data.survey_format import LATEST_MJD
 
 PIXEL_SCALE = 1.01  # [arcsec]
 SIDE = 63  # of a cutout [pixels]
+CHIP = {"xpos": 3072, "ypos": 3080}  # sides of a readout quadrant [pixels], by the candidate's place in it
+ORIENTATION = "north up, east left"  # of the stamps
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 JD_OF_MJD = 2400000.5
 MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 000
@@ -40,11 +46,14 @@ class ZtfOptions:
         is the reverse, changes its sign.
     fitting : Fitting
         How the cutouts come to stamps.
+    zero_point : float, optional
+        Of alerts without magzpsci, as those of ZTF's first months are [AB mag].
     """
 
     folder: Path
     cutout: Cutout = "science"
     fitting: Fitting = Fitting(sky=True)
+    zero_point: float | None = None
 
     @property
     def pixel_scale(self) -> float:
@@ -58,26 +67,27 @@ def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
         if isinstance(alert, Exception):
             yield Reject("", place, str(alert))
             continue
-        id_ = str(alert.get("objectId") or "")
+        id_ = str(alert.get("objectId") or "").strip()
         try:
-            found: list[Found] = [_frame(options, alert, id_, place), *_photometry(alert, id_)]
+            frame = _frame(options, alert, id_, place)
         except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
             yield Reject(id_, place, str(error))
             continue
-        yield from found
+        yield frame
+        yield from _photometry(alert, id_, place)
 
 
-def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) -> FoundFrame:
+def _frame(options: ZtfOptions, alert: Alert, id_: str, place: str) -> FoundFrame:
+    if str(_field(alert, "objectId", "alert")).strip().lower() in NOTHING:
+        raise UnreadableError(f"the objectId is {id_!r}")
     candidate = _field(alert, "candidate", "alert")
     jd, fid = float(_field(candidate, "jd", "candidate")), _field(candidate, "fid", "candidate")
-    zero_point = float(_field(candidate, "magzpsci", "candidate"))
     if fid not in BANDS:
         raise UnreadableError(f"unknown band: fid is {fid!r}, not {', '.join(map(str, BANDS))}")
-    if not 15 < zero_point < 35:
-        raise UnreadableError(f"the zero point magzpsci is {zero_point:g}")
     name = CUTOUTS[options.cutout]
-    pixels = cutout_pixels(_field(_field(alert, name, "alert"), "stampData", name))
-    stamp = options.fitting.stamp(pixels, zero_point)
+    pixels = cutout_pixels(_field(_field(alert, name, "alert"), "stampData", name), candidate)
+    x, y = (_from_middle(candidate.get(axis)) for axis in ("xpos", "ypos"))
+    stamp = options.fitting.stamp(pixels[::-1], _zero_point(options, candidate), place=(x, -y))
     sign = _sign(candidate) if options.cutout == "difference" else 1
     return FoundFrame(
         id_,
@@ -94,8 +104,11 @@ def _frame(options: ZtfOptions, alert: Mapping[str, Any], id_: str, place: str) 
     )
 
 
-def cutout_pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.floating]]:
-    """Return the pixels of a gzip-compressed FITS cutout.
+def cutout_pixels(content: bytes, candidate: Alert) -> NDArray[np.floating]:
+    """Return the pixels of a gzip-compressed FITS cutout, (63, 63), as they are packed: north down, east left.
+
+    A cutout that was cut off at the edge of its chip is completed by NaN on the side where the candidate says so, and
+    regions that show no sky are NaN.
 
     Raises
     ------
@@ -104,26 +117,53 @@ def cutout_pixels(content: bytes) -> np.ndarray[Any, np.dtype[np.floating]]:
     """
     with opened_fits(gunzipped(content, MOST_CUTOUT)) as hdus:
         pixels, _, _ = image_of(hdus, None)
-    if pixels.shape != (SIDE, SIDE):  # at the edge of a chip, where the object is not in its middle
-        raise UnreadableError(f"a cutout of {' x '.join(map(str, pixels.shape))} pixels, not {SIDE} x {SIDE}")
-    return pixels
+    size = f"a cutout of {' x '.join(map(str, pixels.shape))} pixels, not {SIDE} x {SIDE}"
+    if pixels.ndim != 2 or max(pixels.shape) > SIDE:
+        raise UnreadableError(size)
+    width = []
+    for side, axis in zip(pixels.shape, ("ypos", "xpos"), strict=True):
+        lost = SIDE - side
+        centre: Any = candidate.get(axis)
+        if lost and (centre is None or not np.isfinite(centre)):
+            raise UnreadableError(f"{size}, and no {axis} tells which edge cut it off")
+        centre = round(centre) if lost else 0
+        below, above = SIDE // 2 + 1 - centre, centre + SIDE // 2 - CHIP[axis]  # pixels count from 1
+        if lost and abs(max(below, above) - lost) > 1:
+            raise UnreadableError(f"{size}, and {axis} {centre} is not that near to an edge")
+        width.append((lost, 0) if below > above else (0, lost))
+    return np.pad(drop_placeholders(pixels), width, constant_values=np.nan)
 
 
-def _field(record: Mapping[str, Any], name: str, what: str) -> Any:
+def _from_middle(position: Any) -> float:
+    """Return where a place lies from the cutout's middle pixel, the one nearest to it [pixels]; 0 where unknown."""
+    return 0.0 if position is None or not np.isfinite(position) else float(position - round(position))
+
+
+def _zero_point(options: ZtfOptions, candidate: Alert) -> float:
+    """Return the zero point of a science image [AB mag]."""
+    given: Any = candidate.get("magzpsci")
+    if _missing(given) or given <= -999:
+        given = options.zero_point
+    if given is None:
+        raise UnreadableError("no zero point: the candidate lacks magzpsci; give --zero-point")
+    if not 15 < given < 35:
+        raise UnreadableError(f"the zero point magzpsci is {given:g}")
+    return float(given)
+
+
+def _field(record: Alert, name: str, what: str) -> Any:
     if not isinstance(record, Mapping) or record.get(name) is None:
         raise UnreadableError(f"the {what} lacks {name}")
     return record[name]
 
 
-def _history(alert: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
+def _history(alert: Alert, name: str) -> list[Any]:
     """Return the records of other times of an alert, none where it has none."""
-    records = alert.get(name) or []
-    if not isinstance(records, list) or not all(isinstance(record, Mapping) for record in records):
-        raise UnreadableError(f"{name} of the alert is no list of records")
-    return records
+    records = alert.get(name)
+    return records if isinstance(records, list) else []
 
 
-def _sign(record: Mapping[str, Any]) -> int:
+def _sign(record: Alert) -> int:
     """Return the sign of a detection in the difference of science minus reference."""
     word = str(_field(record, "isdiffpos", "candidate")).lower()
     if word not in POSITIVE + NEGATIVE:
@@ -131,41 +171,82 @@ def _sign(record: Mapping[str, Any]) -> int:
     return 1 if word in POSITIVE else -1
 
 
-def _first_detection(alert: Mapping[str, Any], jd: float) -> float:
+def _first_detection(alert: Alert, jd: float) -> float:
     """Return the earliest detection that an alert and its `prv_candidates` show [JD].
 
     Not `jdstarthist`, which may be another outburst, or noise, years before.
     """
-    detected = [one for one in _history(alert, "prv_candidates") if one.get("candid") is not None]
-    return min([jd, *(float(one["jd"]) for one in detected if not _missing(one.get("jd")))])
+    earliest = jd
+    for one in _history(alert, "prv_candidates"):
+        try:
+            earliest = min(earliest, _mjd(one) + JD_OF_MJD) if one.get("candid") is not None else earliest
+        except (AttributeError, ValueError, TypeError):
+            continue  # it is reported with the photometry
+    return earliest
 
 
-def _photometry(alert: Mapping[str, Any], id_: str) -> Iterator[Measurement]:
-    """Yield what an alert knows of other times, in nanomaggies of science minus reference."""
-    for previous in _history(alert, "prv_candidates"):
-        if previous.get("fid") not in BANDS or _missing(previous.get("jd")):
-            continue
-        limit = _flux(previous.get("diffmaglim"))
-        flux = error = np.nan
-        if np.isfinite(size := _flux(previous.get("magpsf"))) and previous.get("isdiffpos") is not None:
-            flux = _sign(previous) * size
-            error = size * float(previous.get("sigmapsf") or np.nan) * np.log(10) / 2.5
-        kind = "limit" if np.isnan(flux) else "detection"
-        yield Measurement(id_, previous["jd"] - JD_OF_MJD, BANDS[previous["fid"]], flux, error, limit, kind)
-    for forced in _history(alert, "fp_hists"):
-        counts: Any = forced.get("forcediffimflux")
-        factor = _flux(forced.get("magzpsci"))
-        if forced.get("fid") not in BANDS or _missing(forced.get("jd")) or _missing(counts) or np.isnan(factor):
-            continue
-        uncertainty: Any = forced.get("forcediffimfluxunc")
-        error = np.nan if _missing(uncertainty) else float(uncertainty) * factor
-        mjd, band = forced["jd"] - JD_OF_MJD, BANDS[forced["fid"]]
-        yield Measurement(id_, mjd, band, float(counts) * factor, error, _flux(forced.get("diffmaglim")), "forced")
+def _photometry(alert: Alert, id_: str, place: str) -> Iterator[Measurement | Reject]:
+    """Yield what an alert knows of other times, in nanomaggies of science minus reference; what is flawed is named."""
+    read: dict[str, Callable[[Alert, str], Measurement | None]] = {"prv_candidates": _earlier, "fp_hists": _forced}
+    for name, measured in read.items():
+        if alert.get(name) and not isinstance(alert[name], list):
+            yield Reject(id_, f"{place}[{name}]", "photometry left out: this is no list", flaw=False)
+        for number, record in enumerate(_history(alert, name)):
+            try:
+                if (found := measured(record, id_)) is not None:
+                    yield found
+            except (AttributeError, ValueError, TypeError) as error:  # UnreadableError is a ValueError
+                yield Reject(id_, f"{place}[{name} {number}]", f"photometry left out: {error}", flaw=False)
 
 
-def _flux(magnitude: Any) -> float:
+def _earlier(record: Alert, id_: str) -> Measurement:
+    """Return a detection or a limit of `prv_candidates`."""
+    mjd, band = _mjd(record), _band(record)
+    limit, size = _flux(record, "diffmaglim"), _flux(record, "magpsf")
+    if np.isnan(size) or record.get("isdiffpos") is None:
+        return Measurement(id_, mjd, band, np.nan, np.nan, limit, "limit")
+    error = size * float(record.get("sigmapsf") or np.nan) * np.log(10) / 2.5
+    return Measurement(id_, mjd, band, _sign(record) * size, error, limit, "detection")
+
+
+def _forced(record: Alert, id_: str) -> Measurement | None:
+    """Return a measurement of `fp_hists`; None where the record has none."""
+    counts: Any = record.get("forcediffimflux")
+    factor = _flux(record, "magzpsci")
+    if _missing(counts) or np.isnan(factor):
+        return None
+    uncertainty: Any = record.get("forcediffimfluxunc")
+    error = np.nan if _missing(uncertainty) else float(uncertainty) * factor
+    status = str(record.get("procstatus") or "0").strip()
+    flag = "" if status == "0" else f"procstatus {status}"
+    limit = _flux(record, "diffmaglim")
+    return Measurement(id_, _mjd(record), _band(record), float(counts) * factor, error, limit, "forced", flag)
+
+
+def _mjd(record: Alert) -> float:
+    jd: Any = record.get("jd")
+    if _missing(jd):
+        raise UnreadableError("no date")
+    mjd = float(jd) - JD_OF_MJD
+    if not 0 < mjd < LATEST_MJD:
+        raise UnreadableError(f"jd is {jd:g}")
+    return mjd
+
+
+def _band(record: Alert) -> str:
+    if record.get("fid") not in BANDS:
+        raise UnreadableError(f"unknown band: fid is {record.get('fid')!r}")
+    return BANDS[record["fid"]]
+
+
+def _flux(record: Alert, name: str) -> float:
     """Return the flux of a magnitude [nanomaggies], NaN where there is none; ZTF marks those by -999 too."""
-    return np.nan if _missing(magnitude) or magnitude <= -999 else nanomaggies_per_count(float(magnitude))
+    magnitude: Any = record.get(name)
+    if _missing(magnitude) or magnitude <= -999:
+        return np.nan
+    if not 0 < magnitude < 40:
+        raise UnreadableError(f"{name} is {magnitude:g}, no magnitude")
+    return nanomaggies_per_count(float(magnitude))
 
 
 def _missing(value: Any) -> bool:

@@ -28,7 +28,7 @@ def alert(
     zero_point: float = 26.0,
     previous: Sequence[Mapping[str, Any]] = (),
     host: float = 4000.0,
-    noise: float = 0.0,
+    noise: float = 1e-3,
 ) -> Alert:
     """Return an alert as a broker gives it.
 
@@ -49,7 +49,7 @@ def alert(
     host : float
         Counts of the reference at the same place.
     noise : float
-        Of each pixel [counts].
+        Of each pixel [counts]; without any, the sky would be no sky.
     """
     rng = np.random.default_rng(round(day * 1e6))
     positive = counts > 0
@@ -60,6 +60,8 @@ def alert(
         "isdiffpos": "t" if positive else "f",
         "ra": 120.0,
         "dec": 30.0,
+        "xpos": 1500.0,
+        "ypos": 1600.0,
         "magpsf": zero_point - 2.5 * np.log10(abs(counts)),
         "sigmapsf": 0.1,
         "diffmaglim": 20.5,
@@ -105,6 +107,11 @@ def source(counts: float, x: float = 0.0, y: float = 0.0, sigma: float = 0.9) ->
     return np.asarray(counts * profile / profile.sum(), dtype=np.float32)
 
 
+def sky(noise: float = 1e-3, shape: tuple[int, int] = (SIDE, SIDE)) -> NDArray[np.float32]:
+    """Return empty sky of a science cutout [counts]."""
+    return np.random.default_rng(0).normal(SKY, noise, shape).astype(np.float32)
+
+
 def cutout(pixels: NDArray[np.floating]) -> Alert:
     """Return a cutout as it is packed: gzip-compressed FITS."""
     file = io.BytesIO()
@@ -122,7 +129,7 @@ def schema(lacking: Sequence[str] = (), **types: Any) -> Any:
     number, whole, text = ["null", "double"], ["null", "long"], ["null", "string"]
     measured = {"candid": whole, "magpsf": number, "sigmapsf": number, "diffmaglim": number, "isdiffpos": text}
     candidate = {"jd": "double", "fid": "int", **measured, "ra": "double", "dec": "double"}
-    candidate |= {"fwhm": number, "magzpsci": number, "jdstarthist": number}
+    candidate |= {"xpos": number, "ypos": number, "fwhm": number, "magzpsci": number, "jdstarthist": number}
     previous = record("prv", {"jd": "double", "fid": "int", **measured})
     names = ("cutoutScience", "cutoutTemplate", "cutoutDifference")
     packed = {name: record(f"of_{name}", {"fileName": "string", "stampData": "bytes"}) for name in names}
