@@ -1,6 +1,7 @@
 """Read images safely: truncated files are errors, nothing unpacks beyond a bound, nothing is unpickled."""
 
 import io
+import math
 import warnings
 import zipfile
 import zlib
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to
+MOST_IMAGE = 2**32  # bytes that an image of a FITS file may unpack to
 
 
 class UnreadableError(ValueError):
@@ -77,6 +79,8 @@ def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floa
         number = names.index(str(hdu).upper())
     if not is_image(hdus[number]):
         raise UnreadableError(f"HDU {number} holds no image: {_listed(hdus)}")
+    if (size := math.prod(hdus[number].shape) * abs(hdus[number].header["BITPIX"]) // 8) > MOST_IMAGE:
+        raise UnreadableError(f"HDU {number} claims {size} bytes, more than {MOST_IMAGE}")
     name = hdus[number].name or str(number)
     return native(hdus[number].data), hdus[number].header, name
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
+from ictconvention.data.sources import reading
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, npz_array, opened_fits
 
 HUGE = 10**9  # pixels of a side, an exabyte in all
@@ -96,3 +97,20 @@ def test_numbers_keep_their_precision(tmp_path: Path) -> None:
         pixels = npz_array(tmp_path / "a.npy", None)
         assert pixels.dtype == np.dtype(kept)
         np.testing.assert_array_equal(pixels, np.arange(16).reshape(4, 4))
+
+
+@pytest.mark.parametrize("kind", ["a.fits", "a.fits.gz", "a.fits.fz"])
+def test_an_image_may_fill_its_bound_and_no_byte_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    pixels = np.zeros((100, 100), dtype=np.float32)
+    image = fits.CompImageHDU(pixels) if kind.endswith("fz") else fits.ImageHDU(pixels)
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / kind)
+    for most, is_read in ((40_000, True), (39_999, False)):
+        monkeypatch.setattr(reading, "MOST_IMAGE", most)
+        with opened_fits(tmp_path / kind) as hdus:
+            if is_read:
+                assert image_of(hdus, None)[0].shape == (100, 100)
+            else:
+                with pytest.raises(UnreadableError, match="40000 bytes"):
+                    image_of(hdus, None)
