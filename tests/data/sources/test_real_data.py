@@ -56,6 +56,24 @@ def test_the_difference_fluxes_of_real_alerts_agree_with_their_magnitudes(
     assert np.mean((np.array(ratio) > 0.5) & (np.array(ratio) < 2)) > 0.8, np.round(ratio, 2)
 
 
+def test_two_real_alerts_of_one_exposure_show_the_same_sky_in_the_same_place(
+    tmp_path: Path, shared: Callable[[str], Path]
+) -> None:
+    # Two objects of one chip, 14.4 arcsec apart in right ascension and 13.6 in declination: their cutouts overlap.
+    result = made("ztf", shared("ztf_alerts/alerts.parquet"), tmp_path / "s", "--size", 63, "--no-sky")
+    one, other = (result.survey[name] for name in ("ZTF18abrhivb", "ZTF19aardyqo"))
+    east = (other.metadata["ra"] - one.metadata["ra"]) * np.cos(np.radians(one.metadata["dec"])) * 3600
+    north = (other.metadata["dec"] - one.metadata["dec"]) * 3600
+    x, y = -east / 1.01, north / 1.01  # of the other object from the first, north up and east left [pixels]
+    place = [float(series.x[0] if axis == "x" else series.y[0]) for axis in "xy" for series in (one, other)]
+    right, up = round(x + place[0] - place[1]), round(y + place[2] - place[3])
+    assert (right, up) == (14, -14)
+    first, second = one.frames[0], other.frames[0]
+    np.testing.assert_array_equal(first[: 63 + up, right:], second[-up:, : 63 - right])
+    assert float(x + place[0] - place[1]) == pytest.approx(right, abs=0.3)  # the places in the pixels agree too
+    assert float(y + place[2] - place[3]) == pytest.approx(up, abs=0.3)
+
+
 @pytest.fixture
 def decam(shared: Callable[[str], Path], tmp_path: Path) -> Path:
     """Return a table of the DECam images, with the zero points of their own catalogue."""
