@@ -46,7 +46,7 @@ def check_slurm(devices: int) -> None:
     tasks = os.environ.get("SLURM_NTASKS")
     if tasks is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):  # as Lightning sees it
         return
-    alone = "unset SLURM_NTASKS, and this process starts the others"
+    alone = "unset SLURM_NTASKS, and this process starts any others by itself"
     if tasks != str(devices):
         found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}: each device has a process of its own"
         mend = f"submit with --ntasks-per-node={devices} and start it with srun; or {alone}"

@@ -203,7 +203,7 @@ def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
     if value.startswith("="):
         once = f"{key}={value.lstrip('=')}"
         return UsageError(f"{key} has two equals signs", key, f"write {_shell_word(once)}")
-    if value.strip(TYPOGRAPHERS) != value:
+    if value[:1] in TYPOGRAPHERS:
         last = next((n for n, word in enumerate(following) if word[-1:] in TYPOGRAPHERS), -1)
         whole = " ".join([value, *following[: last + 1]]) if value[-1:] not in TYPOGRAPHERS else value
         found = f"{key} is {whole}, in a typographer's quotes, which no shell knows"
