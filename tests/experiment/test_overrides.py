@@ -4,6 +4,7 @@ import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.fitting_survey import check_fits
 from ictconvention.experiment.initial import SHAPING, last_weights
 from ictconvention.experiment.overrides import check_overrides, command, override
-from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.schema import ModelOptions, RunOptions
 from tests.conftest import image_series, write_survey
 from tests.experiment.made_up_runs import EVERY_KIND, made_up_run
 
@@ -57,7 +58,7 @@ def test_a_folder_of_any_name_comes_back_from_a_pasted_command(name: str, tmp_pa
         assert (options.init_from, options.survey.path) == (value, str(folder))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=20)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12))
 def test_any_text_comes_back(text: str) -> None:
     assert compose_run(shlex.split(command([override("init_from", text)]))).init_from == text
@@ -156,11 +157,12 @@ def test_a_sweep_refuses_before_hydra_speaks(capfd: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize(("learner", "model", "channels"), EVERY_KIND)
 def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
-    learner: str, model: str, channels: str, tmp_path: Path
+    learner: Any, model: Any, channels: str, tmp_path: Path
 ) -> None:
     survey = write_survey(tmp_path / "it's (v2), [gri]", [image_series(0, 4)])
     run = made_up_run(learner, model, channels)
-    run = replace(run, folder=tmp_path / "a run=1")
+    options = run.options if model == "convention" else replace(run.options, model=ModelOptions(model))
+    run = replace(run, folder=tmp_path / "a run=1", options=options)  # the others have no sizes
     run.folder.mkdir()
     experiment = next(
         name
