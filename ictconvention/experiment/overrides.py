@@ -82,7 +82,7 @@ def unknown_choice(group: str, choice: str) -> UsageError:
             config_folder() / group,
             f"choose {listed}",
         )
-    found = f"{group} is {choice!r}, and takes the name of a choice, no path"
+    found = f"{group} has no choice {choice!r}: it takes a name, no path"
     stem = re.sub(r"\.ya?ml$", "", choice.replace("\\", "/").rsplit("/", 1)[-1])
     if stem in choices and not folder:
         mend = f"write {group}={stem}; the choices are {listed}"
