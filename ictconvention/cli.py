@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(ingest_app, name="ingest")
+WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
 
@@ -184,8 +185,9 @@ def train(context: typer.Context) -> None:
     train_with(context.args)
 
 
-@app.command()
+@app.command(context_settings=WORDS)
 def report(
+    context: typer.Context,
     sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, or of runs.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML page to write.")] = Path("report.html"),
     survey: Annotated[
@@ -193,14 +195,18 @@ def report(
     ] = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
+    from ictconvention.experiment.run_folder import check_one_run
+
+    check_one_run([sweep, *context.args], 1)
     from ictconvention.experiment.report import write_report
 
     write_report(sweep, output, survey, typer.echo)
     typer.echo(output)
 
 
-@app.command()
+@app.command(context_settings=WORDS)
 def predict(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
     survey: SurveyPath,
     output: Annotated[
@@ -221,6 +227,9 @@ def predict(
     devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
 ) -> None:
     """Apply a trained run to a survey: the probability of each class for every object."""
+    from ictconvention.experiment.run_folder import check_one_run
+
+    check_one_run([run, survey, *context.args], 2)
     from ictconvention.data.survey import Survey
     from ictconvention.experiment.combining import combined
     from ictconvention.experiment.early import check_curve, save_early_curve
@@ -258,14 +267,17 @@ def predict(
                 typer.echo(path)
 
 
-@app.command()
+@app.command(context_settings=WORDS)
 def export(
+    context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
     from ictconvention.experiment.model_file import check_model_file
+    from ictconvention.experiment.run_folder import check_one_run
 
+    check_one_run([run, *context.args], 1)
     check_model_file(output)
     from ictconvention.experiment.exporting import export as write
 

@@ -30,6 +30,7 @@ from ictconvention.experiment.checkpoints import load_checkpoint
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import precision_of
+from ictconvention.experiment.overrides import override
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested
@@ -171,7 +172,12 @@ def main() -> None:
     ]
     lines += [row(name, found) for name, found in forests(survey, given.folds)]
     for experiment in EXPERIMENTS:
-        choices = [f"experiment={experiment}", f"profile={given.profile}", "survey=path", f"survey.path={survey.path}"]
+        choices = [
+            f"experiment={experiment}",
+            f"profile={given.profile}",
+            "survey=path",
+            override("survey.path", str(survey.path)),
+        ]
         choices += [f"stage.{stage}.max_epochs={EPOCHS}" for stage in ("pretrain", "finetune")]
         folders = [
             run(compose_run([*choices, f"fold.index={index}", f"runs={given.work}/runs"]))

@@ -24,6 +24,7 @@ from ictconvention.data.stream import SeriesStream
 from ictconvention.data.survey import Survey
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.experiment.overrides import override
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
@@ -86,7 +87,7 @@ def main() -> None:
             f"experiment={given.experiment}",
             "profile=smoke",
             "survey=path",
-            f"survey.path={survey.path}",
+            override("survey.path", str(survey.path)),
             *sizes,
         ]
         folder = run(compose_run(choices), say=lambda line: None)

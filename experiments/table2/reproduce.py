@@ -18,10 +18,11 @@ from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_tex
 from ictconvention.experiment.assembly import digest
 from ictconvention.experiment.collection import read_finished
 from ictconvention.experiment.comparison import compared
-from ictconvention.experiment.config import compose_run, quoted
+from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.experiment.journal import spoken
 from ictconvention.experiment.machine import processors
+from ictconvention.experiment.overrides import override
 from ictconvention.experiment.processes import run_jobs
 from ictconvention.experiment.report import write_report
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
@@ -107,8 +108,8 @@ def given() -> argparse.Namespace:
 def planned(wanted: argparse.Namespace) -> list[Job]:
     """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
     folds = FOLDS.get(wanted.profile, 5) if wanted.folds is None else wanted.folds
-    common = [f"profile={wanted.profile}", f"runs={quoted(wanted.runs)}", f"surveys={quoted(wanted.surveys)}"]
-    common += ["survey=path", f"survey.path={quoted(wanted.survey)}"] if wanted.survey else []
+    common = [f"profile={wanted.profile}", override("runs", wanted.runs), override("surveys", wanted.surveys)]
+    common += ["survey=path", override("survey.path", wanted.survey)] if wanted.survey else []
     common += wanted.overrides
     bands = [band for band in wanted.bands.split(",") if band]
     asked = [

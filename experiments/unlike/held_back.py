@@ -24,6 +24,7 @@ from ictconvention.evaluation.looks import look_of, new_panel
 from ictconvention.experiment.assembly import survey_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.overrides import override
 from ictconvention.experiment.predict import applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import read_trained
@@ -62,7 +63,12 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     """Train without a class, and return what tells its objects from the test part's."""
     path = given.surveys / f"without-{held_back.replace(' ', '-')}"
     hidden = without_labels_of(survey, held_back, path)
-    choices = [f"experiment={given.experiment}", f"profile={given.profile}", "survey=path", f"survey.path={path}"]
+    choices = [
+        f"experiment={given.experiment}",
+        f"profile={given.profile}",
+        "survey=path",
+        override("survey.path", str(path)),
+    ]
     folder = run(compose_run([*choices, f"runs={given.runs}", f"name=without-{held_back.replace(' ', '-')}"]))
     trained = read_trained(folder)
     table = hidden.object_table()

@@ -16,6 +16,7 @@ from ictconvention.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.entries import Entry, Key, Predictions
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened
+from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import TESTED
@@ -115,7 +116,7 @@ def found_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     """
     sweep = Path(sweep)
     if not sweep.is_dir():
-        raise UsageError("there is no such folder", sweep, "give the folder of a sweep, or one with runs in it")
+        raise no_run(sweep)
     runs, left_out = [], []
     for folder, said, model in _listed(sweep) if (sweep / SWEEP_FILE).exists() else _scanned(sweep):
         if not (folder / "result.json").exists():

@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ictconvention.errors import IctConventionError, UsageError, told_in_words
-from ictconvention.experiment.config import compose_run, config_folder, multirun, quoted
+from ictconvention.experiment.config import compose_run, multirun
+from ictconvention.experiment.overrides import check_overrides, config_folder, override
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
@@ -54,6 +55,7 @@ def train(arguments: Sequence[str]) -> None:
         return
     if ours := [word for word in arguments if word.split("=")[0] in SHORT]:
         raise UsageError(f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out")
+    check_overrides(arguments)
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
     if any(re.fullmatch(r"mode=['\"]?test['\"]?", word) for word in arguments) and other:
         found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
@@ -83,11 +85,12 @@ def sweep(arguments: Sequence[str]) -> None:
     IctConventionError
         Something that a user can mend; or some runs have failed, after all have ended.
     """
-    values = {key: value for key, _, value in (word.partition("=") for word in arguments)}
-    folder = Path(values.get("runs", "runs").strip("'\"").replace("\\'", "'")) / "sweeps" / sweep_name(arguments)
+    values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
+    runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
+    folder = Path(str(runs)) / "sweeps" / sweep_name(arguments)
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
     if "hydra.sweep.dir" not in values:
-        words.append(f"hydra.sweep.dir={quoted(folder)}")
+        words.append(override("hydra.sweep.dir", str(folder)))
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
         multirun(words)

@@ -1,11 +1,10 @@
-"""Find, compose and check the configuration that ships with the package."""
+"""Compose and check the configuration that ships with the package."""
 
 import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,17 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.experiment.overrides import (
+    check_overrides,
+    command,
+    config_folder,
+    override,
+    silent_hydra,
+    unknown_choice,
+)
 from ictconvention.experiment.schema import RunOptions, checked, known_keys
 
 FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
-
-
-def config_folder() -> Path:
-    """Return the folder `conf`, in a clone as in an installed wheel."""
-    return Path(str(files("ictconvention") / "conf"))
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -32,10 +34,8 @@ def read_group(group: str, choice: str) -> dict[str, Any]:
         When the group has no such choice; the message names the nearest.
     """
     folder = config_folder() / group
-    choices = sorted(path.stem for path in folder.glob("*.yaml"))
-    if choice not in choices:
-        mend = f"choose {', '.join(choices)}"
-        raise UsageError(f"{group} has no choice {choice!r}{did_you_mean(choice, choices)}", folder, mend)
+    if choice not in [path.stem for path in folder.glob("*.yaml")]:
+        raise unknown_choice(group, choice)
     content = OmegaConf.to_container(OmegaConf.load(folder / f"{choice}.yaml"), resolve=True)
     return {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
 
@@ -56,25 +56,24 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    with _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+    check_overrides(overrides)
+    with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise _readable(error) from None
-        except ValueError as error:  # a number for a group, such as fold=2
-            for group, _, choice in (word.partition("=") for word in overrides):
-                if (config_folder() / group).is_dir():
-                    read_group(group, choice)
-            raise _readable(error) from None
     options = checked({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
-        raise UsageError("no such survey folder", options.survey.path, "check survey.path")
+        raise _no_survey(options.survey.path)
     return options
 
 
-def quoted(value: object) -> str:
-    """Return a value as it may stand in an override, whatever letters it has."""
-    return "'" + str(value).replace("'", "\\'") + "'"
+def _no_survey(path: str) -> UsageError:
+    """Return the error about a survey folder that is not there; the shell opens a ~ only where a word begins."""
+    mend = "check survey.path"
+    if path.startswith("~"):
+        mend = f"write the whole path: {command([override('survey.path', str(Path(path).expanduser()))])}"
+    return UsageError("no such survey folder", path, mend)
 
 
 @contextmanager
@@ -107,7 +106,8 @@ def multirun(overrides: Sequence[str]) -> None:
     before = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
     try:
-        hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
+        with silent_hydra():
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
     except (HydraException, OmegaConfBaseException) as error:
         raise _readable(error) from None
     finally:
@@ -131,17 +131,16 @@ def _readable(error: Exception) -> UsageError:
         return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out")
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = match.groups()
-        try:
-            read_group(group, choice)
-        except UsageError as unknown:
-            return unknown
+        return unknown_choice(group, choice)
     if "Missing mandatory value" in text:
         key = str(getattr(error, "full_key", None) or "a key")
         return UsageError(f"{key} is not set", key, f"give it: {key}=...")
-    if "Ambiguous value for argument" in text:
-        mend = "give one value, or add -m for a sweep; a list for one key is written [a,b], in quotes"
-        return UsageError("one key has several values", text.split("'")[1] if "'" in text else "the overrides", mend)
-    if match := re.search(r"LexerNoViableAltException: (-\S*)", text):
-        return UsageError(f"{match.group(1)} is no override", match.group(1), "write KEY=VALUE, without dashes")
+    if match := re.search(r"An item is already at '([^']+)'", text):
+        key = match.group(1)
+        return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE")
     first = text.strip().splitlines()[0]
-    return UsageError(first, "the configuration", "correct the override; --help lists the groups and keys")
+    if "nterpolation" in text:
+        mend = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
+        return UsageError(f"a reference in the overrides leads nowhere ({first})", "the overrides", mend)
+    found = f"these overrides do not fit together ({first})"
+    return UsageError(found, "the overrides", "correct them; --help lists the groups and keys")

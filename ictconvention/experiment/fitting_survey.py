@@ -8,10 +8,12 @@ from numpy.typing import NDArray
 from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, did_you_mean, shortened
 from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.initial import SHAPING
+from ictconvention.experiment.initial import SHAPING, overrides_of
+from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.trained_run import TrainedRun
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
+CHOICES = ("experiment", "profile", "model", "learner")  # groups that make a network, and its cost
 NANOMAGGIES = {"nanomaggy": 1.0, "nmgy": 1.0, "nJy": 1 / 3631, "uJy": 1 / 3.631, "mJy": 1e3 / 3.631, "Jy": 1e6 / 3.631}
 
 
@@ -34,7 +36,7 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
         lacks = [name for name in task.bands if name not in header.bands]
         besides = [name for name in header.bands if name not in task.bands]
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
-        without = "" if lacks else f"leave them out (ingest with --bands {','.join(task.bands)})"
+        without = "" if lacks else f"leave them out (ingest with {command(['--bands', ','.join(task.bands)])})"
         found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}"
         raise refused(found, without, begin)
     there = float(run.survey["pixel_scale"])
@@ -62,7 +64,16 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
 
 def _beginning(run: TrainedRun, survey: Survey) -> str:
     """Return the command that trains a network for a survey, of this kind and beginning with these weights."""
-    own, usual = asdict(run.options), asdict(compose_run([]))
+    words = ["survey=path", override("survey.path", str(survey.path)), override("init_from", str(run.folder))]
+    choices = [word for word in overrides_of(run.folder) if word.partition("=")[0] in CHOICES]
+    try:
+        usual = compose_run(choices)
+    except UsageError:  # a choice of another version
+        choices, usual = [], compose_run([])
+    for group in ("model", "learner"):  # their choices have the names of their kinds
+        if (kind := getattr(run.options, group).kind) != getattr(usual, group).kind:
+            choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
+    own, there = asdict(run.options), asdict(compose_run(choices))
     pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
-    differ = [f"{group}.{key}={own[group][key]}" for group, key in pairs if own[group][key] != usual[group][key]]
-    return " ".join(["python train.py survey=path", f"survey.path={survey.path}", f"init_from={run.folder}", *differ])
+    differ = [override(f"{g}.{key}", own[g][key]) for g, key in pairs if own[g][key] != there[g][key]]
+    return f"python train.py {command([*words, *choices, *differ])}"

@@ -10,6 +10,8 @@ from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SplitError, UsageError, counted, shortened
 from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.overrides import command, override
+from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
@@ -38,7 +40,7 @@ def read_run(folder: str | Path) -> RunOptions:
     """
     path = Path(folder) / "config.yaml"
     if not path.exists():
-        raise UsageError("this is no folder of a run", folder, "give one that holds config.yaml and checkpoints")
+        raise no_run(folder)
     try:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # rubbish may break the reader anywhere
@@ -55,12 +57,25 @@ def last_weights(folder: str | Path) -> Path:
         The run is not finished, or has lost its weights.
     """
     if not (Path(folder) / "result.json").exists():
-        raise UsageError("this run is not finished", folder, "finish it, by the command in its overrides.txt")
+        raise UsageError("this run is not finished", folder, f"finish it: {_its_command(Path(folder))}")
     stage = [stage for stage in STAGES if stage_of(read_run(folder), stage).max_epochs][-1]
     path = Path(folder) / "checkpoints" / f"{stage}.ckpt"
     if not path.exists():
         raise UsageError("this run has lost its weights", path, "train it again")
     return path
+
+
+def overrides_of(folder: Path) -> list[str]:
+    """Return the overrides that a run was started with; none where it does not say."""
+    try:
+        return (folder / "overrides.txt").read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def _its_command(folder: Path) -> str:
+    words = overrides_of(folder)
+    return f"python train.py {command(words)}" if words else "give the command again that began it"
 
 
 def checked_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
@@ -77,9 +92,11 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
     last_weights(folder)
     there, here = asdict(seen_before), asdict(options)
     pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
-    differ = [f"{group}.{key}={there[group][key]}" for group, key in pairs if there[group][key] != here[group][key]]
+    differ = [
+        override(f"{group}.{key}", there[group][key]) for group, key in pairs if there[group][key] != here[group][key]
+    ]
     if differ:
-        raise UsageError("that run is of another architecture", folder, f"take {' '.join(differ)}, as that run did")
+        raise UsageError("that run is of another architecture", folder, f"take {command(differ)}, as that run did")
     tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
     validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
     before: str | Path | None = folder

@@ -35,6 +35,30 @@ def checked_machine(options: TrainerOptions) -> None:
         raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")
 
 
+def check_slurm(devices: int) -> None:
+    """Refuse what Slurm's variables say of processes that nobody has started, or of others than the run needs.
+
+    Raises
+    ------
+    UsageError
+        SLURM_NTASKS is not the number of devices, or srun has not started the processes.
+    """
+    tasks = os.environ.get("SLURM_NTASKS")
+    if tasks is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):  # as Lightning sees it
+        return
+    alone = "unset SLURM_NTASKS, and this process starts any others by itself"
+    if tasks != str(devices):
+        found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}: each device has a process of its own"
+        mend = f"submit with --ntasks-per-node={devices} and start it with srun; or {alone}"
+        raise UsageError(found, "SLURM_NTASKS", mend)
+    if devices > 1 and "SLURM_STEP_ID" not in os.environ:
+        found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"
+        raise UsageError(found, "SLURM_NTASKS", f"start it with srun; or {alone}")
+    if devices > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        found = f"SLURM_NTASKS is {tasks}, and SLURM_NTASKS_PER_NODE is not set"
+        raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with --ntasks-per-node={devices}, not --ntasks")
+
+
 def precision_of(options: TrainerOptions) -> Precision:
     """Return the precision that was asked for; for `auto`, bf16-mixed where the machine is fast at it."""
     if options.precision != "auto":

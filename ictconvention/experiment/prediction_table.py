@@ -16,6 +16,7 @@ from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_
 from ictconvention.evaluation.prior import estimated_shares
 from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.combining import Combined, counting
+from ictconvention.experiment.overrides import command
 from ictconvention.experiment.predict import Applied
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
@@ -49,7 +50,7 @@ def chosen_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     names = list(collection.runs)
     if model is None and len(names) > 1:
         several = f"this sweep has several models: {shortened(names, 8)}"
-        raise UsageError(several, folder, f"choose one: --model {names[0]!r}")
+        raise UsageError(several, folder, f"choose one: {command(['--model', names[0]])}")
     chosen = names[0] if len(names) == 1 and model in (None, collection.first.model) else model
     if chosen not in names:
         none = f"no model {model!r}{did_you_mean(str(model), names)}"

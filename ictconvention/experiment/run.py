@@ -22,7 +22,7 @@ from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
 from ictconvention.experiment.initial import begin_with, last_weights
 from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.machine import Precision, environment, rank_zero, started_alone
+from ictconvention.experiment.machine import Precision, check_slurm, environment, rank_zero, started_alone
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.quiet import quiet
@@ -61,6 +61,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     """
     if not rank_zero():
         say = _silent
+    check_slurm(options.trainer.devices)
     keep_freed_memory()
     with quiet():
         plan = planned(options, say)

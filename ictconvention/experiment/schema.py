@@ -231,7 +231,21 @@ def checked(config: Mapping[str, Any]) -> RunOptions:
             found = f"{key} is {first['input']!r}"
             mend = str(first["msg"]).replace("Input should be", "it should be")
             mend = mend.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
+            mend = _instead(key, first["input"], str(first["type"])) or mend
         raise UsageError(found, key, mend) from None
+
+
+def _instead(key: str, value: Any, kind: str) -> str:
+    """Return what to write instead of a value of the wrong type, where it can be told."""
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"it should be a text: quote it, \"{key}='{value}'\""
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"it should be a whole number: {key}={value:.0f}"
+    if kind == "int_type" and isinstance(value, str) and (span := re.fullmatch(r"(\d+)-(\d+)", value)):
+        return f"it should be a valid integer; several are a sweep: -m '{key}=range({span[1]},{int(span[2]) + 1})'"
+    if inner := [one for one in known_keys() if one.rpartition(".")[0] == key]:
+        return f"it is a block, whose keys are set one by one: {', '.join(f'{one}=...' for one in inner[:4])}"
+    return ""
 
 
 def known_keys(kind: type = RunOptions, prefix: str = "") -> Iterator[str]:

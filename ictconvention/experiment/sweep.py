@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from ictconvention.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.experiment.collection import SWEEP_FILE
-from ictconvention.experiment.config import compose_run, quoted
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.overrides import override
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.schema import STAGES, RunOptions
 from ictconvention.experiment.status import MetricsTable, read_json, write_json
@@ -198,7 +199,7 @@ def grouped(job: Job, sweep: Path) -> tuple[str, ...]:
     logger = job.options.logger
     if logger.kind == "csv" or logger.group:
         return job.overrides
-    return (*job.overrides, f"logger.group={quoted(sweep.name)}")
+    return (*job.overrides, override("logger.group", sweep.name))
 
 
 def validation_loss(folder: Path) -> float | None:

@@ -77,7 +77,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("name=..", "name is '..'", "take one that can name a folder"),
         ("strategy=dp", "strategy has no choice 'dp'", "choose auto, ddp"),
         ("name=a/b", "name is 'a/b'", "take one that can name a folder"),
-        ("learner.tau", "learner.tau", "correct the override"),
+        ("learner.tau", "learner.tau has no value", "write learner.tau=VALUE"),
     ],
 )
 def test_a_mistake_is_told(overrides: str, found: str, mend: str) -> None:

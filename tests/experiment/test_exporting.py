@@ -190,7 +190,7 @@ def unfinished(folder: Path) -> Path:
         (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
         (["run", "-o", "model"], "model ends in no format of an exported model"),
         (["run", "-o", "model.pt2"], "this run is not finished"),
-        (["nowhere", "-o", "model.pt2"], "this is no folder of a run"),
+        (["nowhere", "-o", "model.pt2"], "there is no such folder"),
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(

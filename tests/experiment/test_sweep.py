@@ -42,7 +42,7 @@ def test_two_folds_on_two_devices_are_two_folders_and_two_results(smoke: Smoke, 
     assert len({read_json(folder / "status.json")["wandb"] for folder in folders}) == 2  # two pages, in one group
     (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
     groups = {line for f in folders for line in (f / "overrides.txt").read_text().split() if "logger.group" in line}
-    assert groups == {f"logger.group='{folder.name}'"}
+    assert groups == {f"logger.group={folder.name}"}
     record = read_json(folder / "sweep.json")
     assert [(job["state"], job["title"]) for job in record["jobs"]] == [
         ("finished", "fold.index=0"),

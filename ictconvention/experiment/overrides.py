@@ -1,0 +1,250 @@
+"""Overrides, KEY=VALUE: written so that they can be pasted into a shell, and read so that each mistake has its fix.
+
+Two grammars meet in an override, the shell's and Hydra's: both take a space, a bracket or a quote for their own.
+"""
+
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.experiment.schema import known_keys
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
+
+TEXTS = ("name", "run", "init_from", "split", "runs", "surveys", "survey.path")  # whose value may have spaces
+LISTS = ("survey.bands", "logger.tags")  # keys whose value is a list
+WITHOUT_CHOICE = ("experiment", "profile")  # groups that may be null
+TYPOGRAPHERS = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # quotes that no shell knows
+
+
+def config_folder() -> Path:
+    """Return the folder `conf`, in a clone as in an installed wheel."""
+    return Path(str(files("ictconvention") / "conf"))
+
+
+def override(key: str, value: object) -> str:
+    """Return KEY=VALUE as Hydra reads it back: a text has quotes where it needs them, a list is [a,b]."""
+    return f"{key}={_written(value)}"
+
+
+def command(words: Iterable[str]) -> str:
+    """Return words as one line for a shell, each in quotes where it needs them."""
+    return " ".join(map(_shell_word, words))
+
+
+def check_overrides(words: Sequence[str], several: bool = False) -> list["Override"]:
+    """Parse overrides, and refuse what is none or means something else than it seems to.
+
+    Parameters
+    ----------
+    words : sequence of str
+        As they come from the shell.
+    several : bool
+        Whether a key may have several values (in a sweep).
+
+    Raises
+    ------
+    UsageError
+        The message says what to type instead.
+    """
+    parsed = [_parsed(words, place) for place in range(len(words))]
+    values: dict[str, str] = {}
+    for word, one in zip(words, parsed, strict=True):
+        key = word.partition("=")[0].lstrip("+")
+        if values.setdefault(key, word) != word:
+            raise UsageError(f"{key} is given twice: {values[key]} and {word}", key, "leave one of them out")
+        if key.startswith(("hydra.", "hydra/")) and not several:
+            raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out")
+        if one.is_sweep_override() and not several:
+            raise _several(one, word)
+        if (config_folder() / key).is_dir():
+            _check_choice(key, one)
+    return parsed
+
+
+def unknown_choice(group: str, choice: str) -> UsageError:
+    """Return the error about a choice that a group does not have; a path is answered with the name that was meant."""
+    choices = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    if not choices:
+        mend = "leave it out, or install the plugin that brings it"
+        return UsageError(f"{group} has no choice {choice!r}", group, mend)
+    listed = ", ".join(choices)
+    folder = group == "survey" and Path(choice).is_dir() and bool(choice)
+    if not re.search(r"[/\\~]|\.ya?ml$", choice) and not folder:
+        return UsageError(
+            f"{group} has no choice {choice!r}{did_you_mean(choice, choices)}",
+            config_folder() / group,
+            f"choose {listed}",
+        )
+    found = f"{group} has no choice {choice!r}: it takes a name, no path"
+    stem = re.sub(r"\.ya?ml$", "", choice.replace("\\", "/").rsplit("/", 1)[-1])
+    if stem in choices and not folder:
+        mend = f"write {group}={stem}; the choices are {listed}"
+    elif group == "survey":
+        path = str(Path(choice).expanduser())
+        mend = f"for a survey in a folder write {command(['survey=path', override('survey.path', path)])}"
+    else:
+        mend = f"choose {listed}; other values are set one by one, KEY=VALUE"
+    return UsageError(found, group, mend)
+
+
+@contextmanager
+def silent_hydra() -> Iterator[None]:
+    """Drop the warnings of Hydra and OmegaConf about their own interfaces, which no user can act on."""
+    import warnings
+
+    with warnings.catch_warnings():
+        for module in ("hydra", "omegaconf"):
+            warnings.filterwarnings("ignore", module=rf"{module}(\.|$)")
+        warnings.filterwarnings("ignore", message=r"(?s).*hydra\.cc")  # shown at the place of the caller
+        yield
+
+
+def _written(value: object) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case list() | tuple():
+            return f"[{','.join(_written(one) for one in value)}]"
+    text = str(value)
+    return text if re.fullmatch(r"[A-Za-z_./][\w./+-]*", text, re.ASCII) and _stays_text(text) else _quoted(text)
+
+
+def _stays_text(text: str) -> bool:
+    """Return whether Hydra reads a plain word as this text: not as a number, nor as true or null."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(f"key={text}").value() == text
+
+
+def _quoted(text: str) -> str:
+    from hydra.core.override_parser.types import Quote, QuotedString
+
+    plain = re.sub(r"(\\*)\$\{", r"\1\1\\${", text)  # `${` begins a reference to another key
+    return QuotedString(plain, Quote.single).with_quotes()
+
+
+def _shell_word(word: str) -> str:
+    if shlex.quote(word) == word:
+        return word
+    return f'"{word}"' if "'" in word and not re.search(r'["$`\\!\n]', word) else shlex.quote(word)
+
+
+def _parsed(words: Sequence[str], place: int) -> "Override":
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    word = words[place]
+    key, equals, value = word.partition("=")
+    if word.startswith("-"):
+        raise _dashed(word)
+    if word.startswith("~"):
+        found = f"{word} would take away what a run needs, and another value would silently stand in its place"
+        raise UsageError(found, word, f"set what you want instead, {word[1:].partition('=')[0]}=...")
+    if not equals or not key or (not value and place + 1 < len(words) and "=" not in words[place + 1]):
+        raise _no_pair(words, place)
+    if not value and (config_folder() / key).is_dir():
+        raise unknown_choice(key, value)
+    try:
+        return OverridesParser.create().parse_override(word)
+    except HydraException:
+        raise _unreadable(key, value, words[place + 1 :]) from None
+
+
+def _dashed(word: str) -> UsageError:
+    name = re.sub(r"\W", "_", word.lstrip("-").partition("=")[0])
+    keys = [key for key in known_keys() if name in (key, *key.split("."))]
+    keys = [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
+    listed = f" (did you mean {', '.join(keys[:6])}?)" if keys else did_you_mean(name, known_keys())
+    return UsageError(f"{word} is no override{listed}", word, "write KEY=VALUE, without dashes; --help lists the keys")
+
+
+def _no_pair(words: Sequence[str], place: int) -> UsageError:
+    """Return the error about a word without a key, an equals sign or a value."""
+    word, following = words[place], words[place + 1] if place + 1 < len(words) else ""
+    pair = word
+    while "=" not in pair[:-1] and place + 1 < len(words):  # KEY = VALUE
+        place += 1
+        pair += words[place]
+    if "=" in word + following[:1] and re.fullmatch(r"[^=]+=[^=]+", pair):
+        mend = f"write {command([pair])}"
+        return UsageError("there is a space beside an equals sign", f"{word} {following}".strip(), mend)
+    if word.startswith("="):
+        return UsageError(f"{word} has no key", word, "write KEY=VALUE; --help lists the keys")
+    key, given, value = words[place - 1].partition("=") if place else ("", "", "")
+    if given and (key in TEXTS or word not in set(known_keys())):
+        whole = _shell_word(override(key, f"{value} {word}"))
+        mend = f"a value with a space is quoted, {whole}; else write KEY=VALUE"
+        return UsageError(f"{word} is no override: it has no equals sign", word, mend)
+    if separated := re.fullmatch(r"([\w.]+):(.+)", word):
+        return UsageError(f"{word} has no equals sign", word, f"write {command([override(*separated.groups())])}")
+    if word in ("train", "python", "train.py"):
+        return UsageError(f"{word} is no override", word, "leave it out")
+    return UsageError(f"{word} has no value", word, f"write {word}=VALUE; --help lists the groups and keys")
+
+
+def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
+    """Return the error about a value in which Hydra sees letters of its own."""
+    if not re.fullmatch(r"\+{0,2}[\w./@:-]+", key):
+        near = did_you_mean(key, known_keys())
+        return UsageError(f"{key!r} is no name of a key{near}", key, "write KEY=VALUE; --help lists the keys")
+    if (config_folder() / key).is_dir():
+        return unknown_choice(key, value)
+    if value.startswith("="):
+        once = f"{key}={value.lstrip('=')}"
+        return UsageError(f"{key} has two equals signs", key, f"write {_shell_word(once)}")
+    if value[:1] in TYPOGRAPHERS:
+        last = next((n for n, word in enumerate(following) if word[-1:] in TYPOGRAPHERS), -1)
+        whole = " ".join([value, *following[: last + 1]]) if value[-1:] not in TYPOGRAPHERS else value
+        found = f"{key} is {whole}, in a typographer's quotes, which no shell knows"
+        return UsageError(found, key, f"write {_shell_word(override(key, whole.strip(TYPOGRAPHERS)))}")
+    if value.startswith("~"):
+        found = f"{key} is {value}, and no shell opens ~ in the midst of a word"
+        return UsageError(found, key, f"write {_shell_word(override(key, str(Path(value).expanduser())))}")
+    quote = f"quote it: {_shell_word(override(key, value))}"
+    if value[:1] in ("[", "{", "'", '"'):
+        found = f"{key} is {value}, whose brackets or quotes do not close, or hold no list"
+        return UsageError(
+            found, key, f"write a list as '{key}=[a,b]', in quotes for the shell; if it is a text, {quote}"
+        )
+    return UsageError(f"{key} is {value}, with letters that mean something else unless it is quoted", key, quote)
+
+
+def _several(one: "Override", word: str) -> UsageError:
+    key, _, value = word.partition("=")
+    mends = ["give one value", f"add -m for a sweep, a run for each: -m {_shell_word(word)}"]
+    if key in LISTS:
+        mends[0] = f"write a list as {_shell_word(f'{key}=[{value}]')}"
+    elif re.fullmatch(r"\d+,\d+", value):
+        mends[0] = f"give one value (a decimal has a point: {key}={value.replace(',', '.')})"
+    elif not one.is_choice_sweep() or not re.fullmatch(r"[\w.,+-]+", value):
+        mends[0] = f"quote a value that has a comma: {_shell_word(override(key, value))}"
+    return UsageError("one key has several values", word, ", or ".join(mends))
+
+
+def _check_choice(group: str, one: "Override") -> None:
+    from hydra.core.override_parser.types import ChoiceSweep
+
+    if one.is_add() or one.is_force_add():
+        raise UsageError(f"+ adds a group, and {group} is there", group, f"leave out the +: {group}=CHOICE")
+    value: Any = one._value  # the choices of a sweep too, which value() refuses to give
+    for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
+        match getattr(choice, "text", choice):
+            case None if group in WITHOUT_CHOICE:
+                continue
+            case list() | dict():
+                raise UsageError(f"{group} takes one choice, not several values", group, f"write {group}=CHOICE")
+            case int() | float() | str() | None as name:
+                text = "null" if name is None else str(name)
+                if not (config_folder() / group / f"{text}.yaml").is_file():
+                    raise unknown_choice(group, text)

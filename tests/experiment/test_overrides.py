@@ -1,0 +1,200 @@
+"""What a refusal tells a user to type is read back as it was meant, by a shell and then by Hydra."""
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ictconvention.errors import UsageError
+from ictconvention.experiment.command import train
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.fitting_survey import check_fits
+from ictconvention.experiment.initial import SHAPING, last_weights
+from ictconvention.experiment.overrides import check_overrides, command, override
+from ictconvention.experiment.schema import ModelOptions, RunOptions
+from tests.conftest import image_series, write_survey
+from tests.experiment.made_up_runs import EVERY_KIND, made_up_run
+
+ODD_NAMES = [
+    "my survey (v2)",
+    "a=b",
+    "\u00e9lan",
+    "g,r",
+    "it's",
+    'say "x"',
+    "[v2]",
+    "{v2}",
+    "$HOME",
+    "${seed}",
+    "back\\slash",
+    "ends\\",
+    "2024",
+    "1e3",
+    "null",
+    "true",
+    "~",
+    " led",
+    "#1",
+    "!x",
+    "`x`",
+    "a;b",
+    "\u201cx\u201d",
+    "glob(*)",
+    "-x",
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_folder_of_any_name_comes_back_from_a_pasted_command(name: str, tmp_path: Path) -> None:
+    (folder := tmp_path / name).mkdir()
+    for value in (name, str(folder)):
+        line = command([override("init_from", value), "survey=path", override("survey.path", str(folder))])
+        options = compose_run(shlex.split(line))
+        assert (options.init_from, options.survey.path) == (value, str(folder))
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12))
+def test_any_text_comes_back(text: str) -> None:
+    assert compose_run(shlex.split(command([override("init_from", text)]))).init_from == text
+
+
+def test_values_of_every_type_come_back() -> None:
+    values = {"survey.bands": ("g", "zd DECam"), "seed": 3, "learner.tau": 0.5}
+    words = [override(key, values[key]) for key in ("survey.bands", "seed", "learner.tau")]
+    options = compose_run(["experiment=ict_sdss", *shlex.split(command(words))])
+    assert (options.survey.bands, options.seed, options.learner.tau) == (("g", "zd DECam"), 3, 0.5)
+    assert override("init_from", None) == "init_from=null"
+    assert override("trainer.x", True) == "trainer.x=true"
+
+
+@pytest.mark.parametrize("several", [[], ["-m", "seed=0,1"]])
+@pytest.mark.parametrize("name", ["my survey (v2)", "a=b", "\u00e9lan", "[x", "\u201cmine\u201d"])
+def test_an_unquoted_name_is_answered_with_the_quoted_one(name: str, several: list[str], tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    with pytest.raises(UsageError) as caught:
+        train([*several, "survey=path", f"survey.path={tmp_path}/{name}"])
+    assert str(caught.value.where) == "survey.path"
+    (meant,) = re.findall(r"\"?survey\.path=.*", caught.value.mend)
+    assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/{name}"
+
+
+def test_a_name_that_the_shell_has_split_is_put_together_again(tmp_path: Path) -> None:
+    (tmp_path / "my survey").mkdir()
+    with pytest.raises(UsageError) as caught:
+        compose_run(["survey=path", f"survey.path={tmp_path}/my", "survey"])
+    (meant,) = re.findall(r"\".*?\"", caught.value.mend)
+    assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/my survey"
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        ("experiment = ict_sdss", "experiment=ict_sdss"),
+        ("experiment= ict_sdss", "experiment=ict_sdss"),
+        ("experiment =ict_sdss", "experiment=ict_sdss"),
+        ("experiment:ict_sdss", "experiment=ict_sdss"),
+        ("seed==1", "seed=1"),
+        ("seed=1e3", "seed=1000"),
+        ("init_from=2024", "\"init_from='2024'\""),
+        ("survey.bands=g,r", "'survey.bands=[g,r]'"),
+        ("learner.tau=0,99", "learner.tau=0.99"),
+        ("fold.index=0-4", "'fold.index=range(0,5)'"),
+        ("model=conf/model/cnn_gru.yaml", "model=cnn_gru"),
+        ("imbalance=weighted.yaml", "imbalance=weighted"),
+        ("survey=surveys/mine", "survey=path survey.path=surveys/mine"),
+        ("survey=tests", "survey=path survey.path=tests"),
+        ("experiment=my.yaml", "ict_sdss"),
+        ("fold=2", "rotating"),
+        ("--fold 1", "fold.index"),
+        ("--seed=1", "seed"),
+        ("~learner", "learner=..."),
+        ("~trainer.batch_size", "trainer.batch_size=..."),
+        ("model=null", "convention"),
+        ("model=[convention,cnn_gru]", "model=CHOICE"),
+        ("+model=convention", "model=CHOICE"),
+        ("+name=x", "name=VALUE"),
+        ("trainer=4", "trainer.devices=..."),
+        ("hydra/launcher=slurm", "-m"),
+        ("seed=1 seed=2", "leave one"),
+        ("survey.path=~/mine", f"survey.path={Path.home()}/mine"),
+        ("name=${nothing}", "quote"),
+        ("learner=", "supervised"),
+        ("=1", "KEY=VALUE"),
+        ("train seed=1", "leave it out"),
+    ],
+)
+def test_a_wrong_line_is_answered_with_what_to_type(words: str, meant: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_run(words.split())
+    error = caught.value
+    assert meant in f"{error.found} {error.mend}"
+    assert "\n" not in f"{error.found}{error.mend}"
+    for hydras in ("Lexer", "mismatched", "struct", "full_key", "object_type", "viable", "defaults list"):
+        assert hydras not in str(error)
+
+
+def test_a_sweep_refuses_before_hydra_speaks(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    for words in (
+        ["--fold", "1"],
+        ["--config-name=x"],
+        ["fold=2"],
+        ["survey=a/b,c/d"],
+        ["seed=0,1", "seed=2"],
+        ["seed"],
+    ):
+        with pytest.raises(UsageError):
+            train(["-m", f"runs={tmp_path}/runs", *words])
+    assert capfd.readouterr() == ("", "")
+    assert not list(tmp_path.iterdir())
+    assert [one.key_or_group for one in check_overrides(["model=cnn_gru,cnn_lstm", "fold=fixed"], True)]
+
+
+@pytest.mark.parametrize(("learner", "model", "channels"), EVERY_KIND)
+def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
+    learner: Any, model: Any, channels: str, tmp_path: Path
+) -> None:
+    survey = write_survey(tmp_path / "it's (v2), [gri]", [image_series(0, 4)])
+    run = made_up_run(learner, model, channels)
+    options = run.options if model == "convention" else replace(run.options, model=ModelOptions(model))
+    run = replace(run, folder=tmp_path / "a run=1", options=options)  # the others have no sizes
+    run.folder.mkdir()
+    experiment = next(
+        name
+        for name in ("ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss")
+        if (o := compose_run([f"experiment={name}"])).model.kind == model and o.learner.kind == learner
+    )
+    for kept in ([], [f"experiment={experiment}", "profile=laptop"], ["experiment=gone", "profile=smoke"]):
+        (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
+        with pytest.raises(UsageError) as caught:
+            check_fits(run, survey)
+        options = compose_run(_pasted(caught.value.mend))
+        assert (options.survey.path, options.init_from) == (str(survey.path), str(run.folder))
+        for group, keys in SHAPING.items():
+            for key in keys:
+                assert getattr(getattr(options, group), key) == getattr(getattr(run.options, group), key), key
+        if "profile=laptop" in kept:
+            assert options.name == experiment
+            assert options.stage == compose_run(kept).stage
+        assert options.seed == RunOptions().seed
+
+
+def test_an_unfinished_run_says_the_command_that_finishes_it(tmp_path: Path) -> None:
+    words = ["survey=path", override("survey.path", str(tmp_path)), override("init_from", "a (b)"), "seed=3"]
+    (tmp_path / "config.yaml").write_text("")
+    (tmp_path / "overrides.txt").write_text("".join(f"{word}\n" for word in words))
+    with pytest.raises(UsageError) as caught:
+        last_weights(tmp_path)
+    assert _pasted(caught.value.mend) == words
+
+
+def _pasted(mend: str) -> list[str]:
+    """Return the overrides of the command at the end of a message."""
+    python, script, *words = shlex.split(mend[mend.index("python train.py") :])
+    assert (python, script) == ("python", "train.py")
+    return words
