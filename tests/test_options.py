@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ictconvention.experiment.config import config_folder, read_group
+from ictconvention.experiment.config import read_group
+from ictconvention.experiment.overrides import config_folder
 from ictconvention.experiment.schema import LearnerOptions
 from ictconvention.options import (
     Augmentation,

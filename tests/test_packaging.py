@@ -12,13 +12,15 @@ import pytest
 from omegaconf import OmegaConf
 
 from ictconvention.data.split_rule import PROTOCOLS, make_split
-from ictconvention.experiment.config import config_folder, read_group
+from ictconvention.experiment.config import read_group
+from ictconvention.experiment.overrides import config_folder
 from tests.conftest import ROOT, crowd
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 OFFLINE = {**os.environ, "PIP_NO_INDEX": "1"}
 FIND_CONFIG = (
-    "import ictconvention; from ictconvention.experiment.config import config_folder, read_group;"
+    "import ictconvention; from ictconvention.experiment.config import read_group;"
+    "from ictconvention.experiment.overrides import config_folder;"
     "print(ictconvention.__file__); print(config_folder()); print(read_group('fold', 'fixed')['protocol'])"
 )
 FIND_LAUNCHERS = (

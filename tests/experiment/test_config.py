@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ictconvention.errors import UsageError
-from ictconvention.experiment.config import compose_run, config_folder
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.overrides import config_folder
 from ictconvention.experiment.schema import RunOptions, known_keys
 from ictconvention.options import OptimiserOptions, SequenceOptions
 from tests.conftest import ROOT
