@@ -12,8 +12,8 @@ from ictconvention.data.derived import measured_photometry, median_frames
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.survey_format import FRAME_COLUMNS
-from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
 from ictconvention.data.task import Contents
+from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
 from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
 

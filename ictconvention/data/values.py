@@ -76,7 +76,7 @@ def flaw_of_id(id_: object) -> Flaw | None:
     if id_ is None or (isinstance(id_, float) and math.isnan(id_)):
         return Flaw("this row has no id", "give every row the id of its object")
     if isinstance(id_, float) and abs(id_) >= LARGEST_WHOLE:
-        return _lost_digits(f"{id_!r}, a floating-point number")
+        return _lost_digits(f"{id_!r} is a floating-point number, which")
     if isinstance(id_, str):
         if not id_ or id_ != id_.strip() or not id_.isprintable():
             return Flaw(f"id {id_!r} is empty, unprintable, or has spaces at its ends", "give a name that can be read")
@@ -154,5 +154,5 @@ _EMPTY = "leave it empty (None, NaN) where it is unknown"
 
 
 def _lost_digits(id_: str) -> Flaw:
-    found = f"id {id_}, has lost its last digits: several objects may have become one"
+    found = f"id {id_} has lost its last digits: several objects may have become one"
     return Flaw(found, "write ids as whole numbers or as text, from the source of the ids")

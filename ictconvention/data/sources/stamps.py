@@ -109,8 +109,7 @@ def read_stamp_table(
         raise UsageError(found, table.where(without[0]), "give it in every row, or for all others by --zero-point")
     if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
         found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
-        where = path if zero_point is None else "options of ingest stamps"
-        raise UsageError(found, where, "leave out --flux-unit, or the zero points")
+        raise UsageError(found, path, "leave out --flux-unit, or the zero points")
     files = list(by_file.values())
     some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
     units = [[row for rows in chosen for row in rows] for chosen in some]

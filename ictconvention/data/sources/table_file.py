@@ -34,7 +34,6 @@ UNITS: dict[str, tuple[u.UnitBase, ...]] = {  # that columns are converted to; t
     "pixel_scale": (u.arcsec,),
     "host_separation": (u.arcsec,),
     "flux": (u.nmgy,),
-    "error": (u.nmgy, u.mag),
     "mag": (u.mag,),
     "host_r": (u.mag,),
     "zero_point": (u.mag,),
@@ -88,6 +87,7 @@ def read_columns(path: Path, content: bytes, name_of: Names) -> dict[str, list[A
     if len(named) < len(columns):
         raise UsageError(f"two columns have one name: {', '.join(columns)}", path, "rename one of them")
     cells: dict[str, list[Any]] = {}
+    units = UNITS | ({"error": (u.nmgy,) if "flux" in named else (u.mag,)})
     for name, column in named.items():
         if isinstance(column.values, SkyCoord):
             if {"ra", "dec"} & named.keys():
@@ -95,7 +95,7 @@ def read_columns(path: Path, content: bytes, name_of: Names) -> dict[str, list[A
             place = column.values.icrs
             cells |= {"ra": place.ra.deg.tolist(), "dec": place.dec.deg.tolist()}
             continue
-        cells[name] = [_cell(value) for value in _converted(name, column, path)]
+        cells[name] = [_cell(value) for value in _converted(name, column, units.get(name, ()), path)]
     return cells
 
 
@@ -133,8 +133,8 @@ def _parquet(content: bytes, path: Path, name_of: Names) -> dict[str, _Column]:
     return columns
 
 
-def _converted(name: str, column: _Column, path: Path) -> Sequence[Any]:
-    """Return the values of a column in the unit of its name.
+def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: Path) -> Sequence[Any]:
+    """Return the values of a column in the first unit, of those wanted, that it can be converted to.
 
     Raises
     ------
@@ -152,13 +152,13 @@ def _converted(name: str, column: _Column, path: Path) -> Sequence[Any]:
         exact = 2 ** (np.finfo(array.dtype).nmant + 1)
         if name == "id" and exact < LARGEST_WHOLE and (np.abs(plain) >= exact).any():
             row = int(np.flatnonzero(np.abs(plain) >= exact)[0]) + 1
-            found = f"id {plain[row - 1]:.0f} is {array.dtype}, and has lost its last digits"
+            found = f"id {plain[row - 1]:.0f} is {array.dtype.newbyteorder('=')}, and has lost its last digits"
             raise UsageError(found, f"{path}, row {row}", "write ids as whole numbers or as text")
     if isinstance(values, u.Quantity):
         values = np.ma.asarray(values.unmasked.value if hasattr(values, "unmasked") else values.value)
-    if column.unit is None or name not in UNITS or str(column.unit) == "":
+    if column.unit is None or not wanted or str(column.unit) == "":
         return values if not isinstance(values, np.ndarray) else list(values)
-    factor = _factor(name, column.unit, path)
+    factor = _factor(name, column.unit, wanted, path)
     if factor == 1:
         return list(values)
     try:
@@ -167,19 +167,19 @@ def _converted(name: str, column: _Column, path: Path) -> Sequence[Any]:
         raise UsageError(f"column {name} is in {column.unit} and holds text", path, "give numbers") from error
 
 
-def _factor(name: str, unit: Any, path: Path) -> float:
-    """Return what a column is multiplied by to come to the unit of its name."""
-    if str(unit) in AB_MAGNITUDES and u.mag in UNITS[name]:
+def _factor(name: str, unit: Any, wanted: Sequence[u.UnitBase], path: Path) -> float:
+    """Return what a column is multiplied by to come to a unit that is wanted."""
+    if str(unit) in AB_MAGNITUDES and u.mag in wanted:
         return 1.0
     if name == "ra" and unit == u.hour:  # FITS has no other name for hours of right ascension
         unit = u.hourangle
-    for wanted in UNITS[name]:
+    for one in wanted:
         try:
-            return float(u.Unit(unit).to(wanted))
+            return float(u.Unit(unit).to(one))
         except (u.UnitConversionError, TypeError, ValueError):
             continue
-    wanted = UNITS[name][0].to_string() or "a number without a unit"
-    raise UsageError(f"column {name} is in {unit}", path, f"convert it to {wanted}, or remove the unit if it is wrong")
+    first = wanted[0].to_string() or "a number without a unit"
+    raise UsageError(f"column {name} is in {unit}", path, f"convert it to {first}, or remove the unit if it is wrong")
 
 
 def _mjd(name: str, times: Time, path: Path) -> list[Any]:

@@ -130,8 +130,7 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
     except ValueError as error:  # UnreadableError is one
         return Reject(id_, place, str(error))
     mjd = float(table.data["MJD"][row])
-    where = {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}
-    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, **where)
+    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, sky_sigma=stamp.sky_sigma, x=stamp.x, y=stamp.y)
 
 
 def _table(hdus: fits.HDUList) -> Any:
