@@ -171,6 +171,13 @@ BAD: dict[str, tuple[Callable[[Table], object], str]] = {
     ),
     "a redshift as text": (lambda t: t.replace_column("redshift", ["high"] * len(t)), "redshift is 'high', no number"),
     "an empty table": (lambda t: t.remove_rows(slice(None)), "the table has no row"),
+    "a redshift that stands for none": (lambda t: t.replace_column("redshift", [-9.0] * len(t)), "redshift is -9.0"),
+    "times in single precision": (lambda t: t.replace_column("mjd", t["mjd"].astype("f4")), "mjd is float32"),
+    "ids that lost their digits": (
+        lambda t: t.replace_column("id", [169830580431093809.0] * len(t)),
+        "lost its last digits",
+    ),
+    "errors in magnitudes of fluxes": (lambda t: setattr(t["error"], "unit", "mag"), "column error is in mag"),
     "an object of two classes": (change("class", "AGN", 0), "object a is AGN and SN Ia"),
 }
 
@@ -219,6 +226,7 @@ def test_what_is_no_light_curve_file_is_refused(tmp_path: Path, source: str, mes
         ({"offset": np.array(3)}, "offset does not go from 0"),
         ({"offset": np.array([0, 12, 10])}, "offset decreases"),
         ({"z": np.ones(5)}, "z has shape"),
+        ({"mjd": (600 + np.arange(10.0)).astype("f2")}, "mjd is float16"),
     ],
 )
 def test_a_bad_npz_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
