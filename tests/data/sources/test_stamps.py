@@ -341,7 +341,7 @@ def test_stamps_of_another_pixel_scale_are_a_survey_of_their_own(tmp_path: Path)
 @pytest.mark.parametrize("name", ["psf_fwhm", "sky_sigma"])
 def test_a_mark_of_something_missing_is_refused_with_its_row(tmp_path: Path, name: str) -> None:
     fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
-    listed = rows(**{name: 1.0})
+    listed = [row | {name: 1.0} for row in rows()]
     listed[1][name] = -999
     error = refusal("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
     assert name in error.found
