@@ -50,6 +50,9 @@ def stamps(
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude, of rows without one.", show_default="pixels are nanomaggies")
     ] = None,
+    flux_unit: Annotated[
+        str, typer.Option(help="Unit of pixels without a zero point; none, where they were normalised.")
+    ] = "nanomaggy",
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
     bin_pixels: Bin = False,
     name: Name = None,
@@ -67,10 +70,20 @@ def stamps(
     from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
 
-    units, objects = read_stamp_table(source, zero_point)
+    units, objects = read_stamp_table(source, zero_point, flux_unit, pixel_scale)
     how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
     common = _common(
-        out, pixel_scale * (2 if bin_pixels else 1), name, size, bands, classes, jobs, max_rejects, dry_run, simulated
+        out,
+        pixel_scale * (2 if bin_pixels else 1),
+        name,
+        size,
+        bands,
+        classes,
+        jobs,
+        max_rejects,
+        dry_run,
+        simulated,
+        flux_unit,
     )
     _ingest(common, partial(read_stamps, how), units, objects)
 
@@ -142,12 +155,14 @@ def tao(
     from functools import partial
 
     from ictconvention.data.sources.fitting import Fitting
+    from ictconvention.data.sources.joins import check_matched
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao
 
     names = find_files(source)
     with shown_progress("reading headers") as progress:
         files, own, rejects = read_objects(source, names, progress)
     known = _objects(objects)
+    remarks = check_matched(objects, known, own, "the files") if objects is not None and own else []
     own = {
         id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
         for id_, row in own.items()
@@ -166,7 +181,7 @@ def tao(
         simulated,
         "nanomaggy" if zero_point is not None else "count",
     )
-    _ingest(common, partial(read_tao, how), list(files.items()), own, rejects)
+    _ingest(common, partial(read_tao, how), list(files.items()), own, rejects, remarks=remarks)
 
 
 @app.command()
@@ -207,7 +222,7 @@ def ztf(
     how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract), zero_point)
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
     common = replace(common, orientation=ORIENTATION)
-    _ingest(common, partial(read_ztf, how), units, _objects(objects))
+    _ingest(common, partial(read_ztf, how), units, _objects(objects), objects_table=objects)
 
 
 def _common(
@@ -260,16 +275,20 @@ def _ingest(
     objects: Mapping[str, Mapping[str, Any]],
     rejects: Sequence["Reject"] = (),
     everything_listed: bool = False,
+    objects_table: Path | None = None,
+    remarks: Sequence[str] = (),
 ) -> None:
     """Make the survey, and say what became of it all."""
     from ictconvention.data.sources.ingestion import ingest
     from ictconvention.data.sources.rejects import reasons
 
     with shown_progress("reading") as progress:
-        result = ingest(options, read, units, objects, progress, rejects, everything_listed)
+        result = ingest(options, read, units, objects, progress, rejects, everything_listed, objects_table)
     for line in reasons(result.rejects):
         typer.echo(f"rejected: {line}")
     if result.rejects_file is not None:
         typer.echo(f"all rejects: {result.rejects_file}")
+    for line in (*remarks, *result.remarks):
+        typer.echo(line)
     typer.echo("dry run: nothing was written" if options.dry_run else f"survey: {options.out}")
     typer.echo(str(result))

@@ -156,7 +156,7 @@ def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> 
     lost = np.count_nonzero(~np.isfinite(flux))
     note = f"; {lost} frames without a flux: pixels are missing in the aperture" if lost else ""
     axes.set_xlabel(f"days since MJD {series.mjd[0]:.3f}{note}", fontsize=8)
-    axes.set_ylabel(f"flux within {APERTURE_RADIUS:g} arcsec\n[{header.flux_unit}]", fontsize=8)
+    axes.set_ylabel(f"flux within {APERTURE_RADIUS:g} arcsec\n[{header.flux_words}]", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.has_data():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,21 +12,22 @@ from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     LABEL_SOURCES,
-    LATEST_MJD,
-    MAX_NONFINITE_SHARE,
     OBJECT_COLUMNS,
     SurveyHeader,
     unknown_class,
 )
+from ictconvention.data.values import (
+    LARGEST_WHOLE,
+    Flaw,
+    flaw_of_id,
+    flaw_of_number,
+    flaw_of_pixels,
+    flaw_of_place,
+    flaw_of_positive,
+    flaw_of_precision,
+    flaw_of_times,
+)
 from ictconvention.errors import SurveyError
-
-_LARGEST_WHOLE = 2**53
-RULES = {
-    "mjd": "times must be finite MJD",
-    "psf_fwhm": "seeing must be positive [arcsec], or NaN where unknown",
-    "sky_sigma": "sky noise must be positive, or NaN where unknown",
-    "gain": "the gain must be positive [electrons per flux unit], or NaN where unknown",
-}
 
 
 def check_frames(
@@ -72,15 +74,7 @@ def check_frames(
 
 def check_finite(frames: NDArray[np.floating], where: str) -> None:
     """Refuse an object of which a frame has no finite pixel, or over half of the pixels are not finite."""
-    missing = np.count_nonzero(~np.isfinite(frames), axis=(1, 2))
-    if not missing.any():
-        return
-    pixels = frames.shape[1] * frames.shape[2]
-    if (empty := np.flatnonzero(missing == pixels)).size:
-        raise SurveyError(f"frame {empty[0]} has no finite pixel", where, "leave the frame out")
-    if (share := missing.mean() / pixels) > MAX_NONFINITE_SHARE:
-        found = f"{share:.0%} of the pixels are not finite, more than the allowed {MAX_NONFINITE_SHARE:.0%}"
-        raise SurveyError(found, where, "leave out the frames at the edge of the image, or the object")
+    _refuse(flaw_of_pixels(frames), where)
 
 
 def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]], where: str) -> None:
@@ -89,25 +83,15 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
         found = f"band {band} where the survey has {len(header.bands)}: {', '.join(header.bands)}"
         raise SurveyError(found, where, f"number the bands 0 to {len(header.bands) - 1} in the header's order")
     mjd = columns["mjd"]
-    if not np.isfinite(mjd).all():
-        raise SurveyError(RULES["mjd"], where, "leave out the frames without a time")
-    if (early := mjd.min()) < 0:
-        raise SurveyError(f"MJD {early:.1f} is before 1858", where, "give Modified Julian Dates, in days")
-    if (late := mjd.max()) > LATEST_MJD:
-        raise SurveyError(f"MJD {late:.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
+    _refuse(flaw_of_times(mjd), where)
     if (back := np.flatnonzero(np.diff(mjd) < 0)).size:
         i = back[0]
         found = f"times are not sorted: frame {i} at MJD {mjd[i]:.5f}, the next at {mjd[i + 1]:.5f}"
         raise SurveyError(found, where, "sort the frames of each object by time")
     for name in ("psf_fwhm", "sky_sigma", "gain"):
-        values = columns[name]
-        if not (np.isnan(values) | ((values > 0) & np.isfinite(values))).all():
-            raise SurveyError(RULES[name], where, "correct it, or give NaN")
+        _refuse(flaw_of_positive(name, columns[name]), where)
     for name in ("x", "y"):
-        outside = np.abs(columns[name]) > header.stamp_size / 2  # NaN is not
-        if outside.any():
-            found = f"{name} is {columns[name][outside][0]:g}, outside a stamp of {header.stamp_size} pixels"
-            raise SurveyError(found, where, "give the object's place from the stamp's centre [pixels], or NaN")
+        _refuse(flaw_of_place(name, columns[name], header.stamp_size), where)
 
 
 def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,9 +106,7 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
     id_ = row["id"]
     if not isinstance(id_, str):
         raise SurveyError(f"id {id_!r} is no text", where, "give ids as text: str(id)")
-    if not id_ or id_ != id_.strip() or not id_.isprintable():
-        found = f"id {id_!r} is empty, unprintable, or has spaces at its ends"
-        raise SurveyError(found, where, "give a name that can be read")
+    _refuse(flaw_of_id(id_), where)
     if row["class"] is not None and row["class"] not in header.classes:
         raise unknown_class(row["class"], header, where)
     if row["label_source"] is not None and row["label_source"] not in LABEL_SOURCES:
@@ -134,15 +116,13 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
         raise SurveyError("a label source without a class", where, "give the class, or leave both None")
     if (row["ra"] is None) != (row["dec"] is None):
         raise SurveyError("one of ra and dec is missing", where, "give both, or leave both None")
-    for name, (low, high) in {"redshift": (-0.1, 20.0), "ra": (-180.0, 360.0), "dec": (-90.0, 90.0)}.items():
+    for name in ("redshift", "ra", "dec"):
         value = row[name]
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
             raise SurveyError(f"{name} is {value!r}, no number", where, f"give {name} as a number, or None")
-        if not (math.isnan(value) or low <= value <= high):
-            found = f"{name} is {value}, outside {low:g} to {high:g}"
-            raise SurveyError(found, where, f"correct {name}, or give None where it is unknown")
+        _refuse(flaw_of_number(name, float(value)), where)
         stored[name] = None if math.isnan(value) else float(value)
     return stored
 
@@ -155,7 +135,7 @@ def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
     if plain is not None and not isinstance(plain, str | bool | int | float):
         found = f"column {name!r} is {type(value).__name__}"
         raise SurveyError(found, where, "give text, a number, True, False or None")
-    if isinstance(plain, int) and not -_LARGEST_WHOLE <= plain <= _LARGEST_WHOLE:
+    if isinstance(plain, int) and not -LARGEST_WHOLE <= plain <= LARGEST_WHOLE:
         raise SurveyError(f"column {name!r} is {plain}, which a float cannot hold exactly", where, "give it as text")
     if isinstance(plain, str) and not plain.isprintable():
         raise SurveyError(f"column {name!r} holds unprintable characters: {plain!r}", where, "give text on one line")
@@ -171,6 +151,12 @@ def merged_kind(name: str, kind: type | None, value: str | float | bool | None, 
         return float
     found = f"column {name!r} is {new.__name__ if new else None} here and {kind.__name__ if kind else None} before"
     raise SurveyError(found, where, "give one type in the whole column")
+
+
+def _refuse(flaw: Flaw | None, where: str | Path) -> None:
+    """Raise the `SurveyError` of a flaw, where there is one."""
+    if flaw is not None:
+        raise SurveyError(flaw.found, where, flaw.mend)
 
 
 def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
@@ -197,5 +183,7 @@ def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: 
             raise SurveyError(found, where, "give each frame's position in the header's bands, a whole number from 0")
     elif given.dtype.kind not in "fiu":
         raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers")
+    if name == "mjd":
+        _refuse(flaw_of_precision(name, given), where)
     with np.errstate(over="ignore"):  # an overflow to infinity is refused later
         return np.ascontiguousarray(given, dtype=dtype)

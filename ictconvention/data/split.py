@@ -175,6 +175,8 @@ class Split:
             if unknown:
                 found = f"{counted(len(unknown), 'id')} not in the survey: {shortened(unknown)}"
                 near = did_you_mean(unknown[0], actual)
+                if not any(id_ in actual for ids in self.parts.values() for id_ in ids):
+                    near = f"; none of its ids is there: the survey has {shortened(sorted(actual), 3)}"
                 raise SplitError(f"{found}{near}", where, "correct them, or choose the survey that the split is for")
         mentioned = {id_ for ids in self.parts.values() for id_ in ids} | self.classes.keys()
         differences = {

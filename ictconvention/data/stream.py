@@ -11,8 +11,9 @@ from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.derived import measured_photometry, median_frames
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import FRAME_COLUMNS, LATEST_MJD
+from ictconvention.data.survey_format import FRAME_COLUMNS
 from ictconvention.data.task import Contents
+from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
 from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
 
@@ -99,7 +100,7 @@ def day_zero(survey: Survey) -> NDArray[np.float64]:
     if table[DETECTED].dtype.kind not in "fiu":
         raise UsageError(f"{DETECTED} is no number: {table[DETECTED][0]}", where, mend)
     known = np.ma.filled(np.ma.asarray(table[DETECTED], dtype=np.float64), np.nan)
-    if (wrong := np.flatnonzero((known < 0) | (known > LATEST_MJD))).size:
+    if (wrong := np.flatnonzero((known < EARLIEST_MJD) | (known > LATEST_MJD))).size:
         found = f"{DETECTED} of object {survey.ids[wrong[0]]} is {known[wrong[0]]:.1f}, no MJD"
         raise UsageError(found, where, f"{mend}: a Julian date minus 2400000.5")
     return np.asarray(np.where(np.isfinite(known), known, first))

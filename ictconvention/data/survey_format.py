@@ -64,8 +64,8 @@ STORAGE_COLUMNS = ("first", "length", "crc32")  # how the shard lays an object o
 ORIENTATIONS = ("north up, east left", "as given", "unknown")
 LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
-LATEST_MJD = 400_000  # the year 2954; a larger number is a Julian date
-MAX_NONFINITE_SHARE = 0.5  # of an object's pixels; above it the object is refused
+NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
+NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class SurveyHeader:
     dtype : str
         How frames are stored: 'float32' or 'float16'.
     flux_unit : str
-        Unit of a frame's pixels; 'nanomaggy' has the AB zero point 22.5.
+        Unit of a frame's pixels; 'nanomaggy' has the AB zero point 22.5, and 'none' stands for pixels without a unit.
     simulated : bool
         True where the sky did not make it; every table and figure then says so.
     orientation : str
@@ -140,10 +140,20 @@ class SurveyHeader:
             found = f"provenance is not plain JSON: {error}"
             raise SurveyError(found, "survey header", "use text and numbers") from error
 
+    @property
+    def flux_words(self) -> str:
+        """The flux unit as people read it."""
+        return unit_in_words(self.flux_unit)
+
     def differences(self, other: "SurveyHeader") -> list[str]:
         """Name the fields in which two shards differ and may not: all but provenance and software."""
         free = ("provenance", "software")
         return [f.name for f in fields(self) if f.name not in free and getattr(self, f.name) != getattr(other, f.name)]
+
+
+def unit_in_words(flux_unit: str) -> str:
+    """Return a flux unit as people read it."""
+    return "no unit" if flux_unit == NO_UNIT else flux_unit
 
 
 def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:

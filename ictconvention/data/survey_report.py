@@ -22,7 +22,7 @@ def print_report(report: SurveyReport, console: Console) -> None:
     title = f"{kind} {header.name}: {size} in {counted(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
-    console.print(f"stamps of {stamp}, {header.dtype} {header.flux_unit}, {report.nonfinite:.3%} not finite")
+    console.print(f"stamps of {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")
     console.print(_spread_table(report))
     console.print(_band_table(report))
     console.print(_class_table(report))
@@ -58,7 +58,7 @@ def _percentile(p: int) -> str:
 
 
 def _band_table(report: SurveyReport) -> Table:
-    unit = report.header.flux_unit
+    unit = report.header.flux_words
     columns = ("band", "frames", "nights\nmissing", "mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec")
     table = _table(f"Pixels by band, {unit}", *columns)
     for name, band in report.bands.items():

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import unit_in_words
 from ictconvention.errors import UsageError, did_you_mean, shortened
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import SHAPING, overrides_of
@@ -50,7 +51,8 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
         factor = NANOMAGGIES.get(header.flux_unit, 0.0) / NANOMAGGIES.get(unit, float("inf"))
         if factor != 1:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
-            raise refused(f"this survey is in {header.flux_unit}, the network knows {unit}", multiply, begin)
+            found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
+            raise refused(found, multiply, begin)
     if other := [name for name in header.classes if name not in task.classes]:
         near = did_you_mean(other[0], task.classes)
         found = f"this survey has the class {shortened(other)}{near}, the network knows {', '.join(task.classes)}"

@@ -115,7 +115,11 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     else:
         table = read_user_table(path, ("class", "share"))
         rows = enumerate(table.rows)
-        given = {text_of(row, "class") or "": number_of(row, "share", table.where(number)) for number, row in rows}
+        given = {}
+        for number, row in rows:
+            if (name := text_of(row, "class") or "") in given:
+                raise UsageError(f"the class {name!r} stands twice", table.where(number), "give each class one share")
+            given[name] = number_of(row, "share", table.where(number))
     mend = f"give one share above 0 for each of {', '.join(classes)}"
     if other := [name for name in given if name not in classes]:
         raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, mend)

@@ -52,7 +52,7 @@ def _brightness(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArra
     name = header.bands[band]
     if header.flux_unit == "nanomaggy":
         return {f"{name} magnitude when bright": 22.5 - 2.5 * np.log10(flux)}
-    return {f"log10 of the {name} flux when bright [{header.flux_unit}]": np.log10(flux)}
+    return {f"log10 of the {name} flux when bright [{header.flux_words}]": np.log10(flux)}
 
 
 def _column(table: Table, name: str, position: NDArray[np.int64]) -> NDArray[np.float64] | None:

@@ -282,6 +282,8 @@ def test_a_split_of_ones_own_is_held_to_the_same_rules(tmp_path: Path, objects: 
     assert f"object {id_} is in test, twice" in refused(lambda p: p["test"].append(id_))
     assert "1 id not in the survey: o999" in refused(lambda p: p["test"].append("o999"))
     assert "did you mean test" in refused(lambda p: p.update(tests=[]))
+    none = refused(lambda p: {part: [f"X{id_}" for id_ in ids] for part, ids in p.items()})
+    assert f"the survey has {min(map(str, objects['id']))}" in none
     unlabelled = make_split(objects).parts[UNLABELLED][0]
     moved = refused(lambda p: (p[UNLABELLED].remove(unlabelled), p["test"].append(unlabelled))[0])
     assert f"without a class in a labelled part: {unlabelled}" in moved

@@ -195,7 +195,10 @@ def test_a_header_changed_by_hand_is_found(survey: Survey) -> None:
 
 
 def test_what_looks_odd_is_pointed_out(tmp_path: Path) -> None:
-    double = image_series(0, 4) | {"mjd": np.array([1.0, 1.0, 1.0, 2.0]), "band": np.array([0, 1, 0, 0])}
+    double = image_series(0, 4) | {
+        "mjd": np.array([53601.0, 53601.0, 53601.0, 53602.0]),
+        "band": np.array([0, 1, 0, 0]),
+    }
     write_survey(tmp_path / "s" / "shard-00000", [double, image_series(1, 3)])
     join_shards(tmp_path / "s")
     write_survey(tmp_path / "s" / "shard-00001", [image_series(2, 3)])

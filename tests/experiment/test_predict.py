@@ -256,6 +256,10 @@ def test_shares_are_read_from_a_file_and_mistakes_named(tmp_path: Path) -> None:
         (tmp_path / "shares.json").write_text(content)
         with pytest.raises(UsageError, match=found):
             read_shares(tmp_path / "shares.json", classes)
+    (tmp_path / "shares.csv").write_text("class,share\nSN Ia,0.2\nAGN,0.6\nAGN,0.2\n")
+    with pytest.raises(UsageError, match="'AGN' stands twice") as refused:
+        read_shares(tmp_path / "shares.csv", classes)
+    assert str(refused.value.where).endswith("row 3")
     with pytest.raises(UsageError, match=r"no file 'unifrom' \(did you mean uniform\?\)"):
         read_shares(Path("unifrom"), classes)
 

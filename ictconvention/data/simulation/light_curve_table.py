@@ -9,30 +9,19 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
-import pyarrow.parquet as pq
-from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.data.simulation.passbands import BANDS, nanomaggies
 from ictconvention.data.simulation.strata import CLASSES
+from ictconvention.data.sources.user_table import checked_number, id_of, number_of, read_user_table, text_of
+from ictconvention.data.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
 from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, shortened
 
 LEAST_POINTS = 5
 FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal
 NPZ_EPOCH = 53000.0  # [MJD] that npz files count their times from
 MISSING = (5.0, 35.0)  # magnitudes in npz files that are not between these are missing
-EARLIEST_MJD, LATEST_MJD = 15_000.0, 400_000.0  # a later one is a Julian date, an earlier one counts from elsewhere
-BRIGHTEST = 1e6  # [nanomaggies], magnitude 7.5; what is brighter has another unit
-SEPARATIONS, MAGNITUDES = (0.0, 60.0), (5.0, 35.0)  # [arcsec], [AB mag] that a host may have
-UNITS = {  # that a column may carry
-    "mjd": ("d",),
-    "flux": ("nmgy",),
-    "mag": ("mag", "mag(AB)"),
-    "error": ("nmgy", "mag", "mag(AB)"),
-    "redshift": ("",),
-    "host_r": ("mag", "mag(AB)"),
-    "host_separation": ("arcsec",),
-}
+OF_HOSTS = ("redshift", "host_r", "host_separation")
 FORMATS = (".ecsv", ".parquet", ".csv", ".fits", ".npz")
 
 
@@ -102,50 +91,48 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
 
 
 def _read_table(path: Path, class_name: str) -> list[RealCurve]:
-    try:
-        table = _parquet(path) if path.suffix == ".parquet" else Table.read(path)
-    except Exception as error:
-        raise SurveyError(f"no table: {error}", path, "write it with astropy: table.write(path)") from error
-    value = next((name for name in ("flux", "mag") if name in table.colnames), "flux or mag")
-    needed = ["id", "mjd", "band", value, "error", *([] if class_name else ["class"])]
-    if absent := [name for name in needed if name not in table.colnames]:
-        found = f"missing columns: {', '.join(absent)}; found {', '.join(table.colnames)}"
-        raise SurveyError(found, path, "rename or add them; a file of one class may be given as CLASS=file")
-    if not len(table):
-        raise SurveyError("the table is empty", path, "give at least one light curve")
-    if np.ma.getmaskarray(np.ma.asarray(table["id"])).any():
-        raise SurveyError("an id is missing", path, "give every row the id of its object")
-    ids = np.array([str(id_) for id_ in table["id"]])
-    classes = np.array([class_name or str(name) for name in (ids if class_name else table["class"])])
-    if unknown := sorted(set(classes) - set(CLASSES) if not class_name else set()):
-        near = did_you_mean(unknown[0], CLASSES)
-        raise SurveyError(f"unknown class {str(unknown[0])!r}{near}", path, f"use {', '.join(CLASSES)}")
-    bands = np.array([str(name) for name in table["band"]])
-    if unknown := sorted(set(bands) - set(BANDS)):
-        raise SurveyError(f"unknown band {str(unknown[0])!r}", path, f"use {', '.join(BANDS)}")
-    columns = {name: _numbers(table, name, path) for name in ("mjd", value, "error")}
-    optional = {n: _numbers(table, n, path) for n in ("redshift", "host_r", "host_separation") if n in table.colnames}
-    flux, sigma = columns[value], columns["error"]
+    table = read_user_table(path, ("id", "mjd", "band", "error"), ("class", "flux", "mag", *OF_HOSTS))
+    if not class_name and "class" not in table.rows[0]:
+        raise SurveyError("the table lacks the column class", path, "add it, or give the file as CLASS=file")
+    value = next((name for name in ("flux", "mag") if name in table.rows[0]), None)
+    if value is None:
+        raise SurveyError("the table lacks the column flux or mag", path, "give nanomaggies, or AB magnitudes")
+    rows: dict[str, list[int]] = {}
+    for number, row in enumerate(table.rows):
+        rows.setdefault(id_of(row, table.where(number)), []).append(number)
+    band = np.array([_known(table.where(n), "band", text_of(row, "band"), BANDS) for n, row in enumerate(table.rows)])
+    classes = [
+        class_name or CLASSES[_known(table.where(n), "class", text_of(row, "class"), CLASSES)]
+        for n, row in enumerate(table.rows)
+    ]
+    mjd, flux, sigma = (
+        np.array([number_of(row, name, table.where(n)) for n, row in enumerate(table.rows)])
+        for name in ("mjd", value, "error")
+    )
     if value == "mag":
         flux, sigma = _from_magnitudes(flux, sigma)
-    rows = {name: np.flatnonzero(ids == name) for name in dict.fromkeys(ids.tolist())}
-    band = np.array([BANDS.index(name) for name in bands])
     curves = []
     for id_, here in rows.items():
-        extra = {name: _one(values, here) for name, values in optional.items()}
-        names = sorted(set(classes[here]))
+        names = sorted({classes[n] for n in here})
         if len(names) > 1:
             raise SurveyError(f"object {id_} is {' and '.join(names)}", path, "give each object one class")
-        label = class_name or names[0]
-        curves.append(_curve(id_, label, columns["mjd"][here], band[here], flux[here], sigma[here], extra, path))
+        first = table.rows[here[0]], table.where(here[0])
+        extra = {name: _or_none(checked_number(first[0], name, first[1])) for name in OF_HOSTS}
+        curves.append(_curve(id_, names[0], mjd[here], band[here], flux[here], sigma[here], extra, path))
     _check_lengths(curves, path)
     return curves
 
 
-def _parquet(path: Path) -> Table:
-    """Read a Parquet file without pandas, which astropy would ask for."""
-    columns = pq.read_table(path, partitioning=None)
-    return Table({name: np.array(columns.column(name).to_pylist()) for name in columns.column_names})
+def _known(where: str, what: str, name: str | None, known: Sequence[str]) -> int:
+    """Return the place of a band or class among those that are known."""
+    if name is None or name not in known:
+        found = f"unknown {what} {name!r}{did_you_mean(str(name), known)}"
+        raise SurveyError(found, where, f"use {', '.join(known)}")
+    return list(known).index(name)
+
+
+def _or_none(number: float) -> float | None:
+    return number if np.isfinite(number) else None
 
 
 def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
@@ -196,6 +183,8 @@ def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None
         if data[name].shape != shape or data[name].dtype.kind not in "fiu":
             found = f"{name} is of type {data[name].dtype} and shape {data[name].shape}, not numbers of shape {shape}"
             raise SurveyError(found, path, "give one value per measurement")
+    if flaw := flaw_of_precision("mjd", data["mjd"]):
+        raise SurveyError(flaw.found, path, flaw.mend)
     offset = data["offset"]
     if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
         raise SurveyError(
@@ -224,24 +213,15 @@ def _curve(
 ) -> RealCurve:
     """Check one light curve's values and put it in time order."""
     where = f"{path}, object {id_}"
-    for name, values in (("mjd", mjd), ("flux", flux), ("error", error)):
-        if not np.isfinite(values).all():
-            raise SurveyError(f"{name} is not finite", where, "leave out the rows without a measurement")
-    if not (np.asarray(error) > 0).all():
-        raise SurveyError("an error is not positive", where, "give the standard error of each measurement")
-    if len(mjd) and np.max(mjd) > LATEST_MJD:
-        raise SurveyError(f"MJD {np.max(mjd):.1f} looks like a Julian date", where, "subtract 2400000.5 from the times")
-    if len(mjd) and np.min(mjd) < EARLIEST_MJD:
-        found = f"MJD {np.min(mjd):.1f} is before {EARLIEST_MJD:.0f}"
-        raise SurveyError(found, where, "give Modified Julian Dates, not counted from another day")
-    if len(flux) and (np.max(np.abs(flux)) > BRIGHTEST or np.min(error) < 1e-9):
-        mend = "give nanomaggies, or AB magnitudes in a column `mag`, and leave out what is missing"
-        raise SurveyError(f"fluxes to {np.max(flux):.3g} with errors from {np.min(error):.3g}", where, mend)
-    for name, (low, high) in {"host_separation": SEPARATIONS, "host_r": MAGNITUDES}.items():
-        value = extra.get(name)
-        if value is not None and not low <= value <= high:
-            found = f"{name} is {value}, outside {low:g} to {high:g}"
-            raise SurveyError(found, where, f"correct {name}, or mask it where it is unknown")
+    known = [(name, value) for name, value in extra.items() if value is not None]
+    flaws = (
+        flaw_of_times(np.asarray(mjd)),
+        flaw_of_fluxes(np.asarray(flux), np.asarray(error)),
+        *(flaw_of_number(name, value) for name, value in known),
+    )
+    for flaw in flaws:
+        if flaw is not None:
+            raise SurveyError(flaw.found, where, flaw.mend)
     order = np.argsort(mjd, kind="stable")
     arrays = (np.asarray(values)[order].astype(np.float64) for values in (mjd, flux, error))
     times, fluxes, errors = arrays
@@ -258,22 +238,3 @@ def _check_lengths(curves: list[RealCurve], path: Path) -> None:
 def _from_magnitudes(magnitude: NDArray[Any], error: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     flux = nanomaggies(magnitude)
     return flux, flux * np.log(10) / 2.5 * error
-
-
-def _numbers(table: Table, name: str, path: Path) -> NDArray[np.float64]:
-    try:
-        values = np.asarray(np.ma.filled(np.ma.asarray(table[name], dtype=np.float64), np.nan))
-    except (TypeError, ValueError) as error:
-        raise SurveyError(f"column {name} holds no numbers", path, "give one number a row") from error
-    if values.ndim != 1:
-        raise SurveyError(f"column {name} has {values.ndim} dimensions", path, "give one number a row")
-    unit = table[name].unit
-    if unit is not None and str(unit) not in UNITS[name]:
-        raise SurveyError(f"column {name} is in {unit}", path, f"convert it to {UNITS[name][0]}")
-    return values
-
-
-def _one(values: NDArray[np.float64], here: NDArray[np.intp]) -> float | None:
-    """Return an object's value of an optional column, None where it is not finite."""
-    value = float(values[here[0]])
-    return value if np.isfinite(value) else None

@@ -39,6 +39,8 @@ class FoundFrame:
         Position of the object in this frame [deg], NaN where unknown.
     first_detection : float
         The earliest detection of the object that this frame knows of [MJD], NaN where unknown.
+    normalised : bool
+        Whether its pixels were divided by their length or their maximum, so that they are no fluxes.
     """
 
     id: str
@@ -55,6 +57,7 @@ class FoundFrame:
     ra: float = UNKNOWN
     dec: float = UNKNOWN
     first_detection: float = UNKNOWN
+    normalised: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +112,16 @@ class Reject:
 
 Found = FoundFrame | Measurement | Reject
 
-# What is kept of each frame but its pixels, which lie in row `row` of the file of unit `unit`.
+# What is kept of each frame but its pixels, of which there is a checksum; they lie in row `row` of the file of unit
+# `unit`.
 FRAME_LINES = pa.schema(
     [(name, pa.string()) for name in ("id", "band", "file", "hdu")]
     + [
         (name, pa.float64())
         for name in ("mjd", "psf_fwhm", "sky_sigma", "x", "y", "gain", "ra", "dec", "first_detection")
     ]
-    + [(name, pa.int64()) for name in ("unit", "row")]
+    + [("normalised", pa.bool_())]
+    + [(name, pa.int64()) for name in ("crc32", "unit", "row")]
 )
 MEASUREMENTS = pa.schema(
     [(name, pa.string()) for name in ("id", "band", "kind", "flag")]

@@ -10,9 +10,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.found import Reject
-from ictconvention.data.survey_format import FRAME_COLUMNS, SurveyHeader
+from ictconvention.data.survey_format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
 from ictconvention.data.worker_pool import worked
+from ictconvention.errors import UsageError
 
 SHARD_FRAMES = 32_768  # of a shard, or a little more
 MOST_OPEN = 500  # files of pixels at once
@@ -48,7 +49,7 @@ class GatheredFrames:
         return np.asarray(self.lines.column(name).to_numpy())
 
 
-def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, list[Reject]]:
+def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, list[Reject], int]:
     """Sort frames by object, time and band, and leave out all but one of each exposure.
 
     Parameters
@@ -63,6 +64,8 @@ def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, lis
     frames : GatheredFrames
     rejects : list of Reject
         Frames of an object in a band and at a time of which there is another; the one that was found first stays.
+    repeats : int
+        How many were left out that have the same pixels as another one of their exposure: the same file or row twice.
     """
     id_ = lines.column("id").to_numpy(zero_copy_only=False)
     place = {name: number for number, name in enumerate(first)}
@@ -73,14 +76,32 @@ def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, lis
     mjd = lines.column("mjd").to_numpy()
     order = np.lexsort((np.arange(len(mjd)), mjd, band, owner))
     same = (np.diff(owner[order]) == 0) & (np.diff(band[order]) == 0) & (np.diff(mjd[order]) < SAME_TIME)
+    exposure = np.cumsum(np.concatenate([[0], ~same])) if len(order) else np.zeros(0, dtype=int)
+    pixels = np.column_stack([exposure, lines.column("crc32").to_numpy()[order]])
+    new = np.unique(pixels, axis=0, return_index=True)[1]  # the first of equal frames
     twice = order[1:][same]
+    repeats = np.delete(order, new)
     rejects = []
-    for line in lines.take(np.sort(twice)).to_pylist():
+    for line in lines.take(np.setdiff1d(twice, repeats)).to_pylist():
         where = f"{line['file']}[{line['hdu']}]" if line["hdu"] else line["file"]
         rejects.append(Reject(line["id"], where, f"duplicate exposure in band {line['band']} at MJD {line['mjd']:.5f}"))
     kept = np.setdiff1d(np.arange(len(mjd)), twice)
     kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]
-    return GatheredFrames(lines.take(kept)), rejects
+    return GatheredFrames(lines.take(kept)), rejects, len(repeats)
+
+
+def check_fluxes(flux_unit: str, frames: GatheredFrames, where: str) -> None:
+    """Refuse pixels that were all normalised and yet are claimed to be fluxes.
+
+    Raises
+    ------
+    UsageError
+        Naming the option that says so.
+    """
+    normalised = frames.lines.column("normalised").to_numpy(zero_copy_only=False)
+    if flux_unit == NANOMAGGY and len(frames) and normalised.all():
+        found = "every stamp has a length or a maximum of exactly 1: these pixels were normalised, and are no fluxes"
+        raise UsageError(found, where, "give the fluxes, or say that there is no unit: --flux-unit none")
 
 
 def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

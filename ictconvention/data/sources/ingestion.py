@@ -5,9 +5,10 @@ survey, so that memory holds no more than a line about each frame.
 """
 
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,13 +27,21 @@ from ictconvention.data.sources.found import (
     Measurement,
     Reject,
 )
-from ictconvention.data.sources.gathering import descriptions, gathered, write_shards
+from ictconvention.data.sources.gathering import check_fluxes, descriptions, gathered, write_shards
 from ictconvention.data.sources.growing_table import GrowingTable
+from ictconvention.data.sources.joins import check_matched, unused_names
 from ictconvention.data.sources.rejects import check_share, save_rejects
 from ictconvention.data.sources.side_tables import keep_measurements, save_frame_sources, save_photometry
 from ictconvention.data.sources.user_table import checked_objects
-from ictconvention.data.survey_format import LATEST_MJD, MAX_NONFINITE_SHARE, SurveyHeader
+from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import join_shards
+from ictconvention.data.values import (
+    flaw_of_id,
+    flaw_of_pixels,
+    flaw_of_place,
+    flaw_of_positive,
+    flaw_of_times,
+)
 from ictconvention.data.worker_pool import worked
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
 
@@ -106,12 +115,15 @@ class Ingested:
         What was left out.
     rejects_file : Path, optional
         The table of it; None where nothing was left out, or nothing was written.
+    remarks : tuple of str
+        What else is to be said: repeats, and names in tables and options that match nothing.
     """
 
     objects: int
     frames: int
     rejects: list[Reject]
     rejects_file: Path | None = None
+    remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         kinds = counted(self.objects, "object"), counted(self.frames, "frame")
@@ -134,6 +146,7 @@ def ingest(
     progress: Progress = lambda done, total: None,
     rejects: Sequence[Reject] = (),
     everything_listed: bool = False,
+    objects_table: Path | None = None,
 ) -> Ingested:
     """Make a survey.
 
@@ -153,6 +166,8 @@ def ingest(
         What was left out before.
     everything_listed : bool
         Whether an object of `objects` without a frame is a reject.
+    objects_table : Path, optional
+        The table that `objects` came from, where frames and objects are joined by id alone.
 
     Returns
     -------
@@ -179,12 +194,18 @@ def ingest(
         readings = _all_read(options, read, units, scratch, progress)
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
-        kept, twice = gathered(lines, list(objects))
+        kept, twice, repeats = gathered(lines, list(objects))
         rejects += twice
+        remarks = [f"{counted(repeats, 'exact repeat')} of frames left out"] if repeats else []
+        if objects_table is not None and len(kept):
+            found = {*kept.ids, *(reject.object for reject in rejects if reject.object)}
+            remarks += check_matched(objects_table, objects, found, "the images")
+        check_fluxes(options.flux_unit, kept, options.made_by)
+        remarks += unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
             rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
-        result = Ingested(len(kept.ids), len(kept), rejects)
+        result = Ingested(len(kept.ids), len(kept), rejects, remarks=tuple(remarks))
         rejects_file = None if options.dry_run else save_rejects(rejects, folder.path)
         check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out)
         if scratch is None:
@@ -198,7 +219,7 @@ def ingest(
             shutil.rmtree(scratch)
             join_shards(folder.partial, count=shards)
             folder.complete()
-        return Ingested(result.objects, result.frames, rejects, rejects_file)
+        return replace(result, rejects_file=rejects_file)
     finally:
         folder.discard()
 
@@ -262,9 +283,10 @@ def _unit_read(
                     if flaw := _flaw(found, size):
                         rejects.append(Reject(found.id, _place(found), flaw))
                         continue
+                    pixels = np.ascontiguousarray(found.pixels[None], dtype="<f4")
                     if array is not None:
-                        array.append(np.ascontiguousarray(found.pixels[None], dtype="<f4"))
-                    place = {"unit": number, "row": len(lines)}
+                        array.append(pixels)
+                    place = {"unit": number, "row": len(lines), "crc32": zlib.crc32(pixels.data)}
                     lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
         if array is not None and scratch is not None:
             array.close()
@@ -273,28 +295,20 @@ def _unit_read(
 
 
 def _flaw(frame: FoundFrame, size: int) -> str | None:
-    """Say why a frame cannot be in a survey; None where it can."""
+    """Say why a frame cannot be in a survey, by the rules that the survey's writer has; None where it can."""
     if frame.pixels.shape != (size, size):
         return f"stamp of shape {frame.pixels.shape}, not {size} x {size}"
-    if not np.isfinite(frame.mjd):
-        return "no date"
-    if frame.mjd < 0:
-        return f"MJD {frame.mjd:.1f} is before 1858"
-    if frame.mjd > LATEST_MJD:
-        return f"MJD {frame.mjd:.1f} looks like a Julian date: subtract 2400000.5"
-    if not frame.id or not frame.id.isprintable():
-        return f"id {frame.id!r} cannot be read"
     if not frame.band:
         return "no band"
-    missing = 1 - np.isfinite(frame.pixels.astype(np.float32)).mean()
-    if missing == 1:
-        return "no pixel is finite"
-    if missing > MAX_NONFINITE_SHARE:
-        return f"{missing:.0%} of the pixels are not finite"
-    for name, value in (("seeing", frame.psf_fwhm), ("sky noise", frame.sky_sigma)):
-        if not (np.isnan(value) or 0 < value < np.inf):
-            return f"{name} is {value:g}"
-    return None
+    numbers = {name: np.array([getattr(frame, name)]) for name in ("mjd", "psf_fwhm", "sky_sigma", "gain", "x", "y")}
+    flaws = (
+        flaw_of_times(numbers["mjd"]),
+        flaw_of_id(frame.id),
+        flaw_of_pixels(frame.pixels[None].astype(np.float32)),
+        *(flaw_of_positive(name, numbers[name]) for name in ("psf_fwhm", "sky_sigma", "gain")),
+        *(flaw_of_place(name, numbers[name], size) for name in ("x", "y")),
+    )
+    return next((flaw.found for flaw in flaws if flaw is not None), None)
 
 
 def _place(frame: FoundFrame) -> str:

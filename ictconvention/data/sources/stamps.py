@@ -12,13 +12,24 @@ from numpy.typing import NDArray
 from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
-from ictconvention.data.sources.user_table import number_of, objects_of, read_user_table, text_of
+from ictconvention.data.sources.user_table import (
+    UserTable,
+    checked_number,
+    id_of,
+    number_of,
+    objects_of,
+    read_user_table,
+    text_of,
+)
+from ictconvention.data.survey_format import NANOMAGGY
 from ictconvention.errors import UsageError, counted
 
 NEEDED = ("id", "file", "band", "mjd")
-OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma")
+OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma", "pixel_scale")
 OF_OBJECTS = ("class", "label_source", "redshift", "ra", "dec")
 FILES_AT_ONCE = 64
+SAME_SCALE = 0.02  # largest relative difference of pixel scales within a survey
+UNIT_LENGTH = 1e-4  # largest difference from 1 of the sum of squares of a normalised stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class StampOptions:
 
 
 def read_stamp_table(
-    path: Path, zero_point: float | None = None
+    path: Path, zero_point: float | None = None, flux_unit: str = NANOMAGGY, pixel_scale: float | None = None
 ) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
     """Read a table of stamps.
 
@@ -66,6 +77,10 @@ def read_stamp_table(
         Of the table.
     zero_point : float, optional
         Of rows without one [AB mag].
+    flux_unit : str
+        Of the survey; zero points give nanomaggies alone.
+    pixel_scale : float, optional
+        Of the files [arcsec], which a column pixel_scale must agree with.
 
     Returns
     -------
@@ -77,7 +92,8 @@ def read_stamp_table(
     Raises
     ------
     UsageError
-        A column or a cell is missing or wrong, naming the row; some rows have a zero point, and others none.
+        A column or a cell is missing or wrong, naming the row; some rows have a zero point, and others none; or there
+        are zero points, and pixels of another unit than nanomaggies.
     """
     table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
     located = [(table.where(number), row) for number, row in enumerate(table.rows)]
@@ -86,10 +102,14 @@ def read_stamp_table(
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
+    _check_scales(table, pixel_scale)
     without = [number for number, (_, row) in enumerate(located) if text_of(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{counted(len(without), 'row')} without zero_point, the others have one"
         raise UsageError(found, table.where(without[0]), "give it in every row, or for all others by --zero-point")
+    if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
+        found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
+        raise UsageError(found, path, "leave out --flux-unit, or the zero points")
     files = list(by_file.values())
     some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
     units = [[row for rows in chosen for row in rows] for chosen in some]
@@ -118,15 +138,28 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
     plane = number_of(row, "plane", where)
     if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
         raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
-    numbers = {name: number_of(row, name, where) for name in ("mjd", "zero_point", "psf_fwhm", "sky_sigma")}
+    numbers = {name: number_of(row, name, where) for name in ("mjd", "zero_point")}
+    numbers |= {name: checked_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
-        text_of(row, "id") or "",
+        id_of(row, where),
         file,
         text_of(row, "hdu"),
         None if np.isnan(plane) else int(plane),
         text_of(row, "band") or "",
         **numbers,
     )
+
+
+def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
+    """Refuse a column of pixel scales that are not all that of the survey."""
+    if pixel_scale is None:
+        return
+    for number, row in enumerate(table.rows):
+        scale = number_of(row, "pixel_scale", table.where(number))
+        if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
+            found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
+            mend = "make a survey of the stamps of each pixel scale: a survey has one"
+            raise UsageError(found, table.where(number), mend)
 
 
 def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
@@ -177,4 +210,13 @@ def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], h
         sky_sigma=stamp.sky_sigma,
         x=stamp.x,
         y=stamp.y,
+        normalised=_is_normalised(pixels),
     )
+
+
+def _is_normalised(pixels: NDArray[np.floating]) -> bool:
+    """Return whether pixels were divided by their length, or by their maximum."""
+    values = pixels[np.isfinite(pixels)].astype(np.float64)
+    if not values.size or values.min() == values.max():
+        return False
+    return bool(abs((values**2).sum() - 1) < UNIT_LENGTH or values.max() == 1)

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
+import numpy as np
 from astropy.io import fits
 
 from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits
+from ictconvention.data.values import flaw_of_precision
 from ictconvention.errors import UsageError
 
 COLUMNS = ("HDU_Ext", "MJD")  # of the table in HDU 1: which HDU, and when [days]
@@ -127,8 +130,7 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
     except ValueError as error:  # UnreadableError is one
         return Reject(id_, place, str(error))
     mjd = float(table.data["MJD"][row])
-    where = {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}
-    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, **where)
+    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, sky_sigma=stamp.sky_sigma, x=stamp.x, y=stamp.y)
 
 
 def _table(hdus: fits.HDUList) -> Any:
@@ -140,6 +142,10 @@ def _table(hdus: fits.HDUList) -> Any:
         )
     if not hdus[1].header["NAXIS2"]:
         raise UnreadableError("the table in HDU 1 has no row")
+    if flaw := flaw_of_precision("mjd", np.asarray(hdus[1].data["MJD"])):
+        raise UnreadableError(f"{flaw.found}, in HDU 1")
+    if (unit := hdus[1].columns["MJD"].unit) and unit.strip() and u.Unit(unit, parse_strict="silent") != u.day:
+        raise UnreadableError(f"MJD is in {unit} in HDU 1: give days")
     return hdus[1]
 
 

@@ -1,7 +1,5 @@
 """Tables that users write, of objects, images or stamps: text and numbers, and every flaw named by its row."""
 
-import csv
-import io
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,17 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import astropy.units as u
 import numpy as np
-import pyarrow.parquet as pq
-from astropy.table import Table
+from astropy.coordinates import SkyCoord
 
 from ictconvention.data.incoming import check_object, check_value, merged_kind
+from ictconvention.data.sources.table_file import FORMATS, as_rows, read_columns
 from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.data.values import flaw_of_id, flaw_of_number
 from ictconvention.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shortened
 
-FORMATS = (".csv", ".ecsv", ".parquet", ".fits")
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
-NOTHING = ("", "--", "nan", "null", "none", "n/a")  # a cell without a value, in any case of letters
+SAME_PLACE = 1.5  # [arcsec]; positions of one object that are farther apart are those of two
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,8 @@ class UserTable:
     ----------
     path : Path
     rows : sequence of mapping
-        Text, numbers and truth values by column; None where a cell is empty. Text has no spaces at its ends.
+        Text, numbers and truth values by column; None where a cell is empty. Text has no spaces at its ends. Numbers
+        of columns that say their unit are in the unit of the column's name, see `table_file.UNITS`.
     """
 
     path: Path
@@ -54,7 +54,7 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     Raises
     ------
     UsageError
-        It is no table, is empty, or lacks a column.
+        It is no table, is empty, lacks a column, or the unit or type of a column cannot be used.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -62,53 +62,22 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}")
     with readable_os_errors("reading the table", path):
         content = path.read_bytes()
+    names = {name.lower(): name for name in (*needed, *optional)}
     try:
-        rows = _rows(path, content)
+        columns = read_columns(path, content, lambda name: names.get(str(name).strip().lower(), str(name).strip()))
+    except UsageError:
+        raise
     except Exception as error:  # rubbish may break the readers anywhere
         raise UsageError(
             f"this is no table: {error}", path, "write it as CSV with a header line, or by astropy"
         ) from error
+    rows = as_rows(columns)
     if not rows:
         raise UsageError("the table has no row", path, "give at least one")
-    names = {name.lower(): name for name in (*needed, *optional)}
-    rows = [
-        {names.get(str(name).strip().lower(), str(name).strip()): value for name, value in row.items()} for row in rows
-    ]
-    if absent := [name for name in needed if name not in rows[0]]:
-        found = f"the table lacks the column {shortened(absent)}{did_you_mean(absent[0], rows[0])}"
-        raise UsageError(found, path, f"rename or add it; there are {', '.join(rows[0])}")
+    if absent := [name for name in needed if name not in columns]:
+        found = f"the table lacks the column {shortened(absent)}{did_you_mean(absent[0], columns)}"
+        raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}")
     return UserTable(path, rows)
-
-
-def _rows(path: Path, content: bytes) -> list[dict[str, Any]]:
-    if path.suffix.lower() == ".csv":
-        text = io.StringIO(content.decode("utf-8-sig"), newline=None)
-        reader = csv.DictReader(text, strict=True)
-        rows = list(reader)
-        for number, row in enumerate(rows):
-            if None in row or None in row.values():
-                raise ValueError(f"row {number + 1} has another number of cells than the header")
-        return [{name: _cell(value) for name, value in row.items()} for row in rows]
-    if path.suffix.lower() == ".parquet":
-        return [
-            {name: _cell(value) for name, value in row.items()}
-            for row in pq.read_table(io.BytesIO(content)).to_pylist()
-        ]
-    table = Table.read(io.BytesIO(content), format="ascii.ecsv" if path.suffix.lower() == ".ecsv" else "fits")
-    return [{name: _cell(row[name]) for name in table.colnames} for row in table]
-
-
-def _cell(value: Any) -> Any:
-    """Return text, a number or a truth value; None for what is missing."""
-    if value is None or value is np.ma.masked:
-        return None
-    plain = value.tolist() if isinstance(value, np.generic | np.ndarray) else value
-    if isinstance(plain, bytes):
-        plain = plain.decode("utf-8")
-    if isinstance(plain, str):
-        plain = plain.strip()
-        return None if plain.lower() in NOTHING else plain
-    return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
 def text_of(row: Mapping[str, Any], name: str) -> str | None:
@@ -117,6 +86,19 @@ def text_of(row: Mapping[str, Any], name: str) -> str | None:
     if value is None:
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def id_of(row: Mapping[str, Any], where: str) -> str:
+    """Return the id of a row.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it was a number that has lost its last digits.
+    """
+    if flaw := flaw_of_id(row.get("id")):
+        raise UsageError(flaw.found, where, flaw.mend)
+    return text_of(row, "id") or ""
 
 
 def number_of(row: Mapping[str, Any], name: str, where: str) -> float:
@@ -133,13 +115,32 @@ def number_of(row: Mapping[str, Any], name: str, where: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        raise UsageError(f"{name} is {value!r}, no number", where, "correct it, or leave it empty") from None
+        mend = "correct it, or leave it empty"
+        if isinstance(value, str) and re.fullmatch(r"[+-]?\d+[:hd ]\s*\d+[:m' ].*", value):
+            mend = f"give {name} in degrees, as a decimal number"
+        raise UsageError(f"{name} is {value!r}, no number", where, mend) from None
+
+
+def checked_number(row: Mapping[str, Any], name: str, where: str) -> float:
+    """Return a cell as a number in the range of its kind, NaN where it is empty.
+
+    Raises
+    ------
+    UsageError
+        It is no number, or out of range, such as the -9 or -999 of a value that is missing.
+    """
+    number = number_of(row, name, where)
+    if flaw := flaw_of_number(name, number):
+        raise UsageError(flaw.found, where, f"correct {name}, or leave the cell empty where it is unknown")
+    return number
 
 
 def objects_of(
     tables: Iterable[tuple[str, Mapping[str, Any]]], not_columns: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Return what tables say of each object, as arguments of `SurveyWriter.add`; an object may have several rows.
+
+    Its position is the median of those of its rows, which differ from detection to detection.
 
     Parameters
     ----------
@@ -151,24 +152,26 @@ def objects_of(
     Raises
     ------
     UsageError
-        A row has no id, or two rows disagree about an object: one id for two objects.
+        A row has no id, or an impossible number, or two rows disagree about an object: one id for two objects.
     """
     listed = list(tables)
     objects: dict[str, dict[str, Any]] = {}
     first: dict[str, str] = {}
+    places: dict[str, list[tuple[str, float, float]]] = {}
     skipped = {*not_columns, "id", "class", "label_source", *OBJECT_NUMBERS}
     own_columns = dict.fromkeys(name for _, row in listed for name in row if name not in skipped)
     if "class_name" in own_columns:
         raise UsageError("a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class")
     numeric = {name for name in own_columns if all(_is_number(row.get(name)) for _, row in listed)}
     for where, row in listed:
-        id_ = text_of(row, "id")
-        if id_ is None:
-            raise UsageError("this row has no id", where, "give every row the id of its object")
+        id_ = id_of(row, where)
         own: dict[str, Any] = {"class_name": text_of(row, "class"), "label_source": text_of(row, "label_source")}
-        for name in OBJECT_NUMBERS:
-            number = number_of(row, name, where)
-            own[name] = None if math.isnan(number) else number
+        numbers = {name: checked_number(row, name, where) for name in OBJECT_NUMBERS}
+        own["redshift"] = None if math.isnan(numbers["redshift"]) else numbers["redshift"]
+        if math.isnan(numbers["ra"]) != math.isnan(numbers["dec"]):
+            raise UsageError("one of ra and dec is missing", where, "give both, or leave both empty")
+        if not math.isnan(numbers["ra"]):
+            places.setdefault(id_, []).append((where, numbers["ra"], numbers["dec"]))
         for name in own_columns:
             value = row.get(name)
             own[re.sub(r"\W", "_", name)] = float(value) if name in numeric and isinstance(value, str) else value
@@ -179,7 +182,33 @@ def objects_of(
             mend = f"give each object an id of its own, or leave {name} out where it differs from frame to frame"
             raise UsageError(found, f"{first[id_]} and {there}", mend)
         first.setdefault(id_, where)
+    for id_, own in objects.items():
+        own["ra"], own["dec"] = _one_place(id_, places[id_]) if id_ in places else (None, None)
     return objects
+
+
+def _one_place(id_: str, places: Sequence[tuple[str, float, float]]) -> tuple[float, float]:
+    """Return the median of an object's positions [deg], from where a row is and what it says.
+
+    Raises
+    ------
+    UsageError
+        Two rows are farther apart than `SAME_PLACE`.
+    """
+    where, right, up = zip(*places, strict=True)
+    ra, dec = np.array(right), np.array(up)
+    if (ra == ra[0]).all() and (dec == dec[0]).all():
+        return float(ra[0]), float(dec[0])
+    sky = SkyCoord(ra, dec, unit="deg")
+    apart = sky[0].separation(sky).to_value(u.arcsec)
+    far = int(apart.argmax())
+    if apart[far] > SAME_PLACE:
+        found = f"one id for two objects: {id_!r} has positions {apart[far]:.2f} arcsec apart"
+        there = where[far].rpartition(", ")[2]
+        mend = f"give each object an id of its own, or one position within {SAME_PLACE:g} arcsec"
+        raise UsageError(found, f"{where[0]} and {there}", mend)
+    about = (ra - ra[0] + 180) % 360 - 180  # across 0 too
+    return float((ra[0] + np.median(about)) % 360), float(np.median(dec))
 
 
 def checked_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader, where: str) -> None:

@@ -18,8 +18,7 @@ from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
-from ictconvention.data.sources.user_table import NOTHING
-from ictconvention.data.survey_format import LATEST_MJD
+from ictconvention.data.values import flaw_of_times
 
 PIXEL_SCALE = 1.01  # [arcsec]
 SIDE = 63  # of a cutout [pixels]
@@ -78,8 +77,7 @@ def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
 
 
 def _frame(options: ZtfOptions, alert: Alert, id_: str, place: str) -> FoundFrame:
-    if str(_field(alert, "objectId", "alert")).strip().lower() in NOTHING:
-        raise UnreadableError(f"the objectId is {id_!r}")
+    _field(alert, "objectId", "alert")
     candidate = _field(alert, "candidate", "alert")
     jd, fid = float(_field(candidate, "jd", "candidate")), _field(candidate, "fid", "candidate")
     if fid not in BANDS:
@@ -228,8 +226,8 @@ def _mjd(record: Alert) -> float:
     if _missing(jd):
         raise UnreadableError("no date")
     mjd = float(jd) - JD_OF_MJD
-    if not 0 < mjd < LATEST_MJD:
-        raise UnreadableError(f"jd is {jd:g}")
+    if flaw := flaw_of_times(np.array([mjd])):
+        raise UnreadableError(flaw.found)
     return mjd
 
 

@@ -188,7 +188,7 @@ def test_the_pixel_scale_is_that_of_the_first_image_unless_given(tmp_path: Path)
 
 def test_positions_without_a_place_or_twice_the_same_id_are_refused(tmp_path: Path) -> None:
     Sky().hdu().writeto(tmp_path / "a.fits")
-    listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": 1, "dec": 2}, {"id": "b", "ra": 1, "dec": None}])
+    listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": 1, "dec": 2}, {"id": "b", "ra": None, "dec": None}])
     assert "no position: b" in refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed).found
     write_table(tmp_path / "o.csv", [{"id": "a", "ra": 1, "dec": 2}] * 2)
     assert "ids stand twice: a" in refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed).found

@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from ictconvention.experiment.quantities import quantities_of
 from tests.data.sources.commands import blob, centroid, frame_bytes, made, refusal, write_table
 
 SIZE = 32
@@ -255,3 +256,95 @@ def test_a_zero_point_in_some_rows_alone_is_refused(tmp_path: Path) -> None:
     assert str(error.where).endswith("row 2")
     series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--zero-point", 22.5).survey["a"]
     np.testing.assert_allclose(series.frames[1], cube()[1])
+
+
+@pytest.mark.parametrize("flux_unit", ["none", "count"])
+def test_pixels_without_a_zero_point_may_have_another_unit_or_none(tmp_path: Path, flux_unit: str) -> None:
+    fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
+    write_table(tmp_path / "t.csv", rows())
+    options = (*SCALE, "--flux-unit", flux_unit)
+    survey = made("stamps", tmp_path / "t.csv", tmp_path / "s", *options).survey
+    assert survey.header.flux_unit == flux_unit
+    assert survey.header.flux_words == ("no unit" if flux_unit == "none" else "count")
+    np.testing.assert_array_equal(survey["a"].frames, cube())
+    assert not any("magnitude" in name for name in quantities_of(survey, np.array([0])))
+    refused = refusal("stamps", tmp_path / "t.csv", tmp_path / "t", *options, "--zero-point", 25)
+    assert "--flux-unit" in refused.found
+    write_table(tmp_path / "z.csv", rows(zero_point=25.0))
+    assert "--flux-unit" in refusal("stamps", tmp_path / "z.csv", tmp_path / "z", *options).found
+
+
+@pytest.mark.parametrize("by", ["length", "maximum"])
+@pytest.mark.parametrize("options", [(), ("--zero-point", 25)])
+def test_normalised_stamps_are_no_nanomaggies(tmp_path: Path, by: str, options: tuple[object, ...]) -> None:
+    pixels = cube(3, 40).astype(np.float64)
+    divisor = np.sqrt((pixels**2).sum((1, 2))) if by == "length" else pixels.max((1, 2))
+    pixels /= divisor[:, None, None]
+    fits.PrimaryHDU(pixels.astype(np.float32)).writeto(tmp_path / "a.fits")
+    write_table(tmp_path / "t.csv", rows())
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, *options)
+    assert "--flux-unit none" in error.mend
+    survey = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--flux-unit", "none").survey
+    assert survey.header.flux_unit == "none"
+
+
+def test_one_stamp_of_length_one_among_others_is_a_flux(tmp_path: Path) -> None:
+    pixels = cube()
+    pixels[1] /= np.sqrt((pixels[1] ** 2).sum())
+    fits.PrimaryHDU(pixels).writeto(tmp_path / "a.fits")
+    write_table(tmp_path / "t.csv", rows())
+    assert made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).survey.header.flux_unit == "nanomaggy"
+
+
+def test_positions_that_differ_from_detection_to_detection_give_their_median(tmp_path: Path) -> None:
+    fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
+    table = [row | {"ra": 10.0 + n * 1e-5, "dec": -1.0 - n * 1e-5} for n, row in enumerate(rows())]
+    write_table(tmp_path / "t.csv", table)
+    found = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).survey["a"].metadata
+    assert (found["ra"], found["dec"]) == pytest.approx((10.00001, -1.00001), abs=1e-9)
+    table[2]["dec"] += 2 / 3600
+    error = refusal("stamps", write_table(tmp_path / "t.csv", table), tmp_path / "t", *SCALE)
+    assert "one id for two objects" in error.found
+    assert str(error.where).endswith("row 1 and row 3")
+
+
+def test_the_same_row_twice_is_no_reject_and_another_frame_at_its_time_is_one(tmp_path: Path) -> None:
+    fits.PrimaryHDU(cube(4)).writeto(tmp_path / "a.fits")
+    listed = [row | {"plane": plane} for plane, row in enumerate(rows())]
+    write_table(tmp_path / "t.csv", [*listed, *listed, listed[1]])
+    result = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--max-rejects", 0)
+    assert result.lines == [
+        "4 exact repeats of frames left out",
+        f"survey: {tmp_path / 's'}",
+        "1 object, 3 frames, 0 rejected",
+    ]
+    other = listed[1] | {"plane": 3}
+    write_table(tmp_path / "t.csv", [*listed, other, listed[1], other])
+    result = made("stamps", tmp_path / "t.csv", tmp_path / "t", *SCALE)
+    assert result.said == "1 object, 3 frames, 1 rejected"
+    assert "2 exact repeats of frames left out" in result.lines
+    assert "duplicate exposure in band r" in result.rejects[0]["reason"]
+    np.testing.assert_array_equal(result.survey["a"].frames, cube(4)[:3])
+
+
+def test_stamps_of_another_pixel_scale_are_a_survey_of_their_own(tmp_path: Path) -> None:
+    fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
+    listed = rows(pixel_scale=0.4)
+    listed[2]["pixel_scale"] = 0.26
+    error = refusal("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
+    assert str(error.where).endswith("row 3")
+    listed[2]["pixel_scale"] = 0.4
+    survey = made("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE).survey
+    assert "pixel_scale" not in survey["a"].metadata
+
+
+@pytest.mark.parametrize("name", ["psf_fwhm", "sky_sigma"])
+def test_a_mark_of_something_missing_is_refused_with_its_row(tmp_path: Path, name: str) -> None:
+    fits.PrimaryHDU(cube()).writeto(tmp_path / "a.fits")
+    listed = [row | {name: 1.0} for row in rows()]
+    listed[1][name] = -999
+    error = refusal("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
+    assert name in error.found
+    assert str(error.where).endswith("row 2")
+    listed[1][name] = None
+    made("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)

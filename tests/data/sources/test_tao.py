@@ -50,6 +50,34 @@ def write_object(
     return path
 
 
+def test_labels_of_which_none_is_of_a_file_are_refused_and_some_are_a_line(tmp_path: Path) -> None:
+    write_object(tmp_path / "in" / "a.fits", "CRTS1", None)
+    table = write_table(tmp_path / "labels.csv", [{"id": "crts1", "class": "SN"}])
+    error = refusal("tao", tmp_path / "in", tmp_path / "s", "--objects", table)
+    assert "crts1" in error.found
+    assert "CRTS1" in error.found
+    write_table(table, [{"id": "CRTS1", "class": "SN"}, {"id": "CRTS9", "class": "SN"}])
+    lines = made("tao", tmp_path / "in", tmp_path / "s", "--objects", table).lines
+    assert any(line.startswith("1 of 2 ids in labels.csv") and "CRTS9" in line for line in lines)
+
+
+def test_a_table_of_epochs_in_single_precision_is_left_out_by_name(tmp_path: Path) -> None:
+    write_object(tmp_path / "in" / "a.fits")
+    write_object(tmp_path / "in" / "b.fits", "CRTS2")
+    with fits.open(tmp_path / "in" / "b.fits") as hdus:
+        columns = [
+            c if c.name != "MJD" else fits.Column("MJD", "E", array=hdus[1].data["MJD"]) for c in hdus[1].columns
+        ]
+        header = hdus[1].header["CRTS_ID"]
+        hdus[1] = fits.BinTableHDU.from_columns(columns)
+        hdus[1].header["CRTS_ID"] = header
+        hdus.writeto(tmp_path / "in" / "c.fits")
+    (tmp_path / "in" / "b.fits").unlink()
+    result = made("tao", tmp_path / "in", tmp_path / "s")
+    assert result.survey.ids == ("CRTS1",)
+    assert "mjd is float32" in result.rejects[0]["reason"]
+
+
 def test_a_file_becomes_an_object_in_time_order(tmp_path: Path) -> None:
     write_object(tmp_path / "b.fits", "CRTS2", "AGN")
     write_object(tmp_path / "a.fits.gz", "CRTS1", "SN", epochs=3)

@@ -93,10 +93,10 @@ def test_a_table_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
     assert "No such file" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
 
 
-BASE = {"id": "a", "file": "a.fits", "band": "g", "mjd": 1.0, "class": "SN Ia", "ra": 1.0, "dec": 2.0}
+BASE = {"id": "a", "file": "a.fits", "band": "g", "mjd": 58000.0, "class": "SN Ia", "ra": 1.0, "dec": 2.0}
 
 
-@pytest.mark.parametrize("name", ["class", "ra", "dec", "redshift", "label_source", "host"])
+@pytest.mark.parametrize("name", ["class", "redshift", "label_source", "host"])
 def test_one_id_for_two_objects_is_refused_naming_both_rows(tmp_path: Path, name: str) -> None:
     values = {"class": ("SN Ia", "AGN"), "host": ("M31", "M33"), "label_source": ("photometric", "spectroscopic")}
     first, second = values.get(name, (1.25, 1.5))

@@ -142,4 +142,4 @@ def test_alerts_of_the_first_months_take_the_zero_point_of_the_command(tmp_path:
 def test_an_alert_without_a_name_is_rejected(tmp_path: Path, name: str) -> None:
     result = ingested(tmp_path, [alert(name), alert(day=1)])
     assert result.said == "1 object, 1 frame, 1 rejected"
-    assert "objectId" in result.rejects[0]["reason"]
+    assert result.rejects[0]["reason"].startswith("id ")

@@ -1,0 +1,70 @@
+"""Names that should match, of objects, bands and classes: none that does is an error, some that do not are a line."""
+
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ictconvention.errors import UsageError, counted, shortened
+
+
+def check_matched(table: Path, listed: Collection[str], present: Collection[str], images: str) -> list[str]:
+    """Compare the ids of a table with those of images.
+
+    Parameters
+    ----------
+    table : Path
+        The table, for messages.
+    listed, present : collections of str
+        Ids in the table, and of the images.
+    images : str
+        What has the ids `present`, such as "the alerts".
+
+    Returns
+    -------
+    list of str
+        A line about ids of the table that have no image; empty where all have.
+
+    Raises
+    ------
+    UsageError
+        No id matches; three of each side are named.
+    """
+    without = [id_ for id_ in listed if id_ not in present]
+    if len(without) == len(listed):
+        there = shortened(sorted(present), 3)
+        found = f"none of {counted(len(listed), 'id')} is in {images}: the table has {shortened(listed, 3)}"
+        mend = "write ids as they are there, to the letter, or give the table of these objects"
+        raise UsageError(f"{found}; {images} have {there}", table, mend)
+    if not without:
+        return []
+    of = f"{len(without)} of {counted(len(listed), 'id')}"
+    return [f"{of} in {table.name} {'is' if len(without) == 1 else 'are'} not in {images}: {shortened(without, 3)}"]
+
+
+def unused_names(
+    bands: Iterable[str] | None,
+    found_bands: Collection[str],
+    classes: Iterable[str] | None,
+    ids: Iterable[str],
+    objects: Mapping[str, Mapping[str, Any]],
+) -> list[str]:
+    """Return a line for the bands, and one for the classes, that were asked for and that nothing has.
+
+    Parameters
+    ----------
+    bands, classes : iterables of str, optional
+        Those that were asked for.
+    found_bands : collection of str
+        Of the frames.
+    ids : iterable of str
+        Of the objects that have frames.
+    objects : mapping
+        What is known of objects by id, with `class_name`.
+    """
+    labels = {objects[id_].get("class_name") for id_ in ids if id_ in objects}
+    lines = []
+    if absent := [name for name in bands or () if name not in found_bands]:
+        lines.append(f"no frame in the band {shortened(absent)}, which --bands names")
+    if absent := [name for name in classes or () if name not in labels]:
+        lines.append(f"no object of the class {shortened(absent)}, which --classes names")
+    return lines

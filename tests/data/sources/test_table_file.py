@@ -1,0 +1,138 @@
+"""Columns that say their unit, their time scale or their type: converted, or refused by name."""
+
+import datetime
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.table import QTable, Table
+from astropy.time import Time
+
+from ictconvention.data.sources.user_table import objects_of, read_user_table
+from ictconvention.errors import UsageError
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    return [dict(row) for row in read_user_table(path, ("id",), ("ra", "dec", "mjd", "psf_fwhm")).rows]
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "parquet"])
+@pytest.mark.parametrize(("unit", "ra"), [(u.deg, 150.0), (u.hourangle, 10.0), (u.hour, 10.0), (u.rad, 5 * np.pi / 6)])
+def test_angles_come_to_degrees(tmp_path: Path, ending: str, unit: u.Unit, ra: float) -> None:
+    table = Table({"id": ["a"], "RA": [ra], "dec": [120.0]})
+    table["RA"].unit = u.hour if ending == "fits" and unit == u.hourangle else unit
+    table["dec"].unit = u.arcmin
+    columns = table.columns
+    if ending == "parquet":  # as astropy writes it, with the units in its metadata
+        arrow = pa.table({name: column.tolist() for name, column in columns.items()})
+        units = f"datatype:\n- {{name: id}}\n- {{name: RA, unit: {unit}}}\n- {{name: dec, unit: arcmin}}\n"
+        pq.write_table(arrow.replace_schema_metadata({"table_meta_yaml": units}), tmp_path / "t.parquet")
+    else:
+        table.write(tmp_path / f"t.{ending}")
+    (row,) = read(tmp_path / f"t.{ending}")
+    assert (row["ra"], row["dec"]) == pytest.approx((150.0, 2.0))
+
+
+def test_times_and_seeing_come_to_days_and_arcsec(tmp_path: Path) -> None:
+    table = QTable({"id": ["a"], "mjd": [60_000.1 * 24] * u.hour, "psf_fwhm": [0.02] * u.arcmin})
+    table.write(tmp_path / "t.ecsv")
+    (row,) = read(tmp_path / "t.ecsv")
+    assert (row["mjd"], row["psf_fwhm"]) == pytest.approx((60_000.1, 1.2))
+
+
+@pytest.mark.parametrize(("name", "unit"), [("ra", u.m), ("mjd", u.deg), ("psf_fwhm", u.pix), ("dec", "furlongs")])
+@pytest.mark.parametrize("ending", ["ecsv", "fits"])
+def test_a_unit_that_cannot_be_converted_is_refused_by_name(tmp_path: Path, name: str, unit: Any, ending: str) -> None:
+    table = Table({"id": ["a"], name: [10.0]})
+    table[name].unit = u.Unit(unit, parse_strict="silent")
+    if ending == "fits" and unit == "furlongs":
+        pytest.skip("astropy writes no such unit to FITS")
+    table.write(tmp_path / f"t.{ending}")
+    with pytest.raises(UsageError, match=f"column {name} is in {unit}"):
+        read(tmp_path / f"t.{ending}")
+
+
+@pytest.mark.parametrize("format_", ["mjd", "jd", "isot"])
+@pytest.mark.parametrize("scale", ["utc", "tai", "tdb"])
+def test_columns_of_time_become_mjd_in_utc(tmp_path: Path, format_: str, scale: str) -> None:
+    moment = Time([60_000.25, 60_001.5], format="mjd", scale="utc")
+    time = getattr(moment, scale)
+    time.format = format_
+    table = Table({"id": ["a", "b"]})
+    table["mjd"] = time
+    table.write(tmp_path / "t.ecsv")
+    np.testing.assert_allclose([row["mjd"] for row in read(tmp_path / "t.ecsv")], moment.mjd, atol=1e-8, rtol=0)
+
+
+def test_a_column_of_positions_gives_ra_and_dec(tmp_path: Path) -> None:
+    table = Table({"id": ["a"]})
+    table["place"] = SkyCoord([10.0], [5.0], unit="deg").galactic
+    table.write(tmp_path / "t.ecsv")
+    (row,) = read(tmp_path / "t.ecsv")
+    assert (row["ra"], row["dec"]) == pytest.approx((10.0, 5.0))
+    table["ra"] = [10.0]
+    table.write(tmp_path / "t.ecsv", overwrite=True)
+    with pytest.raises(UsageError, match="place is a position, as ra or dec is"):
+        read(tmp_path / "t.ecsv")
+
+
+def test_timestamps_with_a_zone_become_mjd_and_others_are_refused(tmp_path: Path) -> None:
+    zone = datetime.timezone(datetime.timedelta(hours=-4))
+    there = datetime.datetime(2023, 2, 24, 22, 24, tzinfo=zone)
+    pq.write_table(pa.table({"id": ["a"], "mjd": pa.array([there])}), tmp_path / "t.parquet")
+    assert read(tmp_path / "t.parquet")[0]["mjd"] == pytest.approx(60_000.1, abs=1e-9)
+    pq.write_table(pa.table({"id": ["a"], "mjd": pa.array([there.replace(tzinfo=None)])}), tmp_path / "t.parquet")
+    with pytest.raises(UsageError, match="without a time zone"):
+        read(tmp_path / "t.parquet")
+
+
+@pytest.mark.parametrize("ending", ["parquet", "fits", "ecsv"])
+def test_times_and_ids_of_single_precision_are_refused(tmp_path: Path, ending: str) -> None:
+    for name, values in {"mjd": [60_000.3], "id": [1_123_040_044_294.0]}.items():
+        columns = {"id": ["a"], "mjd": [60_000.3]} | {name: np.array(values, dtype="f4")}
+        path = tmp_path / f"{name}.{ending}"
+        if ending == "parquet":
+            pq.write_table(pa.table(columns), path)
+        else:
+            Table(columns).write(path)
+        with pytest.raises(UsageError, match=f"{name} .*float32"):
+            read(path)
+
+
+def test_masked_numbers_are_empty_cells(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["a", "b"], "ra": pa.array([1.5, None])}), tmp_path / "t.parquet")
+    assert [row["ra"] for row in read(tmp_path / "t.parquet")] == [1.5, None]
+
+
+@pytest.mark.parametrize("write", ["float", "text"])
+def test_ids_that_lost_their_digits_are_refused_with_the_row(tmp_path: Path, write: str) -> None:
+    ids = [7.0, 169830580431093809.0]
+    if write == "float":
+        pq.write_table(pa.table({"id": ids}), tmp_path / "t.parquet")
+        table = read_user_table(tmp_path / "t.parquet", ("id",))
+    else:
+        (tmp_path / "t.csv").write_text("id\n7\n1.6983058043109382e+17\n")
+        table = read_user_table(tmp_path / "t.csv", ("id",))
+    with pytest.raises(UsageError, match="lost its last digits") as refused:
+        objects_of((table.where(number), row) for number, row in enumerate(table.rows))
+    assert str(refused.value.where).endswith("row 2")
+
+
+def test_an_object_lies_at_the_median_of_its_detections_across_zero_too() -> None:
+    step = 0.04 / 3600
+    rows = [{"id": "a", "ra": ra % 360, "dec": dec} for ra, dec in ((-step, 1.0), (step, 1 + step), (0.0, 1 - step))]
+    own = objects_of((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))["a"]
+    assert own["dec"] == 1.0
+    assert (own["ra"] + 180) % 360 - 180 == pytest.approx(0.0, abs=1e-9)
+
+
+def test_detections_that_are_far_apart_are_of_two_objects() -> None:
+    rows = [{"id": "a", "ra": 10.0, "dec": dec} for dec in (1.0, 1.0 + 0.5 / 3600, 1.0 + 2.0 / 3600)]
+    with pytest.raises(UsageError, match=r"one id for two objects: 'a' has positions 2.00 arcsec apart") as refused:
+        objects_of((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))
+    assert refused.value.where == "t.csv, row 1 and row 3"
