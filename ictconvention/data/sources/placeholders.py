@@ -1,0 +1,72 @@
+"""Pixels that hold one and the same number where no sky was seen: zeros beside a chip, -999 in a gap.
+
+Real sky has noise, so a solid block of equal pixels is no sky. Where equal pixels happen by chance (photon counts,
+whole numbers of a small scatter), nothing is taken for a placeholder.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from ictconvention.data.sources.reading import UnreadableError
+
+BLOCK = 5  # pixels of a side of a solid block; the image goes on beyond its edge, so that a narrow strip there counts
+LARGE_SHARE = 0.01  # of the pixels: from here on a region is no chance,
+LARGE_PIXELS = 256  # and from this number on, or that of a side of the image,
+FEWEST_PIXELS = 25  # and below this number in no image
+COMMON = 0.25  # where one value fills this share of the other pixels, equal pixels happen by chance
+
+
+def drop_placeholders(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Return an image in which the pixels that show no sky are NaN; the same array where there are none.
+
+    A region shows no sky if its pixels are all equal, it holds a solid block of 5 by 5 of them (or a strip along the
+    edge of the image), and it has at least 1 % of the pixels of the image, or 256, or as many as a side. An image in
+    which equal pixels happen by chance is left as it is: there, one value fills a quarter or more of the pixels
+    outside of such regions.
+
+    Parameters
+    ----------
+    pixels : array (H, W)
+        Of any unit, as they were read: before a sky is subtracted. NaN where there is no pixel.
+
+    Raises
+    ------
+    UnreadableError
+        No sky is left: no pixel is finite, or all are equal.
+    """
+    finite = pixels[np.isfinite(pixels)]
+    if not finite.size:
+        raise UnreadableError("no pixel is finite")
+    if (lowest := finite.min()) == finite.max():
+        raise UnreadableError(f"all pixels are {lowest:g}: the image shows no sky")
+    fewest = max(FEWEST_PIXELS, min(LARGE_SHARE * pixels.size, LARGE_PIXELS, *pixels.shape))
+    solid = _solid(pixels)
+    if solid.sum() < FEWEST_PIXELS:
+        return pixels
+    empty = np.zeros(pixels.shape, dtype=bool)
+    values, counts = np.unique(pixels[solid], return_counts=True)
+    for value in values[counts >= fewest]:
+        equal = pixels == value
+        regions, _ = ndimage.label(ndimage.binary_propagation(solid & equal, mask=equal))
+        empty |= (np.bincount(regions.ravel()) >= fewest)[regions] & (regions > 0)
+    if not empty.any():
+        return pixels
+    others = pixels[~empty & np.isfinite(pixels)]
+    if not others.size:
+        raise UnreadableError(f"all pixels belong to blocks of equal ones, such as {lowest:g}: the image shows no sky")
+    if np.unique(others, return_counts=True)[1].max() >= COMMON * others.size:
+        return pixels
+    return np.where(empty, pixels.dtype.type(np.nan), pixels)
+
+
+def _solid(pixels: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Return which pixels lie in a block of equal ones."""
+    if sum(int((np.diff(pixels, axis=axis) == 0).sum()) for axis in (0, 1)) < FEWEST_PIXELS // 2:  # as in most images
+        return np.zeros(pixels.shape, dtype=bool)
+    parity = np.add.outer(*(np.arange(side) for side in pixels.shape)) % 2
+    unlike = np.where(parity == 1, np.inf, -np.inf)  # a block with a pixel that is not finite is not equal
+    filled = np.pad(np.where(np.isfinite(pixels), pixels, unlike), BLOCK - 1, mode="edge")
+    centres = ndimage.maximum_filter(filled, BLOCK) == ndimage.minimum_filter(filled, BLOCK)
+    solid = ndimage.binary_dilation(centres & np.isfinite(filled), np.ones((BLOCK, BLOCK), dtype=bool))
+    return np.asarray(solid[BLOCK - 1 : 1 - BLOCK, BLOCK - 1 : 1 - BLOCK])
