@@ -74,7 +74,7 @@ def _named_tpv(header: fits.Header) -> fits.Header:
 def _check(wcs: WCS, header: fits.Header) -> None:
     """Refuse a WCS that does not do what its keywords say."""
     scale = pixel_scale(wcs)
-    projection = str(wcs.wcs.ctype[0])[5:8]
+    projection = str(header.get("CTYPE1"))[5:8]  # that of the WCS is TAN where the header has TPV
     if projection in POLE_AT_REFERENCE:
         wanted = np.array(wcs.wcs.crval)
         found = wcs.wcs_pix2world([wcs.wcs.crpix - 1], 0)[0]  # without SIP, whose constant terms may shift it

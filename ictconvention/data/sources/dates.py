@@ -18,14 +18,21 @@ from ictconvention.data.survey_format import LATEST_MJD
 
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images
 DAY = 86_400.0  # [s]
+JULIAN_ZERO = 2_400_000.5  # the Julian date of MJD 0
 EARLIEST_MJD = 15_000  # the year 1899
 SAME = 60.0  # [s]; times that differ by more than the exposure and this contradict each other
-DRIFT_ROWS = 2048  # that an object crosses in SDSS's camera during the exposure
+DRIFT_ROWS = 2048  # rows that an object crosses in SDSS's camera during the exposure
 HOUR_KEYS = ("TIME-OBS", "UTC-OBS", "UTSTART", "UTC", "UT", "TAIHMS")
 DATE_KEYS = {"DATE-AVG": "middle", "DATE-MID": "middle", "DATE-BEG": "start", "DATE-OBS": "start", "DATE-END": "end"}
 MJD_KEYS = {"MJD-AVG": "middle", "MJD-MID": "middle", "MJD-BEG": "start", "MJD-OBS": "start", "MJD_OBS": "start",
-            "OBSMJD": "start", "MJD": "start", "MJD-END": "end"}  # fmt: skip
-JD_KEYS = {"JD": "start", "JD-OBS": "start", "OBSJD": "start"}
+            "MJD-END": "end"}  # fmt: skip
+LOOSE_KEYS = {
+    "OBSMJD": "start",
+    "MJD": "start",
+    "JD": "start",
+    "JD-OBS": "start",
+    "OBSJD": "start",
+}  # no standard has them
 SCALES = {"UTC": "utc", "UT": "utc", "GMT": "utc", "UT1": "utc", "TAI": "tai", "IAT": "tai", "TT": "tt", "TDT": "tt",
           "ET": "tt", "TDB": "tdb", "TCB": "tcb", "TCG": "tcg"}  # fmt: skip
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)")
@@ -88,7 +95,7 @@ def exposure_of(headers: Headers) -> Exposure:
     tried: list[str] = []
     moments = list(_moments(headers, SCALES[scale[0].upper()] if scale else "utc", tried))
     if not moments:
-        keys = ", ".join((*DATE_KEYS, *MJD_KEYS, "TAI", *JD_KEYS))
+        keys = ", ".join(("TAI", *MJD_KEYS, *DATE_KEYS, *LOOSE_KEYS))
         raise UnreadableError(f"no date: {'; '.join(tried) or f'none of the keywords {keys} is there'}")
     start, end = (next((moment.mjd for moment in moments if moment.of == of), math.nan) for of in ("start", "end"))
     span = (end - start) * DAY if 0 < end - start < 1 else 0.0  # [s] from the first to the last moment
@@ -116,24 +123,23 @@ def _moments(headers: Headers, scale: str, tried: list[str]) -> Iterator[_Moment
             yield _Moment("TAI", "start", _utc(_checked_mjd(seconds / DAY, seconds), "tai"))
         except _NoTimeError as error:
             tried.append(f"TAI {error}")
-    for key, of in DATE_KEYS.items():
-        if (text := headers.text(key)) != "":
+    for key, of in (MJD_KEYS | DATE_KEYS | LOOSE_KEYS).items():
+        if headers.value(key) is not None:
             try:
-                keys, mjd = _dated(headers, key, text, scale)
+                keys, mjd = (_dated if key in DATE_KEYS else _counted)(headers, key, scale)
                 yield _Moment(keys, of, mjd)
             except _NoTimeError as error:
                 tried.append(f"{key} {error}")
-    for key, of in (*MJD_KEYS.items(), *JD_KEYS.items()):
-        if (held := headers.value(key)) is not None:
-            number = headers.number(key)
-            try:
-                if math.isnan(number):
-                    raise _NoTimeError(f"is {held!r}, no number")
-                if key in JD_KEYS and number < 2_400_000.5 + EARLIEST_MJD:
-                    raise _NoTimeError(f"is {number:.10g}, no Julian date since 1900")
-                yield _Moment(key, of, _utc(_checked_mjd(number - 2_400_000.5 * (key in JD_KEYS), number), scale))
-            except _NoTimeError as error:
-                tried.append(f"{key} {error}")
+
+
+def _counted(headers: Headers, key: str, scale: str) -> tuple[str, float]:
+    """Return the keyword of a count of days, and the time [MJD, UTC]."""
+    number, julian = headers.number(key), "JD" in key and "MJD" not in key
+    if math.isnan(number):
+        raise _NoTimeError(f"is {headers.text(key)!r}, no number")
+    if julian and number < JULIAN_ZERO + EARLIEST_MJD:
+        raise _NoTimeError(f"is {number:.10g}, no Julian date since 1900")
+    return key, _utc(_checked_mjd(number - JULIAN_ZERO if julian else number, number), scale)
 
 
 def _checked_mjd(mjd: float, held: float) -> float:
@@ -144,8 +150,9 @@ def _checked_mjd(mjd: float, held: float) -> float:
     return mjd
 
 
-def _dated(headers: Headers, key: str, text: str, scale: str) -> tuple[str, float]:
+def _dated(headers: Headers, key: str, scale: str) -> tuple[str, float]:
     """Return the keywords that make up a date, and the time [MJD, UTC]."""
+    text = headers.text(key)
     if match := _DATE.match(text):
         year, month, day = map(int, match.groups())
     elif match := _OLD_DATE.fullmatch(text):
