@@ -12,6 +12,8 @@ from ictconvention.data.sources.reading import UnreadableError
 
 POLE_AT_REFERENCE = ("TAN", "TPV", "SIN", "ARC", "STG", "ZEA", "ZPN")  # these map CRPIX to CRVAL
 IRAF_DISTORTED = ("TNX", "ZPX")  # that astropy takes for undistorted
+AXES = ({"RA", "DEC"}, {"GLON", "GLAT"})  # astropy takes others, ecliptic ones too, for right ascension and declination
+OR_AXES = "RA and DEC, or GLON and GLAT"
 LARGEST_OFFSET = 0.1  # [pixels] of CRPIX from CRVAL, and of a pixel from where the sky leads back to
 LARGEST_STRETCH = 2.0  # of a pixel's area by the distortion
 
@@ -31,9 +33,12 @@ def wcs_of(header: fits.Header) -> WCS:
             wcs = wcs.celestial
         sound = wcs.has_celestial and np.linalg.det(wcs.pixel_scale_matrix) != 0
     except Exception as error:  # rubbish in a header may break wcslib anywhere
-        raise UnreadableError(f"no sound WCS: {str(error).strip().splitlines()[0]}") from error
+        raise UnreadableError(f"no sound WCS: {_words(error)}") from error
     if not sound:
         raise UnreadableError("no WCS in the header: the sky position of its pixels is unknown")
+    axes = {str(name)[:4].rstrip("-") for name in wcs.wcs.ctype}
+    if axes not in AXES:
+        raise UnreadableError(f"no sound WCS: the axes are {' and '.join(sorted(axes))}, not {OR_AXES}")
     _check(wcs, header)
     return wcs
 
@@ -57,7 +62,7 @@ def _named_tpv(header: fits.Header) -> fits.Header:
     terms = [{int(key[4:]) for key in header if key[:4] == f"PV{axis}_" and key[4:].isdigit()} for axis in (1, 2)]
     if not any(name.endswith(("-TAN", "-TPV")) for name in names) or not any(terms):
         return header
-    longitude = next((axis for axis in (0, 1) if names[axis][:4].strip("-") in ("RA", "GLON", "ELON")), 0)
+    longitude = next((axis for axis in (0, 1) if names[axis][:4].strip("-") in ("RA", "GLON")), 0)
     if all(name.endswith("-TAN") for name in names) and terms[longitude] <= {*range(5)} and not terms[1 - longitude]:
         return header
     if "A_ORDER" in header or "B_ORDER" in header:
@@ -91,7 +96,7 @@ def _check(wcs: WCS, header: fits.Header) -> None:
         here, right, up = (wcs.pixel_to_world(*(middle + step)).icrs for step in ((0, 0), (1, 0), (0, 1)))
         back = np.array(wcs.world_to_pixel(here))
     except Exception as error:  # the distortion cannot be undone
-        raise UnreadableError(f"no sound WCS: {str(error).strip().splitlines()[0]}") from error
+        raise UnreadableError(f"no sound WCS: {_words(error)}") from error
     if not np.hypot(*(back - middle)) < LARGEST_OFFSET:
         there, led = (", ".join(f"{value:.1f}" for value in place) for place in (middle, back))
         raise UnreadableError(f"no sound WCS: the sky at pixel {there} leads back to {led}")
@@ -99,3 +104,9 @@ def _check(wcs: WCS, header: fits.Header) -> None:
     stretch = abs(float(np.linalg.det(steps))) / scale**2
     if not 1 / LARGEST_STRETCH < stretch < LARGEST_STRETCH:
         raise UnreadableError(f"no sound WCS: its distortion makes a pixel {stretch:.3g} times as large")
+
+
+def _words(error: Exception) -> str:
+    """Return what wcslib says, without the lines of its source."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join([line for line in lines if not line.startswith("ERROR")] or lines) or type(error).__name__

@@ -93,15 +93,6 @@ def test_the_sky_is_measured_about_each_source_and_subtracted(tmp_path: Path) ->
     assert np.isnan(kept.survey["away"].sky_sigma).all()
 
 
-def test_an_image_without_noise_has_no_sky_noise(tmp_path: Path) -> None:
-    flat = Sky()
-    hdu = flat.hdu()
-    hdu.data = np.full(flat.shape, 7.0, dtype=np.float32)
-    series = cut(tmp_path, {"a.fits": hdu}).survey["a"]
-    np.testing.assert_allclose(series.frames, 0, atol=1e-5)
-    assert np.isnan(series.sky_sigma[0])
-
-
 @pytest.mark.parametrize("packing", ["", "fz"])
 def test_masked_pixels_become_missing_and_do_not_disturb_the_sky(tmp_path: Path, packing: str) -> None:
     sky = Sky(TURNS["turned by 90 degrees"], sources=[(RA, DEC, FLUX)])
