@@ -121,15 +121,16 @@ def first_pixel_scale(folder: Path, images: Sequence[CcdImage]) -> float:
     UsageError
         None has.
     """
+    first = ""
     for image in images:
         try:
             with opened_fits(folder / image.file) as hdus:
                 for hdu in image_names(hdus, image.hdu):
                     _, header, _ = image_of(hdus, hdu)
                     return round(pixel_scale(wcs_of(header)), 4)
-        except (UnreadableError, OSError):
-            continue
-    raise UsageError("no image with a WCS is there", folder, "give images whose headers hold one")
+        except (UnreadableError, OSError) as error:
+            first = first or f": {image.file}: {error}"
+    raise UsageError(f"no image with a WCS is there{first}", folder, "give images whose headers hold a sound one")
 
 
 def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:

@@ -216,6 +216,6 @@ def test_no_image_and_bad_options_are_refused(tmp_path: Path) -> None:
     assert "no FITS file is there" in refused.found
     fits.PrimaryHDU(np.zeros((50, 50))).writeto(tmp_path / "empty" / "a.fits")
     refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
-    assert "no image with a WCS is there" in refused.found
+    assert "no image with a WCS is there: a.fits: no WCS in the header" in refused.found
     refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions, "--masks", "ood")
     assert "--masks is 'ood'" in refused.found
