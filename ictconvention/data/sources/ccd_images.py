@@ -1,6 +1,7 @@
 """The images of a CCD survey: which files and HDUs there are, and what their headers say."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def find_images(
     """
     rejects: list[Reject] = []
     if source.is_dir():
-        names = sorted(str(path.relative_to(source)) for path in source.rglob("*") if _is_fits(path))
+        names = sorted(str(path.relative_to(source)) for path in _files(source) if _is_fits(path))
         images = [CcdImage(name) for name in names]
         if masks:
             images = [_with_mask(one, *masks) for one in images if masks[0] in Path(one.file).name]
@@ -94,9 +95,23 @@ def find_images(
     return folder, images, rejects
 
 
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, and in folders that links lead to, each folder once."""
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := Path(place).resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
+
+
 def _is_fits(path: Path) -> bool:
-    there = path.is_file() or (path.is_symlink() and not path.exists())  # a link that leads nowhere is told later
-    return there and path.name.lower().endswith(FITS_ENDINGS) and not path.name.startswith(".")
+    """Return whether a file is FITS by its name; a link that leads nowhere may be one, or a folder of such."""
+    if path.name.startswith("."):
+        return False
+    ends = path.name.lower().endswith(FITS_ENDINGS)
+    return path.is_symlink() and (ends or not path.suffix) if not path.exists() else ends and path.is_file()
 
 
 def _listed(row: Mapping[str, Any], where: str) -> CcdImage:

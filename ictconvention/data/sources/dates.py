@@ -12,7 +12,7 @@ from datetime import date
 
 from astropy.time import Time
 
-from ictconvention.data.sources.headers import Headers
+from ictconvention.data.sources.headers import EXPOSURE_KEYS, Headers
 from ictconvention.data.sources.reading import UnreadableError
 from ictconvention.data.survey_format import LATEST_MJD
 
@@ -96,10 +96,13 @@ def exposure_of(headers: Headers) -> Exposure:
     moments = list(_moments(headers, SCALES[scale[0].upper()] if scale else "utc", tried))
     if not moments:
         keys = ", ".join(("TAI", *MJD_KEYS, *DATE_KEYS, *LOOSE_KEYS))
-        raise UnreadableError(f"no date: {'; '.join(tried) or f'none of the keywords {keys} is there'}")
+        found = "; ".join(tried) or f"none of the keywords {keys} is there"
+        raise UnreadableError(f"no date: {found}; and no column mjd")
     start, end = (next((moment.mjd for moment in moments if moment.of == of), math.nan) for of in ("start", "end"))
     span = (end - start) * DAY if 0 < end - start < 1 else 0.0  # [s] from the first to the last moment
     exposure = span if math.isnan(headers.exposure) else headers.exposure
+    if math.isnan(headers.number(*EXPOSURE_KEYS)) and (held := headers.text(*EXPOSURE_KEYS)):
+        raise UnreadableError(f"the exposure time is {held!r}, no number of seconds")
     best = min(moments, key=lambda moment: ("middle", "start", "end").index(moment.of))
     middle = best.middle(exposure)
     if best.of == "start" and span > exposure + SAME:  # several exposures with pauses
@@ -107,7 +110,7 @@ def exposure_of(headers: Headers) -> Exposure:
     for other in moments:
         if abs(other.middle(exposure) - middle) * DAY > max(exposure, span) + SAME:
             both = f"{best.keys} (MJD {best.mjd:.5f}) and {other.keys} (MJD {other.mjd:.5f})"
-            raise UnreadableError(f"two dates, {both}: they contradict each other")
+            raise UnreadableError(f"two dates, {both}: they contradict each other; the column mjd may say which holds")
     if headers.text("CCDMODE").upper() != "DRIFT" or "TAI" not in best.keys:
         return Exposure(middle)
     clock = headers.number("C_OBS")  # [microseconds] a row

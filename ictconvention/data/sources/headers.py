@@ -7,6 +7,7 @@ import numpy as np
 from astropy.io import fits
 
 NOTHING = ("", "UNKNOWN", "NONE", "N/A", "NAN", "NULL")  # text that stands for no value, in any case of letters
+EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE", "EXPOSED", "XPOSURE")  # [s]
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Headers:
     @property
     def exposure(self) -> float:
         """The exposure time [s], NaN where no keyword says it."""
-        exposure = self.number("EXPTIME", "EXPOSURE", "EXPOSED", "XPOSURE")
+        exposure = self.number(*EXPOSURE_KEYS)
         return exposure if exposure >= 0 else np.nan
 
     def seeing(self, scale: float) -> float:

@@ -116,6 +116,19 @@ def test_a_link_that_leads_nowhere_and_a_file_that_is_no_image_by_its_name_are_t
     }
 
 
+def test_folders_that_links_lead_to_are_read_once(tmp_path: Path) -> None:
+    (tmp_path / "night").mkdir()
+    Sky(sources=[(RA, DEC, FLUX)]).hdu(**{"MJD-OBS": 58001.0}).writeto(tmp_path / "night" / "b.fits")
+    (tmp_path / "night" / "back").symlink_to(tmp_path / "images")
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / "night").symlink_to(tmp_path / "night")
+    (tmp_path / "images" / "lost").symlink_to("/nowhere")
+    result = cut(tmp_path, {"a.fits": Sky().hdu()})
+    assert result.said == "1 object, 2 frames, 1 rejected"
+    assert result.sources["file"] == ["a.fits", "night/b.fits"]
+    assert result.rejects[0]["reason"] == "a symbolic link to /nowhere, which does not exist"
+
+
 def test_positions_beside_all_images_are_refused_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     Sky().hdu().writeto(tmp_path / "images" / "a.fits")

@@ -84,6 +84,12 @@ def test_the_exposure_time_has_several_names_and_may_be_missing(key: str) -> Non
     assert exposed(MJD__OBS=START, MJD__END=START + 0.01).mjd == pytest.approx(START + 0.005)
 
 
+def test_an_exposure_time_that_is_no_number_is_refused() -> None:
+    assert exposed(MJD__OBS=START, EXPTIME=-999.0).mjd == START  # stands for unknown
+    with pytest.raises(UnreadableError, match="the exposure time is '100 s'"):
+        exposed(MJD__OBS=START, EXPTIME="100 s")
+
+
 def test_exposures_with_pauses_have_their_middle_between_first_and_last() -> None:
     middle = exposed(EXPTIME=600, DATE__BEG="2015-04-12T03:00:00", DATE__END="2015-04-12T03:30:00").mjd
     assert middle == pytest.approx(START + 900 / DAY, abs=SECOND)
