@@ -4,12 +4,13 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ictconvention.errors import UsageError
+from ictconvention.errors import SurveyError, UsageError, shortened
 from ictconvention.progress import shown_progress
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def ccd(
     pixel_scale: Annotated[
         float | None, typer.Option(help="Size of a pixel in arcsec.", show_default="the first image's")
     ] = None,
+    band_names: Annotated[
+        Path | None, typer.Option(help="Table of names in headers and their band: alias, band; before the usual ones.")
+    ] = None,
     name: Name = None,
     size: Size = 32,
     bands: Bands = None,
@@ -117,20 +121,30 @@ def ccd(
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
     from functools import partial
 
-    from ictconvention.data.sources.ccd import CcdOptions, read_ccd, read_positions
+    from ictconvention.data.sources.band_names import read_band_names
+    from ictconvention.data.sources.ccd import CcdOptions, nearest_miss, read_ccd, read_positions
     from ictconvention.data.sources.ccd_images import find_images, first_pixel_scale
+    from ictconvention.data.sources.dates import MEANING
 
     if masks is not None and (masks.count("=") != 1 or masks.startswith("=")):
         raise UsageError(f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood")
     old, _, new = (masks or "").partition("=")
-    folder, images = find_images(source, (old, new) if masks else None, hdu)
+    folder, images, rejects = find_images(source, (old, new) if masks else None, hdu)
     objects, ra, dec = read_positions(positions)
     scale = pixel_scale or first_pixel_scale(folder, images)
-    how = CcdOptions(
-        folder, tuple(objects), ra, dec, scale, size, float("nan") if zero_point is None else zero_point, sky
-    )
+    of_all = float("nan") if zero_point is None else zero_point
+    how = CcdOptions(folder, tuple(objects), ra, dec, scale, size, of_all, sky, read_band_names(band_names))
     common = _common(out, scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
-    _ingest(common, partial(read_ccd, how), images, objects, everything_listed=True)
+    common = replace(common, orientation="north up, east left", times=MEANING)
+    try:
+        _ingest(common, partial(read_ccd, how), images, objects, rejects, everything_listed=True)
+    except SurveyError as error:
+        if miss := nearest_miss(how, images):
+            mend = "check that ra and dec are in degrees, and that these are the images"
+            raise UsageError(miss, positions, mend) from error
+        raise
+    if bands is None and not dry_run:
+        _say_unusual_bands(out)
 
 
 @app.command()
@@ -257,6 +271,16 @@ def _common(
         max_rejects=max_rejects,
         dry_run=dry_run,
     )
+
+
+def _say_unusual_bands(out: Path) -> None:
+    """Say which names of bands are as the headers have them."""
+    from ictconvention.data.sources.found import USUAL_BANDS
+    from ictconvention.data.survey_format import read_header
+
+    header, _ = read_header(out)
+    if unusual := [name for name in header.bands if name not in USUAL_BANDS]:
+        typer.echo(f"bands named as in the headers: {shortened(unusual)}; --band-names TABLE gives them other names")
 
 
 def _objects(table: Path | None) -> dict[str, dict[str, Any]]:

@@ -2,8 +2,8 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +16,16 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.background import Background2D
 
-from ictconvention.data.sources.ccd_images import (
-    ZERO_POINT_KEYS,
-    CcdImage,
-    Headers,
-    check_footprints,
-    image_names,
-    pixel_scale,
-    wcs_of,
-)
+from ictconvention.data.sources.band_names import BAND_KEYS, band_of
+from ictconvention.data.sources.calibration import gain_of, zero_point_of
+from ictconvention.data.sources.ccd_images import CcdImage, check_footprints, image_names
+from ictconvention.data.sources.celestial import pixel_scale, wcs_of
+from ictconvention.data.sources.dates import Exposure, exposure_of
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
-from ictconvention.data.sources.orientation import north_up
+from ictconvention.data.sources.headers import Headers
+from ictconvention.data.sources.orientation import turns_north_up
+from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
@@ -57,6 +55,8 @@ class CcdOptions:
         Of images without one [AB mag].
     sky : bool
         Whether the sky is measured and subtracted.
+    band_names : mapping
+        Band by its names in headers, see `read_band_names`.
     """
 
     folder: Path
@@ -67,6 +67,7 @@ class CcdOptions:
     size: int = 32
     zero_point: float = np.nan
     sky: bool = True
+    band_names: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64], NDArray[np.float64]]:
@@ -129,27 +130,30 @@ def _cut(
     here, x, y = _on_image(options, wcs, pixels.shape)
     if not here.size:
         return []
-    band = image.band or headers.band
+    band = image.band or band_of(headers, options.band_names)
     if band is None:
-        raise UnreadableError("no band: no keyword BAND or FILTER, and no column band")
-    zero_point = _first_known(image.zero_point, headers.number(*ZERO_POINT_KEYS), options.zero_point)
-    if np.isnan(zero_point):
-        raise UnreadableError(f"no zero point: no keyword {', '.join(ZERO_POINT_KEYS)}, no column zero_point")
+        raise UnreadableError(f"no band: no keyword {' or '.join(BAND_KEYS)}, and no column band")
+    zero_point, gain = _zero_point(options, image, headers)
     factor = nanomaggies_per_count(zero_point)
-    mjd, psf_fwhm = _first_known(image.mjd, headers.mjd), _first_known(image.psf_fwhm, headers.seeing(scale))
-    pixels = np.where(_masked(options.folder, image, hdu, number, pixels.shape), np.nan, pixels)
+    exposure = exposure_of(headers) if np.isnan(image.mjd) else Exposure(image.mjd)
+    psf_fwhm = _first_known(image.psf_fwhm, headers.seeing(scale))
+    file, found = f"{image.file}[{hdu}]", list[Found]()
+    sound = drop_placeholders(pixels)
+    if share := float(np.isnan(sound).mean() - np.isnan(pixels).mean()):
+        reason = f"{share:.1%} of the pixels show no sky, being equal: they are missing in its stamps"
+        found.append(Reject("", file, reason, flaw=False))
+    pixels = np.where(_masked(options.folder, image, hdu, number, pixels.shape), np.nan, sound)
     noise = None
     if options.sky:
         pixels, noise = _without_sky(pixels)
-    turn = north_up(wcs)
-    found: list[Found] = []
-    for number, column, row in zip(here.tolist(), x.tolist(), y.tolist(), strict=True):
+    turns = turns_north_up(wcs, SkyCoord(options.ra[here], options.dec[here], unit="deg"))
+    for number, column, row, turn in zip(here.tolist(), x.tolist(), y.tolist(), turns, strict=True):
         try:
             cutout = Cutout2D(pixels, (column, row), options.size, mode="strict")
         except (PartialOverlapError, NoOverlapError):
             edge = min(column, row, pixels.shape[1] - 1 - column, pixels.shape[0] - 1 - row)
             reason = f"{edge:.1f} pixels from the edge of the image: a stamp of {options.size} does not fit"
-            found.append(Reject(options.ids[number], f"{image.file}[{hdu}]", reason))
+            found.append(Reject(options.ids[number], file, reason))
             continue
         dx, dy = (position - (options.size - 1) / 2 for position in cutout.input_position_cutout)
         stamp, dx, dy = turn.applied(cutout.data, dx, dy)
@@ -158,16 +162,55 @@ def _cut(
                 options.ids[number],
                 (stamp * factor).astype(np.float32),
                 band,
-                mjd,
+                exposure.at(row),
                 image.file,
                 hdu,
                 psf_fwhm=psf_fwhm,
                 sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor) or np.nan,
                 x=dx,
                 y=dy,
+                gain=gain,
             )
         )
     return found
+
+
+def _zero_point(options: CcdOptions, image: CcdImage, headers: Headers) -> tuple[float, float]:
+    """Return the zero point of an image [AB mag], and its gain [electrons per nanomaggy]."""
+    zero_point, found = image.zero_point, ""
+    if np.isnan(zero_point):
+        zero_point, found = zero_point_of(headers)
+    zero_point = _first_known(zero_point, options.zero_point)
+    if np.isnan(zero_point):
+        raise UnreadableError(f"no zero point: {found}, and no column zero_point; --zero-point gives one to all images")
+    return zero_point, gain_of(headers, zero_point)
+
+
+def nearest_miss(options: CcdOptions, images: Sequence[CcdImage]) -> str | None:
+    """Say how far the positions are from the images, if none lies on any; None where one does."""
+    nearest: tuple[float, str] = (np.inf, "")
+    places = SkyCoord(options.ra, options.dec, unit="deg")
+    for image in images:
+        try:
+            with opened_fits(options.folder / image.file) as hdus:
+                for name in image_names(hdus, image.hdu):
+                    pixels, header, title = image_of(hdus, name)
+                    wcs = wcs_of(header)
+                    if _on_image(options, wcs, pixels.shape)[0].size:
+                        return None
+                    height, width = pixels.shape
+                    centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+                    apart = places.separation(centre).deg
+                    at = int(apart.argmin())
+                    where = (
+                        f"{options.ids[at]} at {places[at].ra.deg:.4f}, {places[at].dec.deg:.4f}, is {apart[at]:.3g}"
+                    )
+                    where += f" degrees from the middle of {image.file}[{title}]"
+                    where += f" at {centre.ra.deg:.4f}, {centre.dec.deg:.4f}"
+                    nearest = min(nearest, (float(apart[at]), where))
+        except (UnreadableError, OSError, ValueError):
+            continue
+    return f"no position lies on any image: the nearest, {nearest[1]}" if nearest[1] else None
 
 
 def _first_known(*values: float) -> float:

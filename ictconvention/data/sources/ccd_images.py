@@ -1,6 +1,7 @@
 """The images of a CCD survey: which files and HDUs there are, and what their headers say."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,18 +9,16 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.time import Time
-from astropy.wcs import WCS
-from astropy.wcs.utils import proj_plane_pixel_scales
 
-from ictconvention.data.sources.found import USUAL_BANDS
+from ictconvention.data.sources.celestial import pixel_scale, wcs_of
+from ictconvention.data.sources.dates import exposure_of
+from ictconvention.data.sources.found import Reject
+from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
 from ictconvention.errors import UsageError
 
-ZERO_POINT_KEYS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPNT", "PHOTZP", "ZPTMAG")  # [AB mag]
 SAME_CENTRE = 1.0  # [arcsec]
-BAND_KEYS = ("BAND", "FILTER")
 IMAGE_COLUMNS = ("file", "hdu", "band", "mjd", "zero_point", "psf_fwhm", "mask", "mask_hdu")
 
 
@@ -52,8 +51,8 @@ class CcdImage:
 
 def find_images(
     source: Path, masks: tuple[str, str] | None = None, hdu: str | None = None
-) -> tuple[Path, list[CcdImage]]:
-    """Return the folder of images and its images.
+) -> tuple[Path, list[CcdImage], list[Reject]]:
+    """Return the folder of images, its images, and the files that are none since their name says so.
 
     Parameters
     ----------
@@ -62,7 +61,7 @@ def find_images(
         [AB mag], psf_fwhm [arcsec], mask and mask_hdu where they are known; its files are relative to it.
     masks : pair of str, optional
         The name of an image's mask is that of the image, with the first text replaced by the second. In a folder,
-        a file without the first text in its name is no image, and neither is a mask.
+        a file without the first text in its name is no image, and neither is a mask; the others are rejects.
     hdu : str, optional
         Which HDU holds the image, where a table does not say so; by default all that hold one.
 
@@ -71,13 +70,17 @@ def find_images(
     UsageError
         There is no image.
     """
+    rejects: list[Reject] = []
     if source.is_dir():
-        names = sorted(str(path.relative_to(source)) for path in source.rglob("*") if _is_fits(path))
+        names = sorted(str(path.relative_to(source)) for path in _files(source) if _is_fits(path))
         images = [CcdImage(name) for name in names]
         if masks:
             images = [_with_mask(one, *masks) for one in images if masks[0] in Path(one.file).name]
             are_masks = {one.mask for one in images}
             images = [one for one in images if one.file not in are_masks]
+            known = are_masks | {one.file for one in images}
+            reason = f"its name holds no {masks[0]!r}, and it is no mask of an image"
+            rejects = [Reject("", name, reason, flaw=False) for name in names if name not in known]
         folder = source
     else:
         table = read_user_table(source, ("file",), IMAGE_COLUMNS)
@@ -89,11 +92,26 @@ def find_images(
     if not images:
         what = f" whose name holds {masks[0]!r}" if masks else ""
         raise UsageError(f"no FITS file{what} is there", source, f"give a folder with {', '.join(FITS_ENDINGS[:3])}")
-    return folder, images
+    return folder, images, rejects
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder, and in folders that links lead to, each folder once."""
+    seen: set[Path] = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := Path(place).resolve()) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        yield from (Path(place, name) for name in names)
 
 
 def _is_fits(path: Path) -> bool:
-    return path.is_file() and path.name.lower().endswith(FITS_ENDINGS) and not path.name.startswith(".")
+    """Return whether a file is FITS by its name; a link that leads nowhere may be one, or a folder of such."""
+    if path.name.startswith("."):
+        return False
+    ends = path.name.lower().endswith(FITS_ENDINGS)
+    return path.is_symlink() and (ends or not path.suffix) if not path.exists() else ends and path.is_file()
 
 
 def _listed(row: Mapping[str, Any], where: str) -> CcdImage:
@@ -118,15 +136,16 @@ def first_pixel_scale(folder: Path, images: Sequence[CcdImage]) -> float:
     UsageError
         None has.
     """
+    first = ""
     for image in images:
         try:
             with opened_fits(folder / image.file) as hdus:
                 for hdu in image_names(hdus, image.hdu):
                     _, header, _ = image_of(hdus, hdu)
                     return round(pixel_scale(wcs_of(header)), 4)
-        except (UnreadableError, OSError):
-            continue
-    raise UsageError("no image with a WCS is there", folder, "give images whose headers hold one")
+        except (UnreadableError, OSError) as error:
+            first = first or f": {image.file}: {error}"
+    raise UsageError(f"no image with a WCS is there{first}", folder, "give images whose headers hold a sound one")
 
 
 def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:
@@ -155,7 +174,7 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
             centre = wcs_of(hdu.header).pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
         except UnreadableError:
             continue  # it is told where it is read
-        title, mjd = hdu.name or name, Headers(hdus[0].header, hdu.header).mjd
+        title, mjd = hdu.name or name, _mjd(Headers(hdus[0].header, hdu.header))
         for other, (there, then) in centres.items():
             if centre.separation(there).arcsec < SAME_CENTRE and not abs(mjd - then) > 0:
                 raise UnreadableError(
@@ -164,75 +183,8 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
         centres[title] = centre, mjd
 
 
-@dataclass(frozen=True)
-class Headers:
-    """The headers that hold for an image: of its file, and its own, which comes first."""
-
-    primary: fits.Header
-    own: fits.Header
-
-    def value(self, *keys: str) -> Any:
-        """Return the first of these keywords that has a value; None where none has."""
-        for key in keys:
-            for header in (self.own, self.primary):
-                if (value := header.get(key)) not in (None, "", "UNKNOWN"):
-                    return value
-        return None
-
-    def number(self, *keys: str) -> float:
-        """Return the first of these keywords that is a number, NaN where none is."""
-        for key in keys:
-            value = self.value(key)
-            if isinstance(value, int | float) and not isinstance(value, bool) and np.isfinite(value):
-                return float(value)
-        return np.nan
-
-    @property
-    def band(self) -> str | None:
-        """The filter's name; its first word alone, where that is a usual band: 'g DECam SDSS c0001 4720.0 1520.0'."""
-        words = str(self.value(*BAND_KEYS) or "").split()
-        return (words[0] if words[0] in USUAL_BANDS else " ".join(words)) if words else None
-
-    @property
-    def mjd(self) -> float:
-        """The middle of the exposure [days]; NaN where no keyword tells its date."""
-        start = self.number("MJD-OBS", "MJD_OBS")
-        if np.isnan(start) and (date := self.value("DATE-OBS")) is not None:
-            try:
-                start = float(Time(str(date), scale="utc").mjd)
-            except ValueError:
-                return np.nan
-        exposure = self.number("EXPTIME", "EXPOSURE")
-        return start + (exposure / 2 / 86_400 if exposure > 0 else 0.0)
-
-    def seeing(self, scale: float) -> float:
-        """Return SEEING [arcsec], or FWHM where its comment says that it is in pixels [arcsec]; NaN without them."""
-        seeing = self.number("SEEING")
-        if seeing > 0:
-            return seeing
-        for header in (self.own, self.primary):
-            if "FWHM" in header and "pix" in header.comments["FWHM"].lower():
-                return self.number("FWHM") * scale
-        return np.nan
-
-
-def wcs_of(header: fits.Header) -> WCS:
-    """Return the celestial WCS of an image, TPV and SIP distortions too.
-
-    Raises
-    ------
-    UnreadableError
-        There is none.
-    """
+def _mjd(headers: Headers) -> float:
     try:
-        wcs = WCS(header)
-        if wcs.has_celestial and np.linalg.det(wcs.celestial.pixel_scale_matrix) != 0:
-            return wcs.celestial
-    except Exception as error:  # rubbish in a header may break wcslib anywhere
-        raise UnreadableError(f"no sound WCS: {str(error).strip().splitlines()[0]}") from error
-    raise UnreadableError("no WCS in the header: the sky position of its pixels is unknown")
-
-
-def pixel_scale(wcs: WCS) -> float:
-    """Return the size of a pixel [arcsec]."""
-    return float(np.mean(proj_plane_pixel_scales(wcs)) * 3600)
+        return exposure_of(headers).mjd
+    except UnreadableError:
+        return np.nan

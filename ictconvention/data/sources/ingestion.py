@@ -81,6 +81,8 @@ class IngestOptions:
         Read and check everything, and write nothing.
     orientation : str
         How the stamps stand, as in `SurveyHeader`.
+    times : str
+        What the times of frames are, such as "UTC, middle of the exposure"; empty where the source does not say.
     """
 
     out: Path
@@ -96,6 +98,7 @@ class IngestOptions:
     max_rejects: float = 0.5
     dry_run: bool = False
     orientation: str = "as given"
+    times: str = ""
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
@@ -236,7 +239,7 @@ def _header(
         flux_unit=options.flux_unit,
         simulated=options.simulated,
         orientation=options.orientation,
-        provenance={"made by": options.made_by, **more},
+        provenance={"made by": options.made_by, **({"mjd": options.times} if options.times else {}), **more},
     )
 
 

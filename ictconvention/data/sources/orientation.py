@@ -4,7 +4,10 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from astropy.wcs.utils import proj_plane_pixel_scales
 from numpy.typing import NDArray
 
 
@@ -33,15 +36,29 @@ class ExactTurn:
 
     @property
     def matrix(self) -> NDArray[np.float64]:
-        """From a step in pixels before the turn to the step behind it, (2, 2)."""
+        """From a step in pixels before the turn to the step after it, (2, 2)."""
         columns = [self.applied(np.zeros((1, 1)), *step)[1:] for step in ((1.0, 0.0), (0.0, 1.0))]
         return np.array(columns).T
 
 
-def north_up(wcs: WCS) -> ExactTurn:
-    """Return the turn behind which north is nearest to up and east to the left."""
-    sky = wcs.pixel_scale_matrix  # from a step in pixels to one in longitude and latitude
-    sky = sky / np.sqrt(abs(np.linalg.det(sky)))
-    wanted = np.array([[-1.0, 0.0], [0.0, 1.0]])
+def turns_north_up(wcs: WCS, places: SkyCoord) -> list[ExactTurn]:
+    """Return for each place the turn after which north is nearest to up and east to the left.
+
+    North and east are those of ICRS at the place, found by steps of a pixel on the sky, whatever the WCS counts in:
+    axes in any order, Galactic coordinates, a distortion.
+
+    Parameters
+    ----------
+    wcs : WCS
+        Of the image.
+    places : SkyCoord (n,)
+        Of the objects.
+    """
+    step = proj_plane_pixel_scales(wcs).mean() * units.deg
+    start = np.stack(wcs.world_to_pixel(places))
+    north, east = (
+        np.stack(wcs.world_to_pixel(places.directional_offset_by(angle * units.deg, step))) - start for angle in (0, 90)
+    )  # (2, n)
     turns = [ExactTurn(flip, quarters) for flip, quarters in product((False, True), range(4))]
-    return max(turns, key=lambda turn: float(np.sum(sky @ np.linalg.inv(turn.matrix) * wanted)))
+    up = np.array([(turn.matrix @ north)[1] - (turn.matrix @ east)[0] for turn in turns])
+    return [turns[number] for number in up.argmax(0)]

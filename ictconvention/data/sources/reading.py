@@ -15,6 +15,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
+POGSON = 2.5 * np.log10(np.e)  # magnitudes of a relative change of flux
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to
 MOST_IMAGE = 2**32  # bytes that an image of a FITS file may unpack to
 
@@ -50,7 +51,7 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
 
 
 def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
-    """Return the pixels of an HDU in native byte order, its header and its name.
+    """Return the pixels of an HDU on a linear scale and in native byte order, its header and its name.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floa
     Raises
     ------
     UnreadableError
-        There is no such HDU, or it holds no image.
+        There is no such HDU, it holds no image, or lacks one of the two keywords of an asinh scale.
     """
     if hdu is None:
         number = next((n for n, one in enumerate(hdus) if is_image(one)), None)
@@ -82,7 +83,24 @@ def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floa
     if (size := math.prod(hdus[number].shape) * abs(hdus[number].header["BITPIX"]) // 8) > MOST_IMAGE:
         raise UnreadableError(f"HDU {number} claims {size} bytes, more than {MOST_IMAGE}")
     name = hdus[number].name or str(number)
-    return native(hdus[number].data), hdus[number].header, name
+    header = hdus[number].header
+    return _linear(native(hdus[number].data), header), header, name
+
+
+def _linear(pixels: NDArray[np.floating], header: fits.Header) -> NDArray[np.floating]:
+    """Return pixels that Pan-STARRS1 stored on an asinh scale as counts: BOFFSET + 2 BSOFTEN sinh(pixel / 1.0857)."""
+    known = {key: header[key] for key in ("BSOFTEN", "BOFFSET") if header.get(key) not in (None, "")}
+    if not known:
+        return pixels
+    try:
+        softening, offset = float(known["BSOFTEN"]), float(known["BOFFSET"])
+    except (KeyError, ValueError):
+        softening = offset = np.nan
+    if not (0 < softening < np.inf and np.isfinite(offset)):
+        held = ", ".join(f"{key} {value}" for key, value in known.items())
+        raise UnreadableError(f"the pixels are on an asinh scale, but of BSOFTEN and BOFFSET there is only {held}")
+    with np.errstate(over="ignore"):  # an overflow is no finite pixel
+        return np.asarray(offset + 2 * softening * np.sinh(pixels.astype(np.float64) / POGSON))
 
 
 def _listed(hdus: fits.HDUList) -> str:
@@ -160,6 +178,8 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
 
 def _unreadable(what: str, error: Exception) -> UnreadableError:
     """Return the error of a file, in the words of the system where it cannot be opened at all."""
+    if isinstance(error, FileNotFoundError) and error.filename and (link := Path(error.filename)).is_symlink():
+        return UnreadableError(f"a symbolic link to {link.readlink()}, which does not exist")
     if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
         return UnreadableError(error.strerror)
     return UnreadableError(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

@@ -97,13 +97,16 @@ def test_a_distortion_that_cannot_be_undone_far_away_harms_no_object_on_the_imag
         ({"CTYPE1": None, "CTYPE2": None}, "no WCS in the header"),
         ({"CTYPE1": "RA---XYZ"}, "no sound WCS"),
         ({"MAGZERO": None}, "no zero point: no keyword MAGZERO"),
-        ({"MAGZERO": -999.0}, "the zero point is -999"),
+        ({"MAGZERO": -999.0}, "no zero point: MAGZERO is -999.0"),
+        ({"MAGZERO": 0.0}, "no zero point: MAGZERO is 0.0"),
         ({"MAGZERO": "nan"}, "no zero point"),
         ({"FILTER": None}, "no band: no keyword BAND or FILTER"),
         ({"MJD-OBS": None}, "no date"),
         ({"MJD-OBS": None, "DATE-OBS": "yesterday"}, "no date"),
         ({"MJD-OBS": 2458000.5}, "looks like a Julian date"),
-        ({"MJD-OBS": -5.0}, "is before 1858"),
+        ({"MJD-OBS": -5.0}, "MJD-OBS is -5, no date since 1900"),
+        ({"MJD-OBS": 8001.0}, "MJD-OBS is 8001, no date since 1900"),
+        ({"MJD-OBS": None, "DATE-OBS": "2017-09-04"}, "DATE-OBS is '2017-09-04' without an hour"),
         ({"SEEING": -1.0}, None),
     ],
 )
@@ -170,6 +173,29 @@ def test_a_stamp_that_is_mostly_masked_is_rejected(tmp_path: Path) -> None:
     assert "of the pixels are not finite" in rejected(tmp_path, hdu)["reason"]
 
 
+@pytest.mark.parametrize("value", [0.0, 7.0])
+def test_an_image_that_shows_no_sky_is_rejected(tmp_path: Path, value: float) -> None:
+    hdu = Sky().hdu(**{"MJD-OBS": 58001.0})
+    hdu.data[:] = value
+    assert f"all pixels are {value:g}: the image shows no sky" in rejected(tmp_path, hdu)["reason"]
+
+
+@pytest.mark.parametrize("value", [0.0, -999.0])
+def test_a_strip_without_sky_is_missing_and_changes_no_flux(tmp_path: Path, value: float) -> None:
+    """Counted as sky, a strip of 15 % zeros turned a flux of 5 000 into 339 239."""
+    sky = Sky(sources=[(*beside(24, 0), 5000.0)])  # 40 pixels from the edge
+    hdu = sky.hdu(noise=1.0)
+    hdu.data[:, :30] = value
+    hdu.writeto(tmp_path / "a.fits")
+    result = cut(tmp_path, tmp_path, a=beside(24, 0), middle=(RA, DEC))
+    frame = result.survey["a"].frames[0]
+    column = sky.place(*beside(24, 0))[0]
+    assert np.isnan(frame).all(0).sum() == 30 - np.floor(column - STAMP / 2 + 1)
+    assert np.nansum(frame) == pytest.approx(5000, abs=150)
+    assert abs(np.median(result.survey["middle"].frames[0])) < 0.3
+    assert result.rejects[0]["reason"] == "15.0% of the pixels show no sky, being equal: they are missing in its stamps"
+
+
 def test_a_file_without_an_image_or_that_is_no_fits_is_rejected(tmp_path: Path) -> None:
     Sky().hdu().writeto(tmp_path / "a.fits")
     fits.HDUList([fits.PrimaryHDU(), fits.BinTableHDU.from_columns([fits.Column("A", "E", array=[1.0])])]).writeto(
@@ -190,6 +216,6 @@ def test_no_image_and_bad_options_are_refused(tmp_path: Path) -> None:
     assert "no FITS file is there" in refused.found
     fits.PrimaryHDU(np.zeros((50, 50))).writeto(tmp_path / "empty" / "a.fits")
     refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
-    assert "no image with a WCS is there" in refused.found
+    assert "no image with a WCS is there: a.fits: no WCS in the header" in refused.found
     refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions, "--masks", "ood")
     assert "--masks is 'ood'" in refused.found

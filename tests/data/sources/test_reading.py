@@ -91,6 +91,33 @@ def test_gzip_within_its_bound_is_unpacked_and_whole() -> None:
         gunzipped(broken[:-8] + bytes(8), len(content))
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_pixels_on_an_asinh_scale_become_counts(tmp_path: Path, compressed: bool) -> None:
+    """As Pan-STARRS1 stores them: linear = BOFFSET + 2 BSOFTEN sinh(value ln 10 / 2.5), after BZERO and BSCALE."""
+    softening, offset, bscale, bzero, blank = 10.0, 1.5, 2.5e-4, 4.0, -32768
+    counts = np.random.default_rng(0).normal(1.5, 30, (64, 64))
+    counts[20:30, 20:30] += 20_000
+    scaled = 2.5 * np.log10(np.e) * np.arcsinh((counts - offset) / (2 * softening))
+    stored = np.round((scaled - bzero) / bscale).astype(np.int16)
+    stored[:3] = blank
+    image = fits.CompImageHDU(stored) if compressed else fits.ImageHDU(stored)
+    image.header.update({"BLANK": blank, "BSCALE": bscale, "BZERO": bzero})
+    image.header.update({"BSOFTEN": softening, "BOFFSET": offset})
+    fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / "a.fits", output_verify="ignore")
+    with opened_fits(tmp_path / "a.fits") as hdus:
+        pixels, _, _ = image_of(hdus, None)
+    assert np.isnan(pixels[:3]).all()
+    np.testing.assert_allclose(pixels[3:], counts[3:], rtol=2e-4, atol=0.005)
+    assert pixels[20:30, 20:30].sum() == pytest.approx(2e6, rel=1e-3)
+
+
+@pytest.mark.parametrize("cards", [{"BSOFTEN": 10.0}, {"BOFFSET": 1.0}, {"BSOFTEN": 0.0, "BOFFSET": 1.0}])
+def test_half_a_scale_is_unreadable(tmp_path: Path, cards: dict[str, float]) -> None:
+    fits.PrimaryHDU(np.zeros((8, 8)), fits.Header(cards)).writeto(tmp_path / "a.fits")
+    with pytest.raises(UnreadableError, match="asinh scale"), opened_fits(tmp_path / "a.fits") as hdus:
+        image_of(hdus, None)
+
+
 def test_numbers_keep_their_precision(tmp_path: Path) -> None:
     for dtype, kept in ((">i2", "f4"), (">i4", "f8"), ("<f4", "f4"), (">f8", "f8"), ("u1", "f4")):
         np.save(tmp_path / "a.npy", np.arange(16).reshape(4, 4).astype(dtype))

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from astropy.wcs import WCS
 
+from ictconvention.data.sources.reading import opened_fits
 from ictconvention.data.survey import ImageSeries
 from tests.data.sources.commands import made, write_table
 
@@ -105,3 +108,35 @@ def test_a_real_galaxy_lies_at_the_centre_of_every_frame_with_the_same_flux(tmp_
         one = flux[series.band == band]
         assert len(one) >= 2
         assert one.max() / one.min() < 1.2, one
+
+
+@pytest.mark.slow
+def test_real_frames_of_sdss_have_times_of_their_own_and_stand_north_up(
+    tmp_path: Path, shared: Callable[[str], Path]
+) -> None:
+    """The header's TAI is when the first row was read; photoField has the middle of that row's exposure, in TAI."""
+    (tmp_path / "images").mkdir()
+    for band in "gr":
+        file = shared(f"sdss_stripe82/frame-{band}-002583-2-0136.fits.bz2")
+        (tmp_path / "images" / file.name).symlink_to(file)
+    field = Table.read(shared("sdss_stripe82/photoField-002583-2.fits"), hdu=1)
+    field = field[field["FIELD"] == 136]
+    star = (323.269, -0.7002)
+    listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": star[0], "dec": star[1]}])
+    result = made("ccd", tmp_path / "images", tmp_path / "s", "--positions", listed)
+    assert result.said == "1 object, 2 frames, 0 rejected"
+    series = result.survey["a"]
+    assert [result.survey.header.bands[band] for band in series.band] == ["r", "g"]
+    np.testing.assert_allclose(series.mjd, [52172.26714, 52172.27046], atol=60 / 86400)
+    assert np.diff(series.mjd)[0] * 86400 == pytest.approx(4 * 71.65, abs=0.5)
+    first_row = np.array([float(field["TAI"][0][band]) for band in (2, 1)]) / 86400 - 32 / 86400
+    rows = (series.mjd - first_row) * 86400 / 0.026322
+    assert ((rows > 0) & (rows < 1489)).all()
+    assert rows[0] == pytest.approx(rows[1], abs=20)  # one sky, at the same row in both bands
+    row, column = np.indices(series.frames[0].shape) - 15.5
+    north = star[1] + (row - series.y[0]) * 0.396 / 3600
+    east = star[0] - (column - series.x[0]) * 0.396 / 3600 / np.cos(np.radians(star[1]))
+    with opened_fits(tmp_path / "images" / "frame-r-002583-2-0136.fits.bz2") as hdus:
+        pixels, wcs = hdus[0].data, WCS(hdus[0].header)
+        x, y = np.round(wcs.world_to_pixel(SkyCoord(east, north, unit="deg"))).astype(int)
+    np.testing.assert_allclose(series.frames[0], pixels[y, x], atol=0.05)  # up to the sky that is left in the frame
