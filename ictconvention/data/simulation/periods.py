@@ -5,7 +5,6 @@ from astropy.timeseries import LombScargle
 from numpy.typing import NDArray
 
 from ictconvention.data.simulation.gaussian_process import (
-    Kernel,
     PULSATION_LIMITS,
     WALK_LIMITS,
     Kernel,
@@ -23,18 +22,18 @@ VISIT = 0.01  # [days]; points within it are one visit, whose bands show one pha
 LEAST_VISITS, MOST_VISITS = 15, 400  # a fold has 9 free numbers; more visits than these say nothing new
 LEAST_ERROR = 0.05  # of a band's scatter; folds differ from band to band by about as much
 LEAST_POWER = 0.2  # share of the scatter that one sine explains at the best period
+SLOW = 0.05  # [1/day]; below it a change is slow
+SLOWER = 1.03  # the power of a slow change over that of the best period, beyond which no fold is tried
 STEP = 0.3  # of the frequencies, over that which the whole span tells apart
 PEAKS = 8  # of the periodogram that are looked at
 HARMONICS = 4
 FINALISTS = 3  # folds that are compared by their likelihood
 ALIASES = (1.0, 1 / 2, 1 / 3, 1 / 4)  # [days]; what changes slowly, seen once a night, repeats with them
 ALIAS_WIDTH = 0.01  # [days]
-# Logarithm of the likelihood by which a fold must beat a random walk: about 3 500 periods are tried in three seasons,
-# and the best of them wins by log(3 500) = 8 by chance.
-PERIOD_MARGIN = 10.0
-# The same for a period near an alias against every other explanation. A slow change that is no random walk can win by
-# chance as often as the nights allow, at one phase each; the real ones of the Stripe 82 RR Lyrae win by 25 or more.
-ALIAS_MARGIN = 12.0
+# Logarithm of the likelihood by which a fold must beat a random walk, and a fold near an alias every other explanation.
+# Some 3 500 periods are tried in three seasons, and the best of them gains log(3 500) = 8 by chance. Of the real
+# quasars none gains more than 9; the RR Lyrae gain 16 and more.
+MARGIN = 12.0
 
 
 def is_alias(period: float) -> bool:
@@ -46,7 +45,8 @@ def find_period(mjd: Array, band: Bands, flux: Array, error: Array) -> float | N
     """Find the period that explains a light curve better than any other period or a slow change does.
 
     The peaks of a Lomb-Scargle periodogram of all bands together, their daily aliases, halves and doubles are ranked by
-    what folds of four harmonics leave; the best folds compete with a damped random walk, by their likelihoods.
+    what folds of four harmonics leave. The best folds compete with slow changes, a damped random walk and the best
+    period of more than 20 days, by their likelihoods.
 
     Parameters
     ----------
@@ -56,32 +56,34 @@ def find_period(mjd: Array, band: Bands, flux: Array, error: Array) -> float | N
     Returns
     -------
     float or None
-        The period [days]; None where no fold beats a random walk by `PERIOD_MARGIN`, or where the best one is near an
-        alias of the night and does not beat every other explanation by `ALIAS_MARGIN`, and no other fold will do.
+        The period [days]; None where no fold beats the slow changes by `MARGIN`. A period near an alias of the night
+        must beat every other period by as much, too.
     """
     time, value, sigma = _visits(mjd, band, flux, error)
     if len(time) < LEAST_VISITS:
         return None
-    span = max(np.ptp(time), 1.0)
-    frequency, slow = (np.arange(a, b, STEP / span) for a, b in ((1 / PERIODS[1], 1 / PERIODS[0]), (STEP / span, 0.05)))
+    step = STEP / max(np.ptp(time), 1.0)
+    frequency = np.arange(1 / PERIODS[1], 1 / PERIODS[0], step)
+    slow = np.arange(step, max(SLOW, 2 * step), step)
     search = LombScargle(time, value, sigma)
     power = search.power(frequency, method="fast", assume_regular_frequency=True)
-    if power.max() < LEAST_POWER or (len(slow) and search.power(slow, method="slow").max() > power.max()):
+    slow_power = search.power(slow, method="slow")
+    if power.max() < LEAST_POWER or slow_power.max() > SLOWER * power.max():
         return None
-    found = _fold(_candidates(frequency, power), STEP / span, time, value, sigma)
-    walk = _walk_likelihood(time, value, sigma)
+    found = _fold(_candidates(frequency, power), step, time, value, sigma)
+    otherwise = _walk_likelihood(time, value, sigma)
     likely = {found[0]: _fold_likelihood(found[0], time, value, sigma)}
-    if likely[found[0]] < walk:
+    if likely[found[0]] < otherwise:
         return None
+    otherwise = max(otherwise, _fold_likelihood(1 / slow[slow_power.argmax()], time, value, sigma))
     free = [period for period in found if not is_alias(period)][:FINALISTS]
     near = [period for period in found if is_alias(period)][:1]
     for period in {*free, *near} - {found[0]}:
         likely[period] = _fold_likelihood(period, time, value, sigma)
     best = max(free, key=likely.__getitem__, default=None)
-    other = walk if best is None else max(walk, likely[best])
-    if near and likely[near[0]] > other + ALIAS_MARGIN:
+    if near and likely[near[0]] > max([otherwise, *(likely[period] for period in free)]) + MARGIN:
         return near[0]
-    return best if best is not None and likely[best] > walk + PERIOD_MARGIN else None
+    return best if best is not None and likely[best] > otherwise + MARGIN else None
 
 
 def _visits(mjd: Array, band: Bands, flux: Array, error: Array) -> tuple[Array, Array, Array]:
@@ -113,19 +115,20 @@ def _candidates(frequency: Array, power: Array) -> Array:
 def _fold(candidates: Array, step: float, time: Array, value: Array, sigma: Array) -> list[float]:
     """Refine candidates [1/day] and return their periods [days], those whose folds leave least first."""
     weight = 1 / sigma**2
-    offsets = step * np.linspace(-1, 1, 13)
-    left: dict[float, float] = {}
-    for centre in candidates:
-        turn = np.exp(2j * np.pi * (centre + offsets)[:, None] * time)  # (f, n)
-        powers = [turn**k for k in range(1, HARMONICS + 1)]
-        design = np.stack([np.ones(turn.shape), *(part for p in powers for part in (p.real, p.imag))], axis=1)
-        normal = (design * weight) @ design.swapaxes(1, 2)
-        diagonal = range(1, normal.shape[1])
-        normal[:, diagonal, diagonal] += 1e-3 * weight.sum()  # the fewer the visits, the tamer the fold
-        right = design @ (weight * value)
-        explained = np.sum(np.linalg.solve(normal, right[..., None])[..., 0] * right, axis=1)
-        best = int(explained.argmax())
-        left[float(1 / (centre + offsets[best]))] = -float(explained[best])
+    near = candidates[:, None] + step * np.linspace(-1, 1, 13)  # (c, 13)
+    turn = np.exp(2j * np.pi * near.ravel()[:, None] * time)  # (f, n)
+    power, columns = np.ones_like(turn), [np.ones(turn.shape)]
+    for _ in range(HARMONICS):
+        power = power * turn
+        columns += [power.real, power.imag]
+    design = np.stack(columns, axis=1)  # (f, 2 h + 1, n)
+    normal = (design * weight) @ design.swapaxes(1, 2)
+    diagonal = range(1, normal.shape[1])
+    normal[:, diagonal, diagonal] += 1e-3 * weight.sum()  # the fewer the visits, the tamer the fold
+    right = design @ (weight * value)
+    explained = np.sum(np.linalg.solve(normal, right[..., None])[..., 0] * right, axis=1).reshape(near.shape)
+    best = explained.argmax(axis=1)
+    left = {float(1 / f[k]): -float(e[k]) for f, e, k in zip(near, explained, best, strict=True)}
     distinct: list[float] = []
     for period in sorted(left, key=left.__getitem__):
         if all(abs(1 / period - 1 / other) > step for other in distinct):
