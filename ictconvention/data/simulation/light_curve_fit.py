@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
 from ictconvention.data.simulation.gaussian_process import (
@@ -25,6 +26,9 @@ from ictconvention.data.simulation.periods import find_period
 SEASON_GAP = 60.0  # [days]; a longer pause ends a season
 MOST_POINTS = 600  # of a fit, whose time grows with their cube
 CALIBRATION_ERROR = 0.01  # of a flux, from night to night; added to the stated errors
+
+NEIGHBOURS = 5  # measurements of a band whose median tells outliers
+OUTLIER = 4.0  # in errors and usual deviations from that median
 
 BAND_CORRELATION = 0.95  # of quasars and stars; from 0.9 to 0.98 the likelihoods of the real quasars are alike
 VARIATION = 0.06  # standard deviation over flux in g that a fit starts from
@@ -68,7 +72,7 @@ def fit_light_curve(curve: RealCurve) -> GaussianProcess:
     period = find_period(curve.mjd, curve.band, curve.flux, curve.error)
     if period is None:
         kernel, start, limits = damped_random_walk, np.log([30.0]), WALK_LIMITS[:1]
-        return _fit_about_level(curve, _near_season(curve), kernel, start, limits)
+        return _fit_about_level(curve, _without_outliers(curve, _near_season(curve)), kernel, start, limits)
     everything = np.arange(len(curve.mjd))
     return _fit_about_level(curve, everything, pulsation(period), np.log([0.7, 0.1]), PULSATION_LIMITS)
 
@@ -133,6 +137,19 @@ def _near_season(curve: RealCurve) -> NDArray[np.intp]:
     """Return the rows of the densest season and of what is near enough to say something about it."""
     first, last = densest_season(curve)
     return np.flatnonzero((curve.mjd >= first - SEASON_LENGTH) & (curve.mjd <= last + SEASON_LENGTH))
+
+
+def _without_outliers(curve: RealCurve, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Leave out rows far from the median of their neighbours in time: one bad night would pass for a wild variable."""
+    good = np.ones(len(rows), bool)
+    for b in np.unique(curve.band[rows]):
+        here = np.flatnonzero(curve.band[rows] == b)
+        if len(here) < NEIGHBOURS:
+            continue
+        flux, error = curve.flux[rows[here]], curve.error[rows[here]]
+        off = np.abs(flux - median_filter(flux, NEIGHBOURS, mode="nearest"))
+        good[here] = off < OUTLIER * np.hypot(error, 1.4826 * np.median(off))
+    return rows[good] if good.any() else rows
 
 
 def _points(curve: RealCurve, rows: NDArray[np.intp]) -> tuple[Array, Bands, Array, Array]:
