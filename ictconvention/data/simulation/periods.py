@@ -20,6 +20,7 @@ Bands = NDArray[np.integer]
 PERIODS = (0.2, 0.95)  # [days] that are tried; short of 1, where all that is slow repeats, and of twice 1/2
 VISIT = 0.01  # [days]; points within it are one visit, whose bands show one phase
 LEAST_VISITS, MOST_VISITS = 15, 400  # a fold has 9 free numbers; more visits than these say nothing new
+OUTLIER = 6.0  # usual deviations from the median beyond which a visit is left out: a fold would spike there
 LEAST_ERROR = 0.05  # of a band's scatter; folds differ from band to band by about as much
 LEAST_POWER = 0.2  # share of the scatter that one sine explains at the best period
 SLOW = 0.05  # [1/day]; below it a change is slow
@@ -100,7 +101,9 @@ def _visits(mjd: Array, band: Bands, flux: Array, error: Array) -> tuple[Array, 
     visit = np.unique(np.column_stack([pause, part]), axis=0, return_inverse=True)[1].ravel()
     total = np.bincount(visit, weights=weight)
     time, mean = (np.bincount(visit, weights=weight * x) / total for x in (mjd - mjd[0], value))
-    some = np.unique(np.linspace(0, len(time) - 1, min(len(time), MOST_VISITS)).round().astype(int))
+    off = np.abs(mean - np.median(mean))
+    good = np.flatnonzero(off <= OUTLIER * 1.4826 * np.median(off))
+    some = good[np.unique(np.linspace(0, len(good) - 1, min(len(good), MOST_VISITS)).round().astype(int))]
     return time[some], mean[some], 1 / np.sqrt(total[some])
 
 
