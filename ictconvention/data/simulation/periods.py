@@ -61,7 +61,7 @@ def find_period(mjd: Array, band: Bands, flux: Array, error: Array) -> float | N
         must beat every other period by as much, too.
     """
     time, value, sigma = _visits(mjd, band, flux, error)
-    if len(time) < LEAST_VISITS:
+    if len(time) < LEAST_VISITS or not np.ptp(value):
         return None
     step = STEP / max(np.ptp(time), 1.0)
     frequency = np.arange(1 / PERIODS[1], 1 / PERIODS[0], step)

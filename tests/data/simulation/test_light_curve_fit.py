@@ -268,3 +268,15 @@ def test_real_supernovae_are_painted_without_bias_near_their_peaks(shared: Calla
     bias = np.array([np.median(values) for values in ratio])
     assert np.abs(bias[1:4]).max() < 0.02, bias
     assert np.abs(bias[[0, 4]]).max() < 0.06, bias
+
+
+@pytest.mark.parametrize("class_name", ["SN Ia", "AGN", "Variable"])
+def test_whatever_is_given_is_drawn_finite(class_name: str) -> None:
+    """Five points of one band, a constant, and a supernova that was never seen."""
+    rng, mjd = np.random.default_rng(0), 53620.0 + np.arange(60.0)
+    few = np.arange(5) * 12
+    for rows, flux in ((few, rng.normal(8, 1, 60)), (slice(None), np.full(60, 40.0)), (slice(None), np.full(60, -1.0))):
+        curve = RealCurve("x", class_name, mjd[rows], np.full(60, 2)[rows], flux[rows], np.full(60, 0.5)[rows])
+        drawn = fit_light_curve(curve).draw(np.linspace(53600, 53720, 50), np.arange(50) % 5, rng)
+        assert np.isfinite(drawn).all()
+        assert np.abs(drawn).max() < 200
