@@ -1,4 +1,4 @@
-"""Real light curves become stamps: read right, smoothed, and on a cadence that knows no class."""
+"""Real light curves become stamps: read right, fitted, and on a cadence that knows no class."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,8 +13,9 @@ from astropy.table import Table
 
 from ictconvention.data.photometry import aperture_photometry
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
+from ictconvention.data.simulation.light_curve_fit import densest_season
 from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
-from ictconvention.data.simulation.painting import densest_season, painted, smoothed
+from ictconvention.data.simulation.painting import painted
 from ictconvention.data.simulation.simulate import paint_light_curves
 from ictconvention.data.survey_check import check_survey
 from ictconvention.errors import FileSystemError, IctConventionError, UsageError
@@ -54,30 +55,6 @@ def as_table(curve: RealCurve) -> Table:
     return table
 
 
-def test_a_smoothed_supernova_is_nearer_the_truth_than_its_points() -> None:
-    curve, truth = supernova()
-    smooth = smoothed(curve)
-    times = np.linspace(53625, 53700, 200)
-    off = [np.std(smooth(times, np.full(200, b, np.uint8)) - truth(times)) for b in range(5)]
-    assert np.mean(off) < 0.32  # the points scatter by 0.4
-    assert np.abs(smooth(np.array([53400.0, 54000.0]), np.array([1, 1], np.uint8))).max() < 0.05
-
-
-def test_a_pulsating_star_is_folded_and_goes_on_pulsating() -> None:
-    curve, truth = pulsator()
-    times = 53650 + np.sort(np.random.default_rng(3).uniform(0, 90, 200))
-    np.testing.assert_allclose(smoothed(curve)(times, np.full(200, 2, np.uint8)), truth(times), rtol=0.05)
-
-
-def test_a_slow_variable_is_not_taken_for_a_fast_one() -> None:
-    curve, _ = pulsator("AGN")
-    slow = 50 * (1 + 0.2 * np.sin(2 * np.pi * curve.mjd / 900))
-    rng = np.random.default_rng(0)
-    curve = replace(curve, flux=slow * (1 + rng.normal(0, 0.02, 300)), error=slow * 0.02)
-    times = np.linspace(curve.mjd[0], curve.mjd[0] + 5, 50)
-    assert np.ptp(smoothed(curve)(times, np.full(50, 1, np.uint8))) < 3  # of 50
-
-
 def test_only_one_season_is_used() -> None:
     curve, _ = pulsator()
     first, last = densest_season(curve)
@@ -97,7 +74,7 @@ def test_the_cadence_knows_neither_class_nor_curve() -> None:
         assert len(one["frames"]) == len(one["mjd"])
 
 
-def test_stamps_hold_the_smoothed_flux_and_noise_once() -> None:
+def test_stamps_hold_the_fitted_flux_and_noise_once() -> None:
     curve, _ = pulsator()
     given = painted(replace(curve, flux=np.full(300, 40.0), error=np.full(300, 8.0)), 3, 0)
     flux = aperture_photometry(given["frames"], given["sky_sigma"].astype("f4"), 0.396)[0]
