@@ -229,13 +229,13 @@ def ztf(
 
     from ictconvention.data.sources.alert_files import find_alerts
     from ictconvention.data.sources.fitting import Fitting
-    from ictconvention.data.sources.ztf import ORIENTATION, ZtfOptions, read_ztf
+    from ictconvention.data.sources.ztf import ORIENTATION, TIMES, ZtfOptions, read_ztf
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
     how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract), zero_point)
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
-    common = replace(common, orientation=ORIENTATION)
+    common = replace(common, orientation=ORIENTATION, times=TIMES)
     _ingest(common, partial(read_ztf, how), units, _objects(objects), objects_table=objects)
 
 

@@ -5,48 +5,24 @@ survey, so that memory holds no more than a line about each frame.
 """
 
 import shutil
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from ictconvention.atomic import WholeFolder
-from ictconvention.data.growing_array import GrowingArray
-from ictconvention.data.sources.found import (
-    FRAME_LINES,
-    MEASUREMENTS,
-    USUAL_BANDS,
-    Found,
-    FoundFrame,
-    Measurement,
-    Reject,
-)
+from ictconvention.data.sources.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.data.sources.gathering import check_fluxes, descriptions, gathered, write_shards
-from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.joins import check_matched, unused_names
 from ictconvention.data.sources.rejects import check_share, save_rejects
-from ictconvention.data.sources.side_tables import keep_measurements, save_frame_sources, save_photometry
+from ictconvention.data.sources.side_tables import save_frame_sources, save_photometry
+from ictconvention.data.sources.unit_reading import Progress, Reader, read_units
 from ictconvention.data.sources.user_table import checked_objects
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import join_shards
-from ictconvention.data.values import (
-    flaw_of_id,
-    flaw_of_pixels,
-    flaw_of_place,
-    flaw_of_positive,
-    flaw_of_times,
-)
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors
-
-Reader = Callable[[Any], Iterable[Found]]
-Progress = Callable[[int, int], object]
+from ictconvention.errors import UsageError, counted, readable_os_errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,14 +109,6 @@ class Ingested:
         return f"{', '.join(kinds)}, {len(self.rejects)} rejected"
 
 
-@dataclass
-class _UnitReading:
-    """What one unit held: a line about each frame, and the rejects. Pixels and measurements are in the scratch."""
-
-    frames: pa.Table
-    rejects: list[Reject] = field(default_factory=list)
-
-
 def ingest(
     options: IngestOptions,
     read: Reader,
@@ -194,7 +162,7 @@ def ingest(
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
         trial = _header(options, options.bands or ("unknown",), classes, {})
         checked_objects(objects, trial, options.made_by)
-        readings = _all_read(options, read, units, scratch, progress)
+        readings = read_units(read, units, options.size, options.bands, scratch, options.jobs, options.out, progress)
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
         kept, twice, repeats = gathered(lines, list(objects))
@@ -249,70 +217,3 @@ def _bands(wanted: tuple[str, ...] | None, found: set[str]) -> tuple[str, ...]:
         return wanted
     usual = [name for name in USUAL_BANDS if name in found]
     return (*usual, *sorted(found - set(usual)))
-
-
-def _all_read(
-    options: IngestOptions, read: Reader, units: Sequence[Any], scratch: Path | None, progress: Progress
-) -> list[_UnitReading]:
-    task = partial(_unit_read, read, options.size, options.bands, scratch)
-    readings: dict[int, _UnitReading] = {}
-    for number, reading in worked(task, list(enumerate(units)), options.jobs, options.out):
-        readings[number] = reading
-        progress(len(readings), len(units))
-    return [readings[number] for number in range(len(units))]
-
-
-def _unit_read(
-    read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
-) -> _UnitReading:
-    """Read a unit; keep the pixels of its sound frames in the scratch, and the rest in memory."""
-    lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
-    rejects = []
-    array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
-    writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
-    with writing, np.errstate(all="ignore"):  # a pixel beyond float32 becomes infinite, which is a flaw, not a warning
-        for found in read(unit):
-            match found:
-                case Reject():
-                    rejects.append(found)
-                case Measurement():
-                    measured.append(getattr(found, name) for name in MEASUREMENTS.names)
-                case FoundFrame():
-                    if bands is not None and found.band and found.band not in bands:
-                        near = did_you_mean(found.band, bands)
-                        reason = f"unknown band {found.band!r}{near}: bands are {', '.join(bands)}"
-                        rejects.append(Reject(found.id, _place(found), reason, flaw=bool(near)))
-                        continue
-                    if flaw := _flaw(found, size):
-                        rejects.append(Reject(found.id, _place(found), flaw))
-                        continue
-                    pixels = np.ascontiguousarray(found.pixels[None], dtype="<f4")
-                    if array is not None:
-                        array.append(pixels)
-                    place = {"unit": number, "row": len(lines), "crc32": zlib.crc32(pixels.data)}
-                    lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
-        if array is not None and scratch is not None:
-            array.close()
-            keep_measurements(scratch, number, measured.table())
-    return _UnitReading(lines.table(), rejects)
-
-
-def _flaw(frame: FoundFrame, size: int) -> str | None:
-    """Say why a frame cannot be in a survey, by the rules that the survey's writer has; None where it can."""
-    if frame.pixels.shape != (size, size):
-        return f"stamp of shape {frame.pixels.shape}, not {size} x {size}"
-    if not frame.band:
-        return "no band"
-    numbers = {name: np.array([getattr(frame, name)]) for name in ("mjd", "psf_fwhm", "sky_sigma", "gain", "x", "y")}
-    flaws = (
-        flaw_of_times(numbers["mjd"]),
-        flaw_of_id(frame.id),
-        flaw_of_pixels(frame.pixels[None].astype(np.float32)),
-        *(flaw_of_positive(name, numbers[name]) for name in ("psf_fwhm", "sky_sigma", "gain")),
-        *(flaw_of_place(name, numbers[name], size) for name in ("x", "y")),
-    )
-    return next((flaw.found for flaw in flaws if flaw is not None), None)
-
-
-def _place(frame: FoundFrame) -> str:
-    return f"{frame.file}[{frame.hdu}]" if frame.hdu else frame.file

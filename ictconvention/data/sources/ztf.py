@@ -24,6 +24,7 @@ PIXEL_SCALE = 1.01  # [arcsec]
 SIDE = 63  # of a cutout [pixels]
 CHIP = {"xpos": 3072, "ypos": 3080}  # sides of a readout quadrant [pixels], by the candidate's place in it
 ORIENTATION = "north up, east left"  # of the stamps
+TIMES = "UTC, start of the exposure"  # of the frames: the alert's jd
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 JD_OF_MJD = 2400000.5
 MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 000

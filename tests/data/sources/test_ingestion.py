@@ -56,7 +56,7 @@ def test_the_survey_is_sound_and_knows_how_it_was_made(tmp_path: Path) -> None:
     assert (header.name, header.simulated, header.classes) == ("mine", True, ("AGN", "SN Ia"))
     assert header.provenance["made by"].startswith("ictconvention ")
     assert header.provenance["tables"].keys() == {"frame_sources.parquet"}
-    unused = "no object of the class SN Ia, which --classes names"
+    unused = "no object of the class AGN, SN Ia, which --classes names"
     assert result.lines == [unused, f"survey: {result.survey.path}", "1 object, 4 frames, 0 rejected"]
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["s"]
 
