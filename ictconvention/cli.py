@@ -9,6 +9,7 @@ import typer
 
 from ictconvention.errors import UsageError, told_in_words
 from ictconvention.ingest_cli import app as ingest_app
+from ictconvention.output_place import check_place
 from ictconvention.progress import shown_progress
 
 app = typer.Typer(
@@ -71,9 +72,10 @@ def show(
     from ictconvention.data.film_strip import save_film_strip
     from ictconvention.data.survey import Survey
 
+    path = output or Path(f"{object_id.replace('/', '_')}.png")
+    check_place(path, "saving the figure")
     opened = Survey.open(survey)
     series = opened[object_id]
-    path = output or Path(f"{object_id.replace('/', '_')}.png")
     save_film_strip(series, opened.header, path)
     typer.echo(path)
 
@@ -111,6 +113,8 @@ def split(
     if load and given:
         found = f"--load reads a split that is drawn already, and --{next(iter(given))} would draw one"
         raise UsageError(found, "options of split", "leave out one of the two")
+    if output:
+        check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
     objects = opened.object_table()
     if load:
@@ -235,13 +239,15 @@ def predict(
         wanted_shares,
     )
 
+    shares_file = Path(prior)  # if it is one
+    check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = chosen_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task.classes)
     for one in runs:
         check_fits(one, opened)
     if curve is not None:
-        check_curve(curve, runs, opened, output)
+        check_curve(curve, runs, opened, output, [shares_file])
     parts = []
     for number, one in enumerate(runs):
         with shown_progress(f"predicting {number + 1}/{len(runs)}") as progress:

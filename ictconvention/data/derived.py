@@ -80,7 +80,7 @@ class Derived(ABC):
         array = np.concatenate([self.measured(series) for series in self._survey], dtype=np.float32)
         try:
             self.path.parent.mkdir(exist_ok=True)
-            with whole_file(self.path, f"keeping the {self.name}") as partial:
+            with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
                 np.save(partial, array)
         except (FileSystemError, OSError) as error:
             self._array = array

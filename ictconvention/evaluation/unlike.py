@@ -70,7 +70,7 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Write it to an .npz file."""
-        with whole_file(path, "saving the reference") as partial, partial.open("wb") as file:
+        with whole_file(path, "saving the reference", record=True) as partial, partial.open("wb") as file:
             np.savez(file, means=self.means, precision=self.precision, validation=self.validation)
 
     @classmethod

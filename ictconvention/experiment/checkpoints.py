@@ -25,7 +25,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Save a checkpoint."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        with whole_file(Path(path), "saving the weights") as partial:
+        with whole_file(Path(path), "saving the weights", record=True) as partial:
             partial.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content.getbuffer())
 

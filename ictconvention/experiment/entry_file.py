@@ -31,7 +31,7 @@ def save_entries(path: Path, entries: Sequence[Entry], classes: Sequence[str]) -
                 for c, name in enumerate(classes):
                     columns[f"{shares} {name}"] = getattr(found, shares)[:, c]
             parts.append(pa.table(columns))
-    with whole_file(path, "saving the predictions") as partial:
+    with whole_file(path, "saving the predictions", record=True) as partial:
         pq.write_table(pa.concat_tables(parts), partial)
 
 

@@ -202,10 +202,10 @@ def _say_what_it_is(
     folder: Path, options: RunOptions, overrides: Sequence[str], split: Split, precision: Precision
 ) -> None:
     """Write all that makes the run: its configuration, split and environment."""
-    split.save(folder / "split.json")
-    with whole_file(folder / "config.yaml", "saving the configuration") as partial:
+    split.save(folder / "split.json", record=True)
+    with whole_file(folder / "config.yaml", "saving the configuration", record=True) as partial:
         OmegaConf.save(OmegaConf.create(asdict(options)), partial)
-    with whole_file(folder / "overrides.txt", "saving the overrides") as partial:
+    with whole_file(folder / "overrides.txt", "saving the overrides", record=True) as partial:
         partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
     write_json(folder / "environment.json", environment(precision, options.trainer.devices))
 
@@ -229,7 +229,7 @@ def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
             say(f"{path.parent} is damaged and left alone: {error.found}")
             continue
         own.parent.mkdir(exist_ok=True)
-        with whole_file(own, "taking the weights of the same pre-training") as partial:
+        with whole_file(own, "taking the weights of the same pre-training", record=True) as partial:
             shutil.copyfile(weights, partial)
         records.metrics.take(metrics, "pretrain")
         say(f"pretrain: the same as that of {path.parent}, whose weights are taken")

@@ -28,7 +28,7 @@ from ictconvention.data.sources.found import (
 )
 from ictconvention.data.sources.gathering import descriptions, gathered, write_shards
 from ictconvention.data.sources.growing_table import GrowingTable
-from ictconvention.data.sources.rejects import check_share, save_rejects
+from ictconvention.data.sources.rejects import check_rejects_place, check_share, save_rejects
 from ictconvention.data.sources.side_tables import keep_measurements, save_frame_sources, save_photometry
 from ictconvention.data.sources.user_table import checked_objects
 from ictconvention.data.survey_format import LATEST_MJD, MAX_NONFINITE_SHARE, SurveyHeader
@@ -161,6 +161,7 @@ def ingest(
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
     folder = WholeFolder(options.out)
+    check_rejects_place(folder.path)
     if options.dry_run:
         folder.check_free()
     else:
