@@ -223,9 +223,18 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
     devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Read the whole survey first and compare its checksums.",
+            show_default="up to 256 MiB of frames",
+        ),
+    ] = None,
 ) -> None:
     """Apply a trained run to a survey: the probability of each class for every object."""
     from ictconvention.data.survey import Survey
+    from ictconvention.data.verify import verify_survey
     from ictconvention.experiment.combining import combined
     from ictconvention.experiment.early import check_curve, save_early_curve
     from ictconvention.experiment.fitting_survey import check_fits
@@ -246,6 +255,8 @@ def predict(
     check_output(output, opened, runs[0].task.classes)
     for one in runs:
         check_fits(one, opened)
+    with shown_progress("verifying") as progress:
+        verify_survey(opened, "auto" if verify is None else verify, progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
     parts = []

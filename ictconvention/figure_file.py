@@ -16,7 +16,9 @@ def save_figure(figure: Figure, path: str | Path, record: bool = False) -> None:
     Parameters
     ----------
     figure : Figure
+        What is drawn.
     path : str or Path
+        Of the file.
     record : bool
         Whether it is one of a run, in its folder; see `whole_file`.
 

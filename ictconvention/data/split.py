@@ -73,6 +73,7 @@ class Split:
         Parameters
         ----------
         path : str or Path
+            Of the file.
         record : bool
             Whether it is that of a run, in its folder; see `whole_file`.
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SplitError, UsageError, counted, shortened
-from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
+from ictconvention.experiment.run_record import check_config
 from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
@@ -34,7 +35,7 @@ def read_run(folder: str | Path) -> RunOptions:
     Raises
     ------
     UsageError
-        It is no run folder, or another version's.
+        It is no run folder, or another version's; or it is finished, and its result records other options.
     """
     path = Path(folder) / "config.yaml"
     if not path.exists():
@@ -43,7 +44,9 @@ def read_run(folder: str | Path) -> RunOptions:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # rubbish may break the reader anywhere
         raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
-    return checked({str(name): value for name, value in content.items()} if isinstance(content, dict) else {})
+    config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
+    check_config(Path(folder), config)
+    return checked(config)
 
 
 def last_weights(folder: str | Path) -> Path:
@@ -116,6 +119,7 @@ def begin_with(learner: Learner, folder: str | Path) -> str:
         mend = "train it again by this version"
         raise UsageError("these weights do not say of which classes and bands they are", folder, mend) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
+    check_weights(own, checkpoint, last_weights(folder))
     classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
     moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands))
     new: dict[str, Tensor] = {}
