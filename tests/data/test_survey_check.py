@@ -5,6 +5,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,10 @@ def append(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def append_to(name: str, folder: Path) -> None:
+    append(folder / name, bytes(4096))
+
+
 def truncate(path: Path, size: int) -> None:
     with path.open("r+b") as file:
         file.truncate(size)
@@ -119,7 +124,7 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
     "edited": (lambda f: change_header(f, setting("name", "another")), "survey.json has changed(.|\n)*by hand"),
     "no checksum of its own": (lambda f: change_header(f, lambda h: h.pop("sha256")), "survey.json has changed"),
     **{
-        f"junk after {name}": (lambda f, name=name: append(f / name, bytes(4096)), f"4096 bytes follow(.|\n)*{name}")
+        f"junk after {name}": (partial(append_to, name), f"4096 bytes follow(.|\n)*{name}")
         for name in ("frames.npy", "band.npy", "mjd.npy", "psf_fwhm.npy", "sky_sigma.npy")
     },
     "one byte after the frames": (lambda f: append(f / "frames.npy", b"x"), "1 bytes follow"),

@@ -333,7 +333,7 @@ def test_a_prediction_that_is_no_number_is_refused(trained: TrainedRun, own: Sur
     learner = copy.deepcopy(trained.learner)
     with torch.no_grad():
         next(learner.network.parameters()).fill_(np.nan)
-    with pytest.raises(UsageError, match="no number .* for 3 objects"):
+    with pytest.raises(UsageError, match=r"no number .* for 3 objects"):
         applied(replace(trained, learner=learner), own[:3])
 
 
