@@ -10,7 +10,7 @@ from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SplitError, UsageError, counted, shortened
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
-from ictconvention.experiment.run_record import check_config
+from ictconvention.experiment.run_record import check_config, check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
@@ -90,7 +90,9 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
         if not Path(before).is_dir():
             mend = "put it back in its place, or begin with another run"
             raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, mend)
-        result, parts = read_json(Path(before) / "result.json"), read_json(Path(before) / "split.json").get("parts", {})
+        result, drawn = (read_json(Path(before) / f"{name}.json") for name in ("result", "split"))
+        check_split(Path(before), drawn, result)
+        parts = drawn["parts"]
         used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
         chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
         both = sorted((tested & used) | (validating & (used - chose)))

@@ -71,10 +71,12 @@ def check_split(folder: Path, split: Mapping[str, Any], result: Mapping[str, Any
     Raises
     ------
     UsageError
-        It is another one, or was edited.
-    KeyError, TypeError
-        It holds no split.
+        It is another one, was edited, or holds no split.
     """
-    content = {one.name: split[one.name] for one in fields(Split)}
-    if Split(**content).hash != result["split"]:
+    try:
+        same = Split(**{one.name: split[one.name] for one in fields(Split)}).hash == result["split"]
+    except (KeyError, TypeError) as error:
+        found = f"this split or its result is damaged, or another version's ({type(error).__name__}: {error})"
+        raise UsageError(found, folder / "split.json", MEND) from error
+    if not same:
         raise UsageError("this split is not that of result.json: it was edited", folder / "split.json", MEND)
