@@ -306,7 +306,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
         ((finished, own.path, "-o", tmp_path / "table.xlsx"), "no format of tables"),
-        ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "No such file"),
+        ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "no such folder"),
         ((finished, tmp_path / "nothing", "-o", tmp_path / "a.csv"), "no such folder"),
         ((tmp_path, own.path, "-o", tmp_path / "a.csv"), "no finished run"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
