@@ -10,20 +10,35 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from ictconvention.errors import FileSystemError, readable_os_errors
+from ictconvention.output_place import check_outside, check_place
 
 PARTIAL = ".partial"
 
 
 @contextmanager
-def whole_file(path: Path, doing: str) -> Iterator[Path]:
+def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
     """Yield a hidden path to write to; at the end of the block it takes the place of `path`, after an error it goes.
+
+    Parameters
+    ----------
+    path : Path
+        The file to make or to replace. Symbolic links are followed: the file behind them is replaced, the links stay.
+    doing : str
+        Such as "saving the page".
+    record : bool
+        Whether this is a record that the package itself keeps in a survey, a run or a sweep, where no output of a user
+        may go. A symbolic link in its place is replaced, never followed: a record is never shared.
 
     Raises
     ------
+    UsageError
+        Without `record`: when the file lies in a survey or a run, see `check_place`.
     FileSystemError
         When the file cannot be written; `doing` says what was tried.
     """
-    if not path.name or path.is_dir():
+    if not record:
+        path = check_place(path, doing)
+    elif path.is_dir():
         raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name")
     partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
     with readable_os_errors(doing, path):
@@ -43,10 +58,13 @@ class WholeFolder:
     ----------
     path : Path
         The folder to make; it must not exist when it is taken.
+    shard : bool
+        Whether it becomes part of a survey that is there already; any other folder inside a survey or a run is refused.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shard: bool = False) -> None:
         self.path = path.absolute()
+        self.shard = shard
         self.partial = self.path.with_name(f".{self.path.name}{PARTIAL}")
         self._lock: BinaryIO | None = None
 
@@ -60,9 +78,12 @@ class WholeFolder:
 
         Raises
         ------
+        UsageError
+            When the path lies in a survey or a run.
         FileSystemError
             When the path exists, another process is filling it, or the disk does not allow it.
         """
+        self.check_free()  # before a folder is made for it
         with readable_os_errors("making the folder", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.partial.with_suffix(".lock"), self.path)
@@ -75,7 +96,9 @@ class WholeFolder:
                 raise
 
     def check_free(self) -> None:
-        """Refuse a path that exists, with a `FileSystemError`."""
+        """Refuse a path that exists, with a `FileSystemError`, and one in a survey or a run, with a `UsageError`."""
+        if not self.shard:
+            check_outside(self.path, "making the folder")
         if self.path.exists() or self.path.is_symlink():
             raise FileSystemError("this path exists already", self.path, "choose another path, or remove it")
 

@@ -9,6 +9,7 @@ import typer
 
 from ictconvention.errors import UsageError, told_in_words
 from ictconvention.ingest_cli import app as ingest_app
+from ictconvention.output_place import check_place
 from ictconvention.progress import shown_progress
 
 app = typer.Typer(
@@ -72,9 +73,10 @@ def show(
     from ictconvention.data.film_strip import save_film_strip
     from ictconvention.data.survey import Survey
 
+    path = output or Path(f"{object_id.replace('/', '_')}.png")
+    check_place(path, "saving the figure")
     opened = Survey.open(survey)
     series = opened[object_id]
-    path = output or Path(f"{object_id.replace('/', '_')}.png")
     save_film_strip(series, opened.header, path)
     typer.echo(path)
 
@@ -112,6 +114,8 @@ def split(
     if load and given:
         found = f"--load reads a split that is drawn already, and --{next(iter(given))} would draw one"
         raise UsageError(found, "options of split", "leave out one of the two")
+    if output:
+        check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
     objects = opened.object_table()
     if load:
@@ -225,12 +229,21 @@ def predict(
     model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
     devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Read the whole survey first and compare its checksums.",
+            show_default="up to 256 MiB of frames",
+        ),
+    ] = None,
 ) -> None:
     """Apply a trained run to a survey: the probability of each class for every object."""
     from ictconvention.experiment.run_folder import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
     from ictconvention.data.survey import Survey
+    from ictconvention.data.verify import verify_survey
     from ictconvention.experiment.combining import combined
     from ictconvention.experiment.early import check_curve, save_early_curve
     from ictconvention.experiment.fitting_survey import check_fits
@@ -244,13 +257,17 @@ def predict(
         wanted_shares,
     )
 
+    shares_file = Path(prior)  # if it is one
+    check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = chosen_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task.classes)
     for one in runs:
         check_fits(one, opened)
+    with shown_progress("verifying") as progress:
+        verify_survey(opened, "auto" if verify is None else verify, progress)
     if curve is not None:
-        check_curve(curve, runs, opened, output)
+        check_curve(curve, runs, opened, output, [shares_file])
     parts = []
     for number, one in enumerate(runs):
         with shown_progress(f"predicting {number + 1}/{len(runs)}") as progress:

@@ -10,19 +10,28 @@ from ictconvention.atomic import whole_file
 from ictconvention.errors import UsageError
 
 
-def save_figure(figure: Figure, path: str | Path) -> None:
+def save_figure(figure: Figure, path: str | Path, record: bool = False) -> None:
     """Save a figure; the ending of the name chooses the format (png, pdf, svg).
+
+    Parameters
+    ----------
+    figure : Figure
+        What is drawn.
+    path : str or Path
+        Of the file.
+    record : bool
+        Whether it is one of a run, in its folder; see `whole_file`.
 
     Raises
     ------
     UsageError
-        When the ending is no image format.
+        When the ending is no image format, or the file lies in a survey or a run.
     FileSystemError
         When the file cannot be written.
     """
     path = Path(path)
     ending = check_figure_name(path)
-    with whole_file(path, "saving the figure") as partial, warnings.catch_warnings():
+    with whole_file(path, "saving the figure", record) as partial, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # an id may hold letters that the font lacks
         figure.savefig(partial, format=ending)
 

@@ -15,6 +15,7 @@ from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, colla
 from ictconvention.data.split import classes_of
 from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.task import Contents
+from ictconvention.data.verify import check_present
 from ictconvention.data.views import View, even_frames, even_nights, keyed_generator, random_view
 from ictconvention.options import Augmentation, SequenceOptions, ViewOptions
 
@@ -138,11 +139,17 @@ def seen(
         The object's median frames; a missing pixel has their value, and so no residual.
     photometry : array (n, 2), optional
         Flux and error of every frame.
+
+    Raises
+    ------
+    SurveyError
+        A frame that it takes has no finite pixel.
     """
     read: dict[str, Any] = {}
     if photometry is not None:
         read["photometry"] = photometry[view.rows]
     else:
+        check_present(series, view.rows)
         read["frames"] = series.frames[view.rows]
     if median is not None:
         read["median"] = median

@@ -1,7 +1,8 @@
 """What is measured once per survey and kept in its folder: aperture photometry, and each object's median frames.
 
 The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
-deleted at any time. Where the folder is read-only, they are made anew in each run and stay in memory.
+deleted at any time, and one that is damaged is made anew. Where the folder is read-only, they are made anew in each run
+and stay in memory.
 """
 
 import hashlib
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
+from ictconvention.data.mapped_array import map_array
 from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS, aperture_photometry, sky_noise
 from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.verify import check_present
 from ictconvention.errors import FileSystemError
 
 FOLDER = "derived"
@@ -38,7 +41,7 @@ class Derived(ABC):
         self._survey = Survey.open(survey.path)
         self._ends = np.cumsum(self._rows(self._survey))
         self._array: NDArray[Any] | None = None  # where it cannot be kept
-        if not self.path.exists():
+        if not self._fits():
             self._make()
         self._open()
 
@@ -72,15 +75,28 @@ class Derived(ABC):
         """Return the number of rows of each object: one per frame."""
         return survey.lengths
 
+    def _shape(self) -> tuple[int, ...]:
+        """Return the shape of what is measured in a row: flux and error."""
+        return (2,)
+
+    def _fits(self) -> bool:
+        """Return whether the file is there and has the type, shape and size that it was kept with."""
+        try:
+            return bool(len(self._mapped()) == self._ends[-1])
+        except (ValueError, OSError):  # none, or damaged: it is measured anew
+            return False
+
+    def _mapped(self) -> NDArray[Any]:
+        return map_array(self.path, np.dtype("<f4"), self._shape())
+
     def _open(self) -> None:
-        array = np.load(self.path, mmap_mode="r") if self._array is None else self._array
-        self._opened = array.view(np.ndarray)
+        self._opened = self._mapped() if self._array is None else self._array
 
     def _make(self) -> None:
         array = np.concatenate([self.measured(series) for series in self._survey], dtype=np.float32)
         try:
             self.path.parent.mkdir(exist_ok=True)
-            with whole_file(self.path, f"keeping the {self.name}") as partial:
+            with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
                 np.save(partial, array)
         except (FileSystemError, OSError) as error:
             self._array = array
@@ -121,12 +137,16 @@ class MedianFrames(Derived):
         """Take the median of the frames of one object in each band."""
         return median_frames(series, len(self._survey.header.bands))
 
+    def _shape(self) -> tuple[int, ...]:
+        return (self._survey.header.stamp_size,) * 2
+
     def _rows(self, survey: Survey) -> NDArray[np.int32]:
         return np.full(len(survey), len(survey.header.bands), dtype=np.int32)
 
 
 def measured_photometry(series: ImageSeries, pixel_scale: float) -> NDArray[np.float64]:
     """Return flux and error (n, 2) of the frames of one object [flux_unit]; see `Photometry`."""
+    check_present(series)
     noise = sky_noise(series.frames, series.sky_sigma, pixel_scale)
     return np.stack(aperture_photometry(series.frames, noise, pixel_scale), axis=1)
 

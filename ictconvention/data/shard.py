@@ -3,7 +3,6 @@
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ictconvention.data.mapped_array import map_array
 from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
@@ -29,6 +29,7 @@ from ictconvention.errors import SurveyError, readable_os_errors, shortened
 
 JOIN_AGAIN = "restore it from a copy, or call join_shards again"
 RESTORE = "restore the file from a copy, or write the survey again"
+NOT_BY_HAND = f"{RESTORE}: nothing in it is changed by hand, since its files and all runs on it go by its hash"
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,15 @@ class Shard:
         return [OBJECTS_FILE, *(f"{name}.npy" for name in stored_columns(self.version))]
 
 
-def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard], str]:
+def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Shard], str]:
     """Open a survey folder: its own header, its shards (itself, where it is one shard) and its hash.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    edited : bool
+        Whether one shard whose `survey.json` has changed since it was written opens all the same.
 
     Raises
     ------
@@ -67,7 +75,7 @@ def open_shards(path: Path) -> tuple[SurveyHeader, list[Shard], str]:
     """
     header, entries = read_header(path)
     if "shards" not in entries:
-        return header, [_shard(path, header, entries)], entries["hash"]
+        return header, [_shard(path, header, entries, edited)], entries["hash"]
     if not entries["intact"]:
         raise SurveyError(f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN)
     shards = []
@@ -102,7 +110,7 @@ def open_shard(folder: Path) -> Shard:
     return _shard(folder, *read_header(folder))
 
 
-def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any]) -> Shard:
+def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: bool = False) -> Shard:
     checksums = entries.get("checksums")
     if not isinstance(checksums, dict):
         raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE)
@@ -125,7 +133,14 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any]) -> Shard
         found += f" hold {objects.num_rows} and {len(frames)}"
         raise SurveyError(found, folder / HEADER_FILE, RESTORE)
     _check_objects(shard)
+    if not (shard.intact or edited):  # last: what else is wrong says more
+        raise edited_header(folder)
     return shard
+
+
+def edited_header(folder: Path) -> SurveyError:
+    """Return the error for a `survey.json` that its own checksum does not fit any more."""
+    return SurveyError(f"{HEADER_FILE} has changed since it was written", folder / HEADER_FILE, NOT_BY_HAND)
 
 
 def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
@@ -146,28 +161,15 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
         raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without them")
 
 
-# What numpy raises for a damaged header, whose text it evaluates.
-_NPY_ERRORS = (ValueError, EOFError, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
-
-
 def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any]:
-    """Map a .npy file of the given type and shape (any, *tail); never unpickles."""
+    """Map one of the shard's arrays, of the given type and shape (any, *tail)."""
     if not path.is_file():
         raise SurveyError(f"{path.name} is missing", path, RESTORE)
     with readable_os_errors("mapping the file", path):
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-        except _NPY_ERRORS as error:
-            found = f"{path.name} is truncated or no .npy file: {error}"
-            raise SurveyError(found, path, RESTORE) from error
-    if not isinstance(array, np.ndarray) or array.dtype != dtype:
-        raise SurveyError(f"type {getattr(array, 'dtype', 'npz')} where {dtype} is expected", path, RESTORE)
-    if array.ndim != 1 + len(tail) or array.shape[1:] != tail:
-        expected = ", ".join(["any", *map(str, tail)])
-        raise SurveyError(f"shape {array.shape} where ({expected}) is expected", path, RESTORE)
-    if not array.flags.c_contiguous:
-        raise SurveyError("the array is in Fortran order", path, RESTORE)
-    return array.view(np.ndarray)  # a plain view of the map: slicing it is several times faster than slicing memmap
+            return map_array(path, dtype, tail)
+        except ValueError as error:
+            raise SurveyError(str(error), path, RESTORE) from error
 
 
 def _read_objects(path: Path) -> pa.Table:

@@ -67,17 +67,26 @@ class Split:
         """Count the objects of each class in each part."""
         return {part: Counter(self.classes[id_] for id_ in ids) for part, ids in self.parts.items()}
 
-    def save(self, path: str | Path) -> None:
+    def save(self, path: str | Path, record: bool = False) -> None:
         """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object.
+
+        Parameters
+        ----------
+        path : str or Path
+            Of the file.
+        record : bool
+            Whether it is that of a run, in its folder; see `whole_file`.
 
         Raises
         ------
+        UsageError
+            When the file lies in a survey or a run.
         FileSystemError
             When the file cannot be written; an older one is then left as it was.
         """
         path = Path(path)
         text = json.dumps({"format": FORMAT, "version": VERSION, "hash": self.hash, **asdict(self)}, indent=1) + "\n"
-        with whole_file(path, "saving the split") as partial:
+        with whole_file(path, "saving the split", record) as partial:
             partial.write_text(text, encoding="utf-8")
 
     @classmethod

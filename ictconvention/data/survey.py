@@ -136,11 +136,20 @@ class Survey:
         self._position: dict[str, int] | None = None  # built at the first look-up by id
 
     @classmethod
-    def open(cls, path: str | Path) -> "Survey":
+    def open(cls, path: str | Path, edited: bool = False) -> "Survey":
         """Open a survey folder.
 
-        Cheap, whatever the size: checks versions, shapes, types, offsets, ids and classes, and reads no frame. The
-        command `ictconvention check` reads everything.
+        Cheap, whatever the size: checks the header's checksum, versions, shapes, types, sizes, offsets, ids and
+        classes, and reads no frame. `verify_survey` compares all other checksums; the command `ictconvention check`
+        reads everything.
+
+        Parameters
+        ----------
+        path : str or Path
+            The folder.
+        edited : bool
+            Whether a survey of one shard opens although its `survey.json` has changed since it was written; to look
+            for what is wrong with it, never to compute.
 
         Raises
         ------
@@ -149,7 +158,7 @@ class Survey:
         """
         path = Path(path).absolute()
         with readable_os_errors("opening the survey", path):
-            header, shards, hash = open_shards(path)
+            header, shards, hash = open_shards(path, edited)
             return cls(path, header, shards, hash, None)
 
     def __len__(self) -> int:

@@ -1,6 +1,5 @@
 """Read a whole survey: find every flaw, and measure what a person wants to know before using it."""
 
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -11,18 +10,17 @@ from numpy.typing import NDArray
 
 from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
 from ictconvention.data.nights import night_index
-from ictconvention.data.shard import RESTORE, Shard
+from ictconvention.data.shard import Shard, edited_header
 from ictconvention.data.sky import linking_length, sky_groups
 from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
-    HEADER_FILE,
     OBJECTS_FILE,
     SHARD_PREFIX,
     SurveyHeader,
-    sha256,
 )
+from ictconvention.data.verify import changed_files, changed_frames
 from ictconvention.errors import SurveyError, readable_os_errors
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
@@ -99,7 +97,7 @@ def check_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     SurveyError
         When the survey does not open at all; flaws found in reading are in the report.
     """
-    survey = Survey.open(path)
+    survey = Survey.open(path, edited=True)
     header, shards = survey.header, survey.shards
     table = survey.object_table()
     length = linking_length(header.stamp_size, header.pixel_scale)
@@ -153,17 +151,16 @@ def _equal_frames(survey: Survey, ids: list[str]) -> list[list[str]]:
 def _check_files(shard: Shard, report: SurveyReport) -> None:
     """Compare the checksums of all files but the frames, whose checksums are per object."""
     if not shard.intact:
-        report.add(SurveyError(f"{HEADER_FILE} has changed since it was written", shard.folder / HEADER_FILE, RESTORE))
-    for name in shard.small_files:
-        if shard.checksums.get(name) != sha256(shard.folder / name):
-            report.add(SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE))
+        report.add(edited_header(shard.folder))
+    for flaw in changed_files(shard):
+        report.add(flaw)
 
 
 def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyReport) -> int:
     """Check one object and add it to the statistics; return its number of finite pixels."""
     where = f"{folder / FRAMES_FILE}, object {series.id}"
-    if zlib.crc32(series.frames.data) != crc32:
-        report.add(SurveyError("the frames have changed since they were written", where, RESTORE))
+    if (changed := changed_frames(series.frames, crc32, where)) is not None:
+        report.add(changed)
     columns = {name: getattr(series, name) for name in FRAME_COLUMNS}
     try:
         check_object(report.header, f"{folder / OBJECTS_FILE}, object {series.id}", series.metadata)

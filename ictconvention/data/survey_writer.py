@@ -63,7 +63,7 @@ class SurveyWriter:
         software = {name: version(name) for name in ("ictconvention", "numpy", "pyarrow")}
         self.header = replace(header, software={**software, "python": platform.python_version()})
         self.path = Path(path).absolute()
-        self._folder = WholeFolder(self.path)
+        self._folder = WholeFolder(self.path, shard=self.path.name.startswith(SHARD_PREFIX))
         self._arrays: dict[str, GrowingArray] = {}
         self._objects: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
         self._extra: dict[str, list[Any]] = {}
@@ -249,7 +249,7 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         "frames": sum(len(shard.frames) for shard in shards),
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
-    with whole_file(path / HEADER_FILE, "joining the shards") as partial:
+    with whole_file(path / HEADER_FILE, "joining the shards", record=True) as partial:
         write_header(partial, shards[0].header, entries)
     return Survey.open(path)
 

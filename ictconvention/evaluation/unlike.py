@@ -70,7 +70,7 @@ class Reference:
 
     def save(self, path: Path) -> None:
         """Write it to an .npz file."""
-        with whole_file(path, "saving the reference") as partial, partial.open("wb") as file:
+        with whole_file(path, "saving the reference", record=True) as partial, partial.open("wb") as file:
             np.savez(file, means=self.means, precision=self.precision, validation=self.validation)
 
     @classmethod
@@ -90,6 +90,8 @@ class Reference:
             classes, features = found.means.shape
             if found.precision.shape != (features, features) or found.validation.ndim != 1 or not classes:
                 raise ValueError("its arrays do not fit together")
+            if not all(np.isfinite(values).all() for values in (found.means, found.precision, found.validation)):
+                raise ValueError("a number in it is NaN or infinite")
         except Exception as error:  # rubbish may break the reader anywhere
             mend = "remove it; predictions then come without the column unlike"
             raise UsageError(f"this reference is damaged: {error}", path, mend) from error

@@ -19,6 +19,7 @@ from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Stage, Task
+from ictconvention.data.verify import verify_survey
 from ictconvention.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
@@ -61,6 +62,7 @@ def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:
     key = digest([whole.hash, bands, __version__])[:8]
 
     def selected(path: Path) -> object:
+        verify_survey(whole, wanted.verify)  # the new survey has checksums of its own
         say(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
         return select_bands(whole, bands, path, say)
 

@@ -2,13 +2,14 @@
 
 import hashlib
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor, nn
 
 from ictconvention.atomic import whole_file
 from ictconvention.errors import FileSystemError, UsageError
@@ -25,7 +26,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Save a checkpoint."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        with whole_file(Path(path), "saving the weights") as partial:
+        with whole_file(Path(path), "saving the weights", record=True) as partial:
             partial.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(content.getbuffer())
 
@@ -76,6 +77,48 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UsageError("this file holds no checkpoint", path, "give the weights of a run")
     return content
+
+
+def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Refuse weights that torch would convert without a word, and those that are no number.
+
+    Parameters
+    ----------
+    own : mapping of str to Tensor
+        The `state_dict` of the learner that is to have them.
+    checkpoint : mapping
+        As `load_checkpoint` returns it, with or without the state of an optimiser.
+    path : str or Path
+        Of its file.
+
+    Raises
+    ------
+    UsageError
+        Naming the tensor, and its type.
+    """
+    mend = "restore it from a copy, or train the run again"
+    for name, value in checkpoint["state_dict"].items():
+        if name in own and value.dtype != own[name].dtype:
+            found = f"the weights {name} are {_type(value)}, and the network has {_type(own[name])}"
+            raise UsageError(f"{found}: they were converted after training", path, mend)
+        if value.is_floating_point() and value.isnan().any():
+            raise UsageError(f"the weights {name} hold NaN", path, mend)
+    for optimiser in checkpoint.get("optimizer_states", ()):
+        for state in optimiser["state"].values():
+            for name, value in state.items():
+                if isinstance(value, Tensor) and value.dtype != torch.float32:
+                    found = f"the optimiser's {name} is {_type(value)}, not {_type(torch.ones(1))}"
+                    raise UsageError(found, path, mend)
+
+
+def _type(value: Tensor) -> str:
+    return str(value.dtype).removeprefix("torch.")
+
+
+def take_weights(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Give a learner the weights of a checkpoint; errors as of `check_weights`, and torch's where names do not fit."""
+    check_weights(learner.state_dict(), checkpoint, path)
+    learner.load_state_dict(checkpoint["state_dict"])
 
 
 def weights_hash(path: str | Path) -> str:

@@ -17,6 +17,7 @@ from ictconvention.evaluation.entries import Entry, Key, Predictions
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.run_folder import no_run
+from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import TESTED
@@ -185,7 +186,9 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         shares = np.array([class_of.count(name) for name in classes], dtype=np.float64)
         confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
         np.add.at(confusion, (label, likely.argmax(1)), 1)
-        whole = confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
+        check_split(folder, split, result)
+        whole = bool(np.isfinite(likely).all())
+        whole &= confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
         raise UsageError("its result or its predictions are damaged", folder, mend) from error
     if not whole:

@@ -29,8 +29,11 @@ With -m (--multirun) keys may have several values; each combination is a run, an
 SWEEPS = ("-m", "--multirun")
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
-NO_RESULT = ("jobs", "on_error", "logger", "strategy", "trainer.devices", "trainer.workers", "hydra")  # change none
-IN_A_TEST = ("mode", "run", "survey", "survey.path", "surveys", "trainer.workers")  # keys that may be given
+NO_RESULT = (  # keys that change none
+    *("jobs", "on_error", "logger", "strategy", "hydra"),
+    *("trainer.devices", "trainer.workers", "survey.verify"),
+)
+IN_A_TEST = ("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers")  # may be given
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """Early classification: the same objects predicted from their first days alone, more days at a time."""
 
 import csv
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -21,22 +22,27 @@ from ictconvention.experiment.prediction_table import wanted_shares
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.figure_file import check_figure_name, save_figure
+from ictconvention.output_place import check_place
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)
 
 
-def check_curve(path: Path, runs: Sequence[TrainedRun], survey: Survey, predictions: Path) -> None:
+def check_curve(
+    path: Path, runs: Sequence[TrainedRun], survey: Survey, predictions: Path, inputs: Sequence[Path | None] = ()
+) -> None:
     """Refuse a curve that could not be drawn, or would take the place of the predictions.
 
     Raises
     ------
     UsageError
-        The name ends in no image format, or the figure or its CSV is the file of the predictions; no object has a label
-        and trained none of the runs, or all have but one moment.
+        The name ends in no image format, or the figure or its CSV is the file of the predictions, one of the inputs, or
+        in a survey or a run; no object has a label and trained none of the runs, or all have but one moment.
+    FileSystemError
+        The figure or its CSV cannot be there.
     """
     check_figure_name(path)
     for own in (path, path.with_suffix(".csv")):
-        if own.resolve() == predictions.resolve():
+        if check_place(own, "saving the curve", inputs) == Path(os.path.realpath(predictions)):
             found = f"the curve writes {own.name}, and the predictions are to have that name"
             raise UsageError(found, own, "give the curve another name: its CSV has the name of the figure")
     some = survey.select(_scored(runs, survey))

@@ -31,7 +31,7 @@ def save_entries(path: Path, entries: Sequence[Entry], classes: Sequence[str]) -
                 for c, name in enumerate(classes):
                     columns[f"{shares} {name}"] = getattr(found, shares)[:, c]
             parts.append(pa.table(columns))
-    with whole_file(path, "saving the predictions") as partial:
+    with whole_file(path, "saving the predictions", record=True) as partial:
         pq.write_table(pa.concat_tables(parts), partial)
 
 
@@ -57,6 +57,8 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[Entry, ...]:
                 likely, uniform = (
                     np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in SHARES
                 )
+                if not (np.isfinite(likely).all() and np.isfinite(uniform).all()):
+                    raise ValueError(f"a probability of {name} is no number")
                 found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = found
     except (KeyError, ValueError, OSError) as error:

@@ -16,6 +16,7 @@ from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.learners.padded import Padded, padded
+from ictconvention.output_place import check_place
 
 FORMAT, VERSION = "ictconvention model", 1
 TOLERANCE = 1e-4  # largest difference between a file's outputs and torch's, where they are larger than 1 its share
@@ -31,10 +32,11 @@ def export(folder: str | Path, output: Path) -> str:
     Raises
     ------
     UsageError
-        The run is not finished or damaged, or the file gives other numbers.
+        The run is not finished or damaged, the file gives other numbers, or it would lie in a survey or a run.
     FileSystemError
         The file cannot be written.
     """
+    check_place(output, "exporting the model")
     return export_run(read_trained(folder), output)
 
 

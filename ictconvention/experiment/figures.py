@@ -70,7 +70,7 @@ def draw_figures(
     for name, figure in figures.items():
         if figure is not None:
             saved[name] = folder / "figures" / f"{name}.png"
-            save_figure(figure, saved[name])
+            save_figure(figure, saved[name], record=True)
     return saved
 
 

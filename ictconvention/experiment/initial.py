@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SplitError, UsageError, counted, shortened
-from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
 from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.run_folder import no_run
+from ictconvention.experiment.run_record import check_config, check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
@@ -36,7 +37,7 @@ def read_run(folder: str | Path) -> RunOptions:
     Raises
     ------
     UsageError
-        It is no run folder, or another version's.
+        It is no run folder, or another version's; or it is finished, and its result records other options.
     """
     path = Path(folder) / "config.yaml"
     if not path.exists():
@@ -45,7 +46,9 @@ def read_run(folder: str | Path) -> RunOptions:
         content = OmegaConf.to_container(OmegaConf.load(path))
     except Exception as error:  # rubbish may break the reader anywhere
         raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
-    return checked({str(name): value for name, value in content.items()} if isinstance(content, dict) else {})
+    config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
+    check_config(Path(folder), config)
+    return checked(config)
 
 
 def last_weights(folder: str | Path) -> Path:
@@ -104,7 +107,9 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
         if not Path(before).is_dir():
             mend = "put it back in its place, or begin with another run"
             raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, mend)
-        result, parts = read_json(Path(before) / "result.json"), read_json(Path(before) / "split.json").get("parts", {})
+        result, drawn = (read_json(Path(before) / f"{name}.json") for name in ("result", "split"))
+        check_split(Path(before), drawn, result)
+        parts = drawn["parts"]
         used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
         chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
         both = sorted((tested & used) | (validating & (used - chose)))
@@ -133,6 +138,7 @@ def begin_with(learner: Learner, folder: str | Path) -> str:
         mend = "train it again by this version"
         raise UsageError("these weights do not say of which classes and bands they are", folder, mend) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
+    check_weights(own, checkpoint, last_weights(folder))
     classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
     moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands))
     new: dict[str, Tensor] = {}

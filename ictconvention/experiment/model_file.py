@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ictconvention.errors import UsageError
+from ictconvention.output_place import check_place
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -25,16 +26,17 @@ Loaded = tuple[Mapping[str, Any], Callable[[Mapping[str, "Tensor"]], Outputs]]
 
 
 def check_model_file(path: Path) -> None:
-    """Refuse a path whose ending says no format, or one whose packages are not here.
+    """Refuse a path whose ending says no format, one whose packages are not here, and one where no output may go.
 
     Raises
     ------
-    UsageError
-        Either.
+    UsageError, FileSystemError
+        Any of these; see `check_place`.
     """
     if path.suffix not in NEEDED:
         found = f"{path.name} ends in no format of an exported model"
         raise UsageError(found, path, f"end the name in {' or '.join(NEEDED)}")
+    check_place(path, "exporting the model")
     for package in NEEDED[path.suffix]:
         if find_spec(package) is None:
             mend = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"

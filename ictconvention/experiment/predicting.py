@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.data.series import SeriesBatch
+from ictconvention.errors import UsageError, counted
 from ictconvention.experiment.machine import Precision
 from ictconvention.learners.learner import Learner
 
@@ -59,6 +60,11 @@ def predicted(
         By default a GPU if there is one.
     progress : function
         Called with the number of objects of each batch that is done.
+
+    Raises
+    ------
+    UsageError
+        A logit or a feature is NaN or infinite.
     """
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = learner.training
@@ -78,7 +84,14 @@ def predicted(
                 progress(len(batch))
     finally:
         learner.train(training).to("cpu")
-    return Predicted(*(np.concatenate(column) for column in columns))
+    made = Predicted(*(np.concatenate(column) for column in columns))
+    sound = np.isfinite(made.logits).all(1) & np.isfinite(made.features).all(1)
+    if not sound.all():
+        count = counted(int((~sound).sum()), "object")
+        mend = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
+        where = f"the object at position {made.position[~sound][0]} of the survey, counted from 0"
+        raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, mend)
+    return made
 
 
 def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:

@@ -20,6 +20,7 @@ from ictconvention.experiment.overrides import command
 from ictconvention.experiment.predict import Applied
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.output_place import check_place
 
 FORMATS = {".parquet": "parquet", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
 OWN = ("id", "predicted", "entropy", "frames", "unlike", "distance", "trained")
@@ -174,15 +175,16 @@ def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
     Raises
     ------
     UsageError, FileSystemError
-        Its ending is no format, or one that cannot hold the letters of an id or a class, or its folder cannot be
-        written to.
+        Its ending is no format, or one that cannot hold the letters of an id or a class, or no output may go there
+        (see `check_place`).
     """
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is no format of tables"
         raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}")
     if path.suffix.lower() == ".fits" and (odd := [name for name in (*survey.ids, *classes) if not name.isascii()]):
         raise UsageError(f"FITS holds ASCII alone, and {odd[0]!r} is not", path, "end the name in .parquet or .ecsv")
-    trial = path.with_name(f".{path.name}.trial")
+    target = check_place(path, "writing the predictions")
+    trial = target.with_name(f".{target.name}.trial")
     with readable_os_errors("writing the predictions", path):
         trial.touch()
         trial.unlink()

@@ -14,7 +14,7 @@ from ictconvention.atomic import whole_file
 from ictconvention.data.photometry import APERTURE_RADIUS
 from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture
-from ictconvention.errors import FileSystemError, counted, shortened
+from ictconvention.errors import counted, shortened
 from ictconvention.evaluation.comparison_figures import MOST_BARS, Compared
 from ictconvention.evaluation.entries import Entry, pooled
 from ictconvention.evaluation.looks import look_of
@@ -23,6 +23,7 @@ from ictconvention.experiment import report_figures
 from ictconvention.experiment.collection import FinishedRun
 from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.experiment.key_by_key import KeyByKey, key_by_key
+from ictconvention.output_place import check_place
 
 SECTIONS = {
     "words": "In words",
@@ -64,18 +65,14 @@ def write_report(
     Raises
     ------
     UsageError
-        There is no finished run, the runs are not comparable, or the survey is not theirs.
+        There is no finished run, the runs are not comparable, the survey is not theirs, or the page would lie in a
+        survey or a run.
     SurveyError
         The folder that was given is no survey.
     FileSystemError
         The page cannot be written.
     """
-    if not output.name or output.is_dir():
-        raise FileSystemError("saving the page failed: this is a folder", output, "give a file name")
-    if not output.parent.is_dir():
-        raise FileSystemError(
-            "saving the page failed: there is no such folder", output.parent, "make it, or name another"
-        )
+    check_place(output, "saving the page")
     comparison = compared(sweep, survey) if comparison is None else comparison
     opened, survey_said = comparison.survey, comparison.survey_said
     if opened is not None and opened.header.stamp_size * opened.header.pixel_scale < 2 * APERTURE_RADIUS:

@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
+from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
 from ictconvention.data.split import Split
+from ictconvention.data.verify import verify_survey
 from ictconvention.errors import UsageError, readable_os_errors, shortened
 from ictconvention.experiment.assembly import data_of, learner_of, survey_of
-from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.checkpoints import load_checkpoint, take_weights
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
+from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import in_words, tested
@@ -28,14 +30,16 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
     folder : Path
         Of the run.
     options : RunOptions
-        Of which `survey.path`, `surveys` and `trainer.workers` count, where they are set: the survey may have moved.
+        Of which `survey.path`, `survey.verify`, `surveys` and `trainer.workers` count, where they are set: the survey
+        may have moved.
     say : function
         Told what happens, a line at a time.
 
     Raises
     ------
     UsageError
-        The run is not finished, the survey or the split is another one, or the numbers differ by more than 1e-6.
+        The run is not finished, its files do not fit together, the survey or the split is another one, or the numbers
+        differ by more than 1e-6.
     """
     keep_freed_memory()
     with quiet(), readable_os_errors("testing the run", folder):
@@ -44,27 +48,29 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
         own = replace(
             own,
-            survey=replace(own.survey, path=survey_path),
+            survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
             surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
             trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
         )
         weights = last_weights(folder)
         before = read_json(folder / "result.json")
-        if absent := [name for name in ("survey", "precision", "test") if name not in before]:
+        if absent := [name for name in ("survey", "split", "precision", "test") if name not in before]:
             raise UsageError(f"this result lacks {shortened(absent)}", folder / "result.json", "train the run again")
         survey = survey_of(own, say)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
+        verify_survey(survey, options.survey.verify)
+        check_split(folder, read_json(folder / "split.json"), before)
         split = Split.load(folder / "split.json", survey.object_table())
         stage = [stage for stage in STAGES if stage_of(own, stage).max_epochs][-1]
         data = data_of(own, survey, split, stage)
         learner = learner_of(own, data)
-        learner.load_state_dict(load_checkpoint(weights)["state_dict"])
+        take_weights(learner, load_checkpoint(weights), weights)
         result, _, _ = tested(learner, data, before["precision"])
         for line in in_words(result, survey):
             say(line)
         difference = largest_difference(result, {name: before.get(name) for name in result})
-        if difference > SAME:
+        if not difference <= SAME:
             found = f"the numbers differ from those of result.json by up to {difference:.2g}"
             mend = "compare environment.json: other versions or processors may compute differently"
             raise UsageError(found, folder, mend)
@@ -73,7 +79,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
 
 
 def largest_difference(first: Any, second: Any) -> float:
-    """Return the largest difference between the numbers of two records; infinite where their forms differ."""
+    """Return the largest difference between the numbers of two records; infinite for other forms, and for NaN."""
     match first, second:
         case dict(), dict():
             pairs = [(first[name], second[name]) for name in first] if first.keys() == second.keys() else [(0, None)]
@@ -82,5 +88,6 @@ def largest_difference(first: Any, second: Any) -> float:
         case ((bool() | str() | None), _):
             return 0.0 if first == second else inf
         case _:
-            return abs(first - second) if isinstance(second, int | float) else inf
+            difference = abs(first - second) if isinstance(second, int | float) else inf
+            return inf if isnan(difference) else difference  # NaN is no number, and the same as none
     return max((largest_difference(*pair) for pair in pairs), default=0.0)

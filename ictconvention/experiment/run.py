@@ -15,6 +15,7 @@ from ictconvention.data.band_selection import origin_of
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
+from ictconvention.data.verify import verify_survey
 from ictconvention.errors import IctConventionError, counted, readable_os_errors
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
@@ -26,6 +27,7 @@ from ictconvention.experiment.machine import Precision, check_slurm, environment
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.quiet import quiet
+from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
@@ -66,6 +68,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     with quiet():
         plan = planned(options, say)
         survey, split, precision, hashes, folder = plan.survey, plan.split, plan.precision, plan.hashes, plan.folder
+        verify_survey(survey, options.survey.verify)
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
         say(f"{simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
@@ -95,7 +98,7 @@ def _run(
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
     status = Status(folder)
     status.set(state="running", error=None, hashes=hashes, survey=str(survey.path.absolute()))
-    dashboard = Dashboard(options.logger, folder, status, _portable(options), _tags(options), say)
+    dashboard = Dashboard(options.logger, folder, status, portable(asdict(options)), _tags(options), say)
     finished = False
     try:
         records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
@@ -182,7 +185,7 @@ def _test(
         "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),
         "precision": precision,
         "parameters": sum(parameter.numel() for parameter in learner.network.parameters()),
-        "config": _portable(options),
+        "config": portable(asdict(options)),
         "version": __version__,
     }
     write_json(folder / "result.json", result)
@@ -203,10 +206,10 @@ def _say_what_it_is(
     folder: Path, options: RunOptions, overrides: Sequence[str], split: Split, precision: Precision
 ) -> None:
     """Write all that makes the run: its configuration, split and environment."""
-    split.save(folder / "split.json")
-    with whole_file(folder / "config.yaml", "saving the configuration") as partial:
+    split.save(folder / "split.json", record=True)
+    with whole_file(folder / "config.yaml", "saving the configuration", record=True) as partial:
         OmegaConf.save(OmegaConf.create(asdict(options)), partial)
-    with whole_file(folder / "overrides.txt", "saving the overrides") as partial:
+    with whole_file(folder / "overrides.txt", "saving the overrides", record=True) as partial:
         partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
     write_json(folder / "environment.json", environment(precision, options.trainer.devices))
 
@@ -230,7 +233,7 @@ def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
             say(f"{path.parent} is damaged and left alone: {error.found}")
             continue
         own.parent.mkdir(exist_ok=True)
-        with whole_file(own, "taking the weights of the same pre-training") as partial:
+        with whole_file(own, "taking the weights of the same pre-training", record=True) as partial:
             shutil.copyfile(weights, partial)
         records.metrics.take(metrics, "pretrain")
         say(f"pretrain: the same as that of {path.parent}, whose weights are taken")
@@ -251,16 +254,3 @@ def _say_what_was(folder: Path, options: RunOptions, survey: Survey, say: Say) -
 def _tags(options: RunOptions) -> list[str]:
     tags = [options.model.kind, options.learner.kind, f"fold {options.fold.index}", f"seed {options.seed}"]
     return [*tags, f"tau {options.learner.tau}"] if options.learner.kind == "ict" else tags
-
-
-def _portable(options: RunOptions) -> dict[str, Any]:
-    """Return the options without what may differ between machines."""
-    content = asdict(options)
-    for name in ("mode", "run", "resume", "runs", "surveys", "logger", "strategy"):
-        content.pop(name)
-    for name in ("workers", "devices"):
-        content["trainer"].pop(name)
-    for name in ("split", "init_from"):  # their content is hashed
-        content.pop(name)
-    content["survey"].pop("path")
-    return content

@@ -23,13 +23,14 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 @dataclass(frozen=True, slots=True)
 class SurveyOptions:
-    """Which survey: a folder, or the simulated one, which is made once and found again; and which of its bands."""
+    """Which survey: a folder, or the simulated one, made once and found again; its bands; whether it is verified."""
 
     path: str | None = None
     bands: tuple[str, ...] | None = None
     objects: int | None = None
     extra_test: int = 0
     seed: int = 0
+    verify: bool | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         if self.objects is not None and self.objects < 100:

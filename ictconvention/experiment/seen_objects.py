@@ -29,7 +29,7 @@ def save_seen(folder: Path, survey: Survey, split: Split, init_from: str | None)
     seen = pa.table({"id": used, "ra": ra, "dec": dec})
     if init_from is not None and (before := Path(init_from) / SEEN_FILE).exists():
         seen = pa.concat_tables([_read(before), seen])
-    with whole_file(folder / SEEN_FILE, "saving which objects were seen") as partial:
+    with whole_file(folder / SEEN_FILE, "saving which objects were seen", record=True) as partial:
         pq.write_table(seen, partial)
 
 

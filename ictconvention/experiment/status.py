@@ -12,8 +12,8 @@ State = Literal["running", "finished", "stopped", "failed"]
 
 
 def write_json(path: Path, content: object) -> None:
-    """Write plain values to a JSON file, whole."""
-    with whole_file(path, f"saving {path.name}") as partial:
+    """Write plain values to a JSON file of a run or a sweep, whole."""
+    with whole_file(path, f"saving {path.name}", record=True) as partial:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
@@ -106,7 +106,7 @@ class MetricsTable:
         """Write the file, whole."""
         columns = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         with (
-            whole_file(self.path, "saving the metrics") as partial,
+            whole_file(self.path, "saving the metrics", record=True) as partial,
             partial.open("w", newline="", encoding="utf-8") as file,
         ):
             writer = csv.DictWriter(file, ["stage", "epoch", *columns])

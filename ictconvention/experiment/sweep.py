@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ictconvention.data.verify import verify_survey
 from ictconvention.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.experiment.collection import SWEEP_FILE
 from ictconvention.experiment.config import compose_run
@@ -158,9 +159,13 @@ def prepared(
             if options.mode == "test":
                 raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
     jobs: dict[Path, Job] = {job.folder: job for job in before}
+    verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
             plan = planned(options, say, elsewhere)
+            if plan.survey.hash not in verified:
+                verify_survey(plan.survey, options.survey.verify)
+                verified.add(plan.survey.hash)
         folder = plan.folder
         if folder in jobs:
             found = f"{jobs[folder].title} and {title} are the same run"

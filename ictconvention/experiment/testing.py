@@ -87,7 +87,7 @@ def save_predictions(path: Path, survey: Survey, found: Tested, fold: int) -> No
         "label": [classes[i] for i in found.label],
         **{name: found.likely[:, c] for c, name in enumerate(classes)},
     }
-    with whole_file(path, "saving the predictions") as partial:
+    with whole_file(path, "saving the predictions", record=True) as partial:
         pq.write_table(pa.table(columns), partial)
 
 

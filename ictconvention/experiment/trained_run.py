@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from ictconvention.data.sampler import class_shares
@@ -13,9 +14,10 @@ from ictconvention.data.task import Task
 from ictconvention.errors import UsageError, shortened
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.experiment.assembly import new_learner
-from ictconvention.experiment.checkpoints import load_checkpoint
+from ictconvention.experiment.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import Precision
+from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.learner import Learner
@@ -77,11 +79,12 @@ def read_trained(folder: str | Path) -> TrainedRun:
     Raises
     ------
     UsageError
-        It is no folder of a run, not finished, or damaged.
+        It is no folder of a run, not finished, or damaged; or its files do not fit together.
     """
     folder = Path(folder)
     options = read_run(folder)
-    checkpoint = load_checkpoint(last_weights(folder))
+    weights = last_weights(folder)
+    checkpoint = load_checkpoint(weights)
     result, split, status = (read_json(folder / f"{name}.json") for name in ("result", "split", "status"))
     known = result.get("survey")
     known = known if isinstance(known, dict) else {}
@@ -92,11 +95,16 @@ def read_trained(folder: str | Path) -> TrainedRun:
     try:
         task = _task(checkpoint["task"])
         state = checkpoint["state_dict"]
+        scales = {f"inputs.scaling.{name}": torch.ones(1) for name in ("offset", "scale")}
+        check_weights(scales, checkpoint, weights)  # before anything is made of them
         scaling = Scaling(
             options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
         )
         learner = new_learner(options, scaling, task)
-        learner.load_state_dict(state)
+        take_weights(learner, checkpoint, weights)
+        check_split(folder, split, result)
+        if not 0 < (temperature := float(result["temperature"])) < np.inf:
+            raise ValueError(f"the temperature is {temperature:g}")
         label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
         natural, trained = class_shares(np.array(label, dtype=np.int64), len(task.classes), options.imbalance)
         return TrainedRun(
@@ -104,7 +112,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
             options,
             learner.eval(),
             result["precision"],
-            float(result["temperature"]),
+            temperature,
             natural,
             trained,
             known,

@@ -11,7 +11,7 @@ from lightning.pytorch.trainer.states import TrainerStatus
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.errors import counted
-from ictconvention.experiment.checkpoints import Kept, WholeCheckpoints, load_checkpoint
+from ictconvention.experiment.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import Journal, bars
 from ictconvention.experiment.machine import Precision, rank_zero
@@ -70,10 +70,11 @@ def fit(
         if rank_zero():
             for path in (before, best_file):  # of a run that was killed just then
                 path.unlink(missing_ok=True)
-        learner.load_state_dict(load_checkpoint(finished)["state_dict"])
+        take_weights(learner, load_checkpoint(finished), finished)
         return
     objects = len(data.positions(*data.train_parts))
-    going_on = options.resume == "auto" and before.exists()
+    if going_on := options.resume == "auto" and before.exists():
+        check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
     word = f", goes on behind training epoch{done}" if going_on else ""
     say(f"{stage}: {counted(objects, 'object')}, {counted(of_stage.max_epochs, 'training epoch')}{word}")
@@ -120,7 +121,7 @@ def fit(
             raise KeyboardInterrupt from None
         raise
     chosen = best_file if of_stage.keep == "best" else before
-    learner.load_state_dict(load_checkpoint(chosen)["state_dict"])
+    take_weights(learner, load_checkpoint(chosen), chosen)
     trainer.strategy.barrier()  # every process has read it
     if rank_zero():
         chosen.replace(finished)

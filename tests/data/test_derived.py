@@ -89,3 +89,26 @@ def test_where_nothing_can_be_kept_it_stays_in_memory(survey: Survey) -> None:
         photometry = Photometry(survey)
     assert np.array_equal(photometry["sn0003"], expected)
     assert np.array_equal(pickle.loads(pickle.dumps(photometry))["sn0003"], expected)
+
+
+@pytest.mark.parametrize("kind", [Photometry, MedianFrames])
+@pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty"])
+def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[Derived], damage: str) -> None:
+    first = kind(survey)
+    expected, path = np.array(first["sn0003"]), first.path
+    whole, array = path.read_bytes(), np.load(path)
+    match damage:
+        case "junk":
+            path.write_bytes(whole + bytes(4096))
+        case "cut":
+            path.write_bytes(whole[:-4])
+        case "type":
+            np.save(path, array.astype(np.float64))
+        case "rows":
+            np.save(path, array[1:])
+        case "columns":
+            np.save(path, array[:, :1])
+        case "empty":
+            path.write_bytes(b"")
+    assert np.array_equal(kind(survey)["sn0003"], expected)
+    assert path.read_bytes() == whole

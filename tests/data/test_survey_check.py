@@ -5,6 +5,7 @@ import re
 import shutil
 import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,15 @@ def overwrite(path: Path, at: int, data: bytes) -> None:
         file.write(data)
 
 
+def append(path: Path, data: bytes) -> None:
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def append_to(name: str, folder: Path) -> None:
+    append(folder / name, bytes(4096))
+
+
 def truncate(path: Path, size: int) -> None:
     with path.open("r+b") as file:
         file.truncate(size)
@@ -111,6 +121,13 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
     "list of shards empty": (lambda f: list_shards(f, []), "list of shards is empty"),
     "other counts": (lambda f: change_header(f, setting("objects", 5)), "speaks of 5 objects and 168 frames"),
     "offset beyond 64 bits": (lambda f: change_objects(f, "first", setting(5, 2**63 - 1)), "object sn0005"),
+    "edited": (lambda f: change_header(f, setting("name", "another")), "survey.json has changed(.|\n)*by hand"),
+    "no checksum of its own": (lambda f: change_header(f, lambda h: h.pop("sha256")), "survey.json has changed"),
+    **{
+        f"junk after {name}": (partial(append_to, name), f"4096 bytes follow(.|\n)*{name}")
+        for name in ("frames.npy", "band.npy", "mjd.npy", "psf_fwhm.npy", "sky_sigma.npy")
+    },
+    "one byte after the frames": (lambda f: append(f / "frames.npy", b"x"), "1 bytes follow"),
     "damaged array header": (lambda f: overwrite(f / "frames.npy", 12, b"("), "frames.npy is truncated or no .npy"),
 }
 

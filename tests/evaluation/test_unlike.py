@@ -51,6 +51,9 @@ def test_it_survives_the_disk_and_damage_is_told(reference: Reference, tmp_path:
     path.write_bytes(path.read_bytes()[:-200])
     with pytest.raises(UsageError, match="damaged"):
         Reference.load(path)
+    np.savez(path, means=np.full((2, 2), np.nan), precision=np.eye(2), validation=np.zeros(3))
+    with pytest.raises(UsageError, match="NaN"):
+        Reference.load(path)
     np.savez(path, means=np.array([print], dtype=object), precision=np.eye(2), validation=np.zeros(3))
     with pytest.raises(UsageError, match="damaged"):
         Reference.load(path)

@@ -16,7 +16,7 @@ from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.run import _portable
+from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.experiment.status import MetricsTable, write_json
 
@@ -91,7 +91,7 @@ def handmade_run(
         "init_from": None,
         "precision": "32-true",
         "parameters": 1000,
-        "config": _portable(options),
+        "config": portable(asdict(options)),
         "version": "0",
     }
     write_json(folder / "result.json", result)

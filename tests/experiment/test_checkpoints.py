@@ -11,7 +11,7 @@ import torch
 
 from ictconvention import atomic
 from ictconvention.errors import FileSystemError, UsageError
-from ictconvention.experiment.checkpoints import WholeCheckpoints, load_checkpoint
+from ictconvention.experiment.checkpoints import WholeCheckpoints, check_weights, load_checkpoint, take_weights
 
 
 def test_a_full_disk_leaves_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,3 +56,48 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
         with pytest.raises(UsageError):
             load_checkpoint(tmp_path / f"{name}.ckpt")
     assert not Path("malice").exists()
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64, torch.int64, torch.uint8])
+def test_weights_of_another_type_are_refused_and_named(kind: torch.dtype) -> None:
+    """Torch would convert them without a word."""
+    layer = torch.nn.Linear(3, 2)
+    before = layer.weight.detach().clone()
+    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    take_weights(layer, {"state_dict": state}, "x.ckpt")
+    state["bias"] = state["bias"].to(kind)
+    name = str(kind).removeprefix("torch.")
+    with pytest.raises(UsageError, match=f"the weights bias are {name}, and the network has float32") as refused:
+        take_weights(layer, {"state_dict": state}, "x.ckpt")
+    assert refused.value.where == "x.ckpt"
+    assert torch.equal(layer.weight, before)
+
+
+def test_counters_stay_whole_numbers() -> None:
+    norm = torch.nn.BatchNorm1d(3)
+    state = norm.state_dict()
+    check_weights(norm.state_dict(), {"state_dict": state}, "x.ckpt")
+    state["num_batches_tracked"] = torch.tensor(2.5)
+    with pytest.raises(UsageError, match="num_batches_tracked are float32, and the network has int64"):
+        check_weights(norm.state_dict(), {"state_dict": state}, "x.ckpt")
+
+
+def test_weights_that_are_no_number_are_refused() -> None:
+    layer = torch.nn.Linear(3, 2)
+    state = {name: value.clone() for name, value in layer.state_dict().items()}
+    state["weight"][1, 2] = torch.nan
+    with pytest.raises(UsageError, match="the weights weight hold NaN"):
+        take_weights(layer, {"state_dict": state}, "x.ckpt")
+
+
+def test_the_state_of_an_optimiser_is_checked_too() -> None:
+    layer = torch.nn.Linear(3, 2)
+    optimiser = torch.optim.AdamW(layer.parameters())
+    layer(torch.ones(1, 3)).sum().backward()
+    optimiser.step()
+    checkpoint = {"state_dict": layer.state_dict(), "optimizer_states": [optimiser.state_dict()]}
+    check_weights(layer.state_dict(), checkpoint, "x.ckpt")
+    state = optimiser.state_dict()["state"]
+    state[0]["exp_avg"] = state[0]["exp_avg"].half()
+    with pytest.raises(UsageError, match="the optimiser's exp_avg is float16"):
+        check_weights(layer.state_dict(), checkpoint | {"optimizer_states": [{"state": state}]}, "x.ckpt")

@@ -24,6 +24,7 @@ from ictconvention.data.views import even_nights
 from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.experiment import exporting, model_file
 from ictconvention.experiment.exporting import export_run, padded_run
+from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.status import read_json, write_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
@@ -224,7 +225,7 @@ class Payload:
 
 def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     folder, made = unfinished(tmp_path / "run"), tmp_path / "made-by-the-payload"
-    write_json(folder / "result.json", {})
+    write_json(folder / "result.json", {"config": portable(asdict(RunOptions()))})
     (folder / "checkpoints").mkdir()
     torch.save({"state_dict": {}, "task": Payload(made)}, folder / "checkpoints" / "finetune.ckpt")
     with pytest.raises(UsageError, match="no checkpoint of plain tensors"):

@@ -18,9 +18,12 @@ from ictconvention.errors import SplitError, UsageError
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import begin_with, checked_start, read_run
+from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import RunOptions
+from ictconvention.experiment.status import write_json
 from ictconvention.learners.learner import Learner
 from tests.conftest import write_survey
+from tests.experiment.handmade_runs import changed
 
 BANDS, CLASSES = ("g", "r", "i"), ("AGN", "SN Ia", "SN Other")
 NETWORKS = [
@@ -94,7 +97,7 @@ def saved(folder: Path, learner: Learner, options: RunOptions) -> Path:
     checkpoint = {"state_dict": learner.state_dict()}
     learner.on_save_checkpoint(checkpoint)
     torch.save(checkpoint, folder / "checkpoints" / "finetune.ckpt")
-    (folder / "result.json").write_text("{}")
+    write_json(folder / "result.json", {"config": portable(asdict(options)), "init_from": options.init_from})
     return folder
 
 
@@ -180,21 +183,25 @@ def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[.
     """Also where it was trained by the run before that one."""
     survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
     splits = [make_split(survey.object_table(), index=index) for index in (0, 1)]
-    result = json.dumps({"survey": {"hash": survey.hash}})
     first = saved(tmp_path / "first", begun(survey, options, 0), options)
-    splits[0].save(first / "split.json")
-    (first / "result.json").write_text(result)
+    splits[0].save(first / "split.json", record=True)
+    changed(first / "result.json", survey={"hash": survey.hash}, split=splits[0].hash)
     checked_start(first, options, splits[0], survey)
     with pytest.raises(SplitError, match="that this run would test or validate on trained that one: o"):
         checked_start(first, options, splits[1], survey)
     checked_start(first, options, splits[1], surveys(BANDS[::-1], CLASSES))
     other = replace(options, init_from=str(first))
     second = saved(tmp_path / "second", begun(survey, options, 0), other)
-    splits[1].save(second / "split.json")
-    (second / "result.json").write_text(json.dumps({"survey": {"hash": "another"}}))
+    splits[1].save(second / "split.json", record=True)
+    changed(second / "result.json", survey={"hash": "another"}, split=splits[1].hash)
     with pytest.raises(SplitError, match="trained that one") as caught:
         checked_start(second, options, splits[1], survey)
     assert caught.value.where == str(first)
+    drawn = json.loads((first / "split.json").read_text())
+    drawn["parts"]["finetune_train"].pop()
+    (first / "split.json").write_text(json.dumps(drawn))
+    with pytest.raises(UsageError, match=r"not that of result\.json"):  # what it has seen could be hidden so
+        checked_start(second, options, splits[1], survey)
     shutil.rmtree(first)
     with pytest.raises(UsageError, match="a run that came before is gone"):
         checked_start(second, options, splits[1], survey)

@@ -1,5 +1,6 @@
 """A trained run applied to a survey: its test numbers again, class shares, folds together, surveys that do not fit."""
 
+import copy
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
 from astropy.table import Table
 from typer.testing import CliRunner
 
@@ -15,7 +17,7 @@ from ictconvention.cli import app
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter
-from ictconvention.errors import UsageError
+from ictconvention.errors import SurveyError, UsageError
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.early import save_early_curve
@@ -31,6 +33,7 @@ from ictconvention.experiment.prediction_table import (
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from tests.conftest import image_series
+from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import Smoke
 
 FIELDS = ("distance", "unlike", "frames", "trained")  # of every object
@@ -307,7 +310,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
         ((finished, own.path, "-o", tmp_path / "table.xlsx"), "no format of tables"),
-        ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "No such file"),
+        ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "no such folder"),
         ((finished, tmp_path / "nothing", "-o", tmp_path / "a.csv"), "no such folder"),
         ((tmp_path, own.path, "-o", tmp_path / "a.csv"), "no finished run"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
@@ -320,3 +323,32 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         assert refused.exit_code
         assert found in str(refused.exception)
     assert sorted(path for path in tmp_path.iterdir() if path.name != "other") == before
+
+
+@pytest.mark.parametrize("where", ["run", "figures", "survey", "shard"])
+def test_no_output_goes_into_a_real_run_or_its_survey(finished: Path, own: Survey, where: str) -> None:
+    """What marks a folder is what really is in it."""
+    folders = {"run": finished, "figures": finished / "figures", "survey": own.path, "shard": own.path / "shard-00000"}
+    with pytest.raises(UsageError, match="would write into"):
+        save_table(Table({"id": ["a"]}), folders[where] / "predictions.csv")
+
+
+def test_a_prediction_that_is_no_number_is_refused(trained: TrainedRun, own: Survey) -> None:
+    learner = copy.deepcopy(trained.learner)
+    with torch.no_grad():
+        next(learner.network.parameters()).fill_(np.nan)
+    with pytest.raises(UsageError, match=r"no number .* for 3 objects"):
+        applied(replace(trained, learner=learner), own[:3])
+
+
+def test_the_survey_is_verified_before_anything_is_predicted(
+    finished: Path, other: Callable[..., Survey], tmp_path: Path
+) -> None:
+    change_array(other().path, "mjd.npy", lambda mjd: mjd + 1e-3)
+    words = ["predict", str(finished), str(tmp_path / "other"), "-o", str(tmp_path / "p.csv")]
+    for more in ([], ["--verify"]):
+        found = CliRunner().invoke(app, [*words, *more])
+        assert isinstance(found.exception, SurveyError)
+        assert found.exception.where == tmp_path / "other" / "mjd.npy"
+        assert not (tmp_path / "p.csv").exists()
+    assert CliRunner().invoke(app, [*words, "--no-verify"]).exit_code == 0

@@ -13,9 +13,9 @@ import torch
 
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import FileSystemError, SplitError, UsageError
+from ictconvention.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.assembly import split_of
+from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.machine import checked_machine, precision_of, rank_zero
@@ -23,7 +23,9 @@ from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run import run
 from ictconvention.experiment.schema import TrainerOptions
 from ictconvention.experiment.status import read_json
+from ictconvention.experiment.sweep import prepared
 from tests.conftest import ROOT, image_series, write_survey
+from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import Smoke, result_of
 
 pytestmark = pytest.mark.slow
@@ -277,3 +279,28 @@ def test_one_process_of_several_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert rank_zero()
     monkeypatch.setenv("NODE_RANK", "1")
     assert not rank_zero()
+
+
+def test_a_survey_that_has_changed_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    """By the run, and by the sweep for all of its jobs."""
+    objects = [image_series(number, 6) | {"label_source": None} for number in range(120)]
+    survey = write_survey(tmp_path / "mine", objects)
+    change_array(survey.path, "frames.npy", lambda frames: frames * 2)
+    words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=smoke"]
+    with pytest.raises(SurveyError, match="the frames have changed since they were written"):
+        run(compose_run(words), words, say=lambda line: None)
+    with pytest.raises(SurveyError, match="seed=1: the frames have changed"):
+        prepared([[*words, f"seed={seed}"] for seed in (1, 2)], print)
+    assert len(prepared([[*words, "survey.verify=false", f"seed={seed}"] for seed in (1, 2)], print)) == 2
+    assert not (tmp_path / "runs").exists()
+
+
+def test_bands_are_not_taken_from_a_survey_that_has_changed(tmp_path: Path) -> None:
+    """The survey of these bands would have checksums of its own, and the change would never be seen."""
+    objects = [image_series(number, 6) | {"label_source": None} for number in range(120)]
+    survey = write_survey(tmp_path / "mine", objects)
+    change_array(survey.path, "frames.npy", lambda frames: frames * 2)
+    words = ["survey=path", f"survey.path={survey.path}", "survey.bands=[g,r]", f"surveys={tmp_path}/surveys"]
+    with pytest.raises(SurveyError, match="the frames have changed since they were written"):
+        survey_of(compose_run(words), print)
+    assert not list((tmp_path / "surveys").glob("mine*"))

@@ -204,6 +204,17 @@ def test_damaged_weights_of_a_stopped_run_are_told(work: Path, smoke: Smoke) -> 
     result = (folder / "result.json").read_text()
     (folder / "result.json").unlink()
     path = folder / "checkpoints" / "finetune.ckpt"
+    half = torch.load(path, weights_only=True)
+    half["state_dict"] = {name: x.half() if x.is_floating_point() else x for name, x in half["state_dict"].items()}
+    whole, last = path.read_bytes(), path.with_name("finetune-last.ckpt")
+    for where in (path, last):  # of a finished stage, and of one that goes on
+        path.unlink()
+        torch.save(half, where)
+        with pytest.raises(UsageError, match="are float16, and the network has float32") as caught:
+            smoke(*settings)
+        assert caught.value.where == where
+        where.unlink()
+        path.write_bytes(whole)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UsageError, match="damaged") as caught:
         smoke(*settings)

@@ -110,7 +110,16 @@ def test_a_calibration_that_found_nothing_is_said(data: SeriesDataModule) -> Non
         ({"a": 1.0, "b": [1], "c": None}, np.inf),
         ({"a": None, "b": [1, 2], "c": None}, np.inf),
         ({"a": 1.0, "b": [1, 2], "c": 0.0}, np.inf),
+        ({"a": np.nan, "b": [1, 2], "c": None}, np.inf),
+        ({"a": 1.0, "b": [1, np.nan], "c": None}, np.inf),
+        ({"a": np.inf, "b": [1, 2], "c": None}, np.inf),
     ],
 )
 def test_the_largest_difference_of_two_records(second: dict[str, Any], difference: float) -> None:
     assert largest_difference({"a": 1.0, "b": [1, 2], "c": None}, second) == difference
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_is_never_the_same(value: float) -> None:
+    assert largest_difference({"a": value}, {"a": value}) == np.inf
+    assert largest_difference({"a": [0.0, value, 0.0]}, {"a": [0.0, value, 0.0]}) == np.inf

@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from ictconvention.errors import UsageError
+from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.exporting import export
+from ictconvention.experiment.initial import begin_with
+from ictconvention.experiment.retest import retest
 from ictconvention.experiment.trained_run import read_trained
 
 
@@ -42,6 +47,10 @@ def test_it_needs_no_survey_and_no_place(copied: Path) -> None:
         ("result.json", lambda c: c["survey"].pop("pixel_scale"), "does not say the pixel_scale of its survey"),
         ("result.json", lambda c: c.pop("survey"), "does not say the name, simulated, bands"),
         ("result.json", lambda c: c.pop("temperature"), "damaged, or another version's"),
+        ("result.json", lambda c: c.update(temperature=float("nan")), "the temperature is nan"),
+        ("result.json", lambda c: c.update(temperature=0.0), "the temperature is 0"),
+        ("result.json", lambda c: c["config"]["sequence"].update(max_frames=30), "sequence.max_frames is"),
+        ("split.json", lambda c: c["parts"]["finetune_train"].pop(), "this split is not that of result.json"),
         ("split.json", lambda c: c.pop("parts"), "damaged, or another version's"),
         ("status.json", lambda c: c.pop("hashes"), "damaged, or another version's"),
     ],
@@ -50,3 +59,26 @@ def test_what_is_missing_is_told(copied: Path, file: str, how: Callable[[dict[st
     change(copied / file, how)
     with pytest.raises(UsageError, match=found):
         read_trained(copied)
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.int64])
+def test_converted_weights_are_refused_by_every_reader(
+    copied: Path, finished: Path, work: Path, kind: torch.dtype
+) -> None:
+    path = copied / "checkpoints" / "finetune.ckpt"
+    checkpoint = torch.load(path, weights_only=True)
+    state = checkpoint["state_dict"]
+    checkpoint["state_dict"] = {name: x.to(kind) if x.is_floating_point() else x for name, x in state.items()}
+    torch.save(checkpoint, path)
+    options = compose_run(["mode=test", f"run={copied}", f"surveys={work}/surveys"])
+    learner = read_trained(finished).learner
+    readers: list[Callable[[], object]] = [
+        lambda: read_trained(copied),
+        lambda: export(copied, copied.parent / "model.pt2"),
+        lambda: retest(copied, options, say=lambda line: None),
+        lambda: begin_with(learner, copied),
+    ]
+    for read in readers:
+        with pytest.raises(UsageError, match="and the network has float32: they were converted") as refused:
+            read()
+        assert refused.value.where == path

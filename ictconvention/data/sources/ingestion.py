@@ -16,7 +16,7 @@ from ictconvention.atomic import WholeFolder
 from ictconvention.data.sources.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.data.sources.gathering import check_fluxes, descriptions, gathered, write_shards
 from ictconvention.data.sources.joins import check_matched, unused_names
-from ictconvention.data.sources.rejects import check_share, save_rejects
+from ictconvention.data.sources.rejects import check_rejects_place, check_share, save_rejects
 from ictconvention.data.sources.side_tables import save_frame_sources, save_photometry
 from ictconvention.data.sources.unit_reading import Progress, Reader, read_units
 from ictconvention.data.sources.user_table import checked_objects
@@ -150,6 +150,7 @@ def ingest(
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
     folder = WholeFolder(options.out)
+    check_rejects_place(folder.path)
     if options.dry_run:
         folder.check_free()
     else:

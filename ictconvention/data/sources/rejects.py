@@ -7,7 +7,10 @@ from pathlib import Path
 
 from ictconvention.atomic import whole_file
 from ictconvention.data.sources.found import Reject
-from ictconvention.errors import SurveyError, shortened
+from ictconvention.errors import SurveyError, UsageError, readable_os_errors, shortened
+from ictconvention.output_place import check_place
+
+COLUMNS = ("object", "file", "reason")
 
 
 def rejects_path(survey: Path) -> Path:
@@ -15,15 +18,35 @@ def rejects_path(survey: Path) -> Path:
     return survey.with_name(f"{survey.name}-rejects.csv")
 
 
+def check_rejects_place(survey: Path) -> None:
+    """Refuse, before anything is read, to write rejects over a file that is no table of rejects, such as a source.
+
+    Raises
+    ------
+    UsageError
+        It is another file, or would lie in a survey or a run.
+    FileSystemError
+        It is no plain file.
+    """
+    path = check_place(rejects_path(survey), "saving the rejects") if survey.parent.is_dir() else rejects_path(survey)
+    if path.exists():
+        with readable_os_errors("reading the rejects of an earlier try", path), path.open("rb") as file:
+            first = file.readline(200)
+        if first.strip() != ",".join(COLUMNS).encode():
+            found = f"the rejects are written to {path.name}, and a file of this name is something else"
+            raise UsageError(found, path, "give the survey another name, or move this file")
+
+
 def save_rejects(rejects: Sequence[Reject], survey: Path) -> Path | None:
     """Write the table (object, file, reason); where nothing was left out, remove one that an earlier try left."""
+    check_rejects_place(survey)
     path = rejects_path(survey)
     if not rejects:
         path.unlink(missing_ok=True)
         return None
     with whole_file(path, "saving the rejects") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["object", "file", "reason"])
+        writer.writerow(COLUMNS)
         writer.writerows([reject.object, reject.file, reject.reason] for reject in rejects)
     return path
 

@@ -1,0 +1,98 @@
+"""Whether the files of a survey still hold what was written into them: checksums, and frames that are frames."""
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.data.incoming import check_finite
+from ictconvention.data.shard import RESTORE, Shard
+from ictconvention.data.survey import ImageSeries, Survey
+from ictconvention.data.survey_format import FRAMES_FILE, sha256
+from ictconvention.errors import SurveyError, readable_os_errors
+
+Verify = bool | Literal["auto"]
+SMALL = 256 * 2**20  # bytes of frames up to which `auto` reads them all: a third of a second from memory
+
+
+def verify_survey(
+    survey: Survey, choice: Verify = "auto", progress: Callable[[int, int], object] = lambda done, total: None
+) -> bool:
+    """Compare every file of a survey with the checksums of its header, and look for frames without a finite pixel.
+
+    Opening a survey has compared the header with its own checksum before.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey, or a selection of it: its files are read whole.
+    choice : bool or "auto"
+        Whether to; auto: where the survey has at most `SMALL` bytes of frames.
+    progress : function
+        Called with the number of shards read and their total.
+
+    Returns
+    -------
+    bool
+        Whether it was done.
+
+    Raises
+    ------
+    SurveyError
+        A file has changed since it was written; the first one is named, with the object.
+    """
+    if choice is False or (choice == "auto" and sum(shard.frames.nbytes for shard in survey.shards) > SMALL):
+        return False
+    for number, shard in enumerate(survey.shards):
+        with readable_os_errors("reading the survey", shard.folder):
+            for flaw in changed_files(shard):
+                raise flaw
+            _verify_frames(shard)
+        progress(number + 1, len(survey.shards))
+    return True
+
+
+def changed_files(shard: Shard) -> Iterator[SurveyError]:
+    """Yield an error for each file of a shard, other than the frames, whose checksum is not that of its header."""
+    for name in shard.small_files:
+        if shard.checksums.get(name) != sha256(shard.folder / name):
+            yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE)
+
+
+def changed_frames(frames: NDArray[np.floating], crc32: int, where: str) -> SurveyError | None:
+    """Return an error where the frames of an object are not those that were written."""
+    if zlib.crc32(frames.data) == crc32:
+        return None
+    return SurveyError("the frames have changed since they were written", where, RESTORE)
+
+
+def _verify_frames(shard: Shard) -> None:
+    ids, firsts, lengths, checksums = (
+        shard.objects.column(name).to_pylist() for name in ("id", "first", "length", "crc32")
+    )
+    for id_, first, length, crc32 in zip(ids, firsts, lengths, checksums, strict=True):
+        frames = shard.frames[first : first + length]
+        where = f"{shard.folder / FRAMES_FILE}, object {id_}"
+        if flaw := changed_frames(frames, crc32, where):
+            raise flaw
+        check_finite(frames, where)
+
+
+def check_present(series: ImageSeries, rows: NDArray[np.integer] | slice = slice(None)) -> None:
+    """Refuse frames that are about to be used and have no finite pixel: as zeros they would pass for observations.
+
+    Costs next to nothing: where a frame's middle pixel is finite, the others are not looked at.
+
+    Raises
+    ------
+    SurveyError
+        With the object and the frame.
+    """
+    used = np.arange(len(series))[rows]
+    middle = series.frames.shape[1] // 2
+    for row in used[~np.isfinite(series.frames[used, middle, middle])]:
+        if not np.isfinite(series.frames[row]).any():
+            found = "a frame has no finite pixel, which no survey is written with"
+            raise SurveyError(found, f"object {series.id}, its frame {row} in {FRAMES_FILE}", RESTORE)

@@ -1,0 +1,75 @@
+"""Where an output may go: not into a survey or a run, not onto an input, and not onto what is no plain file.
+
+Knows folders by the files that mark them, and reads none of these.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ictconvention.errors import FileSystemError, UsageError
+
+SURVEY_MARK = "survey.json"  # of a survey, and of each of its shards
+RUN_MARK, RUN_STATES = "config.yaml", ("status.json", "result.json")  # a run has the first and one of the others
+SWEEP_MARK = "sweep.json"
+SWEEP_RECORDS = (SWEEP_MARK, "multirun.yaml", "baselines.parquet", "logs")  # a page or figure may lie beside them
+
+
+def check_place(output: Path, doing: str, inputs: Iterable[Path | None] = ()) -> Path:
+    """Return the file that an output makes or replaces, behind symbolic links; call it before any work is done.
+
+    Parameters
+    ----------
+    output : Path
+        The file that a user wants written.
+    doing : str
+        Such as "saving the page"; a message begins with it.
+    inputs : iterable of Path or None
+        Files that the same command reads.
+
+    Raises
+    ------
+    UsageError
+        It lies in a survey or a run, or is a record of a sweep, or one of the inputs.
+    FileSystemError
+        It is a folder, a device, a pipe or a socket, or its folder does not exist.
+    """
+    target = Path(os.path.realpath(output))
+    if not output.name or target.is_dir():
+        raise FileSystemError(f"{doing} failed: this is a folder", output, "give a file name")
+    if target.is_symlink():  # realpath stops at a circle
+        raise FileSystemError(
+            f"{doing} failed: these symbolic links lead in a circle", output, "give another file name"
+        )
+    if target.exists() and not target.is_file():
+        found = f"{doing} failed: this is a device, a pipe or a socket, not a plain file"
+        raise FileSystemError(found, output, "give the name of a new or a plain file")
+    if not target.parent.is_dir():
+        raise FileSystemError(f"{doing} failed: there is no such folder", target.parent, "make it, or name another")
+    check_outside(target, doing)
+    for given in inputs:
+        if given is not None and given.exists() and target.exists() and target.samefile(given):
+            raise UsageError(f"{doing} would replace the file {given.name}, which is read", output, "give another name")
+    return target
+
+
+def check_outside(path: Path, doing: str) -> None:
+    """Refuse a path at any depth inside a survey or a run, and the records of a sweep, with a `UsageError`."""
+    real = Path(os.path.realpath(path))
+    for folder in real.parents:
+        kind = "a survey" if _marks(folder, SURVEY_MARK) else "a run" if _is_run(folder) else None
+        if kind is not None:
+            found = f"{doing} would write into {kind}, whose files are its record"
+            raise UsageError(found, path, f"give a path outside of {folder}")
+        inside = real.relative_to(folder).parts[0]
+        if inside in SWEEP_RECORDS and _marks(folder, SWEEP_MARK):
+            found = f"{doing} would write over {inside}, a record of a sweep"
+            raise UsageError(found, path, "give another name")
+
+
+def _is_run(folder: Path) -> bool:
+    return _marks(folder, RUN_MARK) and any(_marks(folder, name) for name in RUN_STATES)
+
+
+def _marks(folder: Path, name: str) -> bool:
+    return os.path.lexists(folder / name)
