@@ -72,7 +72,7 @@ def stamps(
     from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
 
     units, objects = read_stamp_table(source, zero_point, flux_unit, pixel_scale)
-    how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
+    how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky, simulated), zero_point)
     common = _common(
         out,
         pixel_scale * (2 if bin_pixels else 1),
@@ -181,7 +181,7 @@ def tao(
         id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
         for id_, row in own.items()
     }
-    how = TaoOptions(source, band, Fitting(size, "bin" if bin_pixels else "crop", sky), zero_point)
+    how = TaoOptions(source, band, Fitting(size, "bin" if bin_pixels else "crop", sky, simulated), zero_point)
     common = _common(
         out,
         pixel_scale * (2 if bin_pixels else 1),
@@ -233,7 +233,7 @@ def ztf(
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract), zero_point)
+    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract, simulated), zero_point)
     common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
     common = replace(common, orientation=ORIENTATION, times=TIMES)
     _ingest(common, partial(read_ztf, how), units, _objects(objects), objects_table=objects)

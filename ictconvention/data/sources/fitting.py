@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.placeholders import drop_placeholders
 
 Fit = Literal["crop", "bin"]
 SKY_SHARE = 0.35  # pixels farther from the centre than this share of the cutout's side measure its sky
@@ -45,11 +46,14 @@ class Fitting:
         See `fitted`.
     sky : bool
         Whether the median far from the centre is subtracted.
+    simulated : bool
+        Whether the sky did not make the cutouts, so that equal pixels may be sky without noise.
     """
 
     size: int = 32
     how: Fit = "crop"
     sky: bool = False
+    simulated: bool = False
 
     def stamp(
         self,
@@ -74,8 +78,10 @@ class Fitting:
         Raises
         ------
         ValueError
-            The cutout is too small, or the zero point no magnitude.
+            The cutout is too small, shows no sky, or the zero point is no magnitude.
         """
+        if not self.simulated:
+            pixels = drop_placeholders(pixels)
         if self.sky:
             pixels, measured = subtract_sky(pixels)
             noise = measured if np.isnan(noise) else noise

@@ -1,7 +1,8 @@
 """Pixels that hold one and the same number where no sky was seen: zeros beside a chip, -999 in a gap.
 
 Real sky has noise, so a solid block of equal pixels is no sky. Where equal pixels happen by chance (photon counts,
-whole numbers of a small scatter), nothing is taken for a placeholder.
+whole numbers of a small scatter), nothing is taken for a placeholder, and neither is the sky of an image that was made
+without noise.
 """
 
 import numpy as np
@@ -14,6 +15,9 @@ BLOCK = 5  # pixels of a side of a solid block; the image goes on beyond its edg
 LARGE_SHARE = 0.01  # of the pixels: from here on a region is no chance,
 LARGE_PIXELS = 256  # and from this number on, or that of a side of the image,
 FEWEST_PIXELS = 25  # and below this number in no image
+SMOOTH = (
+    1e-3  # of the range of all other pixels: where a region's neighbours are that near to it, it is sky without noise
+)
 COMMON = 0.25  # where one value fills this share of the other pixels, equal pixels happen by chance
 
 
@@ -44,20 +48,32 @@ def drop_placeholders(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     solid = _solid(pixels)
     if solid.sum() < FEWEST_PIXELS:
         return pixels
-    empty = np.zeros(pixels.shape, dtype=bool)
+    empty, sky = (np.zeros(pixels.shape, dtype=bool) for _ in range(2))
     values, counts = np.unique(pixels[solid], return_counts=True)
     for value in values[counts >= fewest]:
         equal = pixels == value
         regions, _ = ndimage.label(ndimage.binary_propagation(solid & equal, mask=equal))
-        empty |= (np.bincount(regions.ravel()) >= fewest)[regions] & (regions > 0)
+        region = (np.bincount(regions.ravel()) >= fewest)[regions] & (regions > 0)
+        (sky if _is_smooth(pixels, region, solid, value) else empty)[region] = True
     if not empty.any():
         return pixels
-    others = pixels[~empty & np.isfinite(pixels)]
+    others = pixels[~empty & ~sky & np.isfinite(pixels)]
     if not others.size:
         raise UnreadableError(f"all pixels belong to blocks of equal ones, such as {lowest:g}: the image shows no sky")
     if np.unique(others, return_counts=True)[1].max() >= COMMON * others.size:
         return pixels
     return np.where(empty, pixels.dtype.type(np.nan), pixels)
+
+
+def _is_smooth(
+    pixels: NDArray[np.floating], region: NDArray[np.bool_], solid: NDArray[np.bool_], value: np.floating
+) -> bool:
+    """Return whether the pixels beside a region rise from it, or fall, without a step: wings of stars without noise."""
+    others = pixels[~solid & np.isfinite(pixels)].astype(np.float64)
+    beside = pixels[ndimage.binary_dilation(region) & ~region & ~solid & np.isfinite(pixels)] - np.float64(value)
+    if not beside.size or (beside.min() < 0 < beside.max()):
+        return False
+    return bool(np.median(np.abs(beside)) < SMOOTH * np.ptp(others))
 
 
 def _solid(pixels: NDArray[np.floating]) -> NDArray[np.bool_]:

@@ -16,7 +16,6 @@ from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
 from ictconvention.data.sources.fitting import Fitting
 from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
-from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
 from ictconvention.data.values import flaw_of_times
 
@@ -106,8 +105,7 @@ def _frame(options: ZtfOptions, alert: Alert, id_: str, place: str) -> FoundFram
 def cutout_pixels(content: bytes, candidate: Alert) -> NDArray[np.floating]:
     """Return the pixels of a gzip-compressed FITS cutout, (63, 63), as they are packed: north down, east left.
 
-    A cutout that was cut off at the edge of its chip is completed by NaN on the side where the candidate says so, and
-    regions that show no sky are NaN.
+    A cutout that was cut off at the edge of its chip is completed by NaN on the side where the candidate says so.
 
     Raises
     ------
@@ -130,7 +128,7 @@ def cutout_pixels(content: bytes, candidate: Alert) -> NDArray[np.floating]:
         if lost and abs(max(below, above) - lost) > 1:
             raise UnreadableError(f"{size}, and {axis} {centre} is not that near to an edge")
         width.append((lost, 0) if below > above else (0, lost))
-    return np.pad(drop_placeholders(pixels), width, constant_values=np.nan)
+    return np.pad(pixels, width, constant_values=np.nan)
 
 
 def _from_middle(position: Any) -> float:

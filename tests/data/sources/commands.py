@@ -92,6 +92,13 @@ def write_table(path: Path, rows: list[dict[str, Any]], columns: list[str] | Non
     return path
 
 
+def flat(size: int, level: float = 1.0) -> NDArray[np.float64]:
+    """Return pixels of one level (size, size), but for a noise without which they would be no sky."""
+    noise = 1e-6 * np.random.default_rng(0).normal(size=(size, size))
+    noise[0, 0] = 0
+    return level * (1 + noise)
+
+
 def blob(size: int, x: float = 0.0, y: float = 0.0, flux: float = 100.0, sigma: float = 1.5) -> NDArray[np.float64]:
     """Return a round source (size, size): x to the right of the centre and y above it [pixels], of that flux."""
     across = np.arange(size) - (size - 1) / 2

@@ -18,7 +18,7 @@ from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
 from ictconvention.errors import FileSystemError, SurveyError, UsageError
 from tests.conftest import ROOT, image_series, write_survey
-from tests.data.sources.commands import made, refusal, rejects_of, spoken, write_table
+from tests.data.sources.commands import flat, made, refusal, rejects_of, spoken, write_table
 
 SCALE = ("--pixel-scale", 0.4)
 SIZE = 32
@@ -33,7 +33,7 @@ def stamps(folder: Path, rows: list[dict[str, Any]], spoil: dict[int, Any] | Non
     """Write a folder of stamps and its table; `spoil` gives other pixels or bytes for some rows."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, row in enumerate(rows):
-        pixels = (spoil or {}).get(number, np.full((SIZE, SIZE), 1.0 + number))
+        pixels = (spoil or {}).get(number, flat(SIZE, 1.0 + number))
         path = folder / row["file"]
         if isinstance(pixels, bytes):
             path.write_bytes(pixels)
@@ -65,24 +65,25 @@ def test_the_survey_is_sound_and_knows_how_it_was_made(tmp_path: Path) -> None:
     ("changes", "pixels", "reason"),
     [
         ({}, np.full((SIZE, SIZE), np.nan), "no pixel is finite"),
-        ({}, np.where(np.arange(SIZE) < 20, np.nan, np.ones((SIZE, SIZE))), "62% of the pixels are not finite"),
-        ({}, np.full((SIZE, SIZE), 1e300), "no pixel is finite"),
+        ({}, np.zeros((SIZE, SIZE)), "all pixels are 0: the image shows no sky"),
+        ({}, np.where(np.arange(SIZE) < 20, np.nan, flat(SIZE)), "62% of the pixels are not finite"),
+        ({}, flat(SIZE, 1e300), "no pixel is finite"),
         ({}, b"no FITS", "no whole FITS file"),
         ({}, b"", "no whole FITS file"),
         ({"file": "gone.fits"}, None, "No such file or directory"),
         ({"file": "1.txt"}, b"text", "'.txt' is no format of stamps"),
-        ({"hdu": "SCI"}, np.ones((SIZE, SIZE)), "there is no HDU 'SCI': 0 PRIMARY"),
-        ({"hdu": 3}, np.ones((SIZE, SIZE)), "there is no HDU 3: 0 PRIMARY"),
-        ({"mjd": None}, np.ones((SIZE, SIZE)), "no date"),
-        ({"mjd": -1.0}, np.ones((SIZE, SIZE)), "MJD -1.0 is before 1858"),
-        ({"mjd": 2458000.5}, np.ones((SIZE, SIZE)), "looks like a Julian date: subtract 2400000.5"),
-        ({"band": "cleer"}, np.ones((SIZE, SIZE)), "unknown band 'cleer' (did you mean clear?): bands are g, clear"),
-        ({"band": None}, np.ones((SIZE, SIZE)), "no band"),
-        ({"mjd": 58000.0}, np.full((SIZE, SIZE), 7), "duplicate exposure in band g at MJD 58000.00000"),
-        ({"mjd": 58000.0 + 5e-7}, np.full((SIZE, SIZE), 7), "duplicate exposure in band g"),
-        ({"mjd": 8000.5}, np.ones((SIZE, SIZE)), "counts from another day, such as JD - 2450000"),
-        ({"mjd": 1677290640.0}, np.ones((SIZE, SIZE)), "looks like seconds since 1970"),
-        ({"mjd": 450_000.0}, np.ones((SIZE, SIZE)), "is after the year 2954"),
+        ({"hdu": "SCI"}, flat(SIZE), "there is no HDU 'SCI': 0 PRIMARY"),
+        ({"hdu": 3}, flat(SIZE), "there is no HDU 3: 0 PRIMARY"),
+        ({"mjd": None}, flat(SIZE), "no date"),
+        ({"mjd": -1.0}, flat(SIZE), "MJD -1.0 is before 1858"),
+        ({"mjd": 2458000.5}, flat(SIZE), "looks like a Julian date: subtract 2400000.5"),
+        ({"band": "cleer"}, flat(SIZE), "unknown band 'cleer' (did you mean clear?): bands are g, clear"),
+        ({"band": None}, flat(SIZE), "no band"),
+        ({"mjd": 58000.0}, flat(SIZE, 7), "duplicate exposure in band g at MJD 58000.00000"),
+        ({"mjd": 58000.0 + 5e-7}, flat(SIZE, 7), "duplicate exposure in band g"),
+        ({"mjd": 8000.5}, flat(SIZE), "counts from another day, such as JD - 2450000"),
+        ({"mjd": 1677290640.0}, flat(SIZE), "looks like seconds since 1970"),
+        ({"mjd": 450_000.0}, flat(SIZE), "is after the year 2954"),
     ],
 )
 def test_a_frame_that_cannot_be_used_is_one_reject_and_harms_no_other(
@@ -210,7 +211,7 @@ def test_a_pickled_array_is_refused_and_not_run(tmp_path: Path) -> None:
     np.savez(tmp_path / "in" / "0.npz", frames=np.array([Payload()], dtype=object))
     np.save(tmp_path / "in" / "1.npy", np.array([Payload()], dtype=object))
     (tmp_path / "in" / "2.npz").write_bytes(b"PK no archive")
-    fits.PrimaryHDU(np.ones((SIZE, SIZE))).writeto(tmp_path / "in" / "3.fits")
+    fits.PrimaryHDU(flat(SIZE)).writeto(tmp_path / "in" / "3.fits")
     table = write_table(tmp_path / "in" / "table.csv", rows)
     result = made("stamps", table, tmp_path / "s", *SCALE, "--max-rejects", 0.9)
     assert result.said == "1 object, 1 frame, 3 rejected"

@@ -69,6 +69,21 @@ def test_an_image_that_shows_no_sky_is_unreadable(value: float) -> None:
         drop_placeholders(halves)
 
 
+@pytest.mark.parametrize("level", [0.0, 150.0])
+def test_an_image_made_without_noise_keeps_its_sky_and_loses_what_lies_beyond_its_edge(level: float) -> None:
+    y, x = np.indices((63, 63)) - 31
+    pixels = (level + 4000 / (2 * np.pi) * np.exp(-(x**2 + y**2) / 2)).astype(np.float32)
+    assert drop_placeholders(pixels) is pixels
+    pixels[:, :20] = -999
+    np.testing.assert_array_equal(np.isnan(drop_placeholders(pixels)), pixels == -999)
+
+
+def test_zeros_beside_a_sky_that_was_subtracted_are_missing() -> None:
+    pixels = sky(level=0.0)
+    pixels[:, :40] = 0
+    np.testing.assert_array_equal(np.isnan(drop_placeholders(pixels)), pixels == 0)
+
+
 def test_a_cutout_over_the_edge_of_a_chip_loses_the_part_beyond_it() -> None:
     cutout = sky((63, 63), level=200.0)
     cutout[:, :9] = 0

@@ -9,7 +9,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ictconvention.experiment.quantities import quantities_of
-from tests.data.sources.commands import blob, centroid, frame_bytes, made, refusal, write_table
+from tests.data.sources.commands import blob, centroid, flat, frame_bytes, made, refusal, write_table
 
 SIZE = 32
 SCALE = ("--pixel-scale", 0.4)
@@ -89,13 +89,13 @@ def test_an_hdu_is_found_by_name_and_by_number(tmp_path: Path, hdu: str) -> None
 
 
 def test_the_zero_point_of_each_row_gives_nanomaggies(tmp_path: Path) -> None:
-    fits.PrimaryHDU(np.ones((4, SIZE, SIZE))).writeto(tmp_path / "a.fits")
+    fits.PrimaryHDU(np.stack([flat(SIZE)] * 4)).writeto(tmp_path / "a.fits")
     listed = rows(frames=4)
     for row, zero_point in zip(listed, [22.5, 25.0, 27.5, None], strict=True):
         row["zero_point"] = zero_point
     write_table(tmp_path / "t.csv", listed)
     result = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--zero-point", 20.0)
-    np.testing.assert_allclose(result.survey["a"].frames[:, 0, 0], [1, 0.1, 0.01, 10], rtol=1e-6)
+    np.testing.assert_allclose(result.survey["a"].frames[:, 0, 0], [1, 0.1, 0.01, 10], rtol=1e-5)
 
 
 @pytest.mark.parametrize("zero_point", ["-999", "inf", "1e300"])
@@ -191,12 +191,12 @@ def test_binning_sums_the_flux_and_doubles_the_pixel_scale(tmp_path: Path, size:
 
 
 def test_binned_blocks_of_which_half_is_missing_stand_for_the_whole(tmp_path: Path) -> None:
-    pixels = np.ones((1, 64, 64))
+    pixels = flat(64)[None]
     pixels[0, 0, :2] = pixels[0, 10, :2] = pixels[0, 11, 0] = np.nan
     fits.PrimaryHDU(pixels).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows(frames=1))
     frame = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--bin").survey["a"].frames[0]
-    assert frame[0, 0] == 4
+    assert frame[0, 0] == pytest.approx(4, rel=1e-5)
     assert np.isnan(frame[5, 0])
     assert np.isnan(frame).sum() == 1
 

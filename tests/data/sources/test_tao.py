@@ -44,7 +44,9 @@ def write_object(
         table.header["CLASS"] = class_name
     for key, value in POSITION.items():
         table.header[f"HIERARCH {key}"] = value
-    images = [fits.ImageHDU(np.rint(level + blob(SIDE, flux=FLUX * (n + 1))).astype(np.uint16)) for n in range(epochs)]
+    noise = np.random.default_rng(0).normal(0, 1, (epochs, SIDE, SIDE))
+    counts = [np.rint(level + blob(SIDE, flux=FLUX * (n + 1)) + noise[n]).astype(np.uint16) for n in range(epochs)]
+    images = [fits.ImageHDU(one) for one in counts]
     path.parent.mkdir(exist_ok=True)
     fits.HDUList([fits.PrimaryHDU(), table, *images]).writeto(path)
     return path
@@ -200,7 +202,7 @@ def test_a_file_that_cannot_be_read_is_rejected_beside_a_sound_one(tmp_path: Pat
         case "cube" | "small":
             hdus = fits.open(write_object(path, epochs=1))
             shape = (2, SIDE, SIDE) if spoil == "cube" else (20, 20)
-            hdus[2].data = np.zeros(shape, dtype=np.float32)
+            hdus[2].data = np.random.default_rng(0).normal(size=shape).astype(np.float32)
             hdus.writeto(path, overwrite=True)
             hdus.close()
     result = made("tao", tmp_path, tmp_path / "out" / "s")

@@ -12,14 +12,14 @@ from astropy.table import Table
 
 from ictconvention.data.sources.user_table import objects_of, read_user_table
 from ictconvention.errors import IctConventionError, UsageError
-from tests.data.sources.commands import made, refusal, rejects_of, write_table
+from tests.data.sources.commands import flat, made, refusal, rejects_of, write_table
 
 SCALE = ("--pixel-scale", 0.4)
 
 
 def stamp(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    fits.PrimaryHDU(np.ones((32, 32))).writeto(path, overwrite=True)
+    fits.PrimaryHDU(flat(32)).writeto(path, overwrite=True)
 
 
 def rows_of(text: str | bytes, tmp_path: Path, name: str = "t.csv") -> list[dict[str, Any]]:
