@@ -60,7 +60,7 @@ class PhotometryRecipe:
     radius: float
     circle_radius: float
     sky_radius: float
-    version: int = VERSION
+    version: int
 
     def as_dict(self) -> dict[str, Any]:
         """Return the recipe in plain values, by name."""
@@ -89,7 +89,8 @@ def photometry_recipe(pixel_scale: float, stamp_size: int, where: str | Path) ->
         found = f"stamps of {side} are too small for photometry"
         raise SurveyError(found, where, f"write the survey with stamps of {least} x {least} pixels or more")
     circle = max(CIRCLE, CIRCLE_PIXELS * pixel_scale)
-    return PhotometryRecipe(pixel_scale, sigma, MOFFAT_BETA, min(REACH * sigma, fits), circle, sky_radius(pixel_scale))
+    reach = min(REACH * sigma, fits)
+    return PhotometryRecipe(pixel_scale, sigma, MOFFAT_BETA, reach, circle, sky_radius(pixel_scale), VERSION)
 
 
 def sky_radius(pixel_scale: float) -> float:
