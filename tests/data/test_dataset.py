@@ -129,7 +129,10 @@ def test_short_online_views_and_a_full_one_for_the_target(survey: Survey) -> Non
 
 
 def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
-    """Another season, other ids, places, redshifts and seeing: what a network gets does not change."""
+    """Another season, other ids, places, redshifts and seeing: what a network gets does not change.
+
+    But for the seeing in photometry: it is corrected for.
+    """
     lengths = (3, 40, 17, 20)
     plain = [image_series(number, frames) for number, frames in enumerate(lengths)]
     for arguments in plain:
@@ -137,12 +140,15 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     moved = [
         arguments
         | {"id": f"other{number}", "mjd": arguments["mjd"] + 4096, "ra": 1.0, "dec": 1.0, "redshift": None}
-        | {"label_source": None, "psf_fwhm": None}
+        | {"label_source": None}
         for number, arguments in enumerate(plain)
     ]
-    surveys = [write_survey(tmp_path / name, objects) for name, objects in (("plain", plain), ("moved", moved))]
-    for contents in ("direct", "direct+residual", "photometry"):
-        one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in surveys)
+    unseen = [arguments | {"psf_fwhm": None} for arguments in moved]
+    written = {"plain": plain, "moved": moved, "unseen": unseen}
+    surveys = {name: write_survey(tmp_path / name, objects) for name, objects in written.items()}
+    for contents, changed in (("direct", "unseen"), ("direct+residual", "unseen"), ("photometry", "moved")):
+        both = surveys["plain"], surveys[changed]
+        one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in both)
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
     inputs = {"band", "night", "time", "frames", "median", "photometry"}
