@@ -15,6 +15,7 @@ from ictconvention.data.nights import night_index
 from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.survey import Survey
+from ictconvention.data.task import Contents
 from ictconvention.experiment.config import read_group
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from tests.conftest import image_series, write_survey
@@ -146,7 +147,8 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     unseen = [arguments | {"psf_fwhm": None} for arguments in moved]
     written = {"plain": plain, "moved": moved, "unseen": unseen}
     surveys = {name: write_survey(tmp_path / name, objects) for name, objects in written.items()}
-    for contents, changed in (("direct", "unseen"), ("direct+residual", "unseen"), ("photometry", "moved")):
+    cases: dict[Contents, str] = {"direct": "unseen", "direct+residual": "unseen", "photometry": "moved"}
+    for contents, changed in cases.items():
         both = surveys["plain"], surveys[changed]
         one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in both)
         assert equal(one, other)
