@@ -146,6 +146,7 @@ def test_a_missing_pixel_near_the_object_gives_no_flux_and_one_outside_is_left_o
 def test_an_object_whose_surroundings_leave_the_stamp_has_no_flux() -> None:
     frames = np.zeros((3, 32, 32))
     for known in ({"psf_fwhm": 1.4}, {}):
+        assert np.isnan(measure_photometry(series(frames, x=100, **known), RECIPE)).all()
         found = measure_photometry(
             series(frames, x=np.array([0.0, 12.0, 0.0]), y=np.array([0, 0, -12.0]), **known), RECIPE
         )
