@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.nights import night_index
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.data.views import even_nights
@@ -48,11 +48,12 @@ PARTS = ("test", "extra_test")
 def features(survey: Survey, max_frames: int | None) -> NDArray[np.float64]:
     """Return the forest's features of every object, of all its frames or of those that a network is tested on."""
     header, rows = survey.header, []
+    recipe = photometry_recipe(header.pixel_scale, header.stamp_size, survey.path)
     for series in survey:
         seen = np.arange(len(series))
         if max_frames is not None:
             seen = even_nights(night_index(series.mjd), max_frames, 3)
-        flux, error = aperture_photometry(series.frames[seen], series.sky_sigma[seen], header.pixel_scale)
+        flux, error = measure_photometry(series, recipe)[seen].T
         rows.append(light_curve_features(flux, error, series.band[seen], series.mjd[seen], len(header.bands)))
     return np.array(rows)
 

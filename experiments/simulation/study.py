@@ -23,8 +23,7 @@ from scipy.stats import ks_2samp
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
 from ictconvention.data.film_strip import save_film_strip
-from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
-from ictconvention.data.simulation import stamps
+from ictconvention.data.photometry import measure_photometry, photometry_recipe, point_source_error
 from ictconvention.data.simulation.ceiling import label_ceiling
 from ictconvention.data.simulation.observed import scene
 from ictconvention.data.simulation.population import Population
@@ -76,14 +75,16 @@ def distances(objects: Table, population: Path) -> Iterator[tuple[str, str, int,
 
 
 def noise_and_depth(survey: Survey) -> Iterator[tuple[str, float, float, float, float]]:
-    """Yield band, median sky noise, scatter of the stamps' corners, real noise, and 5-sigma depth in the aperture."""
+    """Yield band, median sky noise, scatter of the stamps' corners, real noise, and 5-sigma depth of a point source."""
     corner = np.concatenate([s.frames[:, :4, :4].reshape(len(s), -1) for s in survey[::40]])
     band = np.concatenate([s.band for s in survey[::40]])
-    sigma = np.concatenate([s.sky_sigma for s in survey[::40]])
+    sigma, seeing = (np.concatenate([getattr(s, name) for s in survey[::40]]) for name in ("sky_sigma", "psf_fwhm"))
+    recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
     for b, name in enumerate(survey.header.bands):
         pixels = corner[band == b]
         scatter = 1.4826 * np.median(np.abs(pixels - np.median(pixels, axis=1, keepdims=True))) * np.sqrt(16 / 15)
-        error = aperture_photometry(np.zeros((1, 32, 32)), np.full(1, np.median(sigma[band == b]), "f4"), 0.396)[1][0]
+        usual = float(np.median(seeing[band == b])), float(np.median(sigma[band == b]))
+        error = point_source_error(*usual, survey.header.stamp_size, recipe)
         yield (
             name,
             float(np.median(sigma[band == b])),
@@ -99,6 +100,7 @@ def draw_recovered(population: Population, survey: Survey, objects: Table) -> tu
     axes = figure.subplots(2, 3).ravel()
     kinds = ("Ia", "II-P", "IIn", "Seyfert", "RR Lyrae", "long-period")
     pulls = []
+    recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
     for axis, kind in zip(axes, kinds, strict=True):
         for number in np.flatnonzero(objects["kind"] == kind)[5:]:
             drawn = scene(population, int(number))
@@ -106,10 +108,8 @@ def draw_recovered(population: Population, survey: Survey, objects: Table) -> tu
             if change > 4 and not drawn.sky_object.neighbours:
                 break
         series = survey[int(number)]
-        flux, error = aperture_photometry(series.frames, series.sky_sigma, survey.header.pixel_scale)
-        inside = stamps._moffat(series.psf_fwhm.astype(float), np.zeros((len(series), 2)))
-        share = aperture_photometry(inside, series.sky_sigma, survey.header.pixel_scale)[0]
-        true = drawn.point * share
+        flux, error = measure_photometry(series, recipe).T
+        true = drawn.point
         for b, colour in ((1, "#1f8a4c"), (2, "#c8401e"), (3, "#8c2d5d")):
             here = series.band == b
             offset = np.median((flux - true)[here])
@@ -119,8 +119,8 @@ def draw_recovered(population: Population, survey: Survey, objects: Table) -> tu
             pulls += (((flux - true)[here] - offset) / error[here]).tolist()
         axis.set_title(f"{kind}, object {series.id}", fontsize=9)
     figure.supxlabel("days since the first frame", fontsize=9)
-    figure.supylabel("flux within 2 arcsec above the constant light [nanomaggies]", fontsize=9)
-    figure.suptitle("simulated: aperture photometry of the stamps (points, g r i) and what was painted (lines)")
+    figure.supylabel("point-source flux above the constant light [nanomaggies]", fontsize=9)
+    figure.suptitle("simulated: photometry of the stamps (points, g r i) and what was painted (lines)")
     figure.subplots_adjust(left=0.07, right=0.98, top=0.9, bottom=0.08, hspace=0.28, wspace=0.15)
     figure.savefig(HERE / "recovered.png")
     return float(np.mean(pulls)), float(1.4826 * np.median(np.abs(pulls)))
@@ -136,7 +136,7 @@ def forests(survey: Survey, objects: Table) -> list[str]:
     with ProcessPoolExecutor(2) as pool:
         results = list(pool.map(features, [survey[int(p[0]) : int(p[-1]) + 1] for p in parts]))
     both = {
-        "aperture photometry": np.concatenate([r[0] for r in results]),
+        "photometry": np.concatenate([r[0] for r in results]),
         "no pixels": np.concatenate([r[1] for r in results]),
     }
     ids, label = np.asarray(objects["id"]), np.ma.filled(np.ma.asarray(objects["class"]), "")
@@ -156,9 +156,9 @@ def forests(survey: Survey, objects: Table) -> list[str]:
             lines.append(
                 f"| {name} | {index} | {f1:.3f} | {balanced_accuracy_score(label[test], predicted):.3f} | {recalls} |"
             )
-            if name == "aperture photometry":
+            if name == "photometry":
                 confusion += confusion_matrix(label[test], predicted)
-    lines += ["", "Confusion of the aperture forest, all folds (rows: label, columns: predicted):", ""]
+    lines += ["", "Confusion of the forest on photometry, all folds (rows: label, columns: predicted):", ""]
     lines += ["| | AGN | SN Ia | SN Other | Variable |", "|---|---|---|---|---|"]
     names = ("AGN", "SN Ia", "SN Other", "Variable")
     rates = confusion / confusion.sum(axis=1, keepdims=True) * (1 - np.eye(4))
@@ -206,11 +206,11 @@ def main() -> None:
         "![Recovered and true light curves](recovered.png)",
         "",
         f"Pulls of these fluxes, (recovered - true) / error: mean {mean:.2f}, scatter {scatter:.2f}. The error is",
-        "that of the sky alone: photon noise of bright objects and the seeing's hold on a host's light add to it.",
+        "that of the sky and of the photons of all light near the object.",
         "",
         "## Pixel noise and depth",
         "",
-        f"| band | stated noise | scatter | SDSS frames | off | 5 sigma within {APERTURE_RADIUS:g} arcsec |",
+        "| band | stated noise | scatter | SDSS frames | off | 5 sigma, point source |",
         "|---|---|---|---|---|---|",
     ]
     for band, stated, found, real, depth in noise_and_depth(survey):

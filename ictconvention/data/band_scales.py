@@ -59,7 +59,7 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
 
 
 def photometry_scales(survey: Survey, photometry: Photometry, kind: ScalingKind) -> BandScales:
-    """Return the scales of aperture fluxes; as `pixel_scales`, with the flux's error for the sky noise."""
+    """Return the scales of fluxes; as `pixel_scales`, with the flux's error for the sky noise."""
     bands = len(survey.header.bands)
     pairs = [(s.band, photometry[s.id]) for s in survey]
     match kind:

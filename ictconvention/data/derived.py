@@ -1,4 +1,4 @@
-"""What is measured once per survey and kept in its folder: aperture photometry, and each object's median frames.
+"""What is measured once per survey and kept in its folder: photometry, and each object's median frames.
 
 The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
 deleted at any time, and one that is damaged is made anew. Where the folder is read-only, they are made anew in each run
@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.mapped_array import map_array
-from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS, aperture_photometry, sky_noise
+from ictconvention.data.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.verify import check_present
 from ictconvention.errors import FileSystemError
 
 FOLDER = "derived"
@@ -105,20 +104,30 @@ class Derived(ABC):
 
 
 class Photometry(Derived):
-    """Aperture photometry of every frame: `photometry[id]` is (n, 2), flux and error [flux_unit], NaN where unknown.
+    """Photometry of every frame: `photometry[id]` is (n, 2), flux and error [flux_unit], NaN where unknown.
 
-    Where a survey does not know a frame's sky noise, the scatter of its pixels far from the object serves.
+    See `measure_photometry`.
+
+    Raises
+    ------
+    SurveyError
+        The stamps are too small.
     """
 
     name = "photometry"
 
     def settings(self) -> dict[str, Any]:
-        """Return the radii [arcsec]."""
-        return {"aperture": APERTURE_RADIUS, "sky": SKY_ANNULUS}
+        """Return the recipe."""
+        return self._recipe.as_dict()
 
     def measured(self, series: ImageSeries) -> NDArray[Any]:
         """Measure the frames of one object, in float64."""
-        return measured_photometry(series, self._survey.header.pixel_scale)
+        return measure_photometry(series, self._recipe)
+
+    @property
+    def _recipe(self) -> PhotometryRecipe:
+        header = self._survey.header
+        return photometry_recipe(header.pixel_scale, header.stamp_size, self._survey.path)
 
 
 class MedianFrames(Derived):
@@ -142,13 +151,6 @@ class MedianFrames(Derived):
 
     def _rows(self, survey: Survey) -> NDArray[np.int32]:
         return np.full(len(survey), len(survey.header.bands), dtype=np.int32)
-
-
-def measured_photometry(series: ImageSeries, pixel_scale: float) -> NDArray[np.float64]:
-    """Return flux and error (n, 2) of the frames of one object [flux_unit]; see `Photometry`."""
-    check_present(series)
-    noise = sky_noise(series.frames, series.sky_sigma, pixel_scale)
-    return np.stack(aperture_photometry(series.frames, noise, pixel_scale), axis=1)
 
 
 def median_frames(series: ImageSeries, bands: int) -> NDArray[np.float32]:

@@ -9,16 +9,16 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ictconvention.data.nights import night_index
-from ictconvention.data.photometry import APERTURE_RADIUS, aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import counted
+from ictconvention.errors import SurveyError, counted
 from ictconvention.figure_file import save_figure
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
 STAMP = 0.48  # [inch]
-LEGEND = "grey: asinh of the flux, one scale per band;  x: not observed;  pink: no pixel;  error bars: sky noise only"
+LEGEND = "grey: asinh of the flux, one scale per band;  x: not observed;  pink: no pixel;  error bars: "
 COLOURS = {"u": "#5b3fb5", "g": "#1f8a4c", "r": "#c8401e", "i": "#8c2d5d", "z": "#4a4a4a", "y": "#8a6d00"}
 OTHER_COLOURS = ("#0d7a9c", "#b8860b", "#a05195", "#6b8e23", "#2f4b7c", "#d45087")  # for bands of other names
 NO_PIXEL = "#f3b8b0"
@@ -27,7 +27,7 @@ MARKERS = "osD^v<>ph"
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar
 def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
-    """Draw an object's stamps, one row per band and one column per night, above its aperture light curve.
+    """Draw an object's stamps, one row per band and one column per night, above its light curve.
 
     Each band has one grey scale, asinh of the flux over `SOFTENING` times its sky noise, from its faintest to its
     brightest pixels. A night with several frames of a band shows the first; a grey cross marks a band that is missing.
@@ -44,7 +44,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     margin = 0.12 / width
     figure.text(margin, 1 - 0.28 / height, title(series, header), fontsize=11, weight="bold", va="center")
     figure.text(margin, 1 - 0.51 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
-    figure.text(margin, 1 - 0.71 / height, LEGEND, fontsize=7, color="0.35", va="center")
+    figure.text(margin, 1 - 0.71 / height, LEGEND + _error_bars(series), fontsize=7, color="0.35", va="center")
     figure.text(0.6 * left, top + 0.09 / height, "day", fontsize=6, color="0.35", va="center")
     for column, n in enumerate(shown):
         x = left + STAMP * (column + 0.48) / width
@@ -114,6 +114,14 @@ def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int)
     return ", ".join([*parts, f"stamps {side:.1f} arcsec wide"])
 
 
+def _error_bars(series: ImageSeries) -> str:
+    """Return what the error bars hold."""
+    known = np.isfinite(series.gain)
+    if known.all():
+        return "noise of the sky and of the object"
+    return "sky noise only" if not known.any() else "sky noise only where the gain is unknown"
+
+
 def _sky_noise(series: ImageSeries, here: NDArray[np.intp]) -> float:
     """Return the median sky noise of some frames, or the scatter of their faint pixels where it is unknown."""
     known = series.sky_sigma[here]
@@ -137,12 +145,13 @@ def grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[float, floa
 
 
 def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
-    noise = np.empty(len(series), dtype=np.float32)
-    for b in range(len(header.bands)):
-        if (here := np.flatnonzero(series.band == b)).size:
-            known = series.sky_sigma[here]
-            noise[here] = np.where(np.isfinite(known), known, _sky_noise(series, here))
-    flux, error = aperture_photometry(series.frames, noise, header.pixel_scale)
+    try:
+        recipe = photometry_recipe(header.pixel_scale, header.stamp_size, header.name)
+    except SurveyError as error:
+        axes.text(0.5, 0.5, f"no light curve: {error.found}", fontsize=8, ha="center", transform=axes.transAxes)
+        axes.axis("off")
+        return
+    flux, error_bar = measure_photometry(series, recipe).T
     day = series.mjd - series.mjd[0]
     for b, band in enumerate(header.bands):
         here = (series.band == b) & np.isfinite(flux)
@@ -150,13 +159,14 @@ def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> 
             continue
         style = f"{MARKERS[b % len(MARKERS)]}-"
         colour = band_colour(header, b)
-        axes.errorbar(day[here], flux[here], error[here], fmt=style, label=band, color=colour, ms=3.5, lw=0.8)
+        axes.errorbar(day[here], flux[here], error_bar[here], fmt=style, label=band, color=colour, ms=3.5, lw=0.8)
     if axes.get_ylim()[0] < 0:
         axes.axhline(0, color="0.6", lw=0.6, zorder=0)
-    lost = np.count_nonzero(~np.isfinite(flux))
-    note = f"; {lost} frames without a flux: pixels are missing in the aperture" if lost else ""
+    lost = int(np.count_nonzero(~np.isfinite(flux)))
+    why = "pixels are missing near the object, or the seeing is too bad"
+    note = f"; {counted(lost, 'frame')} without a flux: {why}" if lost else ""
     axes.set_xlabel(f"days since MJD {series.mjd[0]:.3f}{note}", fontsize=8)
-    axes.set_ylabel(f"flux within {APERTURE_RADIUS:g} arcsec\n[{header.flux_words}]", fontsize=8)
+    axes.set_ylabel(f"{recipe.flux_name(series.psf_fwhm)}\n[{header.flux_words}]", fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
     if axes.has_data():

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ictconvention.data.dataset import seen, whole_view
-from ictconvention.data.derived import measured_photometry, median_frames
+from ictconvention.data.derived import median_frames
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.survey_format import FRAME_COLUMNS
@@ -23,7 +24,7 @@ DETECTED = "first_detection"  # column of a survey that knows when its objects w
 class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
     """The objects of a survey as evaluation sees them; indexed by a list of positions, a batch.
 
-    What a network needs beside the frames (aperture photometry, median frames) is measured from the frames that are
+    What a network needs beside the frames (photometry, median frames) is measured from the frames that are
     let through, so that nothing of a later day reaches an early classification.
 
     Parameters
@@ -38,6 +39,11 @@ class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
         The place of each of the survey's bands among those of the network.
     days : float, optional
         Only frames until so many days after an object's first detection, see `day_zero`.
+
+    Raises
+    ------
+    SurveyError
+        Photometry is read, and the stamps are too small for it.
     """
 
     def __init__(
@@ -50,6 +56,9 @@ class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
     ) -> None:
         self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
         self.day_zero = day_zero(survey) if days is not None else None
+        self.recipe = None
+        if contents == "photometry":
+            self.recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
 
     def __getitem__(self, positions: Sequence[int]) -> tuple[SeriesBatch, ...]:
         """Return a batch in a tuple, as other data sets do; each of the objects has a frame."""
@@ -57,8 +66,8 @@ class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
         for position in positions:
             series = self._let_through(position)
             median = photometry = None
-            if self.contents == "photometry":
-                photometry = measured_photometry(series, self.survey.header.pixel_scale)
+            if self.recipe is not None:
+                photometry = measure_photometry(series, self.recipe)
             elif self.contents == "direct+residual":
                 median = median_frames(series, len(self.bands))
             views.append(seen(series, whole_view(series, self.sequence), UNLABELLED, position, median, photometry))

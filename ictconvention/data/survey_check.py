@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
 from ictconvention.data.nights import night_index
+from ictconvention.data.photometry import photometry_recipe, point_source_error
 from ictconvention.data.shard import Shard, edited_header
 from ictconvention.data.sky import linking_length, sky_groups
 from ictconvention.data.survey import ImageSeries, Survey
@@ -24,6 +25,7 @@ from ictconvention.data.verify import changed_files, changed_frames
 from ictconvention.errors import SurveyError, readable_os_errors
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
+AB_UNIT = "nanomaggy"  # the flux unit whose zero point is known, 22.5
 
 
 @dataclass
@@ -40,6 +42,7 @@ class BandStatistics:
     nights_missed: int = 0  # nights on which the object was observed, but not in this band
     psf_fwhm: float = np.nan  # median [arcsec]
     sky_sigma: float = np.nan  # median [flux_unit]
+    depth: float = np.nan  # 5 sigma, of a point source in the median frame [AB mag]
 
     @property
     def mean(self) -> float:
@@ -73,6 +76,7 @@ class SurveyReport:
     without_position: int
     flaws: list[SurveyError] = field(default_factory=list)
     more_flaws: int = 0  # beyond those listed
+    no_depth: str = ""  # why no depth can be said
 
     def add(self, flaw: SurveyError) -> None:
         """List a flaw, or count it once there are `MOST_FLAWS`."""
@@ -199,9 +203,20 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyR
 
 
 def _measure_quality(shards: Sequence[Shard], report: SurveyReport) -> None:
-    """Take the median seeing and sky noise of each band."""
+    """Take the median seeing and sky noise of each band, and the depth of such a frame."""
     for b, name in enumerate(report.header.bands):
         for column in ("psf_fwhm", "sky_sigma"):
             values = np.concatenate([getattr(shard, column)[shard.band == b] for shard in shards])
             values = values[np.isfinite(values)]
             setattr(report.bands[name], column, float(np.median(values)) if values.size else np.nan)
+    if report.header.flux_unit != AB_UNIT:
+        report.no_depth = f"pixels are {report.header.flux_unit}"
+        return
+    try:
+        recipe = photometry_recipe(report.header.pixel_scale, report.header.stamp_size, report.path)
+    except SurveyError as refusal:
+        report.no_depth = refusal.found
+        return
+    for band in report.bands.values():
+        error = point_source_error(band.psf_fwhm, band.sky_sigma, report.header.stamp_size, recipe)
+        band.depth = 22.5 - 2.5 * np.log10(5 * error) if error > 0 else np.nan

@@ -12,6 +12,7 @@ from ictconvention.data.survey_check import SurveyReport
 from ictconvention.errors import counted, shortened
 
 PERCENTILES = (0, 5, 50, 95, 100)
+DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 
 
 def print_report(report: SurveyReport, console: Console) -> None:
@@ -59,12 +60,24 @@ def _percentile(p: int) -> str:
 
 def _band_table(report: SurveyReport) -> Table:
     unit = report.header.flux_words
-    columns = ("band", "frames", "nights\nmissing", "mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec")
+    columns = (
+        "band",
+        "frames",
+        "nights\nmissing",
+        "mean",
+        "std",
+        "least",
+        "most",
+        "sky\nsigma",
+        "seeing\narcsec",
+        "5 sigma\nAB mag",
+    )
     table = _table(f"Pixels by band, {unit}", *columns)
     for name, band in report.bands.items():
         nights = band.nights + band.nights_missed
         numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
         shown = [f"{value:.3g}" if np.isfinite(value) else "-" for value in numbers]
+        shown.append(f"{band.depth:.2f}" if np.isfinite(band.depth) else "-")
         table.add_row(escape(name), str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
     return table
 
@@ -83,6 +96,7 @@ def _notes(report: SurveyReport) -> Iterable[str]:
     absent = [name for name, band in report.bands.items() if not band.frames]
     if absent:
         yield f"bands without a frame: {', '.join(absent)}"
+    yield from _depth_notes(report)
     unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
     if unused:
         yield f"classes without an object: {', '.join(unused)}"
@@ -98,3 +112,19 @@ def _notes(report: SurveyReport) -> Iterable[str]:
         yield f"shards that were never joined to the survey: {shortened(report.unjoined)}"
     twins = shortened(" = ".join(ids) for ids in report.same_frames)
     yield f"duplicates, other id with the same frames: {twins or 'none'}"
+
+
+def _depth_notes(report: SurveyReport) -> Iterable[str]:
+    """Say why there is no depth, or that a depth is absurd."""
+    if report.no_depth:
+        yield f"no depth: {report.no_depth}"
+    elif without := [name for name, band in report.bands.items() if band.frames and not np.isfinite(band.depth)]:
+        yield f"no depth in {', '.join(without)}: the sky noise is unknown, or the seeing too bad to measure a flux"
+    absurd = [
+        f"{name} {band.depth:.1f}"
+        for name, band in report.bands.items()
+        if np.isfinite(band.depth) and not DEPTHS[0] <= band.depth <= DEPTHS[1]
+    ]
+    if absurd:
+        likely = "the zero point of the fluxes is likely wrong, or they are no nanomaggies"
+        yield f"warning: a 5-sigma depth outside {DEPTHS[0]:g} to {DEPTHS[1]:g} AB mag ({', '.join(absurd)}): {likely}"

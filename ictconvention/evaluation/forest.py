@@ -1,4 +1,4 @@
-"""Random forests as rows of comparison: one on aperture light curves, one that sees no pixel at all.
+"""Random forests as rows of comparison: one on light curves, one that sees no pixel at all.
 
 The first says what photometry of the same stamps holds without a network; the second bounds what the cadence leaks.
 """
@@ -10,7 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 
@@ -33,7 +33,7 @@ def light_curve_features(
     Parameters
     ----------
     flux, error : arrays (n,)
-        Aperture fluxes and their errors [flux_unit]; NaN where unknown.
+        Fluxes and their errors [flux_unit]; NaN where unknown.
     band : array (n,)
         Position of each frame's band.
     mjd : array (n,)
@@ -184,12 +184,13 @@ def forest_probabilities(
 
 
 def photometry_features(survey: Survey) -> NDArray[np.float64]:
-    """Return `light_curve_features` of the aperture photometry of every object of a survey, (len(survey), f)."""
-    scale, bands = survey.header.pixel_scale, len(survey.header.bands)
+    """Return `light_curve_features` of the photometry of every object of a survey, (len(survey), f)."""
+    header = survey.header
+    recipe = photometry_recipe(header.pixel_scale, header.stamp_size, survey.path)
     rows = []
     for s in survey:
-        flux, error = aperture_photometry(s.frames, s.sky_sigma, scale)
-        rows.append(light_curve_features(flux, error, s.band, s.mjd, bands))
+        flux, error = measure_photometry(s, recipe).T
+        rows.append(light_curve_features(flux, error, s.band, s.mjd, len(header.bands)))
     return np.array(rows)
 
 

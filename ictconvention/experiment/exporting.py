@@ -9,7 +9,7 @@ import torch
 
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
-from ictconvention.data.photometry import APERTURE_RADIUS, SKY_ANNULUS
+from ictconvention.data.photometry import METHOD, photometry_recipe
 from ictconvention.data.survey_format import unit_in_words
 from ictconvention.errors import UsageError
 from ictconvention.evaluation.calibration import at_prior
@@ -88,7 +88,8 @@ def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
         "outputs": {name: {"dtype": "float32", "shape": ["objects", len(task.classes)]} for name in OUTPUTS},
     }
     if task.contents == "photometry":
-        known["photometry"] = {"aperture_radius": APERTURE_RADIUS, "sky_annulus": SKY_ANNULUS}  # [arcsec]
+        recipe = photometry_recipe(run.survey["pixel_scale"], task.stamp_size, run.folder)
+        known["photometry"] = {"method": METHOD, **recipe.as_dict()}  # lengths in arcsec
     return known
 
 

@@ -4,8 +4,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import Survey
+from ictconvention.errors import SurveyError
 
 BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
 
@@ -13,8 +14,8 @@ BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
 def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """Return quantities of objects, by name and unit.
 
-    The brightness in the middle band; the redshift, and the survey's column `host_separation` [arcsec], where it has
-    them.
+    The brightness in the middle band, where stamps are large enough for photometry; the redshift, and the survey's
+    column `host_separation` [arcsec], where it has them.
 
     Parameters
     ----------
@@ -40,12 +41,16 @@ def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDAr
 def _brightness(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     header = survey.header
     band = header.bands.index("r") if "r" in header.bands else len(header.bands) // 2
+    try:
+        recipe = photometry_recipe(header.pixel_scale, header.stamp_size, survey.path)
+    except SurveyError:  # without photometry, no brightness
+        return {}
     flux = np.full(len(position), np.nan)
     for row, place in enumerate(position):
         series = survey[int(place)]
         here = series.band == band
         if here.any():
-            measured, _ = aperture_photometry(series.frames[here], series.sky_sigma[here], header.pixel_scale)
+            measured = measure_photometry(series, recipe)[here, 0]
             if np.isfinite(measured).any():
                 flux[row] = np.nanpercentile(measured, BRIGHT)
     flux[~(flux > 0)] = np.nan

@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
-from ictconvention.data.photometry import APERTURE_RADIUS
+from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture
-from ictconvention.errors import counted, shortened
+from ictconvention.errors import SurveyError, counted, shortened
 from ictconvention.evaluation.comparison_figures import MOST_BARS, Compared
 from ictconvention.evaluation.entries import Entry, pooled
 from ictconvention.evaluation.looks import look_of
@@ -75,8 +75,11 @@ def write_report(
     check_place(output, "saving the page")
     comparison = compared(sweep, survey) if comparison is None else comparison
     opened, survey_said = comparison.survey, comparison.survey_said
-    if opened is not None and opened.header.stamp_size * opened.header.pixel_scale < 2 * APERTURE_RADIUS:
-        opened, survey_said = None, f"its stamps are smaller than an aperture of {2 * APERTURE_RADIUS:g} arcsec"
+    if opened is not None:
+        try:
+            photometry_recipe(opened.header.pixel_scale, opened.header.stamp_size, opened.path)
+        except SurveyError as error:
+            opened, survey_said = None, error.found
     say(f"{counted(len(comparison.entries), 'model')}; drawing")
     if survey_said:
         say(f"no film strips, and no recall against quantities: {survey_said}")

@@ -181,6 +181,7 @@ def _test(
             "pixel_scale": survey.header.pixel_scale,
             "flux_unit": survey.header.flux_unit,
         },
+        "photometry": None if data.training.photometry is None else data.training.photometry.settings(),
         "split": data.split.hash,
         "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),
         "precision": precision,

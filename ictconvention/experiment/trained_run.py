@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.task import Task
 from ictconvention.errors import UsageError, shortened
@@ -79,7 +80,8 @@ def read_trained(folder: str | Path) -> TrainedRun:
     Raises
     ------
     UsageError
-        It is no folder of a run, not finished, or damaged; or its files do not fit together.
+        It is no folder of a run, not finished, or damaged; its files do not fit together; or its network has learned
+        fluxes that are measured otherwise today.
     """
     folder = Path(folder)
     options = read_run(folder)
@@ -100,6 +102,8 @@ def read_trained(folder: str | Path) -> TrainedRun:
         scaling = Scaling(
             options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
         )
+        if task.contents == "photometry":
+            _check_photometry(result, known["pixel_scale"], task.stamp_size, folder)
         learner = new_learner(options, scaling, task)
         take_weights(learner, checkpoint, weights)
         check_split(folder, split, result)
@@ -122,6 +126,18 @@ def read_trained(folder: str | Path) -> TrainedRun:
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = f"this run is damaged, or another version's ({type(error).__name__}: {str(error).splitlines()[0]})"
         raise UsageError(found, folder, "take another run, or train it again") from error
+
+
+def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, folder: Path) -> None:
+    """Refuse a network on light curves that has learned fluxes of another recipe."""
+    today = photometry_recipe(pixel_scale, stamp_size, folder).as_dict()
+    before = result.get("photometry")
+    if before != today:
+        known = before if isinstance(before, dict) else {}
+        differ = [f"{name} {known.get(name)}, not {x}" for name, x in today.items() if known.get(name) != x]
+        how = shortened(differ) if known else "its result does not say how"
+        found = f"this network has learned fluxes that are measured otherwise today ({how})"
+        raise UsageError(found, folder / "result.json", "train the run again by this version")
 
 
 def _task(content: Mapping[str, Any]) -> Task:

@@ -15,6 +15,7 @@ from ictconvention.data.nights import night_index
 from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.survey import Survey
+from ictconvention.data.task import Contents
 from ictconvention.experiment.config import read_group
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from tests.conftest import image_series, write_survey
@@ -129,7 +130,10 @@ def test_short_online_views_and_a_full_one_for_the_target(survey: Survey) -> Non
 
 
 def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
-    """Another season, other ids, places, redshifts and seeing: what a network gets does not change."""
+    """Another season, other ids, places, redshifts and seeing: what a network gets does not change.
+
+    But for the seeing in photometry: it is corrected for.
+    """
     lengths = (3, 40, 17, 20)
     plain = [image_series(number, frames) for number, frames in enumerate(lengths)]
     for arguments in plain:
@@ -137,12 +141,16 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     moved = [
         arguments
         | {"id": f"other{number}", "mjd": arguments["mjd"] + 4096, "ra": 1.0, "dec": 1.0, "redshift": None}
-        | {"label_source": None, "psf_fwhm": None}
+        | {"label_source": None}
         for number, arguments in enumerate(plain)
     ]
-    surveys = [write_survey(tmp_path / name, objects) for name, objects in (("plain", plain), ("moved", moved))]
-    for contents in ("direct", "direct+residual", "photometry"):
-        one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in surveys)
+    unseen = [arguments | {"psf_fwhm": None} for arguments in moved]
+    written = {"plain": plain, "moved": moved, "unseen": unseen}
+    surveys = {name: write_survey(tmp_path / name, objects) for name, objects in written.items()}
+    cases: dict[Contents, str] = {"direct": "unseen", "direct+residual": "unseen", "photometry": "moved"}
+    for contents, changed in cases.items():
+        both = surveys["plain"], surveys[changed]
+        one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in both)
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
     inputs = {"band", "night", "time", "frames", "median", "photometry"}

@@ -1,6 +1,7 @@
 """Photometry and median frames are measured once, kept beside the survey, and never mistaken for another's."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,28 +9,19 @@ import numpy as np
 import pytest
 
 from ictconvention.data.derived import Derived, MedianFrames, Photometry
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
-from tests.conftest import image_series, write_survey
+from ictconvention.errors import SurveyError
+from tests.conftest import HEADER, image_series, write_survey
 
 
 def test_photometry_is_that_of_each_frame(survey: Survey) -> None:
     photometry = Photometry(survey)
     for series in survey:
-        expected = np.stack(aperture_photometry(series.frames, series.sky_sigma, survey.header.pixel_scale), axis=1)
+        expected = measure_photometry(series, photometry_recipe(survey.header.pixel_scale, 32, survey.path))
         assert np.allclose(photometry[series.id], expected, rtol=1e-6)
         assert photometry[series.id].dtype == np.float32
-
-
-def test_unknown_noise_is_measured(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    arguments = image_series(1, 30) | {"sky_sigma": None, "frames": rng.normal(0, 0.25, (30, 32, 32))}
-    survey = write_survey(tmp_path / "survey", [arguments])
-    errors = Photometry(survey)["sn0001"][:, 1]
-    expected = aperture_photometry(survey[0].frames, np.full(30, 0.25, np.float32), 0.396)[1]
-    assert np.allclose(errors, expected, rtol=0.2)
-    assert np.median(errors / expected) == pytest.approx(1, rel=0.03)
 
 
 def test_median_frames_are_those_of_each_band(survey: Survey) -> None:
@@ -65,12 +57,21 @@ def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[Derived]
     assert len(pickle.dumps(again)) < 20_000  # the way to the file, not its content
 
 
-def test_another_survey_or_another_aperture_is_another_file(tmp_path: Path, survey: Survey, monkeypatch: Any) -> None:
+def test_another_survey_or_another_recipe_is_another_file(tmp_path: Path, survey: Survey, monkeypatch: Any) -> None:
     other = write_survey(tmp_path / "other", [image_series(7, 4)])
     names = {Photometry(survey).path.name, Photometry(other).path.name}
-    monkeypatch.setattr("ictconvention.data.derived.APERTURE_RADIUS", 3.0)
-    names.add(Photometry(survey).path.name)
-    assert len(names) == 3
+    for name, value in (("CIRCLE", 2.2), ("VERSION", 99), ("MOFFAT_BETA", 3.5)):
+        monkeypatch.setattr(f"ictconvention.data.photometry.{name}", value)
+        names.add(Photometry(survey).path.name)
+    assert len(names) == 5
+
+
+def test_stamps_that_are_too_small_for_photometry_are_refused(tmp_path: Path) -> None:
+    header = replace(HEADER, stamp_size=12)
+    small = write_survey(tmp_path / "small", [image_series(0, 4, header)], header)
+    with pytest.raises(SurveyError, match="too small for photometry") as error:
+        Photometry(small)
+    assert error.value.where == small.path
 
 
 def test_a_survey_with_derived_files_is_still_sound(survey: Survey) -> None:

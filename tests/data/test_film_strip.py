@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ictconvention.data.film_strip import MOST_NIGHTS, band_colour, draw_film_strip, save_film_strip
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, UsageError
 from tests.conftest import HEADER, image_series, write_survey
@@ -44,9 +44,9 @@ def test_a_row_per_band_in_time_order(tmp_path: Path) -> None:
             np.testing.assert_array_equal(drawn[4 * b + k].argsort(axis=None), of_band[k].argsort(axis=None))
 
 
-def test_the_light_curve_is_the_aperture_photometry(tmp_path: Path) -> None:
+def test_the_light_curve_is_the_photometry(tmp_path: Path) -> None:
     series = nightly(tmp_path / "s", 4)[0]
-    flux, error = aperture_photometry(series.frames, series.sky_sigma, HEADER.pixel_scale)
+    flux, error = measure_photometry(series, photometry_recipe(HEADER.pixel_scale, 32, "here")).T
     curve = draw_film_strip(series, HEADER).axes[-1]
     assert curve.get_legend_handles_labels()[1] == list(HEADER.bands)
     for b, (points, _, (bars,)) in enumerate(curve.containers):
@@ -55,6 +55,30 @@ def test_the_light_curve_is_the_aperture_photometry(tmp_path: Path) -> None:
         np.testing.assert_array_equal(points.get_ydata(), flux[here])
         half = [np.ptp(segment[:, 1]) / 2 for segment in bars.get_segments()]
         np.testing.assert_allclose(half, error[here], rtol=1e-6)
+
+
+def test_it_says_what_the_flux_and_its_errors_are(tmp_path: Path) -> None:
+    series = nightly(tmp_path / "s", 4)[0]
+    figure = draw_film_strip(series, HEADER)
+    assert figure.axes[-1].get_ylabel() == "point-source flux\n[nanomaggy]"
+    assert "error bars: sky noise only\n" in texts(figure)
+    unknown = replace(series, psf_fwhm=np.full(20, np.nan, np.float32))
+    assert draw_film_strip(unknown, HEADER).axes[-1].get_ylabel() == "flux within 2 arcsec\n[nanomaggy]"
+    gain = np.full(20, 50, np.float32)
+    assert "error bars: noise of the sky and of the object" in texts(
+        draw_film_strip(replace(series, gain=gain), HEADER)
+    )
+    gain[3] = np.nan
+    assert "sky noise only where the gain is unknown" in texts(draw_film_strip(replace(series, gain=gain), HEADER))
+
+
+def test_stamps_too_small_for_photometry_are_drawn_and_it_says_so(tmp_path: Path) -> None:
+    header = replace(HEADER, stamp_size=12)
+    survey = write_survey(tmp_path / "s", [image_series(0, 9, header)], header)
+    figure = draw_film_strip(survey[0], header)
+    assert len(stamps(figure)) == 9
+    (said,) = figure.axes[-1].texts
+    assert said.get_text().startswith("no light curve: stamps of 12 x 12 pixels")
 
 
 def test_a_missing_band_leaves_a_gap_in_its_night(tmp_path: Path) -> None:

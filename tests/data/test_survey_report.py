@@ -1,14 +1,16 @@
 """The printed report shows every number that was measured."""
 
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from ictconvention.data.survey_check import SurveyReport, check_survey
 from ictconvention.data.survey_report import print_report
-from tests.conftest import image_series, write_survey
+from tests.conftest import HEADER, image_series, write_survey
 
 
 def printed(report: SurveyReport) -> str:
@@ -34,7 +36,7 @@ def test_every_measurement_is_printed(tmp_path: Path) -> None:
         row = next(line for line in lines if line[:2] == [name, str(band.frames)])
         assert row[2] == f"{band.nights_missed / (band.nights + band.nights_missed):.1%}"
         numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
-        assert row[3:] == [f"{number:.3g}" for number in numbers]
+        assert row[3:] == [*(f"{number:.3g}" for number in numbers), f"{band.depth:.2f}"]
     assert ["AGN", "1", "1", "1", "3"] in lines
     assert ["no", "class", "1", "0", "0", "1"] in lines
     text = printed(report)
@@ -42,6 +44,39 @@ def test_every_measurement_is_printed(tmp_path: Path) -> None:
     assert "without a position: 1 object;" in text
     assert "duplicates, other id with the same frames: sn0000 = sn0004" in text
     assert "no flaw" in text
+
+
+def test_a_depth_is_that_of_a_point_source_in_the_median_frame(tmp_path: Path) -> None:
+    given = image_series(0, 60) | {
+        "band": np.full(60, 2),
+        "psf_fwhm": np.full(60, 1.4),
+        "sky_sigma": np.full(60, 0.028),
+    }
+    report = check_survey(write_survey(tmp_path / "s", [given]).path)
+    area = 2.9**2 / 0.396**2  # of the weights [pixels], see matched_weights
+    assert report.bands["r"].depth == pytest.approx(22.5 - 2.5 * np.log10(5 * 0.028 * np.sqrt(area)), abs=0.1)
+    assert "warning" not in printed(report)
+
+
+@pytest.mark.parametrize(("scale", "depth"), [(1e-8, "41.8"), (1e5, "9.3")])
+def test_an_absurd_depth_is_a_warning_and_no_flaw(tmp_path: Path, scale: float, depth: str) -> None:
+    given = image_series(0, 30)
+    given |= {"band": np.full(30, 2), "frames": given["frames"] * scale, "sky_sigma": np.full(30, 0.05 * scale)}
+    text = printed(check_survey(write_survey(tmp_path / "s", [given]).path))
+    assert f"warning: a 5-sigma depth outside 15 to 30 AB mag (r {depth}" in text
+    assert "zero point" in text
+    assert "no flaw" in text
+
+
+def test_no_depth_is_claimed_where_the_zero_point_the_noise_or_the_aperture_is_missing(tmp_path: Path) -> None:
+    given = image_series(0, 60)
+    counts = replace(HEADER, flux_unit="counts")
+    assert "no depth: pixels are counts" in printed(check_survey(write_survey(tmp_path / "a", [given], counts).path))
+    text = printed(check_survey(write_survey(tmp_path / "b", [given | {"sky_sigma": None}]).path))
+    assert "no depth in u, g, r, i, z: the sky noise is unknown" in text
+    small = replace(HEADER, stamp_size=12)
+    text = printed(check_survey(write_survey(tmp_path / "c", [image_series(0, 9, small)], small).path))
+    assert "no depth: stamps of 12 x 12 pixels of 0.396 arcsec are too small for photometry" in text
 
 
 def test_what_a_survey_lacks_is_said(tmp_path: Path) -> None:

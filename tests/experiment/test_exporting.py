@@ -19,6 +19,7 @@ from torch import Tensor
 from ictconvention import __version__
 from ictconvention.cli import main
 from ictconvention.data.nights import night_index
+from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.data.views import even_nights
 from ictconvention.errors import FileSystemError, UsageError
@@ -140,7 +141,9 @@ def test_a_file_says_what_must_be_known_of_its_model(ending: str, tmp_path: Path
 def test_the_photometry_of_a_light_curve_is_told() -> None:
     run = made_up_run("supervised", "light_curve")
     known = exporting.known_of(run, padded_run(run))
-    assert known["photometry"] == {"aperture_radius": 2.0, "sky_annulus": 4.0}
+    recipe = photometry_recipe(run.survey["pixel_scale"], run.task.stamp_size, "here")
+    assert {name: known["photometry"][name] for name in recipe.as_dict()} == recipe.as_dict()
+    assert set(known["photometry"]) == {"method", *recipe.as_dict()}
     assert list(known["inputs"]) == ["flux", "error", "days", "observed", "nights"]
 
 

@@ -1,11 +1,12 @@
 """Recall is drawn against what a survey knows of its objects."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ictconvention.experiment.quantities import quantities_of
-from tests.conftest import image_series, write_survey
+from tests.conftest import HEADER, image_series, write_survey
 
 
 def test_host_separations_are_those_of_the_objects(tmp_path: Path) -> None:
@@ -20,3 +21,9 @@ def test_a_survey_without_hosts_has_no_separations(tmp_path: Path) -> None:
     assert list(quantities_of(plain, np.array([0]))) == ["r magnitude when bright", "redshift"]
     worded = write_survey(tmp_path / "worded", [image_series(0, 4) | {"host_separation": "far"}])
     assert list(quantities_of(worded, np.array([0]))) == ["r magnitude when bright", "redshift"]
+
+
+def test_stamps_too_small_for_photometry_have_no_brightness(tmp_path: Path) -> None:
+    header = replace(HEADER, stamp_size=12)
+    small = write_survey(tmp_path / "small", [image_series(0, 9, header)], header)
+    assert list(quantities_of(small, np.array([0]))) == ["redshift"]

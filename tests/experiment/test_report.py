@@ -31,13 +31,15 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 def surveyed(path: Path, classes: tuple[str, ...] = CLASSES, name: str = "tiny", count: int = 120) -> Survey:
-    """Write a simulated survey with hosts, a class after the other."""
+    """Write a simulated survey with hosts, a class after the other; every object is seen."""
     header = SurveyHeader(name, ("g", "r"), classes, 0.396, simulated=True)
     objects = [
         image_series(number, 6, header)
         | {"label_source": None, "host_separation": 0.1 * number, "true_class": classes[0]}
         for number in range(count)
     ]
+    for given in objects:
+        given["frames"][:, 14:18, 14:18] += 5
     return write_survey(path, objects, header)
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.errors import FileSystemError, SplitError, SurveyError, UsageError
@@ -24,6 +26,7 @@ from ictconvention.experiment.run import run
 from ictconvention.experiment.schema import TrainerOptions
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import prepared
+from ictconvention.experiment.trained_run import read_trained
 from tests.conftest import ROOT, image_series, write_survey
 from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import Smoke, result_of
@@ -207,6 +210,21 @@ def test_another_fold_or_seed_is_another_run_and_more_workers_are_not(smoke: Smo
     tested = [set(pq.read_table(path / "predictions.parquet")["id"].to_pylist()) for path in runs[:2]]
     assert tested[0].isdisjoint(tested[1])
     assert {path.name for path in (runs[0] / "checkpoints").iterdir()} == {"finetune.ckpt"}
+
+
+def test_a_run_says_how_its_fluxes_were_measured_and_one_of_other_fluxes_is_refused(
+    smoke: Smoke, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(smoke("experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"), folder)
+    result = result_of(folder)
+    assert result["photometry"] == photometry_recipe(0.396, 32, "here").as_dict()
+    assert read_trained(folder).task.contents == "photometry"
+    for other, said in (({"moffat_beta": 2.5}, r"\(moffat_beta 2\.5, not 3\.0\)"), (None, "does not say how")):
+        changed = result | {"photometry": other and result["photometry"] | other}
+        (folder / "result.json").write_text(json.dumps(changed))
+        with pytest.raises(UsageError, match=said):
+            read_trained(folder)
 
 
 @pytest.mark.parametrize("experiment", ["convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss"])

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
@@ -82,7 +82,7 @@ def test_the_quantities_are_those_of_the_objects(tmp_path: Path) -> None:
     np.testing.assert_allclose(found["redshift"], [objects[3]["redshift"], np.nan, objects[0]["redshift"]])
     series = survey[3]
     red = series.band == 2
-    flux, _ = aperture_photometry(series.frames[red], series.sky_sigma[red], survey.header.pixel_scale)
+    flux = measure_photometry(series, photometry_recipe(0.396, 32, survey.path))[red, 0]
     magnitudes = found["r magnitude when bright"]
     assert magnitudes[0] == pytest.approx(22.5 - 2.5 * np.log10(np.percentile(flux, 90)))
     assert magnitudes[0] < magnitudes[1] < magnitudes[2]  # brighter by number

@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table
 
-from ictconvention.data.photometry import aperture_photometry
+from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
 from ictconvention.data.simulation.light_curve_fit import densest_season
 from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
 from ictconvention.data.simulation.painting import painted
 from ictconvention.data.simulation.simulate import paint_light_curves
+from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_check import check_survey
 from ictconvention.errors import FileSystemError, IctConventionError, UsageError
 from ictconvention.evaluation.forest import cadence_features, forest_probabilities
@@ -77,10 +78,12 @@ def test_the_cadence_knows_neither_class_nor_curve() -> None:
 def test_stamps_hold_the_fitted_flux_and_noise_once() -> None:
     curve, _ = pulsator()
     given = painted(replace(curve, flux=np.full(300, 40.0), error=np.full(300, 8.0)), 3, 0)
-    flux = aperture_photometry(given["frames"], given["sky_sigma"].astype("f4"), 0.396)[0]
+    columns = {name: given[name] for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma", "x", "y", "gain")}
+    object_ = ImageSeries("a", **columns, metadata={})
+    flux, error = measure_photometry(object_, photometry_recipe(0.396, 32, "here")).T
     r = given["band"] == 2
-    assert np.median(flux[r]) == pytest.approx(40.0, rel=0.15)  # less what falls outside the aperture
-    assert np.std(flux[r]) < 3.0  # what seeing takes out of the aperture; the points scatter by 8
+    assert np.median(flux[r]) == pytest.approx(40.0, rel=0.01)
+    assert np.std(flux[r]) < 1.3 * np.median(error[r])  # the points scatter by 8
 
 
 def test_faint_supernovae_stay_as_frames_without_a_detection() -> None:
