@@ -24,6 +24,7 @@ def print_report(report: SurveyReport, console: Console) -> None:
     console.print(title, style="bold", markup=False, highlight=False)
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
     console.print(f"stamps of {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")
+    console.print(f"how the stamps stand: {header.orientation}", highlight=False)
     console.print(_spread_table(report))
     console.print(_band_table(report))
     console.print(_class_table(report))

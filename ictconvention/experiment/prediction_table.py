@@ -18,6 +18,7 @@ from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.combining import Combined, counting
 from ictconvention.experiment.overrides import command
 from ictconvention.experiment.predict import Applied
+from ictconvention.experiment.seen_objects import cannot_be_known
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.output_place import check_place
@@ -215,6 +216,8 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
         lines.append(f"unlike the training survey (above 0.95): {share:.1%}{like}")
     if trained := int(found.trained.sum()):
         lines.append(f"{counted(trained, 'object')} trained this network: the column `trained`; do not score on them")
+    if nowhere := max(cannot_be_known(run, survey) for run in runs):
+        lines.append(f"{counted(nowhere, 'object')} without a position: whether they trained this network is not known")
     if none := int((found.frames == 0).sum()):
         lines.append(f"{counted(none, 'object')} without a frame by then: their probabilities are the class shares")
     return lines

@@ -58,6 +58,16 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     return same
 
 
+def cannot_be_known(run: TrainedRun, survey: Survey) -> int:
+    """Return how many objects of a survey have neither a position nor an id by which a run would know them."""
+    if origin_of(survey) in (run.survey.get("origin"), run.survey.get("hash")):
+        return 0
+    if survey.header.name == run.survey.get("name"):
+        return 0
+    ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
+    return int(np.count_nonzero(~np.isfinite(ra + dec)))
+
+
 def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, columns=["id", "ra", "dec"])

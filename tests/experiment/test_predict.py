@@ -30,7 +30,7 @@ from ictconvention.experiment.prediction_table import (
     read_shares,
     save_table,
 )
-from ictconvention.experiment.seen_objects import seen_by
+from ictconvention.experiment.seen_objects import cannot_be_known, seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from tests.conftest import image_series
 from tests.data.test_survey_check import change_array
@@ -107,6 +107,7 @@ def test_objects_that_trained_are_known_by_their_place_in_another_survey(
     assert tested[:50].any()
     assert not found[:50][tested[:50]].any()
     assert not found[50:].any()  # another name and no position: nobody can say
+    assert cannot_be_known(trained, Survey.open(tmp_path / "again")) == len(found) - 50
 
 
 def test_shares_move_probabilities_by_bayes_rule(made: Applied) -> None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.simulation.passbands import BANDS, nanomaggies
 from ictconvention.data.simulation.strata import CLASSES
+from ictconvention.data.sources.reading import MOST_NPZ
 from ictconvention.data.sources.user_table import checked_number, id_of, number_of, read_user_table, text_of
 from ictconvention.data.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
 from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, shortened
@@ -139,6 +140,10 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
     if not class_name:
         raise UsageError("an npz file of light curves names no class", path, f"give it as CLASS={path}")
     try:
+        with ZipFile(path) as packed:
+            size = sum(one.file_size for one in packed.infolist())
+        if size > MOST_NPZ:
+            raise SurveyError(f"it unpacks to {size} bytes, more than {MOST_NPZ}", path, "split it into several files")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             data = {name: archive[name] for name in archive.files}
     except (ValueError, OSError, EOFError, BadZipFile, zlib.error, AttributeError) as error:

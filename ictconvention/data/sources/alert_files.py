@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.data.sources.avro_file import read_avro
-from ictconvention.data.sources.reading import ForeignError, UnreadableError
+from ictconvention.data.sources.folders import files_below
+from ictconvention.data.sources.reading import ForeignError, UnreadableError, unreadable
 from ictconvention.errors import UsageError
 
 AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
@@ -56,10 +57,11 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
         folder, names = source.parent, [source.name]
     elif source.is_dir():
         folder = source
-        names = sorted(str(path.relative_to(source)) for path in source.rglob("*") if path.is_file())
+        names = files_below(source, AVRO + PARQUET + TAR)
     else:
         raise UsageError("there is no such file or folder", source, "check the path")
-    avro, parquet, tar = ([name for name in names if name.lower().endswith(kind)] for kind in (AVRO, PARQUET, TAR))
+    parquet, tar = ([name for name in names if name.lower().endswith(kind)] for kind in (PARQUET, TAR))
+    avro = [name for name in names if name.lower().endswith(AVRO) or not Path(name).suffix]  # a link that leads nowhere
     if not (avro or parquet or tar):
         raise UsageError("no alert file is there", source, f"give files that end in {', '.join(AVRO + PARQUET + TAR)}")
     if (avro or tar) and find_spec("fastavro") is None:
@@ -94,7 +96,7 @@ def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str,
 def _broken(error: Exception) -> UnreadableError:
     if isinstance(error, ForeignError):
         return error
-    return UnreadableError(f"no whole alert file: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+    return unreadable("no whole alert file", error)
 
 
 def _avro(stream: IO[bytes], size: int, place: str) -> Iterator[tuple[str, Alert]]:
@@ -122,10 +124,11 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
 
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
+    size = path.stat().st_size
     with pq.ParquetFile(path) as file:
         if RUBIN & set(file.schema_arrow.names):
             raise ForeignError(OF_RUBIN)
-        _check_size(file.metadata, path.stat().st_size)
+        _check_size(file.metadata, size)
         columns = _columns(file.schema_arrow, cutout)
         groups = None if row_group is None else [row_group]
         number = 0

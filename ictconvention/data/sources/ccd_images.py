@@ -1,7 +1,6 @@
 """The images of a CCD survey: which files and HDUs there are, and what their headers say."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from astropy.io import fits
 
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import exposure_of
+from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Reject
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, is_image, opened_fits
@@ -72,7 +72,7 @@ def find_images(
     """
     rejects: list[Reject] = []
     if source.is_dir():
-        names = sorted(str(path.relative_to(source)) for path in _files(source) if _is_fits(path))
+        names = files_below(source, FITS_ENDINGS)
         images = [CcdImage(name) for name in names]
         if masks:
             images = [_with_mask(one, *masks) for one in images if masks[0] in Path(one.file).name]
@@ -93,25 +93,6 @@ def find_images(
         what = f" whose name holds {masks[0]!r}" if masks else ""
         raise UsageError(f"no FITS file{what} is there", source, f"give a folder with {', '.join(FITS_ENDINGS[:3])}")
     return folder, images, rejects
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder, and in folders that links lead to, each folder once."""
-    seen: set[Path] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        if (real := Path(place).resolve()) in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        yield from (Path(place, name) for name in names)
-
-
-def _is_fits(path: Path) -> bool:
-    """Return whether a file is FITS by its name; a link that leads nowhere may be one, or a folder of such."""
-    if path.name.startswith("."):
-        return False
-    ends = path.name.lower().endswith(FITS_ENDINGS)
-    return path.is_symlink() and (ends or not path.suffix) if not path.exists() else ends and path.is_file()
 
 
 def _listed(row: Mapping[str, Any], where: str) -> CcdImage:

@@ -47,7 +47,7 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
         except UnreadableError:
             raise
         except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
-            raise _unreadable("no whole FITS file", error) from error
+            raise unreadable("no whole FITS file", error) from error
 
 
 def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
@@ -173,10 +173,10 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
     except UnreadableError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
-        raise _unreadable(f"no sound {path.suffix[1:]} file", error) from error
+        raise unreadable(f"no sound {path.suffix[1:]} file", error) from error
 
 
-def _unreadable(what: str, error: Exception) -> UnreadableError:
+def unreadable(what: str, error: Exception) -> UnreadableError:
     """Return the error of a file, in the words of the system where it cannot be opened at all."""
     if isinstance(error, FileNotFoundError) and error.filename and (link := Path(error.filename)).is_symlink():
         return UnreadableError(f"a symbolic link to {link.readlink()}, which does not exist")

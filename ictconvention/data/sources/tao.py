@@ -13,6 +13,7 @@ import numpy as np
 from astropy.io import fits
 
 from ictconvention.data.sources.fitting import Fitting
+from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits
 from ictconvention.data.values import flaw_of_precision
@@ -54,10 +55,9 @@ def find_files(folder: Path) -> list[str]:
     """
     if not folder.is_dir():
         raise UsageError("there is no such folder", folder, "give the folder that holds the FITS files")
-    names = [path for path in folder.rglob("*") if path.is_file() and path.name.lower().endswith(FITS_ENDINGS)]
-    if not names:
+    if not (names := files_below(folder, FITS_ENDINGS)):
         raise UsageError("no FITS file is there", folder, "give the folder that holds the FITS files")
-    return sorted(str(path.relative_to(folder)) for path in names)
+    return names
 
 
 def read_objects(

@@ -278,3 +278,25 @@ def test_many_packets_are_read_some_at_once(tmp_path: Path) -> None:
         (tmp_path / f"{number:03d}.avro").touch()
     units = find_alerts(tmp_path)[1]
     assert [len(unit.files) for unit in units] == [256, 256, 88]
+
+
+def test_a_link_that_leads_nowhere_is_a_reject_and_linked_folders_are_read(tmp_path: Path) -> None:
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    write_avro(tmp_path / "elsewhere" / "a.avro", [alert()])
+    (tmp_path / "alerts" / "night").symlink_to(tmp_path / "elsewhere")
+    for name in ("b.avro", "c.parquet", "d.tar.gz", "night2"):
+        (tmp_path / "alerts" / name).symlink_to(tmp_path / "gone")
+    result = made("ztf", tmp_path / "alerts", tmp_path / "s", "--max-rejects", 0.9)
+    assert result.said == "1 object, 1 frame, 4 rejected"
+    assert {row["file"] for row in result.rejects} == {"b.avro", "c.parquet", "d.tar.gz", "night2"}
+    assert all("symbolic link" in row["reason"] for row in result.rejects)
+
+
+def test_parquet_that_claims_more_than_its_bytes_can_hold_is_rejected(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"objectId": pa.nulls(3_000_000, pa.string())}), tmp_path / "rows.parquet")
+    lists = pa.array([[None] * 5_000_000], pa.list_(pa.struct([("jd", pa.float64())])))
+    pq.write_table(pa.table({"objectId": ["a"], "fp_hists": lists}), tmp_path / "values.parquet")
+    error = refusal("ztf", tmp_path, tmp_path / "s")
+    assert "3000000 rows" in error.found
+    assert "5000000 values" in error.found

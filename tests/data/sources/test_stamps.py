@@ -348,3 +348,12 @@ def test_a_mark_of_something_missing_is_refused_with_its_row(tmp_path: Path, nam
     assert str(error.where).endswith("row 2")
     listed[1][name] = None
     made("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
+
+
+def test_stamps_stand_as_they_are_given(tmp_path: Path) -> None:
+    pixels = flat(SIZE) + blob(SIZE, x=6, y=9)
+    fits.PrimaryHDU(pixels[None]).writeto(tmp_path / "a.fits")
+    write_table(tmp_path / "t.csv", rows(frames=1))
+    result = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
+    assert centroid(result.survey["a"].frames[0] - 1) == pytest.approx((6, 9), abs=0.1)  # to the right, and above
+    assert result.survey.header.orientation == "as given"

@@ -13,6 +13,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 from astropy.time import Time
 
+from ictconvention.data.sources import table_file
 from ictconvention.data.sources.user_table import objects_of, read_user_table
 from ictconvention.errors import UsageError
 
@@ -136,3 +137,14 @@ def test_detections_that_are_far_apart_are_of_two_objects() -> None:
     with pytest.raises(UsageError, match=r"one id for two objects: 'a' has positions 2.00 arcsec apart") as refused:
         objects_of((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))
     assert refused.value.where == "t.csv, row 1 and row 3"
+
+
+def test_a_small_file_that_unpacks_without_end_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(table_file, "MOST_BYTES", 2**26)
+    long = pa.array(["a" * 10_000] * 10_000).dictionary_encode()  # 100 MB
+    pq.write_table(pa.table({"id": long}), tmp_path / "long.parquet")
+    assert (tmp_path / "long.parquet").stat().st_size < 100_000
+    pq.write_table(pa.table({"id": pa.nulls(30_000_000, pa.string())}), tmp_path / "many.parquet")
+    for name, reason in (("long", "unpacks to more than"), ("many", "30000000 rows")):
+        with pytest.raises(UsageError, match=reason):
+            read_user_table(tmp_path / f"{name}.parquet", ("id",))

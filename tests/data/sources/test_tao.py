@@ -216,3 +216,23 @@ def test_a_file_that_cannot_be_read_is_rejected_beside_a_sound_one(tmp_path: Pat
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
     assert "no FITS file is there" in refusal("tao", tmp_path, tmp_path / "s").found
     assert "there is no such folder" in refusal("tao", tmp_path / "no", tmp_path / "s").found
+
+
+def test_a_link_that_leads_nowhere_is_a_reject(tmp_path: Path) -> None:
+    write_object(tmp_path / "in" / "a.fits")
+    (tmp_path / "in" / "b.fits").symlink_to(tmp_path / "gone.fits")
+    result = made("tao", tmp_path / "in", tmp_path / "s")
+    assert [row["file"] for row in result.rejects] == ["b.fits"]
+    assert "symbolic link" in result.rejects[0]["reason"]
+
+
+def test_stamps_stand_as_they_are_given(tmp_path: Path) -> None:
+    write_object(tmp_path / "in" / "a.fits", epochs=1)
+    with fits.open(tmp_path / "in" / "a.fits", mode="update") as hdus:
+        hdus[2].data = hdus[2].data + np.rint(blob(SIDE, x=6, y=9, flux=FLUX)).astype(np.uint16)
+    result = made("tao", tmp_path / "in", tmp_path / "s", "--no-sky", "--size", SIDE)
+    frame = result.survey[0].frames[0] - 300
+    frame[np.hypot(*np.indices(frame.shape) - (SIDE - 1) / 2) < 5] = 0
+    y, x = np.unravel_index(frame.argmax(), frame.shape)
+    assert (x - (SIDE - 1) / 2, y - (SIDE - 1) / 2) == pytest.approx((6, 9), abs=1)  # to the right, and above
+    assert result.survey.header.orientation == "as given"
