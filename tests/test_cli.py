@@ -92,7 +92,7 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None
         (["split", "labelled", "--protocol", "../model"], "no choice '../model'"),
         (["split", "labelled", "--count", "11"], "class AGN has 10 objects to test"),
         (["split", "labelled", "--load", "nowhere.json"], "No such file"),
-        (["split", "labelled", "-o", "nowhere/split.json"], "where: nowhere/split.json"),
+        (["split", "labelled", "-o", "nowhere/split.json"], "there is no such folder"),
         (["split", "labelled", "-o", "labelled"], "this is a folder"),
         (["split", "labelled", "-o", "."], "this is a folder"),
         (["check", "x" * 300], "File name too long"),

@@ -41,6 +41,8 @@ def command(words: Iterable[str]) -> str:
 def check_overrides(words: Sequence[str], several: bool = False) -> list["Override"]:
     """Parse overrides, and refuse what is none or means something else than it seems to.
 
+    A key may stand twice: the last one holds, as in Hydra, so that words can be added to a command.
+
     Parameters
     ----------
     words : sequence of str
@@ -54,11 +56,8 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
         The message says what to type instead.
     """
     parsed = [_parsed(words, place) for place in range(len(words))]
-    values: dict[str, str] = {}
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
-        if values.setdefault(key, word) != word:
-            raise UsageError(f"{key} is given twice: {values[key]} and {word}", key, "leave one of them out")
         if key.startswith(("hydra.", "hydra/")) and not several:
             raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out")
         if one.is_sweep_override() and not several:
