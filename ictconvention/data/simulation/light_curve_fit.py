@@ -38,11 +38,11 @@ BLUER_WIDTH = 0.25  # by which the logarithm in a band may depart from that law;
 
 TRANSIENT_CORRELATION = 0.9
 TRANSIENT_LENGTHS = np.log([8.0, 200.0])  # [days]
-# How the flux of each band goes against the envelope of all bands about the peak: its logarithm, weighted means of 101
-# SN Ia of SDSS-II. Blue bands fade first, i and z have a second maximum. A faint u or z is painted with these colours;
-# half of the supernovae paint the other half without bias (experiments/real_light_curves).
-COLOUR_PHASES = (-18.5, -9.0, -3.0, 3.0, 9.0, 15.0, 21.0, 27.0, 35.0, 50.0)  # [days]; before and after, colours stay
-COLOURS = np.array(
+# Mean colours of a class about the peak: the logarithm of the flux of each band over the envelope of all bands. SN Ia:
+# weighted means of 101 of SDSS-II, whose blue bands fade first and whose i and z have a second maximum. Others redden
+# steadily, as SN Ia do on average. Where a band is faint beside its errors, its curve follows these colours.
+COLOUR_PHASES = np.array([-18.5, -9, -3, 3, 9, 15, 21, 27, 35, 50])  # [days]; before and after, colours stay
+COLOURS_OF_IA = np.array(
     [
         [-1.47, -1.08, -1.04, -1.46, -1.78, -2.13, -2.51, -2.44, -2.72, -2.72],
         [-0.19, -0.05, -0.04, -0.09, -0.16, -0.28, -0.50, -0.77, -0.91, -0.87],
@@ -51,8 +51,9 @@ COLOURS = np.array(
         [-0.34, -0.39, -0.48, -0.63, -0.65, -0.53, -0.13, 0.15, 0.34, 0.40],
     ]
 )
-FADING_WIDTH = 0.3  # by which a supernova may fade otherwise: in the logarithm of a band, per FADING_TIME
 FADING_TIME = 20.0  # [days]
+COLOURS = np.outer([-0.85, -0.33, 0.17, 0.23, 0.25], np.clip(COLOUR_PHASES, -15, 35) / FADING_TIME)
+FADING_WIDTH = 0.3  # by which the logarithm of a band may depart from its mean colour, per FADING_TIME
 ENVELOPE_MARGIN = 200.0  # [days] about the points; farther away a transient is nothing
 NOTHING = 1e-6  # of the peak
 
@@ -110,8 +111,8 @@ def _fit_about_level(
 def _fit_transient(curve: RealCurve) -> GaussianProcess:
     """Fit what is nothing before and after: first with scales that stay, then with scales that follow the first fit.
 
-    The scale of the second fit is an envelope of all bands times a band's own fading, so that a draw is nothing where
-    there is nothing, and that a faint band follows the others as those of supernovae do.
+    The scale of the second fit is an envelope of all bands times the mean colours of its class, from which each band
+    may depart, so that a draw is nothing where there is nothing, and that a faint band follows the others.
     """
     mjd, band, flux, error = _points(curve, _near_season(curve))
     level, limits = np.zeros(5), ((float(TRANSIENT_LENGTHS[0]), float(TRANSIENT_LENGTHS[1])),)
@@ -122,7 +123,7 @@ def _fit_transient(curve: RealCurve) -> GaussianProcess:
     steady = fit_gaussian_process(first, mjd, band, flux, error, level)
     known = np.concatenate([steady.coefficients, np.zeros(5)])
     precision = np.diag(np.concatenate([loose, np.full(5, FADING_WIDTH**-2)]))
-    design = _fading_design(steady)
+    design = _fading_design(steady, COLOURS_OF_IA if curve.class_name == "SN Ia" else COLOURS)
     model = Model(smooth_change, TRANSIENT_CORRELATION, design, known, precision, np.log([25.0]), limits)
     return fit_gaussian_process(model, mjd, band, flux, error, level)
 
@@ -132,8 +133,8 @@ def _of_band(mjd: Array, band: Bands) -> tuple[Array, Array]:
     return np.zeros(len(mjd)), np.eye(5)[band]
 
 
-def _fading_design(steady: GaussianProcess) -> Design:
-    """Return the scales of a transient: the envelope of a first fit, and how each band fades against it."""
+def _fading_design(steady: GaussianProcess, colours: Array) -> Design:
+    """Return the scales of a transient: the envelope of a first fit times colours (5, phases), and departures."""
     grid = np.arange(steady.mjd[0] - ENVELOPE_MARGIN, steady.mjd[-1] + ENVELOPE_MARGIN, 1.0)
     scale = np.exp(steady.coefficients)
     weight = np.bincount(steady.band, weights=1 / steady.variance, minlength=5) * scale**2
@@ -144,10 +145,9 @@ def _fading_design(steady: GaussianProcess) -> Design:
 
     def design(mjd: Array, band: Bands) -> tuple[Array, Array]:
         phase = np.clip(mjd - peak, COLOUR_PHASES[0], COLOUR_PHASES[-1])
-        colours = np.array([np.interp(phase, COLOUR_PHASES, colour) for colour in COLOURS])  # (5, n)
+        colour = np.array([np.interp(phase, COLOUR_PHASES, of_band) for of_band in colours])[band, np.arange(len(band))]
         columns = np.eye(5)[band]
-        constant = np.interp(mjd, grid, logarithm) + colours[band, np.arange(len(band))]
-        return constant, np.hstack([columns, phase[:, None] / FADING_TIME * columns])
+        return np.interp(mjd, grid, logarithm) + colour, np.hstack([columns, phase[:, None] / FADING_TIME * columns])
 
     return design
 
