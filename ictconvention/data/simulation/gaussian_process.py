@@ -1,7 +1,7 @@
 """Gaussian processes of light curves in five bands: fitted by their likelihood, and drawn from; knows no class."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +115,12 @@ class GaussianProcess:
         within[np.diag_indices(len(mjd))] += NUGGET * self.scale(mjd, band) ** 2 + 1e-12
         deviation = np.linalg.cholesky(within) @ rng.normal(size=len(mjd))
         return np.asarray(self.level[band] + across @ cho_solve(factor, self.residual) + deviation)
+
+    def likelihood_under(self, kernel: Kernel) -> float:
+        """Return the logarithm of the likelihood under another kernel with the same parameters, but for a constant."""
+        other = replace(self, model=replace(self.model, kernel=kernel))
+        factor = cho_factor(other._measured(), lower=True)
+        return float(-0.5 * self.residual @ cho_solve(factor, self.residual) - np.log(np.diag(factor[0])).sum())
 
     def _measured(self) -> Array:
         covariance = self._covariance(self.mjd, self.band, self.mjd, self.band)

@@ -30,19 +30,30 @@ CALIBRATION_ERROR = 0.01  # of a flux, from night to night; added to the stated 
 NEIGHBOURS = 5  # measurements of a band whose median tells outliers
 OUTLIER = 4.0  # in errors and usual deviations from that median
 
-BAND_CORRELATION = 0.95  # of quasars and stars; from 0.9 to 0.98 the likelihoods of the real quasars are alike
+BAND_CORRELATION = 0.95  # of quasars; from 0.9 to 0.98 the likelihoods of the real ones are nearly alike
+FOLD_CORRELATION = 0.98  # of pulsating stars, whose bands share one shape; the real RR Lyrae are likeliest with it
 VARIATION = 0.06  # standard deviation over flux in g that a fit starts from
 BLUER = -0.479  # power of the wavelength that variation goes with (quasars: MacLeod et al. 2010, SF_inf)
 BLUER_WIDTH = 0.25  # by which the logarithm in a band may depart from that law; scales of faint bands follow it
 
 TRANSIENT_CORRELATION = 0.9
 TRANSIENT_LENGTHS = np.log([8.0, 200.0])  # [days]
-# How a band fades against the others, in the logarithm of the flux per FADING_TIME: blue bands fade first. Medians of
-# 101 SN Ia of SDSS-II; without them, a faint u is painted 0.1 mag too faint at the peak and too bright after it.
-FADING = np.array([-0.85, -0.33, 0.17, 0.23, 0.25])
-FADING_WIDTH = 0.3
+# Mean colours of a class about the peak: the logarithm of the flux of each band over the envelope of all bands. SN Ia:
+# weighted means of 101 of SDSS-II, whose blue bands fade first and whose i and z have a second maximum. Others redden
+# steadily, as SN Ia do on average. Where a band is faint beside its errors, its curve follows these colours.
+COLOUR_PHASES = np.array([-18.5, -9, -3, 3, 9, 15, 21, 27, 35, 50])  # [days]; before and after, colours stay
+COLOURS_OF_IA = np.array(
+    [
+        [-1.47, -1.08, -1.04, -1.46, -1.78, -2.13, -2.51, -2.44, -2.72, -2.72],
+        [-0.19, -0.05, -0.04, -0.09, -0.16, -0.28, -0.50, -0.77, -0.91, -0.87],
+        [-0.12, -0.07, -0.03, 0.02, 0.10, 0.19, 0.24, 0.25, 0.21, 0.21],
+        [-0.09, -0.09, -0.14, -0.14, -0.09, -0.00, 0.18, 0.39, 0.43, 0.36],
+        [-0.34, -0.39, -0.48, -0.63, -0.65, -0.53, -0.13, 0.15, 0.34, 0.40],
+    ]
+)
 FADING_TIME = 20.0  # [days]
-FADING_PHASES = (-15.0, 35.0)  # [days] about the peak; before and after, colours stay
+COLOURS = np.outer([-0.85, -0.33, 0.17, 0.23, 0.25], np.clip(COLOUR_PHASES, -15, 35) / FADING_TIME)
+FADING_WIDTH = 0.3  # by which the logarithm of a band may depart from its mean colour, per FADING_TIME
 ENVELOPE_MARGIN = 200.0  # [days] about the points; farther away a transient is nothing
 NOTHING = 1e-6  # of the peak
 
@@ -72,13 +83,19 @@ def fit_light_curve(curve: RealCurve) -> GaussianProcess:
     period = find_period(curve.mjd, curve.band, curve.flux, curve.error)
     if period is None:
         kernel, start, limits = damped_random_walk, np.log([30.0]), WALK_LIMITS[:1]
-        return _fit_about_level(curve, _without_outliers(curve, _near_season(curve)), kernel, start, limits)
-    everything = np.arange(len(curve.mjd))
-    return _fit_about_level(curve, everything, pulsation(period), np.log([0.7, 0.1]), PULSATION_LIMITS)
+        rows = _without_outliers(curve, _near_season(curve))
+        return _fit_about_level(curve, rows, BAND_CORRELATION, kernel, start, limits)
+    everything, start = np.arange(len(curve.mjd)), np.log([0.7, 0.1])
+    return _fit_about_level(curve, everything, FOLD_CORRELATION, pulsation(period), start, PULSATION_LIMITS)
 
 
 def _fit_about_level(
-    curve: RealCurve, rows: NDArray[np.intp], kernel: Kernel, start: Array, limits: tuple[tuple[float, float], ...]
+    curve: RealCurve,
+    rows: NDArray[np.intp],
+    alike: float,
+    kernel: Kernel,
+    start: Array,
+    limits: tuple[tuple[float, float], ...],
 ) -> GaussianProcess:
     """Fit what varies about the median of each band; the variation is the bluer the larger."""
     mjd, band, flux, error = _points(curve, rows)
@@ -87,15 +104,15 @@ def _fit_about_level(
     law = BLUER * np.log(EFFECTIVE_WAVELENGTH / EFFECTIVE_WAVELENGTH[1])
     scale = np.log(VARIATION * np.abs(level) + NOTHING) + law
     precision = (np.eye(5) - 0.999 / 5) / BLUER_WIDTH**2  # it knows their ratios, not their common size
-    model = Model(kernel, BAND_CORRELATION, _of_band, scale, precision, start, limits)
+    model = Model(kernel, alike, _of_band, scale, precision, start, limits)
     return fit_gaussian_process(model, mjd, band, flux, error, level)
 
 
 def _fit_transient(curve: RealCurve) -> GaussianProcess:
     """Fit what is nothing before and after: first with scales that stay, then with scales that follow the first fit.
 
-    The scale of the second fit is an envelope of all bands times a band's own fading, so that a draw is nothing where
-    there is nothing, and that a faint band follows the others as those of supernovae do.
+    The scale of the second fit is an envelope of all bands times the mean colours of its class, from which each band
+    may depart, so that a draw is nothing where there is nothing, and that a faint band follows the others.
     """
     mjd, band, flux, error = _points(curve, _near_season(curve))
     level, limits = np.zeros(5), ((float(TRANSIENT_LENGTHS[0]), float(TRANSIENT_LENGTHS[1])),)
@@ -104,9 +121,9 @@ def _fit_transient(curve: RealCurve) -> GaussianProcess:
     loose = np.full(5, 1e-2)
     first = Model(smooth_change, TRANSIENT_CORRELATION, _of_band, scale, np.diag(loose), np.log([20.0]), limits)
     steady = fit_gaussian_process(first, mjd, band, flux, error, level)
-    known = np.concatenate([steady.coefficients, FADING])
+    known = np.concatenate([steady.coefficients, np.zeros(5)])
     precision = np.diag(np.concatenate([loose, np.full(5, FADING_WIDTH**-2)]))
-    design = _fading_design(steady)
+    design = _fading_design(steady, COLOURS_OF_IA if curve.class_name == "SN Ia" else COLOURS)
     model = Model(smooth_change, TRANSIENT_CORRELATION, design, known, precision, np.log([25.0]), limits)
     return fit_gaussian_process(model, mjd, band, flux, error, level)
 
@@ -116,8 +133,8 @@ def _of_band(mjd: Array, band: Bands) -> tuple[Array, Array]:
     return np.zeros(len(mjd)), np.eye(5)[band]
 
 
-def _fading_design(steady: GaussianProcess) -> Design:
-    """Return the scales of a transient: the envelope of a first fit, and how each band fades against it."""
+def _fading_design(steady: GaussianProcess, colours: Array) -> Design:
+    """Return the scales of a transient: the envelope of a first fit times colours (5, phases), and departures."""
     grid = np.arange(steady.mjd[0] - ENVELOPE_MARGIN, steady.mjd[-1] + ENVELOPE_MARGIN, 1.0)
     scale = np.exp(steady.coefficients)
     weight = np.bincount(steady.band, weights=1 / steady.variance, minlength=5) * scale**2
@@ -127,8 +144,10 @@ def _fading_design(steady: GaussianProcess) -> Design:
     logarithm = np.log(np.maximum(envelope / max(envelope.max(), NOTHING), NOTHING))
 
     def design(mjd: Array, band: Bands) -> tuple[Array, Array]:
-        phase = np.clip(mjd - peak, *FADING_PHASES) / FADING_TIME
-        return np.interp(mjd, grid, logarithm), np.hstack([np.eye(5)[band], phase[:, None] * np.eye(5)[band]])
+        phase = np.clip(mjd - peak, COLOUR_PHASES[0], COLOUR_PHASES[-1])
+        colour = np.array([np.interp(phase, COLOUR_PHASES, of_band) for of_band in colours])[band, np.arange(len(band))]
+        columns = np.eye(5)[band]
+        return np.interp(mjd, grid, logarithm) + colour, np.hstack([columns, phase[:, None] / FADING_TIME * columns])
 
     return design
 

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from ictconvention.data.simulation.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,
+    GaussianProcess,
     Kernel,
     Model,
     fit_gaussian_process,
@@ -29,6 +30,8 @@ STEP = 0.3  # of the frequencies, over that which the whole span tells apart
 PEAKS = 8  # of the periodogram that are looked at
 HARMONICS = 4
 FINALISTS = 3  # folds that are compared by their likelihood
+# Frequencies of the last search, over a step and about the best fold: at most 1/400 turn off at the ends of the span.
+FINEST = np.linspace(-0.5, 0.5, 31)
 ALIASES = (1.0, 1 / 2, 1 / 3, 1 / 4)  # [days]; what changes slowly, seen once a night, repeats with them
 ALIAS_WIDTH = 0.01  # [days]
 # Logarithm of the likelihood by which a fold must beat a random walk, and a fold near an alias every other explanation.
@@ -47,7 +50,7 @@ def find_period(mjd: Array, band: Bands, flux: Array, error: Array) -> float | N
 
     The peaks of a Lomb-Scargle periodogram of all bands together, their daily aliases, halves and doubles are ranked by
     what folds of four harmonics leave. The best folds compete with slow changes, a damped random walk and the best
-    period of more than 20 days, by their likelihoods.
+    period of more than 20 days, by their likelihoods. The likelihood refines the period that wins.
 
     Parameters
     ----------
@@ -73,18 +76,22 @@ def find_period(mjd: Array, band: Bands, flux: Array, error: Array) -> float | N
         return None
     found = _fold(_candidates(frequency, power), step, time, value, sigma)
     otherwise = _walk_likelihood(time, value, sigma)
-    likely = {found[0]: _fold_likelihood(found[0], time, value, sigma)}
-    if likely[found[0]] < otherwise:
+    folds = {found[0]: _fit_fold(found[0], time, value, sigma)}
+    if folds[found[0]].likelihood < otherwise:
         return None
-    otherwise = max(otherwise, _fold_likelihood(1 / slow[slow_power.argmax()], time, value, sigma))
+    otherwise = max(otherwise, _fit_fold(1 / slow[slow_power.argmax()], time, value, sigma).likelihood)
     free = [period for period in found if not is_alias(period)][:FINALISTS]
     near = [period for period in found if is_alias(period)][:1]
     for period in {*free, *near} - {found[0]}:
-        likely[period] = _fold_likelihood(period, time, value, sigma)
+        folds[period] = _fit_fold(period, time, value, sigma)
+    likely = {period: fold.likelihood for period, fold in folds.items()}
     best = max(free, key=likely.__getitem__, default=None)
     if near and likely[near[0]] > max([otherwise, *(likely[period] for period in free)]) + MARGIN:
-        return near[0]
-    return best if best is not None and likely[best] > otherwise + MARGIN else None
+        best = near[0]
+    if best is None or likely[best] < otherwise + MARGIN:
+        return None
+    finer = 1 / (1 / best + step * FINEST)
+    return float(max(finer, key=lambda period: folds[best].likelihood_under(pulsation(period))))
 
 
 def _visits(mjd: Array, band: Bands, flux: Array, error: Array) -> tuple[Array, Array, Array]:
@@ -139,22 +146,22 @@ def _fold(candidates: Array, step: float, time: Array, value: Array, sigma: Arra
     return distinct
 
 
-def _fold_likelihood(period: float, time: Array, value: Array, sigma: Array) -> float:
-    return _likelihood(pulsation(period), np.log([0.7, 0.1]), PULSATION_LIMITS, time, value, sigma)
+def _fit_fold(period: float, time: Array, value: Array, sigma: Array) -> GaussianProcess:
+    return _fit(pulsation(period), np.log([0.7, 0.1]), PULSATION_LIMITS, time, value, sigma)
 
 
 def _walk_likelihood(time: Array, value: Array, sigma: Array) -> float:
-    return _likelihood(scattered_walk, np.log([30.0, 0.1]), WALK_LIMITS, time, value, sigma)
+    return _fit(scattered_walk, np.log([30.0, 0.1]), WALK_LIMITS, time, value, sigma).likelihood
 
 
-def _likelihood(
+def _fit(
     kernel: Kernel, start: Array, limits: tuple[tuple[float, float], ...], time: Array, value: Array, sigma: Array
-) -> float:
-    """Return the logarithm of the likelihood of visits under a Gaussian process of one band."""
+) -> GaussianProcess:
+    """Fit a Gaussian process of one band to visits."""
 
     def design(time: Array, band: Bands) -> tuple[Array, Array]:
         return np.zeros(len(time)), np.ones((len(time), 1))
 
     model = Model(kernel, 1.0, design, np.zeros(1), np.full((1, 1), 0.01), start, limits)
     one = np.zeros(len(time), np.int64)
-    return fit_gaussian_process(model, time, one, value, sigma, np.zeros(1)).likelihood
+    return fit_gaussian_process(model, time, one, value, sigma, np.zeros(1))
