@@ -111,14 +111,14 @@ def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) 
 
 
 def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield forests on the same test parts: one that sees no pixel, and one on aperture photometry."""
+    """Yield forests on the same test parts: one that sees no pixel, and one on photometry."""
     table, classes = survey.object_table(), survey.header.classes
     ids, names = np.asarray(table["id"]), np.asarray(table["class"])
     columns: Mapping[str, NDArray[np.float64]] = {
         "forest without pixels": np.array(
             [cadence_features(s.psf_fwhm, s.sky_sigma, s.band, s.mjd, len(BANDS)) for s in survey]
         ),
-        "forest on aperture photometry": photometry_features(survey),
+        "forest on photometry": photometry_features(survey),
     }
     for name, features in columns.items():
         likely, labels = [], []
@@ -162,6 +162,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--simulated-run", type=Path, action="append", default=[], help="run to apply; may be repeated")
+    parser.add_argument("--forests-only", action="store_true", help="train no network")
     parser.add_argument("--pictures", type=Path, help="folder of the pictures; none are drawn without it")
     given = parser.parse_args()
     survey = painted_survey(given.data, given.work)
@@ -171,7 +172,7 @@ def main() -> None:
         "|" + "---|" * (4 + len(classes)),
     ]
     lines += [row(name, found) for name, found in forests(survey, given.folds)]
-    for experiment in EXPERIMENTS:
+    for experiment in () if given.forests_only else EXPERIMENTS:
         choices = [
             f"experiment={experiment}",
             f"profile={given.profile}",
