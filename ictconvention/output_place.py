@@ -1,6 +1,6 @@
 """Where an output may go: not into a survey or a run, not onto an input, and not onto what is no plain file.
 
-Knows folders by the files that mark them, and reads none of these.
+Knows folders by the files that mark them.
 """
 
 import os
@@ -10,6 +10,7 @@ from pathlib import Path
 from ictconvention.errors import FileSystemError, UsageError
 
 SURVEY_MARK = "survey.json"  # of a survey, and of each of its shards
+SURVEY_WORDS = b"ictconvention survey"  # near its beginning
 RUN_MARK, RUN_STATES = "config.yaml", ("status.json", "result.json")  # a run has the first and one of the others
 SWEEP_MARK = "sweep.json"
 SWEEP_RECORDS = (SWEEP_MARK, "multirun.yaml", "baselines.parquet", "logs")  # a page or figure may lie beside them
@@ -57,7 +58,7 @@ def check_outside(path: Path, doing: str) -> None:
     """Refuse a path at any depth inside a survey or a run, and the records of a sweep, with a `UsageError`."""
     real = Path(os.path.realpath(path))
     for folder in real.parents:
-        kind = "a survey" if _marks(folder, SURVEY_MARK) else "a run" if _is_run(folder) else None
+        kind = "a survey" if _is_survey(folder) else "a run" if _is_run(folder) else None
         if kind is not None:
             found = f"{doing} would write into {kind}, whose files are its record"
             raise UsageError(found, path, f"give a path outside of {folder}")
@@ -65,6 +66,16 @@ def check_outside(path: Path, doing: str) -> None:
         if inside in SWEEP_RECORDS and _marks(folder, SWEEP_MARK):
             found = f"{doing} would write over {inside}, a record of a sweep"
             raise UsageError(found, path, "give another name")
+
+
+def _is_survey(folder: Path) -> bool:
+    """Return whether a folder holds the header of a survey, and not just a file of its name."""
+    try:
+        return SURVEY_WORDS in (folder / SURVEY_MARK).read_bytes()[:65_536]
+    except FileNotFoundError:
+        return False
+    except OSError:  # it cannot be read, and may be one
+        return _marks(folder, SURVEY_MARK)
 
 
 def _is_run(folder: Path) -> bool:

@@ -29,6 +29,7 @@ CALIBRATION_ERROR = 0.01  # of a flux, from night to night; added to the stated 
 
 NEIGHBOURS = 5  # measurements of a band whose median tells outliers
 OUTLIER = 4.0  # in errors and usual deviations from that median
+CONFIRMED = 0.5  # of that, in another band of the same night, and it is none
 
 BAND_CORRELATION = 0.95  # of quasars; from 0.9 to 0.98 the likelihoods of the real ones are nearly alike
 FOLD_CORRELATION = 0.98  # of pulsating stars, whose bands share one shape; the real RR Lyrae are likeliest with it
@@ -159,15 +160,24 @@ def _near_season(curve: RealCurve) -> NDArray[np.intp]:
 
 
 def _without_outliers(curve: RealCurve, rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Leave out rows far from the median of their neighbours in time: one bad night would pass for a wild variable."""
-    good = np.ones(len(rows), bool)
+    """Leave out rows far from the median of their neighbours in time: a bad frame would pass for a wild variable.
+
+    What another band of the same night shows too may be an eclipse or an outburst, and stays; but not of an AGN, which
+    is not that fast: there the night was bad.
+    """
+    off_by = np.zeros(len(rows))
     for b in np.unique(curve.band[rows]):
         here = np.flatnonzero(curve.band[rows] == b)
         if len(here) < NEIGHBOURS:
             continue
         flux, error = curve.flux[rows[here]], curve.error[rows[here]]
-        off = np.abs(flux - median_filter(flux, NEIGHBOURS, mode="nearest"))
-        good[here] = off < OUTLIER * np.hypot(error, 1.4826 * np.median(off))
+        off = flux - median_filter(flux, NEIGHBOURS, mode="nearest")
+        off_by[here] = off / (OUTLIER * np.hypot(error, 1.4826 * np.median(np.abs(off))))
+    good = np.abs(off_by) < 1
+    night = np.floor(curve.mjd[rows])
+    for i in np.flatnonzero(~good) if curve.class_name != "AGN" else ():
+        others = (night == night[i]) & (curve.band[rows] != curve.band[rows[i]])
+        good[i] = bool((np.sign(off_by[i]) * off_by[others] > CONFIRMED).any())
     return rows[good] if good.any() else rows
 
 

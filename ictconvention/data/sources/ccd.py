@@ -12,9 +12,10 @@ from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.nddata.utils import NoOverlapError, PartialOverlapError
+from astropy.stats import SigmaClip
 from astropy.wcs import WCS
 from numpy.typing import NDArray
-from photutils.background import Background2D
+from photutils.background import Background2D, MADStdBackgroundRMS
 
 from ictconvention.data.sources.band_names import BAND_KEYS, band_of
 from ictconvention.data.sources.calibration import gain_of, zero_point_of
@@ -26,7 +27,7 @@ from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
-from ictconvention.data.sources.reading import UnreadableError, image_of, is_image, opened_fits
+from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
 
@@ -112,6 +113,8 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
                     found = [Reject("", f"{image.file}[{title}]", str(error))]
                 del hdus[number].data  # a mosaic has more images than memory holds
                 yield from found
+    except NoImageError as error:  # a catalogue, or another companion of the images
+        yield Reject("", image.file, str(error), flaw=False)
     except (UnreadableError, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         yield Reject("", image.file, reason)
@@ -266,7 +269,10 @@ def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], ND
         pixels = pixels - np.median(pixels[~missing])  # the splines between few boxes err by a share of the level
     try:
         box = tuple(math.ceil(side / max(1, round(side / SKY_BOX))) for side in (height, width))  # none cut at the edge
-        sky = Background2D(pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan)
+        noise = MADStdBackgroundRMS(SigmaClip(3.0, maxiters=10))  # the light of galaxies is no noise
+        sky = Background2D(
+            pixels, box, mask=missing, exclude_percentile=MOST_EXCLUDED, fill_value=np.nan, bkgrms_estimator=noise
+        )
         return pixels - sky.background, sky.background_rms
     except ValueError as error:  # next to all pixels are masked
         found = f"the sky cannot be measured: {missing.mean():.0%} of the pixels are masked"

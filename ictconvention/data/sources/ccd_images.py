@@ -14,7 +14,14 @@ from ictconvention.data.sources.dates import exposure_of
 from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Reject
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, is_image, opened_fits
+from ictconvention.data.sources.reading import (
+    FITS_ENDINGS,
+    NoImageError,
+    UnreadableError,
+    image_of,
+    is_image,
+    opened_fits,
+)
 from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
 from ictconvention.errors import UsageError
 
@@ -135,7 +142,7 @@ def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:
         return [hdu]
     numbers = [str(number) for number, one in enumerate(hdus) if is_image(one) and one.header["NAXIS"] == 2]
     if not numbers:
-        raise UnreadableError("no HDU holds an image")
+        raise NoImageError("no HDU holds an image")
     return numbers
 
 

@@ -19,9 +19,10 @@ from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images
 DAY = 86_400.0  # [s]
 JULIAN_ZERO = 2_400_000.5  # the Julian date of MJD 0
+LONGEST = 0.5  # [days] from the start to the middle of the exposures of a night
 SAME = 60.0  # [s]; times that differ by more than the exposure and this contradict each other
 DRIFT_ROWS = 2048  # rows that an object crosses in SDSS's camera during the exposure
-HOUR_KEYS = ("TIME-OBS", "UTC-OBS", "UTSTART", "UTC", "UT", "TAIHMS")
+HOUR_KEYS = ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT-START", "UTC", "UT", "TAIHMS")
 DATE_KEYS = {"DATE-AVG": "middle", "DATE-MID": "middle", "DATE-BEG": "start", "DATE-OBS": "start", "DATE-END": "end"}
 MJD_KEYS = {"MJD-AVG": "middle", "MJD-MID": "middle", "MJD-BEG": "start", "MJD-OBS": "start", "MJD_OBS": "start",
             "MJD-END": "end"}  # fmt: skip
@@ -37,7 +38,7 @@ SCALES = {"UTC": "utc", "UT": "utc", "GMT": "utc", "UT1": "utc", "TAI": "tai", "
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)")
 _OLD_DATE = re.compile(r"(\d\d)/(\d\d)/(\d\d)")  # day, month and year of the 20th century, as FITS had it until 1999
 _MIDNIGHT = re.compile(r"00:00:00(\.0*)?")  # beside another hour, what software makes of a date without one
-_HOUR = re.compile(r"(\d\d?):(\d\d)(?::(\d\d(?:\.\d*)?))?\s*(Z|UTC?|[+-]\d\d:?(?:\d\d)?)?", re.IGNORECASE)
+_HOUR = re.compile(r"(\d\d?)[: ](\d\d?)(?:[: ](\d\d?(?:\.\d*)?))?\s*(Z|UTC?|[+-]\d\d:?(?:\d\d)?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,11 @@ def exposure_of(headers: Headers) -> Exposure:
     UnreadableError
         No keyword tells the time: naming those tried and what they hold; or two contradict each other.
     """
-    scale = headers.text("TIMESYS").split()
-    if scale and scale[0].upper() not in SCALES:
-        raise UnreadableError(f"TIMESYS is {' '.join(scale)!r}: the time scale is unknown")
+    scale = re.split(r"[\s(]", headers.text("TIMESYS"))  # a realisation may follow, as in UTC(NIST)
+    if scale[0] and scale[0].upper() not in SCALES:
+        raise UnreadableError(f"TIMESYS is {headers.text('TIMESYS')!r}: the time scale is unknown")
     tried: list[str] = []
-    moments = list(_moments(headers, SCALES[scale[0].upper()] if scale else "utc", tried))
+    moments = list(_moments(headers, SCALES[scale[0].upper()] if scale[0] else "utc", tried))
     if not moments:
         keys = ", ".join(("TAI", *MJD_KEYS, *DATE_KEYS, *LOOSE_KEYS))
         found = "; ".join(tried) or f"none of the keywords {keys} is there"
@@ -107,6 +108,8 @@ def exposure_of(headers: Headers) -> Exposure:
     if best.of == "start" and span > exposure + SAME:  # several exposures with pauses
         middle = (start + end) / 2
     for other in moments:
+        if best.of == "middle" and other.of == "start" and 0 <= best.mjd - other.mjd < LONGEST:
+            continue  # of several exposures together
         if abs(other.middle(exposure) - middle) * DAY > max(exposure, span) + SAME:
             both = f"{best.keys} (MJD {best.mjd:.5f}) and {other.keys} (MJD {other.mjd:.5f})"
             raise UnreadableError(f"two dates, {both}: they contradict each other; the column mjd may say which holds")
@@ -137,6 +140,8 @@ def _moments(headers: Headers, scale: str, tried: list[str]) -> Iterator[_Moment
 def _counted(headers: Headers, key: str, scale: str) -> tuple[str, float]:
     """Return the keyword of a count of days, and the time [MJD, UTC]."""
     number, julian = headers.number(key), "JD" in key and "MJD" not in key
+    if re.fullmatch(r"[+-]?\d+", headers.text(key)) and number >= EARLIEST_MJD:  # as some number their nights
+        raise _NoTimeError(f"is {headers.text(key)}, a day without an hour")
     if math.isnan(number):
         raise _NoTimeError(f"is {headers.text(key)!r}, no number")
     if julian and number < JULIAN_ZERO + EARLIEST_MJD:

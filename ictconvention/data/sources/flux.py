@@ -12,8 +12,8 @@ def nanomaggies_per_count(zero_point: float) -> float:
     Raises
     ------
     UnreadableError
-        It is no magnitude, such as -999.
+        It is no magnitude, such as -999, or 0, which marks a missing one.
     """
-    if not abs(zero_point) < FAINTEST:
+    if not 0 < abs(zero_point) < FAINTEST:
         raise UnreadableError(f"the zero point is {zero_point:g}, no AB magnitude")
     return float(10 ** (-0.4 * (zero_point - AB_ZERO_POINT)))

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
+from ictconvention.data.values import WIDEST_SEEING
+
 NOTHING = ("", "UNKNOWN", "NONE", "N/A", "NAN", "NULL")  # text that stands for no value, in any case of letters
 EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE", "EXPOSED", "XPOSURE")  # [s]
 
@@ -58,11 +60,14 @@ class Headers:
         return exposure if exposure >= 0 else np.nan
 
     def seeing(self, scale: float) -> float:
-        """Return SEEING [arcsec], or FWHM where its comment says that it is in pixels [arcsec]; NaN without them."""
-        seeing = self.number("SEEING")
-        if seeing > 0:
-            return seeing
-        for header in (self.own, self.primary):
-            if "FWHM" in header and "pix" in header.comments["FWHM"].lower():
-                return self.number("FWHM") * scale
+        """Return SEEING, or FWHM where its comment says its unit [arcsec]; NaN without them.
+
+        A comment may say that they are in pixels. What no seeing can be, such as 0 or 99, is passed over.
+        """
+        for key in ("SEEING", "FWHM"):
+            for header in (self.own, self.primary):
+                comment = header.comments[key].lower() if key in header else ""
+                unit = 1.0 if "arcsec" in comment else scale if "pix" in comment else 1.0 if key == "SEEING" else np.nan
+                if key in header and 0 < (seeing := Headers(header, header).number(key) * unit) <= WIDEST_SEEING:
+                    return seeing
         return np.nan

@@ -18,6 +18,7 @@ FEWEST_PIXELS = 25  # and below this number in no image
 SMOOTH = (
     1e-3  # of the range of all other pixels: where a region's neighbours are that near to it, it is sky without noise
 )
+SMALL_HOLE, HOLES = 9, 1e-3  # pixels of a hole; number of such in a region, as a share of its pixels, that is no gap
 COMMON = 0.25  # where one value fills this share of the other pixels, equal pixels happen by chance
 
 
@@ -54,7 +55,8 @@ def drop_placeholders(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
         equal = pixels == value
         regions, _ = ndimage.label(ndimage.binary_propagation(solid & equal, mask=equal))
         region = (np.bincount(regions.ravel()) >= fewest)[regions] & (regions > 0)
-        (sky if _is_smooth(pixels, region, solid, value) else empty)[region] = True
+        by_chance = _has_small_holes(region) or _is_smooth(pixels, region, solid, value)
+        (sky if by_chance else empty)[region] = True
     if not empty.any():
         return pixels
     others = pixels[~empty & ~sky & np.isfinite(pixels)]
@@ -63,6 +65,13 @@ def drop_placeholders(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     if np.unique(others, return_counts=True)[1].max() >= COMMON * others.size:
         return pixels
     return np.where(empty, pixels.dtype.type(np.nan), pixels)
+
+
+def _has_small_holes(region: NDArray[np.bool_]) -> bool:
+    """Return whether single other pixels are strewn over a region: counts, of which most are zero."""
+    holes, _ = ndimage.label(ndimage.binary_fill_holes(region) & ~region)
+    small = np.count_nonzero(np.bincount(holes.ravel())[1:] <= SMALL_HOLE)
+    return bool(small > max(2, HOLES * region.sum()))
 
 
 def _is_smooth(

@@ -24,6 +24,10 @@ class UnreadableError(ValueError):
     """A file, an HDU or an array is not what it should be; the text says what was found."""
 
 
+class NoImageError(UnreadableError):
+    """A sound file of tables alone."""
+
+
 class ForeignError(UnreadableError):
     """A sound file of a kind that the command does not take."""
 

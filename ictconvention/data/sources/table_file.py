@@ -8,7 +8,7 @@ import csv
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,16 @@ UNITS: dict[str, tuple[u.UnitBase, ...]] = {  # that columns are converted to; t
     "share": (u.dimensionless_unscaled,),
 }
 AB_MAGNITUDES = ("mag", "mag(AB)")
+UNIT_WORDS = {  # that people write and astropy does not know, in small letters
+    **dict.fromkeys(("degree", "degrees"), "deg"),
+    **dict.fromkeys(("day", "days", "mjd"), "d"),
+    **dict.fromkeys(("hour", "hours"), "h"),
+    **dict.fromkeys(("radian", "radians"), "rad"),
+    **dict.fromkeys(("arcsecond", "arcseconds", "arcsecs"), "arcsec"),
+    **dict.fromkeys(("nanomaggy", "nanomaggies", "nmgys"), "nmgy"),
+    **dict.fromkeys(("mags", "magnitude", "magnitudes", "abmag"), "mag"),
+    "dn": "adu",
+}
 ATOMIC_SCALES = ("tai", "tt", "tdb", "tcg", "tcb", "utc")  # of which the difference from UTC is known without a look-up
 Names = Callable[[str], str]  # of a column in the file, as it is asked for
 
@@ -56,7 +66,7 @@ class _Column:
     unit: Any = None
 
 
-def read_columns(path: Path, content: bytes, name_of: Names) -> dict[str, list[Any]]:
+def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[str]) -> dict[str, list[Any]]:
     """Return the cells by column: text, numbers and truth values; None where empty. Text has no spaces at its ends.
 
     Parameters
@@ -67,6 +77,8 @@ def read_columns(path: Path, content: bytes, name_of: Names) -> dict[str, list[A
         Of the file.
     name_of : function
         Returns the name that a column shall have.
+    asked : collection of str
+        Names of the columns that are used; the units of others are left alone.
 
     Raises
     ------
@@ -97,7 +109,9 @@ def read_columns(path: Path, content: bytes, name_of: Names) -> dict[str, list[A
             place = column.values.icrs
             cells |= {"ra": place.ra.deg.tolist(), "dec": place.dec.deg.tolist()}
             continue
-        cells[name] = [_cell(value) for value in _converted(name, column, units.get(name, ()), path)]
+        cells[name] = [
+            _cell(value) for value in _converted(name, column, units.get(name, ()) if name in asked else (), path)
+        ]
     return cells
 
 
@@ -191,6 +205,8 @@ def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: P
 
 def _factor(name: str, unit: Any, wanted: Sequence[u.UnitBase], path: Path) -> float:
     """Return what a column is multiplied by to come to a unit that is wanted."""
+    if (word := UNIT_WORDS.get(str(unit).strip().lower())) is not None:
+        unit = u.Unit(word)
     if str(unit) in AB_MAGNITUDES and u.mag in wanted:
         return 1.0
     if name == "ra" and unit == u.hour:  # FITS has no other name for hours of right ascension

@@ -64,7 +64,9 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         content = path.read_bytes()
     names = {name.lower(): name for name in (*needed, *optional)}
     try:
-        columns = read_columns(path, content, lambda name: names.get(str(name).strip().lower(), str(name).strip()))
+        columns = read_columns(
+            path, content, lambda name: names.get(str(name).strip().lower(), str(name).strip()), (*names.values(),)
+        )
     except UsageError:
         raise
     except Exception as error:  # rubbish may break the readers anywhere

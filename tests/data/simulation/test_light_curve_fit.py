@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.data.simulation.gaussian_process import damped_random_walk
-from ictconvention.data.simulation.light_curve_fit import densest_season, fit_light_curve
+from ictconvention.data.simulation.light_curve_fit import _without_outliers, densest_season, fit_light_curve
 from ictconvention.data.simulation.light_curve_table import RealCurve
 from ictconvention.data.simulation.periods import find_period
 from ictconvention.data.simulation.population import generator
@@ -212,3 +212,16 @@ def test_whatever_is_given_is_drawn_finite(class_name: str) -> None:
         drawn = fit_light_curve(curve).draw(np.linspace(53600, 53720, 50), np.arange(50) % 5, rng)
         assert np.isfinite(drawn).all()
         assert np.abs(drawn).max() < 200
+
+
+def test_an_eclipse_that_all_bands_show_is_painted_and_a_bad_frame_is_not() -> None:
+    rng = np.random.default_rng(3)
+    visit = 53600.0 + np.sort(rng.uniform(0, 90, 60))
+    mjd, band = np.repeat(visit, 5), np.tile(np.arange(5), 60)
+    eclipsed = np.isin(np.arange(60), [7, 20, 21, 33, 47, 55])
+    flux = np.where(np.repeat(eclipsed, 5), 10.0, 20.0) + rng.normal(0, 0.1, 300)
+    flux[203] = 60.0  # one frame alone
+    curve = RealCurve("a", "Variable", mjd, band, flux, np.full(300, 0.1))
+    kept = _without_outliers(curve, np.arange(300))
+    assert np.isin(np.flatnonzero(np.repeat(eclipsed, 5)), kept).all()
+    assert 203 not in kept

@@ -63,7 +63,7 @@ BOMBS = {
     "nulls without end": container({**ID, "fields": [NULLS]}, [(1, number(2**50) + number(0))], "null"),
     "records of nothing without end": container({**ID, "fields": [EMPTY]}, [(1, number(2**50))], "null"),
     "alerts of nothing without end": container({**ID, "fields": []}, [(2**50, b"")], "null"),
-    "blocks without end": container(ID, [(1, deflated(2**24, b"\x02"))] * 20),
+    "blocks of too many bytes": container(ID, [(1, deflated(2**24, b"\x02"))] * 20),
 }
 
 
@@ -101,3 +101,11 @@ def test_alerts_of_rubin_are_named_as_such(tmp_path: Path) -> None:
         rubin = {"type": "record", "name": "alert", "fields": fields}
         fastavro.writer(file, rubin, [{"diaSourceId": 1, "cutoutScience": b""}])
     assert "Rubin" in str(refusal("ztf", tmp_path / "a.avro", tmp_path / "s"))
+
+
+def test_all_blocks_together_unpack_to_no_more_than_a_file_may_hold() -> None:
+    text = b"a" * (MOST_UNPACKED // 2)
+    block = 1, zlib.compress(number(len(text)) + text, wbits=-15)
+    assert len(read(container(ID, [block] * 7))) == 7
+    with pytest.raises(UnreadableError, match="unpacks to more than"):
+        read(container(ID, [block] * 9))

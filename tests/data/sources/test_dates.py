@@ -146,3 +146,21 @@ def test_each_row_of_a_drift_scan_has_its_own_time() -> None:
     assert scan.at(1488) == pytest.approx(read + (1488 - 1024) * 0.026322 / DAY, abs=SECOND)
     staring = exposed(EXPTIME="53.907456", CCDMODE="STARING", **cards)
     assert staring.at(1488) == staring.at(0) == pytest.approx(read + 53.907456 / 2 / DAY, abs=SECOND)
+
+
+@pytest.mark.parametrize("night", [{"MJD": 58004}, {"MJD-OBS": 58004}, {"JD": 2458004}, {"MJD": "58004"}])
+def test_the_number_of_a_night_is_no_time_and_contradicts_none(night: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableError, match="without an hour"):
+        exposed(**night)
+    full = exposed(**{"DATE-OBS": "2017-09-07T05:00:00"}, **night)
+    assert full.mjd == pytest.approx(58003 + 5 / 24)
+
+
+def test_the_middle_of_exposures_with_pauses_is_what_the_header_says() -> None:
+    known: dict[str, Any] = {"DATE-OBS": "2017-09-07T05:00:00", "DATE-AVG": "2017-09-07T06:30:00", "EXPTIME": 900.0}
+    assert exposed(**known).mjd == pytest.approx(58003 + 6.5 / 24)
+
+
+@pytest.mark.parametrize("scale", ["UTC(NIST)", "UTC (NIST)", "utc"])
+def test_a_realisation_of_a_time_scale_is_that_scale(scale: str) -> None:
+    assert exposed(MJD__OBS=58003.25, TIMESYS=scale).mjd == pytest.approx(58003.25)

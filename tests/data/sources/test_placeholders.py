@@ -88,3 +88,26 @@ def test_a_cutout_over_the_edge_of_a_chip_loses_the_part_beyond_it() -> None:
     cutout = sky((63, 63), level=200.0)
     cutout[:, :9] = 0
     assert np.isnan(drop_placeholders(cutout)).sum() == 63 * 9
+
+
+@pytest.mark.parametrize("rate", [0.02, 0.1, 0.3])
+def test_counts_over_an_exposure_map_keep_their_zeros(rate: float) -> None:
+    rng = np.random.default_rng(2)
+    pixels = (rng.poisson(rate, (200, 200)) / rng.uniform(900, 1100, (200, 200))).astype(np.float32)
+    assert drop_placeholders(pixels) is pixels
+
+
+def test_only_the_large_of_two_regions_of_one_value_is_missing() -> None:
+    pixels = sky()
+    pixels[:, :24] = 0
+    pixels[60:65, 100:105] = 0
+    cleaned = drop_placeholders(pixels)
+    assert np.isnan(cleaned[:, :24]).all()
+    assert np.isfinite(cleaned[:, 24:]).all()
+
+
+def test_zeros_beside_a_faint_sky_that_was_subtracted_are_missing() -> None:
+    pixels = sky(level=0.0, noise=1e-4)
+    pixels[60, 100] = 1.0  # a star, beside which the noise is smooth
+    pixels[:, :24] = 0
+    np.testing.assert_array_equal(np.isnan(drop_placeholders(pixels)), pixels == 0)

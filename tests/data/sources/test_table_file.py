@@ -1,6 +1,7 @@
 """Columns that say their unit, their time scale or their type: converted, or refused by name."""
 
 import datetime
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +149,29 @@ def test_a_small_file_that_unpacks_without_end_is_no_table(tmp_path: Path, monke
     for name, reason in (("long", "unpacks to more than"), ("many", "30000000 rows")):
         with pytest.raises(UsageError, match=reason):
             read_user_table(tmp_path / f"{name}.parquet", ("id",))
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "value", "right"),
+    [("ra", "degrees", 150.0, 150.0), ("ra", "hours", 10.0, 150.0), ("mjd", "days", 58000.25, 58000.25),
+     ("mjd", "MJD", 58000.25, 58000.25), ("psf_fwhm", "arcseconds", 1.2, 1.2)],
+)  # fmt: skip
+@pytest.mark.parametrize("ending", ["fits", "ecsv"])
+def test_units_in_words_are_the_units_they_name(
+    tmp_path: Path, ending: str, column: str, unit: str, value: float, right: float
+) -> None:
+    table = Table({"id": ["a"], column: [value]})
+    table[column].unit = u.Unit(unit, parse_strict="silent")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        table.write(tmp_path / f"t.{ending}")
+    assert read(tmp_path / f"t.{ending}")[0][column] == pytest.approx(right)
+
+
+def test_the_unit_of_a_column_of_ones_own_is_left_alone(tmp_path: Path) -> None:
+    table = Table(
+        {"id": ["a"], "ra": [1.0] * u.deg, "dec": [1.0] * u.deg, "flux": [5.0] * u.uJy, "error": [1.0] * u.arcsec}
+    )
+    QTable(table).write(tmp_path / "t.ecsv")
+    row = dict(read_user_table(tmp_path / "t.ecsv", ("id", "ra", "dec")).rows[0])
+    assert (row["flux"], row["error"]) == (5.0, 1.0)
