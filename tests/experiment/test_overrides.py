@@ -121,7 +121,6 @@ def test_a_name_that_the_shell_has_split_is_put_together_again(tmp_path: Path) -
         ("+name=x", "name=VALUE"),
         ("trainer=4", "trainer.devices=..."),
         ("hydra/launcher=slurm", "-m"),
-        ("seed=1 seed=2", "leave one"),
         ("survey.path=~/mine", f"survey.path={Path.home()}/mine"),
         ("name=${nothing}", "quote"),
         ("learner=", "supervised"),
