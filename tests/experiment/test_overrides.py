@@ -144,7 +144,6 @@ def test_a_sweep_refuses_before_hydra_speaks(capfd: pytest.CaptureFixture[str], 
         ["--config-name=x"],
         ["fold=2"],
         ["survey=a/b,c/d"],
-        ["seed=0,1", "seed=2"],
         ["seed"],
     ):
         with pytest.raises(UsageError):
