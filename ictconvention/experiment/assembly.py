@@ -184,7 +184,9 @@ def run_hash(
 ) -> str:
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
     content = asdict(options)
-    for name in ("name", "mode", "run", "resume", "runs", "surveys", "survey", "fold", "split", "logger", "strategy"):
+    for name in ("name", "mode", "run", "resume", "runs", "surveys", "figures"):
+        content.pop(name)
+    for name in ("survey", "fold", "split", "logger", "strategy"):
         content.pop(name)
     for name in ("devices", "workers"):
         content["trainer"].pop(name)

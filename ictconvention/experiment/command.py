@@ -30,7 +30,7 @@ SWEEPS = ("-m", "--multirun")
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = (  # keys that change none
-    *("jobs", "on_error", "logger", "strategy", "hydra"),
+    *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
     *("trainer.devices", "trainer.workers", "survey.verify"),
 )
 IN_A_TEST = ("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers")  # may be given

@@ -165,7 +165,8 @@ def _test(
         save_predictions(folder / TESTED[part], survey, found, options.fold.index)
     said = in_words(result, survey)
     try:
-        records.dashboard.show(draw_figures(folder, parts, data, records.metrics))
+        if options.figures:
+            records.dashboard.show(draw_figures(folder, parts, data, records.metrics))
     except IctConventionError:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result
@@ -192,7 +193,7 @@ def _test(
     write_json(folder / "result.json", result)
     for line in said:
         say(line)
-    say(f"result, predictions and figures: {folder}")
+    say(f"result, predictions{' and figures' if options.figures else ''}: {folder}")
 
 
 def _numbers(scores: Any) -> list[tuple[str, float]]:

@@ -12,7 +12,7 @@ from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.status import read_json
 
 MEND = "restore the file from a copy, or train the run again"
-OF_THE_PLACE = ("mode", "run", "resume", "runs", "surveys", "logger", "strategy")  # decide no number
+OF_THE_PLACE = ("mode", "run", "resume", "runs", "surveys", "figures", "logger", "strategy")  # decide no number
 HASHED = ("split", "init_from")  # files and folders, whose content a result records instead
 
 

@@ -170,6 +170,7 @@ class RunOptions:
     split: str | None = None
     runs: str = "runs"
     surveys: str = "surveys"
+    figures: bool = True
     survey: SurveyOptions = field(default_factory=SurveyOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     learner: LearnerOptions = field(default_factory=LearnerOptions)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,23 @@ import pytest
 
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.run import run
+from tests.conftest import HEADER
+from tests.miniature import write_miniature
 
 Smoke = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("work")
+    """Return a folder with the survey of `places`, called a simulated one."""
+    folder = tmp_path_factory.mktemp("work")
+    write_miniature(folder / "miniature", replace(HEADER, name="miniature", simulated=True))
+    return folder
 
 
 @pytest.fixture(scope="session")
 def smoke(work: Path) -> Smoke:
-    """Return a function to run something small on the simulated survey of 400 objects, made once for all tests."""
+    """Return a function to run something small on the survey in miniature."""
 
     def started(*overrides: str, **keywords: Any) -> Path:
         keywords.setdefault("say", lambda line: None)
@@ -30,7 +36,9 @@ def smoke(work: Path) -> Smoke:
 
 
 def places(work: Path) -> list[str]:
-    return [f"runs={work}/runs", f"surveys={work}/surveys", "profile=smoke"]
+    """Return the overrides of a run of a second: 60 objects, three batches a training epoch, no figures."""
+    survey = ["survey=path", f"survey.path={work}/miniature"]
+    return [f"runs={work}/runs", *survey, "profile=smoke", "trainer.batch_size=16", "figures=false"]
 
 
 @pytest.fixture(scope="session")

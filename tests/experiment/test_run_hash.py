@@ -52,6 +52,7 @@ NEITHER = [
     "resume=never",
     "runs=there",
     "surveys=there",
+    "figures=false",
     "survey.seed=1",
     "fold.index=1",
     "trainer.devices=2",

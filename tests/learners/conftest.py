@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -24,9 +23,9 @@ from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
-from tests.conftest import HEADER, image_series, write_survey
+from tests.miniature import write_miniature
 
-PER_CLASS, MAX_FRAMES = (24, 14, 12, 10), 9
+MAX_FRAMES = 9
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",
     "logger": False,
@@ -42,16 +41,7 @@ def _seed() -> None:
 
 @pytest.fixture(scope="session")
 def miniature(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    """Return 60 objects of 3 to 12 frames, a source of another brightness in each class."""
-    pixel = np.arange(32) - 15.5
-    source = np.exp(-(pixel[:, None] ** 2 + pixel**2) / 8)
-    objects = []
-    for number, label in enumerate(np.repeat(np.arange(4), PER_CLASS).tolist()):
-        rng = np.random.default_rng(number)
-        arguments = image_series(number, int(rng.integers(3, 13)))
-        arguments["frames"] = 0.05 * arguments["frames"] + source * label * rng.uniform(0.8, 1.2)
-        objects.append(arguments | {"class_name": HEADER.classes[label], "label_source": "spectroscopic"})
-    return write_survey(tmp_path_factory.mktemp("surveys") / "miniature", objects, HEADER)
+    return write_miniature(tmp_path_factory.mktemp("surveys") / "miniature")
 
 
 @pytest.fixture(scope="session")
