@@ -17,7 +17,16 @@ setup: $(READY) ## make the environment .venv from pip and constraints.txt
 
 $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; \
-		echo "  mend:  install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 setup"; exit 2; }
+		echo "  fix:   install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 setup"; exit 2; }
+	@found="$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"; \
+	case "$$found" in \
+		3.11|3.12|3.13) $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) ($$found) has no venv"; \
+			echo "  fix:   install it (on Debian: python$$found-venv), or name another: make PYTHON=/path/to/python3.11 setup"; exit 2; };; \
+		"") echo "error: PYTHON=$(PYTHON) does not run"; \
+			echo "  fix:   give the path of a Python from 3.11 to 3.13: make PYTHON=/path/to/python3.11 setup"; exit 2;; \
+		*) echo "error: PYTHON=$(PYTHON) is Python $$found; 3.11 to 3.13 are supported"; \
+			echo "  fix:   name another: make PYTHON=/path/to/python3.11 setup"; exit 2;; \
+	esac
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,export,simulation]'
@@ -25,7 +34,7 @@ $(READY): pyproject.toml constraints.txt
 
 .PHONY: test
 test: $(READY) ## run all tests, with coverage
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=loadfile --cov --cov-report=term:skip-covered
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term:skip-covered
 
 .PHONY: lint
 lint: $(READY) ## check style and types
