@@ -46,7 +46,7 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
             with (
-                io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content,  # closed by errors too
+                io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content,  # errors close it
                 fits.open(content, memmap=False) as hdus,
             ):
                 yield hdus

@@ -269,5 +269,4 @@ def test_real_light_curves_make_a_sound_survey_that_leaks_nothing(
         classes, probabilities = forest_probabilities(features[train], labels[train], features[~train])
         predicted, truth = classes[probabilities.argmax(axis=1)], labels[~train]
         recalls.append([np.mean(predicted[truth == name] == name) for name in classes])
-    print(recalls, np.mean(recalls))
     assert np.mean(recalls) < 1 / 3 + 0.1

@@ -6,7 +6,6 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -110,13 +109,12 @@ def _quick(population: Population, number: int) -> dict[str, Any]:
 
 
 def _simulate_until_killed(path: Path) -> None:
-    os.setpgrp()  # what ends this process ends no other
     simulate(path, OBJECTS, jobs=2, progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
 
 
 def test_a_killed_simulation_leaves_nothing_that_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulate_module, "observed", _quick)
-    process = get_context("fork").Process(target=partial(_simulate_until_killed, tmp_path / "s"))
+    process = get_context("fork").Process(target=_simulate_until_killed, args=(tmp_path / "s",))
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
