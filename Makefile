@@ -36,6 +36,17 @@ $(READY): pyproject.toml constraints.txt
 test: $(READY) ## run all tests, with coverage
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term:skip-covered
 
+LOWEST := .venv-lowest
+
+.PHONY: test-lowest
+test-lowest: ## run all tests with the lowest versions that pyproject.toml allows, torch excepted, in .venv-lowest
+	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; exit 2; }
+	rm -rf $(LOWEST)
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
+	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable '.[dev,export,simulation,ztf]'
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses=2 --dist=loadfile
+
 .PHONY: lint
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .
@@ -54,5 +65,5 @@ reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=lapto
 
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay
-	rm -rf .venv dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv $(LOWEST) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -33,7 +33,7 @@ def worked(
     arguments : sequence of tuples
         Of each call.
     jobs : int
-        Largest number of processes.
+        Largest number of processes; 1: the calls run in this process, one after another, unless `spawn`.
     where : Path
         Named in messages.
     mend : str
@@ -46,6 +46,10 @@ def worked(
     FileSystemError
         A process was killed. What else a call raises comes through; no further call is then begun.
     """
+    if jobs == 1 and not spawn:
+        for number, each in enumerate(arguments):
+            yield number, task(*each)
+        return
     processes = max(1, min(jobs, len(arguments)))
     context = get_context("spawn") if spawn else None
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(), task)) as pool:

@@ -41,7 +41,7 @@ def crowds(draw: st.DrawFn) -> Table:
     return crowd(labelled | weak, neighbours, np.random.default_rng(seed))
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(crowds(), st.sampled_from(PROTOCOLS), st.integers(2, 6), st.integers(0, 3))
 def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protocol: str, count: int, seed: int) -> None:
     refusal = ""
@@ -70,7 +70,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
             assert set(held.values()) <= {1}  # disjoint validation parts
 
 
-@settings(max_examples=40)
+@settings(max_examples=12)
 @given(st.integers(5, 400), st.integers(5, 400), st.integers(5, 300), st.integers(1, 300), st.integers(0, 99))
 def test_without_neighbours_the_counts_follow_the_rule_exactly(agn: int, var: int, ia: int, pia: int, unk: int) -> None:
     counts = {"AGN": agn, "Variable": var, "SN Ia": ia, "pSN Ia": pia, "Unknown": unk}

@@ -45,8 +45,10 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
         warnings.simplefilter("ignore")  # of headers that bend the standard
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
-            content = io.BytesIO(source) if isinstance(source, bytes) else source
-            with fits.open(content, memmap=False) as hdus:
+            with (
+                io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content,  # errors close it
+                fits.open(content, memmap=False) as hdus,
+            ):
                 yield hdus
         except UnreadableError:
             raise

@@ -67,7 +67,7 @@ def sawtooth(
 
 def test_a_drawn_quasar_varies_within_a_season_as_the_true_one() -> None:
     rng = np.random.default_rng(0)
-    objects = [quasar(seed) for seed in range(40)]
+    objects = [quasar(seed) for seed in range(25)]
     fits = [fit_light_curve(curve) for curve, _ in objects]
     for band in range(5):
         true = [season_scatter(curve, truth, band) for curve, truth in objects]
@@ -107,7 +107,7 @@ def test_the_same_generator_gives_the_same_draw() -> None:
 def test_measurement_errors_are_not_painted_as_variation() -> None:
     rng = np.random.default_rng(0)
     scatter = []
-    for seed in range(20):
+    for seed in range(10):
         curve, truth = quasar(seed, scatter=1e-6, error=0.05)
         scatter.append(season_scatter(curve, fit_light_curve(curve).draw(curve.mjd, curve.band, rng), 1))
         assert truth.std() > 0
@@ -125,12 +125,12 @@ def test_one_bad_night_does_not_make_a_wild_variable() -> None:
 
 
 def test_a_quasar_is_not_folded() -> None:
-    for seed in range(60, 90):
+    for seed in range(60, 75):
         curve, _ = quasar(seed, scatter=0.15, memory=(50.0, 200.0, 800.0)[seed % 3])
         assert fit_light_curve(curve).model.kernel is damped_random_walk, curve.id
 
 
-@pytest.mark.parametrize("period", [0.4988, 0.3345, 0.5612, 0.6171, 0.3122])
+@pytest.mark.parametrize("period", [0.4988, 0.3345, 0.5612])
 def test_a_sawtooth_is_folded_on_its_own_period_and_keeps_its_amplitude(period: float) -> None:
     """Even a period near one half or one third of a day: enough nights tell it from a slow change."""
     curve, truth = sawtooth(period, 3)
@@ -184,7 +184,7 @@ def test_a_supernova_is_painted_without_bias_in_faint_bands_too() -> None:
     rng = np.random.default_rng(0)
     day = np.arange(53645.0, 53666.0)
     ratios, deepest, jags = [], [], []
-    for seed in range(80):
+    for seed in range(40):
         curve, truth = fading_supernova(seed)
         fit = fit_light_curve(curve)
         ratio = []

@@ -2,10 +2,11 @@
 
 import errno
 import hashlib
+import os
 import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,31 @@ import pytest
 
 from ictconvention.data.growing_array import GrowingArray
 from ictconvention.data.simulation import observed as observed_module
+from ictconvention.data.simulation import simulate as simulate_module
 from ictconvention.data.simulation.ceiling import label_ceiling
-from ictconvention.data.simulation.observed import detected, observed
+from ictconvention.data.simulation.observed import detected, observed, scene
 from ictconvention.data.simulation.population import Population
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
 from ictconvention.errors import FileSystemError, SurveyError, UsageError
+from tests.conftest import image_series
+
+OBJECTS, EXTRA = 100, 20
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_shards() -> Iterator[None]:
+    """Three shards of so few objects."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(simulate_module, "SHARD_OBJECTS", 50)
+        yield
 
 
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Survey:
-    return simulate(tmp_path_factory.mktemp("sim") / "survey", 300, seed=5, jobs=2, extra_test=40)
+    return simulate(tmp_path_factory.mktemp("sim") / "survey", OBJECTS, seed=5, jobs=2, extra_test=EXTRA)
 
 
 def digest(folder: Path) -> dict[str, str]:
@@ -38,27 +51,28 @@ def test_it_is_a_sound_survey(simulated: Survey) -> None:
     report = check_survey(simulated.path)
     assert report.flaws == []
     assert report.header.simulated
-    assert len(simulated) == 300 + 73 + 40
+    assert len(simulated) == OBJECTS + 24 + EXTRA
+    assert len(list(simulated.path.glob("shard-*"))) == 3
     assert report.nonfinite == pytest.approx(0)
-    assert report.header.provenance["made by"] == "ictconvention simulate --objects 300 --seed 5 --extra-test 40"
+    assert report.header.provenance["made by"] == "ictconvention simulate --objects 100 --seed 5 --extra-test 20"
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(simulated: Survey, tmp_path: Path) -> None:
-    again = simulate(tmp_path / "again", 300, seed=5, jobs=1, extra_test=40)
+    again = simulate(tmp_path / "again", OBJECTS, seed=5, jobs=1, extra_test=EXTRA)
     assert digest(again.path) == digest(simulated.path)
-    other = simulate(tmp_path / "other", 300, seed=6, jobs=2, extra_test=40)
-    assert not np.array_equal(other[0].frames, simulated[0].frames)
+    same, other = (observed(Population(OBJECTS, seed, EXTRA), 0)["frames"] for seed in (5, 6))
+    np.testing.assert_array_equal(simulated[0].frames, same.astype(simulated[0].frames.dtype))
+    assert not np.array_equal(same, other)
 
 
 def test_it_can_be_split_and_the_additional_objects_are_apart(simulated: Survey) -> None:
     objects = simulated.object_table()
     split = make_split(objects)
     assert set(split.parts["extra_test"]) == set(objects["id"][np.asarray(objects["extra_test"])])
-    assert len(split.parts["extra_test"]) == 40
+    assert len(split.parts["extra_test"]) == EXTRA
 
 
-def test_every_object_was_detected(simulated: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_object_was_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is written was above the detection limit on some night."""
     seen: list[bool] = []
 
@@ -69,45 +83,50 @@ def test_every_object_was_detected(simulated: Survey, monkeypatch: pytest.Monkey
     monkeypatch.setattr(observed_module, "detected", remembering)
     population = Population(300, 5, 40)
     for number in range(0, 300, 5):
-        observed(population, number)
+        scene(population, number)
         assert seen[-1]
     assert not all(seen)  # and some were drawn again
 
 
-def test_frames_hold_the_catalogued_flux_of_stars(simulated: Survey) -> None:
-    objects = simulated.object_table()
-    stars = (objects["true_class"] == "Variable") & (objects["kind"] == "eclipsing") & (objects["class"] == "Variable")
+def test_frames_hold_the_catalogued_flux_of_stars() -> None:
+    population = Population(OBJECTS, 5)
     ratios = []
-    for series in simulated.select(np.asarray(stars.filled(False) if hasattr(stars, "filled") else stars)):
-        r = series.metadata["host_r"]
-        if r is None or not 15 < r < 19:
+    for star in map(population.draw, range(OBJECTS)):
+        r = star.magnitudes[2]
+        if not (star.stratum.label == star.true_class == "Variable" and star.host_known and 15 < r < 19):
             continue
-        total = series.frames[series.band == 2][:, 8:24, 8:24].sum(axis=(1, 2), dtype=np.float64)
-        ratios.append(np.median(total) / 10 ** (-0.4 * (r - 22.5)))
+        given = observed(population, star.number)
+        if given["kind"] == "eclipsing":
+            total = given["frames"][given["band"] == 2][:, 8:24, 8:24].sum(axis=(1, 2), dtype=np.float64)
+            ratios.append(np.median(total) / 10 ** (-0.4 * (given["host_r"] - 22.5)))
     assert len(ratios) > 3
     assert np.median(ratios) == pytest.approx(1.0, abs=0.12)
 
 
-def test_a_killed_simulation_leaves_nothing_that_opens(tmp_path: Path) -> None:
-    script = (
-        "import sys; from ictconvention.data.simulation.simulate import simulate;"
-        "simulate(sys.argv[1], 3000, jobs=2, progress=lambda done, total: print(done, flush=True))"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "s")], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "256\n"
-    process.send_signal(signal.SIGKILL)
-    process.stdout.close()
-    process.wait()
+def _quick(population: Population, number: int) -> dict[str, Any]:
+    """Stand in for `observed` where the objects do not matter."""
+    return image_series(number, 3)
+
+
+def _simulate_until_killed(path: Path) -> None:
+    simulate(path, OBJECTS, jobs=2, progress=lambda done, total: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def test_a_killed_simulation_leaves_nothing_that_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate_module, "observed", _quick)
+    process = get_context("fork").Process(target=_simulate_until_killed, args=(tmp_path / "s",))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     with pytest.raises(SurveyError, match="never finished"):
         Survey.open(tmp_path / "s")
     deadline = time.monotonic() + 60  # the workers finish their shard, notice that they are alone, and let go
     while time.monotonic() < deadline:
         try:
-            survey = simulate(tmp_path / "s", 100, jobs=1)
+            survey = simulate(tmp_path / "s", OBJECTS, jobs=1)
             break
         except FileSystemError:  # they are still writing here
-            time.sleep(0.5)
+            time.sleep(0.1)
     assert len(survey) == 124
     assert [entry.name for entry in tmp_path.iterdir()] == ["s"]
 

@@ -2,9 +2,8 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from ictconvention.data.sources.ingestion import IngestOptions, ingest
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
 from ictconvention.errors import FileSystemError, SurveyError, UsageError
-from tests.conftest import ROOT, image_series, write_survey
+from tests.conftest import image_series, write_survey
 from tests.data.sources.commands import flat, made, refusal, rejects_of, spoken, write_table
 
 SCALE = ("--pixel-scale", 0.4)
@@ -231,20 +230,20 @@ def options(out: Path, jobs: int = 2) -> IngestOptions:
     return IngestOptions(out, "a test", 1.0, size=8, jobs=jobs)
 
 
+def _ingest_until_killed(out: Path) -> None:
+
+    def kill(done: int, total: int) -> None:
+        if done == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    ingest(options(out), found, range(11), {}, kill)
+
+
 def test_a_process_killed_in_the_middle_leaves_nothing_that_opens(tmp_path: Path) -> None:
-    script = f"""
-from pathlib import Path
-from ictconvention.data.sources.ingestion import ingest
-from tests.data.sources.test_ingestion import found, options
-ingest(options(Path({str(tmp_path / "s")!r})), found, range(11), {{}}, lambda done, total: print(done, flush=True))
-"""
-    process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    while process.stdout.readline() != "10\n":
-        assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    process = get_context("fork").Process(target=_ingest_until_killed, args=(tmp_path / "s",))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     with pytest.raises(SurveyError, match="never finished"):
         Survey.open(tmp_path / "s")
     for folder in tmp_path.rglob("*"):

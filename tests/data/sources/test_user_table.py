@@ -10,6 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
+from ictconvention.cli import main
 from ictconvention.data.sources.user_table import objects_of, read_user_table
 from ictconvention.errors import IctConventionError, UsageError
 from tests.data.sources.commands import flat, made, refusal, rejects_of, write_table
@@ -164,17 +165,30 @@ def test_columns_of_numbers_are_numbers_and_others_text() -> None:
     [("stamps", SCALE), ("ccd", ("--positions", "missing.csv")), ("tao", ()), ("ztf", ())],
 )
 def test_the_command_line_ends_with_2_and_three_lines_of_words(
-    tmp_path: Path, command: str, arguments: tuple[object, ...]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    arguments: tuple[object, ...],
 ) -> None:
     source = write_table(tmp_path / "t.csv", [BASE | {"file": None}]) if command == "stamps" else tmp_path
+    words = ["ictconvention", "ingest", command, str(source), str(tmp_path / "s"), *map(str, arguments)]
+    monkeypatch.setattr(sys, "argv", words)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "mend"]
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_process_of_its_own_ends_with_2_and_no_traceback(tmp_path: Path) -> None:
     script = "from ictconvention.cli import main; main()"
-    words = [sys.executable, "-c", script, "ingest", command, str(source), str(tmp_path / "s"), *map(str, arguments)]
+    words = [sys.executable, "-c", script, "ingest", "tao", str(tmp_path), str(tmp_path / "s")]
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    lines = result.stderr.splitlines()
-    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "mend"]
-    assert not (tmp_path / "s").exists()
+    assert [line.split(":")[0].strip() for line in result.stderr.splitlines()] == ["error", "where", "mend"]
 
 
 def test_errors_are_of_the_kind_that_users_can_mend(tmp_path: Path) -> None:

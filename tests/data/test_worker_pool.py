@@ -1,0 +1,33 @@
+"""Work side by side: one job needs no process of its own, and a process that dies is told in words."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from ictconvention.data.worker_pool import worked
+from ictconvention.errors import FileSystemError
+
+NUMBERS = [(3,), (1,), (2,)]
+
+
+def own_process(number: int) -> tuple[int, int]:
+    return number, os.getpid()
+
+
+def killed(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_one_job_runs_in_this_process_and_many_do_not() -> None:
+    here = os.getpid()
+    assert list(worked(own_process, NUMBERS, 1, Path("s"))) == [(0, (3, here)), (1, (1, here)), (2, (2, here))]
+    found = dict(worked(own_process, NUMBERS, 2, Path("s")))
+    assert [found[place][0] for place in range(3)] == [3, 1, 2]
+    assert here not in {process for _, process in found.values()}
+
+
+def test_a_process_that_is_killed_is_told_in_words() -> None:
+    with pytest.raises(FileSystemError, match="a process was killed"):
+        list(worked(killed, NUMBERS, 2, Path("s")))
