@@ -106,8 +106,7 @@ def pooled(folders: list[Path], survey: Survey) -> dict[str, Any]:
 def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) -> NDArray[np.float64]:
     """Return probabilities (n, classes) at equal class shares; they were at those of the fine-tuning part."""
     counts = split.counts()["finetune_train"]
-    alike = likely / np.array([counts[name] for name in classes])
-    return np.asarray(alike / alike.sum(1, keepdims=True))
+    return at_equal_shares(likely, np.array([counts[name] for name in classes]))
 
 
 def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,7 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
-from ictconvention.evaluation.prior import at_shares
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
@@ -72,7 +72,7 @@ def tested(
             found = _predicted(learner, data, part, precision)
             label = labels[found.position]
             likely = probabilities(at_prior(found.logits, trained, natural), temperature)
-            parts[part] = Tested(found.position, label, likely, at_shares(likely, natural, np.ones(len(natural))))
+            parts[part] = Tested(found.position, label, likely, at_equal_shares(likely, natural))
             result[part] = scores(likely, label, learner.task.classes)
             result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.task.classes)
     return result, parts, reference
