@@ -24,6 +24,7 @@ from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint
