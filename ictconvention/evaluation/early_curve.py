@@ -46,9 +46,7 @@ def early_point(
     weight = object_weights(label, group, DRAWS, np.random.default_rng(0))
     value = confusion_scores(confusion_counts(label, guess, classes))
     drawn = confusion_scores(confusion_counts(label, guess, classes, weight))
-    f1, worst = (
-        (float(value[name]), *interval(drawn[name])) for name in ("f1_macro", "worst_class_recall")
-    )
+    f1, worst = ((float(value[name]), *interval(drawn[name])) for name in ("f1_macro", "worst_class_recall"))
     return EarlyPoint(days, float(frames.mean()), f1, worst)
 
 

@@ -15,8 +15,8 @@ from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture
 from ictconvention.errors import SurveyError, counted, shortened
-from ictconvention.evaluation.comparison_figures import MOST_BARS, Compared
 from ictconvention.evaluation.entries import Entry, pooled
+from ictconvention.evaluation.figures import MOST_BARS, Compared
 from ictconvention.evaluation.looks import look_of
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.experiment import report_figures

@@ -15,6 +15,7 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.entries import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.unlike import Reference
@@ -39,6 +40,12 @@ class Tested:
     label: NDArray[np.int64]
     likely: NDArray[np.float64]
     uniform: NDArray[np.float64]
+
+    @property
+    def pooled(self) -> Pooled:
+        """The same as those of a model of one fold and one seed; the ids are the positions."""
+        cell = np.zeros(len(self.label), dtype=np.int64)
+        return Pooled(self.position.astype(str), self.label, cell, self.likely[None], self.uniform[None])
 
 
 def tested(

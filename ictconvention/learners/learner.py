@@ -188,7 +188,9 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]
     found = confusion_scores(confusion.cpu().numpy())
     recalls = {f"recall/{name}": x for name, x in zip(classes, found["recall"], strict=True) if np.isfinite(x)}
     chief = {name: found[name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
-    return {name: torch.tensor(x, dtype=torch.float32, device=confusion.device) for name, x in (chief | recalls).items()}
+    return {
+        name: torch.tensor(x, dtype=torch.float32, device=confusion.device) for name, x in (chief | recalls).items()
+    }
 
 
 def checked_encoder(encoder: ConvEntionEncoder, task: Task) -> ConvEntionEncoder:

@@ -32,7 +32,8 @@ def test_the_interval_shrinks_with_the_number_of_objects() -> None:
 def test_neighbours_that_share_their_fate_widen_the_interval() -> None:
     guess, label = (np.repeat(x, 6) for x in guesses(0.6, 100))
     alone, together = (
-        early_point(1.0, np.ones(600, dtype=int), guess, label, group) for group in (np.arange(600), np.arange(600) // 6)
+        early_point(1.0, np.ones(600, dtype=int), guess, label, group)
+        for group in (np.arange(600), np.arange(600) // 6)
     )
     assert alone.f1_macro[0] == together.f1_macro[0]
     width = [point.f1_macro[2] - point.f1_macro[1] for point in (alone, together)]
