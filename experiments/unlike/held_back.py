@@ -113,7 +113,7 @@ def main() -> None:
         counts = f"{one['truth'].sum()}, {(~one['truth']).sum()}"
         shares = [f"{one[key]:.1%}" for key in ("flagged", "flagged of the test part")]
         print("| " + " | ".join([name, counts, *areas, *shares]) + " |")
-    figure = new_panel(f"{survey.header.name} (simulated)", height=3.6, width=3.9)
+    figure = new_panel(survey.header.full_name, height=3.6, width=3.9)
     axes = figure.add_subplot()
     for number, (name, one) in enumerate(found.items()):
         false, true, _ = roc_curve(one["truth"], one["scores"]["distance"])

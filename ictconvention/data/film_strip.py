@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+from astropy.stats import mad_std
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -100,13 +101,12 @@ def title(series: ImageSeries, header: SurveyHeader) -> str:
     """Return the survey, the object, its class and where that is from."""
     label = series.metadata["class"] or "unlabelled"
     source = series.metadata["label_source"]
-    return f"{header.name} {series.id}: {label}{f' ({source})' if source else ''}"
+    return f"{header.full_name} {series.id}: {label}{f' ({source})' if source else ''}"
 
 
 def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:
     redshift = series.metadata["redshift"]
-    parts = ["simulated"] if header.simulated else []
-    parts += [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
     frames, nights = counted(len(series), "frame"), counted(count, "night")
     parts += [f"{frames} on {nights} in {series.mjd[-1] - series.mjd[0]:.0f} d"]
     parts += [f"{shown} nights shown"] if shown < count else []
@@ -130,8 +130,7 @@ def _sky_noise(series: ImageSeries, here: NDArray[np.intp]) -> float:
         return float(np.median(known))
     pixels = series.frames[here]
     pixels = pixels[np.isfinite(pixels)].astype(np.float64)
-    scatter = 1.4826 * np.median(np.abs(pixels - np.median(pixels))) if pixels.size else 1.0
-    return float(scatter) or 1.0
+    return float(mad_std(pixels)) or 1.0 if pixels.size else 1.0
 
 
 def grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[float, float, float]:

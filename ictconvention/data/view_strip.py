@@ -43,8 +43,7 @@ def draw_views(series: ImageSeries, views: Sequence[View], header: SurveyHeader)
     block = STAMP * bands + 0.45
     width, height = max(STAMP * len(shown) + 1.1, 7.0), 0.75 + block * len(views)
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-    says = " (simulated)" if header.simulated else ""
-    figure.text(0.12 / width, 1 - 0.25 / height, title(series, header) + says, fontsize=11, weight="bold", va="center")
+    figure.text(0.12 / width, 1 - 0.25 / height, title(series, header), fontsize=11, weight="bold", va="center")
     figure.text(0.12 / width, 1 - 0.48 / height, LEGEND, fontsize=7, color="0.35", va="center")
     scales = [grey_scale(series, np.flatnonzero(series.band == b)) for b in range(bands)]
     board = stamp_board(figure)

@@ -23,9 +23,8 @@ def confusion_counts(
     """
     cell = label * classes + guess
     if weight is None:
-        counts = np.bincount(cell, minlength=classes**2)
-    else:
-        counts = weight @ np.eye(classes**2, dtype=np.float32)[cell]
+        return np.bincount(cell, minlength=classes**2).reshape(classes, classes).astype(np.float64)
+    counts = weight @ np.eye(classes**2, dtype=np.float32)[cell]
     return np.asarray(counts, dtype=np.float64).reshape(*counts.shape[:-1], classes, classes)
 
 

@@ -98,9 +98,8 @@ def save_early_curve(
         found = combined(parts, wanted_shares(prior, parts)[0])
         points.append(early_point(days, found.frames, found.predicted, label, group))
         progress(number + 1, len(grid))
-    name = survey.header.name + (" (simulated)" if survey.header.simulated else "")
     title = f"{counted(len(some), 'object')}, {runs[0].options.name}"
-    save_figure(draw_early_curve(points, title, name), path)
+    save_figure(draw_early_curve(points, title, survey.header.full_name), path)
     numbers = path.with_suffix(".csv")
     with whole_file(numbers, "saving the curve") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -51,8 +51,7 @@ def draw_figures(
     """
     (folder / "figures").mkdir(exist_ok=True)
     survey, header = data.survey, data.survey.header
-    name = header.name + (" (simulated)" if header.simulated else "")
-    run = f"{folder.parent.name} {folder.name}"
+    name, run = header.full_name, f"{folder.parent.name} {folder.name}"
     classes = dict(enumerate(header.classes))
     figures: dict[str, Figure] = {}
     for part, found in parts.items():
@@ -70,10 +69,10 @@ def draw_figures(
         model = Compared(f"expected calibration error {error:.3f}", look_of(0), pooled)
         figures[f"roc{end}"] = headed(draw_roc([model], classes, name), likely)
         figures[f"reliability{end}"] = headed(draw_reliability(model, name), likely)
-        if (figure := draw_recall([model], classes, quantities_of(survey, found.position), name)) is not None:
-            figures[f"recall{end}_uniform"] = headed(figure, uniform)
-    if (figure := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
-        figures["learning_curves"] = headed(figure, f"{name}\n{run}")
+        if (recall := draw_recall([model], classes, quantities_of(survey, found.position), name)) is not None:
+            figures[f"recall{end}_uniform"] = headed(recall, uniform)
+    if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
+        figures["learning_curves"] = headed(curves, f"{name}\n{run}")
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(Draw(position))]

@@ -107,17 +107,12 @@ def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:
         for name, shares in ((part, "the survey's class shares"), (f"{part}_uniform", "equal class shares")):
             found = result[name]
             lines.append(
-                f"{simulated(survey)}{part.replace('_', ' ')} part, {found['objects']} objects, at {shares}: "
+                f"{survey.header.full_name}, {part.replace('_', ' ')} part, {found['objects']} objects, at {shares}: "
                 f"accuracy {found['accuracy']:.3f}, "
                 f"balanced accuracy {found['balanced_accuracy']:.3f}, macro F1 {found['f1_macro']:.3f}, "
                 f"worst recall {found['worst_class_recall']:.3f}"
             )
     return lines
-
-
-def simulated(survey: Survey) -> str:
-    """Return what stands before the name of a survey that is simulated."""
-    return "simulated " if survey.header.simulated else ""
 
 
 def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Predicted:
