@@ -24,6 +24,7 @@ from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint
@@ -106,8 +107,7 @@ def pooled(folders: list[Path], survey: Survey) -> dict[str, Any]:
 def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) -> NDArray[np.float64]:
     """Return probabilities (n, classes) at equal class shares; they were at those of the fine-tuning part."""
     counts = split.counts()["finetune_train"]
-    alike = likely / np.array([counts[name] for name in classes])
-    return np.asarray(alike / alike.sum(1, keepdims=True))
+    return at_equal_shares(likely, np.array([counts[name] for name in classes]))
 
 
 def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -16,6 +16,7 @@ from ictconvention.evaluation.forest import (
     forest_probabilities,
     light_curve_features,
 )
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.assembly import data_of
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.schema import RunOptions
@@ -53,9 +54,8 @@ def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = pr
         for name, features in seen.items():
             likely[name] = _forest(features, feed, shares)
         for name, found in likely.items():
-            uniform = found / shares
             ids = np.array([feed.survey.ids[i] for i in test], dtype=str)
-            predictions[name][fold, 0] = Predictions(ids, label, found, uniform / uniform.sum(1, keepdims=True))
+            predictions[name][fold, 0] = Predictions(ids, label, found, at_equal_shares(found, shares))
     return tuple(Entry(name, of) for name, of in predictions.items())
 
 

@@ -21,7 +21,9 @@ from ictconvention.data.band_selection import OWN_NAMES, STANDARD
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_writer import SurveyWriter
 from ictconvention.evaluation.looks import look_of, new_panel
+from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.experiment.assembly import survey_of
+from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.overrides import override
@@ -50,13 +52,13 @@ def without_labels_of(survey: Survey, held_back: str, path: Path) -> Survey:
     return Survey.open(path)
 
 
-def area(score: NDArray[np.float64], held_back: NDArray[np.bool_]) -> tuple[float, float, float]:
-    """Return the area under the ROC, and its 95 % interval by a bootstrap of the objects of both kinds."""
-    rng = np.random.default_rng(0)
-    kinds = [np.flatnonzero(held_back), np.flatnonzero(~held_back)]
-    drawn = [np.concatenate([rng.choice(rows, len(rows)) for rows in kinds]) for _ in range(DRAWS)]
-    low, high = np.percentile([roc_auc_score(held_back[rows], score[rows]) for rows in drawn], (2.5, 97.5))
-    return float(roc_auc_score(held_back, score)), float(low), float(high)
+def area(
+    score: NDArray[np.float64], held_back: NDArray[np.bool_], group: NDArray[np.int64]
+) -> tuple[float, float, float]:
+    """Return the area under the ROC, and its 95 % interval by a bootstrap of the sky groups of both kinds."""
+    weight = object_weights(held_back.astype(np.int64), group, DRAWS, np.random.default_rng(0))
+    drawn = np.array([roc_auc_score(held_back, score, sample_weight=times) for times in weight])
+    return float(roc_auc_score(held_back, score)), *interval(drawn)
 
 
 def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -84,6 +86,7 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     }
     return {
         "truth": away[chosen],
+        "group": groups_of(hidden, np.asarray(table["id"])[chosen].tolist()),
         "scores": scores,
         "flagged": float((found.unlike[away] > 0.95).mean()),
         "flagged of the test part": float((found.unlike[tested] > 0.95).mean()),
@@ -109,11 +112,13 @@ def main() -> None:
     )
     print("|" + "---|" * (4 + len(kinds)))
     for name, one in found.items():
-        areas = ["{:.3f} ({:.3f} to {:.3f})".format(*area(one["scores"][kind], one["truth"])) for kind in kinds]
+        areas = [
+            "{:.3f} ({:.3f} to {:.3f})".format(*area(one["scores"][kind], one["truth"], one["group"])) for kind in kinds
+        ]
         counts = f"{one['truth'].sum()}, {(~one['truth']).sum()}"
         shares = [f"{one[key]:.1%}" for key in ("flagged", "flagged of the test part")]
         print("| " + " | ".join([name, counts, *areas, *shares]) + " |")
-    figure = new_panel(f"{survey.header.name} (simulated)", height=3.6, width=3.9)
+    figure = new_panel(survey.header.full_name, height=3.6, width=3.9)
     axes = figure.add_subplot()
     for number, (name, one) in enumerate(found.items()):
         false, true, _ = roc_curve(one["truth"], one["scores"]["distance"])

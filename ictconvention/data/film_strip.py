@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+from astropy.stats import mad_std
 from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ictconvention.data.nights import night_index
@@ -17,11 +19,11 @@ from ictconvention.figure_file import save_figure
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
-STAMP = 0.48  # [inch]
+STAMP, LEFT = 0.48, 0.85  # [inch] of a stamp, and left of the first
 LEGEND = "grey: asinh of the flux, one scale per band;  x: not observed;  pink: no pixel;  error bars: "
 COLOURS = {"u": "#5b3fb5", "g": "#1f8a4c", "r": "#c8401e", "i": "#8c2d5d", "z": "#4a4a4a", "y": "#8a6d00"}
 OTHER_COLOURS = ("#0d7a9c", "#b8860b", "#a05195", "#6b8e23", "#2f4b7c", "#d45087")  # for bands of other names
-NO_PIXEL = "#f3b8b0"
+NO_PIXEL, REMOVED = "#f3b8b0", "#e8eef4"
 MARKERS = "osD^v<>ph"
 
 
@@ -33,14 +35,13 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     brightest pixels. A night with several frames of a band shows the first; a grey cross marks a band that is missing.
     """
     night = night_index(series.mjd)
-    count = int(night[-1]) + 1
-    shown = np.unique(np.linspace(0, count - 1, min(count, MOST_NIGHTS)).round().astype(int))
+    count, shown = int(night[-1]) + 1, shown_nights(night)
     day = series.mjd - series.mjd[0]
     strip = STAMP * len(header.bands)
     width = max(STAMP * len(shown) + 1.1, 7.0)
     height = strip + 3.9
     figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
-    left, top = 0.85 / width, 1 - 1.07 / height
+    left, top = LEFT / width, 1 - 1.07 / height
     margin = 0.12 / width
     figure.text(margin, 1 - 0.28 / height, title(series, header), fontsize=11, weight="bold", va="center")
     figure.text(margin, 1 - 0.51 / height, _subtitle(series, header, len(shown), count), fontsize=8, va="center")
@@ -50,22 +51,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
         x = left + STAMP * (column + 0.48) / width
         number = f"{day[night == n][0]:.0f}"
         figure.text(x, top + 0.09 / height, number, fontsize=6, color="0.35", ha="center", va="center")
-    board = stamp_board(figure)
-    greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
-    for b, band in enumerate(header.bands):
-        here = np.flatnonzero(series.band == b)
-        softening, low, high = grey_scale(series, here)
-        y = top - STAMP * (b + 1) / height
-        middle = y + 0.5 * STAMP / height
-        figure.text(0.6 * left, middle, band, fontsize=11, color=band_colour(header, b), weight="bold", va="center")
-        for column, n in enumerate(shown):
-            place = stamp_place(left * width + STAMP * column, y * height)
-            of_night = np.flatnonzero(night[here] == n)
-            if of_night.size:
-                stamp = np.arcsinh(series.frames[here[of_night[0]]].astype(np.float64) / softening)
-                board.imshow(stamp, origin="lower", extent=place, aspect="auto", cmap=greys, vmin=low, vmax=high)
-            else:
-                board.plot(*np.reshape(place, (2, 2)).mean(1), "x", color="0.8")
+    draw_stamps(stamp_board(figure), series, header, series.frames, np.arange(len(series)), height - 1.07)
     curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
     _draw_light_curve(curve, series, header)
     return figure
@@ -79,9 +65,53 @@ def stamp_board(figure: Figure) -> Axes:
     return board
 
 
-def stamp_place(left: float, bottom: float) -> tuple[float, float, float, float]:
-    """Return left, right, bottom and top of a stamp [inch], with a seam to the next."""
-    return left, left + 0.96 * STAMP, bottom, bottom + 0.96 * STAMP
+def shown_nights(night: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return which of an object's nights are drawn: all, or `MOST_NIGHTS` evenly spaced ones."""
+    count = int(night[-1]) + 1
+    return np.unique(np.linspace(0, count - 1, min(count, MOST_NIGHTS)).round().astype(int))
+
+
+def draw_stamps(
+    board: Axes,
+    series: ImageSeries,
+    header: SurveyHeader,
+    stamps: NDArray[np.floating],
+    kept: NDArray[np.integer],
+    top: float,
+) -> None:
+    """Draw stamps of one object on a board, a row per band and a column per night.
+
+    Parameters
+    ----------
+    board : Axes
+        As of `stamp_board`.
+    series, header : ImageSeries, SurveyHeader
+        The object, whose frames set the greys, and the header of its survey.
+    stamps : array (n, D, D)
+        A stamp for each frame of the object.
+    kept : array (k,)
+        Which frames are drawn; the places of the others are blue.
+    top : float
+        Upper edge [inch].
+    """
+    night = night_index(series.mjd)
+    greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
+    for b, band in enumerate(header.bands):
+        softening, low, high = grey_scale(series, np.flatnonzero(series.band == b))
+        bottom, side = top - STAMP * (b + 1), 0.96 * STAMP  # a seam to the next
+        colour = band_colour(header, b)
+        board.text(0.6 * LEFT, bottom + 0.5 * STAMP, band, fontsize=11, color=colour, weight="bold", va="center")
+        for column, n in enumerate(shown_nights(night)):
+            left = LEFT + STAMP * column
+            frames = np.flatnonzero((night == n) & (series.band == b))
+            if (drawn := np.intersect1d(frames, kept)).size:
+                stamp = np.arcsinh(stamps[drawn[0]].astype(np.float64) / softening)
+                place = (left, left + side, bottom, bottom + side)
+                board.imshow(stamp, origin="lower", extent=place, aspect="auto", cmap=greys, vmin=low, vmax=high)
+            elif frames.size:
+                board.add_patch(Rectangle((left, bottom), side, side, facecolor=REMOVED, linewidth=0))
+            else:
+                board.plot(left + side / 2, bottom + side / 2, "x", color="0.8")
 
 
 def save_film_strip(series: ImageSeries, header: SurveyHeader, path: Path) -> None:
@@ -100,13 +130,12 @@ def title(series: ImageSeries, header: SurveyHeader) -> str:
     """Return the survey, the object, its class and where that is from."""
     label = series.metadata["class"] or "unlabelled"
     source = series.metadata["label_source"]
-    return f"{header.name} {series.id}: {label}{f' ({source})' if source else ''}"
+    return f"{header.full_name} {series.id}: {label}{f' ({source})' if source else ''}"
 
 
 def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:
     redshift = series.metadata["redshift"]
-    parts = ["simulated"] if header.simulated else []
-    parts += [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
     frames, nights = counted(len(series), "frame"), counted(count, "night")
     parts += [f"{frames} on {nights} in {series.mjd[-1] - series.mjd[0]:.0f} d"]
     parts += [f"{shown} nights shown"] if shown < count else []
@@ -130,8 +159,7 @@ def _sky_noise(series: ImageSeries, here: NDArray[np.intp]) -> float:
         return float(np.median(known))
     pixels = series.frames[here]
     pixels = pixels[np.isfinite(pixels)].astype(np.float64)
-    scatter = 1.4826 * np.median(np.abs(pixels - np.median(pixels))) if pixels.size else 1.0
-    return float(scatter) or 1.0
+    return float(mad_std(pixels)) or 1.0 if pixels.size else 1.0
 
 
 def grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[float, float, float]:

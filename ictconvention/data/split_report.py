@@ -17,8 +17,7 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     """Return the split as Table 1 of the paper has it: a row per class, a column per part."""
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
-    kind = "simulated survey" if header.simulated else "survey"
-    title = escape(f"{kind} {header.name}: {title}")
+    title = escape(f"survey {header.full_name}: {title}")
     table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("class")
     for part in split.parts:

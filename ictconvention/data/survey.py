@@ -207,8 +207,8 @@ class Survey:
         return isinstance(id_, str) and id_ in self._positions()
 
     def __repr__(self) -> str:
-        kind = "simulated " if self.header.simulated else ""
-        return f"<{kind}Survey {self.header.name!r}: {len(self)} objects, {self._length.sum()} frames at {self.path}>"
+        name, frames = self.header.full_name, self._length.sum()
+        return f"<Survey {name!r}: {len(self)} objects, {frames} frames at {self.path}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.path, self.hash, self._rows)

@@ -141,6 +141,11 @@ class SurveyHeader:
             raise SurveyError(found, "survey header", "use text and numbers") from error
 
     @property
+    def full_name(self) -> str:
+        """The survey's name, and whether it is simulated."""
+        return full_name(self.name, self.simulated)
+
+    @property
     def flux_words(self) -> str:
         """The flux unit as people read it."""
         return unit_in_words(self.flux_unit)
@@ -149,6 +154,11 @@ class SurveyHeader:
         """Name the fields in which two shards differ and may not: all but provenance and software."""
         free = ("provenance", "software")
         return [f.name for f in fields(self) if f.name not in free and getattr(self, f.name) != getattr(other, f.name)]
+
+
+def full_name(name: str, simulated: bool) -> str:
+    """Name a survey, and say where it is simulated: so do all figures, tables and lines."""
+    return f"{name} (simulated)" if simulated else name
 
 
 def unit_in_words(flux_unit: str) -> str:

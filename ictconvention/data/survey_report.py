@@ -18,9 +18,8 @@ DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 def print_report(report: SurveyReport, console: Console) -> None:
     """Print a report: size, bands, classes, neighbours, then the flaws with their mends."""
     header = report.header
-    kind = "simulated survey" if header.simulated else "survey"
     size = f"{counted(len(report.lengths), 'object')}, {counted(report.frames, 'frame')}"
-    title = f"{kind} {header.name}: {size} in {counted(report.shards, 'shard')}"
+    title = f"survey {header.full_name}: {size} in {counted(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
     console.print(f"stamps of {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")

@@ -7,15 +7,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
 from ictconvention.evaluation.looks import look_of, new_panel
+from ictconvention.evaluation.significance import interval, object_weights
 
 DRAWS = 500  # of the bootstrap
-BAND = (2.5, 97.5)  # percentiles
 
 
 @dataclass(frozen=True)
 class EarlyPoint:
-    """Scores after so many days, each with its 95 % interval (a bootstrap of the objects).
+    """Scores after so many days, each with its 95 % interval (a bootstrap of sky groups).
 
     Parameters
     ----------
@@ -34,24 +35,19 @@ class EarlyPoint:
 
 
 def early_point(
-    days: float, frames: NDArray[np.integer], guess: NDArray[np.integer], label: NDArray[np.integer]
+    days: float,
+    frames: NDArray[np.integer],
+    guess: NDArray[np.integer],
+    label: NDArray[np.integer],
+    group: NDArray[np.integer],
 ) -> EarlyPoint:
-    """Score the predictions (n,) of objects (n,) after so many days; classes without an object are left out."""
-    rng = np.random.default_rng(0)
-    own = [np.flatnonzero(label == c) for c in np.unique(label)]
-    draws = (np.concatenate([rng.choice(rows, len(rows)) for rows in own]) for _ in range(DRAWS))
-    low, high = np.percentile([_scores(guess[rows], label[rows]) for rows in draws], BAND, axis=0)
-    f1, worst = zip(_scores(guess, label), low.tolist(), high.tolist(), strict=True)
+    """Score the predictions (n,) of objects (n,) of sky groups (n,) after so many days; absent classes are left out."""
+    classes = int(max(guess.max(), label.max())) + 1
+    weight = object_weights(label, group, DRAWS, np.random.default_rng(0))
+    value = confusion_scores(confusion_counts(label, guess, classes))
+    drawn = confusion_scores(confusion_counts(label, guess, classes, weight))
+    f1, worst = ((float(value[name]), *interval(drawn[name])) for name in ("f1_macro", "worst_class_recall"))
     return EarlyPoint(days, float(frames.mean()), f1, worst)
-
-
-def _scores(guess: NDArray[np.integer], label: NDArray[np.integer]) -> tuple[float, float]:
-    """Return macro F1 and the worst recall."""
-    most = int(max(guess.max(), label.max())) + 1
-    confusion = np.bincount(label * most + guess, minlength=most**2).reshape(most, most)
-    right, count, guessed = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
-    seen = count > 0
-    return float((2 * right / np.maximum(count + guessed, 1))[seen].mean()), float((right[seen] / count[seen]).min())
 
 
 def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> Figure:

@@ -1,110 +1,302 @@
-"""Pictures of predictions: confusion matrix, ROC, reliability. From probabilities and labels; knows no model."""
+"""Pictures of what models predict of the same objects; those of a run are the same with one model. Knows no network.
 
-from collections.abc import Sequence
+Each is a panel for a page, which has the names of the models beside it, or for `headed`, which gives it a title.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from astropy.stats import binom_conf_interval
 from matplotlib import rc_context
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
+from sklearn.metrics import roc_auc_score, roc_curve
 
+from ictconvention.evaluation.confusion import confusion_counts
+from ictconvention.evaluation.entries import Key, Pooled
+from ictconvention.evaluation.looks import HEADROOM, WIDTH, Look, fitted, look_of, new_panel
 from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 
-COLOURS = ("#2f5d9b", "#c8501e", "#2e8b57", "#8c2d8c", "#b8860b", "#0d7a9c", "#a05195", "#6b6b6b", "#d45087")
+FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged
+MOST_BARS = 4  # models in a panel with error bars
+MOST_BINS, LEAST_OBJECTS = 6, 8  # bins of a class against a quantity, and objects of a bin
 
 
-@rc_context({"text.parse_math": False})  # a name may hold a dollar
-def draw_confusion(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str], title: str
-) -> Figure:
-    """Draw the confusion matrix: of each true class, the share and the number predicted as each.
+@dataclass(frozen=True)
+class Compared:
+    """One model in a comparison, as it is drawn.
 
     Parameters
     ----------
-    probabilities, labels : arrays (n, classes), (n,)
-        Of the predictions, and the true classes.
-    classes : sequence of str
-        Their names.
-    title : str
+    name : str
+    look : Look
+    pooled : Pooled
+        Its predictions; the objects of all models are the same.
+    """
+
+    name: str
+    look: Look
+    pooled: Pooled
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Look], score: str, survey: str) -> Figure:
+    """Draw a score of every training: a row for each model, in it a line of points for each fold, and their mean.
+
+    Parameters
+    ----------
+    values : mapping of str to mapping of (fold, seed) to float
+        By the name of the model.
+    looks : sequence of Look
+        Of the models.
+    score : str
+        What it is called.
+    survey : str
         Names the survey, and says whether it is simulated.
     """
-    count = confusion_matrix(labels, probabilities.argmax(1), labels=np.arange(len(classes)))
+    figure = new_panel(survey, 0.95 + 0.3 * len(values))
+    axes = figure.subplots()
+    for row, (found, look) in enumerate(zip(values.values(), looks, strict=True)):
+        folds = sorted({fold for fold, _ in found})
+        place = np.array([row + (folds.index(fold) + 0.5) / len(folds) * 0.6 - 0.3 for fold, _ in found])
+        axes.plot(list(found.values()), place, look.marker, color=look.colour, ms=4, alpha=0.75, mew=0)
+        mean = float(np.mean(list(found.values())))
+        axes.plot([mean, mean], [row - 0.38, row + 0.38], color=look.colour, lw=2)
+    axes.set_yticks(range(len(values)), [fitted(name) for name in values], fontsize=8)
+    axes.set_ylim(len(values) - 0.45, -0.55)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(axis="x", color="0.92")
+    figure.suptitle(score, x=0.01, ha="left", fontsize=9)
+    _plain(axes)
+    return figure
+
+
+def mean_confusion(pooled: Pooled, shares: str) -> NDArray[np.float64]:
+    """Return the confusion matrix (classes, classes), rows true and columns predicted, as a mean over the seeds.
+
+    Parameters
+    ----------
+    pooled : Pooled
+        Of a model.
+    shares : "likely" or "uniform"
+        Which of the probabilities decide.
+    """
+    probabilities: NDArray[np.float64] = getattr(pooled, shares)
+    classes = probabilities.shape[2]
+    found = [confusion_counts(pooled.label, guess, classes) for guess in probabilities.argmax(2)]
+    return np.asarray(np.mean(found, axis=0), dtype=np.float64)
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str, look: Look, survey: str) -> Figure:
+    """Draw a confusion matrix: of each true class, the share and the number predicted as each.
+
+    Parameters
+    ----------
+    count : array (classes, classes)
+        As of `mean_confusion`.
+    classes : sequence of str
+        Their names.
+    name, look : str, Look
+        Of the model.
+    survey : str
+        Names the survey, and says whether it is simulated.
+    """
     share = count / np.maximum(count.sum(1, keepdims=True), 1)
-    size = 1.9 + 0.85 * len(classes)
-    figure = Figure(figsize=(size + 0.6, size), dpi=120, layout="constrained")
+    side = 1.35 + 0.5 * max(len(classes), 3)
+    figure = new_panel(survey, side, side + 0.35)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(count):
-        text = f"{share[row, column]:.0%}\n{number}"
+        text = f"{share[row, column]:.0%}\n" + (f"{number:.4g}" if number < 1000 else f"{number:.0f}")
         colour = "white" if share[row, column] > 0.55 else "0.15"
-        axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
-    names = [f"{name} ({number})" for name, number in zip(classes, count.sum(1), strict=True)]
-    axes.set_xticks(np.arange(len(classes)), classes, rotation=30, ha="right")
-    axes.set_yticks(np.arange(len(classes)), names)
-    axes.set(xlabel="predicted", ylabel="label (objects)")
-    axes.set_title(title, fontsize=9)
+        axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
+    named = [fitted(label, 14) for label in classes]
+    axes.set_xticks(range(len(classes)), named, rotation=30, ha="right", fontsize=7)
+    counted = [f"{label} ({number:.0f})" for label, number in zip(named, count.sum(1), strict=True)]
+    axes.set_yticks(range(len(classes)), counted, fontsize=7)
+    axes.set_xlabel("predicted", fontsize=8)
+    axes.set_ylabel("label (objects)", fontsize=8)
+    _titled(axes, name, look)
     return figure
+
+
+def areas(pooled: Pooled, class_number: int) -> list[float]:
+    """Return the area under the ROC of one class against the rest, of each seed in each fold that can be ranked."""
+    return [float(roc_auc_score(truth, likely)) for truth, likely in _rankings(pooled, class_number)]
+
+
+def _rankings(pooled: Pooled, class_number: int) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.float64]]]:
+    """Yield what is of a class, and its probability, of each seed in each cell: folds are calibrated apart."""
+    for cell in np.unique(pooled.cell):
+        here = pooled.cell == cell
+        truth = pooled.label[here] == class_number
+        if truth.any() and not truth.all():
+            for likely in pooled.likely:
+                yield truth, likely[here, class_number]
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
-def draw_roc(
-    probabilities: NDArray[np.float64], labels: NDArray[np.int64], classes: Sequence[str], title: str
-) -> Figure:
-    """Draw each class's one-vs-rest ROC, with its area; arguments as of `draw_confusion`."""
-    figure = Figure(figsize=(5.4, 5), dpi=120, layout="constrained")
-    axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], color="0.75", lw=1, ls="--")
-    for c, name in enumerate(classes):
-        truth = labels == c
-        if truth.all() or not truth.any():
-            continue  # a ranking needs objects on both sides
-        false, true, _ = roc_curve(truth, probabilities[:, c])
-        area = roc_auc_score(truth, probabilities[:, c])
-        axes.plot(false, true, color=COLOURS[c % len(COLOURS)], label=f"{name}: {area:.3f} ({truth.sum()} objects)")
-    axes.set(xlabel="false positive rate", ylabel="recall", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
-    axes.legend(title="area under the curve", fontsize=8, title_fontsize=8, loc="lower right")
-    axes.set_title(title, fontsize=9)
-    return figure
+def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str) -> Figure:
+    """Draw the ROC of classes against the rest: the mean recall of a model's seeds and folds.
 
-
-@rc_context({"text.parse_math": False})  # a name may hold a dollar
-def draw_reliability(probabilities: NDArray[np.float64], labels: NDArray[np.int64], title: str) -> Figure:
-    """Draw accuracy against confidence, with the number of objects below; other arguments as of `draw_confusion`.
-
-    Bins as in `calibration_error`; error bars are 68 % intervals of `recall_interval`.
-    """
-    confidence, right = probabilities.max(1), probabilities.argmax(1) == labels
-    place = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-    edges = np.linspace(0, 1, CONFIDENCE_BINS + 1)
-    figure = Figure(figsize=(5.4, 5.6), dpi=120, layout="constrained")
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    upper.plot([0, 1], [0, 1], color="0.75", lw=1, ls="--")
-    for b in np.unique(place):
-        here = place == b
-        low, high = recall_interval(int(right[here].sum()), int(here.sum()))
-        mean, accuracy = confidence[here].mean(), right[here].mean()
-        upper.plot([mean, mean], [low, high], color=COLOURS[0], lw=1.2)
-        upper.plot(mean, accuracy, "o", color=COLOURS[0], ms=5)
-    lower.hist(confidence, edges, color=COLOURS[0])
-    lower.set(xlabel="confidence (probability of the predicted class)", ylabel="objects", xlim=(0, 1))
-    error = calibration_error(confidence, right)
-    upper.set(ylabel="accuracy", ylim=(-0.02, 1.02))
-    upper.text(0.03, 0.93, f"expected calibration error {error:.3f}", fontsize=9)
-    upper.set_title(title, fontsize=9)
-    return figure
-
-
-def recall_interval(right: int, objects: int, deviations: float = 1.0) -> tuple[float, float]:
-    """Return the Wilson interval of a share: 68 % for one standard deviation.
+    A class that cannot be ranked in any fold has no line.
 
     Parameters
     ----------
-    right, objects : int
-        How many of how many; at least one object.
-    deviations : float
-        Standard deviations.
+    models : sequence of Compared
+        Each has a line. Of several models there can be but one class.
+    classes : mapping of int to str
+        The classes to draw, by position: of several, each has its own look, and the legend its area under the curve.
+    survey : str
+        Names the survey, and says whether it is simulated.
     """
-    share, square = right / objects, deviations**2
-    centre = (share + square / (2 * objects)) / (1 + square / objects)
-    half = deviations / (1 + square / objects) * np.sqrt(share * (1 - share) / objects + square / (4 * objects**2))
-    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))
+    figure = new_panel(survey, WIDTH)
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
+    for model, c, look in _lines(models, classes):
+        curves = [roc_curve(truth, likely)[:2] for truth, likely in _rankings(model.pooled, c)]
+        if curves:
+            recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
+            area, number = np.mean(areas(model.pooled, c)), _number(model, c)
+            said = f"{fitted(classes[c])}: {area:.3f} ({number} objects)"
+            axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=1.3, label=said, **look.drawn)
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
+    axes.set_xlabel("false positive rate", fontsize=8)
+    axes.set_ylabel("recall", fontsize=8)
+    _name_classes(axes, classes, [_number(models[0], c) for c in classes], "area under the curve")
+    _plain(axes)
+    return figure
+
+
+def _lines(models: Sequence[Compared], classes: Mapping[int, str]) -> Iterator[tuple[Compared, int, Look]]:
+    """Yield the lines of a panel, with their looks: those of the models, or of the classes where there are several."""
+    for model in models:
+        for c in classes:
+            yield model, c, model.look if len(classes) == 1 else look_of(c)
+
+
+def _name_classes(axes: Axes, classes: Mapping[int, str], numbers: Sequence[int], title: str) -> None:
+    """Name the one class above a panel, or several in its legend."""
+    if len(classes) == 1:
+        (name,), (number,) = classes.values(), numbers
+        axes.set_title(f"{fitted(name)} ({number} objects)", fontsize=9, loc="left")
+    elif axes.get_legend_handles_labels()[0]:
+        axes.legend(title=title, fontsize=7, title_fontsize=7, framealpha=0.7, edgecolor="none")
+
+
+def _number(model: Compared, class_number: int) -> int:
+    return int((model.pooled.label == class_number).sum())
+
+
+def calibration_errors(pooled: Pooled) -> list[float]:
+    """Return the expected calibration error at the survey's class shares, of each seed."""
+    return [calibration_error(found.max(1), found.argmax(1) == pooled.label) for found in pooled.likely]
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_reliability(model: Compared, survey: str) -> Figure:
+    """Draw accuracy against confidence over all seeds of a model, with the mean number of objects below.
+
+    Bins as in `calibration_error`; error bars are 68 % Wilson intervals of one seed, the mean over the seeds.
+    """
+    likely = model.pooled.likely
+    confidence, right = likely.max(2), likely.argmax(2) == model.pooled.label
+    place = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+    figure = new_panel(survey, WIDTH)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    upper.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
+    for b in np.unique(place):
+        here = place == b
+        some = here.any(1)
+        low, high = binom_conf_interval((right & here).sum(1)[some], here.sum(1)[some]).mean(1)
+        mean, accuracy = confidence[here].mean(), right[here].mean()
+        upper.plot([mean, mean], [low, high], color=model.look.colour, lw=1.2)
+        upper.plot(mean, accuracy, model.look.marker, color=model.look.colour, ms=4.5)
+    edges, weights = np.linspace(0, 1, CONFIDENCE_BINS + 1), np.full(confidence.size, 1 / len(likely))
+    lower.hist(confidence.ravel(), edges, weights=weights, color=model.look.colour)
+    upper.set_ylim(-0.02, HEADROOM)
+    upper.set_ylabel("accuracy", fontsize=8)
+    lower.set_ylabel("objects", fontsize=8)
+    lower.set_xlim(0, 1)
+    lower.set_xlabel("confidence (probability of the predicted class)", fontsize=8)
+    _titled(upper, model.name, model.look)
+    for axes in (upper, lower):
+        _plain(axes)
+    return figure
+
+
+@rc_context({"text.parse_math": False})  # a name may hold a dollar
+def draw_recall(
+    models: Sequence[Compared], classes: Mapping[int, str], quantities: Mapping[str, NDArray[np.float64]], survey: str
+) -> Figure | None:
+    """Draw the recall of classes at equal class shares, a panel for each quantity: the mean of a model's seeds.
+
+    Parameters
+    ----------
+    models : sequence of Compared
+        Each has a line. Of several models there can be but one class.
+    classes : mapping of int to str
+        The classes to draw, by position: of several, each has its own look, and the legend its objects.
+    quantities : mapping of str to arrays (n,)
+        By name and unit, as on the axis; NaN where unknown.
+    survey : str
+        Names the survey, and says whether it is simulated.
+
+    Returns
+    -------
+    Figure or None
+        Of the quantities that are known of `LEAST_OBJECTS` objects of these classes; None where there is none. Points
+        stand at the mean of a bin of about equal numbers; up to `MOST_BARS` models have bars, mean 68 % intervals.
+    """
+    label = models[0].pooled.label
+    drawn = np.isin(label, list(classes))
+    known = {name: x for name, x in quantities.items() if (drawn & np.isfinite(x)).sum() >= LEAST_OBJECTS}
+    if not known:
+        return None
+    figure = new_panel(survey, width=WIDTH * len(known))
+    panels = figure.subplots(1, len(known), squeeze=False)[0]
+    for axes, (quantity, x) in zip(panels, known.items(), strict=True):
+        shown = {c: (label == c) & np.isfinite(x) for c in classes}
+        for model, c, look in _lines(models, classes):
+            if not (here := shown[c]).any():
+                continue
+            guesses = model.pooled.uniform[:, here].argmax(2)
+            means, recalls, below, above = np.mean([recall_by(x[here], guess == c) for guess in guesses], axis=0).T
+            said = f"{fitted(classes[c])} ({here.sum()})"
+            axes.plot(means, recalls, marker=look.marker, ms=3.5, lw=1.2, label=said, **look.drawn)
+            if len(models) <= MOST_BARS:
+                axes.vlines(means, below, above, color=look.colour, lw=0.8, alpha=0.6)
+        axes.set_ylim(min(max(axes.get_ylim()[0], -0.03), 0.6), HEADROOM)
+        axes.set_xlabel(fitted(quantity, 40), fontsize=8)
+        axes.set_ylabel("recall", fontsize=8)
+        axes.grid(axis="y", color="0.92")
+        _name_classes(axes, classes, [int(here.sum()) for here in shown.values()], "objects shown")
+        _plain(axes)
+    return figure
+
+
+def recall_by(x: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return, for bins of about equal numbers of one class: mean of x, recall, and its 68 % Wilson interval, (bins, 4).
+
+    Parameters
+    ----------
+    x, right : arrays (n,)
+        The quantity, finite, and whether the object was recognised.
+    """
+    bins = np.array_split(np.argsort(x, kind="stable"), np.clip(len(x) // LEAST_OBJECTS, 1, MOST_BINS))
+    count, found = np.array([len(rows) for rows in bins]), np.array([right[rows].sum() for rows in bins])
+    return np.column_stack([[x[rows].mean() for rows in bins], found / count, *binom_conf_interval(found, count)])
+
+
+def _titled(axes: Axes, name: str, look: Look) -> None:
+    axes.set_title(fitted(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
+    axes.tick_params(labelsize=7)
+
+
+def _plain(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)

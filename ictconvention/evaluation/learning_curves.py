@@ -1,43 +1,50 @@
-"""The course of training: loss, scores and spread of the projections after each training epoch of each stage."""
+"""The course of trainings: loss, scores and spread of the projections after each training epoch of each stage."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ictconvention.evaluation.figures import COLOURS
+from ictconvention.evaluation.looks import WIDTH, Look, fitted, look_of, new_panel
 
-SPREAD = "spread of the projections"
-PANELS = {  # by panel, the ends of metric names and what they are called
+Rows = Mapping[tuple[str, int], Mapping[str, str | float]]  # of a MetricsTable
+SPREAD, SCORES, RECALLS = "spread of the projections", "validation scores", "recall in validation"
+PANELS: dict[str, dict[str, tuple[str, str]]] = {  # by panel and end of the metric: what it is called, and its line
     "loss": {
-        "train/loss": "training",
-        "val/loss_ce": "validation, cross-entropy",
-        "val/loss_balanced": "validation, balanced",
+        "val/loss_balanced": ("validation, balanced", "-"),
+        "train/loss": ("training", ":"),
+        "val/loss_ce": ("validation, cross-entropy", ""),
     },
-    "validation scores": {
-        "val/balanced_accuracy": "balanced accuracy",
-        "val/f1_macro": "macro F1",
-        "val/accuracy": "accuracy",
+    SCORES: {
+        "val/balanced_accuracy": ("balanced accuracy", "-"),
+        "val/f1_macro": ("macro F1", ":"),
+        "val/accuracy": ("accuracy", ""),
     },
-    "recall in validation": {},  # those of the classes
-    SPREAD: {"val/collapse/spread": "per dimension"},
+    RECALLS: {},  # those of the classes
+    SPREAD: {"val/collapse/spread": ("per dimension", "-")},
 }
-STAGES = ("pretrain", "finetune")
+STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning"}
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_learning_curves(
-    rows: Mapping[tuple[str, int], Mapping[str, str | float]], title: str, healthy: float | None = None
+    tables: Sequence[Rows], name: str, look: Look | None, survey: str, healthy: float | None = None
 ) -> Figure | None:
-    """Draw what `metrics.csv` holds, the stages side by side.
+    """Draw what the metrics of a model's trainings hold, the stages side by side: their mean, and a thin line for each.
 
     Parameters
     ----------
-    rows : mapping
-        Of (stage, training epoch) to metrics by name.
-    title : str
+    tables : sequence of mappings of (stage, training epoch) to metrics by name
+        One for each training.
+    name : str
+        Name of the model.
+    look : Look, optional
+        Look of the model, in which its chief metrics are drawn. None: every metric, each in its own look.
+    survey : str
         Names the survey, and says whether it is simulated.
     healthy : float, optional
         Spread of projections that cover the whole sphere.
@@ -47,39 +54,76 @@ def draw_learning_curves(
     Figure or None
         None where no stage has a row.
     """
-    stages = [stage for stage in STAGES if any(key[0] == stage for key in rows)]
-    if not stages:
+    stages = [stage for stage in STAGES if any(key[0] == stage for rows in tables for key in rows)]
+    courses = {
+        panel: {
+            stage: [(said, drawn, _courses(tables, f"{stage}/{end}")) for end, (said, drawn) in lines.items()]
+            for stage in stages
+        }
+        for panel, lines in _looks(tables, look).items()
+    }
+    panels = [panel for panel, of in courses.items() if any(found for lines in of.values() for *_, found in lines)]
+    if not panels:
         return None
-    names = dict.fromkeys(name.removeprefix(f"{stage}/") for (stage, _), row in rows.items() for name in row)
-    recalls = {name: name.removeprefix("val/recall/") for name in names if name.startswith("val/recall/")}
-    panels = {panel: lines or recalls for panel, lines in PANELS.items() if names.keys() & (lines or recalls).keys()}
-    figure = Figure(figsize=(4.6 * len(stages), 2.3 * len(panels)), dpi=120, layout="constrained")
+    size = 1.0 if look is not None else 1.5
+    figure = new_panel(survey, size * (0.65 + 1.45 * len(panels)), size * WIDTH)
     grid = figure.subplots(len(panels), len(stages), squeeze=False, sharex="col", sharey="row")
     for column, stage in enumerate(stages):
-        for row, (panel, lines) in enumerate(panels.items()):
+        for row, panel in enumerate(panels):
             axes: Axes = grid[row][column]
-            for number, (end, said) in enumerate(lines.items()):
-                metric = f"{stage}/{end}"
-                points = [
-                    (epoch, float(values[metric]))
-                    for (s, epoch), values in sorted(rows.items())
-                    if s == stage and metric in values
-                ]
-                if points:
-                    axes.plot(
-                        *zip(*points, strict=True), "o-", ms=3, lw=1, color=COLOURS[number % len(COLOURS)], label=said
-                    )
-            if column == 0:
-                axes.set_ylabel(panel, fontsize=8)
+            for said, drawn, found in courses[panel][stage]:
+                _draw(axes, found, drawn, said)
             if panel == SPREAD and healthy is not None:
-                axes.axhline(healthy, color="0.75", lw=1, ls="--", label="a whole sphere")
+                axes.axhline(healthy, color="0.7", lw=1, ls="--", label="a whole sphere")
                 axes.set_ylim(0, 1.15 * healthy)
-            if axes.lines and column == len(stages) - 1:
-                axes.legend(fontsize=7)
-            axes.set_xlim(0.5, max(epoch for s, epoch in rows if s == stage) + 0.5)
+            if panel in (SCORES, RECALLS):
+                axes.set_ylim(0, 1)
+            if column == 0:
+                axes.set_ylabel(panel.replace("spread of the", "spread of\nthe"), fontsize=8)
+            if column == len(stages) - 1 and axes.get_legend_handles_labels()[0]:
+                axes.legend(fontsize=6.5, frameon=False, labelspacing=0.2)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
             axes.tick_params(labelsize=7)
-        grid[0][column].set_title({"pretrain": "pre-training", "finetune": "fine-tuning"}[stage], fontsize=9)
+            axes.spines[["top", "right"]].set_visible(False)
+        last = max(epoch for rows in tables for s, epoch in rows if s == stage)
+        grid[0][column].set_xlim(0.5, last + 0.5)
+        grid[0][column].set_title(STAGES[stage], fontsize=8)
         grid[-1][column].set_xlabel("training epoch", fontsize=8)
-    figure.suptitle(title, fontsize=9)
+    if look is not None:
+        figure.suptitle(fitted(name, 50), x=0.01, ha="left", fontsize=8, color=look.colour, weight="bold")
     return figure
+
+
+def _looks(tables: Sequence[Rows], look: Look | None) -> dict[str, dict[str, tuple[str, Look]]]:
+    """Return by panel and end of the metric what it is called, and how it is drawn."""
+    if look is not None:
+        return {
+            panel: {end: (said, replace(look, line=line)) for end, (said, line) in lines.items() if line}
+            for panel, lines in PANELS.items()
+        }
+    ends = dict.fromkeys(name.partition("/")[2] for rows in tables for row in rows.values() for name in row)
+    recalls = {end: (end.removeprefix("val/recall/"), "") for end in ends if end.startswith("val/recall/")}
+    return {
+        panel: {end: (said, look_of(number)) for number, (end, (said, _)) in enumerate(lines.items())}
+        for panel, lines in (PANELS | {RECALLS: recalls}).items()
+    }
+
+
+def _courses(tables: Sequence[Rows], metric: str) -> list[dict[int, float]]:
+    """Return one metric of every training that logged it, by training epoch."""
+    found = [
+        {epoch: float(row[metric]) for (_, epoch), row in sorted(rows.items()) if metric in row} for rows in tables
+    ]
+    return [course for course in found if course]
+
+
+def _draw(axes: Axes, courses: Sequence[dict[int, float]], look: Look, said: str) -> None:
+    if not courses:
+        return
+    if len(courses) > 1:
+        for course in courses:
+            axes.plot(list(course), list(course.values()), lw=0.5, alpha=0.45, **look.drawn)
+    epochs = sorted({epoch for course in courses for epoch in course})
+    mean = [np.mean([course[epoch] for course in courses if epoch in course]) for epoch in epochs]
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, mean, lw=1.6, marker=marker, ms=3, label=said, **look.drawn)

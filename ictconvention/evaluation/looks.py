@@ -11,6 +11,8 @@ MARKERS = ("o", "s", "^")
 WIDTH = 3.7  # of a panel [inch]
 LONGEST = 30  # letters of a name in a figure
 HEADROOM = 1.03  # of an axis from 0 to 1
+LETTER = 0.056  # of a title [inch]
+FINENESS = 180  # of a panel that is saved as pixels [pixels per inch]
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
     height, width : float
         Of the figure [inch].
     """
-    figure = Figure(figsize=(width, height), dpi=120, layout="constrained", facecolor="white")
+    figure = Figure(figsize=(width, height), dpi=FINENESS, layout="constrained", facecolor="white")
     figure.supxlabel(fitted(survey, 60), x=0.995, ha="right", fontsize=6, color="0.45")
+    return figure
+
+
+def headed(figure: Figure, title: str) -> Figure:
+    """Return a panel as a figure that stands alone: its title above it, wide enough for that."""
+    width = max(figure.get_figwidth(), LETTER * max(map(len, title.split("\n"))))
+    figure.set_size_inches(width, figure.get_figheight() + 0.35)
+    figure.suptitle(title, fontsize=7.5)
     return figure

@@ -17,6 +17,11 @@ def at_shares(
     return np.asarray(moved / moved.sum(1, keepdims=True))
 
 
+def at_equal_shares(likely: NDArray[np.floating], own: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Move probabilities (n, classes) from their shares, or numbers, of the classes (classes,) to equal shares."""
+    return at_shares(likely, own, np.ones(len(own)))
+
+
 def estimated_shares(
     likely: Sequence[NDArray[np.floating]],
     own: Sequence[NDArray[np.floating]],

@@ -5,13 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    average_precision_score,
-    confusion_matrix,
-    log_loss,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
+from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
+
+from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
 
 CONFIDENCE_BINS = 15
 
@@ -54,34 +50,26 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
     probabilities = probabilities / probabilities.sum(1, keepdims=True)
     guess, truth = probabilities.argmax(1), labels[:, None] == every
     present = truth.any(0)
-    precision, recall, f1, count = precision_recall_fscore_support(labels, guess, labels=every, zero_division=0)
+    confusion = confusion_counts(labels, guess, len(classes)).astype(int)
+    counted = confusion_scores(confusion)
     ranked = present & ~truth.all(0)  # a ranking needs objects on both sides
     auroc, average_precision = np.full((2, len(classes)), np.nan)
     for c in np.flatnonzero(ranked):
         auroc[c] = roc_auc_score(truth[:, c], probabilities[:, c])
         average_precision[c] = average_precision_score(truth[:, c], probabilities[:, c])
-    table = {
-        "recall": np.where(present, recall, np.nan),
-        "precision": np.where(present, precision, np.nan),
-        "f1": np.where(present, f1, np.nan),
-        "auroc": auroc,
-        "average_precision": average_precision,
-    }
+    table = {name: counted.pop(name) for name in ("recall", "precision", "f1")}
+    table |= {"auroc": auroc, "average_precision": average_precision}
     return {
         "objects": len(labels),
-        "accuracy": float((guess == labels).mean()),
-        "balanced_accuracy": float(recall[present].mean()),
-        "f1_macro": float(f1[present].mean()),
-        "worst_class_recall": float(recall[present].min()),
-        "recall_spread": float(np.ptp(recall[present])),
+        **{name: float(value) for name, value in counted.items()},
         "auroc_macro": _number(auroc[ranked].mean()) if ranked.any() else None,
         "average_precision_macro": _number(average_precision[ranked].mean()) if ranked.any() else None,
         "log_loss": float(log_loss(labels, probabilities, labels=every)),
         "brier": float(((probabilities - truth) ** 2).sum(1).mean()),
         "calibration_error": calibration_error(probabilities.max(1), guess == labels),
-        "confusion": confusion_matrix(labels, guess, labels=every).tolist(),
+        "confusion": confusion.tolist(),
         "classes": {
-            name: {"objects": int(count[c])} | {key: _number(values[c]) for key, values in table.items()}
+            name: {"objects": int(confusion[c].sum())} | {key: _number(values[c]) for key, values in table.items()}
             for c, name in enumerate(classes)
         },
     }

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
 from ictconvention.evaluation.entries import Pooled
 
 Metric = Literal["f1_macro", "balanced_accuracy", "worst_class_recall"]
@@ -96,31 +97,36 @@ def differences(
     if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.label, second.label)):
         raise ValueError("the models predict different objects")
     rng = np.random.default_rng(seed)
-    weight = _object_weights(first.label, group, replicates, rng)
+    weight = object_weights(first.label, group, replicates, rng)
     found = []
     drawn: dict[tuple[int, str], NDArray[np.float64]] = {}
     for number, model in enumerate((first, second)):
         counts = {at: _confusions(model, at, weight) for at in set(AT.values())}
         chosen = _seed_draws(model, replicates, rng)
         for metric, at in AT.items():
-            drawn[number, metric] = _metric(metric, _sum_of(counts[at], chosen)).mean(1)
+            drawn[number, metric] = confusion_scores(_sum_of(counts[at], chosen))[metric].mean(1)
     for metric in METRICS:
         value = score(first, metric) - score(second, metric)
         replicated = drawn[0, metric] - drawn[1, metric]
-        low, high = np.quantile(replicated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         seeds = min(len(first.likely), len(second.likely))
-        found.append(Difference(metric, value, float(low), float(high), seeds, int(first.cell.max()) + 1))
+        found.append(Difference(metric, value, *interval(replicated), seeds, int(first.cell.max()) + 1))
     return tuple(found)
 
 
 def score(model: Pooled, metric: Metric) -> float:
     """Return a metric of pooled predictions, as the mean over seeds; decisions at the class shares of `AT`."""
     counts = _confusions(model, AT[metric], np.ones((1, len(model.label)), dtype=np.float32))
-    return float(_metric(metric, counts.sum(1)).mean())
+    return float(confusion_scores(counts.sum(1))[metric].mean())
 
 
-def _object_weights(
-    label: NDArray[np.int64], group: NDArray[np.integer], replicates: int, rng: np.random.Generator
+def interval(replicated: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the lower and upper end of the 95 % interval of bootstrap replicates (replicates,)."""
+    low, high = np.quantile(replicated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def object_weights(
+    label: NDArray[np.integer], group: NDArray[np.integer], replicates: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Return how often each replicate draws each object, (replicates, n): by groups, within each class."""
     weight = np.zeros((replicates, len(label)), dtype=np.float32)
@@ -137,16 +143,13 @@ def _confusions(model: Pooled, at: str, weight: NDArray[np.float32]) -> NDArray[
     """Return weighted confusion matrices, (replicates, cells, seeds, classes, classes): true, then predicted."""
     likely: NDArray[np.float64] = getattr(model, at)
     seeds, _, classes = likely.shape
-    cells = int(model.cell.max()) + 1
-    counts = np.zeros((len(weight), cells, seeds, classes * classes))
-    for cell in range(cells):
-        here = np.flatnonzero(model.cell == cell)
+    cells = [np.flatnonzero(model.cell == cell) for cell in range(int(model.cell.max()) + 1)]
+    counts = np.zeros((len(weight), len(cells), seeds, classes, classes))
+    for cell, here in enumerate(cells):
         for s in range(seeds):
-            place = model.label[here] * classes + likely[s, here].argmax(1)
-            table = np.zeros((len(here), classes * classes), dtype=np.float32)
-            table[np.arange(len(here)), place] = 1
-            counts[:, cell, s] = weight[:, here] @ table
-    return counts.reshape(len(weight), cells, seeds, classes, classes)
+            guess = likely[s, here].argmax(1)
+            counts[:, cell, s] = confusion_counts(model.label[here], guess, classes, weight[:, here])
+    return counts
 
 
 def _seed_draws(model: Pooled, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -158,22 +161,6 @@ def _seed_draws(model: Pooled, replicates: int, rng: np.random.Generator) -> NDA
 def _sum_of(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return the confusion matrices of the chosen seeds, summed over cells, (replicates, chosen, classes, classes)."""
     return np.asarray(np.take_along_axis(counts, chosen[..., None, None], axis=2).sum(1))
-
-
-def _metric(metric: Metric, counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return a metric of confusion matrices (..., classes, classes); classes without an object do not count."""
-    right = np.diagonal(counts, axis1=-2, axis2=-1)
-    true, predicted = counts.sum(-1), counts.sum(-2)
-    with np.errstate(invalid="ignore"):
-        recall = np.where(true > 0, right / true, np.nan)
-        f1 = np.where(true > 0, 2 * right / (true + predicted), np.nan)
-    match metric:
-        case "f1_macro":
-            return np.asarray(np.nanmean(f1, axis=-1))
-        case "balanced_accuracy":
-            return np.asarray(np.nanmean(recall, axis=-1))
-        case "worst_class_recall":
-            return np.asarray(np.nanmin(recall, axis=-1))
 
 
 def sentence(first: str, second: str, found: Sequence[Difference]) -> str:

@@ -13,7 +13,9 @@ from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import positions_of, reach_of
 from ictconvention.data.survey import Survey
 from ictconvention.errors import IctConventionError, UsageError, shortened
+from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.entries import Entry, Key, Predictions
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.run_folder import no_run
@@ -184,8 +186,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         likely = np.column_stack([np.asarray(table[name], dtype=np.float64) for name in classes])
         class_of = [split["classes"][id_] for id_ in split["parts"][f"{last}_train"]]
         shares = np.array([class_of.count(name) for name in classes], dtype=np.float64)
-        confusion = np.zeros((len(classes), len(classes)), dtype=np.int64)
-        np.add.at(confusion, (label, likely.argmax(1)), 1)
+        confusion = confusion_counts(label, likely.argmax(1), len(classes))
         check_split(folder, split, result)
         whole = bool(np.isfinite(likely).all())
         whole &= confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
@@ -193,8 +194,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         raise UsageError("its result or its predictions are damaged", folder, mend) from error
     if not whole:
         raise UsageError("its predictions are not those of its result", folder, mend)
-    uniform = likely / shares
-    predictions = Predictions(np.array(table["id"], dtype=str), label, likely, uniform / uniform.sum(1, keepdims=True))
+    predictions = Predictions(np.array(table["id"], dtype=str), label, likely, at_equal_shares(likely, shares))
     return FinishedRun(folder, options, result, environment, status, split, predictions, model or options.name)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import full_name
 from ictconvention.errors import UsageError
 from ictconvention.evaluation.entries import Entry, Pooled, ensembled, pooled
 from ictconvention.evaluation.published import CAUTION, PUBLISHED
@@ -100,7 +101,7 @@ def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Compa
         remarks.append(_described(entries[lead], wholes[lead], entries[others[0]], wholes[others[0]]))
     if others and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
-    name = first.result["survey"]["name"] + (" (simulated)" if first.result["survey"]["simulated"] else "")
+    name = full_name(first.result["survey"]["name"], first.result["survey"]["simulated"])
     published = {entry.name: PUBLISHED[entry.name] for entry in entries if entry.name in PUBLISHED}
     absent = [c for number, c in enumerate(first.classes) if not (wholes[0].label == number).any()]
     notes = [f"No test object is of class {', '.join(absent)}, which counts nowhere."] if absent else []

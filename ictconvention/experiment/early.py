@@ -16,6 +16,7 @@ from ictconvention.data.stream import day_zero
 from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, counted
 from ictconvention.evaluation.early_curve import EarlyPoint, draw_early_curve, early_point
+from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import PredictOptions, Progress, applied
 from ictconvention.experiment.prediction_table import wanted_shares
@@ -88,17 +89,17 @@ def save_early_curve(
     classes = runs[0].task.classes
     names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
     label = names[class_labels(some)]
+    group = groups_of(survey, some.ids)
     longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
         parts = [applied(run, some, replace(options, days=days)) for run in runs]
         found = combined(parts, wanted_shares(prior, parts)[0])
-        points.append(early_point(days, found.frames, found.predicted, label))
+        points.append(early_point(days, found.frames, found.predicted, label, group))
         progress(number + 1, len(grid))
-    name = survey.header.name + (" (simulated)" if survey.header.simulated else "")
     title = f"{counted(len(some), 'object')}, {runs[0].options.name}"
-    save_figure(draw_early_curve(points, title, name), path)
+    save_figure(draw_early_curve(points, title, survey.header.full_name), path)
     numbers = path.with_suffix(".csv")
     with whole_file(numbers, "saving the curve") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

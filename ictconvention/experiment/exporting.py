@@ -10,7 +10,7 @@ import torch
 from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.photometry import METHOD, photometry_recipe
-from ictconvention.data.survey_format import unit_in_words
+from ictconvention.data.survey_format import full_name, unit_in_words
 from ictconvention.errors import UsageError
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
@@ -118,10 +118,9 @@ def largest_difference(model: Padded, known: Mapping[str, Any], path: Path) -> f
 def in_words(known: Mapping[str, Any]) -> str:
     """Return what an exported model takes and gives, in one line."""
     takes = [f"{name} ({', '.join(map(str, x['shape']))}) {x['dtype']}" for name, x in known["inputs"].items()]
-    survey = f"{'simulated ' if known['survey']['simulated'] else ''}survey {known['survey']['name']}"
     return (
         f"takes {', '.join(takes)}, fluxes in {unit_in_words(known['flux_unit'])}, bands {', '.join(known['bands'])}; "
-        f"gives the probability of {', '.join(known['classes'])}; trained on {survey}"
+        f"gives the probability of {', '.join(known['classes'])}; trained on survey {full_name(**known['survey'])}"
     )
 
 

@@ -10,9 +10,17 @@ from matplotlib.figure import Figure
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
 from ictconvention.data.view_strip import draw_views
-from ictconvention.evaluation.figures import draw_confusion, draw_reliability, draw_roc
+from ictconvention.evaluation.figures import (
+    Compared,
+    calibration_errors,
+    draw_confusion,
+    draw_recall,
+    draw_reliability,
+    draw_roc,
+    mean_confusion,
+)
 from ictconvention.evaluation.learning_curves import draw_learning_curves
-from ictconvention.evaluation.recall_figure import draw_recall
+from ictconvention.evaluation.looks import headed, look_of
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.experiment.testing import Tested
@@ -43,23 +51,28 @@ def draw_figures(
     """
     (folder / "figures").mkdir(exist_ok=True)
     survey, header = data.survey, data.survey.header
-    name = header.name + (" (simulated)" if header.simulated else "")
-    run = f"{folder.parent.name} {folder.name}"
-    figures: dict[str, Figure | None] = {}
+    name, run = header.full_name, f"{folder.parent.name} {folder.name}"
+    classes = dict(enumerate(header.classes))
+    figures: dict[str, Figure] = {}
     for part, found in parts.items():
         end = part.removeprefix("test").removesuffix("_test")
         end = f"_{end}" if end else ""
-        title, uniform = (
+        likely, uniform = (
             f"{name}, {part.replace('_', ' ')} part\n{run}, at {shares} class shares"
             for shares in ("the survey's", "equal")
         )
-        figures[f"confusion{end}"] = draw_confusion(found.likely, found.label, header.classes, title)
-        figures[f"confusion{end}_uniform"] = draw_confusion(found.uniform, found.label, header.classes, uniform)
-        figures[f"roc{end}"] = draw_roc(found.likely, found.label, header.classes, title)
-        figures[f"reliability{end}"] = draw_reliability(found.likely, found.label, title)
-        quantities = quantities_of(survey, found.position)
-        figures[f"recall{end}_uniform"] = draw_recall(found.uniform, found.label, header.classes, quantities, uniform)
-    figures["learning_curves"] = draw_learning_curves(metrics.rows, f"{name}\n{run}", PROJECTED**-0.5)
+        pooled = found.pooled
+        for shares, title in {"likely": likely, "uniform": uniform}.items():
+            figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", look_of(0), name)
+            figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = headed(figure, title)
+        (error,) = calibration_errors(pooled)
+        model = Compared(f"expected calibration error {error:.3f}", look_of(0), pooled)
+        figures[f"roc{end}"] = headed(draw_roc([model], classes, name), likely)
+        figures[f"reliability{end}"] = headed(draw_reliability(model, name), likely)
+        if (recall := draw_recall([model], classes, quantities_of(survey, found.position), name)) is not None:
+            figures[f"recall{end}_uniform"] = headed(recall, uniform)
+    if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
+        figures["learning_curves"] = headed(curves, f"{name}\n{run}")
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(Draw(position))]
@@ -68,9 +81,8 @@ def draw_figures(
         figures[f"views_{end}"] = draw_views(series, views, header)
     saved = {}
     for name, figure in figures.items():
-        if figure is not None:
-            saved[name] = folder / "figures" / f"{name}.png"
-            save_figure(figure, saved[name], record=True)
+        saved[name] = folder / "figures" / f"{name}.png"
+        save_figure(figure, saved[name], record=True)
     return saved
 
 

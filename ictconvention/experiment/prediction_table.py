@@ -12,6 +12,7 @@ from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import full_name
 from ictconvention.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.evaluation.prior import estimated_shares
 from ictconvention.experiment.collection import collected, found_runs
@@ -162,7 +163,7 @@ def prediction_table(
         "SURVEY": survey.header.name,
         "SIMULATD": survey.header.simulated,
         "RUNS": ", ".join(run.hash[:8] for run in runs),
-        "TRAINED": str(runs[0].survey["name"]) + (" (simulated)" if runs[0].survey["simulated"] else ""),
+        "TRAINED": full_name(runs[0].survey["name"], runs[0].survey["simulated"]),
         "PRIOR": said,
         "DAYS": "all" if days is None else f"{days:g}",
         "VERSION": __version__,
@@ -206,8 +207,7 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
     """Return what a person wants to know at once: how many of each class, how many unlike, how many trained."""
     counts = np.bincount(found.predicted, minlength=len(found.classes))
     kinds = ", ".join(f"{name} {count}" for name, count in zip(found.classes, counts, strict=True))
-    word = "simulated " if survey.header.simulated else ""
-    lines = [f"{word}survey {survey.header.name}, {counted(len(survey), 'object')}: {kinds}"]
+    lines = [f"survey {survey.header.full_name}, {counted(len(survey), 'object')}: {kinds}"]
     if np.isnan(found.unlike).all():
         lines.append("unlike: empty, since this run kept no reference.npz; one of this version does")
     else:

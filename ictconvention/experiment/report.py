@@ -13,10 +13,11 @@ from ictconvention import __version__
 from ictconvention.atomic import whole_file
 from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
+from ictconvention.data.survey_format import full_name
 from ictconvention.embedded_figure import Picture
 from ictconvention.errors import SurveyError, counted, shortened
-from ictconvention.evaluation.comparison_figures import MOST_BARS, Compared
 from ictconvention.evaluation.entries import Entry, pooled
+from ictconvention.evaluation.figures import MOST_BARS, Compared
 from ictconvention.evaluation.looks import look_of
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.experiment import report_figures
@@ -93,7 +94,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     first, classes = collection.first, collection.first.classes
     kept = [run for of in collection.runs.values() for run in of.values()]
     about = first.result["survey"]
-    survey = about["name"] + (" (simulated)" if about["simulated"] else "")
+    survey = full_name(about["name"], about["simulated"])
     models = [Compared(entry.name, look_of(number), pooled(entry)) for number, entry in enumerate(entries)]
     looks = {model.name: model.look for model in models}
     curves_missing: list[str] = []

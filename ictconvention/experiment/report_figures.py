@@ -1,28 +1,27 @@
 """The pictures of a report, section by section, each with words for those who do not see it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ictconvention.data.film_strip import draw_film_strip
 from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture, drawing, photograph
 from ictconvention.errors import UsageError, counted
-from ictconvention.evaluation.comparison_figures import (
+from ictconvention.evaluation.entries import Entry
+from ictconvention.evaluation.figures import (
     Compared,
     areas,
     calibration_errors,
-    draw_mean_confusion,
-    draw_mean_reliability,
+    draw_confusion,
     draw_points,
-    draw_recalls,
-    draw_rocs,
+    draw_recall,
+    draw_reliability,
+    draw_roc,
     mean_confusion,
 )
-from ictconvention.evaluation.entries import Entry
+from ictconvention.evaluation.learning_curves import draw_learning_curves
 from ictconvention.evaluation.looks import Look
-from ictconvention.evaluation.mean_learning_curves import draw_mean_learning_curves
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
 from ictconvention.experiment.collection import Collection
@@ -81,7 +80,7 @@ def confusions(models: Sequence[Compared], classes: Sequence[str], shares: str, 
             for name, of, row in zip(classes, count.sum(1), share, strict=True)
             if of
         )
-        figure = draw_mean_confusion(count, classes, model.name, model.look, survey)
+        figure = draw_confusion(count, classes, model.name, model.look, survey)
         pictures.append(drawing(figure, f"confusion matrix of {model.name}: {told}"))
     return pictures
 
@@ -90,12 +89,12 @@ def rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> lis
     """Return the ROC of each class that can be ranked, with all models."""
     pictures = []
     for c, name in enumerate(classes):
-        if (figure := draw_rocs(models, c, name, survey)) is not None:
+        if areas(models[0].pooled, c):
             area = [float(np.mean(areas(model.pooled, c))) for model in models]
             told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
             numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
             says = f"ROC of {name} against the rest; area under the curve: {told}"
-            pictures.append(drawing(figure, says, "area under the curve", numbers))
+            pictures.append(drawing(draw_roc(models, {c: name}, survey), says, "area under the curve", numbers))
     return pictures
 
 
@@ -105,7 +104,7 @@ def reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
     for model in models:
         error = f"expected calibration error {np.mean(calibration_errors(model.pooled)):.3f}"
         says = f"accuracy of {model.name} against its confidence; {error}"
-        pictures.append(drawing(draw_mean_reliability(model, survey), says, error))
+        pictures.append(drawing(draw_reliability(model, survey), says, error))
     return pictures
 
 
@@ -123,7 +122,7 @@ def learning_curves(
                 rows = {}
                 missing.append(f"{run.folder.parent.name}/{run.folder.name}: {error.found}")
             tables += [rows] if rows else []
-        figure = draw_mean_learning_curves(tables, name, looks[name], survey, PROJECTED**-0.5)
+        figure = draw_learning_curves(tables, name, looks[name], survey, PROJECTED**-0.5)
         if figure is None:
             missing.append(f"{name}: it has left no metrics.csv")
         else:
@@ -137,19 +136,13 @@ def recalls(
 ) -> dict[str, list[Picture]]:
     """Return, by quantity, the recall of each class against it, with all models."""
     position = np.array([opened.position(str(id_)) for id_ in models[0].pooled.ids], dtype=np.int64)
-    found = {
-        quantity: list(_against(models, classes, quantity, x, survey))
-        for quantity, x in quantities_of(opened, position).items()
-    }
-    return {quantity: pictures for quantity, pictures in found.items() if pictures}
-
-
-def _against(
-    models: Sequence[Compared], classes: Sequence[str], quantity: str, x: NDArray[np.float64], survey: str
-) -> Iterator[Picture]:
-    for c, name in enumerate(classes):
-        if (figure := draw_recalls(models, c, name, quantity, x, survey)) is not None:
-            yield drawing(figure, f"recall of {name} against {quantity}, a line for each of the models")
+    found: dict[str, list[Picture]] = {}
+    for quantity, x in quantities_of(opened, position).items():
+        for c, name in enumerate(classes):
+            if (figure := draw_recall(models, {c: name}, {quantity: x}, survey)) is not None:
+                says = f"recall of {name} against {quantity}, a line for each of the models"
+                found.setdefault(quantity, []).append(drawing(figure, says))
+    return found
 
 
 def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:

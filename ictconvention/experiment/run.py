@@ -31,7 +31,7 @@ from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
-from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, simulated, tested
+from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.learners.learner import Learner
 
@@ -71,7 +71,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         verify_survey(survey, options.survey.verify)
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
-        say(f"{simulated(survey)}survey {survey.header.name}: {len(survey)} objects at {survey.path}")
+        say(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
         say(f"run: {folder}, {precision}")
         with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():

@@ -15,7 +15,8 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
-from ictconvention.evaluation.prior import at_shares
+from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
@@ -39,6 +40,12 @@ class Tested:
     label: NDArray[np.int64]
     likely: NDArray[np.float64]
     uniform: NDArray[np.float64]
+
+    @property
+    def pooled(self) -> Pooled:
+        """The same as those of a model of one fold and one seed; the ids are the positions."""
+        cell = np.zeros(len(self.label), dtype=np.int64)
+        return Pooled(self.position.astype(str), self.label, cell, self.likely[None], self.uniform[None])
 
 
 def tested(
@@ -72,7 +79,7 @@ def tested(
             found = _predicted(learner, data, part, precision)
             label = labels[found.position]
             likely = probabilities(at_prior(found.logits, trained, natural), temperature)
-            parts[part] = Tested(found.position, label, likely, at_shares(likely, natural, np.ones(len(natural))))
+            parts[part] = Tested(found.position, label, likely, at_equal_shares(likely, natural))
             result[part] = scores(likely, label, learner.task.classes)
             result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.task.classes)
     return result, parts, reference
@@ -100,17 +107,12 @@ def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:
         for name, shares in ((part, "the survey's class shares"), (f"{part}_uniform", "equal class shares")):
             found = result[name]
             lines.append(
-                f"{simulated(survey)}{part.replace('_', ' ')} part, {found['objects']} objects, at {shares}: "
+                f"{survey.header.full_name}, {part.replace('_', ' ')} part, {found['objects']} objects, at {shares}: "
                 f"accuracy {found['accuracy']:.3f}, "
                 f"balanced accuracy {found['balanced_accuracy']:.3f}, macro F1 {found['f1_macro']:.3f}, "
                 f"worst recall {found['worst_class_recall']:.3f}"
             )
     return lines
-
-
-def simulated(survey: Survey) -> str:
-    """Return what stands before the name of a survey that is simulated."""
-    return "simulated " if survey.header.simulated else ""
 
 
 def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Predicted:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import lightning
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -14,6 +15,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ictconvention.data.series import UNLABELLED, SeriesBatch
 from ictconvention.data.task import Task
+from ictconvention.evaluation.confusion import confusion_scores
 from ictconvention.learners.inputs import Inputs, LightCurveInputs
 from ictconvention.learners.losses import classification
 from ictconvention.learners.optimiser import optimiser_for
@@ -183,14 +185,11 @@ class Learner(lightning.LightningModule, ABC):
 
 def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
     """Return scores from a confusion matrix, rows true; classes without an object are left out."""
-    right, count, guessed = confusion.diagonal().double(), confusion.sum(1), confusion.sum(0)
-    seen = count > 0
-    recall, f1 = right / count, 2 * right / (count + guessed)
+    found = confusion_scores(confusion.cpu().numpy())
+    recalls = {f"recall/{name}": x for name, x in zip(classes, found["recall"], strict=True) if np.isfinite(x)}
+    chief = {name: found[name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
     return {
-        "accuracy": right.sum() / count.sum(),
-        "balanced_accuracy": recall[seen].mean(),
-        "f1_macro": f1[seen].mean(),
-        **{f"recall/{name}": recall[c] for c, name in enumerate(classes) if seen[c]},
+        name: torch.tensor(x, dtype=torch.float32, device=confusion.device) for name, x in (chief | recalls).items()
     }
 
 

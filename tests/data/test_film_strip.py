@@ -97,7 +97,7 @@ def test_the_title_says_class_source_and_simulated(tmp_path: Path) -> None:
     series = write_survey(tmp_path / "s", [image_series(1, 9)])[0]
     assert "tiny sn0001: SN Ia (photometric)" in texts(draw_film_strip(series, HEADER))
     assert "simulated" not in texts(draw_film_strip(series, HEADER))
-    assert "simulated" in texts(draw_film_strip(series, replace(HEADER, simulated=True)))
+    assert "tiny (simulated) sn0001: SN Ia" in texts(draw_film_strip(series, replace(HEADER, simulated=True)))
 
 
 @pytest.mark.parametrize("frames", [1, 2, 30])

@@ -1,148 +1,233 @@
-"""The figures say the numbers that the predictions hold, and the survey they come from."""
+"""Figures draw the means over seeds, each model looks the same in all of them, and those of a run have its title."""
 
-from pathlib import Path
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, recall_score, roc_auc_score, roc_curve
+from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from ictconvention.evaluation.figures import draw_confusion, draw_reliability, draw_roc, recall_interval
-from ictconvention.evaluation.learning_curves import draw_learning_curves
-from ictconvention.evaluation.recall_figure import LEAST_OBJECTS, MOST_BINS, draw_recall, recall_by
-from ictconvention.figure_file import save_figure
+from ictconvention.embedded_figure import drawing
+from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.figures import (
+    FALSE_POSITIVE,
+    LEAST_OBJECTS,
+    MOST_BARS,
+    MOST_BINS,
+    Compared,
+    areas,
+    calibration_errors,
+    draw_confusion,
+    draw_points,
+    draw_recall,
+    draw_reliability,
+    draw_roc,
+    mean_confusion,
+    recall_by,
+)
+from ictconvention.evaluation.looks import COLOURS, LINES, LONGEST, fitted, headed, look_of
+from ictconvention.evaluation.scores import scores
 
 CLASSES = ("AGN", "SN Ia", "SN Other")
-TITLE = "tiny (simulated), test part"
+SURVEY = "tiny (simulated)"
+TITLE = "tiny (simulated), test part\nrun"
+
+
+def drawn(seed: int = 0, seeds: int = 2, classes: int = 3, n: int = 90) -> Pooled:
+    """Return predictions of objects of all classes but the last."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(n) % (classes - 1)
+    logits = rng.normal(size=(2, seeds, n, classes)) + 1.5 * np.eye(classes)[label]
+    likely, uniform = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    ids = np.array([f"{number:03d}" for number in range(n)])
+    return Pooled(ids, label, np.zeros(n, dtype=np.int64), likely, uniform)
 
 
 @pytest.fixture
-def predictions() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    rng = np.random.default_rng(0)
-    labels = np.repeat([0, 1], [60, 40])  # no SN Other is tested
-    logits = rng.normal(size=(100, 3)) + 1.5 * np.eye(3)[labels]
-    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), labels
+def models() -> list[Compared]:
+    return [Compared(f"model {number}", look_of(number), drawn(number)) for number in range(3)]
 
 
-def titled(figure: Figure) -> bool:
-    return TITLE in [axes.get_title() for axes in figure.axes] + [figure.get_suptitle()]
+def says_where(figure: Figure) -> bool:
+    return figure.get_supxlabel() == SURVEY
 
 
-def test_confusion_counts_and_shares(predictions: tuple[NDArray[np.float64], NDArray[np.int64]]) -> None:
-    likely, labels = predictions
-    figure = draw_confusion(likely, labels, CLASSES, TITLE)
-    counts = confusion_matrix(labels, likely.argmax(1), labels=[0, 1, 2])
-    objects = np.array([[60], [40], [1]])
-    (image,) = figure.axes[0].images
-    np.testing.assert_allclose(np.asarray(image.get_array()), counts / objects)
+def lines(figure: Figure, colour: str) -> list[NDArray[np.float64]]:
+    return [np.asarray(line.get_xydata()) for line in figure.axes[0].lines if line.get_color() == colour]
+
+
+def test_every_training_is_a_point_in_its_models_row() -> None:
+    values = {"one": {(0, 0): 60.0, (0, 1): 62.0, (1, 0): 70.0, (1, 1): 68.0}, "two": {(0, 0): 50.0}}
+    figure = draw_points(values, [look_of(0), look_of(1)], "macro F1 [%]", SURVEY)
+    points, mean = lines(figure, COLOURS[0])
+    np.testing.assert_array_equal(points[:, 0], [60, 62, 70, 68])
+    assert points[0, 1] == points[1, 1] < points[2, 1] == points[3, 1]  # the folds below each other
+    np.testing.assert_allclose(mean[:, 0], 65)
+    assert all(abs(row) < 0.5 for row in points[:, 1])
+    np.testing.assert_array_equal(lines(figure, COLOURS[1])[0], [(50, 1)])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["one", "two"]
+    assert says_where(figure)
+
+
+def test_a_sweep_of_fifteen_models_can_be_told_apart() -> None:
+    names = [f"ict_sdss, learner.consistency=1.0, learner.tau={tau:.3f}" for tau in np.linspace(0.9, 1, 15)]
+    values = {name: {(0, 0): 50.0 + place} for place, name in enumerate(names)}
+    figure = draw_points(values, [look_of(place) for place in range(15)], "macro F1", SURVEY)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert len(set(shown)) == 15
+    assert all(len(text) <= LONGEST and text.endswith(name[-5:]) for text, name in zip(shown, names, strict=True))
+    figure.draw_without_rendering()
+    boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
+    heights = sorted((box.y0, box.y1) for box in boxes)
+    assert all(above[0] > below[1] for below, above in pairwise(heights))
+    assert min(box.x0 for box in boxes) >= 0
+
+
+def test_looks_repeat_only_after_all_lines() -> None:
+    looks = [look_of(number) for number in range(len(COLOURS) * len(LINES))]
+    assert len(set(looks)) == len(looks)
+    assert look_of(len(looks)) == looks[0]
+    assert [look.dashes for look in looks[:: len(COLOURS)]] == ["", "6 3", "2 2"]
+
+
+def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
+    assert fitted("short") == "short"
+    assert len(fitted("x" * 99 + "tau=0.9")) == LONGEST
+    assert fitted("x" * 99 + "tau=0.9").endswith("tau=0.9")
+    assert fitted("a\rb\x00c") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+
+
+def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:
+    pooled = models[0].pooled
+    for shares, found in (("likely", pooled.likely), ("uniform", pooled.uniform)):
+        each = [confusion_matrix(pooled.label, one.argmax(1), labels=[0, 1, 2]) for one in found]
+        np.testing.assert_array_equal(mean_confusion(pooled, shares), (each[0] + each[1]) / 2)
+    count = mean_confusion(pooled, "likely")
+    figure = draw_confusion(count, CLASSES, "model 0", look_of(0), SURVEY)
     said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
-    assert said == {(j, i): f"{n / objects[i, 0]:.0%}\n{n}" for (i, j), n in np.ndenumerate(counts)}  # x, y
+    assert said[0, 0] == f"{count[0, 0] / 45:.0%}\n{count[0, 0]:.4g}"
+    assert said[2, 2] == "0%\n0"  # no SN Other is tested
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
-        "AGN (60)",
-        "SN Ia (40)",
+        "AGN (45)",
+        "SN Ia (45)",
         "SN Other (0)",
     ]
-    assert titled(figure)
+    assert says_where(figure)
 
 
-def test_roc_names_the_area_and_leaves_out_what_cannot_be_ranked(
-    predictions: tuple[NDArray[np.float64], NDArray[np.int64]],
-) -> None:
-    likely, labels = predictions
-    figure = draw_roc(likely, labels, CLASSES, TITLE)
-    (legend,) = [axes.get_legend() for axes in figure.axes]
-    assert legend is not None
-    area = roc_auc_score(labels == 1, likely[:, 1])
-    assert [text.get_text() for text in legend.get_texts()][1] == f"SN Ia: {area:.3f} (40 objects)"
-    assert len(legend.get_texts()) == 2
-    false, true, _ = roc_curve(labels == 1, likely[:, 1])
-    np.testing.assert_allclose(np.asarray(figure.axes[0].lines[2].get_xydata()), np.column_stack([false, true]))
-    assert titled(figure)
+def test_the_roc_of_a_model_is_the_mean_of_its_seeds(models: list[Compared]) -> None:
+    figure = draw_roc(models, {1: "SN Ia"}, SURVEY)
+    for model in models:
+        truth = model.pooled.label == 1
+        curves = [roc_curve(truth, found[:, 1])[:2] for found in model.pooled.likely]
+        expected = np.mean([np.interp(FALSE_POSITIVE, *curve) for curve in curves], axis=0)
+        (line,) = lines(figure, model.look.colour)
+        np.testing.assert_allclose(line[1:, 1], expected)
+        np.testing.assert_array_equal(line[0], (0, 0))
+        assert areas(model.pooled, 1) == [roc_auc_score(truth, found[:, 1]) for found in model.pooled.likely]
+    assert areas(models[0].pooled, 2) == []
+    assert says_where(figure)
 
 
-def test_reliability_puts_each_bin_at_its_accuracy(predictions: tuple[NDArray[np.float64], NDArray[np.int64]]) -> None:
-    likely, labels = predictions
-    figure = draw_reliability(likely, labels, TITLE)
-    points = np.array([np.asarray(line.get_xydata())[0] for line in figure.axes[0].lines if line.get_marker() == "o"])
-    confidence, right = likely.max(1), likely.argmax(1) == labels
+def test_a_constant_answer_of_each_fold_ranks_nothing() -> None:
+    pooled = drawn()
+    cell = np.arange(len(pooled.label)) % 3 % 2
+    shares = np.array([[0.5, 0.4, 0.1], [0.4, 0.5, 0.1]])[cell]  # another constant in each fold
+    constant = replace(pooled, cell=cell, likely=np.stack([shares, shares]))
+    assert areas(constant, 0) == [0.5] * 4
+    figure = draw_roc([Compared("constant", look_of(0), constant)], {0: "AGN"}, SURVEY)
+    (line,) = lines(figure, look_of(0).colour)
+    np.testing.assert_allclose(line[:, 0], line[:, 1], atol=1e-12)
+
+
+def test_reliability_puts_each_bin_at_the_accuracy_over_all_seeds(models: list[Compared]) -> None:
+    model = models[0]
+    figure = draw_reliability(model, SURVEY)
+    points = np.array([p[0] for p in lines(figure, COLOURS[0]) if len(p) == 1])
+    confidence = model.pooled.likely.max(2).ravel()
+    right = (model.pooled.likely.argmax(2) == model.pooled.label).ravel()
     place = (confidence * 15).astype(int)
     expected = [(confidence[place == b].mean(), right[place == b].mean()) for b in np.unique(place)]
     np.testing.assert_allclose(points, expected)
-    bars = [np.asarray(line.get_ydata()) for line in figure.axes[0].lines if line.get_marker() == "None"][1:]
-    wanted = [recall_interval(int(right[place == b].sum()), int((place == b).sum())) for b in np.unique(place)]
-    np.testing.assert_allclose(np.array(bars), np.array(wanted))
     heights = [patch.get_height() for patch in figure.axes[1].patches if isinstance(patch, Rectangle)]
-    np.testing.assert_array_equal(heights, np.bincount(place, minlength=15))
-    assert titled(figure)
+    np.testing.assert_allclose(heights, np.bincount(place, minlength=15) / 2)
+    each = [scores(found, model.pooled.label, CLASSES)["calibration_error"] for found in model.pooled.likely]
+    np.testing.assert_allclose(calibration_errors(model.pooled), each)
+    assert says_where(figure)
 
 
-def test_recall_in_bins_averages_to_the_recall(predictions: tuple[NDArray[np.float64], NDArray[np.int64]]) -> None:
-    likely, labels = predictions
+def test_recall_against_a_quantity_is_the_mean_of_the_seeds(models: list[Compared]) -> None:
+    x = np.where(np.arange(90) < 80, np.linspace(17, 22, 90), np.nan)
+    figure = draw_recall(models, {0: "AGN"}, {"magnitude": x}, SURVEY)
+    assert figure is not None
+    here = (models[0].pooled.label == 0) & np.isfinite(x)
+    for model in models:
+        each = [recall_by(x[here], found[here].argmax(1) == 0) for found in model.pooled.uniform]
+        (line,) = lines(figure, model.look.colour)
+        np.testing.assert_allclose(line, np.mean(each, axis=0)[:, :2])
+    assert figure.axes[0].get_title("left") == f"AGN ({here.sum()} objects)"
+    assert len(figure.axes[0].collections) == 3
+    assert says_where(figure)
+    assert draw_recall(models, {2: "SN Other"}, {"magnitude": x}, SURVEY) is None
+    assert draw_recall(models, {0: "AGN"}, {"redshift": np.full(90, np.nan)}, SURVEY) is None
+    many = models * MOST_BARS
+    crowded = draw_recall(many, {0: "AGN"}, {"magnitude": x}, SURVEY)
+    assert crowded is not None
+    assert not crowded.axes[0].collections
+
+
+@pytest.mark.parametrize("classes", [2, 9])
+def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
+    names = [f"$x$ & $\\y_{number}$ \x01<b>" for number in range(classes)]
+    pooled = drawn(classes=classes)
+    models = [Compared(name, look_of(number), pooled) for number, name in enumerate(names)]
+    figures = [draw_points({name: {(0, 0): 1.0} for name in names}, [m.look for m in models], "$", "$")]
+    figures += [draw_confusion(mean_confusion(pooled, "likely"), names, names[0], look_of(0), "$")]
+    figures += [draw_reliability(models[0], "$")]
+    figures += [draw_roc(models, {0: names[0]}, "$"), draw_roc(models[:1], dict(enumerate(names)), "$")]
+    for chosen in (models, {0: names[0]}), (models[:1], dict(enumerate(names))):
+        recall = draw_recall(*chosen, {"$": np.arange(90.0)}, "$")
+        assert recall is not None
+        figures.append(recall)
+    for figure in figures:
+        assert drawing(headed(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
+
+
+def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compared]) -> None:
+    (run,), classes = models[:1], dict(enumerate(CLASSES))
+    roc = headed(draw_roc([run], classes, SURVEY), TITLE)
+    legend = roc.axes[0].get_legend()
+    assert legend is not None
+    (area,) = {np.mean(areas(run.pooled, 1))}
+    assert [text.get_text() for text in legend.get_texts()][1:] == [f"SN Ia: {area:.3f} (45 objects)"]
+    unknown, known = np.full(90, np.nan), np.linspace(17, 22, 90)
+    recall = draw_recall([run], classes, {"redshift": unknown, "magnitude": known}, SURVEY)
+    assert recall is not None
+    assert [axes.get_xlabel() for axes in recall.axes] == ["magnitude"]
+    shown = {line.get_label(): np.asarray(line.get_xydata()) for line in recall.axes[0].lines}
+    here = run.pooled.label == 0
+    each = [recall_by(known[here], guess[here] == 0) for guess in run.pooled.uniform.argmax(2)]
+    np.testing.assert_allclose(shown["AGN (45)"], np.mean(each, axis=0)[:, :2])
+    assert list(shown) == ["AGN (45)", "SN Ia (45)"]  # no SN Other is tested
+    assert roc.get_suptitle() == headed(recall, TITLE).get_suptitle() == TITLE
+    width = roc.get_figwidth()
+    assert headed(roc, "long" * 40).get_figwidth() > width
+
+
+def test_recall_in_bins_averages_to_the_recall() -> None:
     rng = np.random.default_rng(1)
-    right, magnitude = likely[labels == 0].argmax(1) == 0, rng.uniform(16, 23, 60)
+    right, magnitude = rng.random(60) < 0.7, rng.uniform(16, 23, 60)
     bins = recall_by(magnitude, right)
-    assert len(bins) == min(MOST_BINS, 60 // LEAST_OBJECTS)
-    recall = recall_score(labels, likely.argmax(1), labels=[0], average="macro")
-    assert np.mean([value for _, value, _, _ in bins]) == pytest.approx(recall)  # 60 in 6 equal bins
-    assert all(low <= value <= high for _, value, low, high in bins)
-    assert [x for x, *_ in bins] == sorted(x for x, *_ in bins)
+    assert bins.shape == (min(MOST_BINS, 60 // LEAST_OBJECTS), 4)
+    assert bins[:, 1].mean() == pytest.approx(right.mean())  # 60 in 6 equal bins
+    assert ((bins[:, 2] <= bins[:, 1]) & (bins[:, 1] <= bins[:, 3])).all()
+    np.testing.assert_array_equal(bins[:, 0], np.sort(bins[:, 0]))
 
 
-def test_a_quantity_that_nobody_knows_has_no_panel(
-    predictions: tuple[NDArray[np.float64], NDArray[np.int64]],
-) -> None:
-    likely, labels = predictions
-    unknown, known = np.full(100, np.nan), np.linspace(17, 22, 100)
-    figure = draw_recall(likely, labels, CLASSES, {"redshift": unknown, "magnitude": known}, TITLE)
-    assert figure is not None
-    assert [axes.get_xlabel() for axes in figure.axes] == ["magnitude"]
-    drawn = {line.get_label(): np.asarray(line.get_xydata()) for line in figure.axes[0].lines}
-    right = likely[:60].argmax(1) == 0
-    np.testing.assert_allclose(drawn["AGN (60)"], np.array(recall_by(known[:60], right))[:, :2])
-    assert titled(figure)
-    assert draw_recall(likely, labels, CLASSES, {"redshift": unknown}, TITLE) is None
-
-
-def test_recall_interval_is_wilsons() -> None:
-    np.testing.assert_allclose(recall_interval(0, 10), (0, 1 / 11))
-    np.testing.assert_allclose(recall_interval(10, 10), (10 / 11, 1))
-    np.testing.assert_allclose(recall_interval(50, 100, deviations=1.96), (0.4038, 0.5962), atol=1e-4)
-
-
-def test_any_number_of_classes_and_any_name_can_be_drawn(tmp_path: Path) -> None:
-    names = [f"$x$ & $\\y_{number}$" for number in range(12)]
-    row: dict[str, str | float] = {f"pretrain/val/recall/{name}": 0.5 for name in names}
-    figures = [draw_learning_curves({("pretrain", 1): row}, "$a$ & $\\b$")]
-    likely, labels = np.eye(12), np.arange(12)
-    figures += [draw_confusion(likely, labels, names, "$"), draw_roc(likely, labels, names, "$")]
-    figures += [draw_recall(likely, labels, names, {"redshift": np.linspace(0.1, 1, 12)}, "$")]
-    for number, figure in enumerate(figures):
-        assert figure is not None
-        save_figure(figure, tmp_path / f"{number}.png")
-    assert draw_learning_curves({}, TITLE) is None
-
-
-def test_learning_curves_show_what_the_stages_logged() -> None:
-    rows: dict[tuple[str, int], dict[str, str | float]] = {
-        ("pretrain", 1): {
-            "pretrain/train/loss": "2.5",
-            "pretrain/val/recall/SN Ia": 0.1,
-            "pretrain/val/recall/AGN": 0.2,
-        },
-        ("pretrain", 2): {"pretrain/train/loss": 1.5, "pretrain/val/collapse/spread": 0.01},
-        ("finetune", 1): {"finetune/train/loss": 1.0, "finetune/val/f1_macro": 0.4},
-    }
-    figure = draw_learning_curves(rows, TITLE, healthy=0.088)
-    assert figure is not None
-    assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
-        "loss",
-        "validation scores",
-        "recall in validation",
-        "spread of the projections",
-    ]
-    (line,) = figure.axes[0].lines
-    np.testing.assert_array_equal(line.get_xydata(), [(1, 2.5), (2, 1.5)])
-    assert [line.get_label() for line in figure.axes[4].lines] == ["SN Ia", "AGN"]
-    assert titled(figure)
+def test_intervals_of_recall_are_wilsons() -> None:
+    for found, low, high in ((False, 0, 1 / 9), (True, 8 / 9, 1)):
+        (one,) = recall_by(np.arange(8.0), np.full(8, found))
+        np.testing.assert_allclose(one[2:], (low, high), rtol=1e-5, atol=1e-12)

@@ -132,7 +132,7 @@ def test_a_file_says_what_must_be_known_of_its_model(ending: str, tmp_path: Path
         "outputs": {name: {"dtype": "float32", "shape": ["objects", 4]} for name in ("probability", "logits")},
     }
     assert words.startswith("takes frames (objects, 6, 3, 32, 32) float32, observed (objects, 6, 3) bool, nights ")
-    assert words.endswith("the probability of AGN, SN Ia, Variable, SN Other; trained on simulated survey tiny")
+    assert words.endswith("the probability of AGN, SN Ia, Variable, SN Other; trained on survey tiny (simulated)")
     content = path.read_bytes()
     assert str(Path(exporting.__file__).parent.parent).encode() not in content  # nothing of this machine
     assert sorted(tmp_path.iterdir()) == [path]

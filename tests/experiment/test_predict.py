@@ -305,7 +305,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     done = CliRunner().invoke(app, ["predict", str(finished), str(own.path), "-o", str(table), "--prior", "uniform"])
     assert done.exit_code == 0, done.output
     assert "at equal class shares" in done.output
-    assert f"simulated survey {own.header.name}, {len(own)} objects: AGN " in done.output
+    assert f"survey {own.header.name} (simulated), {len(own)} objects: AGN " in done.output
     assert f"{made.trained.sum()} objects trained this network" in done.output
     assert done.output.splitlines()[-1] == str(table)
     before = sorted(tmp_path.iterdir())

@@ -145,13 +145,13 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke) -> 
     said: list[str] = []
     assert smoke("experiment=ict_sdss", say=said.append) == finished
     assert said[-1] == "finished before, by 1 device; remove the folder to run it again"
-    assert said[-2].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
+    assert said[-2].startswith("miniature (simulated), test part, 48 objects, at equal class shares: accuracy 0.")
     (finished / "result.json").unlink()
     said.clear()
     smoke("experiment=ict_sdss", say=said.append)
     assert said[3:5] == ["pretrain: finished before", "finetune: finished before"]
-    assert said[5].startswith("simulated test part, 48 objects, at the survey's class shares: accuracy 0.")
-    assert said[6].startswith("simulated test part, 48 objects, at equal class shares: accuracy 0.")
+    assert said[5].startswith("miniature (simulated), test part, 48 objects, at the survey's class shares: accuracy 0.")
+    assert said[6].startswith("miniature (simulated), test part, 48 objects, at equal class shares: accuracy 0.")
     assert (finished / "result.json").read_text() == result
 
 

@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from ictconvention.evaluation.learning_curves import SPREAD
-from ictconvention.evaluation.looks import look_of
-from ictconvention.evaluation.mean_learning_curves import Rows, draw_mean_learning_curves
+from ictconvention.evaluation.learning_curves import SPREAD, Rows, draw_learning_curves
+from ictconvention.evaluation.looks import COLOURS, look_of
 
 SURVEY = "tiny (simulated)"
 
@@ -17,7 +16,7 @@ def rows(start: float, epochs: int = 3) -> dict[tuple[str, int], dict[str, str |
 
 
 def test_the_mean_is_thick_and_each_training_thin() -> None:
-    figure = draw_mean_learning_curves([rows(4), rows(6), rows(8, 2)], "ict", look_of(0), SURVEY)
+    figure = draw_learning_curves([rows(4), rows(6), rows(8, 2)], "ict", look_of(0), SURVEY)
     assert figure is not None
     first, second, third, mean = figure.axes[0].lines
     np.testing.assert_array_equal(second.get_xydata(), [(1, 5), (2, 4), (3, 3)])
@@ -29,7 +28,7 @@ def test_the_mean_is_thick_and_each_training_thin() -> None:
 
 
 def test_one_training_is_drawn_once() -> None:
-    figure = draw_mean_learning_curves([rows(4)], "ict", look_of(0), SURVEY)
+    figure = draw_learning_curves([rows(4)], "ict", look_of(0), SURVEY)
     assert figure is not None
     assert len(figure.axes[0].lines) == 1
 
@@ -39,7 +38,7 @@ def test_the_spread_of_projections_is_shown_beside_a_healthy_one() -> None:
         ("pretrain", 1): {"pretrain/val/collapse/spread": 0.01},
         ("finetune", 1): {"finetune/train/loss": 1.0},
     }
-    figure = draw_mean_learning_curves([projecting], "ict", look_of(0), SURVEY, healthy=0.088)
+    figure = draw_learning_curves([projecting], "ict", look_of(0), SURVEY, healthy=0.088)
     assert figure is not None
     panels = {axes.get_ylabel().replace("\n", " "): axes for axes in figure.axes[::2]}
     assert list(panels) == ["loss", SPREAD]
@@ -49,5 +48,30 @@ def test_the_spread_of_projections_is_shown_beside_a_healthy_one() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert draw_mean_learning_curves([], "ict", look_of(0), SURVEY) is None
-    assert draw_mean_learning_curves([{}], "ict", look_of(0), SURVEY) is None
+    assert draw_learning_curves([], "ict", look_of(0), SURVEY) is None
+    assert draw_learning_curves([{}], "ict", look_of(0), SURVEY) is None
+
+
+def test_a_run_shows_all_that_its_stages_logged_each_in_its_own_look() -> None:
+    logged: dict[tuple[str, int], dict[str, str | float]] = {
+        ("pretrain", 1): {
+            "pretrain/train/loss": "2.5",
+            "pretrain/val/recall/SN Ia": 0.1,
+            "pretrain/val/recall/AGN": 0.2,
+        },
+        ("pretrain", 2): {"pretrain/train/loss": 1.5, "pretrain/val/collapse/spread": 0.01},
+        ("finetune", 1): {"finetune/train/loss": 1.0, "finetune/val/f1_macro": 0.4},
+    }
+    figure = draw_learning_curves([logged], "", None, SURVEY, healthy=0.088)
+    assert figure is not None
+    assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
+        "loss",
+        "validation scores",
+        "recall in validation",
+        "spread of\nthe projections",
+    ]
+    (line,) = figure.axes[0].lines
+    np.testing.assert_array_equal(line.get_xydata(), [(1, 2.5), (2, 1.5)])
+    assert [line.get_label() for line in figure.axes[4].lines] == ["SN Ia", "AGN"]
+    assert [line.get_color() for line in figure.axes[4].lines] == list(COLOURS[:2])
+    assert figure.get_supxlabel() == SURVEY
