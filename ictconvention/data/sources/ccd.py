@@ -17,12 +17,12 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
+from ictconvention.data.sky import separations
 from ictconvention.data.sources.band_names import BAND_KEYS, band_of
-from ictconvention.data.sources.calibration import gain_of, zero_point_of
+from ictconvention.data.sources.calibration import gain_of, nanomaggies_per_count, zero_point_of
 from ictconvention.data.sources.ccd_images import CcdImage, check_footprints, image_names
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import Exposure, exposure_of
-from ictconvention.data.sources.flux import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
@@ -87,7 +87,7 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
         A column or a position is missing, or an id stands twice.
     """
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
-    objects = objects_of((table.where(number), row) for number, row in enumerate(table.rows))
+    objects = objects_of(table.located)
     if len(objects) < len(table.rows):
         counts = Counter(text_of(row, "id") for row in table.rows)
         twice = [id_ for id_ in objects if counts[id_] > 1]
@@ -226,10 +226,8 @@ def _on_image(
     """Return which objects lie on an image, and where [pixels, from 0 at the centre of the first]."""
     height, width = shape
     centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    reach = np.radians(np.hypot(height, width) * pixel_scale(wcs) / 3600)  # twice as far as a corner
-    dec, dec_0 = np.radians(options.dec), centre.dec.rad
-    across = np.cos(dec) * np.cos(dec_0) * np.sin((np.radians(options.ra) - centre.ra.rad) / 2) ** 2
-    near = np.flatnonzero(np.sin((dec - dec_0) / 2) ** 2 + across < np.sin(min(reach, np.pi) / 2) ** 2)
+    reach = np.hypot(height, width) * pixel_scale(wcs) / 3600  # [deg]; twice as far as a corner
+    near = np.flatnonzero(separations(centre.ra.deg, centre.dec.deg, options.ra, options.dec) < reach)
     if not near.size:
         return near, np.zeros(0), np.zeros(0)
     x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))

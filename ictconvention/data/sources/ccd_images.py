@@ -91,7 +91,7 @@ def find_images(
         folder = source
     else:
         table = read_user_table(source, ("file",), IMAGE_COLUMNS)
-        images = [_listed(row, table.where(number)) for number, row in enumerate(table.rows)]
+        images = [_listed(row, where) for where, row in table.located]
         folder = source.parent
         if masks:
             images = [one if one.mask else _with_mask(one, *masks) for one in images]

@@ -14,11 +14,10 @@ from astropy.time import Time
 
 from ictconvention.data.sources.headers import EXPOSURE_KEYS, Headers
 from ictconvention.data.sources.reading import UnreadableError
-from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
+from ictconvention.data.values import EARLIEST_MJD, JULIAN_ZERO, LATEST_MJD
 
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images
 DAY = 86_400.0  # [s]
-JULIAN_ZERO = 2_400_000.5  # the Julian date of MJD 0
 LONGEST = 0.5  # [days] from the start to the middle of the exposures of a night
 SAME = 60.0  # [s]; times that differ by more than the exposure and this contradict each other
 DRIFT_ROWS = 2048  # rows that an object crosses in SDSS's camera during the exposure

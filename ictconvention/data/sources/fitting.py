@@ -7,7 +7,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.robust import finite_median, robust_sigma
+from ictconvention.data.sources.calibration import nanomaggies_per_count
 from ictconvention.data.sources.placeholders import drop_placeholders
 
 Fit = Literal["crop", "bin"]
@@ -105,13 +106,8 @@ def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], flo
         Without the sky; and the scatter of the sky (1.48 median absolute deviations), NaN where it is zero or no far
         pixel is finite, when nothing is subtracted.
     """
-    values = pixels[_far(*pixels.shape)]
-    values = values[np.isfinite(values)].astype(np.float64)
-    if not values.size:
-        return pixels.astype(np.float64), np.nan
-    sky = np.median(values)
-    noise = 1.4826 * float(np.median(np.abs(values - sky)))
-    return pixels.astype(np.float64) - sky, noise if noise > 0 else np.nan
+    values = pixels[_far(*pixels.shape)].astype(np.float64)
+    return pixels.astype(np.float64) - np.nan_to_num(finite_median(values)), robust_sigma(values) or np.nan
 
 
 @cache

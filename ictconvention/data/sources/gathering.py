@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from ictconvention.data.sky import median_position
 from ictconvention.data.sources.found import Reject
 from ictconvention.data.survey_format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
@@ -118,19 +119,12 @@ def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]
         row = dict(objects.get(id_, {}))
         known = np.isfinite(ra[here]) & np.isfinite(dec[here])
         if row.get("ra") is None and row.get("dec") is None and known.any():
-            row["ra"] = _median_angle(ra[here][known])
-            row["dec"] = float(np.median(dec[here][known]))
+            row["ra"], row["dec"] = median_position(ra[here][known], dec[here][known])
         if some_detected and row.get("first_detection") is None:
             finite = detected[here][np.isfinite(detected[here])]
             row["first_detection"] = float(finite.min()) if finite.size else None
         rows.append(row)
     return rows
-
-
-def _median_angle(angles: NDArray[np.float64]) -> float:
-    """Return the median of right ascensions [deg] that lie close together, across 0 too."""
-    about = (angles - angles[0] + 180) % 360 - 180
-    return float((angles[0] + np.median(about)) % 360)
 
 
 def write_shards(

@@ -96,17 +96,17 @@ def read_stamp_table(
         are zero points, and pixels of another unit than nanomaggies.
     """
     table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
-    located = [(table.where(number), row) for number, row in enumerate(table.rows)]
+    located = table.located
     objects = objects_of(located, not_columns=OF_FRAMES)
     by_file: dict[tuple[str, str | None], list[StampRow]] = {}
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
     _check_scales(table, pixel_scale)
-    without = [number for number, (_, row) in enumerate(located) if text_of(row, "zero_point") is None]
+    without = [where for where, row in located if text_of(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{counted(len(without), 'row')} without zero_point, the others have one"
-        raise UsageError(found, table.where(without[0]), "give it in every row, or for all others by --zero-point")
+        raise UsageError(found, without[0], "give it in every row, or for all others by --zero-point")
     if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
         found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
         raise UsageError(found, path, "leave out --flux-unit, or the zero points")
@@ -154,12 +154,12 @@ def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
     """Refuse a column of pixel scales that are not all that of the survey."""
     if pixel_scale is None:
         return
-    for number, row in enumerate(table.rows):
-        scale = number_of(row, "pixel_scale", table.where(number))
+    for where, row in table.located:
+        scale = number_of(row, "pixel_scale", where)
         if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
             found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
             mend = "make a survey of the stamps of each pixel scale: a survey has one"
-            raise UsageError(found, table.where(number), mend)
+            raise UsageError(found, where, mend)
 
 
 def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ictconvention.data.magnitudes import nanomaggies
 from ictconvention.data.simulation import supernovae, variability
-from ictconvention.data.simulation.passbands import dust, nanomaggies
+from ictconvention.data.simulation.passbands import dust
 
 DAYS = np.arange(53500.0, 53800.0, 1.0)
 
