@@ -14,7 +14,7 @@ def linking_length(stamp_size: int, pixel_scale: float) -> float:
 
 def separations(ra: float, dec: float, others_ra: ArrayLike, others_dec: ArrayLike) -> NDArray[np.float64]:
     """Return how far places (n,) lie from another one; all in degrees."""
-    return np.degrees(angular_separation(*map(np.radians, (ra, dec, others_ra, others_dec))))
+    return np.asarray(np.degrees(angular_separation(*map(np.radians, (ra, dec, others_ra, others_dec)))))
 
 
 def median_position(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[float, float]:

@@ -54,11 +54,6 @@ class ZtfOptions:
     fitting: Fitting = Fitting(sky=True)
     zero_point: float | None = None
 
-    @property
-    def pixel_scale(self) -> float:
-        """Of the stamps [arcsec]."""
-        return PIXEL_SCALE * (2 if self.fitting.how == "bin" else 1)
-
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
     """Yield the frame and the photometry of each alert of some files, and a reject for what cannot be read."""
