@@ -187,18 +187,8 @@ class Survey:
         shard = self.shards[self._shard_of[i]]
         first = self._first[i]
         at = slice(first, first + self._length[i])
-        return ImageSeries(
-            self.ids[i],
-            shard.frames[at],
-            shard.band[at],
-            shard.mjd[at],
-            shard.psf_fwhm[at],
-            shard.sky_sigma[at],
-            shard.x[at],
-            shard.y[at],
-            shard.gain[at],
-            ObjectRow(self._objects, i),
-        )
+        columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
+        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i))
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
@@ -273,9 +263,12 @@ class Survey:
         mjd [d], psf_fwhm [arcsec], sky_sigma [flux_unit], x and y [pix], gain [electrons per flux_unit].
         """
         series = list(self)
-        columns = {name: _joined([getattr(s, name) for s in series]) for name in FRAME_COLUMNS if name != "band"}
-        band = np.array(self.header.bands)[_joined([s.band for s in series]).astype(np.intp)]
-        table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), "band": band, **columns})
+        columns: dict[str, NDArray[Any]] = {
+            name: np.concatenate([np.zeros(0, dtype), *(getattr(s, name) for s in series)])
+            for name, dtype in FRAME_COLUMNS.items()
+        }
+        columns["band"] = np.array(self.header.bands)[columns["band"]]
+        table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), **columns})
         table["mjd"].unit, table["psf_fwhm"].unit = "d", "arcsec"
         table["x"].unit = table["y"].unit = "pix"
         table.meta.update(self._meta)
@@ -300,10 +293,6 @@ def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey
     if survey.hash != expected:
         raise SurveyError("the survey has changed since it was opened", path, "start again with it as it is now")
     return survey if rows is None else Survey(path, survey.header, survey.shards, expected, rows)
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def _column(values: pa.ChunkedArray) -> Any:

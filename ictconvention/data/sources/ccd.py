@@ -23,11 +23,11 @@ from ictconvention.data.sources.calibration import gain_of, nanomaggies_per_coun
 from ictconvention.data.sources.ccd_images import CcdImage, check_footprints, image_names
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import Exposure, exposure_of
-from ictconvention.data.sources.found import Found, FoundFrame, Reject
+from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
-from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits
+from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
 from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
 from ictconvention.errors import UsageError, shortened
 
@@ -110,14 +110,13 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
                 try:
                     found = _cut(options, image, pixels, Headers(hdus[0].header, own), title, number)
                 except UnreadableError as error:
-                    found = [Reject("", f"{image.file}[{title}]", str(error))]
+                    found = [Reject("", place_of(image.file, title), str(error))]
                 del hdus[number].data  # a mosaic has more images than memory holds
                 yield from found
     except NoImageError as error:  # a catalogue, or another companion of the images
         yield Reject("", image.file, str(error), flaw=False)
     except (UnreadableError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        yield Reject("", image.file, reason)
+        yield Reject("", image.file, reason_of(error))
 
 
 def _cut(
@@ -140,7 +139,7 @@ def _cut(
     factor = nanomaggies_per_count(zero_point)
     exposure = exposure_of(headers) if np.isnan(image.mjd) else Exposure(image.mjd)
     psf_fwhm = _first_known(image.psf_fwhm, headers.seeing(scale))
-    file, found = f"{image.file}[{hdu}]", list[Found]()
+    file, found = place_of(image.file, hdu), list[Found]()
     sound = drop_placeholders(pixels)
     if share := float(np.isnan(sound).mean() - np.isnan(pixels).mean()):
         reason = f"{share:.1%} of the pixels show no sky, being equal: they are missing in its stamps"

@@ -150,17 +150,13 @@ def fitted(
     middle_y, middle_x = (height - 1) / 2 + place[1], (width - 1) / 2 + place[0]
     if how == "bin":
         pixels = np.pad(pixels.astype(np.float64), ((0, height % 2), (0, width % 2)), constant_values=np.nan)
-        blocks = (
-            pixels.reshape(pixels.shape[0] // 2, 2, pixels.shape[1] // 2, 2)
-            .swapaxes(1, 2)
-            .reshape(pixels.shape[0] // 2, pixels.shape[1] // 2, 4)
-        )
+        height, width = (side // 2 for side in pixels.shape)
+        blocks = pixels.reshape(height, 2, width, 2).swapaxes(1, 2).reshape(height, width, 4)
         known = np.isfinite(blocks)
         count = known.sum(2)
         total = np.where(known, blocks, 0).sum(2)
         pixels = np.where(count >= 2, total * 4 / np.maximum(count, 1), np.nan)
         middle_y, middle_x = (middle_y - 0.5) / 2, (middle_x - 0.5) / 2
-        height, width = pixels.shape
     if min(height, width) < size:
         raise ValueError(f"the cutout is {width} x {height} pixels, and the stamp {size} x {size}")
     top, left = _start(middle_y, size, height), _start(middle_x, size, width)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.data.sky import median_position
-from ictconvention.data.sources.found import Reject
+from ictconvention.data.sources.found import Reject, place_of
 from ictconvention.data.survey_format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
 from ictconvention.data.worker_pool import worked
@@ -84,7 +84,7 @@ def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, lis
     repeats = np.delete(order, new)
     rejects = []
     for line in lines.take(np.setdiff1d(twice, repeats)).to_pylist():
-        where = f"{line['file']}[{line['hdu']}]" if line["hdu"] else line["file"]
+        where = place_of(line["file"], line["hdu"])
         rejects.append(Reject(line["id"], where, f"duplicate exposure in band {line['band']} at MJD {line['mjd']:.5f}"))
     kept = np.setdiff1d(np.arange(len(mjd)), twice)
     kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]

@@ -200,6 +200,11 @@ def npz_arrays(
         raise unreadable(f"no sound {path.suffix[1:]} file", error) from error
 
 
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read: what the system says where that failed, else the error's own words."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
 def unreadable(what: str, error: Exception) -> UnreadableError:
     """Return the error of a file, in the words of the system where it cannot be opened at all."""
     if isinstance(error, FileNotFoundError) and error.filename and (link := Path(error.filename)).is_symlink():

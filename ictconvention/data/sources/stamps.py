@@ -10,8 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.fitting import Fitting
-from ictconvention.data.sources.found import Found, FoundFrame, Reject
-from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
+from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
+from ictconvention.data.sources.reading import (
+    FITS_ENDINGS,
+    UnreadableError,
+    image_of,
+    npz_array,
+    opened_fits,
+    reason_of,
+)
 from ictconvention.data.sources.user_table import (
     UserTable,
     checked_number,
@@ -124,8 +131,7 @@ def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Fou
             pixels, name = _pixels(options.folder / file, hdu)
             planes = _planes(pixels, own)
         except (UnreadableError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            yield from (Reject(row.id, f"{file}[{hdu}]" if hdu else file, reason) for row in own)
+            yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
             continue
         for row, plane in zip(own, planes, strict=True):
             yield _frame(options, row, plane, name)
@@ -193,12 +199,11 @@ def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDAr
 
 
 def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
-    place = f"{row.file}[{hdu}]" if hdu else row.file
     zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
     try:
         stamp = options.fitting.stamp(pixels, zero_point, row.sky_sigma)
     except ValueError as error:  # UnreadableError is one
-        return Reject(row.id, place, str(error))
+        return Reject(row.id, place_of(row.file, hdu), str(error))
     return FoundFrame(
         row.id,
         stamp.pixels,
