@@ -126,10 +126,11 @@ def stamps(
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
 ) -> None:
     """Take stamps that are cut already: FITS cubes, a FITS file per epoch, or npz, named by a table."""
-    from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
+    from ictconvention.data.sources.fitting import CutoutOptions
+    from ictconvention.data.sources.stamps import read_stamp_table, read_stamps
 
     units, objects = read_stamp_table(source, zero_point, flux_unit, pixel_scale)
-    how = StampOptions(source.parent, shared.fitting(sky), zero_point)
+    how = CutoutOptions(source.parent, shared.fitting(sky), zero_point)
     _ingest(shared.options(pixel_scale, flux_unit=flux_unit), partial(read_stamps, how), units, objects)
 
 
@@ -202,7 +203,7 @@ def tao(
         id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
         for id_, row in own.items()
     }
-    how = TaoOptions(source, band, shared.fitting(sky), zero_point)
+    how = TaoOptions(source, shared.fitting(sky), zero_point, band)
     flux_unit = "nanomaggy" if zero_point is not None else "count"
     options = shared.options(pixel_scale, flux_unit=flux_unit, bands=(band,))
     _ingest(options, partial(read_tao, how), list(files.items()), own, remarks, rejects=rejects)
@@ -229,7 +230,7 @@ def ztf(
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, shared.fitting(subtract), zero_point)
+    how = ZtfOptions(folder, shared.fitting(subtract), zero_point, cutout)
     options = shared.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES)
     _ingest(options, partial(read_ztf, how), units, shared.known_objects(), objects_table=shared.objects)
 

@@ -25,13 +25,7 @@ HOUR_KEYS = ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT-START", "UTC", "U
 DATE_KEYS = {"DATE-AVG": "middle", "DATE-MID": "middle", "DATE-BEG": "start", "DATE-OBS": "start", "DATE-END": "end"}
 MJD_KEYS = {"MJD-AVG": "middle", "MJD-MID": "middle", "MJD-BEG": "start", "MJD-OBS": "start", "MJD_OBS": "start",
             "MJD-END": "end"}  # fmt: skip
-LOOSE_KEYS = {
-    "OBSMJD": "start",
-    "MJD": "start",
-    "JD": "start",
-    "JD-OBS": "start",
-    "OBSJD": "start",
-}  # no standard has them
+LOOSE_KEYS = dict.fromkeys(("OBSMJD", "MJD", "JD", "JD-OBS", "OBSJD"), "start")  # no standard has them
 SCALES = {"UTC": "utc", "UT": "utc", "GMT": "utc", "UT1": "utc", "TAI": "tai", "IAT": "tai", "TT": "tt", "TDT": "tt",
           "ET": "tt", "TDB": "tdb", "TCB": "tcb", "TCG": "tcg"}  # fmt: skip
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)")

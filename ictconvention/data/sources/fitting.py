@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.robust import finite_median, robust_sigma
 from ictconvention.data.sources.calibration import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.placeholders import drop_placeholders
 
 Fit = Literal["crop", "bin"]
@@ -90,6 +92,45 @@ class Fitting:
         factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
         of_four = 2 if self.how == "bin" else 1  # the noise of a sum of four pixels
         return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
+
+
+@dataclass(frozen=True, slots=True)
+class CutoutOptions:
+    """How cutouts are read, whatever file they come from.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    fitting : Fitting
+        How the files' images come to stamps.
+    zero_point : float, optional
+        Of images without one [AB mag]; without any, pixels keep their unit.
+    """
+
+    folder: Path
+    fitting: Fitting = Fitting()
+    zero_point: float | None = None
+
+    def frame(
+        self,
+        id_: str,
+        pixels: NDArray[np.floating],
+        band: str,
+        mjd: float,
+        file: str,
+        hdu: str,
+        noise: float = np.nan,
+        zero_point: float = np.nan,
+        **known: Any,
+    ) -> Found:
+        """Return the frame of a cutout, or the reject where no stamp can be made of it; arguments as of both."""
+        try:
+            stamp = self.fitting.stamp(pixels, self.zero_point if np.isnan(zero_point) else zero_point, noise)
+        except ValueError as error:  # UnreadableError is one
+            return Reject(id_, place_of(file, hdu), str(error))
+        known |= {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}
+        return FoundFrame(id_, stamp.pixels, band, mjd, file, hdu, **known)
 
 
 def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:

@@ -158,16 +158,9 @@ def write_shards(
     for number, (begin, end) in enumerate(zip(first.tolist(), [*first[1:].tolist(), len(frames.ids)], strict=True)):
         start = frames.start[begin : end + 1]
         lines = frames.lines.slice(start[0], start[-1] - start[0])
+        here = slice(begin, end)
         tasks.append(
-            (
-                folder / shard_name(number),
-                header,
-                lines,
-                start - start[0],
-                frames.ids[begin:end],
-                rows[begin:end],
-                scratch,
-            )
+            (folder / shard_name(number), header, lines, start - start[0], frames.ids[here], rows[here], scratch)
         )
     for _ in worked(_write_shard, tasks, jobs, folder):
         pass

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.fitting import Fitting
-from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
+from ictconvention.data.sources.fitting import CutoutOptions
+from ictconvention.data.sources.found import Found, Reject, place_of
 from ictconvention.data.sources.reading import (
     FITS_ENDINGS,
     UnreadableError,
@@ -22,6 +22,7 @@ from ictconvention.data.sources.reading import (
 from ictconvention.data.sources.user_table import (
     UserTable,
     checked_number,
+    file_of,
     id_of,
     number_of,
     objects_of,
@@ -52,25 +53,6 @@ class StampRow:
     zero_point: float
     psf_fwhm: float
     sky_sigma: float
-
-
-@dataclass(frozen=True, slots=True)
-class StampOptions:
-    """How stamps are read.
-
-    Parameters
-    ----------
-    folder : Path
-        That the names of files are relative to.
-    fitting : Fitting
-        How the files' images come to stamps.
-    zero_point : float, optional
-        Of rows without one [AB mag]; without any, pixels are nanomaggies already.
-    """
-
-    folder: Path
-    fitting: Fitting = Fitting()
-    zero_point: float | None = None
 
 
 def read_stamp_table(
@@ -123,7 +105,7 @@ def read_stamp_table(
     return units, objects
 
 
-def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
+def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
     """Yield the frames of some rows, and a reject for each that cannot be read."""
     for (file, hdu), group in groupby(rows, key=lambda row: (row.file, row.hdu)):
         own = list(group)
@@ -134,13 +116,12 @@ def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Fou
             yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
             continue
         for row, plane in zip(own, planes, strict=True):
-            yield _frame(options, row, plane, name)
+            known = {"psf_fwhm": row.psf_fwhm, "normalised": _is_normalised(plane)}
+            given = row.sky_sigma, row.zero_point
+            yield options.frame(row.id, plane, row.band, row.mjd, row.file, name, *given, **known)
 
 
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
-    file = text_of(row, "file")
-    if file is None:
-        raise UsageError("this row names no file", where, "give the file of the frame")
     plane = number_of(row, "plane", where)
     if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
         raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
@@ -148,7 +129,7 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
     numbers |= {name: checked_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
         id_of(row, where),
-        file,
+        file_of(row, where),
         text_of(row, "hdu"),
         None if np.isnan(plane) else int(plane),
         text_of(row, "band") or "",
@@ -196,27 +177,6 @@ def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDAr
         if plane is None or plane >= len(pixels):
             raise UnreadableError(f"there is no plane {plane}: the cube has {len(pixels)}, from 0")
     return [pixels[plane] for plane in given if plane is not None]
-
-
-def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
-    zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
-    try:
-        stamp = options.fitting.stamp(pixels, zero_point, row.sky_sigma)
-    except ValueError as error:  # UnreadableError is one
-        return Reject(row.id, place_of(row.file, hdu), str(error))
-    return FoundFrame(
-        row.id,
-        stamp.pixels,
-        row.band,
-        row.mjd,
-        row.file,
-        hdu,
-        psf_fwhm=row.psf_fwhm,
-        sky_sigma=stamp.sky_sigma,
-        x=stamp.x,
-        y=stamp.y,
-        normalised=_is_normalised(pixels),
-    )
 
 
 def _is_normalised(pixels: NDArray[np.floating]) -> bool:

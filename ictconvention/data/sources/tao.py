@@ -12,9 +12,9 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from ictconvention.data.sources.fitting import Fitting
+from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.folders import files_below
-from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
+from ictconvention.data.sources.found import Found, Reject, place_of
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
 from ictconvention.data.values import flaw_of_precision
 from ictconvention.errors import UsageError
@@ -24,25 +24,11 @@ ID_KEY, CLASS_KEY, RA_KEY, DEC_KEY = "CRTS_ID", "CLASS", "RA_(J2000)", "DEC_(J20
 
 
 @dataclass(frozen=True, slots=True)
-class TaoOptions:
-    """How files are read.
+class TaoOptions(CutoutOptions):
+    """How files are read; `band` is the name of the one band."""
 
-    Parameters
-    ----------
-    folder : Path
-        That holds them.
-    band : str
-        Name of the one band.
-    fitting : Fitting
-        How the files' images come to stamps.
-    zero_point : float, optional
-        [AB mag]; without it pixels stay counts.
-    """
-
-    folder: Path
-    band: str = "clear"
     fitting: Fitting = Fitting(sky=True)
-    zero_point: float | None = None
+    band: str = "clear"
 
 
 def find_files(folder: Path) -> list[str]:
@@ -125,11 +111,9 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
         pixels, _, _ = image_of(hdus, hdu)
         if pixels.ndim != 2:
             raise UnreadableError(f"an image of {pixels.ndim} axes")
-        stamp = options.fitting.stamp(pixels, options.zero_point)
-    except ValueError as error:  # UnreadableError is one
+    except UnreadableError as error:
         return Reject(id_, place_of(name, hdu), str(error))
-    mjd = float(table.data["MJD"][row])
-    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, sky_sigma=stamp.sky_sigma, x=stamp.x, y=stamp.y)
+    return options.frame(id_, pixels, options.band, float(table.data["MJD"][row]), name, hdu)
 
 
 def _table(hdus: fits.HDUList) -> Any:

@@ -94,6 +94,13 @@ def text_of(row: Mapping[str, Any], name: str) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+def file_of(row: Mapping[str, Any], where: str) -> str:
+    """Return the file that a row names; a `UsageError` where it names none."""
+    if (file := text_of(row, "file")) is None:
+        raise UsageError("this row names no file", where, "give the file of the image")
+    return file
+
+
 def id_of(row: Mapping[str, Any], where: str) -> str:
     """Return the id of a row.
 

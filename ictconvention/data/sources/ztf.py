@@ -6,7 +6,6 @@ without pixels, and kept as such. Cutouts come with north down and east left; th
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from ictconvention.data.magnitudes import flux_error
 from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
 from ictconvention.data.sources.calibration import nanomaggies_per_count
-from ictconvention.data.sources.fitting import Fitting
+from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
 from ictconvention.data.values import JULIAN_ZERO, flaw_of_times
@@ -33,26 +32,18 @@ CUTOUTS: dict[Cutout, str] = {"science": "cutoutScience", "difference": "cutoutD
 
 
 @dataclass(frozen=True, slots=True)
-class ZtfOptions:
-    """How alerts are read.
+class ZtfOptions(CutoutOptions):
+    """How alerts are read; the zero point is that of alerts without magzpsci, as those of ZTF's first months are.
 
     Parameters
     ----------
-    folder : Path
-        That the names of files are relative to.
     cutout : "science" or "difference"
         Which image. Differences are science minus reference in all frames: the cutout of a negative detection, which
         is the reverse, changes its sign.
-    fitting : Fitting
-        How the cutouts come to stamps.
-    zero_point : float, optional
-        Of alerts without magzpsci, as those of ZTF's first months are [AB mag].
     """
 
-    folder: Path
-    cutout: Cutout = "science"
     fitting: Fitting = Fitting(sky=True)
-    zero_point: float | None = None
+    cutout: Cutout = "science"
 
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
