@@ -4,6 +4,7 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -133,7 +134,6 @@ class Survey:
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
         self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
-        self._position: dict[str, int] | None = None  # built at the first look-up by id
 
     @classmethod
     def open(cls, path: str | Path, edited: bool = False) -> "Survey":
@@ -194,7 +194,7 @@ class Survey:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, id_: object) -> bool:
-        return isinstance(id_, str) and id_ in self._positions()
+        return isinstance(id_, str) and id_ in self._positions
 
     def __repr__(self) -> str:
         kind = "simulated " if self.header.simulated else ""
@@ -211,7 +211,7 @@ class Survey:
     def position(self, id_: str) -> int:
         """Return the position of an object by its id; a `SurveyError` names the nearest id where there is none."""
         try:
-            return self._positions()[id_]
+            return self._positions[id_]
         except KeyError:
             found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
             raise SurveyError(found, self.path, f"choose one of its ids: {shortened(self.ids)}") from None
@@ -281,10 +281,9 @@ class Survey:
         reach = linking_length(header.stamp_size, header.pixel_scale)
         return {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
 
+    @cached_property
     def _positions(self) -> dict[str, int]:
-        if self._position is None:
-            self._position = {id_: i for i, id_ in enumerate(self.ids)}
-        return self._position
+        return {id_: i for i, id_ in enumerate(self.ids)}
 
 
 def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey:
