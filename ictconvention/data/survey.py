@@ -1,7 +1,6 @@
 """Read a survey: ragged image time series, memory-mapped, from one shard or many. Knows nothing of labels' use."""
 
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from ictconvention.data.shard import Shard, open_shards
 from ictconvention.data.sky import linking_length
 from ictconvention.data.survey_format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
-from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 
 class ObjectRow(Mapping[str, Any]):
@@ -240,9 +239,8 @@ class Survey:
         if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
             found = f"a selection of {chosen.dtype} values"
             raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
-        twice = [id_ for id_, n in Counter(chosen.tolist()).items() if n > 1]
-        if twice:
-            raise SurveyError(f"chosen twice: {shortened(map(str, twice))}", self.path, "name each id once")
+        if twice := repeated(map(str, chosen.tolist())):
+            raise SurveyError(f"chosen twice: {shortened(twice)}", self.path, "name each id once")
         return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":

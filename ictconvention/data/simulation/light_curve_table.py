@@ -15,7 +15,7 @@ from ictconvention.data.simulation.strata import CLASSES
 from ictconvention.data.sources.reading import UnreadableError, npz_arrays
 from ictconvention.data.sources.user_table import id_of, number_of, objects_of, read_user_table, text_of
 from ictconvention.data.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
-from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 LEAST_POINTS = 5
 FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal
@@ -83,9 +83,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
         with readable_os_errors("reading the light curves", path):
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
-    ids = [curve.id for curve in curves]
-    if len(set(ids)) < len(ids):
-        twice = [id_ for id_ in dict.fromkeys(ids) if ids.count(id_) > 1]
+    if twice := repeated(curve.id for curve in curves):
         raise SurveyError(f"ids stand twice: {shortened(twice)}", ", ".join(sources), "give each object its own id")
     return curves
 

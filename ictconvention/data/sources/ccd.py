@@ -1,7 +1,6 @@
 """Calibrated CCD images with a WCS: stamps about a list of positions, image by image, each image read once."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,8 +27,8 @@ from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
-from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
-from ictconvention.errors import UsageError, shortened
+from ictconvention.data.sources.user_table import id_of, objects_of, read_user_table
+from ictconvention.errors import UsageError, repeated, shortened
 
 SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
 MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky
@@ -88,9 +87,7 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
     """
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
     objects = objects_of(table.located)
-    if len(objects) < len(table.rows):
-        counts = Counter(text_of(row, "id") for row in table.rows)
-        twice = [id_ for id_ in objects if counts[id_] > 1]
+    if twice := repeated(id_of(row, where) for where, row in table.located):
         raise UsageError(f"ids stand twice: {shortened(twice)}", path, "give each object one row")
     if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
         raise UsageError(f"no position: {shortened(without)}", path, "give ra and dec of each object [deg]")
