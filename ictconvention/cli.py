@@ -10,7 +10,7 @@ import typer
 from ictconvention.errors import UsageError, told_in_words
 from ictconvention.ingest_cli import app as ingest_app
 from ictconvention.output_place import check_place
-from ictconvention.progress import shown_progress
+from ictconvention.progress import shown_progress, wide_console
 
 app = typer.Typer(
     name="ictconvention",
@@ -46,16 +46,12 @@ def check(survey: SurveyPath) -> None:
 
     Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
     """
-    from rich.console import Console
-
     from ictconvention.data.survey_check import check_survey
     from ictconvention.data.survey_report import print_report
 
     with shown_progress("reading") as progress:
         report = check_survey(survey, progress)
-    console = Console()
-    console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
-    print_report(report, console)
+    print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
 
@@ -101,8 +97,6 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
-    from rich.console import Console
-
     from ictconvention.data.split import Split
     from ictconvention.data.split_report import counts_table, notes
     from ictconvention.data.split_rule import make_split
@@ -124,8 +118,7 @@ def split(
         drawn = make_split(objects, **read_group("fold", protocol or "rotating") | given)
     if output:
         drawn.save(output)
-    console = Console()
-    console.width = max(console.width, 100)  # a narrow terminal wraps the lines, but no number is cut short
+    console = wide_console()
     console.print(counts_table(drawn, opened.header))
     for line in notes(drawn, objects):
         console.print(line, soft_wrap=True, markup=False, highlight=False)
@@ -157,8 +150,6 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
-    from rich.console import Console
-
     for package in ("galsim", "sncosmo", "speclite"):
         if find_spec(package) is None:
             mend = "install the extra: pip install -c constraints.txt '.[simulation]'"
@@ -178,7 +169,7 @@ def simulate(
             survey = write(out, PAPER_OBJECTS if objects is None else objects, seed, workers, extra_test or 0, progress)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
     if not light_curves:
-        print_ceiling(survey, Console())
+        print_ceiling(survey, wide_console())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

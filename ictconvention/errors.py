@@ -4,6 +4,7 @@ import difflib
 import errno
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -110,3 +111,8 @@ def shortened(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """Return the names that stand more than once, each once, in their order."""
+    return [name for name, number in Counter(names).items() if number > 1]

@@ -4,7 +4,9 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial, update_wrapper
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,7 +16,7 @@ from ictconvention.errors import SurveyError, UsageError, shortened
 from ictconvention.progress import shown_progress
 
 if TYPE_CHECKING:
-    from ictconvention.data.sources.found import Reject
+    from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.ingestion import IngestOptions
 
 app = typer.Typer(
@@ -22,31 +24,98 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-Out = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder to make.", show_default=False)]
-Name = Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")]
-Size = Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")]
-Bands = Annotated[
-    str | None, typer.Option(metavar="g,r", help="Bands to take, in this order.", show_default="all that are found")
-]
-Classes = Annotated[
-    str | None,
-    typer.Option(metavar="'AGN,SN Ia'", help="Names of the classes, in this order.", show_default="all that are found"),
-]
-Objects = Annotated[
-    Path | None,
-    typer.Option(help="Table of objects: id, and class, label_source, redshift, ra, dec or columns of your own."),
-]
-Jobs = Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")]
-MaxRejects = Annotated[float, typer.Option(help="Largest share of frames that may be left out.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")]
-Simulated = Annotated[bool, typer.Option("--simulated", help="The sky did not make these images; every table says so.")]
-Bin = Annotated[bool, typer.Option("--bin", help="Sum 2 x 2 pixels before the stamp is cut.")]
 
 
-@app.command()
+@dataclass(frozen=True)
+class Shared:
+    """The options that commands share, declared once: `_command` adds them to each."""
+
+    out: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder to make.", show_default=False)]
+    bin_pixels: Annotated[bool, typer.Option("--bin", help="Sum 2 x 2 pixels before the stamp is cut.")] = False
+    objects: Annotated[
+        Path | None,
+        typer.Option(help="Table of objects: id, and class, label_source, redshift, ra, dec or columns of your own."),
+    ] = None
+    name: Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")] = None
+    size: Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")] = 32
+    bands: Annotated[
+        str | None,
+        typer.Option(metavar="g,r", help="Bands to take, in this order.", show_default="all that are found"),
+    ] = None
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'AGN,SN Ia'", help="Names of the classes, in this order.", show_default="all that are found"
+        ),
+    ] = None
+    jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None
+    max_rejects: Annotated[float, typer.Option(help="Largest share of frames that may be left out.")] = 0.5
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")] = False
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="The sky did not make these images; every table says so.")
+    ] = False
+
+    def fitting(self, sky: bool) -> "Fitting":
+        """Return how cutouts come to stamps; `sky` says whether it is subtracted."""
+        from ictconvention.data.sources.fitting import Fitting
+
+        return Fitting(self.size, "bin" if self.bin_pixels else "crop", sky, self.simulated)
+
+    def options(self, pixel_scale: float, **more: Any) -> "IngestOptions":
+        """Return what holds for every source, from the size of a pixel of the files [arcsec] and what else is known."""
+        from ictconvention.data.sources.ingestion import IngestOptions
+
+        given = {"bands": _listed(self.bands), "classes": _listed(self.classes), **more}
+        return IngestOptions(
+            self.out,
+            f"ictconvention {shlex.join(sys.argv[1:])}",
+            pixel_scale * (2 if self.bin_pixels else 1),
+            self.name,
+            self.size,
+            simulated=self.simulated,
+            jobs=(os.cpu_count() or 1) if self.jobs is None else self.jobs,
+            max_rejects=self.max_rejects,
+            dry_run=self.dry_run,
+            **given,
+        )
+
+    def known_objects(self) -> dict[str, dict[str, Any]]:
+        """Return what the table of objects says; nothing where there is none."""
+        from ictconvention.data.sources.user_table import objects_of, read_user_table
+
+        if self.objects is None:
+            return {}
+        columns = ("class", "label_source", "redshift", "ra", "dec")
+        return objects_of(read_user_table(self.objects, ("id",), columns).located)
+
+
+def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add a command, which takes `Shared` and its source first, and the shared options but for some beside its own."""
+
+    def add(command: Callable[..., None]) -> Callable[..., None]:
+        shared = {name: one for name, one in signature(Shared).parameters.items() if name not in without}
+        _, source, *own = signature(command).parameters.values()
+
+        def run(**given: Any) -> None:
+            command(Shared(**{name: given.pop(name) for name in shared}), **given)
+
+        update_wrapper(run, command)
+        rest = (one for name, one in shared.items() if name != "out")
+        listed = (source, shared["out"], *own, *rest)
+        run.__dict__["__signature__"] = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in listed])
+        return app.command()(run)
+
+    return add
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(","))
+
+
+@_command("objects")
 def stamps(
+    shared: Shared,
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")],
-    out: Out,
     pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files in arcsec.")],
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude, of rows without one.", show_default="pixels are nanomaggies")
@@ -55,44 +124,20 @@ def stamps(
         str, typer.Option(help="Unit of pixels without a zero point; none, where they were normalised.")
     ] = "nanomaggy",
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
-    bin_pixels: Bin = False,
-    name: Name = None,
-    size: Size = 32,
-    bands: Bands = None,
-    classes: Classes = None,
-    jobs: Jobs = None,
-    max_rejects: MaxRejects = 0.5,
-    dry_run: DryRun = False,
-    simulated: Simulated = False,
 ) -> None:
     """Take stamps that are cut already: FITS cubes, a FITS file per epoch, or npz, named by a table."""
-    from functools import partial
-
-    from ictconvention.data.sources.fitting import Fitting
-    from ictconvention.data.sources.stamps import StampOptions, read_stamp_table, read_stamps
+    from ictconvention.data.sources.fitting import CutoutOptions
+    from ictconvention.data.sources.stamps import read_stamp_table, read_stamps
 
     units, objects = read_stamp_table(source, zero_point, flux_unit, pixel_scale)
-    how = StampOptions(source.parent, Fitting(size, "bin" if bin_pixels else "crop", sky, simulated), zero_point)
-    common = _common(
-        out,
-        pixel_scale * (2 if bin_pixels else 1),
-        name,
-        size,
-        bands,
-        classes,
-        jobs,
-        max_rejects,
-        dry_run,
-        simulated,
-        flux_unit,
-    )
-    _ingest(common, partial(read_stamps, how), units, objects)
+    how = CutoutOptions(source.parent, shared.fitting(sky), zero_point)
+    _ingest(shared.options(pixel_scale, flux_unit=flux_unit), partial(read_stamps, how), units, objects)
 
 
-@app.command()
+@_command("bin_pixels", "objects")
 def ccd(
+    shared: Shared,
     source: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of FITS images, or a table of them.")],
-    out: Out,
     positions: Annotated[Path, typer.Option(help="Table of objects: id, ra and dec in degrees, class where known.")],
     masks: Annotated[
         str | None,
@@ -109,18 +154,8 @@ def ccd(
     band_names: Annotated[
         Path | None, typer.Option(help="Table of names in headers and their band: alias, band; before the usual ones.")
     ] = None,
-    name: Name = None,
-    size: Size = 32,
-    bands: Bands = None,
-    classes: Classes = None,
-    jobs: Jobs = None,
-    max_rejects: MaxRejects = 0.5,
-    dry_run: DryRun = False,
-    simulated: Simulated = False,
 ) -> None:
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
-    from functools import partial
-
     from ictconvention.data.sources.band_names import read_band_names
     from ictconvention.data.sources.ccd import CcdOptions, nearest_miss, read_ccd, read_positions
     from ictconvention.data.sources.ccd_images import find_images, first_pixel_scale
@@ -133,75 +168,51 @@ def ccd(
     objects, ra, dec = read_positions(positions)
     scale = pixel_scale or first_pixel_scale(folder, images)
     of_all = float("nan") if zero_point is None else zero_point
-    how = CcdOptions(folder, tuple(objects), ra, dec, scale, size, of_all, sky, read_band_names(band_names))
-    common = _common(out, scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
-    common = replace(common, orientation="north up, east left", times=MEANING)
+    how = CcdOptions(folder, tuple(objects), ra, dec, scale, shared.size, of_all, sky, read_band_names(band_names))
+    options = shared.options(scale, orientation="north up, east left", times=MEANING)
     try:
-        _ingest(common, partial(read_ccd, how), images, objects, rejects, everything_listed=True)
+        _ingest(options, partial(read_ccd, how), images, objects, rejects=rejects, everything_listed=True)
     except SurveyError as error:
         if miss := nearest_miss(how, images):
             mend = "check that ra and dec are in degrees, and that these are the images"
             raise UsageError(miss, positions, mend) from error
         raise
-    if bands is None and not dry_run:
-        _say_unusual_bands(out)
+    if shared.bands is None and not shared.dry_run:
+        _say_unusual_bands(shared.out)
 
 
-@app.command()
+@_command("bands")
 def tao(
+    shared: Shared,
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")],
-    out: Out,
     band: Annotated[str, typer.Option(help="Name of the one band.")] = "clear",
     zero_point: Annotated[float | None, typer.Option(help="AB magnitude.", show_default="pixels stay counts")] = None,
     pixel_scale: Annotated[float, typer.Option(help="Size of a pixel in arcsec.")] = 2.5,
     sky: Annotated[bool, typer.Option(help="Subtract the median of the pixels far from the centre.")] = True,
-    bin_pixels: Bin = False,
-    objects: Objects = None,
-    name: Name = None,
-    size: Size = 32,
-    classes: Classes = None,
-    jobs: Jobs = None,
-    max_rejects: MaxRejects = 0.5,
-    dry_run: DryRun = False,
-    simulated: Simulated = False,
 ) -> None:
     """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
-    from functools import partial
-
-    from ictconvention.data.sources.fitting import Fitting
     from ictconvention.data.sources.joins import check_matched
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao
 
     names = find_files(source)
     with shown_progress("reading headers") as progress:
         files, own, rejects = read_objects(source, names, progress)
-    known = _objects(objects)
-    remarks = check_matched(objects, known, own, "the files") if objects is not None and own else []
+    known = shared.known_objects()
+    remarks = check_matched(shared.objects, known, own, "the files") if shared.objects is not None and own else []
     own = {
         id_: row | {name: value for name, value in known.get(id_, {}).items() if value is not None}
         for id_, row in own.items()
     }
-    how = TaoOptions(source, band, Fitting(size, "bin" if bin_pixels else "crop", sky, simulated), zero_point)
-    common = _common(
-        out,
-        pixel_scale * (2 if bin_pixels else 1),
-        name,
-        size,
-        band,
-        classes,
-        jobs,
-        max_rejects,
-        dry_run,
-        simulated,
-        "nanomaggy" if zero_point is not None else "count",
-    )
-    _ingest(common, partial(read_tao, how), list(files.items()), own, rejects, remarks=remarks)
+    how = TaoOptions(source, shared.fitting(sky), zero_point, band)
+    flux_unit = "nanomaggy" if zero_point is not None else "count"
+    options = shared.options(pixel_scale, flux_unit=flux_unit, bands=(band,))
+    _ingest(options, partial(read_tao, how), list(files.items()), own, remarks, rejects=rejects)
 
 
-@app.command()
+@_command()
 def ztf(
+    shared: Shared,
     source: Annotated[Path, typer.Argument(metavar="ALERTS", help="File or folder: .avro, .tar.gz of such, .parquet.")],
-    out: Out,
     cutout: Annotated[Literal["science", "difference"], typer.Option(help="Which cutout.")] = "science",
     sky: Annotated[
         bool | None,
@@ -209,68 +220,19 @@ def ztf(
             "--sky/--no-sky", help="Subtract the median of the pixels far from the centre.", show_default="of science"
         ),
     ] = None,
-    bin_pixels: Bin = False,
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude, of alerts without magzpsci.", show_default=False)
     ] = None,
-    objects: Objects = None,
-    name: Name = None,
-    size: Size = 32,
-    bands: Bands = None,
-    classes: Classes = None,
-    jobs: Jobs = None,
-    max_rejects: MaxRejects = 0.5,
-    dry_run: DryRun = False,
-    simulated: Simulated = False,
 ) -> None:
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
-    from dataclasses import replace
-    from functools import partial
-
     from ictconvention.data.sources.alert_files import find_alerts
-    from ictconvention.data.sources.fitting import Fitting
-    from ictconvention.data.sources.ztf import ORIENTATION, TIMES, ZtfOptions, read_ztf
+    from ictconvention.data.sources.ztf import ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
-    how = ZtfOptions(folder, cutout, Fitting(size, "bin" if bin_pixels else "crop", subtract, simulated), zero_point)
-    common = _common(out, how.pixel_scale, name, size, bands, classes, jobs, max_rejects, dry_run, simulated)
-    common = replace(common, orientation=ORIENTATION, times=TIMES)
-    _ingest(common, partial(read_ztf, how), units, _objects(objects), objects_table=objects)
-
-
-def _common(
-    out: Path,
-    pixel_scale: float,
-    name: str | None,
-    size: int,
-    bands: str | None,
-    classes: str | None,
-    jobs: int | None,
-    max_rejects: float,
-    dry_run: bool,
-    simulated: bool,
-    flux_unit: str = "nanomaggy",
-) -> "IngestOptions":
-    from ictconvention.data.sources.ingestion import IngestOptions
-
-    def listed(text: str | None) -> tuple[str, ...] | None:
-        return None if text is None else tuple(part.strip() for part in text.split(","))
-
-    return IngestOptions(
-        out,
-        f"ictconvention {shlex.join(sys.argv[1:])}",
-        pixel_scale,
-        name,
-        size,
-        listed(bands),
-        listed(classes),
-        flux_unit,
-        simulated,
-        jobs=(os.cpu_count() or 1) if jobs is None else jobs,
-        max_rejects=max_rejects,
-        dry_run=dry_run,
-    )
+    how = ZtfOptions(folder, shared.fitting(subtract), zero_point, cutout)
+    options = shared.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES)
+    _ingest(options, partial(read_ztf, how), units, shared.known_objects(), objects_table=shared.objects)
 
 
 def _say_unusual_bands(out: Path) -> None:
@@ -283,36 +245,22 @@ def _say_unusual_bands(out: Path) -> None:
         typer.echo(f"bands named as in the headers: {shortened(unusual)}; --band-names TABLE gives them other names")
 
 
-def _objects(table: Path | None) -> dict[str, dict[str, Any]]:
-    from ictconvention.data.sources.user_table import objects_of, read_user_table
-
-    if table is None:
-        return {}
-    read = read_user_table(table, ("id",), ("class", "label_source", "redshift", "ra", "dec"))
-    return objects_of((read.where(number), row) for number, row in enumerate(read.rows))
-
-
 def _ingest(
     options: "IngestOptions",
     read: Callable[[Any], Any],
     units: Sequence[Any],
     objects: Mapping[str, Mapping[str, Any]],
-    rejects: Sequence["Reject"] = (),
-    everything_listed: bool = False,
-    objects_table: Path | None = None,
     remarks: Sequence[str] = (),
+    **more: Any,
 ) -> None:
-    """Make the survey, and say what became of it all."""
+    """Make the survey, and say what became of it all; the further arguments are those of `ingest`."""
     from ictconvention.data.sources.ingestion import ingest
     from ictconvention.data.sources.rejects import reasons
 
     with shown_progress("reading") as progress:
-        result = ingest(options, read, units, objects, progress, rejects, everything_listed, objects_table)
-    for line in reasons(result.rejects):
-        typer.echo(f"rejected: {line}")
-    if result.rejects_file is not None:
-        typer.echo(f"all rejects: {result.rejects_file}")
-    for line in (*remarks, *result.remarks):
-        typer.echo(line)
-    typer.echo("dry run: nothing was written" if options.dry_run else f"survey: {options.out}")
-    typer.echo(str(result))
+        result = ingest(options, read, units, objects, progress, **more)
+    lines = [f"rejected: {line}" for line in reasons(result.rejects)]
+    lines += [f"all rejects: {result.rejects_file}"] if result.rejects_file is not None else []
+    lines += [*remarks, *result.remarks]
+    lines.append("dry run: nothing was written" if options.dry_run else f"survey: {options.out}")
+    typer.echo("\n".join([*lines, str(result)]))

@@ -1,7 +1,11 @@
-"""A progress bar on a terminal, and nothing elsewhere."""
+"""What is shown on a terminal: a progress bar, which is nothing elsewhere, and tables whose numbers stay whole."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @contextmanager
@@ -15,3 +19,12 @@ def shown_progress(what: str) -> Iterator[Callable[[int, int], object]]:
     with progress if console.is_terminal else nullcontext():
         task = progress.add_task(what, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def wide_console() -> "Console":
+    """Return a console on which a narrow terminal wraps the lines, but no number of a table is cut short."""
+    from rich.console import Console
+
+    console = Console()
+    console.width = max(console.width, 100)
+    return console

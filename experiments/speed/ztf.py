@@ -30,7 +30,7 @@ import numpy as np
 
 from ictconvention.data.sources.alert_files import find_alerts
 from ictconvention.data.sources.ingestion import IngestOptions, ingest
-from ictconvention.data.sources.ztf import ZtfOptions, read_ztf
+from ictconvention.data.sources.ztf import PIXEL_SCALE, ZtfOptions, read_ztf
 from tests.data.sources.alert_packets import Alert, alert, detection, limit, schema, write_parquet
 
 PREVIOUS = 20  # measurements in the history of an alert
@@ -92,7 +92,7 @@ def survey_of(source: Path, out: Path) -> int:
     """Make the survey of a folder or file; return the number of frames."""
     folder, units = find_alerts(source)
     how = ZtfOptions(folder)
-    return ingest(IngestOptions(out, "speed", how.pixel_scale, jobs=1), partial(read_ztf, how), units, {}).frames
+    return ingest(IngestOptions(out, "speed", PIXEL_SCALE, jobs=1), partial(read_ztf, how), units, {}).frames
 
 
 def seconds(source: Path, out: Path, frames: int) -> float:

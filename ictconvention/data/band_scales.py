@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ictconvention.data.derived import Photometry
 from ictconvention.data.photometry import sky_noise
+from ictconvention.data.robust import finite_median
 from ictconvention.data.survey import Survey
 from ictconvention.errors import SurveyError
 
@@ -44,7 +45,7 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
             noise = _per_band(
                 ((s.band, sky_noise(s.frames, s.sky_sigma, survey.header.pixel_scale)) for s in survey), bands
             )
-            scales = BandScales(np.zeros(bands), SOFTENING * np.array([_median(values) for values in noise]))
+            scales = _softened(noise)
         case "standardise":
             sums = np.zeros((3, bands))  # pixels, their sum, the sum of their squares
             for series in survey:
@@ -65,7 +66,7 @@ def photometry_scales(survey: Survey, photometry: Photometry, kind: ScalingKind)
     match kind:
         case "asinh":
             errors = _per_band(((band, values[:, 1]) for band, values in pairs), bands)
-            scales = BandScales(np.zeros(bands), SOFTENING * np.array([_median(values) for values in errors]))
+            scales = _softened(errors)
         case "standardise":
             fluxes = _per_band(((band, values[:, 0]) for band, values in pairs), bands)
             known = [values[np.isfinite(values)].astype(np.float64) for values in fluxes]
@@ -81,9 +82,8 @@ def _per_band(
     return [values[band == b] for b in range(bands)]
 
 
-def _median(values: NDArray[np.floating]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if known.size else np.nan
+def _softened(noise: list[NDArray[np.floating]]) -> BandScales:
+    return BandScales(np.zeros(len(noise)), SOFTENING * np.array([finite_median(values) for values in noise]))
 
 
 def _standard(count: NDArray[np.float64], total: NDArray[np.float64], squares: NDArray[np.float64]) -> BandScales:

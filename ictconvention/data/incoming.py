@@ -19,11 +19,10 @@ from ictconvention.data.survey_format import (
 from ictconvention.data.values import (
     LARGEST_WHOLE,
     Flaw,
+    flaw_of_frame_columns,
     flaw_of_id,
     flaw_of_number,
     flaw_of_pixels,
-    flaw_of_place,
-    flaw_of_positive,
     flaw_of_precision,
     flaw_of_times,
 )
@@ -88,10 +87,7 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
         i = back[0]
         found = f"times are not sorted: frame {i} at MJD {mjd[i]:.5f}, the next at {mjd[i + 1]:.5f}"
         raise SurveyError(found, where, "sort the frames of each object by time")
-    for name in ("psf_fwhm", "sky_sigma", "gain"):
-        _refuse(flaw_of_positive(name, columns[name]), where)
-    for name in ("x", "y"):
-        _refuse(flaw_of_place(name, columns[name], header.stamp_size), where)
+    _refuse(flaw_of_frame_columns(columns, header.stamp_size), where)
 
 
 def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> dict[str, Any]:

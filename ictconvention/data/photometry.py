@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from photutils.geometry import circular_overlap_grid
 
 from ictconvention.data.matched_weights import matched_weights
+from ictconvention.data.robust import robust_sigma
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.verify import check_present
 from ictconvention.errors import SurveyError
@@ -166,9 +167,7 @@ def sky_noise(frames: NDArray[np.floating], sky_sigma: NDArray[np.float32], pixe
     height, width = frames.shape[1:]
     far = _far(height, width, pixel_scale)
     for i in np.flatnonzero(~np.isfinite(noise)):
-        pixels = frames[i][far] if far.any() else frames[i].ravel()
-        pixels = pixels[np.isfinite(pixels)].astype(np.float64)
-        noise[i] = 1.4826 * np.median(np.abs(pixels - np.median(pixels))) if pixels.size else np.nan
+        noise[i] = robust_sigma(frames[i][far] if far.any() else frames[i].ravel())
     return noise
 
 

@@ -1,6 +1,5 @@
 """Open the shards of a survey: map the files and make the checks that cost nothing. Reads no frame."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from ictconvention.data.survey_format import (
     stored_columns,
     unknown_class,
 )
-from ictconvention.errors import SurveyError, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, readable_os_errors, repeated, shortened
 
 JOIN_AGAIN = "restore it from a copy, or call join_shards again"
 RESTORE = "restore the file from a copy, or write the survey again"
@@ -154,8 +153,7 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
     except pa.ArrowException as error:
         mend = "write the shards again with one type per column"
         raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, mend) from error
-    counts = Counter(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist())
-    if twice := [id_ for id_, n in counts.items() if n > 1]:
+    if twice := repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
         holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
         found = f"ids stand in two shards: {shortened(twice)}; the first in {' and '.join(holders)}"
         raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without them")
@@ -201,8 +199,9 @@ def _check_objects(shard: Shard) -> None:
         if table.column(name).null_count:
             raise SurveyError(f"column {name!r} has nulls", path, RESTORE)
     if pc.count_distinct(table.column("id")).as_py() < len(ids):
-        twice = [id_ for id_, n in Counter(ids).items() if n > 1]
-        raise SurveyError(f"ids stand twice: {shortened(twice)}", path, "write the survey again with each id once")
+        raise SurveyError(
+            f"ids stand twice: {shortened(repeated(ids))}", path, "write the survey again with each id once"
+        )
     _check_offsets(shard, ids)
     for name, known in (("class", shard.header.classes), ("label_source", LABEL_SOURCES)):
         for value in table.column(name).unique().to_pylist():

@@ -1,6 +1,7 @@
-"""Which objects are neighbours, whose stamps share pixels: friends of friends on the sky."""
+"""Places on the sky: how far apart, their median, and which objects are neighbours, whose stamps share pixels."""
 
 import numpy as np
+from astropy.coordinates import angular_separation
 from numpy.typing import ArrayLike, NDArray
 
 LINKING_LENGTH = 13.0  # [arcsec]; a little more than the width of a stamp of 32 pixels of 0.396"
@@ -9,6 +10,17 @@ LINKING_LENGTH = 13.0  # [arcsec]; a little more than the width of a stamp of 32
 def linking_length(stamp_size: int, pixel_scale: float) -> float:
     """Return the separation [arcsec] within which objects are neighbours: the width of a stamp, at least 13."""
     return max(LINKING_LENGTH, stamp_size * pixel_scale)
+
+
+def separations(ra: float, dec: float, others_ra: ArrayLike, others_dec: ArrayLike) -> NDArray[np.float64]:
+    """Return how far places (n,) lie from another one; all in degrees."""
+    return np.asarray(np.degrees(angular_separation(*map(np.radians, (ra, dec, others_ra, others_dec)))))
+
+
+def median_position(ra: NDArray[np.float64], dec: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the median of positions (n,) that lie close together, across right ascension 0 too [deg]."""
+    shift = np.median((ra - ra[0] + 180) % 360 - 180)
+    return float((ra[0] + shift) % 360 if shift else ra[0]), float(np.median(dec))
 
 
 def sky_groups(ra: ArrayLike, dec: ArrayLike, linking_length: float = LINKING_LENGTH) -> NDArray[np.int64]:

@@ -18,10 +18,7 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     title = escape(f"survey {header.full_name}: {title}")
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("class")
-    for part in split.parts:
-        table.add_column(part.replace("_", "\n"), justify="right")
+    table = numbers_table(title, "class", *(part.replace("_", "\n") for part in split.parts))
     counts = split.counts()
     for name in (*header.classes, None):
         row = [counts[part][name] for part in split.parts]
@@ -29,6 +26,15 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
             table.add_row("no class" if name is None else escape(name), *map(str, row))
     table.add_section()
     table.add_row("all", *(str(counts[part].total()) for part in split.parts))
+    return table
+
+
+def numbers_table(title: str, first: str, *columns: str) -> Table:
+    """Return a table without rows: a first column of names, the others of numbers."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right")
     return table
 
 

@@ -1,9 +1,9 @@
 """Read a survey: ragged image time series, memory-mapped, from one shard or many. Knows nothing of labels' use."""
 
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ictconvention.data.shard import Shard, open_shards
 from ictconvention.data.sky import linking_length
 from ictconvention.data.survey_format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
-from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 
 class ObjectRow(Mapping[str, Any]):
@@ -133,7 +133,6 @@ class Survey:
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
         self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
-        self._position: dict[str, int] | None = None  # built at the first look-up by id
 
     @classmethod
     def open(cls, path: str | Path, edited: bool = False) -> "Survey":
@@ -187,24 +186,14 @@ class Survey:
         shard = self.shards[self._shard_of[i]]
         first = self._first[i]
         at = slice(first, first + self._length[i])
-        return ImageSeries(
-            self.ids[i],
-            shard.frames[at],
-            shard.band[at],
-            shard.mjd[at],
-            shard.psf_fwhm[at],
-            shard.sky_sigma[at],
-            shard.x[at],
-            shard.y[at],
-            shard.gain[at],
-            ObjectRow(self._objects, i),
-        )
+        columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
+        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i))
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, id_: object) -> bool:
-        return isinstance(id_, str) and id_ in self._positions()
+        return isinstance(id_, str) and id_ in self._positions
 
     def __repr__(self) -> str:
         name, frames = self.header.full_name, self._length.sum()
@@ -221,7 +210,7 @@ class Survey:
     def position(self, id_: str) -> int:
         """Return the position of an object by its id; a `SurveyError` names the nearest id where there is none."""
         try:
-            return self._positions()[id_]
+            return self._positions[id_]
         except KeyError:
             found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
             raise SurveyError(found, self.path, f"choose one of its ids: {shortened(self.ids)}") from None
@@ -250,9 +239,8 @@ class Survey:
         if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
             found = f"a selection of {chosen.dtype} values"
             raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
-        twice = [id_ for id_, n in Counter(chosen.tolist()).items() if n > 1]
-        if twice:
-            raise SurveyError(f"chosen twice: {shortened(map(str, twice))}", self.path, "name each id once")
+        if twice := repeated(map(str, chosen.tolist())):
+            raise SurveyError(f"chosen twice: {shortened(twice)}", self.path, "name each id once")
         return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":
@@ -273,9 +261,12 @@ class Survey:
         mjd [d], psf_fwhm [arcsec], sky_sigma [flux_unit], x and y [pix], gain [electrons per flux_unit].
         """
         series = list(self)
-        columns = {name: _joined([getattr(s, name) for s in series]) for name in FRAME_COLUMNS if name != "band"}
-        band = np.array(self.header.bands)[_joined([s.band for s in series]).astype(np.intp)]
-        table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), "band": band, **columns})
+        columns: dict[str, NDArray[Any]] = {
+            name: np.concatenate([np.zeros(0, dtype), *(getattr(s, name) for s in series)])
+            for name, dtype in FRAME_COLUMNS.items()
+        }
+        columns["band"] = np.array(self.header.bands)[columns["band"]]
+        table = Table({"id": np.repeat(np.array(self.ids, dtype=str), self._length), **columns})
         table["mjd"].unit, table["psf_fwhm"].unit = "d", "arcsec"
         table["x"].unit = table["y"].unit = "pix"
         table.meta.update(self._meta)
@@ -288,10 +279,9 @@ class Survey:
         reach = linking_length(header.stamp_size, header.pixel_scale)
         return {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
 
+    @cached_property
     def _positions(self) -> dict[str, int]:
-        if self._position is None:
-            self._position = {id_: i for i, id_ in enumerate(self.ids)}
-        return self._position
+        return {id_: i for i, id_ in enumerate(self.ids)}
 
 
 def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey:
@@ -300,10 +290,6 @@ def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey
     if survey.hash != expected:
         raise SurveyError("the survey has changed since it was opened", path, "start again with it as it is now")
     return survey if rows is None else Survey(path, survey.header, survey.shards, expected, rows)
-
-
-def _joined(parts: list[NDArray[Any]]) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0)
 
 
 def _column(values: pa.ChunkedArray) -> Any:

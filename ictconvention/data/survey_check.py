@@ -9,14 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
+from ictconvention.data.magnitudes import magnitude
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import photometry_recipe, point_source_error
+from ictconvention.data.robust import finite_median
 from ictconvention.data.shard import Shard, edited_header
 from ictconvention.data.sky import linking_length, sky_groups
 from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
+    NANOMAGGY,
     OBJECTS_FILE,
     SHARD_PREFIX,
     SurveyHeader,
@@ -25,7 +28,6 @@ from ictconvention.data.verify import changed_files, changed_frames
 from ictconvention.errors import SurveyError, readable_os_errors
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
-AB_UNIT = "nanomaggy"  # the flux unit whose zero point is known, 22.5
 
 
 @dataclass
@@ -207,9 +209,8 @@ def _measure_quality(shards: Sequence[Shard], report: SurveyReport) -> None:
     for b, name in enumerate(report.header.bands):
         for column in ("psf_fwhm", "sky_sigma"):
             values = np.concatenate([getattr(shard, column)[shard.band == b] for shard in shards])
-            values = values[np.isfinite(values)]
-            setattr(report.bands[name], column, float(np.median(values)) if values.size else np.nan)
-    if report.header.flux_unit != AB_UNIT:
+            setattr(report.bands[name], column, finite_median(values))
+    if report.header.flux_unit != NANOMAGGY:
         report.no_depth = f"pixels are {report.header.flux_unit}"
         return
     try:
@@ -219,4 +220,4 @@ def _measure_quality(shards: Sequence[Shard], report: SurveyReport) -> None:
         return
     for band in report.bands.values():
         error = point_source_error(band.psf_fwhm, band.sky_sigma, report.header.stamp_size, recipe)
-        band.depth = 22.5 - 2.5 * np.log10(5 * error) if error > 0 else np.nan
+        band.depth = magnitude(5 * error) if error > 0 else np.nan

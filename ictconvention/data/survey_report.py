@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 import numpy as np
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ictconvention.data.split_report import numbers_table
 from ictconvention.data.survey_check import SurveyReport
 from ictconvention.errors import counted, shortened
 
@@ -39,18 +39,10 @@ def print_report(report: SurveyReport, console: Console) -> None:
 
 
 def _spread_table(report: SurveyReport) -> Table:
-    table = _table("Sequences", "per object", *(_percentile(p) for p in PERCENTILES))
+    table = numbers_table("Sequences", "per object", *(_percentile(p) for p in PERCENTILES))
     rows: dict[str, np.ndarray] = {"frames": report.lengths, "days from first to last": report.span}
     for name, values in rows.items():
         table.add_row(name, *(f"{np.percentile(values, p):.4g}" for p in PERCENTILES))
-    return table
-
-
-def _table(title: str, first: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(first)
-    for column in columns:
-        table.add_column(column, justify="right")
     return table
 
 
@@ -60,19 +52,8 @@ def _percentile(p: int) -> str:
 
 def _band_table(report: SurveyReport) -> Table:
     unit = report.header.flux_words
-    columns = (
-        "band",
-        "frames",
-        "nights\nmissing",
-        "mean",
-        "std",
-        "least",
-        "most",
-        "sky\nsigma",
-        "seeing\narcsec",
-        "5 sigma\nAB mag",
-    )
-    table = _table(f"Pixels by band, {unit}", *columns)
+    of_pixels = ("mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec", "5 sigma\nAB mag")
+    table = numbers_table(f"Pixels by band, {unit}", "band", "frames", "nights\nmissing", *of_pixels)
     for name, band in report.bands.items():
         nights = band.nights + band.nights_missed
         numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
@@ -84,7 +65,7 @@ def _band_table(report: SurveyReport) -> Table:
 
 def _class_table(report: SurveyReport) -> Table:
     sources = sorted({source or "-" for _, source in report.classes})
-    table = _table("Classes by label source", "class", *("no source" if s == "-" else s for s in sources), "all")
+    table = numbers_table("Classes by label source", "class", *("no source" if s == "-" else s for s in sources), "all")
     names = [name for name in (*report.header.classes, None) if any(cls == name for cls, _ in report.classes)]
     for name in names:
         counts = [report.classes[name, None if source == "-" else source] for source in sources]

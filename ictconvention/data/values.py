@@ -5,6 +5,7 @@ Knows neither files nor surveys: readers of tables, ingestion, the writer and th
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ MAX_NONFINITE_SHARE = 0.5  # of pixels
 LONGEST_ID = 200  # letters
 LARGEST_WHOLE = 2**53  # whole numbers beyond it are not all known to a float
 COARSEST_TIME = 60.0  # [s]
-JULIAN_DATES = (2_400_000.5 + EARLIEST_MJD, 2_400_000.5 + LATEST_MJD)
+JULIAN_ZERO = 2_400_000.5  # the Julian date of MJD 0
+JULIAN_DATES = (JULIAN_ZERO + EARLIEST_MJD, JULIAN_ZERO + LATEST_MJD)
 UNIX_SECONDS = 1e8  # [s], the year 1973; a larger time counts seconds
 NOTHING = ("", "--", "nan", "null", "none", "n/a")  # texts that stand for a missing value, in any case of letters
 RANGES = {  # of the numbers that a table says of an object or a frame
@@ -124,6 +126,14 @@ def flaw_of_place(name: str, values: NDArray[np.floating], stamp_size: int) -> F
         return None
     found = f"{name} is {values[outside][0]:g}, outside a stamp of {stamp_size} pixels"
     return Flaw(found, "give the object's place from the stamp's centre [pixels], or NaN")
+
+
+def flaw_of_frame_columns(columns: Mapping[str, NDArray[Any]], stamp_size: int) -> Flaw | None:
+    """Say what is wrong with the times, seeing, noise, gain or places of frames, by their column (n,)."""
+    flaws = [flaw_of_times(columns["mjd"])]
+    flaws += [flaw_of_positive(name, columns[name]) for name in ("psf_fwhm", "sky_sigma", "gain")]
+    flaws += [flaw_of_place(name, columns[name], stamp_size) for name in ("x", "y")]
+    return next((flaw for flaw in flaws if flaw is not None), None)
 
 
 def flaw_of_pixels(frames: NDArray[np.floating]) -> Flaw | None:

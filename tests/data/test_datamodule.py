@@ -34,7 +34,7 @@ def test_each_stage_sees_its_own_parts(feed: Feed, split: Split, stage: str) -> 
     data = feed(stage=stage)
     assert sorted(ids(data, data.train_dataloader())) == list(split.parts[f"{stage}_train"])
     assert ids(data, data.val_dataloader()) == list(split.parts[f"{stage}_validation"])
-    assert ids(data, data.test_dataloader()) == ids(data, data.predict_dataloader()) == list(split.parts["test"])
+    assert ids(data, data.test_dataloader()) == list(split.parts["test"])
 
 
 def test_seed_and_stage_decide_the_order_and_the_views(feed: Feed) -> None:

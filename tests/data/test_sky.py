@@ -1,13 +1,14 @@
 """Sky groups are the friends of friends, everywhere on the sphere."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ictconvention.data.sky import LINKING_LENGTH, linking_length, sky_groups
+from ictconvention.data.sky import LINKING_LENGTH, linking_length, median_position, separations, sky_groups
 
 ARCSEC = 1 / 3600
 
@@ -56,3 +57,10 @@ def test_objects_without_a_position_are_alone() -> None:
 def test_wider_stamps_reach_farther() -> None:
     assert linking_length(32, 0.396) == 13.0
     assert linking_length(63, 1.0) == 63.0
+
+
+def test_places_about_right_ascension_zero_are_near_each_other() -> None:
+    ra, dec = np.array([359.999, 0.001, 0.003]), np.array([60.0, 60.0, 60.002])
+    assert median_position(ra, dec) == pytest.approx((0.001, 60.0))
+    assert median_position(np.array([-10.0, -10.0]), dec[:2]) == (-10.0, 60.0)
+    np.testing.assert_allclose(separations(ra[0], dec[0], ra[1:], dec[1:]) / ARCSEC, [3.6, 10.18], rtol=1e-2)

@@ -5,12 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-SEASON_START = {
-    2005: 53614.0,
-    2006: 53979.0,
-    2007: 54344.0,
-}  # [MJD], the first of September; to the first week of December
-SEASON_LENGTH = 98.0  # [days]
+SEASON_START = {2005: 53614.0, 2006: 53979.0, 2007: 54344.0}  # [MJD], the first of September
+SEASON_LENGTH = 98.0  # [days], to the first week of December
 ORDER = np.array([2, 3, 0, 4, 1])  # r i u z g: the order of a pass
 BAND_DELAY = 71.72 / 86400  # [days] from band to band of a pass
 MISSING = np.array([0.084, 0.053, 0.030, 0.033, 0.049])  # probability of a band to be missing on a night, ugriz

@@ -90,9 +90,7 @@ class GaussianProcess:
 
     def mean(self, mjd: Array, band: Bands) -> Array:
         """Return the most likely fluxes at times (n,) [MJD] and bands (n,) [nanomaggies]."""
-        factor = cho_factor(self._measured(), lower=True)
-        across = self._covariance(mjd, band, self.mjd, self.band)
-        return np.asarray(self.level[band] + across @ cho_solve(factor, self.residual))
+        return self._conditioned(mjd, band)[0]
 
     def draw(self, mjd: Array, band: Bands, rng: np.random.Generator) -> Array:
         """Draw fluxes as likely as the measured points allow, all of one light curve.
@@ -109,12 +107,16 @@ class GaussianProcess:
         array (n,)
             [nanomaggies]
         """
-        factor = cho_factor(self._measured(), lower=True)
-        across = self._covariance(mjd, band, self.mjd, self.band)
+        mean, across, factor = self._conditioned(mjd, band)
         within = self._covariance(mjd, band, mjd, band) - across @ cho_solve(factor, across.T)
         within[np.diag_indices(len(mjd))] += NUGGET * self.scale(mjd, band) ** 2 + 1e-12
-        deviation = np.linalg.cholesky(within) @ rng.normal(size=len(mjd))
-        return np.asarray(self.level[band] + across @ cho_solve(factor, self.residual) + deviation)
+        return np.asarray(mean + np.linalg.cholesky(within) @ rng.normal(size=len(mjd)))
+
+    def _conditioned(self, mjd: Array, band: Bands) -> tuple[Array, Array, tuple[Array, bool]]:
+        """Return the mean after what was measured, the covariance with it (n, points), and the factor of its own."""
+        factor = cho_factor(self._measured(), lower=True)
+        across = self._covariance(mjd, band, self.mjd, self.band)
+        return np.asarray(self.level[band] + across @ cho_solve(factor, self.residual)), across, factor
 
     def likelihood_under(self, kernel: Kernel) -> float:
         """Return the logarithm of the likelihood under another kernel with the same parameters, but for a constant."""

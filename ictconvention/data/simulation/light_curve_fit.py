@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
+from ictconvention.data.robust import SIGMA_OF_MAD
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
 from ictconvention.data.simulation.gaussian_process import (
     PULSATION_LIMITS,
@@ -172,7 +173,7 @@ def _without_outliers(curve: RealCurve, rows: NDArray[np.intp]) -> NDArray[np.in
             continue
         flux, error = curve.flux[rows[here]], curve.error[rows[here]]
         off = flux - median_filter(flux, NEIGHBOURS, mode="nearest")
-        off_by[here] = off / (OUTLIER * np.hypot(error, 1.4826 * np.median(np.abs(off))))
+        off_by[here] = off / (OUTLIER * np.hypot(error, SIGMA_OF_MAD * np.median(np.abs(off))))
     good = np.abs(off_by) < 1
     night = np.floor(curve.mjd[rows])
     for i in np.flatnonzero(~good) if curve.class_name != "AGN" else ():

@@ -1,22 +1,21 @@
 """Read real light curves to be painted into stamps: tables of one row per measurement, and ragged npz files."""
 
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.simulation.passbands import BANDS, nanomaggies
+from ictconvention.data.magnitudes import flux_error, nanomaggies
+from ictconvention.data.simulation.passbands import BANDS
 from ictconvention.data.simulation.strata import CLASSES
-from ictconvention.data.sources.reading import MOST_NPZ
-from ictconvention.data.sources.user_table import checked_number, id_of, number_of, read_user_table, text_of
+from ictconvention.data.sources.reading import UnreadableError, npz_arrays
+from ictconvention.data.sources.user_table import id_of, number_of, objects_of, read_user_table, text_of
 from ictconvention.data.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
-from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 LEAST_POINTS = 5
 FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal
@@ -84,9 +83,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
         with readable_os_errors("reading the light curves", path):
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
-    ids = [curve.id for curve in curves]
-    if len(set(ids)) < len(ids):
-        twice = [id_ for id_ in dict.fromkeys(ids) if ids.count(id_) > 1]
+    if twice := repeated(curve.id for curve in curves):
         raise SurveyError(f"ids stand twice: {shortened(twice)}", ", ".join(sources), "give each object its own id")
     return curves
 
@@ -98,28 +95,22 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     value = next((name for name in ("flux", "mag") if name in table.rows[0]), None)
     if value is None:
         raise SurveyError("the table lacks the column flux or mag", path, "give nanomaggies, or AB magnitudes")
-    rows: dict[str, list[int]] = {}
-    for number, row in enumerate(table.rows):
-        rows.setdefault(id_of(row, table.where(number)), []).append(number)
-    band = np.array([_known(table.where(n), "band", text_of(row, "band"), BANDS) for n, row in enumerate(table.rows)])
-    classes = [
-        class_name or CLASSES[_known(table.where(n), "class", text_of(row, "class"), CLASSES)]
-        for n, row in enumerate(table.rows)
-    ]
-    mjd, flux, sigma = (
-        np.array([number_of(row, name, table.where(n)) for n, row in enumerate(table.rows)])
-        for name in ("mjd", value, "error")
-    )
-    if value == "mag":
-        flux, sigma = _from_magnitudes(flux, sigma)
+    of_objects = ("id", *OF_HOSTS) if class_name else ("id", "class", *OF_HOSTS)
+    points: dict[str, list[tuple[float, ...]]] = {}
+    for where, row in table.located:
+        if not class_name:
+            _known(where, "class", text_of(row, "class"), CLASSES)
+        band = _known(where, "band", text_of(row, "band"), BANDS)
+        numbers = (number_of(row, name, where) for name in ("mjd", value, "error"))
+        points.setdefault(id_of(row, where), []).append((band, *numbers))
+    rows = ((where, {name: row.get(name) for name in of_objects}) for where, row in table.located)
     curves = []
-    for id_, here in rows.items():
-        names = sorted({classes[n] for n in here})
-        if len(names) > 1:
-            raise SurveyError(f"object {id_} is {' and '.join(names)}", path, "give each object one class")
-        first = table.rows[here[0]], table.where(here[0])
-        extra = {name: _or_none(checked_number(first[0], name, first[1])) for name in OF_HOSTS}
-        curves.append(_curve(id_, names[0], mjd[here], band[here], flux[here], sigma[here], extra, path))
+    for id_, own in objects_of(rows, numbers=OF_HOSTS[1:]).items():
+        band, mjd, flux, error = np.array(points[id_]).T
+        if value == "mag":
+            flux, error = _from_magnitudes(flux, error)
+        known = {name: own[name] for name in OF_HOSTS}
+        curves.append(_curve(id_, class_name or own["class_name"], mjd, band, flux, error, known, path))
     _check_lengths(curves, path)
     return curves
 
@@ -132,22 +123,14 @@ def _known(where: str, what: str, name: str | None, known: Sequence[str]) -> int
     return list(known).index(name)
 
 
-def _or_none(number: float) -> float | None:
-    return number if np.isfinite(number) else None
-
-
 def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
     if not class_name:
         raise UsageError("an npz file of light curves names no class", path, f"give it as CLASS={path}")
     try:
-        with ZipFile(path) as packed:
-            size = sum(one.file_size for one in packed.infolist())
-        if size > MOST_NPZ:
-            raise SurveyError(f"it unpacks to {size} bytes, more than {MOST_NPZ}", path, "split it into several files")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            data = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, BadZipFile, zlib.error, AttributeError) as error:
-        raise SurveyError("this is no npz file, or a damaged one", path, "restore it from a copy") from error
+        data = npz_arrays(path)
+    except UnreadableError as error:
+        mend = "restore it from a copy; split it where it is too large"
+        raise SurveyError(f"this is no npz file of light curves: {error}", path, mend) from error
     wide = {"mjd", "mag", "err"} <= data.keys()
     long = {"mjd", "band", "fluxcal", "fluxcalerr"} <= data.keys()
     if "offset" not in data or not (wide or long):
@@ -171,7 +154,7 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
             flux, sigma = _from_magnitudes(magnitude[known], sigma[known])
         else:
             band = data["band"][here].astype(np.int64)
-            unit = 10 ** (-0.4 * (FLUXCAL_ZERO_POINT - 22.5))
+            unit = nanomaggies(FLUXCAL_ZERO_POINT)
             flux, sigma = data["fluxcal"][here] * unit, data["fluxcalerr"][here] * unit
         z = None if redshift is None or not redshift[k] > 0 else float(redshift[k])
         id_ = f"{path.stem}-{names[k]}"
@@ -242,4 +225,4 @@ def _check_lengths(curves: list[RealCurve], path: Path) -> None:
 
 def _from_magnitudes(magnitude: NDArray[Any], error: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     flux = nanomaggies(magnitude)
-    return flux, flux * np.log(10) / 2.5 * error
+    return flux, flux_error(flux, error)

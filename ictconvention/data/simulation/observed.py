@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.data.magnitudes import nanomaggies
 from ictconvention.data.simulation import stamps, supernovae, variability
 from ictconvention.data.simulation.cadence import Observations, observe
-from ictconvention.data.simulation.passbands import BANDS, dust, nanomaggies
+from ictconvention.data.simulation.passbands import BANDS, dust
 from ictconvention.data.simulation.population import (
     CADENCE,
     CURVE,
@@ -88,17 +89,9 @@ def observed(population: Population, number: int) -> dict[str, Any]:
     drawn = scene(population, number)
     sky_object, observations = drawn.sky_object, drawn.observations
     noise, known = generator(population.seed, PIXELS, number), sky_object.host_known
-    place = stamps.draw_places(len(drawn.point), noise)
     return {
         "id": f"{number:06d}",
-        "frames": stamps.paint(observations, drawn.column, drawn.point, drawn.galaxies, drawn.stars, place, noise),
-        "band": observations.band,
-        "mjd": observations.mjd,
-        "psf_fwhm": observations.psf_fwhm,
-        "sky_sigma": stamps.sky_noise(observations, drawn.column),
-        "x": place[:, 0],
-        "y": place[:, 1],
-        "gain": stamps.electrons(observations, drawn.column),
+        **stamps.draw_frames(observations, drawn.column, drawn.point, drawn.galaxies, drawn.stars, noise),
         "class_name": sky_object.stratum.label,
         "label_source": sky_object.stratum.source,
         "redshift": sky_object.catalogue_redshift,

@@ -53,19 +53,10 @@ def painted(curve: RealCurve, number: int, seed: int) -> dict[str, Any]:
         stratum = next(s for s in STRATA if s.label == curve.class_name and s.source == "spectroscopic")
         host, host_r, host_separation = supernova_host(stratum, curve.host_r, curve.host_separation, rng)
         galaxies.append(host)
-    column = stamps.camera_column(dec)
     noise = generator(seed, PIXELS, number)
-    place = stamps.draw_places(len(point), noise)
     return {
         "id": curve.id,
-        "frames": stamps.paint(observations, column, point, galaxies, stars, place, noise),
-        "band": observations.band,
-        "mjd": observations.mjd,
-        "psf_fwhm": observations.psf_fwhm,
-        "sky_sigma": stamps.sky_noise(observations, column),
-        "x": place[:, 0],
-        "y": place[:, 1],
-        "gain": stamps.electrons(observations, column),
+        **stamps.draw_frames(observations, stamps.camera_column(dec), point, galaxies, stars, noise),
         "class_name": curve.class_name,
         "label_source": None,
         "redshift": curve.redshift,

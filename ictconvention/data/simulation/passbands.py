@@ -11,13 +11,7 @@ from scipy.constants import c, h, k
 
 BANDS = ("u", "g", "r", "i", "z")
 EFFECTIVE_WAVELENGTH = np.array([3551.0, 4686.0, 6166.0, 7480.0, 8932.0])  # [Angstrom]
-ZERO_POINT = 22.5  # [AB mag] of one nanomaggy
 MILKY_WAY_RV = 3.1
-
-
-def nanomaggies(magnitude: NDArray[np.float64] | float) -> NDArray[np.float64]:
-    """Return the flux [nanomaggies] of an AB magnitude."""
-    return np.asarray(10 ** (-0.4 * (np.asarray(magnitude) - ZERO_POINT)))
 
 
 def band_maggies(

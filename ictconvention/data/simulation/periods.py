@@ -4,6 +4,7 @@ import numpy as np
 from astropy.timeseries import LombScargle
 from numpy.typing import NDArray
 
+from ictconvention.data.robust import robust_sigma
 from ictconvention.data.simulation.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,
@@ -108,8 +109,7 @@ def _visits(mjd: Array, band: Bands, flux: Array, error: Array) -> tuple[Array, 
     visit = np.unique(np.column_stack([pause, part]), axis=0, return_inverse=True)[1].ravel()
     total = np.bincount(visit, weights=weight)
     time, mean = (np.bincount(visit, weights=weight * x) / total for x in (mjd - mjd[0], value))
-    off = np.abs(mean - np.median(mean))
-    good = np.flatnonzero(off <= OUTLIER * 1.4826 * np.median(off))
+    good = np.flatnonzero(np.abs(mean - np.median(mean)) <= OUTLIER * robust_sigma(mean))
     some = good[np.unique(np.linspace(0, len(good) - 1, min(len(good), MOST_VISITS)).round().astype(int))]
     return time[some], mean[some], 1 / np.sqrt(total[some])
 

@@ -58,11 +58,11 @@ def simulate(
     FileSystemError
         When the folder exists or cannot be written; nothing is then left.
     """
-    for name, value, least in (("seed", seed, 0), ("jobs", jobs, 1), ("extra_test", extra_test, 0)):
-        if value < least:
-            raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more")
+    _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(extra_test, 0))
     population = Population(objects, seed, extra_test)
-    header = survey_header(objects, seed, extra_test)
+    truths = {f"{s.label or 'unlabelled'}, {s.source or 'no source'}": dict(s.truths) for s in STRATA}
+    made_by = f" --objects {objects} --seed {seed} --extra-test {extra_test}"
+    header = _header("SDSS-II-like", made_by, {"true classes by label (assumed)": truths})
     return _write(Path(path), header, partial(observed, population), len(population), jobs, progress)
 
 
@@ -95,24 +95,12 @@ def paint_light_curves(
     if not 1 <= count <= len(curves):
         mend = f"give 1 to {len(curves)}: no light curve is painted twice, since copies would leak between parts"
         raise UsageError(f"{count} objects of {len(curves)} light curves", "the number of objects", mend)
-    if seed < 0 or jobs < 1:
-        raise UsageError(f"seed is {seed} and jobs is {jobs}", "simulate", "give a seed from 0 and at least one job")
+    _check_least(seed=(seed, 0), jobs=(jobs, 1))
     order = generator(seed, LAYOUT).permutation(len(curves))
     chosen = [curves[i] for i in np.sort(order[:count])]
-    header = SurveyHeader(
-        name="painted",
-        bands=BANDS,
-        classes=CLASSES,
-        pixel_scale=PIXEL_SCALE,
-        stamp_size=SIZE,
-        simulated=True,
-        orientation="north up, east left",
-        provenance={
-            "made by": f"ictconvention simulate, real light curves painted, seed {seed}",
-            "light curves": {Path(s.rpartition("=")[2]).name: sha256(Path(s.rpartition("=")[2])) for s in sources},
-            "software": _software(),
-        },
-    )
+    files = [Path(source.rpartition("=")[2]) for source in sources]
+    hashes = {file.name: sha256(file) for file in files}
+    header = _header("painted", f", real light curves painted, seed {seed}", {"light curves": hashes})
     return _write(Path(path), header, partial(_paint_one, chosen, seed), count, jobs, progress)
 
 
@@ -145,22 +133,25 @@ def _write(
     return Survey.open(path)
 
 
-def survey_header(objects: int, seed: int, extra_test: int) -> SurveyHeader:
+def _check_least(**given: tuple[int, int]) -> None:
+    """Refuse a number, given with the least that it may be."""
+    for name, (value, least) in given.items():
+        if value < least:
+            raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more")
+
+
+def _header(name: str, how: str, sources: dict[str, Any]) -> SurveyHeader:
     """Return the header of a simulated survey: what it is, and how it can be made again."""
-    truths = {f"{s.label or 'unlabelled'}, {s.source or 'no source'}": dict(s.truths) for s in STRATA}
+    software = {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")}
     return SurveyHeader(
-        name="SDSS-II-like",
+        name=name,
         bands=BANDS,
         classes=CLASSES,
         pixel_scale=PIXEL_SCALE,
         stamp_size=SIZE,
         simulated=True,
         orientation="north up, east left",
-        provenance={
-            "made by": f"ictconvention simulate --objects {objects} --seed {seed} --extra-test {extra_test}",
-            "true classes by label (assumed)": truths,
-            "software": _software(),
-        },
+        provenance={"made by": f"ictconvention simulate{how}", **sources, "software": software},
     )
 
 
@@ -173,7 +164,3 @@ def _write_shard(
         for i in chosen:
             writer.add(**make(i))
     return len(chosen)
-
-
-def _software() -> dict[str, str]:
-    return {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")}

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import galsim
 import numpy as np
@@ -102,6 +103,28 @@ def point_noise(observations: Observations, column: int) -> NDArray[np.float64]:
 def draw_places(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """Draw where in its pixel the object falls, (n, 2): to the right of and above the stamp's centre [pixels]."""
     return rng.uniform(-0.5, 0.5, (n, 2))
+
+
+def draw_frames(
+    observations: Observations,
+    column: int,
+    point: NDArray[np.float64],
+    galaxies: list[Galaxy],
+    stars: list[Star],
+    rng: np.random.Generator,
+) -> dict[str, NDArray[Any]]:
+    """Draw places and paint all frames, as `paint` does; return them with their columns, for `SurveyWriter.add`."""
+    place = draw_places(len(point), rng)
+    return {
+        "frames": paint(observations, column, point, galaxies, stars, place, rng),
+        "band": observations.band,
+        "mjd": observations.mjd,
+        "psf_fwhm": observations.psf_fwhm,
+        "sky_sigma": sky_noise(observations, column),
+        "x": place[:, 0],
+        "y": place[:, 1],
+        "gain": electrons(observations, column),
+    }
 
 
 def paint(

@@ -9,6 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
+from ictconvention.data.magnitudes import nanomaggies
 from ictconvention.data.simulation.passbands import SDSS, band_maggies, blackbody, rest_dust
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
@@ -145,7 +146,7 @@ def _two_sided(shape: tuple[float, float, float], rng: np.random.Generator) -> f
 
 def _distant(magnitude: float, redshift: float) -> float:
     """Return the flux [nanomaggies] of an absolute magnitude at a redshift, before the K correction."""
-    return float(10 ** (-0.4 * (magnitude + distance_modulus(redshift) - 22.5)))
+    return float(nanomaggies(magnitude + distance_modulus(redshift)))
 
 
 def distance_modulus(redshift: float) -> float:

@@ -15,11 +15,10 @@ from ictconvention.data.sources.reading import ForeignError, UnreadableError
 
 MAGIC = b"Obj\x01"
 CONFLUENT = 0  # first byte of a packet in Confluent's wire format, then four of the schema's number
-HEADER = {
+HEADER = {  # after the four bytes of `MAGIC`
     "type": "record",
     "name": "header",
     "fields": [
-        {"name": "magic", "type": {"type": "fixed", "name": "magic", "size": 4}},
         {"name": "meta", "type": {"type": "map", "values": "bytes"}},
         {"name": "sync", "type": {"type": "fixed", "name": "sync", "size": 16}},
     ],
@@ -102,20 +101,7 @@ def _header(stream: BoundedStream) -> Any:
                 "save it with its schema, as an Avro file"
             )
         raise UnreadableError("no Avro file")
-    rest: Any = _Prefixed(start, stream)
-    return schemaless_reader(rest, cast(Any, HEADER), None)
-
-
-class _Prefixed:
-    """A stream of which some bytes were read already."""
-
-    def __init__(self, start: bytes, stream: BoundedStream) -> None:
-        self._start = start
-        self._stream = stream
-
-    def read(self, size: int) -> bytes:
-        content, self._start = self._start[:size], self._start[size:]
-        return content + (self._stream.read(size - len(content)) if len(content) < size else b"")
+    return schemaless_reader(cast(Any, stream), cast(Any, HEADER), None)
 
 
 def _block(stream: BoundedStream, unpack: Unpack, allowed: int) -> tuple[int, bytes]:

@@ -25,11 +25,10 @@ def read_band_names(own: Path | None = None) -> dict[str, str]:
     text = files("ictconvention.data.sources").joinpath("band_names.csv").read_text(encoding="utf-8")
     names = {_key(row["alias"]): row["band"] for row in csv.DictReader(text.splitlines())}
     if own is not None:
-        table = read_user_table(own, ("alias", "band"))
-        for number, row in enumerate(table.rows):
+        for where, row in read_user_table(own, ("alias", "band")).located:
             alias, band = text_of(row, "alias"), text_of(row, "band")
             if alias is None or band is None:
-                raise UsageError("this row lacks an alias or its band", table.where(number), "give both")
+                raise UsageError("this row lacks an alias or its band", where, "give both")
             names[_key(alias)] = band
     return names
 

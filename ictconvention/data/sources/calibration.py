@@ -5,13 +5,14 @@ import re
 import numpy as np
 from astropy import units
 
-from ictconvention.data.sources.flux import AB_ZERO_POINT, FAINTEST, nanomaggies_per_count
+from ictconvention.data.magnitudes import ZERO_POINT, magnitude, nanomaggies
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.reading import UnreadableError
 
 ZERO_POINT_KEYS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPNT", "PHOTZP", "ZPTMAG")  # [AB mag]
 SDSS_FRAME_KEYS = ("NMGY", "NMGYIVAR")  # SDSS's frames alone have both; their pixels are nanomaggies
 SAME_ZERO_POINT = 0.01  # [mag]
+FAINTEST = 60.0  # [AB mag]; beyond it, and below its negative, a number is a mark of something missing
 NANOMAGGY_JANSKY = 3.630780547701e-6
 NANOMAGGIES = ("nanomaggy", "nanomaggies", "nmgy", "nanomaggie")
 COUNTS = ("count", "counts", "ct", "adu", "dn", "du")
@@ -45,12 +46,25 @@ def zero_point_of(headers: Headers) -> tuple[float, str]:
 def _zero_point_of_unit(headers: Headers) -> float:
     unit = headers.text("BUNIT")
     if unit.lower() in NANOMAGGIES or (not unit and all(headers.number(key) > 0 for key in SDSS_FRAME_KEYS)):
-        return AB_ZERO_POINT
+        return ZERO_POINT
     try:
         jansky = float(units.Unit(unit).to(units.Jy)) if unit else np.nan
     except (ValueError, TypeError):  # no unit, or none of flux
         return np.nan
-    return float(AB_ZERO_POINT - 2.5 * np.log10(jansky / NANOMAGGY_JANSKY)) if jansky > 0 else np.nan
+    return float(magnitude(jansky / NANOMAGGY_JANSKY)) if jansky > 0 else np.nan
+
+
+def nanomaggies_per_count(zero_point: float) -> float:
+    """Return the flux of a count in an image whose zero point is that AB magnitude [nanomaggies].
+
+    Raises
+    ------
+    UnreadableError
+        It is no magnitude, such as -999, or 0, which marks a missing one.
+    """
+    if not 0 < abs(zero_point) < FAINTEST:
+        raise UnreadableError(f"the zero point is {zero_point:g}, no AB magnitude")
+    return float(nanomaggies(zero_point))
 
 
 def gain_of(headers: Headers, zero_point: float) -> float:

@@ -1,7 +1,6 @@
 """Calibrated CCD images with a WCS: stamps about a list of positions, image by image, each image read once."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +16,19 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
+from ictconvention.data.sky import separations
 from ictconvention.data.sources.band_names import BAND_KEYS, band_of
-from ictconvention.data.sources.calibration import gain_of, zero_point_of
+from ictconvention.data.sources.calibration import gain_of, nanomaggies_per_count, zero_point_of
 from ictconvention.data.sources.ccd_images import CcdImage, check_footprints, image_names
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import Exposure, exposure_of
-from ictconvention.data.sources.flux import nanomaggies_per_count
-from ictconvention.data.sources.found import Found, FoundFrame, Reject
+from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
-from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits
-from ictconvention.data.sources.user_table import objects_of, read_user_table, text_of
-from ictconvention.errors import UsageError, shortened
+from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
+from ictconvention.data.sources.user_table import id_of, objects_of, read_user_table
+from ictconvention.errors import UsageError, repeated, shortened
 
 SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
 MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky
@@ -87,10 +86,8 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
         A column or a position is missing, or an id stands twice.
     """
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
-    objects = objects_of((table.where(number), row) for number, row in enumerate(table.rows))
-    if len(objects) < len(table.rows):
-        counts = Counter(text_of(row, "id") for row in table.rows)
-        twice = [id_ for id_ in objects if counts[id_] > 1]
+    objects = objects_of(table.located)
+    if twice := repeated(id_of(row, where) for where, row in table.located):
         raise UsageError(f"ids stand twice: {shortened(twice)}", path, "give each object one row")
     if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
         raise UsageError(f"no position: {shortened(without)}", path, "give ra and dec of each object [deg]")
@@ -110,14 +107,13 @@ def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
                 try:
                     found = _cut(options, image, pixels, Headers(hdus[0].header, own), title, number)
                 except UnreadableError as error:
-                    found = [Reject("", f"{image.file}[{title}]", str(error))]
+                    found = [Reject("", place_of(image.file, title), str(error))]
                 del hdus[number].data  # a mosaic has more images than memory holds
                 yield from found
     except NoImageError as error:  # a catalogue, or another companion of the images
         yield Reject("", image.file, str(error), flaw=False)
     except (UnreadableError, OSError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        yield Reject("", image.file, reason)
+        yield Reject("", image.file, reason_of(error))
 
 
 def _cut(
@@ -140,7 +136,7 @@ def _cut(
     factor = nanomaggies_per_count(zero_point)
     exposure = exposure_of(headers) if np.isnan(image.mjd) else Exposure(image.mjd)
     psf_fwhm = _first_known(image.psf_fwhm, headers.seeing(scale))
-    file, found = f"{image.file}[{hdu}]", list[Found]()
+    file, found = place_of(image.file, hdu), list[Found]()
     sound = drop_placeholders(pixels)
     if share := float(np.isnan(sound).mean() - np.isnan(pixels).mean()):
         reason = f"{share:.1%} of the pixels show no sky, being equal: they are missing in its stamps"
@@ -226,10 +222,8 @@ def _on_image(
     """Return which objects lie on an image, and where [pixels, from 0 at the centre of the first]."""
     height, width = shape
     centre = wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
-    reach = np.radians(np.hypot(height, width) * pixel_scale(wcs) / 3600)  # twice as far as a corner
-    dec, dec_0 = np.radians(options.dec), centre.dec.rad
-    across = np.cos(dec) * np.cos(dec_0) * np.sin((np.radians(options.ra) - centre.ra.rad) / 2) ** 2
-    near = np.flatnonzero(np.sin((dec - dec_0) / 2) ** 2 + across < np.sin(min(reach, np.pi) / 2) ** 2)
+    reach = np.hypot(height, width) * pixel_scale(wcs) / 3600  # [deg]; twice as far as a corner
+    near = np.flatnonzero(separations(centre.ra.deg, centre.dec.deg, options.ra, options.dec) < reach)
     if not near.size:
         return near, np.zeros(0), np.zeros(0)
     x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))

@@ -22,7 +22,7 @@ from ictconvention.data.sources.reading import (
     is_image,
     opened_fits,
 )
-from ictconvention.data.sources.user_table import number_of, read_user_table, text_of
+from ictconvention.data.sources.user_table import checked_number, file_of, number_of, read_user_table, text_of
 from ictconvention.errors import UsageError
 
 SAME_CENTRE = 1.0  # [arcsec]
@@ -91,7 +91,7 @@ def find_images(
         folder = source
     else:
         table = read_user_table(source, ("file",), IMAGE_COLUMNS)
-        images = [_listed(row, table.where(number)) for number, row in enumerate(table.rows)]
+        images = [_listed(row, where) for where, row in table.located]
         folder = source.parent
         if masks:
             images = [one if one.mask else _with_mask(one, *masks) for one in images]
@@ -103,12 +103,9 @@ def find_images(
 
 
 def _listed(row: Mapping[str, Any], where: str) -> CcdImage:
-    file = text_of(row, "file")
-    if file is None:
-        raise UsageError("this row names no file", where, "give the file of the image")
-    mjd, zero_point, psf_fwhm = (number_of(row, name, where) for name in ("mjd", "zero_point", "psf_fwhm"))
-    hdu, band, mask, mask_hdu = (text_of(row, name) for name in ("hdu", "band", "mask", "mask_hdu"))
-    return CcdImage(file, hdu, band, mjd, zero_point, psf_fwhm, mask, mask_hdu)
+    known: dict[str, Any] = {name: text_of(row, name) for name in ("hdu", "band", "mask", "mask_hdu")}
+    known |= {name: number_of(row, name, where) for name in ("mjd", "zero_point")}
+    return CcdImage(file_of(row, where), psf_fwhm=checked_number(row, "psf_fwhm", where), **known)
 
 
 def _with_mask(image: CcdImage, old: str, new: str) -> CcdImage:

@@ -14,11 +14,10 @@ from astropy.time import Time
 
 from ictconvention.data.sources.headers import EXPOSURE_KEYS, Headers
 from ictconvention.data.sources.reading import UnreadableError
-from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
+from ictconvention.data.values import EARLIEST_MJD, JULIAN_ZERO, LATEST_MJD
 
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images
 DAY = 86_400.0  # [s]
-JULIAN_ZERO = 2_400_000.5  # the Julian date of MJD 0
 LONGEST = 0.5  # [days] from the start to the middle of the exposures of a night
 SAME = 60.0  # [s]; times that differ by more than the exposure and this contradict each other
 DRIFT_ROWS = 2048  # rows that an object crosses in SDSS's camera during the exposure
@@ -26,13 +25,7 @@ HOUR_KEYS = ("TIME-OBS", "TIME-BEG", "UTC-OBS", "UTSTART", "UT-START", "UTC", "U
 DATE_KEYS = {"DATE-AVG": "middle", "DATE-MID": "middle", "DATE-BEG": "start", "DATE-OBS": "start", "DATE-END": "end"}
 MJD_KEYS = {"MJD-AVG": "middle", "MJD-MID": "middle", "MJD-BEG": "start", "MJD-OBS": "start", "MJD_OBS": "start",
             "MJD-END": "end"}  # fmt: skip
-LOOSE_KEYS = {
-    "OBSMJD": "start",
-    "MJD": "start",
-    "JD": "start",
-    "JD-OBS": "start",
-    "OBSJD": "start",
-}  # no standard has them
+LOOSE_KEYS = dict.fromkeys(("OBSMJD", "MJD", "JD", "JD-OBS", "OBSJD"), "start")  # no standard has them
 SCALES = {"UTC": "utc", "UT": "utc", "GMT": "utc", "UT1": "utc", "TAI": "tai", "IAT": "tai", "TT": "tt", "TDT": "tt",
           "ET": "tt", "TDB": "tdb", "TCB": "tcb", "TCG": "tcg"}  # fmt: skip
 _DATE = re.compile(r"(\d{4})[-/](\d\d?)[-/](\d\d?)")

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.robust import finite_median, robust_sigma
+from ictconvention.data.sources.calibration import nanomaggies_per_count
+from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.placeholders import drop_placeholders
 
 Fit = Literal["crop", "bin"]
@@ -91,6 +94,45 @@ class Fitting:
         return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
 
 
+@dataclass(frozen=True, slots=True)
+class CutoutOptions:
+    """How cutouts are read, whatever file they come from.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    fitting : Fitting
+        How the files' images come to stamps.
+    zero_point : float, optional
+        Of images without one [AB mag]; without any, pixels keep their unit.
+    """
+
+    folder: Path
+    fitting: Fitting = Fitting()
+    zero_point: float | None = None
+
+    def frame(
+        self,
+        id_: str,
+        pixels: NDArray[np.floating],
+        band: str,
+        mjd: float,
+        file: str,
+        hdu: str,
+        noise: float = np.nan,
+        zero_point: float = np.nan,
+        **known: Any,
+    ) -> Found:
+        """Return the frame of a cutout, or the reject where no stamp can be made of it; arguments as of both."""
+        try:
+            stamp = self.fitting.stamp(pixels, self.zero_point if np.isnan(zero_point) else zero_point, noise)
+        except ValueError as error:  # UnreadableError is one
+            return Reject(id_, place_of(file, hdu), str(error))
+        known |= {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}
+        return FoundFrame(id_, stamp.pixels, band, mjd, file, hdu, **known)
+
+
 def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], float]:
     """Subtract the median of the pixels far from the centre.
 
@@ -105,13 +147,8 @@ def subtract_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.float64], flo
         Without the sky; and the scatter of the sky (1.48 median absolute deviations), NaN where it is zero or no far
         pixel is finite, when nothing is subtracted.
     """
-    values = pixels[_far(*pixels.shape)]
-    values = values[np.isfinite(values)].astype(np.float64)
-    if not values.size:
-        return pixels.astype(np.float64), np.nan
-    sky = np.median(values)
-    noise = 1.4826 * float(np.median(np.abs(values - sky)))
-    return pixels.astype(np.float64) - sky, noise if noise > 0 else np.nan
+    values = pixels[_far(*pixels.shape)].astype(np.float64)
+    return pixels.astype(np.float64) - np.nan_to_num(finite_median(values)), robust_sigma(values) or np.nan
 
 
 @cache
@@ -154,17 +191,13 @@ def fitted(
     middle_y, middle_x = (height - 1) / 2 + place[1], (width - 1) / 2 + place[0]
     if how == "bin":
         pixels = np.pad(pixels.astype(np.float64), ((0, height % 2), (0, width % 2)), constant_values=np.nan)
-        blocks = (
-            pixels.reshape(pixels.shape[0] // 2, 2, pixels.shape[1] // 2, 2)
-            .swapaxes(1, 2)
-            .reshape(pixels.shape[0] // 2, pixels.shape[1] // 2, 4)
-        )
+        height, width = (side // 2 for side in pixels.shape)
+        blocks = pixels.reshape(height, 2, width, 2).swapaxes(1, 2).reshape(height, width, 4)
         known = np.isfinite(blocks)
         count = known.sum(2)
         total = np.where(known, blocks, 0).sum(2)
         pixels = np.where(count >= 2, total * 4 / np.maximum(count, 1), np.nan)
         middle_y, middle_x = (middle_y - 0.5) / 2, (middle_x - 0.5) / 2
-        height, width = pixels.shape
     if min(height, width) < size:
         raise ValueError(f"the cutout is {width} x {height} pixels, and the stamp {size} x {size}")
     top, left = _start(middle_y, size, height), _start(middle_x, size, width)

@@ -1,7 +1,8 @@
 """What a reader finds in one file or another: frames, measurements without pixels, and what has to be left out."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -112,18 +113,20 @@ class Reject:
 
 Found = FoundFrame | Measurement | Reject
 
+
+def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.DataType]]:
+    """Return the columns of a table of such things, texts first, without pixels."""
+    types: dict[Any, pa.DataType] = {str: pa.string(), float: pa.float64(), bool: pa.bool_()}
+    ordered = sorted(fields(kind), key=lambda one: one.type is not str)
+    return [(one.name, types[one.type]) for one in ordered if one.type in types]
+
+
 # What is kept of each frame but its pixels, of which there is a checksum; they lie in row `row` of the file of unit
 # `unit`.
-FRAME_LINES = pa.schema(
-    [(name, pa.string()) for name in ("id", "band", "file", "hdu")]
-    + [
-        (name, pa.float64())
-        for name in ("mjd", "psf_fwhm", "sky_sigma", "x", "y", "gain", "ra", "dec", "first_detection")
-    ]
-    + [("normalised", pa.bool_())]
-    + [(name, pa.int64()) for name in ("crc32", "unit", "row")]
-)
-MEASUREMENTS = pa.schema(
-    [(name, pa.string()) for name in ("id", "band", "kind", "flag")]
-    + [(name, pa.float64()) for name in ("mjd", "flux", "error", "limit")]
-)
+FRAME_LINES = pa.schema([*_columns(FoundFrame), *((name, pa.int64()) for name in ("crc32", "unit", "row"))])
+MEASUREMENTS = pa.schema(_columns(Measurement))
+
+
+def place_of(file: str, hdu: str | None) -> str:
+    """Return where something was found, in words."""
+    return f"{file}[{hdu}]" if hdu else file

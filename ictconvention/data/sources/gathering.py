@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.found import Reject
+from ictconvention.data.sky import median_position
+from ictconvention.data.sources.found import Reject, place_of
 from ictconvention.data.survey_format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter, shard_name
 from ictconvention.data.worker_pool import worked
@@ -83,7 +84,7 @@ def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, lis
     repeats = np.delete(order, new)
     rejects = []
     for line in lines.take(np.setdiff1d(twice, repeats)).to_pylist():
-        where = f"{line['file']}[{line['hdu']}]" if line["hdu"] else line["file"]
+        where = place_of(line["file"], line["hdu"])
         rejects.append(Reject(line["id"], where, f"duplicate exposure in band {line['band']} at MJD {line['mjd']:.5f}"))
     kept = np.setdiff1d(np.arange(len(mjd)), twice)
     kept = kept[np.lexsort((band[kept], mjd[kept], owner[kept]))]
@@ -118,19 +119,12 @@ def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]
         row = dict(objects.get(id_, {}))
         known = np.isfinite(ra[here]) & np.isfinite(dec[here])
         if row.get("ra") is None and row.get("dec") is None and known.any():
-            row["ra"] = _median_angle(ra[here][known])
-            row["dec"] = float(np.median(dec[here][known]))
+            row["ra"], row["dec"] = median_position(ra[here][known], dec[here][known])
         if some_detected and row.get("first_detection") is None:
             finite = detected[here][np.isfinite(detected[here])]
             row["first_detection"] = float(finite.min()) if finite.size else None
         rows.append(row)
     return rows
-
-
-def _median_angle(angles: NDArray[np.float64]) -> float:
-    """Return the median of right ascensions [deg] that lie close together, across 0 too."""
-    about = (angles - angles[0] + 180) % 360 - 180
-    return float((angles[0] + np.median(about)) % 360)
 
 
 def write_shards(
@@ -164,16 +158,9 @@ def write_shards(
     for number, (begin, end) in enumerate(zip(first.tolist(), [*first[1:].tolist(), len(frames.ids)], strict=True)):
         start = frames.start[begin : end + 1]
         lines = frames.lines.slice(start[0], start[-1] - start[0])
+        here = slice(begin, end)
         tasks.append(
-            (
-                folder / shard_name(number),
-                header,
-                lines,
-                start - start[0],
-                frames.ids[begin:end],
-                rows[begin:end],
-                scratch,
-            )
+            (folder / shard_name(number), header, lines, start - start[0], frames.ids[here], rows[here], scratch)
         )
     for _ in worked(_write_shard, tasks, jobs, folder):
         pass

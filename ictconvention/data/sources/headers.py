@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from ictconvention.data.values import WIDEST_SEEING
+from ictconvention.data.values import NOTHING, WIDEST_SEEING
 
-NOTHING = ("", "UNKNOWN", "NONE", "N/A", "NAN", "NULL")  # text that stands for no value, in any case of letters
 EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE", "EXPOSED", "XPOSURE")  # [s]
 
 
@@ -29,11 +28,10 @@ class Headers:
         for key in keys:
             for header in (self.own, self.primary):
                 value = header.get(key)
-                text = value.strip() if isinstance(value, str) else value
-                if isinstance(text, str | bool | int | float) and not (
-                    isinstance(text, str) and text.upper() in NOTHING
-                ):
+                if isinstance(value, str) and (text := value.strip()).lower() not in (*NOTHING, "unknown"):
                     return text
+                if isinstance(value, bool | int | float):
+                    return value
         return None
 
     def number(self, *keys: str) -> float:

@@ -5,7 +5,7 @@ import math
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from ictconvention.data.magnitudes import POGSON
+
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
-POGSON = 2.5 * np.log10(np.e)  # magnitudes of a relative change of flux
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to
 MOST_IMAGE = 2**32  # bytes that an image of a FITS file may unpack to
 
@@ -162,24 +163,48 @@ def npz_array(path: Path, name: str | None) -> NDArray[np.floating]:
     Raises
     ------
     UnreadableError
-        There is no such array, or it is damaged, pickled, or too large.
+        There is no such array, or it is damaged, pickled, too large, or holds no numbers.
+    """
+
+    def chosen(names: Sequence[str]) -> list[str]:
+        wanted = name or (names[0] if len(names) == 1 else "frames")
+        if wanted not in names:
+            raise UnreadableError(f"there is no array {wanted!r}: {', '.join(names)}")
+        return [wanted]
+
+    (array,) = npz_arrays(path, chosen).values()
+    return native(array)
+
+
+def npz_arrays(
+    path: Path, chosen: Callable[[Sequence[str]], Sequence[str]] = lambda names: names
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an .npz file that are chosen among its names, by default all; the one of an .npy file.
+
+    Raises
+    ------
+    UnreadableError
+        It is damaged, pickled, or unpacks to more than `MOST_NPZ` bytes.
     """
     try:
         if path.suffix.lower() == ".npy":
-            return native(np.load(path, allow_pickle=False))
+            return {"": np.load(path, allow_pickle=False)}
         with zipfile.ZipFile(path) as packed:
             sizes = {one.filename.removesuffix(".npy"): one.file_size for one in packed.infolist()}
-        name = name or ("frames" if "frames" in sizes else next(iter(sizes)) if len(sizes) == 1 else None)
-        if name not in sizes:
-            raise UnreadableError(f"there is no array {name or 'frames'!r}: {', '.join(sizes)}")
-        if sizes[name] > MOST_NPZ:
-            raise UnreadableError(f"array {name!r} unpacks to more than {MOST_NPZ} bytes")
+        names = chosen(list(sizes))
+        if sum(sizes[name] for name in names) > MOST_NPZ:
+            raise UnreadableError(f"{', '.join(names)} unpacks to more than {MOST_NPZ} bytes")
         with np.load(path, allow_pickle=False) as arrays:
-            return native(arrays[name])
+            return {name: arrays[name] for name in names}
     except UnreadableError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
         raise unreadable(f"no sound {path.suffix[1:]} file", error) from error
+
+
+def reason_of(error: Exception) -> str:
+    """Return why a file cannot be read: what the system says where that failed, else the error's own words."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 def unreadable(what: str, error: Exception) -> UnreadableError:

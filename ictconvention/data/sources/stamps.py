@@ -9,12 +9,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.sources.fitting import Fitting
-from ictconvention.data.sources.found import Found, FoundFrame, Reject
-from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, npz_array, opened_fits
+from ictconvention.data.sources.fitting import CutoutOptions
+from ictconvention.data.sources.found import Found, Reject, place_of
+from ictconvention.data.sources.reading import (
+    FITS_ENDINGS,
+    UnreadableError,
+    image_of,
+    npz_array,
+    opened_fits,
+    reason_of,
+)
 from ictconvention.data.sources.user_table import (
     UserTable,
     checked_number,
+    file_of,
     id_of,
     number_of,
     objects_of,
@@ -47,25 +55,6 @@ class StampRow:
     sky_sigma: float
 
 
-@dataclass(frozen=True, slots=True)
-class StampOptions:
-    """How stamps are read.
-
-    Parameters
-    ----------
-    folder : Path
-        That the names of files are relative to.
-    fitting : Fitting
-        How the files' images come to stamps.
-    zero_point : float, optional
-        Of rows without one [AB mag]; without any, pixels are nanomaggies already.
-    """
-
-    folder: Path
-    fitting: Fitting = Fitting()
-    zero_point: float | None = None
-
-
 def read_stamp_table(
     path: Path, zero_point: float | None = None, flux_unit: str = NANOMAGGY, pixel_scale: float | None = None
 ) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
@@ -96,17 +85,17 @@ def read_stamp_table(
         are zero points, and pixels of another unit than nanomaggies.
     """
     table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
-    located = [(table.where(number), row) for number, row in enumerate(table.rows)]
+    located = table.located
     objects = objects_of(located, not_columns=OF_FRAMES)
     by_file: dict[tuple[str, str | None], list[StampRow]] = {}
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
     _check_scales(table, pixel_scale)
-    without = [number for number, (_, row) in enumerate(located) if text_of(row, "zero_point") is None]
+    without = [where for where, row in located if text_of(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{counted(len(without), 'row')} without zero_point, the others have one"
-        raise UsageError(found, table.where(without[0]), "give it in every row, or for all others by --zero-point")
+        raise UsageError(found, without[0], "give it in every row, or for all others by --zero-point")
     if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
         found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
         raise UsageError(found, path, "leave out --flux-unit, or the zero points")
@@ -116,7 +105,7 @@ def read_stamp_table(
     return units, objects
 
 
-def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
+def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
     """Yield the frames of some rows, and a reject for each that cannot be read."""
     for (file, hdu), group in groupby(rows, key=lambda row: (row.file, row.hdu)):
         own = list(group)
@@ -124,17 +113,15 @@ def read_stamps(options: StampOptions, rows: Sequence[StampRow]) -> Iterator[Fou
             pixels, name = _pixels(options.folder / file, hdu)
             planes = _planes(pixels, own)
         except (UnreadableError, OSError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            yield from (Reject(row.id, f"{file}[{hdu}]" if hdu else file, reason) for row in own)
+            yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
             continue
         for row, plane in zip(own, planes, strict=True):
-            yield _frame(options, row, plane, name)
+            known = {"psf_fwhm": row.psf_fwhm, "normalised": _is_normalised(plane)}
+            given = row.sky_sigma, row.zero_point
+            yield options.frame(row.id, plane, row.band, row.mjd, row.file, name, *given, **known)
 
 
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
-    file = text_of(row, "file")
-    if file is None:
-        raise UsageError("this row names no file", where, "give the file of the frame")
     plane = number_of(row, "plane", where)
     if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
         raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
@@ -142,7 +129,7 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
     numbers |= {name: checked_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
         id_of(row, where),
-        file,
+        file_of(row, where),
         text_of(row, "hdu"),
         None if np.isnan(plane) else int(plane),
         text_of(row, "band") or "",
@@ -154,12 +141,12 @@ def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
     """Refuse a column of pixel scales that are not all that of the survey."""
     if pixel_scale is None:
         return
-    for number, row in enumerate(table.rows):
-        scale = number_of(row, "pixel_scale", table.where(number))
+    for where, row in table.located:
+        scale = number_of(row, "pixel_scale", where)
         if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
             found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
             mend = "make a survey of the stamps of each pixel scale: a survey has one"
-            raise UsageError(found, table.where(number), mend)
+            raise UsageError(found, where, mend)
 
 
 def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
@@ -190,28 +177,6 @@ def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDAr
         if plane is None or plane >= len(pixels):
             raise UnreadableError(f"there is no plane {plane}: the cube has {len(pixels)}, from 0")
     return [pixels[plane] for plane in given if plane is not None]
-
-
-def _frame(options: StampOptions, row: StampRow, pixels: NDArray[np.floating], hdu: str) -> Found:
-    place = f"{row.file}[{hdu}]" if hdu else row.file
-    zero_point = row.zero_point if not np.isnan(row.zero_point) else options.zero_point
-    try:
-        stamp = options.fitting.stamp(pixels, zero_point, row.sky_sigma)
-    except ValueError as error:  # UnreadableError is one
-        return Reject(row.id, place, str(error))
-    return FoundFrame(
-        row.id,
-        stamp.pixels,
-        row.band,
-        row.mjd,
-        row.file,
-        hdu,
-        psf_fwhm=row.psf_fwhm,
-        sky_sigma=stamp.sky_sigma,
-        x=stamp.x,
-        y=stamp.y,
-        normalised=_is_normalised(pixels),
-    )
 
 
 def _is_normalised(pixels: NDArray[np.floating]) -> bool:

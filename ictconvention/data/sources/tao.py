@@ -12,10 +12,10 @@ import astropy.units as u
 import numpy as np
 from astropy.io import fits
 
-from ictconvention.data.sources.fitting import Fitting
+from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.folders import files_below
-from ictconvention.data.sources.found import Found, FoundFrame, Reject
-from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits
+from ictconvention.data.sources.found import Found, Reject, place_of
+from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
 from ictconvention.data.values import flaw_of_precision
 from ictconvention.errors import UsageError
 
@@ -24,25 +24,11 @@ ID_KEY, CLASS_KEY, RA_KEY, DEC_KEY = "CRTS_ID", "CLASS", "RA_(J2000)", "DEC_(J20
 
 
 @dataclass(frozen=True, slots=True)
-class TaoOptions:
-    """How files are read.
+class TaoOptions(CutoutOptions):
+    """How files are read; `band` is the name of the one band."""
 
-    Parameters
-    ----------
-    folder : Path
-        That holds them.
-    band : str
-        Name of the one band.
-    fitting : Fitting
-        How the files' images come to stamps.
-    zero_point : float, optional
-        [AB mag]; without it pixels stay counts.
-    """
-
-    folder: Path
-    band: str = "clear"
     fitting: Fitting = Fitting(sky=True)
-    zero_point: float | None = None
+    band: str = "clear"
 
 
 def find_files(folder: Path) -> list[str]:
@@ -88,7 +74,7 @@ def read_objects(
                 id_ = _text(header, ID_KEY) or Path(name).name.partition(".")[0]
                 own = _description(name, header)
         except (UnreadableError, OSError) as error:
-            rejects.append(Reject("", name, _reason(error)))
+            rejects.append(Reject("", name, reason_of(error)))
             continue
         if id_ in owners:
             rejects.append(Reject(id_, name, f"one id for two objects: {owners[id_]} has it too"))
@@ -116,21 +102,18 @@ def read_tao(options: TaoOptions, file: tuple[str, str]) -> Iterator[Found]:
             for row in range(len(table.data)):
                 yield _frame(options, hdus, table, row, name, id_)
     except (UnreadableError, OSError) as error:
-        yield Reject(id_, name, _reason(error))
+        yield Reject(id_, name, reason_of(error))
 
 
 def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: str, id_: str) -> Found:
     hdu = str(int(table.data["HDU_Ext"][row]))
-    place = f"{name}[{hdu}]"
     try:
         pixels, _, _ = image_of(hdus, hdu)
         if pixels.ndim != 2:
             raise UnreadableError(f"an image of {pixels.ndim} axes")
-        stamp = options.fitting.stamp(pixels, options.zero_point)
-    except ValueError as error:  # UnreadableError is one
-        return Reject(id_, place, str(error))
-    mjd = float(table.data["MJD"][row])
-    return FoundFrame(id_, stamp.pixels, options.band, mjd, name, hdu, sky_sigma=stamp.sky_sigma, x=stamp.x, y=stamp.y)
+    except UnreadableError as error:
+        return Reject(id_, place_of(name, hdu), str(error))
+    return options.frame(id_, pixels, options.band, float(table.data["MJD"][row]), name, hdu)
 
 
 def _table(hdus: fits.HDUList) -> Any:
@@ -152,7 +135,3 @@ def _table(hdus: fits.HDUList) -> Any:
 def _text(header: fits.Header, key: str) -> str | None:
     value = header.get(key)
     return None if value is None or not str(value).strip() else str(value).strip()
-
-
-def _reason(error: Exception) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

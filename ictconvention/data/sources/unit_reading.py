@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from ictconvention.data.growing_array import GrowingArray
-from ictconvention.data.sources.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject
+from ictconvention.data.sources.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
 from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.side_tables import keep_measurements
-from ictconvention.data.values import flaw_of_id, flaw_of_pixels, flaw_of_place, flaw_of_positive, flaw_of_times
+from ictconvention.data.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
 from ictconvention.data.worker_pool import worked
 from ictconvention.errors import did_you_mean, readable_os_errors
 
@@ -93,10 +93,10 @@ def _read_unit(
                     if bands is not None and found.band and found.band not in bands:
                         near = did_you_mean(found.band, bands)
                         reason = f"unknown band {found.band!r}{near}: bands are {', '.join(bands)}"
-                        rejects.append(Reject(found.id, _place(found), reason, flaw=bool(near)))
+                        rejects.append(Reject(found.id, place_of(found.file, found.hdu), reason, flaw=bool(near)))
                         continue
                     if flaw := _flaw(found, size):
-                        rejects.append(Reject(found.id, _place(found), flaw))
+                        rejects.append(Reject(found.id, place_of(found.file, found.hdu), flaw))
                         continue
                     pixels = np.ascontiguousarray(found.pixels[None], dtype="<f4")
                     if array is not None:
@@ -116,15 +116,6 @@ def _flaw(frame: FoundFrame, size: int) -> str | None:
     if not frame.band:
         return "no band"
     numbers = {name: np.array([getattr(frame, name)]) for name in ("mjd", "psf_fwhm", "sky_sigma", "gain", "x", "y")}
-    flaws = (
-        flaw_of_times(numbers["mjd"]),
-        flaw_of_id(frame.id),
-        flaw_of_pixels(frame.pixels[None].astype(np.float32)),
-        *(flaw_of_positive(name, numbers[name]) for name in ("psf_fwhm", "sky_sigma", "gain")),
-        *(flaw_of_place(name, numbers[name], size) for name in ("x", "y")),
-    )
-    return next((flaw.found for flaw in flaws if flaw is not None), None)
-
-
-def _place(frame: FoundFrame) -> str:
-    return f"{frame.file}[{frame.hdu}]" if frame.hdu else frame.file
+    pixels = frame.pixels[None].astype(np.float32)
+    flaw = flaw_of_id(frame.id) or flaw_of_pixels(pixels) or flaw_of_frame_columns(numbers, size)
+    return flaw.found if flaw else None

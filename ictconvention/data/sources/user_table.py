@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
 
 from ictconvention.data.incoming import check_object, check_value, merged_kind
+from ictconvention.data.sky import median_position, separations
 from ictconvention.data.sources.table_file import FORMATS, as_rows, read_columns
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.values import flaw_of_id, flaw_of_number
@@ -36,8 +35,13 @@ class UserTable:
     path: Path
     rows: Sequence[Mapping[str, Any]]
 
+    @property
+    def located(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """Where each row is, in words, and the row."""
+        return [(self.where(number), row) for number, row in enumerate(self.rows)]
+
     def where(self, number: int) -> str:
-        """Name a row, counted from 1 behind the header."""
+        """Name a row; the number counts from 0, the name from 1 after the header."""
         return f"{self.path}, row {number + 1}"
 
 
@@ -90,6 +94,13 @@ def text_of(row: Mapping[str, Any], name: str) -> str | None:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
+def file_of(row: Mapping[str, Any], where: str) -> str:
+    """Return the file that a row names; a `UsageError` where it names none."""
+    if (file := text_of(row, "file")) is None:
+        raise UsageError("this row names no file", where, "give the file of the image")
+    return file
+
+
 def id_of(row: Mapping[str, Any], where: str) -> str:
     """Return the id of a row.
 
@@ -138,7 +149,7 @@ def checked_number(row: Mapping[str, Any], name: str, where: str) -> float:
 
 
 def objects_of(
-    tables: Iterable[tuple[str, Mapping[str, Any]]], not_columns: Iterable[str] = ()
+    tables: Iterable[tuple[str, Mapping[str, Any]]], not_columns: Iterable[str] = (), numbers: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Return what tables say of each object, as arguments of `SurveyWriter.add`; an object may have several rows.
 
@@ -150,6 +161,8 @@ def objects_of(
         With the column id; class, label_source, redshift, ra and dec where known; other columns are kept.
     not_columns : names
         Columns that do not describe the object.
+    numbers : names
+        Further columns whose numbers have a range, see `values.RANGES`.
 
     Raises
     ------
@@ -160,7 +173,8 @@ def objects_of(
     objects: dict[str, dict[str, Any]] = {}
     first: dict[str, str] = {}
     places: dict[str, list[tuple[str, float, float]]] = {}
-    skipped = {*not_columns, "id", "class", "label_source", *OBJECT_NUMBERS}
+    ranged = (*OBJECT_NUMBERS, *numbers)
+    skipped = {*not_columns, "id", "class", "label_source", *ranged}
     own_columns = dict.fromkeys(name for _, row in listed for name in row if name not in skipped)
     if "class_name" in own_columns:
         raise UsageError("a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class")
@@ -168,12 +182,12 @@ def objects_of(
     for where, row in listed:
         id_ = id_of(row, where)
         own: dict[str, Any] = {"class_name": text_of(row, "class"), "label_source": text_of(row, "label_source")}
-        numbers = {name: checked_number(row, name, where) for name in OBJECT_NUMBERS}
-        own["redshift"] = None if math.isnan(numbers["redshift"]) else numbers["redshift"]
-        if math.isnan(numbers["ra"]) != math.isnan(numbers["dec"]):
+        own |= {name: None if math.isnan(x := checked_number(row, name, where)) else x for name in ranged}
+        ra, dec = own.pop("ra"), own.pop("dec")
+        if (ra is None) != (dec is None):
             raise UsageError("one of ra and dec is missing", where, "give both, or leave both empty")
-        if not math.isnan(numbers["ra"]):
-            places.setdefault(id_, []).append((where, numbers["ra"], numbers["dec"]))
+        if ra is not None:
+            places.setdefault(id_, []).append((where, ra, dec))
         for name in own_columns:
             value = row.get(name)
             own[re.sub(r"\W", "_", name)] = float(value) if name in numeric and isinstance(value, str) else value
@@ -199,18 +213,14 @@ def _one_place(id_: str, places: Sequence[tuple[str, float, float]]) -> tuple[fl
     """
     where, right, up = zip(*places, strict=True)
     ra, dec = np.array(right), np.array(up)
-    if (ra == ra[0]).all() and (dec == dec[0]).all():
-        return float(ra[0]), float(dec[0])
-    sky = SkyCoord(ra, dec, unit="deg")
-    apart = sky[0].separation(sky).to_value(u.arcsec)
+    apart = separations(ra[0], dec[0], ra, dec) * 3600
     far = int(apart.argmax())
     if apart[far] > SAME_PLACE:
         found = f"one id for two objects: {id_!r} has positions {apart[far]:.2f} arcsec apart"
         there = where[far].rpartition(", ")[2]
         mend = f"give each object an id of its own, or one position within {SAME_PLACE:g} arcsec"
         raise UsageError(found, f"{where[0]} and {there}", mend)
-    about = (ra - ra[0] + 180) % 360 - 180  # across 0 too
-    return float((ra[0] + np.median(about)) % 360), float(np.median(dec))
+    return median_position(ra, dec)
 
 
 def checked_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader, where: str) -> None:

@@ -6,18 +6,18 @@ without pixels, and kept as such. Cutouts come with north down and east left; th
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.data.magnitudes import flux_error
 from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
-from ictconvention.data.sources.fitting import Fitting
-from ictconvention.data.sources.flux import nanomaggies_per_count
+from ictconvention.data.sources.calibration import nanomaggies_per_count
+from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
-from ictconvention.data.values import flaw_of_times
+from ictconvention.data.values import JULIAN_ZERO, flaw_of_times
 
 PIXEL_SCALE = 1.01  # [arcsec]
 SIDE = 63  # of a cutout [pixels]
@@ -25,7 +25,6 @@ CHIP = {"xpos": 3072, "ypos": 3080}  # sides of a readout quadrant [pixels], by 
 ORIENTATION = "north up, east left"  # of the stamps
 TIMES = "UTC, start of the exposure"  # of the frames: the alert's jd
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
-JD_OF_MJD = 2400000.5
 MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 000
 POSITIVE, NEGATIVE = ("t", "1", "true"), ("f", "0", "false")  # isdiffpos: science minus reference, or the reverse
 Cutout = Literal["science", "difference"]
@@ -33,31 +32,18 @@ CUTOUTS: dict[Cutout, str] = {"science": "cutoutScience", "difference": "cutoutD
 
 
 @dataclass(frozen=True, slots=True)
-class ZtfOptions:
-    """How alerts are read.
+class ZtfOptions(CutoutOptions):
+    """How alerts are read; the zero point is that of alerts without magzpsci, as those of ZTF's first months are.
 
     Parameters
     ----------
-    folder : Path
-        That the names of files are relative to.
     cutout : "science" or "difference"
         Which image. Differences are science minus reference in all frames: the cutout of a negative detection, which
         is the reverse, changes its sign.
-    fitting : Fitting
-        How the cutouts come to stamps.
-    zero_point : float, optional
-        Of alerts without magzpsci, as those of ZTF's first months are [AB mag].
     """
 
-    folder: Path
-    cutout: Cutout = "science"
     fitting: Fitting = Fitting(sky=True)
-    zero_point: float | None = None
-
-    @property
-    def pixel_scale(self) -> float:
-        """Of the stamps [arcsec]."""
-        return PIXEL_SCALE * (2 if self.fitting.how == "bin" else 1)
+    cutout: Cutout = "science"
 
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
@@ -91,14 +77,14 @@ def _frame(options: ZtfOptions, alert: Alert, id_: str, place: str) -> FoundFram
         id_,
         sign * stamp.pixels,
         BANDS[fid],
-        jd - JD_OF_MJD,
+        jd - JULIAN_ZERO,
         place,
         sky_sigma=stamp.sky_sigma,
         x=stamp.x,
         y=stamp.y,
         ra=float(_field(candidate, "ra", "candidate")),
         dec=float(_field(candidate, "dec", "candidate")),
-        first_detection=_first_detection(alert, jd) - JD_OF_MJD,
+        first_detection=_first_detection(alert, jd) - JULIAN_ZERO,
     )
 
 
@@ -176,7 +162,7 @@ def _first_detection(alert: Alert, jd: float) -> float:
     earliest = jd
     for one in _history(alert, "prv_candidates"):
         try:
-            earliest = min(earliest, _mjd(one) + JD_OF_MJD) if one.get("candid") is not None else earliest
+            earliest = min(earliest, _mjd(one) + JULIAN_ZERO) if one.get("candid") is not None else earliest
         except (AttributeError, ValueError, TypeError):
             continue  # it is reported with the photometry
     return earliest
@@ -202,7 +188,7 @@ def _earlier(record: Alert, id_: str) -> Measurement:
     limit, size = _flux(record, "diffmaglim"), _flux(record, "magpsf")
     if np.isnan(size) or record.get("isdiffpos") is None:
         return Measurement(id_, mjd, band, np.nan, np.nan, limit, "limit")
-    error = size * float(record.get("sigmapsf") or np.nan) * np.log(10) / 2.5
+    error = flux_error(size, float(record.get("sigmapsf") or np.nan))
     return Measurement(id_, mjd, band, _sign(record) * size, error, limit, "detection")
 
 
@@ -224,7 +210,7 @@ def _mjd(record: Alert) -> float:
     jd: Any = record.get("jd")
     if _missing(jd):
         raise UnreadableError("no date")
-    mjd = float(jd) - JD_OF_MJD
+    mjd = float(jd) - JULIAN_ZERO
     if flaw := flaw_of_times(np.array([mjd])):
         raise UnreadableError(flaw.found)
     return mjd

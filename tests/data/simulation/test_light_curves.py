@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ictconvention.data.magnitudes import flux_error, magnitude, nanomaggies
 from ictconvention.data.simulation import supernovae, variability
-from ictconvention.data.simulation.passbands import dust, nanomaggies
+from ictconvention.data.simulation.passbands import dust
 
 DAYS = np.arange(53500.0, 53800.0, 1.0)
 
@@ -131,4 +132,6 @@ def test_blue_stars_pulsate_and_faint_red_ones_flare() -> None:
 
 def test_dust_and_magnitudes() -> None:
     assert nanomaggies(22.5) == pytest.approx(1.0)
+    assert magnitude(nanomaggies(20.0)) == pytest.approx(20.0)
+    assert flux_error(100.0, 0.01) == pytest.approx((nanomaggies(17.495) - nanomaggies(17.505)), rel=1e-4)
     np.testing.assert_allclose(dust(), [4.9, 3.8, 2.6, 1.95, 1.4], atol=0.25)  # Schlegel et al. 1998, for SDSS

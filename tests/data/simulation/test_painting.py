@@ -158,7 +158,11 @@ BAD: dict[str, tuple[Callable[[Table], object], str]] = {
         "lost its last digits",
     ),
     "errors in magnitudes of fluxes": (lambda t: setattr(t["error"], "unit", "mag"), "column error is in mag"),
-    "an object of two classes": (change("class", "AGN", 0), "object a is AGN and SN Ia"),
+    "an object of two classes": (
+        change("class", "AGN", 0),
+        "'a' has class_name 'AGN' and 'SN Ia'(.|\n)*row 1 and row 2",
+    ),
+    "an object of two redshifts": (change("redshift", 0.2, 3), "'a' has redshift 0.1 and 0.2(.|\n)*row 1 and row 4"),
 }
 
 

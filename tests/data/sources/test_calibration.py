@@ -31,6 +31,7 @@ def headers(**cards: Any) -> Headers:
         ({"BUNIT": "Jy"}, 8.9),
         ({"BUNIT": "MJy"}, -6.1),
         ({"NMGY": 0.005, "NMGYIVAR": 0.1}, 22.5),  # SDSS's frames, some of which lack the unit
+        ({"NMGY": 0.005, "NMGYIVAR": 0.1, "BUNIT": "--"}, 22.5),
     ],
 )
 def test_the_zero_point_is_that_of_the_first_sound_keyword_or_of_the_unit(

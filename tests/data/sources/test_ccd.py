@@ -170,6 +170,10 @@ def test_what_the_table_of_images_says_comes_before_the_header(tmp_path: Path) -
     assert series.psf_fwhm[0] == pytest.approx(1.3)
     assert series.frames.sum() == pytest.approx(FLUX / 10, rel=0.02)
     assert series.frames.shape == (1, 16, 16)
+    write_table(tmp_path / "images.csv", [row, row | {"psf_fwhm": -9}])
+    error = refusal("ccd", tmp_path / "images.csv", tmp_path / "t", "--positions", tmp_path / "objects.csv")
+    assert error.found.startswith("psf_fwhm is -9")
+    assert str(error.where).endswith("images.csv, row 2")
 
 
 def test_a_header_tells_the_middle_of_the_exposure_and_the_seeing(tmp_path: Path) -> None:
