@@ -25,6 +25,7 @@ pytestmark = pytest.mark.slow
 SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2", "trainer.batch_size=6"]
 AN_EPOCH, LEFT = 3, {"pretrain": 6, "finetune": 6, "test": 7}  # batches of a training epoch, and left after the first
 
+
 def strike(folder: Path, stage: str, batch: int, sign: signal.Signals, *arguments: str) -> Ended:
     """Run in a process of its own, which gets a signal at a batch of a stage, counted from 1."""
     return Command(folder, arguments, Strike(stage, batch, sign)).wait()
