@@ -11,7 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]  # comes with submitit, without types
 import pytest
 import submitit
 
