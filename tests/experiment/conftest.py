@@ -14,6 +14,19 @@ from tests.conftest import HEADER
 from tests.miniature import write_miniature
 
 Smoke = Callable[..., Path]
+LEFT = {  # in the folder of a finished run
+    "config.yaml",
+    "overrides.txt",
+    "environment.json",
+    "split.json",
+    "status.json",
+    "metrics.csv",
+    "checkpoints",
+    "predictions.parquet",
+    "reference.npz",
+    "seen_objects.parquet",
+    "result.json",
+}
 
 
 @pytest.fixture(scope="session")

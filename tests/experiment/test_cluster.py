@@ -1,49 +1,107 @@
-"""Jobs on Slurm, tried on submitit's executor for this machine: results as elsewhere, and a requeued job goes on."""
+"""Jobs on Slurm, tried on submitit's executor for this machine, with an actor in place of the command that trains."""
 
+import json
 import os
 import signal
-import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import cloudpickle  # type: ignore[import-untyped]  # comes with submitit, without types
 import pytest
+import submitit
 
 from ictconvention.errors import UsageError
+from ictconvention.experiment import cluster, machine, processes
 from ictconvention.experiment.cluster import submitter
 from ictconvention.experiment.command import sweep
+from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.status import read_json
-from tests.conftest import ROOT
-from tests.experiment.conftest import Smoke, places, result_of
+from ictconvention.experiment.sweep import Job, prepared
+from tests.experiment.conftest import places
 
 pytestmark = pytest.mark.slow
 LOCAL = ["hydra/launcher=slurm", "hydra.launcher.executor=local", "hydra.launcher.timeout_min=5"]
+QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
+
+# A run that does as the test says, in place of one that trains.
+ACTOR = """
+import json, os, sys, time
+from pathlib import Path
+
+words = dict(word.split("=", 1) for word in sys.argv[1:])
+act, folder = json.loads(os.environ["ACTS"])[words["fold.index"]]
+folder = Path(folder)
+folder.mkdir(parents=True, exist_ok=True)
+with (folder / "starts").open("a") as file:
+    file.write(json.dumps({"process": os.getpid(), "words": sys.argv[1:]}) + "\\n")
+starts = [json.loads(line) for line in (folder / "starts").read_text().splitlines()]
+print("start", len(starts), flush=True)
+if act == "fails":
+    sys.exit(2)
+if act == "takes long" and len(starts) == 1:
+    time.sleep(300)
+if len(starts) == 2 and Path("/proc", str(starts[0]["process"])).exists():
+    sys.exit("the first process still writes here")
+(folder / "result.json").write_text("{}")
+"""
 
 
-def test_a_requeued_job_goes_on_to_the_result_of_a_whole_run(smoke: Smoke, work: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def _actors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let submitted jobs be those of the actor; they take our functions along, and need not import the trainer."""
+    monkeypatch.setattr(cluster, "COMMAND", [sys.executable, "-c", ACTOR])
+    for module in (taken := (cluster, processes, machine)):
+        cloudpickle.register_pickle_by_value(module)
+    yield
+    for module in taken:
+        cloudpickle.unregister_pickle_by_value(module)
+
+
+def jobs_of(monkeypatch: pytest.MonkeyPatch, words: list[str], *acts: str) -> list[Job]:
+    """Return the jobs of a fold each, and let them act so."""
+    jobs = prepared([[*words, f"fold.index={fold}"] for fold in range(len(acts))], lambda line: None)
+    roles = {
+        str(fold): [act, str(job.folder.absolute())] for fold, (act, job) in enumerate(zip(acts, jobs, strict=True))
+    }
+    monkeypatch.setenv("ACTS", json.dumps(roles))
+    return jobs
+
+
+def starts_of(job: Job) -> list[Any]:
+    return [json.loads(line) for line in (job.folder / "starts").read_text().splitlines()]
+
+
+@pytest.mark.usefixtures("_actors")
+def test_a_requeued_job_starts_again_when_its_process_has_ended(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The signal is the one by which Slurm, through submitit, announces a time limit or a pre-emption."""
-    overrides = ["experiment=convention_sdss", "stage.pretrain.max_epochs=3"]
-    whole = smoke(*overrides, f"runs={tmp_path}/whole")
-    arguments = [*places(work), *overrides, f"runs={tmp_path}/runs", "fold.index=0"]
-    command = [sys.executable, "train.py", "-m", *LOCAL, *arguments]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 120
-    while not list(tmp_path.glob("runs/convention_sdss/*/checkpoints/pretrain-last.ckpt")) and time.monotonic() < end:
-        time.sleep(0.05)
-    os.kill(_task_of(tmp_path), signal.SIGUSR2)
-    said, complaint = process.communicate(timeout=240)
-    assert process.returncode == 0, complaint
-    assert said.startswith("1 job, 1 of them to submit")
-    (found,) = (tmp_path / "runs" / "convention_sdss").iterdir()
+    words = [*places(work), *QUICK, f"runs={tmp_path}/runs"]
+    (job,) = jobs_of(monkeypatch, words, "takes long")
+
+    def announce() -> None:
+        end = time.monotonic() + 120
+        while not (job.folder / "starts").exists() and time.monotonic() < end:
+            time.sleep(0.05)
+        os.kill(_task_of(tmp_path), signal.SIGUSR2)
+
+    announcer = threading.Thread(target=announce)
+    announcer.start()
+    sweep([*LOCAL, *words, "fold.index=0"])
+    announcer.join()
+    assert capsys.readouterr().out.startswith("1 job, 1 of them to submit")
+    first, second = starts_of(job)
+    assert first["words"] == second["words"]
+    assert compose_run(second["words"]) == job.options
     (log,) = tmp_path.glob("runs/sweeps/*/slurm/*/*_log.out")
-    assert "goes on behind training epoch" in log.read_text()
-    assert result_of(found) == result_of(whole)
-    assert (found / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
-    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
-    assert [job["state"] for job in read_json(sweep / "sweep.json")["jobs"]] == ["finished"]
+    assert [line for line in log.read_text().splitlines() if line.startswith("start")] == ["start 1", "start 2"]
+    (record,) = tmp_path.glob("runs/sweeps/*/sweep.json")
+    assert [entry["state"] for entry in read_json(record)["jobs"]] == ["finished"]
 
 
 def _task_of(folder: Path) -> int:
@@ -58,28 +116,42 @@ def _task_of(folder: Path) -> int:
     raise AssertionError("no job of submitit is running")
 
 
-def test_a_job_that_fails_is_listed_with_its_log(smoke: Smoke, work: Path, tmp_path: Path) -> None:
-    (tmp_path / "runs" / "light_curve_sdss").mkdir(parents=True)
-    quick = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
-    folder = smoke(*quick, f"runs={tmp_path}/runs")
-    (folder / "result.json").unlink()
-    (folder / "metrics.csv").write_text("rubbish\n1\n")
-    arguments = [*places(work), *quick, f"runs={tmp_path}/runs", "fold.index=0,1"]
-    found = subprocess.run(
-        [sys.executable, "train.py", "-m", *LOCAL, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
-    )
-    assert found.returncode == 2
-    assert "1 job of 2 without a result:\n    fold.index=0: failed, see" in found.stderr
-    assert "Traceback" not in found.stderr
-    logs = "".join(path.read_text() for path in tmp_path.glob("runs/sweeps/*/slurm/*/*_log.err"))
-    assert "this is no table of metrics" in logs
-    status = read_json(folder / "status.json")
-    assert (status["state"], status["error"][:10]) == ("failed", "UsageError")
-    assert len(list(tmp_path.glob("runs/light_curve_sdss/fold1*/result.json"))) == 1
+class HereAndNow:
+    """An executor of submitit that runs its jobs at once, in this process."""
+
+    def __init__(self, **settings: Any) -> None:
+        pass
+
+    def update_parameters(self, **settings: Any) -> None:
+        pass
+
+    def map_array(self, job: Any, *arguments: Any) -> list[Any]:
+        found = [job(*one) for one in zip(*arguments, strict=True)]
+        return [SimpleNamespace(results=lambda one=one: [one]) for one in found]
+
+
+@pytest.mark.usefixtures("_actors")
+def test_a_job_that_fails_is_listed_with_its_logs_and_the_others_have_their_results(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(submitit, "AutoExecutor", HereAndNow)
+    monkeypatch.setattr(submitit, "JobEnvironment", lambda: SimpleNamespace(job_id="1"))
+    words = [*places(work), *QUICK, f"runs={tmp_path}/runs"]
+    failed, whole = jobs_of(monkeypatch, words, "fails", "runs")
+    with pytest.raises(UsageError, match=r"1 job of 2 without a result:\n    fold\.index=0: failed, see") as caught:
+        sweep([*LOCAL, *words, "fold.index=0,1"])
+    (record,) = tmp_path.glob("runs/sweeps/*/sweep.json")
+    assert f"see {record.parent / 'slurm'}" in caught.value.found
+    assert [entry["state"] for entry in read_json(record)["jobs"]] == ["failed", "finished"]
+    assert [len(starts_of(job)) for job in (failed, whole)] == [1, 1]
+    assert compose_run(starts_of(whole)[0]["words"]) == whole.options
+    jobs_of(monkeypatch, words, "runs", "fails")  # the second would now fail, if it were run
+    sweep([*LOCAL, *words, "fold.index=0,1"])
+    assert [entry["state"] for entry in read_json(record)["jobs"]] == ["finished", "finished"]
 
 
 def test_where_there_is_no_slurm_nothing_is_submitted_and_that_is_told(
-    smoke: Smoke, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     words = [*places(work), "experiment=light_curve_sdss", "trainer.precision=32-true", f"runs={tmp_path}/runs"]

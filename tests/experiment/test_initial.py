@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,7 @@ def begun(survey: Survey, options: RunOptions, seed: int) -> Learner:
     return learner_of(replace(options, seed=seed), data_of(options, survey, split, "finetune")).eval()
 
 
+@cache
 def options_of(*choices: str) -> RunOptions:
     small = [] if "cnn" in choices[0] or "curve" in choices[0] else ["model.padding=masked", "model.width=0.0625"]
     return compose_run([*choices, *small, "sequence.max_frames=9", "trainer.batch_size=8"])

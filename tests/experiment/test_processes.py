@@ -7,7 +7,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -16,7 +18,7 @@ from ictconvention.atomic import held
 from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.experiment import processes
 from ictconvention.experiment.processes import job_environment, run_jobs
-from ictconvention.experiment.schema import RunOptions, TrainerOptions
+from ictconvention.experiment.schema import LoggerOptions, RunOptions, TrainerOptions
 from ictconvention.experiment.sweep import Job, Sweep
 
 # A job that does as its first override says, in place of one that trains.
@@ -27,24 +29,23 @@ from pathlib import Path
 act, folder = sys.argv[1], Path(sys.argv[2])
 folder.mkdir(parents=True, exist_ok=True)
 names = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "RANK", "SLURM_NTASKS")
-(folder / "seen.json").write_text(json.dumps({n: os.environ.get(n) for n in names} | {"start": time.time()}))
-print("begins", flush=True)
+seen = {n: os.environ.get(n) for n in names} | {"start": time.time(), "words": sys.argv[3:]}
+(folder / "seen.json").write_text(json.dumps(seen))
+if act == "deaf":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+try:
+    print("begins", flush=True)
+    time.sleep(60 if act in ("sleeps", "deaf") else 0)
+except KeyboardInterrupt:
+    (folder / "kept").touch()
+    sys.exit(130)
 if act == "fails":
     print("error: the disk is full\\n  mend:  free some space", file=sys.stderr)
     sys.exit(2)
 if act == "dies":
     os.kill(os.getpid(), signal.SIGKILL)
-if act == "sleeps":
-    try:
-        time.sleep(60)
-    except KeyboardInterrupt:
-        (folder / "kept").touch()
-        sys.exit(130)
-if act == "deaf":
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    time.sleep(60)
 if act != "leaves nothing":
-    time.sleep(0.5)
+    time.sleep(0.3)
     scores = {"accuracy": 0.9, "f1_macro": 0.8, "balanced_accuracy": 0.7}
     (folder / "result.json").write_text(json.dumps({"test": scores, "test_uniform": scores}))
 (folder / "end").write_text(str(time.time()))
@@ -54,6 +55,7 @@ if act != "leaves nothing":
 @pytest.fixture(autouse=True)
 def _actors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", ACTOR])
+    monkeypatch.setattr(processes, "POLL", 0.02)
     for name in processes.THREADS:
         monkeypatch.delenv(name, raising=False)
 
@@ -66,8 +68,8 @@ def sweep_of(root: Path, *acts: str, devices: int = 1) -> Sweep:
     return Sweep(root / "sweep", jobs)
 
 
-def seen(sweep: Sweep, number: int) -> dict[str, str | float | None]:
-    content: dict[str, str | float | None] = json.loads((sweep.jobs[number].folder / "seen.json").read_text())
+def seen(sweep: Sweep, number: int) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads((sweep.jobs[number].folder / "seen.json").read_text())
     return content
 
 
@@ -79,7 +81,16 @@ def test_jobs_run_one_after_the_other_or_side_by_side(tmp_path: Path) -> None:
         overlap = ended > float(str(seen(sweep, 1)["start"]))
         assert overlap == (at_once == 2)
         assert [job.state for job in sweep.jobs] == ["finished", "finished"]
-        assert all(job.seconds > 0.4 for job in sweep.jobs)
+        assert all(job.seconds >= 0.3 for job in sweep.jobs)
+
+
+def test_a_job_with_a_page_on_wandb_is_told_the_group_of_its_sweep(tmp_path: Path) -> None:
+    pages: dict[Literal["csv", "wandb"], list[str]] = {"csv": [], "wandb": ["logger.group=sweep"]}
+    for kind, words in pages.items():
+        sweep = sweep_of(tmp_path / kind, "runs")
+        sweep.jobs[0].options = replace(sweep.jobs[0].options, logger=LoggerOptions(kind))
+        run_jobs(sweep, say=lambda line: None)
+        assert seen(sweep, 0)["words"] == words
 
 
 def test_threads_are_divided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +151,7 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     assert f"job {act}: failed, see {sweep.jobs[0].log}" in str(caught.value)
     record = json.loads((sweep.folder / "sweep.json").read_text())
     assert [job["state"] for job in record["jobs"]] == ["failed", "finished"]
-    assert record["seconds"] > 0.5
+    assert record["seconds"] >= 0.3
 
 
 def test_on_error_stop_starts_no_more(tmp_path: Path) -> None:
@@ -193,7 +204,7 @@ def test_the_end_of_a_sweep_is_the_end_of_its_jobs(tmp_path: Path, number: signa
 
 
 def test_a_job_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "PATIENCE", 1.0)
+    monkeypatch.setattr(processes, "PATIENCE", 0.3)
     sweep = sweep_of(tmp_path, "deaf")
     strike = threading.Thread(target=_signal_when, args=(lambda: _begun(sweep, 0), signal.SIGINT))
     strike.start()
@@ -213,8 +224,7 @@ def _begun(sweep: Sweep, number: int) -> bool:
 def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
     end = time.monotonic() + 30
     while not ready() and time.monotonic() < end:
-        time.sleep(0.05)
-    time.sleep(0.3)
+        time.sleep(0.02)
     os.kill(os.getpid(), number)
 
 

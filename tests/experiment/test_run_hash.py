@@ -1,12 +1,16 @@
 """What decides a result is in the hash of its run, what decides its pre-training in both hashes, and nothing else."""
 
+from dataclasses import asdict
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from omegaconf import DictConfig, OmegaConf
 
 from ictconvention.experiment.assembly import run_hash
 from ictconvention.experiment.config import compose_run
+from ictconvention.experiment.schema import checked
 
 BOTH = [
     "seed=1",
@@ -57,13 +61,19 @@ NEITHER = [
     "fold.index=1",
     "trainer.devices=2",
     "trainer.workers=2",
-    "strategy=ddp",
-    "logger=wandb",
+    "strategy.kind=ddp",
+    "logger.kind=wandb",
 ]
 
 
+@cache
+def ict() -> DictConfig:
+    return OmegaConf.create(asdict(compose_run(["experiment=ict_sdss"])))
+
+
 def hashes(*overrides: str, survey: str = "s", split: str = "p", precision: str = "32-true") -> tuple[str, str]:
-    options = compose_run(["experiment=ict_sdss", *overrides])
+    changed: Any = OmegaConf.to_container(OmegaConf.merge(ict(), OmegaConf.from_dotlist(list(overrides))))
+    options = checked(changed)
     data: tuple[Any, Any] = SimpleNamespace(hash=survey), SimpleNamespace(hash=split)
     return run_hash(options, *data, precision, "run"), run_hash(options, *data, precision, "pretrain")
 

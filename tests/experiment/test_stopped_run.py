@@ -5,8 +5,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,43 +18,17 @@ from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.experiment import run as run_module
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.status import read_json
-from tests.conftest import ROOT
 from tests.experiment.conftest import Smoke, places
+from tests.experiment.forked import Command, Ended, Strike
 
 pytestmark = pytest.mark.slow
-SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2"]
-A_STAGE, LEFT = 13, {"pretrain": 26, "finetune": 12, "test": 5}  # batches of an epoch, and left behind the first
-
-STRIKE = """
-import os, sys
-from ictconvention.experiment.command import main
-from ictconvention.learners.learner import Learner
-
-stage, number, sign = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-sys.argv[1:] = sys.argv[4:]
-seen = 0
-
-def struck(name):
-    original = getattr(Learner, name)
-    def step(self, *arguments):
-        global seen
-        if stage == ("test" if name == "features_and_logits" else self.task.stage):
-            seen += 1
-            if seen == number:
-                os.kill(os.getpid(), sign)
-        return original(self, *arguments)
-    setattr(Learner, name, step)
-
-struck("training_step")
-struck("features_and_logits")
-main()
-"""
+SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2", "trainer.batch_size=6"]
+AN_EPOCH, LEFT = 3, {"pretrain": 6, "finetune": 6, "test": 7}  # batches of a training epoch, and left after the first
 
 
-def strike(stage: str, number: int, sign: signal.Signals, *arguments: str) -> subprocess.CompletedProcess[str]:
+def strike(folder: Path, stage: str, batch: int, sign: signal.Signals, *arguments: str) -> Ended:
     """Run in a process of its own, which gets a signal at a batch of a stage, counted from 1."""
-    command = [sys.executable, "-c", STRIKE, stage, str(number), str(int(sign)), *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    return Command(folder, arguments, Strike(stage, batch, sign)).wait()
 
 
 def same(first: Path, second: Path) -> None:
@@ -72,12 +44,15 @@ def same(first: Path, second: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
-def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(work: Path, smoke: Smoke) -> None:
+def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(
+    work: Path, smoke: Smoke, tmp_path: Path
+) -> None:
     """Stopped by Ctrl-C in pre-training, then killed there, in fine-tuning and in the test; dropout and all."""
     whole = smoke(*SETTINGS, f"runs={work}/whole")
     arguments = [*places(work), f"runs={work}/killed", *SETTINGS]
     rng = np.random.default_rng(int.from_bytes(os.urandom(4)))  # any batch will do: no result depends on it
-    first = strike("pretrain", int(rng.integers(A_STAGE + 1, 2 * A_STAGE + 1)), signal.SIGINT, *arguments)
+    second_epoch = int(rng.integers(AN_EPOCH + 1, 2 * AN_EPOCH + 1))
+    first = strike(tmp_path, "pretrain", second_epoch, signal.SIGINT, *arguments)
     assert first.returncode == 130, first.stderr
     assert "Traceback" not in first.stderr
     assert "the same command goes on behind the last training epoch" in first.stdout
@@ -87,7 +62,8 @@ def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(work
     assert read_json(killed / "status.json")["state"] == "stopped"
     for stage, batches in LEFT.items():
         number = int(rng.integers(1, batches + 1))
-        assert strike(stage, number, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL, (stage, number)
+        ended = strike(tmp_path, stage, number, signal.SIGKILL, *arguments)
+        assert ended.returncode == -signal.SIGKILL, (stage, number, ended)
         assert read_json(killed / "status.json")["state"] == "running"
         assert not (killed / "result.json").exists()
     said: list[str] = []
@@ -121,12 +97,14 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
     same(smoke(*settings[::2], f"runs={work}/whole_disk"), folder)
 
 
-def test_the_kept_epoch_is_the_best_one_also_where_the_folder_was_copied(work: Path, smoke: Smoke) -> None:
+def test_the_kept_epoch_is_the_best_one_also_where_the_folder_was_copied(
+    work: Path, smoke: Smoke, tmp_path: Path
+) -> None:
     """Trained for so long that the last training epochs are not the best, and killed in the last."""
     settings = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=14", "stage.finetune.max_epochs=0"]
     settings += ["stage.pretrain.optimiser.learning_rate=0.01", "model.dropout=0", "trainer.precision=32-true"]
     arguments = [*places(work), *settings, f"runs={work}/first"]
-    assert strike("pretrain", 13 * A_STAGE + 3, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
+    assert strike(tmp_path, "pretrain", 13 * 2 + 2, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
     shutil.copytree(work / "first", work / "copied")
     folders = [smoke(*settings, f"runs={work}/{name}") for name in ("copied", "first", "undisturbed")]
     results = {(folder / "result.json").read_text() for folder in folders}
@@ -168,7 +146,8 @@ def test_a_figure_that_fails_costs_no_result(work: Path, smoke: Smoke, monkeypat
 
     monkeypatch.setattr(run_module, "draw_figures", fails)
     said: list[str] = []
-    folder = smoke("experiment=light_curve_sdss", f"runs={work}/ink", "stage.pretrain.max_epochs=0", say=said.append)
+    settings = ["experiment=light_curve_sdss", f"runs={work}/ink", "stage.pretrain.max_epochs=0", "figures=true"]
+    folder = smoke(*settings, say=said.append)
     assert "the figures failed (no ink); all else is there" in said
     assert (folder / "result.json").exists()
 
@@ -247,12 +226,12 @@ def test_two_runs_in_one_folder_are_refused(finished: Path, smoke: Smoke) -> Non
     assert smoke("experiment=ict_sdss") == finished
 
 
-def test_never_resuming_begins_an_unfinished_stage_anew(work: Path, smoke: Smoke) -> None:
+def test_never_resuming_begins_an_unfinished_stage_anew(work: Path, smoke: Smoke, tmp_path: Path) -> None:
     arguments = [*places(work), f"runs={work}/anew", "experiment=light_curve_sdss", "stage.pretrain.max_epochs=2"]
-    assert strike("pretrain", 14, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
+    assert strike(tmp_path, "pretrain", 3, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
     said: list[str] = []
-    folder = smoke("resume=never", *arguments[3:], say=said.append)
-    assert "pretrain: 193 objects, 2 training epochs" in said
+    folder = smoke("resume=never", *arguments[len(places(work)) :], say=said.append)
+    assert "pretrain: 17 objects, 2 training epochs" in said
     with (folder / "metrics.csv").open(newline="") as file:
         assert [(row["stage"], row["epoch"]) for row in csv.DictReader(file)][:2] == [
             ("pretrain", "1"),

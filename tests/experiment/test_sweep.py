@@ -1,80 +1,79 @@
 """One command, many runs: exactly as many folders and results as combinations, checked before the first begins."""
 
-import json
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.errors import UsageError
-from ictconvention.experiment.command import sweep, sweep_name
+from ictconvention.experiment.command import sweep, sweep_name, train
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import Job, Sweep, grouped, prepared, validation_loss
-from tests.conftest import ROOT
-from tests.experiment.conftest import Smoke, places
+from tests.experiment.conftest import LEFT, Smoke, places, result_of
+from tests.experiment.forked import Command
 
+SAID = ("simulated survey", "run: ", "network: ", "finetune", "simulated test part", "result, predictions: ")
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
 
 
-def train(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "train.py", "-m", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=os.environ | environment, timeout=400)
+@pytest.mark.slow
+def test_a_job_on_two_devices_is_one_run_wherever_its_sweep_was_started(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In an allocation of Slurm's, say, whose variables tell of other processes and ports."""
+    for name, value in {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "LOCAL_RANK": "0", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    train(["-m", *places(work), *QUICK, f"runs={tmp_path}/runs", "fold.index=0", "trainer.devices=2"])
+    (folder,) = (tmp_path / "runs" / "light_curve_sdss").iterdir()
+    assert {path.name for path in folder.iterdir()} == LEFT
+    assert read_json(folder / "environment.json")["devices"] == 2
+    assert result_of(folder)["test"]["objects"] == 16
+    assert len(pq.read_table(folder / "predictions.parquet")) == 16
+    (log,) = tmp_path.glob("runs/sweeps/*/logs/*.log")
+    said = log.read_text()
+    assert said.count("finetune: ") == 1
+    assert "warning" not in said.lower()
+    assert all(line.startswith(SAID) for line in said.splitlines())
 
 
 @pytest.mark.slow
-def test_two_folds_on_two_devices_are_two_folders_and_two_results(smoke: Smoke, work: Path, tmp_path: Path) -> None:
-    smoke(*QUICK, f"runs={tmp_path}/other")  # the survey is there
-    arguments = [*places(work), *QUICK, f"runs={tmp_path}/runs", "fold.index=0,1", "trainer.devices=2"]
-    arguments += ["logger=wandb", "logger.offline=true"]
-    as_on_a_cluster = {"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "x", "LOCAL_RANK": "0", "MASTER_PORT": "1"}
-    found = train(*arguments, **as_on_a_cluster)
-    assert (found.returncode, found.stderr) == (0, "")
-    folders = sorted((tmp_path / "runs" / "light_curve_sdss").iterdir())
+def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
+    work: Path, smoke: Smoke, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ["experiment=convention_sdss", f"runs={tmp_path}/runs", "stage.pretrain.max_epochs=12"]
+    arguments = ["-m", *places(work), *settings, "fold.index=0,1"]
+    command = Command(tmp_path / "said", arguments)
+    end = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/*/checkpoints/pretrain-last.ckpt")) and time.monotonic() < end:
+        time.sleep(0.02)
+    command.interrupt()
+    ended = command.wait()
+    assert (ended.returncode, ended.stderr) == (130, "stopped\n")
+    (stopped,) = (tmp_path / "runs" / "convention_sdss").iterdir()
+    assert read_json(stopped / "status.json")["state"] == "stopped"
+    (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
+    assert [job["state"] for job in read_json(sweep / "sweep.json")["jobs"]] == ["stopped", "waiting"]
+    alone = smoke(*settings, "fold.index=1")
+    train(arguments)
+    assert capsys.readouterr().out.splitlines()[1] == "1 finished before, and not repeated"
+    folders = sorted((tmp_path / "runs" / "convention_sdss").iterdir())
+    assert folders == [stopped, alone]
     assert [folder.name[:11] for folder in folders] == ["fold0-seed0", "fold1-seed0"]
-    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
-    assert results[0]["split"] != results[1]["split"]
-    assert [read_json(folder / "environment.json")["devices"] for folder in folders] == [2, 2]
-    assert len({read_json(folder / "status.json")["wandb"] for folder in folders}) == 2  # two pages, in one group
-    (folder,) = (tmp_path / "runs" / "sweeps").iterdir()
-    groups = {line for f in folders for line in (f / "overrides.txt").read_text().split() if "logger.group" in line}
-    assert groups == {f"logger.group={folder.name}"}
-    record = read_json(folder / "sweep.json")
+    assert result_of(stopped)["split"] != result_of(alone)["split"]
+    record = read_json(sweep / "sweep.json")
     assert [(job["state"], job["title"]) for job in record["jobs"]] == [
         ("finished", "fold.index=0"),
         ("finished", "fold.index=1"),
     ]
-    assert [(folder / job["folder"]).resolve() for job in record["jobs"]] == folders
-    assert "finetune, training epoch 1 of 1" in (folder / record["jobs"][1]["log"]).read_text()
-    again = train(*arguments, "jobs=2")
-    assert again.stdout.splitlines()[1:] == ["2 finished before, and not repeated"]
-    assert read_json(folder / "sweep.json")["jobs"] == record["jobs"]
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_the_jobs_and_the_same_command_goes_on(work: Path, smoke: Smoke, tmp_path: Path) -> None:
-    smoke(*QUICK, f"runs={tmp_path}/other")
-    arguments = [*places(work), "experiment=convention_sdss", "fold.index=0,1", f"runs={tmp_path}/runs", "jobs=2"]
-    arguments += ["stage.pretrain.max_epochs=4"]
-    command = [sys.executable, "train.py", "-m", *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 120
-    while len(list(tmp_path.glob("runs/*/*/checkpoints/pretrain-last.ckpt"))) < 2 and time.monotonic() < end:
-        time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "stopped\n")
-    states = [read_json(path)["state"] for path in tmp_path.glob("runs/convention_sdss/*/status.json")]
-    assert states == ["stopped", "stopped"]
-    found = train(*arguments)
-    assert found.returncode == 0, found.stderr
-    logs = [path.read_text() for path in tmp_path.glob("runs/sweeps/*/logs/*.log")]
-    assert len(logs) == 2
-    assert all("goes on behind training epoch" in log for log in logs)
+    assert [(sweep / job["folder"]).resolve() for job in record["jobs"]] == folders
+    log = (sweep / record["jobs"][0]["log"]).read_text()
+    assert "goes on behind training epoch" in log
+    assert "finetune, training epoch 1 of 1" in log
+    train([*arguments, "jobs=2"])
+    assert capsys.readouterr().out.splitlines()[1:] == ["2 finished before, and not repeated"]
+    assert read_json(sweep / "sweep.json")["jobs"] == record["jobs"]
 
 
 @pytest.mark.parametrize(
@@ -116,11 +115,10 @@ def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatc
         prepared([["seed=0"]], lambda line: None)
 
 
-def test_a_key_of_the_sweep_alone_is_told(tmp_path: Path) -> None:
-    found = subprocess.run([sys.executable, "train.py", "jobs=2"], cwd=ROOT, capture_output=True, text=True)
-    assert found.returncode == 2
-    assert "jobs is a key of a sweep" in found.stderr
-    assert "add -m" in found.stderr
+def test_a_key_of_the_sweep_alone_is_told() -> None:
+    with pytest.raises(UsageError, match="jobs is a key of a sweep") as caught:
+        train(["jobs=2"])
+    assert "add -m" in caught.value.mend
 
 
 def test_the_same_runs_have_the_same_sweep_folder_whatever_the_machine() -> None:

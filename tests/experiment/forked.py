@@ -1,0 +1,99 @@
+"""The command that trains, in a child of a process that has imported the trainer already: a start costs no import."""
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Any
+
+from ictconvention.experiment.command import main
+
+PRELOADED = ["pytest", "ictconvention.experiment.retest", "ictconvention.experiment.run", "tests.experiment.forked"]
+TOO_LONG = 300  # [s]
+
+
+@dataclass(frozen=True)
+class Strike:
+    """A signal that a process sends to itself at a batch of a stage ("test" is one), counted from 1."""
+
+    stage: str
+    batch: int
+    sign: signal.Signals
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that has ended: its exit code (a signal's is negative), and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Command:
+    """The command `python train.py ARGUMENTS`, started.
+
+    Parameters
+    ----------
+    folder : Path
+        Where its output goes.
+    arguments : sequence of str
+    strike : Strike, optional
+    """
+
+    def __init__(self, folder: Path, arguments: Sequence[str], strike: Strike | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.outputs = [folder / "stdout", folder / "stderr"]
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
+        self.process: ForkServerProcess = context.Process(target=_train, args=(self.outputs, list(arguments), strike))
+        self.process.start()
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C."""
+        assert self.process.pid is not None
+        os.kill(self.process.pid, signal.SIGINT)
+
+    def wait(self) -> Ended:
+        """Wait for its end."""
+        self.process.join(TOO_LONG)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        assert self.process.exitcode is not None
+        return Ended(self.process.exitcode, *(path.read_text() for path in self.outputs))
+
+
+def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None) -> None:
+    for descriptor, path in enumerate(outputs, 1):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+    if strike is not None:
+        _lie_in_wait(strike)
+    sys.argv = ["train.py", *arguments]
+    main()
+
+
+def _lie_in_wait(strike: Strike) -> None:
+    from ictconvention.learners.learner import Learner
+
+    seen = 0
+
+    def struck(name: str) -> None:
+        original = getattr(Learner, name)
+
+        def step(self: Learner, *arguments: Any) -> Any:
+            nonlocal seen
+            if strike.stage == ("test" if name == "features_and_logits" else self.task.stage):
+                seen += 1
+                if seen == strike.batch:
+                    os.kill(os.getpid(), strike.sign)
+            return original(self, *arguments)
+
+        setattr(Learner, name, step)
+
+    struck("training_step")
+    struck("features_and_logits")
