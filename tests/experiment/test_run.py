@@ -118,7 +118,7 @@ def test_a_later_test_gives_the_same_numbers(finished: Path, work: Path) -> None
     assert said.stdout.splitlines()[-1] == "the same as result.json, to the last digit"
     refused = subprocess.run([*command, "learner.tau=0.5"], cwd=ROOT, capture_output=True, text=True)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("error: mode=test takes the configuration of the run, and learner.tau=0.5 would")
+    assert refused.stderr.startswith("error: a test takes the configuration of the run, and learner.tau=0.5 would")
 
 
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
