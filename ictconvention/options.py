@@ -76,11 +76,6 @@ class Augmentation:
         Turn by a multiple of 90 degrees besides, which interpolates nothing.
     flips : bool
         Flip horizontally and vertically, each with probability 1/2.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range.
     """
 
     keep: Share = 0.5
@@ -132,11 +127,6 @@ class Imbalance:
     focal : float
         Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
         probability p; 0 is the cross-entropy itself.
-
-    Raises
-    ------
-    ValueError
-        An exponent is out of range.
     """
 
     sampling: Weight = 0.0
@@ -228,11 +218,6 @@ class OptimiserOptions:
         Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
     clip : float, optional
         Largest norm of the gradient.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range.
     """
 
     learning_rate: PositiveFloat = 2e-3

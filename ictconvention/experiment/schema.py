@@ -209,6 +209,11 @@ def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
     return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
 
 
+def stages_of(options: RunOptions) -> list[Stage]:
+    """Return the stages that train, in their order; there is one at least."""
+    return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
+
+
 def checked(config: Mapping[str, Any]) -> RunOptions:
     """Return the options that a composed configuration holds.
 
