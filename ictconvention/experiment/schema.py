@@ -226,8 +226,8 @@ def checked(config: Mapping[str, Any]) -> RunOptions:
         return TypeAdapter(RunOptions).validate_json(json.dumps(config), strict=True, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
-        known, kind = set(known_keys()), str(first["type"])
-        key = ".".join(map(str, first["loc"])) or "the configuration"
+        known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+        key = ".".join(map(str, place)) or "the configuration"
         while kind != "unexpected_keyword_argument" and "." in key and key not in known:
             key = key.rpartition(".")[0]  # behind it stands which of several types, or which place of a list
         if kind == "unexpected_keyword_argument":
@@ -239,7 +239,7 @@ def checked(config: Mapping[str, Any]) -> RunOptions:
             found = f"{key} is {first['input']!r}"
             mend = str(first["msg"]).replace("Input should be", "it should be")
             mend = mend.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
-            mend = _instead(key, first["input"], kind) or mend
+            mend = _instead(key, first["input"], kind, isinstance(place[-1], int)) or mend
         raise UsageError(found, key, mend) from None
 
 
@@ -256,12 +256,13 @@ def allowed(key: str) -> str:
     return f"{noun}: {' and '.join(words)}{', or null' * optional}" if words else noun
 
 
-def _instead(key: str, value: Any, kind: str) -> str:
+def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
     """Return what to write instead of a value of the wrong type or out of range, where it can be told."""
     if kind in OUT_OF_RANGE:
         return f"take {allowed(key)}"
     if kind == "string_type" and isinstance(value, int | float):
-        return f"it should be a text: quote it, \"{key}='{value}'\""
+        text = f"['{value}']" if listed else f"'{value}'"
+        return f'it should be a text: quote it, "{key}={text}"'
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"it should be a whole number: {key}={value:.0f}"
     if kind == "int_type" and isinstance(value, str) and (span := re.fullmatch(r"(\d+)-(\d+)", value)):

@@ -70,6 +70,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("model=cnn_gru model.padding=masked", "model.padding is no key of this choice of model", "leave it out"),
         ("mode=test", "mode is test and run is None", "give both to test a run: mode=test run=FOLDER"),
         ("logger=wandb logger.tags=one", "logger.tags is 'one'", "should be a list, written '[a,b]'"),
+        ("logger=wandb logger.tags=[1]", "logger.tags is 1", "quote it, \"logger.tags=['1']\""),
         ("trainer.devices=0", "trainer.devices is 0", "take a whole number: above 0"),
         ("augmentation.keep=0", "augmentation.keep is 0", "take a number: above 0 and at most 1"),
         ("stage.finetune.optimiser.warm_up=1", "stage.finetune.optimiser.warm_up is 1", "at least 0 and below 1"),
