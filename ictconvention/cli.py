@@ -181,6 +181,23 @@ def train(context: typer.Context) -> None:
 
 
 @app.command(context_settings=WORDS)
+def test(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+) -> None:
+    """Test a finished run once more: its weights must give the numbers of its result again.
+
+    A survey that has moved is given after RUN, by survey=path survey.path=FOLDER.
+    """
+    from ictconvention.experiment.command import train as train_with
+    from ictconvention.experiment.overrides import override
+    from ictconvention.experiment.run_folder import check_one_run
+
+    check_one_run([run, *(word for word in context.args if "=" not in word)], 1)
+    train_with(["mode=test", override("run", run), *context.args])
+
+
+@app.command(context_settings=WORDS)
 def report(
     context: typer.Context,
     sweep: Annotated[Path, typer.Argument(metavar="SWEEP", help="Folder of a sweep, or of runs.", show_default=False)],

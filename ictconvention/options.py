@@ -4,18 +4,33 @@ The keys of the configuration are these names. Nothing here knows how an option 
 a mistake in the configuration is told at once.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import field
+from typing import Annotated, Any, Literal, Self, TypeVar, dataclass_transform
 
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic.dataclasses import dataclass
+
+Share = Annotated[float, Field(gt=0, le=1)]  # of a whole, never nothing
+Weight = Annotated[float, Field(ge=0, le=1)]
+PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
 Select = Literal["frames", "nights"]
 TauSchedule = Literal["constant", "cosine"]
 TargetNorms = Literal["batch", "running"]
 Compared = Literal["projection", "probabilities"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+Group = TypeVar("Group")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def option_group(group: type[Group]) -> type[Group]:
+    """Make a frozen dataclass that refuses a value of the wrong type or out of range by a ValueError."""
+    strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    made: Any = dataclass(frozen=True, slots=True, config=strict)(group)
+    return made  # type: ignore[no-any-return]
+
+
+@option_group
 class SequenceOptions:
     """Which frames of a series make a sequence.
 
@@ -34,17 +49,18 @@ class SequenceOptions:
         K is no divisor of M, or below 1.
     """
 
-    max_frames: int = 99
-    frames_per_group: int = 3
+    max_frames: PositiveInt = 99
+    frames_per_group: PositiveInt = 3
     select: Select = "frames"
 
-    def __post_init__(self) -> None:
-        _check_choices(self)
-        if self.frames_per_group < 1 or self.max_frames < 1 or self.max_frames % self.frames_per_group:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.max_frames % self.frames_per_group:
             raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class Augmentation:
     """How far a training view may stray from its series.
 
@@ -60,25 +76,16 @@ class Augmentation:
         Turn by a multiple of 90 degrees besides, which interpolates nothing.
     flips : bool
         Flip horizontally and vertically, each with probability 1/2.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range.
     """
 
-    keep: float = 0.5
-    window: float = 0.8
-    rotation: float = 15.0
+    keep: Share = 0.5
+    window: Share = 0.8
+    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
     quarter_turns: bool = False
     flips: bool = True
 
-    def __post_init__(self) -> None:
-        if not (0 < self.keep <= 1 and 0 < self.window <= 1 and 0 <= self.rotation <= 180):
-            raise ValueError(f"{self}: take shares above 0 and up to 1, and a rotation from 0 to 180 degrees")
 
-
-@dataclass(frozen=True, slots=True)
+@option_group
 class ViewOptions:
     """The views that training draws of each object.
 
@@ -96,17 +103,17 @@ class ViewOptions:
         Other counts, or `online_frames` for one view.
     """
 
-    count: int = 1
-    online_frames: int | None = None
+    count: Literal[1, 2] = 1
+    online_frames: PositiveInt | None = None
 
-    def __post_init__(self) -> None:
-        if self.count not in (1, 2) or (self.online_frames is not None and self.count != 2):
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.online_frames is not None and self.count != 2:
             raise ValueError(f"{self}: take one view, or two with or without online_frames")
-        if self.online_frames is not None and self.online_frames < 1:
-            raise ValueError(f"online_frames is {self.online_frames}; take at least 1, or None")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class Imbalance:
     """What is done about classes of unequal size.
 
@@ -120,23 +127,14 @@ class Imbalance:
     focal : float
         Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
         probability p; 0 is the cross-entropy itself.
-
-    Raises
-    ------
-    ValueError
-        An exponent is out of range.
     """
 
-    sampling: float = 0.0
-    weighting: float = 0.0
-    focal: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.sampling <= 1 and 0 <= self.weighting <= 1 and self.focal >= 0):
-            raise ValueError(f"{self}: take exponents from 0 to 1, and focal from 0")
+    sampling: Weight = 0.0
+    weighting: Weight = 0.0
+    focal: NonNegativeFloat = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class ICTOptions:
     """What ICT compares, and how its target follows. The defaults are the paper's.
 
@@ -170,31 +168,26 @@ class ICTOptions:
         A number is out of range, or two options exclude each other.
     """
 
-    tau: float = 0.99
+    tau: Weight = 0.99
     tau_schedule: TauSchedule = "constant"
-    classification: float = 1.0
-    consistency: float = 1.0
+    classification: PositiveFloat = 1.0  # nothing else trains what predicts
+    consistency: NonNegativeFloat = 1.0
     consistency_on: Compared = "projection"
     projection: Projection = "separate"
     predictor: bool = False
-    variance: float = 0.0
+    variance: NonNegativeFloat = 0.0
     unlabelled: bool = False
     target_norms: TargetNorms = "batch"
     target_dropout: bool = False
 
-    def __post_init__(self) -> None:
-        _check_choices(self)
-        if not 0 <= self.tau <= 1:
-            raise ValueError(f"learner.tau is {self.tau}; take a weight from 0 to 1 (paper: 0.99)")
-        if not (self.consistency >= 0 and self.variance >= 0):
-            raise ValueError("learner.consistency and learner.variance are weights from 0")
-        if not self.classification > 0:
-            raise ValueError("learner.classification is a weight above 0: nothing else trains what predicts")
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.unlabelled and not self.consistency:
             raise ValueError("learner.unlabelled adds objects to the consistency term; set learner.consistency above 0")
         if not self.projects and (self.predictor or self.variance):
             found = "learner.predictor and learner.variance act on projections, and nothing projects"
             raise ValueError(f"{found}; leave them, or set learner.consistency and consistency_on=projection")
+        return self
 
     @property
     def projects(self) -> bool:
@@ -207,7 +200,7 @@ class ICTOptions:
         return "projection" if self.consistency_on == "projection" else "classes"
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class OptimiserOptions:
     """How a network is trained.
 
@@ -225,30 +218,11 @@ class OptimiserOptions:
         Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
     clip : float, optional
         Largest norm of the gradient.
-
-    Raises
-    ------
-    ValueError
-        A number is out of range.
     """
 
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.1339
+    learning_rate: PositiveFloat = 2e-3
+    weight_decay: NonNegativeFloat = 0.1339
     decay_norms_and_biases: bool = False
     amsgrad: bool = True
-    warm_up: float = 0.1
-    clip: float | None = 1.0
-
-    def __post_init__(self) -> None:
-        positive = self.learning_rate > 0 and (self.clip is None or self.clip > 0)
-        if not (positive and self.weight_decay >= 0 and 0 <= self.warm_up < 1):
-            raise ValueError(f"{self}: take positive rates and norms, and a warm_up from 0 to below 1")
-
-
-def _check_choices(options: Any) -> None:
-    """Refuse a value that is none of its field's choices."""
-    hints = get_type_hints(type(options))
-    for field in fields(options):
-        value, choices = getattr(options, field.name), get_args(hints[field.name])
-        if get_origin(hints[field.name]) is Literal and value not in choices:
-            raise ValueError(f"{field.name} is {value!r}; take {' or '.join(map(repr, choices))}")
+    warm_up: PartialShare = 0.1
+    clip: PositiveFloat | None = 1.0

@@ -21,31 +21,15 @@ from ictconvention.options import Augmentation, Imbalance, SequenceOptions, View
 
 
 class Loader(DataLoader[tuple[SeriesBatch, ...]]):
-    """A DataLoader that can go on in the middle of an epoch, and begins one when its first batch is asked for.
+    """A DataLoader that begins an epoch when its first batch is asked for.
 
     Lightning makes the iterator of a resumed run before it has read which epoch that is; worker processes would already
     be reading the batches of epoch 0.
     """
 
-    sampler: TrainingSampler | EvaluationSampler
-    handed_out = 0  # batches of this epoch
-    to_skip = 0  # batches of the first epoch that a run before has seen
-
     def __iter__(self) -> Any:
         """Return the batches of the epoch that the sampler is set to at the first of them."""
-        self.sampler.first_batch = self.handed_out = self.to_skip
-        self.to_skip = 0
-        for batch in super().__iter__():
-            self.handed_out += 1
-            yield batch
-
-    def state_dict(self) -> dict[str, int]:
-        """Return how many batches of the epoch were handed out."""
-        return {"handed_out": self.handed_out}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on behind the batches that were handed out; behind the last of an epoch, with a new one."""
-        self.to_skip = state["handed_out"] % len(self)
+        yield from super().__iter__()
 
 
 class SeriesDataModule(lightning.LightningDataModule):
@@ -108,8 +92,6 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage)
         self.evaluation = self.training.for_evaluation()
-        self._train_loader: Loader | None = None
-        self._state: dict[str, int] = {}
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
         """Return where the objects of parts of the split are in the survey."""
@@ -158,22 +140,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.stage,
             *self._process(),
         )
-        self._train_loader = self._loader(self.training, sampler)
-        if self._state:
-            self._train_loader.load_state_dict(self._state)
-            self._state = {}
-        return self._train_loader
-
-    def state_dict(self) -> dict[str, int]:
-        """Return the state of the training batches, for Lightning's checkpoints.
-
-        Lightning would do so by itself, but gives no state back to loaders that were made to count the steps of a run.
-        """
-        return self._train_loader.state_dict() if self._train_loader else {}
-
-    def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Let the next training batches go on from there."""
-        self._state = state_dict
+        return self._loader(self.training, sampler)
 
     def val_dataloader(self) -> Any:
         """Return the stage's validation part; nothing where it is empty."""

@@ -93,7 +93,6 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.seed, self.stage = batch_size, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
-        self.first_batch = 0  # of the epoch; more where a run goes on in the middle of one
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -105,7 +104,7 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         draws = self.order()
         shared = draws[: len(draws) - len(draws) % self.num_replicas]
         own = shared[self.rank :: self.num_replicas]
-        parts = np.array_split(np.arange(len(own)), len(self))[self.first_batch :]
+        parts = np.array_split(np.arange(len(own)), len(self))
         return (own[part[0] : part[-1] + 1] for part in parts)
 
     def order(self) -> list[Draw]:
@@ -137,7 +136,6 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
         self.own = [Draw(int(i)) for i in positions[rank::processes]]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
-        self.first_batch = 0
 
     def __len__(self) -> int:
         """Return the number of batches."""
@@ -145,7 +143,4 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
 
     def __iter__(self) -> Iterator[list[Draw]]:
         """Return the batches."""
-        return (
-            self.own[first : first + self.size]
-            for first in range(self.first_batch * self.size, len(self.own), self.size)
-        )
+        return (self.own[first : first + self.size] for first in range(0, len(self.own), self.size))

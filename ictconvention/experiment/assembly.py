@@ -23,7 +23,7 @@ from ictconvention.data.verify import verify_survey
 from ictconvention.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
-from ictconvention.experiment.schema import STAGES, ModelOptions, RunOptions, stage_of
+from ictconvention.experiment.schema import ModelOptions, RunOptions, stage_of, stages_of
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
@@ -90,7 +90,7 @@ def split_of(options: RunOptions, survey: Survey) -> Split:
     """
     table = survey.object_table()
     split = make_split(table, **asdict(options.fold)) if options.split is None else Split.load(options.split, table)
-    stages = [stage for stage in STAGES if stage_of(options, stage).max_epochs]
+    stages = stages_of(options)
     needed = [f"{stages[-1]}_validation", "test", *(f"{stage}_train" for stage in stages)]
     needed += [f"{stage}_validation" for stage in stages if stage_of(options, stage).keep == "best"]
     for part in dict.fromkeys(needed):

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from ictconvention.atomic import whole_file
 from ictconvention.errors import FileSystemError, UsageError
 
+REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
+
 
 class WholeCheckpoints(TorchCheckpointIO):
     """Lightning's checkpoints, of which a full disk or a kill leaves the one before.
@@ -23,7 +25,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Save a checkpoint."""
+        """Save a checkpoint; not the one of a job that Slurm requeues, which another stage would take for its own."""
+        if Path(path).name.startswith(REQUEUED):  # the run resumes after its last completed training epoch
+            return
         content = io.BytesIO()
         torch.save(checkpoint, content)
         with whole_file(Path(path), "saving the weights", record=True) as partial:
@@ -34,7 +38,10 @@ class WholeCheckpoints(TorchCheckpointIO):
         self, path: Any, map_location: Callable[..., Any] | None = None, weights_only: bool | None = True
     ) -> dict[str, Any]:
         """Load a checkpoint of plain tensors, numbers and text."""
-        return load_checkpoint(path)
+        content = load_checkpoint(path)
+        loop = content.get("loops", {}).get("fit_loop", {}).get("state_dict", {})
+        loop.pop("combined_loader", None)  # a place in a training epoch, of an earlier version: always its end
+        return content
 
 
 class Kept(ModelCheckpoint):

@@ -69,9 +69,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         No job could be submitted.
     """
     with held(sweep.folder):
-        for job in sweep.jobs:
-            job.state = "finished" if finished(job) else "waiting"
-        waiting = [job for job in sweep.jobs if job.state == "waiting"]
+        waiting = sweep.begin()
         say(f"{counted(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
         for job in waiting:
             job.state, job.log = "running", logs

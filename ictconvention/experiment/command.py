@@ -1,6 +1,7 @@
 """The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
 
 import hashlib
+import os
 import re
 import signal
 import sys
@@ -9,8 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from ictconvention.errors import IctConventionError, UsageError, told_in_words
-from ictconvention.experiment.config import compose_run, multirun
-from ictconvention.experiment.overrides import check_overrides, config_folder, override
+from ictconvention.experiment.config import compose_run, readable
+from ictconvention.experiment.overrides import check_overrides, config_folder, override, silent_hydra
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
@@ -19,7 +20,7 @@ With -m (--multirun) keys may have several values; each combination is a run, an
 
   python train.py experiment=ict_sdss profile=laptop
   python train.py experiment=convention_sdss survey=path survey.path=surveys/mine fold.index=2
-  python train.py mode=test run=runs/ict_sdss/fold0-seed0-1234abcd
+  python train.py mode=test run=runs/ict_sdss/fold0-seed0-1234abcd   (ictconvention test RUN is the same)
   python train.py -m experiment=ict_sdss fold.index=0,1,2,3,4 learner.tau=0.9,0.99,0.996 jobs=2 on_error=stop
 
   jobs=N        runs at once of a sweep; processors and GPUs are shared out (1)
@@ -28,6 +29,7 @@ With -m (--multirun) keys may have several values; each combination is a run, an
 """
 SWEEPS = ("-m", "--multirun")
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
+FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = (  # keys that change none
     *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
@@ -58,10 +60,10 @@ def train(arguments: Sequence[str]) -> None:
         return
     if ours := [word for word in arguments if word.split("=")[0] in SHORT]:
         raise UsageError(f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out")
-    check_overrides(arguments)
+    testing = any(one.key_or_group == "mode" and one.value() == "test" for one in check_overrides(arguments))
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
-    if any(re.fullmatch(r"mode=['\"]?test['\"]?", word) for word in arguments) and other:
-        found = f"mode=test takes the configuration of the run, and {other[0]} would change it"
+    if testing and other:
+        found = f"a test takes the configuration of the run, and {other[0]} would change it"
         raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
@@ -96,13 +98,36 @@ def sweep(arguments: Sequence[str]) -> None:
         words.append(override("hydra.sweep.dir", str(folder)))
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
-        multirun(words)
+        _multirun(words)
     finally:
         if folder in new and folder.is_dir() and [path.name for path in folder.iterdir()] == [HYDRAS]:
             (folder / HYDRAS).unlink()  # the sweep was refused, and leaves nothing
             for path in new:
                 with suppress(OSError):  # something else is there by now
                     path.rmdir()
+
+
+def _multirun(overrides: Sequence[str]) -> None:
+    """Let Hydra expand overrides of several values, and launch a job for each combination."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    from ictconvention.experiment.cluster import submitted
+
+    arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
+    before = os.environ.get(FULL_ERROR)
+    os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
+    try:
+        with silent_hydra():
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
+    except (HydraException, OmegaConfBaseException) as error:
+        raise readable(error) from None
+    finally:
+        sys.argv = arguments
+        os.environ.pop(FULL_ERROR)
+        if before is not None:
+            os.environ[FULL_ERROR] = before
 
 
 def sweep_name(arguments: Sequence[str]) -> str:

@@ -1,8 +1,6 @@
 """Compose and check the configuration that ships with the package."""
 
-import os
 import re
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,8 +19,6 @@ from ictconvention.experiment.overrides import (
     unknown_choice,
 )
 from ictconvention.experiment.schema import RunOptions, checked, known_keys
-
-FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -61,7 +57,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
         try:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
-            raise _readable(error) from None
+            raise readable(error) from None
     options = checked({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
@@ -89,35 +85,7 @@ def _no_other_hydra() -> Iterator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-def multirun(overrides: Sequence[str]) -> None:
-    """Let Hydra expand overrides of several values, and launch a job for each combination.
-
-    Raises
-    ------
-    IctConventionError
-        An override names no key, group or choice; or as of the launcher.
-    """
-    import hydra
-    from hydra.errors import HydraException
-
-    from ictconvention.experiment.cluster import submitted
-
-    arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
-    before = os.environ.get(FULL_ERROR)
-    os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
-    try:
-        with silent_hydra():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise _readable(error) from None
-    finally:
-        sys.argv = arguments
-        os.environ.pop(FULL_ERROR)
-        if before is not None:
-            os.environ[FULL_ERROR] = before
-
-
-def _readable(error: Exception) -> UsageError:
+def readable(error: Exception) -> UsageError:
     """Return what Hydra found, in one sentence, with the nearest name where there is one."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):

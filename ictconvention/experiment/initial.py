@@ -13,7 +13,7 @@ from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
 from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.run_record import check_config, check_split
-from ictconvention.experiment.schema import STAGES, RunOptions, checked, stage_of
+from ictconvention.experiment.schema import RunOptions, checked, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner
@@ -61,7 +61,7 @@ def last_weights(folder: str | Path) -> Path:
     """
     if not (Path(folder) / "result.json").exists():
         raise UsageError("this run is not finished", folder, f"finish it: {_its_command(Path(folder))}")
-    stage = [stage for stage in STAGES if stage_of(read_run(folder), stage).max_epochs][-1]
+    stage = stages_of(read_run(folder))[-1]
     path = Path(folder) / "checkpoints" / f"{stage}.ckpt"
     if not path.exists():
         raise UsageError("this run has lost its weights", path, "train it again")

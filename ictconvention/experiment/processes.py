@@ -78,9 +78,7 @@ def run_jobs(
     if at_once < 1:
         raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more")
     with held(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
-        for job in sweep.jobs:
-            job.state = "finished" if finished(job) else "waiting"
-        waiting = [job for job in sweep.jobs if job.state == "waiting"]
+        waiting = sweep.begin()
         sweep.save()
         done = len(sweep.jobs) - len(waiting)
         say(f"{counted(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")

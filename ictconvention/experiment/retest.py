@@ -15,7 +15,7 @@ from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run_record import check_split
-from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.schema import RunOptions, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import in_words, tested
 
@@ -62,7 +62,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         verify_survey(survey, options.survey.verify)
         check_split(folder, read_json(folder / "split.json"), before)
         split = Split.load(folder / "split.json", survey.object_table())
-        stage = [stage for stage in STAGES if stage_of(own, stage).max_epochs][-1]
+        stage = stages_of(own)[-1]
         data = data_of(own, survey, split, stage)
         learner = learner_of(own, data)
         take_weights(learner, load_checkpoint(weights), weights)

@@ -1,7 +1,7 @@
 """One run from options to result: pre-train, fine-tune, test."""
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +13,6 @@ from ictconvention import __version__
 from ictconvention.atomic import held, whole_file
 from ictconvention.data.band_selection import origin_of
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.data.verify import verify_survey
 from ictconvention.errors import IctConventionError, counted, readable_os_errors
@@ -23,12 +22,12 @@ from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
 from ictconvention.experiment.initial import begin_with, last_weights
 from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.machine import Precision, check_slurm, environment, rank_zero, started_alone
+from ictconvention.experiment.machine import check_slurm, environment, rank_zero, started_alone
 from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.plan import planned
+from ictconvention.experiment.plan import Plan, planned
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.schema import RunOptions, stage_of, stages_of
 from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, tested
@@ -67,42 +66,35 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     keep_freed_memory()
     with quiet():
         plan = planned(options, say)
-        survey, split, precision, hashes, folder = plan.survey, plan.split, plan.precision, plan.hashes, plan.folder
+        survey, folder = plan.survey, plan.folder
         verify_survey(survey, options.survey.verify)
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
         say(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
-        say(f"run: {folder}, {precision}")
+        say(f"run: {folder}, {plan.precision}")
         with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():
                 _say_what_was(folder, options, survey, say)
                 if rank_zero() and (status := Status(folder)).content["state"] != "finished":
                     status.set(state="finished")  # it was killed in that moment
             elif rank_zero():
-                _say_what_it_is(folder, options, overrides, split, precision)
-                _run(options, survey, split, folder, precision, hashes, say)
+                _say_what_it_is(plan, options, overrides)
+                _run(plan, options, say)
             else:
-                _stages(options, survey, split, folder, precision, None, say)
+                _stages(plan, options, None, say)
     return folder
 
 
-def _run(
-    options: RunOptions,
-    survey: Survey,
-    split: Split,
-    folder: Path,
-    precision: Precision,
-    hashes: Mapping[str, str],
-    say: Say,
-) -> None:
+def _run(plan: Plan, options: RunOptions, say: Say) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
+    folder = plan.folder
     status = Status(folder)
-    status.set(state="running", error=None, hashes=hashes, survey=str(survey.path.absolute()))
+    status.set(state="running", error=None, hashes=plan.hashes, survey=str(plan.survey.path.absolute()))
     dashboard = Dashboard(options.logger, folder, status, portable(asdict(options)), _tags(options), say)
     finished = False
     try:
         records = Records(MetricsTable(folder / "metrics.csv"), status, dashboard)
-        _stages(options, survey, split, folder, precision, records, say)
+        _stages(plan, options, records, say)
         finished = True
         status.set(state="finished")
     except KeyboardInterrupt:
@@ -118,20 +110,12 @@ def _run(
         dashboard.close(failed=not finished)
 
 
-def _stages(
-    options: RunOptions,
-    survey: Survey,
-    split: Split,
-    folder: Path,
-    precision: Precision,
-    records: Records | None,
-    say: Say,
-) -> None:
-    stages = [stage for stage in STAGES if stage_of(options, stage).max_epochs]
-    feeds = {stage: data_of(options, survey, split, stage) for stage in stages}
+def _stages(plan: Plan, options: RunOptions, records: Records | None, say: Say) -> None:
+    stages = stages_of(options)
+    feeds = {stage: data_of(options, plan.survey, plan.split, stage) for stage in stages}
     objects = {stage: len(feeds[stage].positions(*feeds[stage].train_parts)) for stage in stages}
     if records is not None and "pretrain" in stages and started_alone():
-        _share_pretraining(folder, records, say)
+        _share_pretraining(plan, records, say)
     learner: Learner | None = None
     for place, stage in enumerate(stages):
         first = learner is None
@@ -141,26 +125,20 @@ def _stages(
             if options.init_from is not None:
                 say(begin_with(learner, options.init_from))
         later = sum(objects[other] * stage_of(options, other).max_epochs for other in stages[place + 1 :])
-        fit(options, learner, feeds[stage], folder, precision, records, later, say)
+        fit(options, learner, feeds[stage], plan.folder, plan.precision, records, later, say)
     assert learner is not None  # the options have at least one stage
     if records is not None:
-        _test(options, learner, feeds[stages[-1]], folder, precision, records, say)
+        _test(plan, options, learner, feeds[stages[-1]], records, say)
 
 
 def _test(
-    options: RunOptions,
-    learner: Learner,
-    data: SeriesDataModule,
-    folder: Path,
-    precision: Precision,
-    records: Records,
-    say: Say,
+    plan: Plan, options: RunOptions, learner: Learner, data: SeriesDataModule, records: Records, say: Say
 ) -> None:
     """Test, and leave predictions, figures and, last of all, the result."""
-    survey = data.survey
-    result, parts, reference = tested(learner, data, precision)
+    survey, folder = plan.survey, plan.folder
+    result, parts, reference = tested(learner, data, plan.precision)
     reference.save(folder / REFERENCE_FILE)
-    save_seen(folder, survey, data.split, options.init_from)
+    save_seen(folder, survey, plan.split, options.init_from)
     for part, found in parts.items():
         save_predictions(folder / TESTED[part], survey, found, options.fold.index)
     said = in_words(result, survey)
@@ -183,9 +161,9 @@ def _test(
             "flux_unit": survey.header.flux_unit,
         },
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),
-        "split": data.split.hash,
+        "split": plan.split.hash,
         "init_from": None if options.init_from is None else weights_hash(last_weights(options.init_from)),
-        "precision": precision,
+        "precision": plan.precision,
         "parameters": sum(parameter.numel() for parameter in learner.network.parameters()),
         "config": portable(asdict(options)),
         "version": __version__,
@@ -204,21 +182,20 @@ def _silent(line: str) -> None:
     """Say nothing."""
 
 
-def _say_what_it_is(
-    folder: Path, options: RunOptions, overrides: Sequence[str], split: Split, precision: Precision
-) -> None:
+def _say_what_it_is(plan: Plan, options: RunOptions, overrides: Sequence[str]) -> None:
     """Write all that makes the run: its configuration, split and environment."""
-    split.save(folder / "split.json", record=True)
+    folder = plan.folder
+    plan.split.save(folder / "split.json", record=True)
     with whole_file(folder / "config.yaml", "saving the configuration", record=True) as partial:
         OmegaConf.save(OmegaConf.create(asdict(options)), partial)
     with whole_file(folder / "overrides.txt", "saving the overrides", record=True) as partial:
         partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
-    write_json(folder / "environment.json", environment(precision, options.trainer.devices))
+    write_json(folder / "environment.json", environment(plan.precision, options.trainer.devices))
 
 
-def _share_pretraining(folder: Path, records: Records, say: Say) -> None:
+def _share_pretraining(plan: Plan, records: Records, say: Say) -> None:
     """Take the weights of another run with the same pre-training, where one below the same folder has finished it."""
-    own_hash = records.status.content["hashes"]["pretrain"]
+    folder, own_hash = plan.folder, plan.hashes["pretrain"]
     own = folder / "checkpoints" / "pretrain.ckpt"
     if own.exists():
         return

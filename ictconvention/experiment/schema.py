@@ -3,10 +3,18 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from dataclasses import field, fields, is_dataclass
+from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 from ictconvention.data.task import Stage
 from ictconvention.errors import UsageError, did_you_mean
@@ -15,57 +23,49 @@ from ictconvention.options import (
     ICTOptions,
     Imbalance,
     OptimiserOptions,
+    PartialShare,
     SequenceOptions,
+    option_group,
 )
 
+LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
+OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class SurveyOptions:
     """Which survey: a folder, or the simulated one, made once and found again; its bands; whether it is verified."""
 
     path: str | None = None
     bands: tuple[str, ...] | None = None
-    objects: int | None = None
-    extra_test: int = 0
+    objects: Annotated[int, Field(ge=100)] | None = None
+    extra_test: NonNegativeInt = 0
     seed: int = 0
     verify: bool | Literal["auto"] = "auto"
 
-    def __post_init__(self) -> None:
-        if self.objects is not None and self.objects < 100:
-            raise ValueError(f"survey.objects is {self.objects}; take at least 100, or null for the paper's 8208")
-        if self.extra_test < 0:
-            raise ValueError(f"survey.extra_test is {self.extra_test}; take 0 or more")
 
-
-@dataclass(frozen=True, slots=True)
+@option_group
 class ModelOptions:
     """Which network, and its sizes; all but `kind` and `dropout` are ConvEntion's."""
 
     kind: Literal["convention", "cnn_gru", "cnn_lstm", "light_curve"] = "convention"
-    dropout: float = 0.3
-    width: float = 1.0
-    blocks: int = 2
-    heads: int = 4
+    dropout: PartialShare = 0.3
+    width: PositiveFloat = 1.0
+    blocks: PositiveInt = 2
+    heads: Literal[1, 2, 4, 8] = 4
     attention: Literal["pooled", "query"] = "pooled"
     padding: Literal["paper", "masked"] = "paper"
 
-    def __post_init__(self) -> None:
-        if not (0 <= self.dropout < 1 and self.width > 0 and self.blocks >= 1 and self.heads in (1, 2, 4, 8)):
-            raise ValueError(
-                f"{self}: take dropout from 0 to below 1, width above 0, blocks from 1, heads 1, 2, 4 or 8"
-            )
 
-
-@dataclass(frozen=True, slots=True)
+@option_group
 class LearnerOptions(ICTOptions):
     """Which learner; all but `kind` are ICT's."""
 
     kind: Literal["supervised", "ict"] = "ict"
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class PixelOptions:
     """What a network sees of a frame, and on which scale."""
 
@@ -73,14 +73,14 @@ class PixelOptions:
     scaling: Literal["asinh", "standardise"] = "asinh"
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class AsymmetryOptions:
     """Frames of each of ICT's online views; null: as many as the target's, two views in all."""
 
     online_frames: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class FoldOptions:
     """Which split; see `make_split`."""
 
@@ -89,63 +89,61 @@ class FoldOptions:
     count: int = 5
     seed: int = 0
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not 0 <= self.index < self.count:
             raise ValueError(f"fold.index is {self.index}; take 0 to {self.count - 1}, below fold.count")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class StageOptions:
     """How long and how a stage trains, and which of its training epochs it keeps."""
 
-    max_epochs: int = 50
+    max_epochs: NonNegativeInt = 50  # 0: no such stage
     keep: Literal["best", "last"] = "best"
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
-    def __post_init__(self) -> None:
-        if self.max_epochs < 0:
-            raise ValueError(f"max_epochs is {self.max_epochs}; take 0 (no such stage) or more")
 
-
-@dataclass(frozen=True, slots=True)
+@option_group
 class StagesOptions:
     """The two stages that train."""
 
     pretrain: StageOptions = field(default_factory=StageOptions)
     finetune: StageOptions = field(default_factory=StageOptions)
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if self.pretrain.max_epochs == self.finetune.max_epochs == 0:
             raise ValueError("stage.pretrain.max_epochs and stage.finetune.max_epochs are both 0: nothing trains")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class TrainerOptions:
     """On which machine, in which portions."""
 
-    batch_size: int = 128
-    devices: int = 1
-    workers: int = 0
+    batch_size: PositiveInt = 128
+    devices: PositiveInt = 1
+    workers: NonNegativeInt = 0
     precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
 
-    def __post_init__(self) -> None:
-        if self.devices < 1:
-            raise ValueError(f"trainer.devices is {self.devices}; take 1 or more")
-        if self.workers < 0:
-            raise ValueError(f"trainer.workers is {self.workers}; take 0 or more")
-        if self.batch_size < 1 or self.batch_size % self.devices:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.batch_size % self.devices:
             mend = f"take a multiple of trainer.devices, which is {self.devices}"
             raise ValueError(f"trainer.batch_size is {self.batch_size}; {mend}")
+        return self
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class StrategyOptions:
     """How several devices share a batch."""
 
     kind: Literal["auto", "ddp"] = "auto"
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class LoggerOptions:
     """Whether a run also has a page on Weights & Biases; all but `kind` are W&B's."""
 
@@ -157,14 +155,14 @@ class LoggerOptions:
     offline: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@option_group
 class RunOptions:
     """A run: one model, one fold, all stages. The groups are those of the folder `conf`."""
 
     name: str = "run"
     mode: Literal["train", "test"] = "train"
     run: str | None = None
-    seed: int = 0
+    seed: NonNegativeInt = 0
     resume: Literal["auto", "never"] = "auto"
     init_from: str | None = None
     split: str | None = None
@@ -185,15 +183,14 @@ class RunOptions:
     strategy: StrategyOptions = field(default_factory=StrategyOptions)
     logger: LoggerOptions = field(default_factory=LoggerOptions)
 
-    def __post_init__(self) -> None:
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if not re.fullmatch(r"[^\W_][\w .+-]*", self.name):
             raise ValueError(f"name is {self.name!r}; take one that can name a folder")
         if (self.mode == "test") != (self.run is not None):
             raise ValueError(
                 f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
             )
-        if self.seed < 0:
-            raise ValueError(f"seed is {self.seed}; take 0 or more")
         if self.learner.kind == "ict" and self.model.kind != "convention":
             raise ValueError(f"learner.kind is ict, for model.kind {self.model.kind}; ICT trains model=convention")
         if self.model.kind == "light_curve" and self.pixels.channels != "direct":
@@ -204,11 +201,17 @@ class RunOptions:
             raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+        return self
 
 
 def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
     """Return the options of a stage."""
     return options.stage.pretrain if stage == "pretrain" else options.stage.finetune
+
+
+def stages_of(options: RunOptions) -> list[Stage]:
+    """Return the stages that train, in their order; there is one at least."""
+    return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
 
 
 def checked(config: Mapping[str, Any]) -> RunOptions:
@@ -223,24 +226,43 @@ def checked(config: Mapping[str, Any]) -> RunOptions:
         return TypeAdapter(RunOptions).validate_json(json.dumps(config), strict=True, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or "the configuration"
-        if first["type"] == "unexpected_keyword_argument":
-            found, mend = f"unknown key {key!r}{did_you_mean(key, known_keys())}", "correct its name, or leave it out"
-        elif first["type"] == "value_error":
+        known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+        key = ".".join(map(str, place)) or "the configuration"
+        while kind != "unexpected_keyword_argument" and "." in key and key not in known:
+            key = key.rpartition(".")[0]  # behind it stands which of several types, or which place of a list
+        if kind == "unexpected_keyword_argument":
+            found, mend = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
+        elif kind == "value_error":
             found, _, mend = str(first["msg"]).removeprefix("Value error, ").partition("; ")
             mend = mend or "correct it"
         else:
             found = f"{key} is {first['input']!r}"
             mend = str(first["msg"]).replace("Input should be", "it should be")
             mend = mend.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
-            mend = _instead(key, first["input"], str(first["type"])) or mend
+            mend = _instead(key, first["input"], kind, isinstance(place[-1], int)) or mend
         raise UsageError(found, key, mend) from None
 
 
-def _instead(key: str, value: Any, kind: str) -> str:
-    """Return what to write instead of a value of the wrong type, where it can be told."""
+def allowed(key: str) -> str:
+    """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
+    kind: Any = RunOptions
+    for name in key.split("."):
+        kind = get_type_hints(kind, include_extras=True)[name]
+    optional = type(None) in get_args(kind)
+    number = get_args(kind)[0] if optional else kind
+    limits = [limit for one in getattr(number, "__metadata__", ()) for limit in getattr(one, "metadata", [one])]
+    words = [f"{word} {getattr(one, name)}" for one in limits for name, word in LIMITS.items() if hasattr(one, name)]
+    noun = "a whole number" if get_args(number)[:1] == (int,) else "a number"
+    return f"{noun}: {' and '.join(words)}{', or null' * optional}" if words else noun
+
+
+def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
+    """Return what to write instead of a value of the wrong type or out of range, where it can be told."""
+    if kind in OUT_OF_RANGE:
+        return f"take {allowed(key)}"
     if kind == "string_type" and isinstance(value, int | float):
-        return f"it should be a text: quote it, \"{key}='{value}'\""
+        text = f"['{value}']" if listed else f"'{value}'"
+        return f'it should be a text: quote it, "{key}={text}"'
     if kind == "int_type" and isinstance(value, float) and value.is_integer():
         return f"it should be a whole number: {key}={value:.0f}"
     if kind == "int_type" and isinstance(value, str) and (span := re.fullmatch(r"(\d+)-(\d+)", value)):

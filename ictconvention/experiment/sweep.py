@@ -83,6 +83,12 @@ class Sweep:
                 job.seconds = float(own.get("seconds", 0.0))
                 job.log = folder / own["log"] if own.get("log") else None
 
+    def begin(self) -> list[Job]:
+        """See which jobs have their result, and return the others."""
+        for job in self.jobs:
+            job.state = "finished" if finished(job) else "waiting"
+        return [job for job in self.jobs if job.state == "waiting"]
+
     def save(self) -> None:
         """Write the record, whole."""
         jobs = [

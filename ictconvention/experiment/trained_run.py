@@ -19,7 +19,7 @@ from ictconvention.experiment.checkpoints import check_weights, load_checkpoint,
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.run_record import check_split
-from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
+from ictconvention.experiment.schema import RunOptions, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.learner import Learner
 from ictconvention.models.scaling import Scaling
@@ -93,7 +93,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
     if absent := [name for name in NEEDED if name not in known]:
         found = f"this result does not say the {shortened(absent)} of its survey"
         raise UsageError(found, folder / "result.json", "train the run again by this version")
-    last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
+    last = stages_of(options)[-1]
     try:
         task = _task(checkpoint["task"])
         state = checkpoint["state_dict"]

@@ -101,6 +101,7 @@ def fit(
     shown = bars()
     devices = options.trainer.devices
     trainer = lightning.Trainer(
+        default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy="ddp" if devices > 1 else options.strategy.kind,

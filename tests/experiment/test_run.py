@@ -112,7 +112,7 @@ def test_a_later_test_gives_the_same_numbers(
     with pytest.raises(SystemExit, match="2"):
         main()
     refused = capsys.readouterr().err
-    assert refused.startswith("error: mode=test takes the configuration of the run, and learner.tau=0.5 would")
+    assert refused.startswith("error: a test takes the configuration of the run, and learner.tau=0.5 would")
 
 
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:

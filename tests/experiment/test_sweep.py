@@ -80,7 +80,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     ("arguments", "said"),
     [
         (["fold.index=0,7"], "fold.index=7: fold.index is 7"),
-        (["experiment=ict_sdss", "learner.tau=0.9,2"], "learner.tau=2: learner.tau is 2.0"),
+        (["experiment=ict_sdss", "learner.tau=0.9,2"], "learner.tau=2: learner.tau is 2"),
         (["lerner.tau=0.9,1"], "unknown key 'lerner.tau' (did you mean learner.tau?)"),
         (["experiment=ict_sdss,ict_sds"], "experiment has no choice 'ict_sds' (did you mean ict_sdss?)"),
         (["jobs=none"], "jobs is 'none'"),

@@ -307,28 +307,6 @@ def test_the_monitor_sees_the_validation_part_anew_in_each_epoch(feed: Feed, tmp
     assert found == pytest.approx({name: float(value) for name, value in monitor.compute().items()}, rel=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")
-def test_a_run_resumed_in_the_middle_of_an_epoch_goes_on_with_the_next_batch(feed: Feed, tmp_path: Path) -> None:
-    class Seen(lightning.Callback):
-        def __init__(self) -> None:
-            self.batches: list[tuple[int, list[int]]] = []
-
-        def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
-            self.batches.append((trainer.current_epoch, batch[0].index.tolist()))
-
-    def fitted(seen: Seen) -> Any:
-        kept = ModelCheckpoint(tmp_path, filename="{step}", save_top_k=-1, every_n_train_steps=1)
-        return trainer(tmp_path, max_epochs=2, callbacks=[kept, seen], enable_checkpointing=True)
-
-    whole, rest = Seen(), Seen()
-    first, second = ict(feed(), dropout=0.0), ict(feed(), dropout=0.0)
-    fitted(whole).fit(first, feed())
-    assert len(whole.batches) == 6
-    fitted(rest).fit(second, feed(), ckpt_path=tmp_path / "step=2.ckpt", weights_only=True)
-    assert rest.batches == whole.batches[2:]
-    assert [name for name, x in weights(second).items() if not torch.equal(x, weights(first)[name])] == []
-
-
 def test_encoders_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
     data = feed()
     scaling = Scaling("asinh", *data.scales("asinh"))

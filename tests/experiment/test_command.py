@@ -1,0 +1,35 @@
+"""The command that tests a run again: the same as mode=test, and as strict about what may be given."""
+
+from pathlib import Path
+
+import pytest
+
+from ictconvention.cli import app
+from ictconvention.errors import UsageError
+
+
+def test_the_command_that_tests_a_run_is_the_same_as_its_mode(
+    finished: Path, work: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place := tmp_path / "it's a place").symlink_to(finished)
+    words = ["survey=path", f"survey.path={work}/miniature"]
+    said = []
+    for spelling in (["test", str(place)], ["train", "mode=test", f"run={finished}"]):
+        app([*spelling, *words], standalone_mode=False)
+        said.append(capsys.readouterr().out)
+    assert said[0] == said[1]
+    assert said[0].splitlines()[-1] == "the same as result.json, to the last digit"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["a", "learner.tau=0.5"], "a test takes the configuration of the run, and learner.tau=0.5 would change it"),
+        (["a", "b"], "2 arguments where the command takes 1"),
+        (["nowhere"], "there is no such folder"),
+    ],
+)
+def test_what_a_test_cannot_take_is_refused(words: list[str], found: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        app(["test", *words], standalone_mode=False)
+    assert caught.value.found == found
