@@ -1,4 +1,4 @@
-"""A labelled survey in miniature: 60 objects whose classes differ in brightness, so that a second of training learns."""
+"""A labelled survey in miniature: 60 objects whose classes differ in brightness: a second of training learns."""
 
 from pathlib import Path
 

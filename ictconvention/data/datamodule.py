@@ -27,6 +27,8 @@ class Loader(DataLoader[tuple[SeriesBatch, ...]]):
     be reading the batches of epoch 0.
     """
 
+    sampler: TrainingSampler | EvaluationSampler
+
     def __iter__(self) -> Any:
         """Return the batches of the epoch that the sampler is set to at the first of them."""
         yield from super().__iter__()
