@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 Share = Annotated[float, Field(gt=0, le=1)]  # of a whole, never nothing
 Weight = Annotated[float, Field(ge=0, le=1)]
 PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
+Stage = Literal["pretrain", "finetune"]
 Select = Literal["frames", "nights"]
 TauSchedule = Literal["constant", "cosine"]
 TargetNorms = Literal["batch", "running"]

@@ -15,9 +15,9 @@ from ictconvention.data.series import SeriesBatch
 from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.data.task import Contents, Stage, Task
+from ictconvention.data.task import Contents, Task
 from ictconvention.errors import SplitError
-from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
+from ictconvention.options import Augmentation, Imbalance, SequenceOptions, Stage, ViewOptions
 
 
 class Loader(DataLoader[tuple[SeriesBatch, ...]]):

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Stage = Literal["pretrain", "finetune"]
+from ictconvention.options import Stage
+
 Contents = Literal["direct", "direct+residual", "photometry"]
 
 

@@ -18,7 +18,7 @@ from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.data.task import Stage, Task
+from ictconvention.data.task import Task
 from ictconvention.data.verify import verify_survey
 from ictconvention.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.experiment.checkpoints import weights_hash
@@ -32,7 +32,7 @@ from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import ViewOptions
+from ictconvention.options import Stage, ViewOptions
 
 
 def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:

@@ -19,10 +19,9 @@ from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.run_folder import no_run
-from ictconvention.experiment.run_record import check_split
+from ictconvention.experiment.run_record import TESTED, check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
-from ictconvention.experiment.testing import TESTED
 
 SWEEP_FILE = "sweep.json"
 

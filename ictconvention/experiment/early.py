@@ -15,7 +15,8 @@ from ictconvention.data.series import UNLABELLED
 from ictconvention.data.stream import day_zero
 from ictconvention.data.survey import Survey
 from ictconvention.errors import UsageError, counted
-from ictconvention.evaluation.early_curve import EarlyPoint, draw_early_curve, early_point
+from ictconvention.evaluation.early_curve import EarlyPoint, early_point
+from ictconvention.evaluation.early_figure import draw_early_curve
 from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import PredictOptions, Progress, applied

@@ -18,8 +18,8 @@ from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.experiment.machine import processors
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predicting import predicted
+from ictconvention.experiment.run_record import REFERENCE_FILE
 from ictconvention.experiment.seen_objects import seen_by
-from ictconvention.experiment.testing import REFERENCE_FILE
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"

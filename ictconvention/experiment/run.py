@@ -26,11 +26,11 @@ from ictconvention.experiment.machine import check_slurm, environment, rank_zero
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.plan import Plan, planned
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.run_record import portable
+from ictconvention.experiment.run_record import REFERENCE_FILE, TESTED, portable
 from ictconvention.experiment.schema import RunOptions, stage_of, stages_of
 from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
-from ictconvention.experiment.testing import REFERENCE_FILE, TESTED, in_words, save_predictions, tested
+from ictconvention.experiment.testing import in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.learners.learner import Learner
 

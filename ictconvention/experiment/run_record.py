@@ -11,6 +11,8 @@ from ictconvention.errors import UsageError, shortened
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.status import read_json
 
+REFERENCE_FILE = "reference.npz"  # what the network knows
+TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 MEND = "restore the file from a copy, or train the run again"
 OF_THE_PLACE = ("mode", "run", "resume", "runs", "surveys", "figures", "logger", "strategy")  # decide no number
 HASHED = ("split", "init_from")  # files and folders, whose content a result records instead

@@ -16,7 +16,6 @@ from pydantic import (
     model_validator,
 )
 
-from ictconvention.data.task import Stage
 from ictconvention.errors import UsageError, did_you_mean
 from ictconvention.options import (
     Augmentation,
@@ -25,6 +24,7 @@ from ictconvention.options import (
     OptimiserOptions,
     PartialShare,
     SequenceOptions,
+    Stage,
     option_group,
 )
 

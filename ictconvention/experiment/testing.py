@@ -21,10 +21,8 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.predicting import Predicted, predicted
+from ictconvention.experiment.run_record import TESTED
 from ictconvention.learners.learner import Learner
-
-REFERENCE_FILE = "reference.npz"  # in the folder of a run
-TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 
