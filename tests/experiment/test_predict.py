@@ -345,10 +345,10 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     assert sorted(path for path in tmp_path.iterdir() if path.name != "other") == before
 
 
-@pytest.mark.parametrize("where", ["run", "figures", "survey", "shard"])
+@pytest.mark.parametrize("where", ["run", "checkpoints", "survey"])
 def test_no_output_goes_into_a_real_run_or_its_survey(finished: Path, own: Survey, where: str) -> None:
     """What marks a folder is what really is in it."""
-    folders = {"run": finished, "figures": finished / "figures", "survey": own.path, "shard": own.path / "shard-00000"}
+    folders = {"run": finished, "checkpoints": finished / "checkpoints", "survey": own.path}
     with pytest.raises(UsageError, match="would write into"):
         save_table(Table({"id": ["a"]}), folders[where] / "predictions.csv")
 
