@@ -192,9 +192,7 @@ def test_ensembles_need_their_seeds(made: Path) -> None:
         compared(made, members=3)
 
 
-def test_baselines_stand_beside_the_runs_on_the_same_objects(
-    few: Path, survey: Survey, comparison: Comparison
-) -> None:
+def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: Survey, comparison: Comparison) -> None:
     first = comparison.entries[0]
     classes = survey.header.classes
     save_entries(few / ENTRIES_FILE, [first], classes)
