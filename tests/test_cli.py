@@ -1,23 +1,39 @@
 """The commands: what they print, their exit codes, and that a mendable problem shows no traceback."""
 
-import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ictconvention import __version__
+from ictconvention.cli import main
 from ictconvention.data.survey import Survey
+from ictconvention.errors import SurveyError
 from tests.conftest import image_series, write_survey
 
+Run = Callable[..., subprocess.CompletedProcess[str]]
 
-def run(*arguments: object, cwd: Path | None = None, debug: bool = False) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "COLUMNS": "200"} | ({"ICTCONVENTION_DEBUG": "1"} if debug else {})
-    command = [sys.executable, "-c", "from ictconvention.cli import main; main()", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment)
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function that runs a command in the process of the test, on a wide terminal."""
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv("ICTCONVENTION_DEBUG", raising=False)
+
+    def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+        words = ["ictconvention", *map(str, arguments)]
+        monkeypatch.setattr(sys, "argv", words)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return subprocess.CompletedProcess(words, code or 0, *capsys.readouterr())
+
+    return command
 
 
 @pytest.fixture
@@ -27,20 +43,28 @@ def labelled(tmp_path: Path) -> Survey:
 
 def test_help_and_version_import_nothing_heavy() -> None:
     """What makes `--help` come within a second: no numpy, torch, astropy, matplotlib or pyarrow."""
-    for option in ("--help", "--version"):
-        script = (
-            "import sys\nfrom ictconvention.cli import main\n"
-            f"sys.argv = ['ictconvention', {option!r}]\n"
-            "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
-            "heavy = {'numpy', 'torch', 'astropy', 'matplotlib', 'pyarrow', 'lightning', 'sklearn'}\n"
-            "print(sorted(sys.modules.keys() & heavy))"
-        )
-        result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-        assert result.stdout.splitlines()[-1] == "[]"
-    assert f"ictconvention {__version__}" in result.stdout
+    script = (
+        "import sys\nfrom ictconvention.cli import main\n"
+        "for option in ('--help', '--version'):\n"
+        "    sys.argv = ['ictconvention', option]\n"
+        "    try:\n        main()\n    except SystemExit as stop:\n        assert not stop.code\n"
+        "heavy = {'numpy', 'torch', 'astropy', 'matplotlib', 'pyarrow', 'lightning', 'sklearn'}\n"
+        "print(sorted(sys.modules.keys() & heavy))"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-2:] == [f"ictconvention {__version__}", "[]"]
 
 
-def test_check_reports_a_sound_survey(labelled: Survey) -> None:
+def test_a_process_that_fails_shows_no_traceback(tmp_path: Path) -> None:
+    script = "from ictconvention.cli import main; main()"
+    command = [sys.executable, "-c", script, "report", "one", "another"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    lines = result.stderr.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  mend"]
+
+
+def test_check_reports_a_sound_survey(labelled: Survey, run: Run) -> None:
     result = run("check", labelled.path)
     assert result.returncode == 0, result.stderr
     assert "survey tiny: 40 objects, 200 frames in 1 shard" in result.stdout
@@ -49,7 +73,7 @@ def test_check_reports_a_sound_survey(labelled: Survey) -> None:
     assert "neighbours within 13 arcsec: none" in result.stdout
 
 
-def test_check_names_a_flaw_and_exits_with_2(labelled: Survey) -> None:
+def test_check_names_a_flaw_and_exits_with_2(labelled: Survey, run: Run) -> None:
     frames = np.load(labelled.path / "frames.npy", mmap_mode="r+")
     frames[5 * 7, 3, 4] = 1e3
     frames.flush()
@@ -60,8 +84,11 @@ def test_check_names_a_flaw_and_exits_with_2(labelled: Survey) -> None:
     assert "no flaw" not in result.stdout
 
 
-def test_show_draws_the_picture_it_names(labelled: Survey, tmp_path: Path) -> None:
-    result = run("show", labelled.path, "sn0003", cwd=tmp_path)
+def test_show_draws_the_picture_it_names(
+    labelled: Survey, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run("show", labelled.path, "sn0003")
     assert (result.returncode, result.stdout) == (0, "sn0003.png\n")
     assert (tmp_path / "sn0003.png").stat().st_size > 10_000
     result = run("show", labelled.path, "sn0003", "-o", tmp_path / "strip.svg")
@@ -69,7 +96,7 @@ def test_show_draws_the_picture_it_names(labelled: Survey, tmp_path: Path) -> No
     assert (tmp_path / "strip.svg").read_text().startswith("<?xml")
 
 
-def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None:
+def test_split_counts_and_saves_a_fold(labelled: Survey, run: Run, tmp_path: Path) -> None:
     result = run("split", labelled.path, "--index", 1, "-o", tmp_path / "split.json")
     assert result.returncode == 0, result.stderr
     assert "survey tiny: fold 1 of 5, rotating, seed 0" in result.stdout
@@ -100,28 +127,30 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, tmp_path: Path) -> None
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(
-    labelled: Survey, arguments: list[str], message: str
+    labelled: Survey, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
-    result = run(*arguments, cwd=labelled.path.parent)
+    monkeypatch.chdir(labelled.path.parent)
+    result = run(*arguments)
     assert result.returncode == 2
     lines = result.stderr.splitlines()
     assert lines[0].startswith("error: ")
     assert lines[1].startswith("  where: ")
     assert lines[2].startswith("  mend:  ")
     assert message in result.stderr
-    assert "Traceback" not in result.stderr
     assert sorted(entry.name for entry in labelled.path.parent.iterdir()) == ["labelled"]  # nothing half-written
 
 
-def test_no_number_is_cut_short_on_a_narrow_terminal(labelled: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(os.environ, "COLUMNS", "40")
-    command = [sys.executable, "-c", "from ictconvention.cli import main; main()"]
-    for arguments in (["check", str(labelled.path)], ["split", str(labelled.path)]):
-        result = subprocess.run([*command, *arguments], capture_output=True, text=True, check=True)
+def test_no_number_is_cut_short_on_a_narrow_terminal(
+    labelled: Survey, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    for command in ("check", "split"):
+        result = run(command, labelled.path)
+        assert result.returncode == 0
         assert "\u2026" not in result.stdout
 
 
-def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path) -> None:
+def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path, run: Run) -> None:
     odd = write_survey(tmp_path / "odd", [image_series(0, 3) | {"id": "[bold]x[/]"}])
     frames = np.load(odd.path / "frames.npy", mmap_mode="r+")
     frames[0, 0, 0] += 1
@@ -131,13 +160,14 @@ def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path) -> No
     assert "object [bold]x[/]" in result.stdout
 
 
-def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    result = run("check", tmp_path / "nowhere", debug=True)
-    assert result.returncode != 0
-    assert "Traceback" in result.stderr
+def test_debug_lets_the_traceback_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ICTCONVENTION_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["ictconvention", "check", str(tmp_path / "nowhere")])
+    with pytest.raises(SurveyError, match="no such folder"):
+        main()
 
 
-def test_a_wrong_option_is_refused_with_exit_code_2() -> None:
+def test_a_wrong_option_is_refused_with_exit_code_2(run: Run) -> None:
     assert run("check").returncode == 2
     assert run("chek", "x").returncode == 2
     assert run("split", "x", "--index", "one").returncode == 2

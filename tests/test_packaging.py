@@ -17,7 +17,8 @@ from ictconvention.experiment.overrides import config_folder
 from tests.conftest import ROOT, crowd
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-OFFLINE = {**os.environ, "PIP_NO_INDEX": "1"}
+CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it may name this folder
+OFFLINE = CLEAN | {"PIP_NO_INDEX": "1"}
 FIND_CONFIG = (
     "import ictconvention; from ictconvention.experiment.config import read_group;"
     "from ictconvention.experiment.overrides import config_folder;"
@@ -45,8 +46,11 @@ def install(python: Path, *what: str) -> None:
 
 
 def found_by(python: Path) -> list[str]:
-    result = subprocess.run([python, "-c", FIND_CONFIG], capture_output=True, text=True, check=True, cwd=python.parent)
-    return result.stdout.splitlines()
+    return told(python.parent, python, "-c", FIND_CONFIG).splitlines()
+
+
+def told(cwd: Path, *command: str | Path) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=cwd, env=CLEAN).stdout
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +70,8 @@ def test_the_wheel_finds_its_configuration(wheel: Path, tmp_path: Path) -> None:
     assert Path(folder) == Path(package).parent / "conf"
     assert not Path(folder).is_symlink()
     assert protocol == "fixed"
-    script = subprocess.run([python.parent / "ictconvention", "--version"], capture_output=True, text=True, check=True)
-    assert script.stdout.startswith("ictconvention ")
-    found = subprocess.run([python, "-c", FIND_LAUNCHERS], capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert found.stdout.split() == ["FreshProcesses", "Slurm"]
+    assert told(tmp_path, python.parent / "ictconvention", "--version").startswith("ictconvention ")
+    assert told(tmp_path, python, "-c", FIND_LAUNCHERS).split() == ["FreshProcesses", "Slurm"]
 
 
 @pytest.mark.slow

@@ -18,8 +18,11 @@ def test_equal_compute_is_eight_thirds_of_the_training_epochs() -> None:
 def test_every_row_is_a_run_of_its_own() -> None:
     found = dict(rows(["profile=laptop"], controls=True, bands=["g"]))
     assert list(found) == [*MODELS, *CONTROLS, *(f"{name}, g" for name in MODELS)]
-    options = {name: compose_run(["profile=laptop", *overrides]) for name, overrides in found.items()}
-    assert len({repr(of) for of in options.values()}) == len(found)
+    for name in MODELS:
+        assert found[f"{name}, g"] == [*found[name], "survey.bands=[g]"]
+    composed = [*MODELS, *CONTROLS, "ConvEntion, g"]
+    options = {name: compose_run(["profile=laptop", *found[name]]) for name in composed}
+    assert len({repr(of) for of in options.values()}) == len(composed)
     assert options["ConvEntion, g"].survey.bands == ("g",)
     assert options["two-view cross-entropy"].learner.consistency == 0
     assert options["ConvEntion, published recipe"].imbalance.focal == 2

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from ictconvention.evaluation import forest
 from ictconvention.evaluation.forest import (
     BAND_FEATURES,
     NIGHT_FEATURES,
@@ -10,6 +11,12 @@ from ictconvention.evaluation.forest import (
     forest_probabilities,
     light_curve_features,
 )
+
+
+@pytest.fixture(autouse=True)
+def small_forest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grow as many trees as these few objects need."""
+    monkeypatch.setattr(forest, "TREES", 60)
 
 
 def curve(rng: np.random.Generator, bump: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

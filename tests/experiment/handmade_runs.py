@@ -102,7 +102,8 @@ def handmade_run(
             row = {"train/loss": 1.5 - better, "val/loss_balanced": 1.6 - better, "val/f1_macro": 0.8 * better}
             row["val/balanced_accuracy"] = 0.9 * better
             row |= {"val/collapse/spread": 0.08 * (1 - better / 3)} if ict else {}
-            metrics.add(stage, epoch, {f"{stage}/{end}": value for end, value in row.items()})
+            metrics.rows[stage, epoch] = {f"{stage}/{end}": value for end, value in row.items()}
+    metrics.save()
     return folder
 
 

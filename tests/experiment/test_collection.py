@@ -13,7 +13,7 @@ from ictconvention.errors import UsageError
 from ictconvention.evaluation.entries import pooled
 from ictconvention.evaluation.published import CAUTION
 from ictconvention.experiment.collection import collected, found_runs
-from ictconvention.experiment.comparison import compared
+from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.experiment.status import read_json
 from tests.conftest import image_series, write_survey
@@ -26,9 +26,26 @@ def survey(tmp_path_factory: pytest.TempPathFactory) -> Survey:
     return write_survey(tmp_path_factory.mktemp("survey") / "mine", objects)
 
 
+@pytest.fixture(scope="module")
+def made(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return handmade_sweep(tmp_path_factory.mktemp("made") / "runs", survey, {"ict": 2.0, "convention": 1.0})
+
+
+@pytest.fixture(scope="module")
+def comparison(made: Path) -> Comparison:
+    return compared(made)
+
+
 @pytest.fixture
-def sweep(tmp_path: Path, survey: Survey) -> Path:
-    return handmade_sweep(tmp_path / "runs", survey, {"ict": 2.0, "convention": 1.0})
+def sweep(tmp_path: Path, made: Path) -> Path:
+    """Return a copy of the runs, to be changed."""
+    return shutil.copytree(made, tmp_path / "runs")
+
+
+@pytest.fixture
+def few(tmp_path: Path, made: Path) -> Path:
+    """Return a copy of the runs of one seed."""
+    return shutil.copytree(made, tmp_path / "few", ignore=shutil.ignore_patterns("*-seed1-*"))
 
 
 def run_of(sweep: Path, name: str, fold: int = 0, seed: int = 0) -> Path:
@@ -36,20 +53,21 @@ def run_of(sweep: Path, name: str, fold: int = 0, seed: int = 0) -> Path:
     return folder
 
 
-def test_runs_are_sorted_by_model_fold_and_seed(sweep: Path) -> None:
-    found = collected(*found_runs(sweep))
+def test_runs_are_sorted_by_model_fold_and_seed(made: Path) -> None:
+    found = collected(*found_runs(made))
     assert set(found.runs) == {"ict", "convention"}
     assert all(list(of) == [(0, 0), (0, 1), (1, 0), (1, 1)] for of in found.runs.values())
     assert found.left_out == ()
     for entry in found.entries():
         for (fold, seed), predictions in entry.predictions.items():
-            result = read_json(run_of(sweep, entry.name, fold, seed) / "result.json")
+            result = read_json(run_of(made, entry.name, fold, seed) / "result.json")
             guess = predictions.uniform.argmax(1)
             assert np.mean(guess == predictions.label) == pytest.approx(result["test_uniform"]["accuracy"])
         assert entry.seconds[0, 0] == 15
 
 
-def test_the_record_of_a_sweep_names_its_runs_wherever_the_folder_is(sweep: Path, tmp_path: Path) -> None:
+def test_the_record_of_a_sweep_names_its_runs_wherever_the_folder_is(few: Path, tmp_path: Path) -> None:
+    sweep = few
     folder = sweep / "sweeps" / "mine"
     folder.mkdir(parents=True)
     jobs = [
@@ -88,28 +106,28 @@ def test_predictions_that_are_not_those_of_the_result_are_left_out(sweep: Path) 
     assert len(runs) == 7
 
 
-def test_runs_of_several_surveys_are_refused(sweep: Path, survey: Survey, tmp_path: Path) -> None:
+def test_runs_of_several_surveys_are_refused(few: Path, survey: Survey, tmp_path: Path) -> None:
     other = write_survey(tmp_path / "other", [image_series(n, 5) | {"label_source": None} for n in range(120)])
     split = make_split(other.object_table(), index=0)
-    handmade_run(sweep, other, split, "foreign", 0, 0, 1.0)
+    handmade_run(few, other, split, "foreign", 0, 0, 1.0)
     with pytest.raises(UsageError, match="these runs are of several surveys") as caught:
-        collected(*found_runs(sweep))
+        collected(*found_runs(few))
     assert "foreign" in str(caught.value)
 
 
-def test_runs_of_other_splits_are_refused(sweep: Path, survey: Survey) -> None:
+def test_runs_of_other_splits_are_refused(few: Path, survey: Survey) -> None:
     split = make_split(survey.object_table(), index=0, seed=7)
-    handmade_run(sweep, survey, split, "other", 0, 0, 1.0)
+    handmade_run(few, survey, split, "other", 0, 0, 1.0)
     with pytest.raises(UsageError, match="other splits of fold 0"):
-        collected(*found_runs(sweep))
+        collected(*found_runs(few))
 
 
-def test_splits_of_ones_own_and_folds_are_refused_together(sweep: Path) -> None:
-    folder = run_of(sweep, "convention")  # read before those of ict
+def test_splits_of_ones_own_and_folds_are_refused_together(few: Path) -> None:
+    folder = run_of(few, "convention")  # read before those of ict
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("split: null", "split: own.json"))
     with pytest.raises(UsageError, match="some of these runs have a split of their own"):
-        collected(*found_runs(sweep))
+        collected(*found_runs(few))
 
 
 def test_models_without_a_common_fold_are_refused(tmp_path: Path, survey: Survey) -> None:
@@ -145,50 +163,53 @@ def test_nothing_to_compare_is_told(tmp_path: Path) -> None:
         found_runs(tmp_path)
 
 
-def test_a_comparison_says_in_words_what_its_table_holds(sweep: Path, survey: Survey) -> None:
-    found = compared(sweep)
-    names = [entry.name for entry in found.entries]
-    assert found.sentences[0].startswith("ict against convention: macro F1 ")  # of ICT, whatever stands first
-    assert any("McNemar" in said for said in found.remarks)
-    assert CAUTION not in found.table.notes
-    assert not any("sky group of its own" in said for said in found.remarks)
-    for name in names:
-        for fold, seed in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            changed(run_of(sweep, name, fold, seed) / "status.json", survey=str(sweep / "gone"))
-    assert any("sky group of its own" in said for said in compared(sweep).remarks)
-    assert compared(sweep, survey.path).sentences == found.sentences
+def test_a_comparison_says_in_words_what_its_table_holds(comparison: Comparison) -> None:
+    assert comparison.sentences[0].startswith("ict against convention: macro F1 ")  # of ICT, whatever stands first
+    assert any("McNemar" in said for said in comparison.remarks)
+    assert CAUTION not in comparison.table.notes
+    assert not any("sky group of its own" in said for said in comparison.remarks)
+
+
+def test_without_the_survey_each_object_is_a_sky_group_of_its_own(few: Path, survey: Survey) -> None:
+    for status in few.glob("*/*/status.json"):
+        changed(status, survey=str(few / "gone"))
+    gone = compared(few)
+    assert any("sky group of its own" in said for said in gone.remarks)
+    there = compared(few, survey.path)
+    assert not any("sky group of its own" in said for said in there.remarks)
+    assert there.sentences == gone.sentences  # no two of these objects are neighbours
 
 
 def test_a_class_without_a_test_object_is_said(tmp_path: Path, survey: Survey) -> None:
-    handmade_sweep(tmp_path, survey, {"a": 1.0, "b": 2.0}, absent="SN Other")
+    handmade_sweep(tmp_path, survey, {"a": 1.0}, (0,), (0,), absent="SN Other")
     found = compared(tmp_path)
     assert "No test object is of class SN Other, which counts nowhere." in found.table.notes
 
 
-def test_ensembles_need_their_seeds(sweep: Path) -> None:
-    assert [len(entry.seeds) for entry in compared(sweep, members=2).entries] == [1, 1]
+def test_ensembles_need_their_seeds(made: Path) -> None:
+    assert [len(entry.seeds) for entry in compared(made, members=2).entries] == [1, 1]
     with pytest.raises(UsageError, match="2 seeds do not make ensembles of 3"):
-        compared(sweep, members=3)
+        compared(made, members=3)
 
 
-def test_baselines_stand_beside_the_runs_on_the_same_objects(sweep: Path, survey: Survey) -> None:
-    first = compared(sweep).entries[0]
+def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: Survey, comparison: Comparison) -> None:
+    first = comparison.entries[0]
     classes = survey.header.classes
-    save_entries(sweep / ENTRIES_FILE, [first], classes)
-    (kept,) = read_entries(sweep / ENTRIES_FILE, classes)
+    save_entries(few / ENTRIES_FILE, [first], classes)
+    (kept,) = read_entries(few / ENTRIES_FILE, classes)
     np.testing.assert_allclose(pooled(kept).likely, pooled(first).likely)
     assert kept.seeds == first.seeds
-    found = compared(sweep)
+    found = compared(few)
     assert [entry.name for entry in found.entries].count(first.name) == 2
-    (sweep / ENTRIES_FILE).write_bytes(b"rubbish")
+    (few / ENTRIES_FILE).write_bytes(b"rubbish")
     with pytest.raises(UsageError, match="damaged, or of other classes"):
-        compared(sweep)
-    (sweep / ENTRIES_FILE).unlink()
-    few = {key: found for key, found in first.predictions.items() if key[0] == 0}
+        compared(few)
+    (few / ENTRIES_FILE).unlink()
+    one = {key: found for key, found in first.predictions.items() if key[0] == 0}
     moved = {(1 - fold, seed): found for (fold, seed), found in first.predictions.items()}
-    save_entries(sweep / ENTRIES_FILE, [type(first)("few", few)], classes)
-    assert len(compared(sweep).entries) == 2  # it lacks a fold
+    save_entries(few / ENTRIES_FILE, [type(first)("one", one)], classes)
+    assert len(compared(few).entries) == 2  # it lacks a fold
     half = {key: type(f)(f.ids[1:], f.label[1:], f.likely[1:], f.uniform[1:]) for key, f in moved.items()}
-    save_entries(sweep / ENTRIES_FILE, [type(first)("half", half)], classes)
+    save_entries(few / ENTRIES_FILE, [type(first)("half", half)], classes)
     with pytest.raises(UsageError, match=r"half and .* were tested on different objects"):
-        compared(sweep)
+        compared(few)

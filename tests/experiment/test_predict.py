@@ -1,7 +1,8 @@
 """A trained run applied to a survey: its test numbers again, class shares, folds together, surveys that do not fit."""
 
 import copy
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,9 @@ from ictconvention.cli import app
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.data.worker_pool import worked
 from ictconvention.errors import SurveyError, UsageError
+from ictconvention.experiment import predict
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.early import save_early_curve
@@ -47,7 +50,9 @@ def trained(finished: Path) -> TrainedRun:
 @pytest.fixture(scope="module")
 def own(work: Path, trained: TrainedRun) -> Survey:
     """Return the survey that the run was trained on."""
-    return next(s for s in map(Survey.open, (work / "surveys").glob("simulated-*")) if s.hash == trained.survey["hash"])
+    survey = Survey.open(work / "miniature")
+    assert survey.hash == trained.survey["hash"]
+    return survey
 
 
 @pytest.fixture(scope="module")
@@ -93,16 +98,15 @@ def test_objects_that_trained_are_known_by_their_place_in_another_survey(
     trained: TrainedRun, own: Survey, made: Applied, tmp_path: Path
 ) -> None:
     """The same sky, ingested again under other names, and some of it without a position."""
-    some = own[:60]
     with SurveyWriter(tmp_path / "again", replace(own.header, name="again", classes=())) as writer:
-        for number, series in enumerate(some):
+        for number, series in enumerate(own):
             place = {name: series.metadata[name] for name in ("ra", "dec")} if number < 50 else {}
             if number < 50:
                 place["dec"] += 0.5 / 3600
             columns = {name: getattr(series, name) for name in ("band", "mjd", "psf_fwhm", "sky_sigma")}
             writer.add(f"new-{number}" if number < 50 else series.id, series.frames, **columns, **place)
     found = seen_by(trained, Survey.open(tmp_path / "again"))
-    tested = np.isin(some.ids, trained.split["parts"]["test"])
+    tested = np.isin(own.ids, trained.split["parts"]["test"])
     assert found[:50][made.trained[:50]].all()
     assert tested[:50].any()
     assert not found[:50][tested[:50]].any()
@@ -126,12 +130,27 @@ def test_the_size_of_a_batch_changes_nothing(trained: TrainedRun, own: Survey, m
         np.testing.assert_allclose(found.distance, made.distance[:50], rtol=1e-3)
 
 
-@pytest.mark.slow
-def test_two_devices_give_what_one_gives(trained: TrainedRun, own: Survey, made: Applied) -> None:
-    some = own[:100]
-    found = applied(trained, some, PredictOptions(devices=2, batch_size=32))
-    np.testing.assert_allclose(found.likely, made.likely[:100], atol=1e-5)
-    np.testing.assert_array_equal(found.frames, made.frames[:100])
+def test_two_devices_give_what_one_gives(
+    trained: TrainedRun, own: Survey, made: Applied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In processes that are forked, since the import of torch would take most of the time; a GPU needs new ones."""
+    asked: list[Any] = []
+
+    def forked(task: Any, chunks: Any, jobs: int, *places: Any, spawn: bool) -> Iterator[Any]:
+        asked.append((jobs, spawn))
+        return worked(pickle.loads(pickle.dumps(task)), chunks, jobs, *places)
+
+    monkeypatch.setattr(predict, "worked", forked)
+    found = applied(trained, own, PredictOptions(devices=2, batch_size=16))
+    assert asked == [(2, True)]
+    np.testing.assert_allclose(found.likely, made.likely, atol=1e-5)
+    np.testing.assert_array_equal(found.frames, made.frames)
+
+
+def test_a_process_that_must_begin_anew_does(tmp_path: Path) -> None:
+    asked = ("'torch' in __import__('sys').modules",)
+    for spawn in (False, True):
+        assert dict(worked(eval, [asked], 1, tmp_path, spawn=spawn)) == {0: not spawn}
 
 
 def test_an_object_without_a_frame_by_then_gets_the_shares(
@@ -326,10 +345,10 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     assert sorted(path for path in tmp_path.iterdir() if path.name != "other") == before
 
 
-@pytest.mark.parametrize("where", ["run", "figures", "survey", "shard"])
+@pytest.mark.parametrize("where", ["run", "checkpoints", "survey"])
 def test_no_output_goes_into_a_real_run_or_its_survey(finished: Path, own: Survey, where: str) -> None:
     """What marks a folder is what really is in it."""
-    folders = {"run": finished, "figures": finished / "figures", "survey": own.path, "shard": own.path / "shard-00000"}
+    folders = {"run": finished, "checkpoints": finished / "checkpoints", "survey": own.path}
     with pytest.raises(UsageError, match="would write into"):
         save_table(Table({"id": ["a"]}), folders[where] / "predictions.csv")
 

@@ -45,7 +45,7 @@ def test_a_classifier_learns_real_light_curves_and_one_without_pixels_does_not(
     assert len(survey) == 4 * A_CLASS
 
     choices = ["experiment=convention_sdss", "profile=laptop", "survey=path", f"survey.path={survey.path}"]
-    choices += ["stage.pretrain.max_epochs=5", "stage.finetune.max_epochs=5"]
+    choices += ["stage.pretrain.max_epochs=5", "stage.finetune.max_epochs=5", "figures=false"]
     folder = run(compose_run([*choices, f"runs={tmp_path}/runs"]), say=lambda line: None)
     found = result_of(folder)
     assert found["survey"]["simulated"]  # the stamps are
