@@ -104,7 +104,8 @@ def test_the_literal_form_collapses_in_a_few_dozen_steps_and_guarded_ones_do_not
     before = spread(learner, data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        losses = fitted(learner, data, tmp_path, 8)
+        # In eval mode the averaged statistics of batch norms lag behind the first steps: guarded forms are judged last.
+        losses = fitted(learner, data, tmp_path, 8, check_val_every_n_epoch=1 if collapses else 8)
     after = spread(learner, data)
     warned = [w for w in caught if "the projections have collapsed" in str(w.message)]
     assert losses[-1] < 0.92 * losses[0], losses
