@@ -155,7 +155,7 @@ def stub_file(monkeypatch: pytest.MonkeyPatch, run: TrainedRun, differs: Callabl
 
     @torch.no_grad()
     def outputs_of(arguments: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        outputs = model(**arguments)
+        outputs: dict[str, Tensor] = model(**arguments)
         return outputs | {"probability": differs(outputs["probability"])}
 
     def write(path: Path, module: Any, example: Any, known: Any) -> None:
