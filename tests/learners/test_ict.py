@@ -262,10 +262,9 @@ def test_a_checkpoint_holds_tensors_and_plain_containers_and_brings_everything_b
 
 
 @pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resumed run goes on in its folder
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_resumed_run_ends_with_the_same_weights(feed: Feed, tmp_path: Path, workers: int) -> None:
+def test_a_resumed_run_ends_with_the_same_weights_with_any_number_of_workers(feed: Feed, tmp_path: Path) -> None:
     """Batches, schedules and the target go on where they were; dropout, which draws from torch, is off."""
-    data = feed(imbalance="oversample", workers=workers)
+    data = feed(imbalance="oversample")
     whole = ict(data, dropout=0.0, tau_schedule="cosine")
     start = copy.deepcopy(whole)
 
@@ -274,7 +273,7 @@ def test_a_resumed_run_ends_with_the_same_weights(feed: Feed, tmp_path: Path, wo
         return trainer(tmp_path, max_epochs=3, callbacks=[kept], enable_checkpointing=True)
 
     fitted().fit(whole, data)
-    again = feed(imbalance="oversample", workers=workers)
+    again = feed(imbalance="oversample", workers=2)
     fitted().fit(start, again, ckpt_path=tmp_path / "epoch=0.ckpt", weights_only=True)
     assert [n for n, x in weights(start).items() if not torch.equal(x, weights(whole)[n])] == []
 

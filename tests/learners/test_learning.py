@@ -1,8 +1,7 @@
-"""On 400 simulated objects: every learner learns, ConvEntion can learn by heart, and the literal ICT collapses."""
+"""On the miniature: every learner learns, ConvEntion can learn by heart, and the literal ICT collapses."""
 
 import copy
 import warnings
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,57 +12,26 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
-from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
-from ictconvention.learners.supervised import Supervised
-from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.models.scaling import Scaling
-from ictconvention.options import ICTOptions, OptimiserOptions, SequenceOptions, ViewOptions
-from tests.learners.conftest import feed_of, trainer
+from ictconvention.options import OptimiserOptions, ViewOptions
+from tests.conftest import image_series, write_survey
+from tests.learners.conftest import feed_of, ict, supervised, trainer
 
 pytestmark = pytest.mark.slow
-LAPTOP: dict[str, Any] = {"max_frames": 30, "width": 0.25, "padding": "masked"}
-NETWORKS: dict[str, tuple[Callable[..., nn.Module], type[Inputs], dict[str, Any]]] = {
-    "ConvEntion": (ConvEntion, FrameInputs, LAPTOP),
-    "CNN+GRU": (CNNRecurrent, NightInputs, {"cell": "gru"}),
-    "CNN+LSTM": (CNNRecurrent, NightInputs, {"cell": "lstm"}),
-    "light curve": (LightCurveRNN, LightCurveInputs, {}),
-}
+TURNED: dict[str, Any] = {"augmentation": "quarter_turns", "imbalance": "oversample"}
+SPHERE = 128**-0.5  # spread of projections that cover the sphere
 
 
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Survey, Split]:
-    survey = simulate(tmp_path_factory.mktemp("surveys") / "simulated", 400, seed=0, jobs=2)
-    return survey, make_split(survey.object_table())
-
-
-def laptop(simulated: tuple[Survey, Split], **keywords: Any) -> SeriesDataModule:
-    settings: dict[str, Any] = {
-        "augmentation": "quarter_turns",
-        "imbalance": "oversample",
-        "sequence": SequenceOptions(30, select="nights"),
-        "batch_size": 16,
-    }
-    return feed_of(*simulated)(**settings | keywords)
-
-
-def ict(data: SeriesDataModule, **options: Any) -> ICT:
-    inputs = FrameInputs(Scaling("asinh", *data.scales("asinh")))
-    return ICT(ConvEntionEncoder(**LAPTOP), inputs, data.task, ICTOptions(**options), OptimiserOptions(1e-3, 0.05))
-
-
-def supervised(data: SeriesDataModule, name: str, dropout: float = 0.3, rate: float = 1e-3) -> Supervised:
-    network, inputs, sizes = NETWORKS[name]
-    scaling = Scaling("asinh", *data.scales("asinh"))
-    return Supervised(network(dropout=dropout, **sizes), inputs(scaling), data.task, OptimiserOptions(rate, 0.05))
+@pytest.fixture(scope="session")
+def forty(split: Split) -> Split:
+    """Return the split with 40 objects to pre-train on and the other 20 to validate."""
+    ids = list(split.classes)
+    train, validation = (tuple(id_ for i, id_ in enumerate(ids) if (i % 3 > 0) == keep) for keep in (True, False))
+    return replace(split, parts={**split.parts, "pretrain_train": train, "pretrain_validation": validation})
 
 
 class Losses(lightning.Callback):
@@ -82,37 +50,31 @@ def fitted(learner: Learner, data: SeriesDataModule, folder: Path, epochs: int, 
     return losses.seen
 
 
-@pytest.mark.filterwarnings("ignore:the projections have collapsed")
-@pytest.mark.parametrize("name", ["ICT", *NETWORKS])
-def test_the_loss_falls(simulated: tuple[Survey, Split], tmp_path: Path, name: str) -> None:
-    if name == "ICT":
-        data = laptop(simulated)
-        learner: Learner = ict(data)
-    else:
-        contents = "photometry" if name == "light curve" else "direct"
-        data = laptop(simulated, views=ViewOptions(1), contents=contents)
-        learner = supervised(data, name, rate=5e-3 if name == "light curve" else 1e-3)
-    losses = fitted(learner, data, tmp_path, 3 if name == "ICT" else 5, limit_val_batches=0)
+@pytest.mark.parametrize("name", ["convention", "gru", "lstm", "light_curve"])  # ICT's falls below
+def test_the_loss_falls(miniature: Survey, forty: Split, tmp_path: Path, name: str) -> None:
+    contents = "photometry" if name == "light_curve" else "direct"
+    data = feed_of(miniature, forty)(**TURNED, views=ViewOptions(1), contents=contents)
+    learner = supervised(data, name)
+    learner.optimiser = OptimiserOptions(1e-2 if name == "light_curve" else 2e-3, 0.05)
+    losses = fitted(learner, data, tmp_path, 5, limit_val_batches=0)
     assert losses[-1] < 0.92 * losses[0], losses
 
 
-def test_convention_learns_32_objects_by_heart(simulated: tuple[Survey, Split], tmp_path: Path) -> None:
-    """Eight of each class, seen whole and unturned; then it knows every one."""
-    survey, split = simulated
-    chosen = [id_ for name in survey.header.classes for id_ in _some_of(split, name, 8)]
-    own = replace(split, parts={**split.parts, "pretrain_train": tuple(chosen), "pretrain_validation": tuple(chosen)})
-    data = laptop((survey, own), augmentation="none", imbalance="none", views=ViewOptions(1))
-    learner = supervised(data, "ConvEntion", dropout=0.0)
-    fitted(learner, data, tmp_path, 60, limit_val_batches=0)
+def test_convention_learns_16_objects_by_heart(split: Split, tmp_path: Path) -> None:
+    """Four of each class, seen whole and unturned, in which there is nothing but noise; then it knows every one."""
+    objects = [image_series(number, 3 + number % 7) for number in range(60)]
+    survey = write_survey(tmp_path / "noise", objects)
+    own = replace(
+        split, parts={**split.parts, **dict.fromkeys(("pretrain_train", "pretrain_validation"), survey.ids[:16])}
+    )
+    data = feed_of(survey, own)("none", "none", views=ViewOptions(1))
+    learner = supervised(data, "convention")
+    for module in learner.network.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+    fitted(learner, data, tmp_path, 30, limit_val_batches=0)
     scores = trainer(tmp_path).validate(learner, data, verbose=False)[0]
     assert scores["pretrain/val/accuracy"] == 1
-
-
-def _some_of(split: Split, name: str, number: int) -> list[str]:
-    ids = [
-        id_ for part in ("pretrain_train", "finetune_train") for id_ in split.parts[part] if split.classes[id_] == name
-    ]
-    return ids[:number]
 
 
 def spread(learner: ICT, data: SeriesDataModule) -> dict[str, float]:
@@ -134,23 +96,27 @@ def spread(learner: ICT, data: SeriesDataModule) -> dict[str, float]:
     [({}, True), ({"projection": "shared", "predictor": True}, False), ({"variance": 1.0}, False)],
 )
 def test_the_literal_form_collapses_in_a_few_dozen_steps_and_guarded_ones_do_not(
-    simulated: tuple[Survey, Split], tmp_path: Path, options: dict[str, Any], collapses: bool
+    miniature: Survey, forty: Split, tmp_path: Path, options: dict[str, Any], collapses: bool
 ) -> None:
-    data = laptop(simulated)
-    learner = ict(data, **options)
+    """Collapsed is a spread below 0.2 of the sphere's; of three seeds the literal form kept 0.09, others 0.44."""
+    data = feed_of(miniature, forty)(**TURNED)
+    learner = ict(data, rate=2e-3, **options)
     before = spread(learner, data)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        fitted(learner, data, tmp_path, 3)
+        # In eval mode the averaged statistics of batch norms lag behind the first steps: guarded forms are judged last.
+        losses = fitted(learner, data, tmp_path, 8, check_val_every_n_epoch=1 if collapses else 8)
     after = spread(learner, data)
     warned = [w for w in caught if "the projections have collapsed" in str(w.message)]
+    assert losses[-1] < 0.92 * losses[0], losses
     assert before["spread"] > 0.025
     if collapses:
-        assert after["spread"] < 0.4 * before["spread"]
-        assert after["spread"] < 0.15 * 128**-0.5
+        assert after["spread"] < 0.3 * before["spread"]
+        assert after["spread"] < 0.15 * SPHERE
         assert after["cosine"] > 0.98
         assert len(warned) == 1
     else:
-        assert after["spread"] > before["spread"]
-        assert after["cosine"] < before["cosine"]
+        assert after["spread"] > 0.6 * before["spread"]
+        assert after["spread"] > 0.3 * SPHERE
+        assert after["cosine"] < 0.85
         assert not warned

@@ -1,9 +1,9 @@
 """Several processes train as one does, with every option."""
 
 import json
-import os
-import subprocess
-import sys
+import multiprocessing
+import socket
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,29 @@ import pytest
 import torch
 
 from ictconvention.data.survey import Survey
-from tests.conftest import ROOT
 from tests.learners.test_ict import OPTIONS
+from tests.learners.two_processes import train, train_in_rank
 
 
 @pytest.fixture(scope="module")
 def trained(miniature: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("two_processes")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for devices in ("1", "2"):
-        command = [sys.executable, "-m", "tests.learners.two_processes", str(miniature.path), str(folder), devices]
-        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
-        assert result.returncode == 0, result.stderr
+    with warnings.catch_warnings():
+        train(miniature.path, folder, 1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # Forked processes have imported everything; but the threads of a GPU's autograd do not survive a fork.
+    context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
+    arguments = [(rank, port, miniature.path, folder) for rank in range(2)]
+    both = [context.Process(target=train_in_rank, args=words, daemon=True) for words in arguments]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn where pytest-xdist has a thread
+        for process in both:
+            process.start()
+    for process in both:
+        process.join(300)
+    assert [process.exitcode for process in both] == [0, 0]
     return folder
 
 

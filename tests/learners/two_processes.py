@@ -1,13 +1,11 @@
 """Train ICT on a survey in one process or several, and save the weights of each; run by test_two_processes.
 
-    python -m tests.learners.two_processes SURVEY FOLDER DEVICES
-
 With exact options (no dropout, frozen batch norms, double precision) two processes must end where one does; with each
 of the other options they must not wait for a gradient that nobody computes.
 """
 
 import json
-import sys
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +18,17 @@ from tests.learners.conftest import feed_of, ict, trainer
 from tests.learners.test_ict import OPTIONS, FrozenNorms
 
 
-def main(survey: Path, folder: Path, devices: int) -> None:
+def train_in_rank(rank: int, port: int, survey: Path, folder: Path) -> None:
+    """Train as the process of this rank of two, as a launcher of processes would start it."""
+    os.environ |= {"LOCAL_RANK": str(rank), "NODE_RANK": "0", "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    train(survey, folder, 2)
+
+
+def train(survey: Path, folder: Path, devices: int) -> None:
+    """Train with the exact options, and in two processes with each of the other options."""
+    warnings.simplefilter("ignore")
+    torch.manual_seed(0)
     opened = Survey.open(survey)
     split = make_split(opened.object_table())
     sixteen = replace(split, parts={**split.parts, "pretrain_train": split.parts["pretrain_train"][:16]})
@@ -41,9 +49,3 @@ def main(survey: Path, folder: Path, devices: int) -> None:
         trained = trainer(folder, max_epochs=1, **strategy)
         trained.fit(learner, data)
         torch.save(learner.state_dict(), folder / f"option{number}-{trained.global_rank}.pt")
-
-
-if __name__ == "__main__":
-    warnings.simplefilter("ignore")
-    torch.manual_seed(0)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -70,17 +70,21 @@ class Block(nn.Module):
 
 
 class PublishedConvEntion(nn.Module):
-    """Frames (B, 99, 32, 32) and band ids (B, 99) -> logits (B, classes); padding takes part."""
+    """Frames (B, 99, 32, 32) and band ids (B, 99) -> logits (B, classes); padding takes part.
 
-    def __init__(self, classes: int = 4):
+    `width` scales the channels of the CNN; 1 is the paper's.
+    """
+
+    def __init__(self, classes: int = 4, width: float = 1.0):
         super().__init__()
+        wide, wider = round(64 * width), round(128 * width)
         self.band_embedding = nn.Embedding(10, 1024, padding_idx=0)
         self.frame_cnn = nn.ModuleDict(
             {
-                "1": ConvNorm(2, 64, (11, 11, 3), 2, 2),
-                "2": ConvNorm(64, 128, (5, 5, 3), 1, 2),
-                "3": ConvNorm(128, 64, (3, 3, 3), 1, 0),
-                "4": ConvNorm(64, 8, (3, 3, 3), 1, 0),
+                "1": ConvNorm(2, wide, (11, 11, 3), 2, 2),
+                "2": ConvNorm(wide, wider, (5, 5, 3), 1, 2),
+                "3": ConvNorm(wider, wide, (3, 3, 3), 1, 0),
+                "4": ConvNorm(wide, 8, (3, 3, 3), 1, 0),
             }
         )
         self.block = nn.ModuleList(Block((8, 9, 9, 33), 4) for _ in range(2))
