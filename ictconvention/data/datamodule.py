@@ -153,6 +153,10 @@ class SeriesDataModule(lightning.LightningDataModule):
         """Return the test part."""
         return self.evaluation_loader("test")
 
+    def predict_dataloader(self) -> Loader:
+        """Return the test part; `Trainer.predict` asks for it by this name."""
+        return self.evaluation_loader("test")
+
     def evaluation_loader(self, part: str) -> Loader:
         """Return any part of the split, each object once, unchanged.
 

@@ -14,7 +14,14 @@ from ictconvention.experiment.sweep import Job, Sweep, grouped, prepared, valida
 from tests.experiment.conftest import LEFT, Smoke, places, result_of
 from tests.experiment.forked import Command
 
-SAID = ("simulated survey", "run: ", "network: ", "finetune", "simulated test part", "result, predictions: ")
+SAID = (
+    "survey miniature (simulated)",
+    "run: ",
+    "network: ",
+    "finetune",
+    "miniature (simulated)",
+    "result, predictions: ",
+)
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
 
 
