@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.errors import UsageError, told_in_words
+from ictconvention.core.errors import UsageError, told_in_words
+from ictconvention.core.output_place import check_place
+from ictconvention.core.progress import shown_progress, wide_console
 from ictconvention.ingest_cli import app as ingest_app
-from ictconvention.output_place import check_place
-from ictconvention.progress import shown_progress, wide_console
 
 app = typer.Typer(
     name="ictconvention",

@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.backend_bases import FigureCanvasBase
 from matplotlib.figure import Figure
 
-from ictconvention.atomic import whole_file
-from ictconvention.errors import UsageError
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
 
 
 def save_figure(figure: Figure, path: str | Path, record: bool = False) -> None:

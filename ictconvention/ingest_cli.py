@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ictconvention.errors import SurveyError, UsageError, shortened
-from ictconvention.progress import shown_progress
+from ictconvention.core.errors import SurveyError, UsageError, shortened
+from ictconvention.core.progress import shown_progress
 
 if TYPE_CHECKING:
     from ictconvention.data.sources.fitting import Fitting

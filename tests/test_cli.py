@@ -11,8 +11,8 @@ import pytest
 
 from ictconvention import __version__
 from ictconvention.cli import main
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SurveyError
 from tests.conftest import image_series, write_survey
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

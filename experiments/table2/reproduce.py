@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from experiments.table2.baselines import baselines
-from ictconvention.atomic import whole_file
-from ictconvention.errors import UsageError, told_in_words
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError, told_in_words
 from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text
 from ictconvention.experiment.assembly import digest
 from ictconvention.experiment.collection import read_finished

@@ -41,7 +41,7 @@ class FreshProcesses(Launcher):
         IctConventionError
             A job cannot be, before any begins; or some have failed, after all have ended.
         """
-        from ictconvention.errors import UsageError
+        from ictconvention.core.errors import UsageError
         from ictconvention.experiment.processes import OnError, run_jobs
         from ictconvention.experiment.sweep import Sweep, prepared
 

@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError
+from ictconvention.core.robust import finite_median
 from ictconvention.data.derived import Photometry
 from ictconvention.data.photometry import sky_noise
-from ictconvention.data.robust import finite_median
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SurveyError
 
 ScalingKind = Literal["asinh", "standardise"]
 SOFTENING = 3.0  # [noise of the band]; fluxes are linear below it and logarithmic above

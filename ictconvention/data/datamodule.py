@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from ictconvention.core.errors import SplitError
 from ictconvention.data.band_scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.data.dataset import SeriesDataset
 from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
@@ -16,7 +17,6 @@ from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Contents, Task
-from ictconvention.errors import SplitError
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, Stage, ViewOptions
 
 

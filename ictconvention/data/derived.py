@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention import __version__
-from ictconvention.atomic import whole_file
-from ictconvention.data.mapped_array import map_array
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import FileSystemError
+from ictconvention.core.mapped_array import map_array
 from ictconvention.data.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.errors import FileSystemError
 
 FOLDER = "derived"
 

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError, counted
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import SurveyError, counted
 from ictconvention.figure_file import save_figure
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn

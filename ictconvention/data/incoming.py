@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
@@ -26,7 +27,6 @@ from ictconvention.data.values import (
     flaw_of_precision,
     flaw_of_times,
 )
-from ictconvention.errors import SurveyError
 
 
 def check_frames(

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from photutils.geometry import circular_overlap_grid
 
+from ictconvention.core.errors import SurveyError
+from ictconvention.core.robust import robust_sigma
 from ictconvention.data.matched_weights import matched_weights
-from ictconvention.data.robust import robust_sigma
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.verify import check_present
-from ictconvention.errors import SurveyError
 
 VERSION = 2  # of how a flux is measured; part of a recipe
 METHOD = (

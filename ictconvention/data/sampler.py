@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.dataset import Draw
 from ictconvention.data.series import UNLABELLED
-from ictconvention.errors import UsageError, counted
 from ictconvention.options import Imbalance
 
 

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ictconvention.data.mapped_array import map_array
+from ictconvention.core.errors import SurveyError, readable_os_errors, repeated, shortened
+from ictconvention.core.mapped_array import map_array
 from ictconvention.data.survey_format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
@@ -24,7 +25,6 @@ from ictconvention.data.survey_format import (
     stored_columns,
     unknown_class,
 )
-from ictconvention.errors import SurveyError, readable_os_errors, repeated, shortened
 
 JOIN_AGAIN = "restore it from a copy, or call join_shards again"
 RESTORE = "restore the file from a copy, or write the survey again"

@@ -12,9 +12,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.atomic import whole_file
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import SplitError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.data.sky import LINKING_LENGTH, sky_groups
-from ictconvention.errors import SplitError, counted, did_you_mean, readable_os_errors, shortened
 
 FORMAT = "ictconvention split"
 VERSION = 1

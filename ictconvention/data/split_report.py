@@ -8,9 +8,9 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from ictconvention.core.errors import counted
 from ictconvention.data.split import Split
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import counted
 
 
 def counts_table(split: Split, header: SurveyHeader) -> Table:

@@ -13,9 +13,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SplitError, shortened
 from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import PARTS, UNLABELLED, Split, classes_of, positions_of, reach_of
-from ictconvention.errors import SplitError, shortened
 
 PROTOCOLS = ("rotating", "fixed")
 Ints = NDArray[np.int64]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.derived import median_frames
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
@@ -15,7 +16,6 @@ from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.survey_format import FRAME_COLUMNS
 from ictconvention.data.task import Contents
 from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
-from ictconvention.errors import UsageError
 from ictconvention.options import SequenceOptions
 
 DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]

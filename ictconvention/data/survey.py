@@ -12,10 +12,10 @@ import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
 from ictconvention.data.shard import Shard, open_shards
 from ictconvention.data.sky import linking_length
 from ictconvention.data.survey_format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
-from ictconvention.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 
 class ObjectRow(Mapping[str, Any]):

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError, readable_os_errors
+from ictconvention.core.magnitudes import magnitude
+from ictconvention.core.robust import finite_median
 from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
-from ictconvention.data.magnitudes import magnitude
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import photometry_recipe, point_source_error
-from ictconvention.data.robust import finite_median
 from ictconvention.data.shard import Shard, edited_header
 from ictconvention.data.sky import linking_length, sky_groups
 from ictconvention.data.survey import ImageSeries, Survey
@@ -25,7 +26,6 @@ from ictconvention.data.survey_format import (
     SurveyHeader,
 )
 from ictconvention.data.verify import changed_files, changed_frames
-from ictconvention.errors import SurveyError, readable_os_errors
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
 

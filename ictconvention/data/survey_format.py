@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ictconvention.atomic import PARTIAL
-from ictconvention.errors import SurveyError, did_you_mean, readable_os_errors
+from ictconvention.core.atomic import PARTIAL
+from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
 
 FORMAT = "ictconvention survey"
 VERSION = 2

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from ictconvention.atomic import PARTIAL, WholeFolder, whole_file
-from ictconvention.data.growing_array import GrowingArray
+from ictconvention.core.atomic import PARTIAL, WholeFolder, whole_file
+from ictconvention.core.errors import SurveyError, readable_os_errors, shortened
+from ictconvention.core.growing_array import GrowingArray
 from ictconvention.data.incoming import check_frames, check_object, check_value, merged_kind
 from ictconvention.data.shard import check_one_sky, open_shard
 from ictconvention.data.survey import Survey
@@ -30,7 +31,6 @@ from ictconvention.data.survey_format import (
     sha256,
     write_header,
 )
-from ictconvention.errors import SurveyError, readable_os_errors, shortened
 
 
 class SurveyWriter:

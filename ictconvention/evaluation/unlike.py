@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
-from ictconvention.atomic import whole_file
-from ictconvention.errors import UsageError
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from typing import Any, Literal
 import torch
 
 from ictconvention import __version__
-from ictconvention.atomic import held
+from ictconvention.core.atomic import held
+from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.data.band_selection import check_bands, select_bands
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
@@ -20,7 +21,6 @@ from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.task import Task
 from ictconvention.data.verify import verify_survey
-from ictconvention.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
 from ictconvention.experiment.schema import ModelOptions, RunOptions, stage_of, stages_of

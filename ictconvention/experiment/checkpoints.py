@@ -11,8 +11,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
-from ictconvention.atomic import whole_file
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import FileSystemError, UsageError
 
 REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
 

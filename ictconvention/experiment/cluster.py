@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ictconvention.atomic import held
-from ictconvention.errors import UsageError, counted
+from ictconvention.core.atomic import held
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.experiment.processes import COMMAND, job_environment
 from ictconvention.experiment.sweep import State, Sweep, finished, grouped
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from ictconvention.core.errors import IctConventionError, UsageError, shortened
 from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import positions_of, reach_of
 from ictconvention.data.survey import Survey
-from ictconvention.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.entries import Entry, Key, Predictions
 from ictconvention.evaluation.prior import at_equal_shares

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ictconvention.errors import IctConventionError, UsageError, told_in_words
+from ictconvention.core.errors import IctConventionError, UsageError, told_in_words
 from ictconvention.experiment.config import compose_run, readable
 from ictconvention.experiment.overrides import check_overrides, config_folder, override, silent_hydra
 

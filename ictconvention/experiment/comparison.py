@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import full_name
-from ictconvention.errors import UsageError
 from ictconvention.evaluation.entries import Entry, Pooled, ensembled, pooled
 from ictconvention.evaluation.published import CAUTION, PUBLISHED
 from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence

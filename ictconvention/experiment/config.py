@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.experiment.overrides import (
     check_overrides,
     command,

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ictconvention.atomic import whole_file
-from ictconvention.errors import UsageError
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.entries import Entry, Key, Predictions
 
 ENTRIES_FILE = "baselines.parquet"

@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import UsageError, did_you_mean, shortened
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import unit_in_words
-from ictconvention.errors import UsageError, did_you_mean, shortened
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import SHAPING, overrides_of
 from ictconvention.experiment.overrides import command, override

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SurveyError, UsageError
 from ictconvention.experiment.collection import FinishedRun, origin
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ictconvention.core.errors import SplitError, UsageError, counted, shortened
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SplitError, UsageError, counted, shortened
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
 from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.run_folder import no_run

@@ -10,7 +10,7 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import RichProgressBar
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.machine import rank_zero
 from ictconvention.experiment.status import MetricsTable, Status

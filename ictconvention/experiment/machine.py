@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 
 from ictconvention import __version__
-from ictconvention.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.experiment.schema import TrainerOptions
 
 Precision = Literal["32-true", "bf16-mixed"]

@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ictconvention.errors import UsageError
-from ictconvention.output_place import check_place
+from ictconvention.core.errors import UsageError
+from ictconvention.core.output_place import check_place
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

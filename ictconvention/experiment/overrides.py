@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.experiment.schema import known_keys
 
 if TYPE_CHECKING:

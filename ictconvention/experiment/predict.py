@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.parallel import worked
 from ictconvention.data.stream import SeriesStream
 from ictconvention.data.survey import Survey
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import UsageError, counted
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.experiment.machine import processors

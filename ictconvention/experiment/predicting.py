@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.series import SeriesBatch
-from ictconvention.errors import UsageError, counted
 from ictconvention.experiment.machine import Precision
 from ictconvention.learners.learner import Learner
 

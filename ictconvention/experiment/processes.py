@@ -13,8 +13,8 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from ictconvention.atomic import held
-from ictconvention.errors import UsageError, counted, readable_os_errors
+from ictconvention.core.atomic import held
+from ictconvention.core.errors import UsageError, counted, readable_os_errors
 from ictconvention.experiment.journal import spoken
 from ictconvention.experiment.machine import processors
 from ictconvention.experiment.sweep import Job, Sweep, chief_scores, finished, grouped

@@ -4,9 +4,9 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SurveyError
 
 BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness
 

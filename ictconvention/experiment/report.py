@@ -10,12 +10,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
-from ictconvention.atomic import whole_file
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import SurveyError, counted, shortened
+from ictconvention.core.output_place import check_place
 from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import full_name
 from ictconvention.embedded_figure import Picture
-from ictconvention.errors import SurveyError, counted, shortened
 from ictconvention.evaluation.entries import Entry, pooled
 from ictconvention.evaluation.figures import MOST_BARS, Compared
 from ictconvention.evaluation.looks import look_of
@@ -24,7 +25,6 @@ from ictconvention.experiment import report_figures
 from ictconvention.experiment.collection import FinishedRun
 from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.experiment.key_by_key import KeyByKey, key_by_key
-from ictconvention.output_place import check_place
 
 SECTIONS = {
     "words": "In words",

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.film_strip import draw_film_strip
 from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture, drawing, photograph
-from ictconvention.errors import UsageError, counted
 from ictconvention.evaluation.entries import Entry
 from ictconvention.evaluation.figures import (
     Compared,

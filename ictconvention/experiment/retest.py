@@ -6,9 +6,9 @@ from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
+from ictconvention.core.errors import UsageError, readable_os_errors, shortened
 from ictconvention.data.split import Split
 from ictconvention.data.verify import verify_survey
-from ictconvention.errors import UsageError, readable_os_errors, shortened
 from ictconvention.experiment.assembly import data_of, learner_of, survey_of
 from ictconvention.experiment.checkpoints import load_checkpoint, take_weights
 from ictconvention.experiment.initial import last_weights, read_run

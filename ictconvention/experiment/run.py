@@ -10,12 +10,12 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ictconvention import __version__
-from ictconvention.atomic import held, whole_file
+from ictconvention.core.atomic import held, whole_file
+from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
 from ictconvention.data.band_selection import origin_of
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.survey import Survey
 from ictconvention.data.verify import verify_survey
-from ictconvention.errors import IctConventionError, counted, readable_os_errors
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard

@@ -4,7 +4,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from ictconvention.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, counted
 
 MARKS = ("config.yaml", "sweep.json")  # of a run, of a sweep
 LISTED = 8

@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ictconvention.core.errors import UsageError, shortened
 from ictconvention.data.split import Split
-from ictconvention.errors import UsageError, shortened
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.status import read_json
 

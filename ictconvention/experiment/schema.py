@@ -16,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from ictconvention.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.options import (
     Augmentation,
     ICTOptions,

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from ictconvention.atomic import whole_file
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
 from ictconvention.data.band_selection import origin_of
 from ictconvention.data.split import Split, positions_of
 from ictconvention.data.survey import Survey
-from ictconvention.errors import UsageError
 from ictconvention.experiment.trained_run import TrainedRun
 
 SEEN_FILE = "seen_objects.parquet"  # id, ra, dec [deg] of what trained or validated; first, what a run before has seen

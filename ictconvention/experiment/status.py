@@ -5,8 +5,8 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from ictconvention.atomic import whole_file
-from ictconvention.errors import UsageError
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
 
 State = Literal["running", "finished", "stopped", "failed"]
 

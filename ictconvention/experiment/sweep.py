@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ictconvention.core.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.data.verify import verify_survey
-from ictconvention.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.experiment.collection import SWEEP_FILE
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.overrides import override

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ictconvention.atomic import whole_file
+from ictconvention.core.atomic import whole_file
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.survey import Survey

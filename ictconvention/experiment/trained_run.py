@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import UsageError, shortened
 from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.task import Task
-from ictconvention.errors import UsageError, shortened
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.experiment.assembly import new_learner
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint, take_weights

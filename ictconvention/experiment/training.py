@@ -9,8 +9,8 @@ import lightning
 import torch
 from lightning.pytorch.trainer.states import TrainerStatus
 
+from ictconvention.core.errors import counted
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.errors import counted
 from ictconvention.experiment.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import Journal, bars

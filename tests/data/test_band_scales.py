@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.band_scales import photometry_scales, pixel_scales
 from ictconvention.data.derived import Photometry
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SurveyError
 from tests.conftest import HEADER, image_series, write_survey
 
 

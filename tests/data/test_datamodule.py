@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ictconvention.core.errors import SplitError
 from ictconvention.data.band_scales import photometry_scales, pixel_scales
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
@@ -16,7 +17,6 @@ from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.split import Split
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import SplitError
 from ictconvention.options import Imbalance, ViewOptions
 from tests.conftest import image_series, write_survey
 from tests.learners.conftest import feed, feed_of, miniature, split

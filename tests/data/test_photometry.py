@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from photutils.aperture import CircularAperture
 from photutils.aperture import aperture_photometry as photutils_photometry
 
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.photometry import measure_photometry, photometry_recipe, point_source_error
 from ictconvention.data.simulation import stamps
 from ictconvention.data.simulation.cadence import Observations
 from ictconvention.data.survey import ImageSeries
-from ictconvention.errors import SurveyError
 
 SCALE = 0.396
 RECIPE = photometry_recipe(SCALE, 32, "here")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.dataset import Draw
 from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
-from ictconvention.errors import UsageError
 from ictconvention.experiment.config import read_group
 from ictconvention.options import Imbalance
 

@@ -11,10 +11,10 @@ from astropy.table import Table, vstack
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ictconvention.core.errors import SplitError
 from ictconvention.data.sky import sky_groups
 from ictconvention.data.split import PARTS, UNLABELLED, Split
 from ictconvention.data.split_rule import PROTOCOLS, make_split
-from ictconvention.errors import SplitError
 from tests.conftest import ARCSEC, KINDS, crowd
 
 

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ictconvention.core.errors import SurveyError
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import MOST_FLAWS, check_survey
 from ictconvention.data.survey_format import read_header, sha256, write_header
 from ictconvention.data.survey_writer import join_shards
-from ictconvention.errors import SurveyError
 from tests.conftest import HEADER, image_series, write_survey
 
 

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from ictconvention.data.growing_array import GrowingArray
+from ictconvention.core.errors import FileSystemError, IctConventionError, SurveyError
+from ictconvention.core.growing_array import GrowingArray
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
 from ictconvention.data.survey_writer import SurveyWriter, join_shards
-from ictconvention.errors import FileSystemError, IctConventionError, SurveyError
 from tests.conftest import HEADER, ROOT, image_series, write_survey
 
 WRITE_FOR_EVER = """
@@ -147,7 +147,7 @@ def test_the_limit_of_the_operating_system_is_a_readable_error(tmp_path: Path) -
     script = """
 import resource, sys
 from pathlib import Path
-from ictconvention.errors import FileSystemError
+from ictconvention.core.errors import FileSystemError
 from tests.conftest import image_series, write_survey
 resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 try:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.unlike import Reference
 
 SPREAD = np.array([[2.0, 0.6], [0.6, 0.5]])

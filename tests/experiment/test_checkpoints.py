@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from ictconvention import atomic
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.core import atomic
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.experiment.checkpoints import WholeCheckpoints, check_weights, load_checkpoint, take_weights
 
 

@@ -15,7 +15,7 @@ import cloudpickle  # type: ignore[import-untyped]  # comes with submitit, witho
 import pytest
 import submitit
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment import cluster, machine, processes
 from ictconvention.experiment.cluster import submitter
 from ictconvention.experiment.command import sweep

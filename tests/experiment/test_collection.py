@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import UsageError
 from ictconvention.evaluation.entries import pooled
 from ictconvention.evaluation.published import CAUTION
 from ictconvention.experiment.collection import collected, found_runs

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.cli import app
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 
 
 def test_the_command_that_tests_a_run_is_the_same_as_its_mode(

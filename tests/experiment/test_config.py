@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.overrides import config_folder
 from ictconvention.experiment.schema import RunOptions, known_keys

@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ictconvention import __version__
 from ictconvention.cli import main
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.survey import Survey
 from ictconvention.data.views import even_nights
-from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.experiment import exporting, model_file
 from ictconvention.experiment.exporting import export_run, padded_run
 from ictconvention.experiment.run_record import portable

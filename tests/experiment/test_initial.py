@@ -12,10 +12,10 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import SplitError, UsageError
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import begin_with, checked_start, read_run

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.machine import check_slurm
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment import fitting_survey
 from ictconvention.experiment.command import train
 from ictconvention.experiment.config import compose_run

@@ -15,11 +15,11 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
+from ictconvention.core.errors import SurveyError, UsageError
+from ictconvention.core.parallel import worked
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import SurveyWriter
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import SurveyError, UsageError
 from ictconvention.experiment import predict
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.config import compose_run

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import pytest
 import torch
 
-from ictconvention.atomic import held
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.core.atomic import held
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.experiment import processes
 from ictconvention.experiment.processes import job_environment, run_jobs
 from ictconvention.experiment.schema import LoggerOptions, RunOptions, TrainerOptions

@@ -15,9 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.errors import FileSystemError, UsageError
 from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.comparison import compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries

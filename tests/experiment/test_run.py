@@ -11,10 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.split import Split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.checkpoints import weights_hash

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run_folder import no_run

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
-from ictconvention.errors import UsageError
 from ictconvention.experiment.collection import found_runs, read_finished
 from ictconvention.experiment.initial import last_weights, read_run
 from tests.conftest import image_series, write_survey

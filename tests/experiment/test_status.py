@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.status import MetricsTable, Status, read_json
 
 

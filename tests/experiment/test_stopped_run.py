@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import torch
 
-from ictconvention import atomic
-from ictconvention.atomic import held
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.core import atomic
+from ictconvention.core.atomic import held
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.experiment import run as run_module
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.status import read_json

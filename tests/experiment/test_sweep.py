@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.command import sweep, sweep_name, train
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.status import read_json

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from ictconvention.errors import UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.exporting import export
 from ictconvention.experiment.initial import begin_with

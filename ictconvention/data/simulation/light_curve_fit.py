@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from ictconvention.data.robust import SIGMA_OF_MAD
+from ictconvention.core.robust import SIGMA_OF_MAD
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
 from ictconvention.data.simulation.gaussian_process import (
     PULSATION_LIMITS,

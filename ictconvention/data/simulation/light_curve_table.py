@@ -9,13 +9,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.magnitudes import flux_error, nanomaggies
+from ictconvention.core.errors import (
+    SurveyError,
+    UsageError,
+    counted,
+    did_you_mean,
+    readable_os_errors,
+    repeated,
+    shortened,
+)
+from ictconvention.core.magnitudes import flux_error, nanomaggies
 from ictconvention.data.simulation.passbands import BANDS
 from ictconvention.data.simulation.strata import CLASSES
 from ictconvention.data.sources.reading import UnreadableError, npz_arrays
 from ictconvention.data.sources.user_table import id_of, number_of, objects_of, read_user_table, text_of
 from ictconvention.data.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
-from ictconvention.errors import SurveyError, UsageError, counted, did_you_mean, readable_os_errors, repeated, shortened
 
 LEAST_POINTS = 5
 FLUXCAL_ZERO_POINT = 27.5  # [AB mag] of the unit of fluxcal

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.magnitudes import nanomaggies
+from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.data.simulation import stamps, supernovae, variability
 from ictconvention.data.simulation.cadence import Observations, observe
 from ictconvention.data.simulation.passbands import BANDS, dust

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.timeseries import LombScargle
 from numpy.typing import NDArray
 
-from ictconvention.data.robust import robust_sigma
+from ictconvention.core.robust import robust_sigma
 from ictconvention.data.simulation.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,

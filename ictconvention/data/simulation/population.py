@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.simulation.strata import LABELLED, LEVELS, SEASONS, STRATA, Stratum
-from ictconvention.errors import UsageError
 
 LEAST_SPECTROSCOPIC = 15  # objects of a spectroscopic stratum
 LEAST_OBJECTS = 100

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ictconvention.atomic import WholeFolder
+from ictconvention.core.atomic import WholeFolder
+from ictconvention.core.errors import UsageError
+from ictconvention.core.parallel import worked
 from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
 from ictconvention.data.simulation.observed import observed
 from ictconvention.data.simulation.painting import painted
@@ -19,8 +21,6 @@ from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_format import SurveyHeader, sha256
 from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import UsageError
 
 PAPER_OBJECTS = LABELLED
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs

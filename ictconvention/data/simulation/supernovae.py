@@ -9,7 +9,7 @@ from astropy.cosmology import FlatLambdaCDM
 from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
-from ictconvention.data.magnitudes import nanomaggies
+from ictconvention.core.magnitudes import nanomaggies
 from ictconvention.data.simulation.passbands import SDSS, band_maggies, blackbody, rest_dust
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)

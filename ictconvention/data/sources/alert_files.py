@@ -10,10 +10,10 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.avro_file import read_avro
 from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.reading import ForeignError, UnreadableError, unreadable
-from ictconvention.errors import UsageError
 
 AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
 FILES_AT_ONCE = 256  # Avro files of a unit

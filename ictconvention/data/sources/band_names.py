@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.found import USUAL_BANDS
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.user_table import read_user_table, text_of
-from ictconvention.errors import UsageError
 
 BAND_KEYS = ("BAND", "FILTER")
 

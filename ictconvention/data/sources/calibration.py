@@ -5,7 +5,7 @@ import re
 import numpy as np
 from astropy import units
 
-from ictconvention.data.magnitudes import ZERO_POINT, magnitude, nanomaggies
+from ictconvention.core.magnitudes import ZERO_POINT, magnitude, nanomaggies
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.reading import UnreadableError
 

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import exposure_of
 from ictconvention.data.sources.folders import files_below
@@ -23,7 +24,6 @@ from ictconvention.data.sources.reading import (
     opened_fits,
 )
 from ictconvention.data.sources.user_table import checked_number, file_of, number_of, read_user_table, text_of
-from ictconvention.errors import UsageError
 
 SAME_CENTRE = 1.0  # [arcsec]
 IMAGE_COLUMNS = ("file", "hdu", "band", "mjd", "zero_point", "psf_fwhm", "mask", "mask_hdu")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.robust import finite_median, robust_sigma
+from ictconvention.core.robust import finite_median, robust_sigma
 from ictconvention.data.sources.calibration import nanomaggies_per_count
 from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.placeholders import drop_placeholders

@@ -12,7 +12,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ictconvention.atomic import WholeFolder
+from ictconvention.core.atomic import WholeFolder
+from ictconvention.core.errors import UsageError, counted, readable_os_errors
 from ictconvention.data.sources.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.data.sources.gathering import check_fluxes, descriptions, gathered, write_shards
 from ictconvention.data.sources.joins import check_matched, unused_names
@@ -22,7 +23,6 @@ from ictconvention.data.sources.unit_reading import Progress, Reader, read_units
 from ictconvention.data.sources.user_table import checked_objects
 from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.survey_writer import join_shards
-from ictconvention.errors import UsageError, counted, readable_os_errors
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ictconvention.errors import UsageError, counted, shortened
+from ictconvention.core.errors import UsageError, counted, shortened
 
 
 def check_matched(table: Path, listed: Collection[str], present: Collection[str], images: str) -> list[str]:

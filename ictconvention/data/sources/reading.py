@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from ictconvention.data.magnitudes import POGSON
+from ictconvention.core.magnitudes import POGSON
 
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to

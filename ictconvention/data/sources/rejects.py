@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ictconvention.atomic import whole_file
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors, shortened
+from ictconvention.core.output_place import check_place
 from ictconvention.data.sources.found import Reject
-from ictconvention.errors import SurveyError, UsageError, readable_os_errors, shortened
-from ictconvention.output_place import check_place
 
 COLUMNS = ("object", "file", "reason")
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.sources.fitting import CutoutOptions
 from ictconvention.data.sources.found import Found, Reject, place_of
 from ictconvention.data.sources.reading import (
@@ -30,7 +31,6 @@ from ictconvention.data.sources.user_table import (
     text_of,
 )
 from ictconvention.data.survey_format import NANOMAGGY
-from ictconvention.errors import UsageError, counted
 
 NEEDED = ("id", "file", "band", "mjd")
 OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma", "pixel_scale")

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ictconvention.data.growing_array import GrowingArray
+from ictconvention.core.errors import did_you_mean, readable_os_errors
+from ictconvention.core.growing_array import GrowingArray
+from ictconvention.core.parallel import worked
 from ictconvention.data.sources.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
 from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.side_tables import keep_measurements
 from ictconvention.data.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import did_you_mean, readable_os_errors
 
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]

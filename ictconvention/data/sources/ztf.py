@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.magnitudes import flux_error
+from ictconvention.core.magnitudes import flux_error
 from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
 from ictconvention.data.sources.calibration import nanomaggies_per_count
 from ictconvention.data.sources.fitting import CutoutOptions, Fitting

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ictconvention.data.magnitudes import flux_error, magnitude, nanomaggies
+from ictconvention.core.magnitudes import flux_error, magnitude, nanomaggies
 from ictconvention.data.simulation import supernovae, variability
 from ictconvention.data.simulation.passbands import dust
 

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table, vstack
 
+from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.simulation.cadence import SEASON_LENGTH
 from ictconvention.data.simulation.light_curve_fit import densest_season
@@ -19,7 +20,6 @@ from ictconvention.data.simulation.painting import painted
 from ictconvention.data.simulation.simulate import paint_light_curves
 from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_check import check_survey
-from ictconvention.errors import FileSystemError, IctConventionError, UsageError
 from ictconvention.evaluation.forest import cadence_features, forest_probabilities
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ictconvention.data.growing_array import GrowingArray
+from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
+from ictconvention.core.growing_array import GrowingArray
 from ictconvention.data.simulation import observed as observed_module
 from ictconvention.data.simulation import simulate as simulate_module
 from ictconvention.data.simulation.ceiling import label_ceiling
@@ -23,7 +24,6 @@ from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.split_rule import make_split
 from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
-from ictconvention.errors import FileSystemError, SurveyError, UsageError
 from tests.conftest import image_series
 
 OBJECTS, EXTRA = 100, 20

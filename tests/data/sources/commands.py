@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
+from ictconvention.core.errors import IctConventionError
 from ictconvention.data.survey import Survey
-from ictconvention.errors import IctConventionError
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from astropy.coordinates import SkyCoord
 from astropy.table import QTable, Table
 from astropy.time import Time
 
+from ictconvention.core.errors import UsageError
 from ictconvention.data.sources import table_file
 from ictconvention.data.sources.user_table import objects_of, read_user_table
-from ictconvention.errors import UsageError
 
 
 def read(path: Path) -> list[dict[str, Any]]:

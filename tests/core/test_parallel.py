@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.data.worker_pool import worked
-from ictconvention.errors import FileSystemError
+from ictconvention.core.errors import FileSystemError
+from ictconvention.core.parallel import worked
 
 NUMBERS = [(3,), (1,), (2,)]
 

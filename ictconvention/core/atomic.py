@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from ictconvention.errors import FileSystemError, readable_os_errors
-from ictconvention.output_place import check_outside, check_place
+from ictconvention.core.errors import FileSystemError, readable_os_errors
+from ictconvention.core.output_place import check_outside, check_place
 
 PARTIAL = ".partial"
 

@@ -10,7 +10,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ictconvention.errors import FileSystemError
+from ictconvention.core.errors import FileSystemError
 
 FEWER_JOBS = "the system may have run out of memory: use fewer --jobs"
 Result = TypeVar("Result")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ictconvention.errors import FileSystemError, UsageError
+from ictconvention.core.errors import FileSystemError, UsageError
 
 SURVEY_MARK = "survey.json"  # of a survey, and of each of its shards
 SURVEY_WORDS = b"ictconvention survey"  # near its beginning
