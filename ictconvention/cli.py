@@ -67,7 +67,7 @@ def show(
 ) -> None:
     """Draw one object: its stamps, a row per band in time order, and its light curve."""
     from ictconvention.data.film_strip import save_film_strip
-    from ictconvention.data.survey import Survey
+    from ictconvention.survey.survey import Survey
 
     path = output or Path(f"{object_id.replace('/', '_')}.png")
     check_place(path, "saving the figure")
@@ -97,11 +97,11 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
-    from ictconvention.data.split import Split
     from ictconvention.data.split_report import counts_table, notes
-    from ictconvention.data.split_rule import make_split
-    from ictconvention.data.survey import Survey
     from ictconvention.experiment.config import read_group
+    from ictconvention.survey.split import Split
+    from ictconvention.survey.split_drawing import make_split
+    from ictconvention.survey.survey import Survey
 
     options = {"protocol": protocol, "index": index, "count": count, "seed": seed}
     given = {name: value for name, value in options.items() if value is not None}
@@ -250,8 +250,6 @@ def predict(
     from ictconvention.experiment.run_folder import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
-    from ictconvention.data.survey import Survey
-    from ictconvention.data.verify import verify_survey
     from ictconvention.experiment.combining import combined
     from ictconvention.experiment.early import check_curve, save_early_curve
     from ictconvention.experiment.fitting_survey import check_fits
@@ -264,6 +262,8 @@ def predict(
         save_table,
         wanted_shares,
     )
+    from ictconvention.survey.survey import Survey
+    from ictconvention.survey.verify import verify_survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])

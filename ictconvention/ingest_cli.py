@@ -238,7 +238,7 @@ def ztf(
 def _say_unusual_bands(out: Path) -> None:
     """Say which names of bands are as the headers have them."""
     from ictconvention.data.sources.found import USUAL_BANDS
-    from ictconvention.data.survey_format import read_header
+    from ictconvention.survey.format import read_header
 
     header, _ = read_header(out)
     if unusual := [name for name in header.bands if name not in USUAL_BANDS]:

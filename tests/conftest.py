@@ -12,9 +12,9 @@ import pytest
 from astropy.table import MaskedColumn, Table
 from hypothesis import settings
 
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 
 # No deadline: the first example pays for imports. Under CI the examples are the same every time.
 settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os.environ)

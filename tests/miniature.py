@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
 PER_CLASS = (24, 14, 12, 10)

@@ -12,7 +12,7 @@ import pytest
 from ictconvention import __version__
 from ictconvention.cli import main
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey import Survey
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

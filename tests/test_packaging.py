@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ictconvention.data.split_rule import PROTOCOLS, make_split
 from ictconvention.experiment.config import read_group
 from ictconvention.experiment.overrides import config_folder
+from ictconvention.survey.split_drawing import PROTOCOLS, make_split
 from tests.conftest import ROOT, crowd
 
 PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
@@ -91,7 +91,7 @@ def test_the_wheel_holds_every_module_and_configuration_file(wheel: Path) -> Non
     expected = {name for name in tracked if name.startswith("ictconvention/") and name != "ictconvention/conf"}
     expected |= {f"ictconvention/{name}" for name in tracked if name.startswith("conf/")}
     expected |= {name for name in tracked if name.startswith("hydra_plugins/")}
-    assert "ictconvention/data/survey.py" in expected
+    assert "ictconvention/survey/survey.py" in expected
     assert "ictconvention/py.typed" in expected
     assert "hydra_plugins/ictconvention_launcher/launchers.py" in expected
     assert expected <= held

@@ -14,8 +14,8 @@ import pytest
 
 from ictconvention.cli import main
 from ictconvention.data.simulation import simulate as simulation
-from ictconvention.data.survey import Survey
 from ictconvention.experiment import assembly
+from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT
 
 # Commands that are not run here, each with the reason.

@@ -22,8 +22,6 @@ from torch import nn
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.simulation.simulate import simulate
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.collapse import CollapseMonitor
@@ -35,6 +33,8 @@ from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 FORMS: dict[str, dict[str, Any]] = {
     "the paper's": {},

@@ -14,10 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
 from ictconvention.data.views import even_nights
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
@@ -25,6 +22,9 @@ from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.experiment.status import read_json
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 
 
 def epochs(number: int) -> list[str]:

@@ -20,9 +20,6 @@ from ictconvention.data.film_strip import draw_film_strip
 from ictconvention.data.simulation.passbands import BANDS, SDSS, band_maggies
 from ictconvention.data.simulation.simulate import paint_light_curves
 from ictconvention.data.simulation.supernovae import distance_modulus
-from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
@@ -36,6 +33,9 @@ from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested
 from ictconvention.figure_file import save_figure
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 HERE = Path(__file__).parent
 CURVES = {"AGN": "quasars", "Variable": "rr_lyrae", "SN Ia": "sn_ia"}

@@ -28,9 +28,9 @@ from ictconvention.data.simulation.ceiling import label_ceiling
 from ictconvention.data.simulation.observed import scene
 from ictconvention.data.simulation.population import Population
 from ictconvention.data.simulation.strata import LABELLED, STRATA, Stratum
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.forest import PRETRAIN_WEIGHT, forest_on_split, photometry_features, pixel_free_features
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 HERE = Path(__file__).parent
 SEED, SHOWN = 0, ("Seyfert", "Ia", "II-P", "RR Lyrae", "flaring")

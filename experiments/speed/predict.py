@@ -21,13 +21,13 @@ import torch
 
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.stream import SeriesStream
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.overrides import override
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.survey.survey import Survey
 
 
 def bare(trained: TrainedRun, arguments: list[tuple[torch.Tensor, ...]]) -> None:

@@ -23,8 +23,6 @@ from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import simulate
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.ict import ICT
@@ -36,6 +34,8 @@ from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import Augmentation, ICTOptions, Imbalance, Select, SequenceOptions, ViewOptions
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
 

@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.data.survey_writer import SurveyWriter, join_shards
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter, join_shards
 
 FLAT = 8.0  # [MB]; anonymous memory may not grow by more while reading
 

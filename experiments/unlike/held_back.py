@@ -17,9 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ictconvention.data.band_selection import OWN_NAMES, STANDARD
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_writer import SurveyWriter
 from ictconvention.evaluation.looks import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.experiment.assembly import survey_of
@@ -31,6 +28,9 @@ from ictconvention.experiment.predict import applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import read_trained
 from ictconvention.figure_file import save_figure
+from ictconvention.survey.bands import OWN_NAMES, STANDARD
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 
 DRAWS = 1000  # of the bootstrap
 HERE = Path(__file__).parent

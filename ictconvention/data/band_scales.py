@@ -10,7 +10,7 @@ from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import finite_median
 from ictconvention.data.derived import Photometry
 from ictconvention.data.photometry import sky_noise
-from ictconvention.data.survey import Survey
+from ictconvention.survey.survey import Survey
 
 ScalingKind = Literal["asinh", "standardise"]
 SOFTENING = 3.0  # [noise of the band]; fluxes are linear below it and logarithmic above

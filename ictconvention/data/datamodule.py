@@ -13,11 +13,11 @@ from ictconvention.data.band_scales import BandScales, ScalingKind, photometry_s
 from ictconvention.data.dataset import SeriesDataset
 from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
 from ictconvention.data.series import SeriesBatch
-from ictconvention.data.split import UNLABELLED as UNLABELLED_PART
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
 from ictconvention.data.task import Contents, Task
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, Stage, ViewOptions
+from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 
 
 class Loader(DataLoader[tuple[SeriesBatch, ...]]):

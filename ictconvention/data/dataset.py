@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ictconvention.data.derived import MedianFrames, Photometry
-from ictconvention.data.nights import night_index
 from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, collate
-from ictconvention.data.split import classes_of
-from ictconvention.data.survey import ImageSeries, Survey
 from ictconvention.data.task import Contents
-from ictconvention.data.verify import check_present
 from ictconvention.data.views import View, even_frames, even_nights, keyed_generator, random_view
 from ictconvention.options import Augmentation, SequenceOptions, ViewOptions
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.split import classes_of
+from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.verify import check_present
 
 
 class Draw(NamedTuple):

@@ -11,11 +11,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, counted
-from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.survey import ImageSeries
-from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.figure_file import save_figure
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.survey import ImageSeries
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above

@@ -16,8 +16,8 @@ from photutils.geometry import circular_overlap_grid
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import robust_sigma
 from ictconvention.data.matched_weights import matched_weights
-from ictconvention.data.survey import ImageSeries
-from ictconvention.data.verify import check_present
+from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.verify import check_present
 
 VERSION = 2  # of how a flux is measured; part of a recipe
 METHOD = (

@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ictconvention.data.nights import night_index
 from ictconvention.data.views import View
+from ictconvention.survey.nights import night_index
 
 UNLABELLED = -1
 ON_CPU = ("lengths", "nights")  # networks read their values; on a device that would wait for it

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from ictconvention.core.errors import counted
-from ictconvention.data.split import Split
-from ictconvention.data.survey_format import SurveyHeader
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.split import Split
 
 
 def counts_table(split: Split, header: SurveyHeader) -> Table:

@@ -12,11 +12,11 @@ from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.derived import median_frames
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
-from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import FRAME_COLUMNS
 from ictconvention.data.task import Contents
-from ictconvention.data.values import EARLIEST_MJD, LATEST_MJD
 from ictconvention.options import SequenceOptions
+from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.values import EARLIEST_MJD, LATEST_MJD
 
 DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]
 

@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.core.robust import finite_median
-from ictconvention.data.incoming import check_finite, check_frame_columns, check_object
-from ictconvention.data.nights import night_index
 from ictconvention.data.photometry import photometry_recipe, point_source_error
-from ictconvention.data.shard import Shard, edited_header
-from ictconvention.data.sky import linking_length, sky_groups
-from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import (
+from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     NANOMAGGY,
@@ -25,7 +20,12 @@ from ictconvention.data.survey_format import (
     SHARD_PREFIX,
     SurveyHeader,
 )
-from ictconvention.data.verify import changed_files, changed_frames
+from ictconvention.survey.neighbours import linking_length, sky_groups
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.shard import Shard, edited_header
+from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
+from ictconvention.survey.verify import changed_files, changed_frames
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import counted
 from ictconvention.data.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
-from ictconvention.data.nights import night_index
-from ictconvention.data.survey import ImageSeries
-from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.data.views import View, turned
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.survey import ImageSeries
 
 LEGEND = "grey: asinh of the flux, one scale per band;  blue: left out of the view;  x: not observed"
 

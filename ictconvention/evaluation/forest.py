@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 
 TREES = 500
 BAND_FEATURES = 10

@@ -13,14 +13,9 @@ import torch
 from ictconvention import __version__
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
-from ictconvention.data.band_selection import check_bands, select_bands
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
-from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.data.task import Task
-from ictconvention.data.verify import verify_survey
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
 from ictconvention.experiment.schema import ModelOptions, RunOptions, stage_of, stages_of
@@ -33,6 +28,11 @@ from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import Stage, ViewOptions
+from ictconvention.survey.bands import check_bands, select_bands
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.verify import verify_survey
 
 
 def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:

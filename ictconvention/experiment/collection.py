@@ -10,9 +10,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ictconvention.core.errors import IctConventionError, UsageError, shortened
-from ictconvention.data.sky import sky_groups
-from ictconvention.data.split import positions_of, reach_of
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.entries import Entry, Key, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
@@ -22,6 +19,9 @@ from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.run_record import TESTED, check_split
 from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import positions_of, reach_of
+from ictconvention.survey.survey import Survey
 
 SWEEP_FILE = "sweep.json"
 

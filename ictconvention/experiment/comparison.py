@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import full_name
 from ictconvention.evaluation.entries import Entry, Pooled, ensembled, pooled
 from ictconvention.evaluation.published import CAUTION, PUBLISHED
 from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence
@@ -15,6 +13,8 @@ from ictconvention.evaluation.table import Table, table_of
 from ictconvention.experiment.collection import Collection, collected, found_runs, groups_of
 from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries
 from ictconvention.experiment.found_survey import found_survey
+from ictconvention.survey.format import full_name
+from ictconvention.survey.survey import Survey
 
 REFERENCE = "ConvEntion"  # of training times, where there is a model of this name
 

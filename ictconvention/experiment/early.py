@@ -15,7 +15,6 @@ from ictconvention.core.output_place import check_place
 from ictconvention.data.dataset import class_labels
 from ictconvention.data.series import UNLABELLED
 from ictconvention.data.stream import day_zero
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
 from ictconvention.evaluation.early_figure import draw_early_curve
 from ictconvention.experiment.collection import groups_of
@@ -25,6 +24,7 @@ from ictconvention.experiment.prediction_table import wanted_shares
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.figure_file import check_figure_name, save_figure
+from ictconvention.survey.survey import Survey
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)
 

@@ -12,11 +12,11 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.data.photometry import METHOD, photometry_recipe
-from ictconvention.data.survey_format import full_name, unit_in_words
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.learners.padded import Padded, padded
+from ictconvention.survey.format import full_name, unit_in_words
 
 FORMAT, VERSION = "ictconvention model", 1
 TOLERANCE = 1e-4  # largest difference between a file's outputs and torch's, where they are larger than 1 its share

@@ -6,12 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, did_you_mean, shortened
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import unit_in_words
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import SHAPING, overrides_of
 from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.survey.format import unit_in_words
+from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
 CHOICES = ("experiment", "profile", "model", "learner")  # groups that make a network, and its cost

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.collection import FinishedRun, origin
+from ictconvention.survey.survey import Survey
 
 
 def found_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tuple[Survey | None, str]:

@@ -7,8 +7,6 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ictconvention.core.errors import SplitError, UsageError, counted, shortened
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
 from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.run_folder import no_run
@@ -21,6 +19,8 @@ from ictconvention.models.convention import ConvEntion
 from ictconvention.models.heads import Online
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 
 SHAPING = {  # options that make a network, by group
     "model": ("kind", "width", "blocks", "heads", "attention", "padding"),

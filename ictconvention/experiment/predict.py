@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
 from ictconvention.data.stream import SeriesStream
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.experiment.machine import processors
@@ -21,6 +20,7 @@ from ictconvention.experiment.predicting import predicted
 from ictconvention.experiment.run_record import REFERENCE_FILE
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.survey.survey import Survey
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
 AT_ONCE = 4096  # objects whose features are in memory

@@ -6,7 +6,6 @@ import numpy as np
 
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.film_strip import draw_film_strip
-from ictconvention.data.survey import Survey
 from ictconvention.embedded_figure import Picture, drawing, photograph
 from ictconvention.evaluation.entries import Entry
 from ictconvention.evaluation.figures import (
@@ -28,6 +27,7 @@ from ictconvention.experiment.collection import Collection
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.models.heads import PROJECTED
+from ictconvention.survey.survey import Survey
 
 SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares
 

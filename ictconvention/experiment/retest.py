@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.core.errors import UsageError, readable_os_errors, shortened
-from ictconvention.data.split import Split
-from ictconvention.data.verify import verify_survey
 from ictconvention.experiment.assembly import data_of, learner_of, survey_of
 from ictconvention.experiment.checkpoints import load_checkpoint, take_weights
 from ictconvention.experiment.initial import last_weights, read_run
@@ -18,6 +16,8 @@ from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.schema import RunOptions, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import in_words, tested
+from ictconvention.survey.split import Split
+from ictconvention.survey.verify import verify_survey
 
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 

@@ -12,10 +12,7 @@ from omegaconf import OmegaConf
 from ictconvention import __version__
 from ictconvention.core.atomic import held, whole_file
 from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
-from ictconvention.data.band_selection import origin_of
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.survey import Survey
-from ictconvention.data.verify import verify_survey
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard
@@ -33,6 +30,9 @@ from ictconvention.experiment.status import MetricsTable, Status, read_json, wri
 from ictconvention.experiment.testing import in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.learners.learner import Learner
+from ictconvention.survey.bands import origin_of
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.verify import verify_survey
 
 Say = Callable[[str], object]
 

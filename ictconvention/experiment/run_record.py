@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.core.errors import UsageError, shortened
-from ictconvention.data.split import Split
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.status import read_json
+from ictconvention.survey.split import Split
 
 REFERENCE_FILE = "reference.npz"  # what the network knows
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
-from ictconvention.data.band_selection import origin_of
-from ictconvention.data.split import Split, positions_of
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.survey.bands import origin_of
+from ictconvention.survey.split import Split, positions_of
+from ictconvention.survey.survey import Survey
 
 SEEN_FILE = "seen_objects.parquet"  # id, ra, dec [deg] of what trained or validated; first, what a run before has seen
 SAME_PLACE = 2.0  # [arcsec]; objects that are closer are one

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ictconvention.core.errors import IctConventionError, UsageError, counted, readable_os_errors
-from ictconvention.data.verify import verify_survey
 from ictconvention.experiment.collection import SWEEP_FILE
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.overrides import override
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.schema import STAGES, RunOptions
 from ictconvention.experiment.status import MetricsTable, read_json, write_json
+from ictconvention.survey.verify import verify_survey
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from ictconvention.core.atomic import whole_file
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.sampler import class_shares
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.entries import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
@@ -23,6 +22,7 @@ from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.experiment.run_record import TESTED
 from ictconvention.learners.learner import Learner
+from ictconvention.survey.survey import Survey
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 

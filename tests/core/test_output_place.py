@@ -13,8 +13,8 @@ from ictconvention.cli import app
 from ictconvention.core.atomic import WholeFolder, whole_file
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.output_place import check_place
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 from tests.conftest import HEADER, image_series, write_survey
 
 

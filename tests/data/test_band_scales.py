@@ -8,7 +8,7 @@ import pytest
 from ictconvention.core.errors import SurveyError
 from ictconvention.data.band_scales import photometry_scales, pixel_scales
 from ictconvention.data.derived import Photometry
-from ictconvention.data.survey import Survey
+from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
 

@@ -14,10 +14,10 @@ from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
 from ictconvention.data.derived import Photometry
 from ictconvention.data.sampler import TrainingSampler
-from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.options import Imbalance, ViewOptions
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.learners.conftest import feed, feed_of, miniature, split
 

@@ -11,13 +11,13 @@ import torch
 from torch.utils.data import DataLoader
 
 from ictconvention.data.dataset import Draw, SeriesDataset, class_labels
-from ictconvention.data.nights import night_index
 from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.series import SeriesBatch
-from ictconvention.data.survey import Survey
 from ictconvention.data.task import Contents
 from ictconvention.experiment.config import read_group
 from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
+from ictconvention.survey.nights import night_index
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 
 PAPER = Augmentation(**read_group("augmentation", "paper"))

@@ -11,8 +11,8 @@ import pytest
 from ictconvention.core.errors import SurveyError
 from ictconvention.data.derived import Derived, MedianFrames, Photometry
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
+from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
 

@@ -19,7 +19,7 @@ from ictconvention.core.errors import SurveyError
 from ictconvention.data.photometry import measure_photometry, photometry_recipe, point_source_error
 from ictconvention.data.simulation import stamps
 from ictconvention.data.simulation.cadence import Observations
-from ictconvention.data.survey import ImageSeries
+from ictconvention.survey.survey import ImageSeries
 
 SCALE = 0.396
 RECIPE = photometry_recipe(SCALE, 32, "here")

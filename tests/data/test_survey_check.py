@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import MOST_FLAWS, check_survey
-from ictconvention.data.survey_format import read_header, sha256, write_header
-from ictconvention.data.survey_writer import join_shards
+from ictconvention.survey.format import read_header, sha256, write_header
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import join_shards
 from tests.conftest import HEADER, image_series, write_survey
 
 

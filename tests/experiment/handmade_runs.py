@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
-from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.experiment.status import MetricsTable, write_json
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 ENVIRONMENT = {"packages": {"torch": "2.13", "numpy": "2.4"}, "system": "Linux", "threads": 2, "gpus": []}
 

@@ -13,9 +13,6 @@ import torch
 from omegaconf import OmegaConf
 
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import begin_with, checked_start, read_run
@@ -23,6 +20,9 @@ from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.status import write_json
 from ictconvention.learners.learner import Learner
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 from tests.conftest import write_survey
 from tests.experiment.handmade_runs import changed
 

@@ -17,9 +17,6 @@ from typer.testing import CliRunner
 from ictconvention.cli import app
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import worked
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.data.survey_writer import SurveyWriter
 from ictconvention.experiment import predict
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.config import compose_run
@@ -35,6 +32,9 @@ from ictconvention.experiment.prediction_table import (
 )
 from ictconvention.experiment.seen_objects import cannot_be_known, seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 from tests.conftest import image_series
 from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import Smoke

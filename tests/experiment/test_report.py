@@ -16,12 +16,12 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import app
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader
 from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.comparison import compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.experiment.report import write_report
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.experiment.handmade_runs import changed, handmade_sweep
 from tests.experiment.read_page import Page

@@ -13,8 +13,6 @@ import torch
 
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.data.photometry import photometry_recipe
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.checkpoints import weights_hash
@@ -27,6 +25,8 @@ from ictconvention.experiment.schema import TrainerOptions
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import prepared
 from ictconvention.experiment.trained_run import read_trained
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import LEFT, Smoke, result_of

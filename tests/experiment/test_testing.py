@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.experiment import testing
 from ictconvention.experiment.figures import _examples, _plain
@@ -19,6 +17,8 @@ from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
 from ictconvention.options import Imbalance, SequenceOptions
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.learners.conftest import supervised
 

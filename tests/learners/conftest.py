@@ -10,9 +10,6 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.split import Split
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
 from ictconvention.experiment.config import read_group
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
@@ -23,6 +20,9 @@ from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 from tests.miniature import write_miniature
 
 MAX_FRAMES = 9

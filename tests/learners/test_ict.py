@@ -16,7 +16,6 @@ from torch.nn import functional as F
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
-from ictconvention.data.split import Split
 from ictconvention.learners import ict as ict_module
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
@@ -25,6 +24,7 @@ from ictconvention.learners.losses import spread_floor
 from ictconvention.learners.target import follow
 from ictconvention.models.scaling import Scaling
 from ictconvention.options import ICTOptions, ViewOptions
+from ictconvention.survey.split import Split
 from tests.learners.conftest import encoder, ict, trainer, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do

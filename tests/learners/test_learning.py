@@ -12,12 +12,12 @@ import torch
 from torch import nn
 
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.split import Split
-from ictconvention.data.survey import Survey
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner
 from ictconvention.options import OptimiserOptions, ViewOptions
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.learners.conftest import feed_of, ict, supervised, trainer
 

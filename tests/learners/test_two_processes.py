@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from ictconvention.data.survey import Survey
+from ictconvention.survey.survey import Survey
 from tests.learners.test_ict import OPTIONS
 from tests.learners.two_processes import train, train_in_rank
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import torch
 
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 from tests.learners.conftest import feed_of, ict, trainer
 from tests.learners.test_ict import OPTIONS, FrozenNorms
 

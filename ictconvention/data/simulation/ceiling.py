@@ -4,8 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from ictconvention.data.split_rule import make_split
-from ictconvention.data.survey import Survey
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
 
 
 def print_ceiling(survey: Survey, console: Console) -> None:

@@ -18,9 +18,9 @@ from ictconvention.data.simulation.passbands import BANDS
 from ictconvention.data.simulation.population import LAYOUT, Population, generator
 from ictconvention.data.simulation.stamps import PIXEL_SCALE, SIZE
 from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import SurveyHeader, sha256
-from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
+from ictconvention.survey.format import SurveyHeader, sha256
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 
 PAPER_OBJECTS = LABELLED
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
 from ictconvention.core.errors import UsageError, repeated, shortened
-from ictconvention.data.sky import separations
 from ictconvention.data.sources.band_names import BAND_KEYS, band_of
 from ictconvention.data.sources.calibration import gain_of, nanomaggies_per_count, zero_point_of
 from ictconvention.data.sources.ccd_images import CcdImage, check_footprints, image_names
@@ -29,6 +28,7 @@ from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
 from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
 from ictconvention.data.sources.user_table import id_of, objects_of, read_user_table
+from ictconvention.survey.neighbours import separations
 
 SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
 MOST_EXCLUDED = 80  # per cent of a box that may be masked, or far from its sky

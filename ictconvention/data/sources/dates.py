@@ -14,7 +14,7 @@ from astropy.time import Time
 
 from ictconvention.data.sources.headers import EXPOSURE_KEYS, Headers
 from ictconvention.data.sources.reading import UnreadableError
-from ictconvention.data.values import EARLIEST_MJD, JULIAN_ZERO, LATEST_MJD
+from ictconvention.survey.values import EARLIEST_MJD, JULIAN_ZERO, LATEST_MJD
 
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images
 DAY = 86_400.0  # [s]

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError
 from ictconvention.core.parallel import worked
-from ictconvention.data.sky import median_position
 from ictconvention.data.sources.found import Reject, place_of
-from ictconvention.data.survey_format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
-from ictconvention.data.survey_writer import SurveyWriter, shard_name
+from ictconvention.survey.format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
+from ictconvention.survey.neighbours import median_position
+from ictconvention.survey.writer import SurveyWriter, shard_name
 
 SHARD_FRAMES = 32_768  # of a shard, or a little more
 MOST_OPEN = 500  # files of pixels at once

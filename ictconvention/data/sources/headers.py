@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from ictconvention.data.values import NOTHING, WIDEST_SEEING
+from ictconvention.survey.values import NOTHING, WIDEST_SEEING
 
 EXPOSURE_KEYS = ("EXPTIME", "EXPOSURE", "EXPOSED", "XPOSURE")  # [s]
 

@@ -21,8 +21,8 @@ from ictconvention.data.sources.rejects import check_rejects_place, check_share,
 from ictconvention.data.sources.side_tables import save_frame_sources, save_photometry
 from ictconvention.data.sources.unit_reading import Progress, Reader, read_units
 from ictconvention.data.sources.user_table import checked_objects
-from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.data.survey_writer import join_shards
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.writer import join_shards
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from ictconvention.data.sources.found import MEASUREMENTS
 from ictconvention.data.sources.gathering import GatheredFrames
-from ictconvention.data.survey_format import sha256
+from ictconvention.survey.format import sha256
 
 FRAME_SOURCES_FILE, PHOTOMETRY_FILE = "frame_sources.parquet", "photometry.parquet"
 BUCKETS = 256  # that objects are dealt into by their ids

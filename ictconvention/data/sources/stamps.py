@@ -30,7 +30,7 @@ from ictconvention.data.sources.user_table import (
     read_user_table,
     text_of,
 )
-from ictconvention.data.survey_format import NANOMAGGY
+from ictconvention.survey.format import NANOMAGGY
 
 NEEDED = ("id", "file", "band", "mjd")
 OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "sky_sigma", "pixel_scale")

@@ -23,7 +23,7 @@ from astropy.table.meta import get_header_from_yaml
 from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.values import LARGEST_WHOLE, NOTHING, flaw_of_precision
+from ictconvention.survey.values import LARGEST_WHOLE, NOTHING, flaw_of_precision
 
 MOST_ROWS, MOST_BYTES = 20_000_000, 2**31  # of a table in Parquet, which is packed
 ROWS_AT_ONCE = 4096

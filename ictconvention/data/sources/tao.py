@@ -17,7 +17,7 @@ from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Found, Reject, place_of
 from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
-from ictconvention.data.values import flaw_of_precision
+from ictconvention.survey.values import flaw_of_precision
 
 COLUMNS = ("HDU_Ext", "MJD")  # of the table in HDU 1: which HDU, and when [days]
 ID_KEY, CLASS_KEY, RA_KEY, DEC_KEY = "CRTS_ID", "CLASS", "RA_(J2000)", "DEC_(J2000)"  # of its header

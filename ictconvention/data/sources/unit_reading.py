@@ -17,7 +17,7 @@ from ictconvention.core.parallel import worked
 from ictconvention.data.sources.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
 from ictconvention.data.sources.growing_table import GrowingTable
 from ictconvention.data.sources.side_tables import keep_measurements
-from ictconvention.data.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
+from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
 
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]

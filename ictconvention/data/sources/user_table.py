@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shortened
-from ictconvention.data.incoming import check_object, check_value, merged_kind
-from ictconvention.data.sky import median_position, separations
 from ictconvention.data.sources.table_file import FORMATS, as_rows, read_columns
-from ictconvention.data.survey_format import SurveyHeader
-from ictconvention.data.values import flaw_of_id, flaw_of_number
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.neighbours import median_position, separations
+from ictconvention.survey.validate import check_object, check_value, merged_kind
+from ictconvention.survey.values import flaw_of_id, flaw_of_number
 
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
 SAME_PLACE = 1.5  # [arcsec]; positions of one object that are farther apart are those of two

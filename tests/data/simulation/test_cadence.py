@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ictconvention.data.nights import night_index
 from ictconvention.data.simulation.cadence import BAND_DELAY, MISSING, ORDER, WORST_SEEING, Observations, observe
+from ictconvention.survey.nights import night_index
 
 
 @pytest.fixture(scope="module")

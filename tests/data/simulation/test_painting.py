@@ -18,9 +18,9 @@ from ictconvention.data.simulation.light_curve_fit import densest_season
 from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
 from ictconvention.data.simulation.painting import painted
 from ictconvention.data.simulation.simulate import paint_light_curves
-from ictconvention.data.survey import ImageSeries
 from ictconvention.data.survey_check import check_survey
 from ictconvention.evaluation.forest import cadence_features, forest_probabilities
+from ictconvention.survey.survey import ImageSeries
 
 
 def supernova(seed: int = 0, class_name: str = "SN Ia") -> tuple[RealCurve, Callable[[Any], Any]]:

@@ -10,7 +10,7 @@ from astropy.table import Table
 from ictconvention.core.errors import UsageError
 from ictconvention.data.simulation.population import BRIGHTEST_HIDDEN, Population, stratum_counts
 from ictconvention.data.simulation.strata import LABELLED, LEVELS, STRATA
-from ictconvention.data.sky import sky_groups
+from ictconvention.survey.neighbours import sky_groups
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import app
 from ictconvention.core.errors import IctConventionError
-from ictconvention.data.survey import Survey
+from ictconvention.survey.survey import Survey
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ictconvention.data.sources.reading import opened_fits
-from ictconvention.data.survey import ImageSeries
+from ictconvention.survey.survey import ImageSeries
 from tests.data.sources.commands import made, write_table
 
 pytestmark = pytest.mark.real_data

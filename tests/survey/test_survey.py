@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
-from ictconvention.data.survey_format import SINCE_VERSION_2, read_header
-from ictconvention.data.survey_writer import SurveyWriter, join_shards
+from ictconvention.survey.format import SINCE_VERSION_2, read_header
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter, join_shards
 from tests.conftest import HEADER, image_series, write_survey
 
 Objects = list[dict[str, Any]]

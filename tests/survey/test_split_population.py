@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 from astropy.table import Table
 
-from ictconvention.data.split import UNLABELLED
-from ictconvention.data.split_rule import PROTOCOLS, make_split
-from tests.data.test_split import assert_leak_free
+from ictconvention.survey.split import UNLABELLED
+from ictconvention.survey.split_drawing import PROTOCOLS, make_split
+from tests.survey.test_split import assert_leak_free
 
 TABLE_1 = {
     "pretrain": {"AGN": 362, "SN Ia": 1448, "Variable": 1290, "SN Other": 2041},

@@ -19,15 +19,15 @@ from astropy import units as u
 
 from ictconvention.core.errors import FileSystemError, IctConventionError, SurveyError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.data.survey import Survey
 from ictconvention.data.survey_check import check_survey
-from ictconvention.data.survey_writer import SurveyWriter, join_shards
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter, join_shards
 from tests.conftest import HEADER, ROOT, image_series, write_survey
 
 WRITE_FOR_EVER = """
 import itertools, sys
 from tests.conftest import HEADER, image_series
-from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.survey.writer import SurveyWriter
 with SurveyWriter(sys.argv[1], HEADER) as writer:
     for number in itertools.count():
         writer.add(**image_series(number, 50))

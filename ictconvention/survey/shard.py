@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors, repeated, shortened
 from ictconvention.core.mapped_array import map_array
-from ictconvention.data.survey_format import (
+from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     HEADER_FILE,

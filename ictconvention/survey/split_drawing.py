@@ -14,8 +14,8 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, shortened
-from ictconvention.data.sky import sky_groups
-from ictconvention.data.split import PARTS, UNLABELLED, Split, classes_of, positions_of, reach_of
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import PARTS, UNLABELLED, Split, classes_of, positions_of, reach_of
 
 PROTOCOLS = ("rotating", "fixed")
 Ints = NDArray[np.int64]

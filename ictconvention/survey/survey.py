@@ -13,9 +13,9 @@ from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
-from ictconvention.data.shard import Shard, open_shards
-from ictconvention.data.sky import linking_length
-from ictconvention.data.survey_format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
+from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
+from ictconvention.survey.neighbours import linking_length
+from ictconvention.survey.shard import Shard, open_shards
 
 
 class ObjectRow(Mapping[str, Any]):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data import verify
 from ictconvention.data.dataset import Draw, SeriesDataset
 from ictconvention.data.derived import Photometry
-from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_writer import SurveyWriter, join_shards, shard_name
-from ictconvention.data.verify import check_present, verify_survey
+from ictconvention.survey import verify
+from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.verify import check_present, verify_survey
+from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 from tests.conftest import HEADER, image_series
 from tests.data.test_survey_check import change_array, change_objects, setting
 

@@ -16,10 +16,7 @@ from numpy.typing import ArrayLike
 from ictconvention.core.atomic import PARTIAL, WholeFolder, whole_file
 from ictconvention.core.errors import SurveyError, readable_os_errors, shortened
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.data.incoming import check_frames, check_object, check_value, merged_kind
-from ictconvention.data.shard import check_one_sky, open_shard
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import (
+from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     HEADER_FILE,
@@ -31,6 +28,9 @@ from ictconvention.data.survey_format import (
     sha256,
     write_header,
 )
+from ictconvention.survey.shard import check_one_sky, open_shard
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.validate import check_frames, check_object, check_value, merged_kind
 
 
 class SurveyWriter:

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, counted, did_you_mean, shortened
-from ictconvention.data.survey import Survey
-from ictconvention.data.survey_format import FRAME_COLUMNS
-from ictconvention.data.survey_writer import SurveyWriter
+from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 
 ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
 OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them

@@ -8,7 +8,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from ictconvention.data.sky import LINKING_LENGTH, linking_length, median_position, separations, sky_groups
+from ictconvention.survey.neighbours import LINKING_LENGTH, linking_length, median_position, separations, sky_groups
 
 ARCSEC = 1 / 3600
 

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
-from ictconvention.data.incoming import check_finite
-from ictconvention.data.shard import RESTORE, Shard
-from ictconvention.data.survey import ImageSeries, Survey
-from ictconvention.data.survey_format import FRAMES_FILE, sha256
+from ictconvention.survey.format import FRAMES_FILE, sha256
+from ictconvention.survey.shard import RESTORE, Shard
+from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.validate import check_finite
 
 Verify = bool | Literal["auto"]
 SMALL = 256 * 2**20  # bytes of frames up to which `auto` reads them all: a third of a second from memory

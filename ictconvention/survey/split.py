@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, counted, did_you_mean, readable_os_errors, shortened
-from ictconvention.data.sky import LINKING_LENGTH, sky_groups
+from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
 VERSION = 1

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ictconvention.core.errors import SplitError
-from ictconvention.data.sky import sky_groups
-from ictconvention.data.split import PARTS, UNLABELLED, Split
-from ictconvention.data.split_rule import PROTOCOLS, make_split
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import PARTS, UNLABELLED, Split
+from ictconvention.survey.split_drawing import PROTOCOLS, make_split
 from tests.conftest import ARCSEC, KINDS, crowd
 
 

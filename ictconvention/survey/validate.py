@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey_format import (
+from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     LABEL_SOURCES,
@@ -17,7 +17,7 @@ from ictconvention.data.survey_format import (
     SurveyHeader,
     unknown_class,
 )
-from ictconvention.data.values import (
+from ictconvention.survey.values import (
     LARGEST_WHOLE,
     Flaw,
     flaw_of_frame_columns,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ictconvention.data.values import (
+from ictconvention.survey.values import (
     flaw_of_id,
     flaw_of_number,
     flaw_of_pixels,
