@@ -46,8 +46,8 @@ def check(survey: SurveyPath) -> None:
 
     Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
     """
-    from ictconvention.data.survey_check import check_survey
     from ictconvention.data.survey_report import print_report
+    from ictconvention.measuring.audit import check_survey
 
     with shown_progress("reading") as progress:
         report = check_survey(survey, progress)

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
-from ictconvention.data.derived import Photometry
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.entries import Entry, Predictions
 from ictconvention.evaluation.forest import (
@@ -20,6 +19,7 @@ from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.assembly import data_of
 from ictconvention.experiment.plan import planned
 from ictconvention.experiment.schema import RunOptions
+from ictconvention.measuring.measured_cache import Photometry
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more
 CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"

@@ -9,10 +9,10 @@ from torch.utils.data import Dataset
 
 from ictconvention.core.errors import UsageError
 from ictconvention.data.dataset import seen, whole_view
-from ictconvention.data.derived import median_frames
-from ictconvention.data.photometry import measure_photometry, photometry_recipe
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.task import Contents
+from ictconvention.measuring.measured_cache import median_frames
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.options import SequenceOptions
 from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.survey import ImageSeries, Survey

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ictconvention.core.errors import counted, shortened
 from ictconvention.data.split_report import numbers_table
-from ictconvention.data.survey_check import SurveyReport
+from ictconvention.measuring.audit import SurveyReport
 
 PERCENTILES = (0, 5, 50, 95, 100)
 DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope

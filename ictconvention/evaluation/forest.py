@@ -10,7 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
-from ictconvention.data.photometry import measure_photometry, photometry_recipe
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 

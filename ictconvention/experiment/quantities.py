@@ -5,7 +5,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.photometry import measure_photometry, photometry_recipe
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.survey import Survey
 
 BRIGHT = 90  # percentile of an object's fluxes that stands for its brightness

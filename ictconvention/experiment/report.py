@@ -13,7 +13,6 @@ from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, counted, shortened
 from ictconvention.core.output_place import check_place
-from ictconvention.data.photometry import photometry_recipe
 from ictconvention.embedded_figure import Picture
 from ictconvention.evaluation.entries import Entry, pooled
 from ictconvention.evaluation.figures import MOST_BARS, Compared
@@ -23,6 +22,7 @@ from ictconvention.experiment import report_figures
 from ictconvention.experiment.collection import FinishedRun
 from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.experiment.key_by_key import KeyByKey, key_by_key
+from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 

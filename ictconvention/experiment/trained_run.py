@@ -10,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, shortened
-from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.task import Task
 from ictconvention.evaluation.calibration import at_prior, probabilities
@@ -22,6 +21,7 @@ from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.schema import RunOptions, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.learner import Learner
+from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.models.scaling import Scaling
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what result.json says of its survey

@@ -17,7 +17,6 @@ from torch import Tensor
 from ictconvention import __version__
 from ictconvention.cli import main
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.data.photometry import photometry_recipe
 from ictconvention.data.views import even_nights
 from ictconvention.experiment import exporting, model_file
 from ictconvention.experiment.exporting import export_run, padded_run
@@ -25,6 +24,7 @@ from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.status import read_json, write_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
 from tests.experiment.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run

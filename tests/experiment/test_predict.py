@@ -36,8 +36,8 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 from tests.conftest import image_series
-from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import Smoke
+from tests.measuring.test_audit import change_array
 
 FIELDS = ("distance", "unlike", "frames", "trained")  # of every object
 

@@ -12,7 +12,6 @@ import pytest
 import torch
 
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
-from ictconvention.data.photometry import photometry_recipe
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.checkpoints import weights_hash
@@ -25,11 +24,12 @@ from ictconvention.experiment.schema import TrainerOptions
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import prepared
 from ictconvention.experiment.trained_run import read_trained
+from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.data.test_survey_check import change_array
 from tests.experiment.conftest import LEFT, Smoke, result_of
+from tests.measuring.test_audit import change_array
 
 pytestmark = pytest.mark.slow
 

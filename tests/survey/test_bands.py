@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.data.survey_check import check_survey
 from ictconvention.experiment.assembly import survey_of
 from ictconvention.experiment.config import compose_run
+from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.bands import ORIGIN, origin_of, select_bands
 from ictconvention.survey.split_drawing import make_split
 from tests.conftest import image_series, write_survey

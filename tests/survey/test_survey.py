@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey_check import check_survey
+from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.format import SINCE_VERSION_2, read_header
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards

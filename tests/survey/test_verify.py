@@ -10,13 +10,13 @@ import pytest
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.data.dataset import Draw, SeriesDataset
-from ictconvention.data.derived import Photometry
+from ictconvention.measuring.measured_cache import Photometry
 from ictconvention.survey import verify
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.verify import check_present, verify_survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 from tests.conftest import HEADER, image_series
-from tests.data.test_survey_check import change_array, change_objects, setting
+from tests.measuring.test_audit import change_array, change_objects, setting
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "one pixel": (lambda f: change_array(f, "frames.npy", setting((50, 3, 3), 1.0)), r"frames.npy, object sn0003"),

@@ -19,7 +19,7 @@ from astropy import units as u
 
 from ictconvention.core.errors import FileSystemError, IctConventionError, SurveyError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.data.survey_check import check_survey
+from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards
 from tests.conftest import HEADER, ROOT, image_series, write_survey

@@ -21,7 +21,7 @@ from ictconvention.data.simulation.ceiling import label_ceiling
 from ictconvention.data.simulation.observed import detected, observed, scene
 from ictconvention.data.simulation.population import Population
 from ictconvention.data.simulation.simulate import simulate
-from ictconvention.data.survey_check import check_survey
+from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series

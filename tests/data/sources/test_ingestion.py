@@ -14,7 +14,7 @@ from astropy.io import fits
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.data.sources.found import Found, FoundFrame, Reject
 from ictconvention.data.sources.ingestion import IngestOptions, ingest
-from ictconvention.data.survey_check import check_survey
+from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.data.sources.commands import flat, made, refusal, rejects_of, spoken, write_table

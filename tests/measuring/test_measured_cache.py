@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.derived import Derived, MedianFrames, Photometry
-from ictconvention.data.photometry import measure_photometry, photometry_recipe
-from ictconvention.data.survey_check import check_survey
+from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.measured_cache import Derived, MedianFrames, Photometry
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
@@ -61,7 +61,7 @@ def test_another_survey_or_another_recipe_is_another_file(tmp_path: Path, survey
     other = write_survey(tmp_path / "other", [image_series(7, 4)])
     names = {Photometry(survey).path.name, Photometry(other).path.name}
     for name, value in (("CIRCLE", 2.2), ("VERSION", 99), ("MOFFAT_BETA", 3.5)):
-        monkeypatch.setattr(f"ictconvention.data.photometry.{name}", value)
+        monkeypatch.setattr(f"ictconvention.measuring.photometry.{name}", value)
         names.add(Photometry(survey).path.name)
     assert len(names) == 5
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.core.robust import finite_median
-from ictconvention.data.photometry import photometry_recipe, point_source_error
+from ictconvention.measuring.photometry import photometry_recipe, point_source_error
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.band_scales import photometry_scales, pixel_scales
-from ictconvention.data.derived import Photometry
+from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.measuring.scales import photometry_scales, pixel_scales
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 

@@ -19,7 +19,7 @@ from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError
 from ictconvention.core.mapped_array import map_array
-from ictconvention.data.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
+from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.survey.survey import ImageSeries, Survey
 
 FOLDER = "derived"

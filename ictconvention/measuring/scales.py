@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import finite_median
-from ictconvention.data.derived import Photometry
-from ictconvention.data.photometry import sky_noise
+from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.measuring.photometry import sky_noise
 from ictconvention.survey.survey import Survey
 
 ScalingKind = Literal["asinh", "standardise"]

@@ -15,7 +15,7 @@ from photutils.geometry import circular_overlap_grid
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import robust_sigma
-from ictconvention.data.matched_weights import matched_weights
+from ictconvention.measuring.matched_weights import matched_weights
 from ictconvention.survey.survey import ImageSeries
 from ictconvention.survey.verify import check_present
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.survey_check import MOST_FLAWS, check_survey
+from ictconvention.measuring.audit import MOST_FLAWS, check_survey
 from ictconvention.survey.format import read_header, sha256, write_header
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
