@@ -97,8 +97,8 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
+    from ictconvention.configuration.compose import read_group
     from ictconvention.data.split_report import counts_table, notes
-    from ictconvention.experiment.config import read_group
     from ictconvention.survey.split import Split
     from ictconvention.survey.split_drawing import make_split
     from ictconvention.survey.survey import Survey
@@ -189,8 +189,8 @@ def test(
 
     A survey that has moved is given after RUN, by survey=path survey.path=FOLDER.
     """
+    from ictconvention.configuration.overrides import override
     from ictconvention.experiment.command import train as train_with
-    from ictconvention.experiment.overrides import override
     from ictconvention.experiment.run_folder import check_one_run
 
     check_one_run([run, *(word for word in context.args if "=" not in word)], 1)

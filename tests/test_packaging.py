@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from ictconvention.experiment.config import read_group
-from ictconvention.experiment.overrides import config_folder
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.overrides import config_folder
 from ictconvention.survey.split_drawing import PROTOCOLS, make_split
 from tests.conftest import ROOT, crowd
 
@@ -20,8 +20,8 @@ PIP = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
 CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # it may name this folder
 OFFLINE = CLEAN | {"PIP_NO_INDEX": "1"}
 FIND_CONFIG = (
-    "import ictconvention; from ictconvention.experiment.config import read_group;"
-    "from ictconvention.experiment.overrides import config_folder;"
+    "import ictconvention; from ictconvention.configuration.compose import read_group;"
+    "from ictconvention.configuration.overrides import config_folder;"
     "print(ictconvention.__file__); print(config_folder()); print(read_group('fold', 'fixed')['protocol'])"
 )
 FIND_LAUNCHERS = (

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from experiments.table2.reproduce import CONTROLS, MODELS, check_splits, longer, rows
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.sweep import Job
 
 

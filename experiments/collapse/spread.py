@@ -19,10 +19,18 @@ from typing import Any
 import torch
 from torch import nn
 
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.options import (
+    Augmentation,
+    ICTOptions,
+    Imbalance,
+    OptimiserOptions,
+    SequenceOptions,
+    ViewOptions,
+)
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.simulation.simulate import simulate
-from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
@@ -32,7 +40,6 @@ from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.data.views import even_nights
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.experiment.status import read_json
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe

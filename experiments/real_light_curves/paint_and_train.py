@@ -16,6 +16,8 @@ import sncosmo
 from astropy.table import Table
 from numpy.typing import NDArray
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.overrides import override
 from ictconvention.data.film_strip import draw_film_strip
 from ictconvention.data.simulation.passbands import BANDS, SDSS, band_maggies
 from ictconvention.data.simulation.simulate import paint_light_curves
@@ -25,10 +27,8 @@ from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import precision_of
-from ictconvention.experiment.overrides import override
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested

@@ -19,11 +19,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.overrides import override
 from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.stream import SeriesStream
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.overrides import override
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import TrainedRun, read_trained

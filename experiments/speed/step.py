@@ -21,9 +21,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.options import (
+    Augmentation,
+    ICTOptions,
+    Imbalance,
+    Select,
+    SequenceOptions,
+    ViewOptions,
+)
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.simulation.simulate import simulate
-from ictconvention.experiment.config import read_group
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
@@ -33,7 +41,6 @@ from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Augmentation, ICTOptions, Imbalance, Select, SequenceOptions, ViewOptions
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 

@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.overrides import override
 from ictconvention.evaluation.looks import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.experiment.assembly import survey_of
 from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
-from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.overrides import override
 from ictconvention.experiment.predict import applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import read_trained

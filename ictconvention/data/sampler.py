@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
+from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.dataset import Draw
 from ictconvention.data.series import UNLABELLED
-from ictconvention.options import Imbalance
 
 
 def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:

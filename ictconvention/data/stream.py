@@ -7,13 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.data.dataset import seen, whole_view
 from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
 from ictconvention.data.task import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
-from ictconvention.options import SequenceOptions
 from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.values import EARLIEST_MJD, LATEST_MJD

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ictconvention.options import Stage
+from ictconvention.configuration.options import Stage
 
 Contents = Literal["direct", "direct+residual", "photometry"]
 

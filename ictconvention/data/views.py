@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from ictconvention.options import Augmentation
+from ictconvention.configuration.options import Augmentation
 
 
 @dataclass(frozen=True, slots=True)

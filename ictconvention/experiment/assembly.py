@@ -11,6 +11,8 @@ from typing import Any, Literal
 import torch
 
 from ictconvention import __version__
+from ictconvention.configuration.options import Stage, ViewOptions
+from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.data.datamodule import SeriesDataModule
@@ -18,7 +20,6 @@ from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.task import Task
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
-from ictconvention.experiment.schema import ModelOptions, RunOptions, stage_of, stages_of
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
@@ -27,7 +28,6 @@ from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Stage, ViewOptions
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.entries import Entry, Key, Predictions
@@ -17,7 +18,6 @@ from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened
 from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.run_record import TESTED, check_split
-from ictconvention.experiment.schema import STAGES, RunOptions, stage_of
 from ictconvention.experiment.status import read_json
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import positions_of, reach_of

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from ictconvention.configuration.compose import compose_run, readable
+from ictconvention.configuration.overrides import check_overrides, config_folder, override, silent_hydra
 from ictconvention.core.errors import IctConventionError, UsageError, told_in_words
-from ictconvention.experiment.config import compose_run, readable
-from ictconvention.experiment.overrides import check_overrides, config_folder, override, silent_hydra
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ictconvention.experiment.schema import LoggerOptions
+from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.experiment.status import Status
 
 

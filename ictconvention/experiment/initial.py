@@ -6,12 +6,12 @@ from pathlib import Path
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from ictconvention.configuration.overrides import command, override
+from ictconvention.configuration.schema import RunOptions, checked, stages_of
 from ictconvention.core.errors import SplitError, UsageError, counted, shortened
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
-from ictconvention.experiment.overrides import command, override
 from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.run_record import check_config, check_split
-from ictconvention.experiment.schema import RunOptions, checked, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner

@@ -10,12 +10,12 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import RichProgressBar
 
+from ictconvention.configuration.options import Stage
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.machine import rank_zero
 from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.learners.learner import Learner
-from ictconvention.options import Stage
 
 WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import torch
 
 from ictconvention import __version__
+from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.experiment.schema import TrainerOptions
 
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")

@@ -9,6 +9,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention import __version__
+from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.core.output_place import check_place
@@ -16,7 +17,6 @@ from ictconvention.data.sources.user_table import number_of, read_user_table, te
 from ictconvention.evaluation.prior import estimated_shares
 from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.combining import Combined, counting
-from ictconvention.experiment.overrides import command
 from ictconvention.experiment.predict import Applied
 from ictconvention.experiment.seen_objects import cannot_be_known
 from ictconvention.experiment.status import read_json

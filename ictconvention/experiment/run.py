@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from ictconvention import __version__
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held, whole_file
 from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
 from ictconvention.data.datamodule import SeriesDataModule
@@ -24,7 +25,6 @@ from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.plan import Plan, planned
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run_record import REFERENCE_FILE, TESTED, portable
-from ictconvention.experiment.schema import RunOptions, stage_of, stages_of
 from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import in_words, save_predictions, tested

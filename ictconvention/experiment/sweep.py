@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.overrides import override
+from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, counted, readable_os_errors
 from ictconvention.experiment.collection import SWEEP_FILE
-from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.overrides import override
 from ictconvention.experiment.plan import planned
-from ictconvention.experiment.schema import STAGES, RunOptions
 from ictconvention.experiment.status import MetricsTable, read_json, write_json
 from ictconvention.survey.verify import verify_survey
 

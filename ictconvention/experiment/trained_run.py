@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shortened
 from ictconvention.data.sampler import class_shares
 from ictconvention.data.task import Task
@@ -18,7 +19,6 @@ from ictconvention.experiment.checkpoints import check_weights, load_checkpoint,
 from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.run_record import check_split
-from ictconvention.experiment.schema import RunOptions, stages_of
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe

@@ -6,6 +6,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.data.series import SeriesBatch, joined
 from ictconvention.data.task import Task
 from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
@@ -15,7 +16,6 @@ from ictconvention.learners.losses import consistency, divergence, spread_floor
 from ictconvention.learners.target import follow, set_target_mode, tau_at
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED, Online, Target
-from ictconvention.options import ICTOptions, OptimiserOptions
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
 

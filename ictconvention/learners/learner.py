@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.data.series import UNLABELLED, SeriesBatch
 from ictconvention.data.task import Task
 from ictconvention.evaluation.confusion import confusion_scores
@@ -20,7 +21,6 @@ from ictconvention.learners.inputs import Inputs, LightCurveInputs
 from ictconvention.learners.losses import classification
 from ictconvention.learners.optimiser import optimiser_for
 from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.options import OptimiserOptions
 
 Views = tuple[SeriesBatch, ...]
 

@@ -6,8 +6,8 @@ from torch import nn
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.models.attention import ObjectNorm
-from ictconvention.options import OptimiserOptions
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, ObjectNorm)
 

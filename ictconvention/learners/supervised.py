@@ -2,6 +2,7 @@
 
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.task import Task
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
@@ -9,7 +10,6 @@ from ictconvention.learners.learner import Learner, Views, checked_encoder
 from ictconvention.models.convention import ConvEntion
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.options import OptimiserOptions
 
 PARTNERS: dict[type[nn.Module], type[Inputs]] = {
     ConvEntion: FrameInputs,

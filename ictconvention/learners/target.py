@@ -8,8 +8,8 @@ from math import cos, pi
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import TargetNorms, TauSchedule
 from ictconvention.models.heads import Branch
-from ictconvention.options import TargetNorms, TauSchedule
 
 
 def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:

@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import Head, Projection
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.precision import full_precision
-from ictconvention.options import Head, Projection
 
 HIDDEN, PROJECTED = 256, 128
 

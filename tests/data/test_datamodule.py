@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ictconvention.configuration.options import Imbalance, ViewOptions
 from ictconvention.core.errors import SplitError
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.dataset import Draw
 from ictconvention.data.sampler import TrainingSampler
 from ictconvention.measuring.measured_cache import Photometry
 from ictconvention.measuring.scales import photometry_scales, pixel_scales
-from ictconvention.options import Imbalance, ViewOptions
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

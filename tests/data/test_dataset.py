@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from ictconvention.data.dataset import Draw, SeriesDataset, class_labels
 from ictconvention.data.sampler import TrainingSampler
 from ictconvention.data.series import SeriesBatch
 from ictconvention.data.task import Contents
-from ictconvention.experiment.config import read_group
-from ictconvention.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

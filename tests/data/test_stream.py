@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from ictconvention.configuration.options import Select, SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.data.dataset import Draw, SeriesDataset
 from ictconvention.data.stream import SeriesStream, day_zero
 from ictconvention.data.task import Contents
-from ictconvention.options import Select, SequenceOptions
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.data.test_dataset import equal

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ictconvention.configuration.options import Augmentation
 from ictconvention.data.views import even_frames, even_nights, keyed_generator, random_view, turned
-from ictconvention.options import Augmentation
 
 PAPER = Augmentation()
 

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.experiment.status import MetricsTable, write_json
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from ictconvention.configuration.options import SequenceOptions
+from ictconvention.configuration.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
 from ictconvention.data.task import Contents, Task
 from ictconvention.experiment.assembly import new_learner
-from ictconvention.experiment.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.learners.learner import Learner
 from ictconvention.learners.padded import padded
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import SequenceOptions
 from tests.models.conftest import random_statistics
 
 BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6

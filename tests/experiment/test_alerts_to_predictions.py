@@ -9,7 +9,7 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
-from ictconvention.experiment.config import compose_run
+from ictconvention.configuration.compose import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.survey.survey import Survey
 from tests.data.sources.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet

@@ -15,11 +15,11 @@ import cloudpickle  # type: ignore[import-untyped]  # comes with submitit, witho
 import pytest
 import submitit
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment import cluster, machine, processes
 from ictconvention.experiment.cluster import submitter
 from ictconvention.experiment.command import sweep
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import Job, prepared
 from tests.experiment.conftest import places

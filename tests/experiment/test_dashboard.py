@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 import wandb
 
-from ictconvention.experiment.config import compose_run
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.experiment.dashboard import Dashboard
-from ictconvention.experiment.schema import LoggerOptions
 from ictconvention.experiment.status import Status, read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making

@@ -12,12 +12,12 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.experiment.assembly import data_of, learner_of
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.initial import begin_with, checked_start, read_run
 from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.schema import RunOptions
 from ictconvention.experiment.status import write_json
 from ictconvention.learners.learner import Learner
 from ictconvention.survey.format import SurveyHeader

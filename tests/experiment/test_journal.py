@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import PACED, Bar, Journal, bars, spoken
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.schema import LoggerOptions
 from ictconvention.experiment.status import MetricsTable, Status, read_json
 
 NOBODY: Any = None  # the learner, whom the journal does not look at

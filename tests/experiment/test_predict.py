@@ -15,11 +15,11 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import worked
 from ictconvention.experiment import predict
 from ictconvention.experiment.combining import Combined, combined
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.early import save_early_curve
 from ictconvention.experiment.initial import SHAPING
 from ictconvention.experiment.predict import Applied, PredictOptions, applied

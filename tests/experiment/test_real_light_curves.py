@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from astropy.table import Table, vstack
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
 from ictconvention.data.simulation.passbands import BANDS
 from ictconvention.data.simulation.simulate import paint_light_curves
 from ictconvention.evaluation.forest import cadence_features, forest_on_split
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.survey.split import Split
 from tests.conftest import ROOT

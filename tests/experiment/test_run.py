@@ -11,16 +11,16 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.command import main
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.machine import checked_machine, precision_of, rank_zero
 from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run import run
-from ictconvention.experiment.schema import TrainerOptions
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import prepared
 from ictconvention.experiment.trained_run import read_trained

@@ -7,11 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from ictconvention.cli import app
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run_folder import no_run
-from ictconvention.experiment.schema import RunOptions
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from omegaconf import DictConfig, OmegaConf
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import checked
 from ictconvention.experiment.assembly import run_hash
-from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.schema import checked
 
 BOTH = [
     "seed=1",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment.command import sweep, sweep_name, train
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import Job, Sweep, grouped, prepared, validation_loss
 from tests.experiment.conftest import LEFT, Smoke, places, result_of

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from ictconvention.configuration.options import Imbalance, SequenceOptions
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.experiment import testing
@@ -16,7 +17,6 @@ from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
-from ictconvention.options import Imbalance, SequenceOptions
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.config import compose_run
 from ictconvention.experiment.exporting import export
 from ictconvention.experiment.initial import begin_with
 from ictconvention.experiment.retest import retest

@@ -9,8 +9,16 @@ import pytest
 import torch
 from torch import nn
 
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.options import (
+    Augmentation,
+    ICTOptions,
+    Imbalance,
+    OptimiserOptions,
+    SequenceOptions,
+    ViewOptions,
+)
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.experiment.config import read_group
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
@@ -19,7 +27,6 @@ from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import CNNRecurrent
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import Augmentation, ICTOptions, Imbalance, OptimiserOptions, SequenceOptions, ViewOptions
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

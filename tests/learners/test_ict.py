@@ -14,6 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ictconvention.configuration.options import ICTOptions, ViewOptions
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
 from ictconvention.learners import ict as ict_module
@@ -23,7 +24,6 @@ from ictconvention.learners.inputs import FrameInputs, NightInputs
 from ictconvention.learners.losses import spread_floor
 from ictconvention.learners.target import follow
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import ICTOptions, ViewOptions
 from ictconvention.survey.split import Split
 from tests.learners.conftest import encoder, ict, trainer, weights
 

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
+from ictconvention.configuration.options import OptimiserOptions, ViewOptions
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner
-from ictconvention.options import OptimiserOptions, ViewOptions
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

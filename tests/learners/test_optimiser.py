@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from torch import nn
 
+from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.learners.optimiser import optimiser_for, share_of_rate
 from ictconvention.models.attention import ObjectNorm
 from ictconvention.models.convention import ConvEntion
 from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.options import OptimiserOptions
 
 
 def decays(network: nn.Module, options: OptimiserOptions) -> dict[str, float]:

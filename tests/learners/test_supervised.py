@@ -13,6 +13,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from torch.nn import functional as F
 
+from ictconvention.configuration.options import ViewOptions
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.learner import ClassLoss, class_scores
@@ -21,7 +22,6 @@ from ictconvention.learners.supervised import Supervised
 from ictconvention.models.convention import ConvEntion
 from ictconvention.models.recurrent import CNNRecurrent
 from ictconvention.models.scaling import Scaling
-from ictconvention.options import ViewOptions
 from tests.conftest import HEADER
 from tests.learners.conftest import supervised, trainer, weights
 

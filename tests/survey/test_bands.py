@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.experiment.assembly import survey_of
-from ictconvention.experiment.config import compose_run
 from ictconvention.measuring.audit import check_survey
 from ictconvention.survey.bands import ORIGIN, origin_of, select_bands
 from ictconvention.survey.split_drawing import make_split

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
+from ictconvention.configuration.overrides import config_folder
+from ictconvention.configuration.schema import RunOptions, known_keys
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.config import compose_run
-from ictconvention.experiment.overrides import config_folder
-from ictconvention.experiment.schema import RunOptions, known_keys
-from ictconvention.options import OptimiserOptions, SequenceOptions
 from tests.conftest import ROOT
 
 EXPERIMENTS = ["ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss"]

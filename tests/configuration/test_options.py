@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from ictconvention.experiment.config import read_group
-from ictconvention.experiment.overrides import config_folder
-from ictconvention.experiment.schema import LearnerOptions
-from ictconvention.options import (
+from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
     Imbalance,
@@ -18,6 +16,8 @@ from ictconvention.options import (
     SequenceOptions,
     ViewOptions,
 )
+from ictconvention.configuration.overrides import config_folder
+from ictconvention.configuration.schema import LearnerOptions
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_folder() / group).glob("*.yaml"))]
@@ -81,5 +81,5 @@ def test_values_that_make_no_sense_are_refused(kind: type[Any], options: dict[st
 
 
 def test_a_mistake_is_told_before_anything_heavy_is_imported() -> None:
-    code = "import sys, ictconvention.options; print({'torch', 'lightning', 'numpy'} & set(sys.modules))"
+    code = "import sys, ictconvention.configuration.options; print({'torch', 'lightning', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

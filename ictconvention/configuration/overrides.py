@@ -11,8 +11,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ictconvention.configuration.schema import known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.experiment.schema import known_keys
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override

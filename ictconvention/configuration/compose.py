@@ -9,8 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.experiment.overrides import (
+from ictconvention.configuration.overrides import (
     check_overrides,
     command,
     config_folder,
@@ -18,7 +17,8 @@ from ictconvention.experiment.overrides import (
     silent_hydra,
     unknown_choice,
 )
-from ictconvention.experiment.schema import RunOptions, checked, known_keys
+from ictconvention.configuration.schema import RunOptions, checked, known_keys
+from ictconvention.core.errors import UsageError, did_you_mean
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.options import (
+from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
     Imbalance,
@@ -27,6 +26,7 @@ from ictconvention.options import (
     Stage,
     option_group,
 )
+from ictconvention.core.errors import UsageError, did_you_mean
 
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
 OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
