@@ -81,7 +81,7 @@ class Shared:
 
     def known_objects(self) -> dict[str, dict[str, Any]]:
         """Return what the table of objects says; nothing where there is none."""
-        from ictconvention.data.sources.user_table import objects_of, read_user_table
+        from ictconvention.files.user_table import objects_of, read_user_table
 
         if self.objects is None:
             return {}
@@ -191,8 +191,8 @@ def tao(
     sky: Annotated[bool, typer.Option(help="Subtract the median of the pixels far from the centre.")] = True,
 ) -> None:
     """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
-    from ictconvention.data.sources.joins import check_matched
     from ictconvention.data.sources.tao import TaoOptions, find_files, read_objects, read_tao
+    from ictconvention.files.joins import check_matched
 
     names = find_files(source)
     with shown_progress("reading headers") as progress:

@@ -21,8 +21,8 @@ from ictconvention.core.errors import (
 from ictconvention.core.magnitudes import flux_error, nanomaggies
 from ictconvention.data.simulation.passbands import BANDS
 from ictconvention.data.simulation.strata import CLASSES
-from ictconvention.data.sources.reading import UnreadableError, npz_arrays
-from ictconvention.data.sources.user_table import id_of, number_of, objects_of, read_user_table, text_of
+from ictconvention.files.reading import UnreadableError, npz_arrays
+from ictconvention.files.user_table import id_of, number_of, objects_of, read_user_table, text_of
 from ictconvention.survey.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
 
 LEAST_POINTS = 5

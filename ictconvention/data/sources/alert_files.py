@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.sources.avro_file import read_avro
-from ictconvention.data.sources.folders import files_below
-from ictconvention.data.sources.reading import ForeignError, UnreadableError, unreadable
+from ictconvention.files.avro_file import read_avro
+from ictconvention.files.folders import files_below
+from ictconvention.files.reading import ForeignError, UnreadableError, unreadable
 
 AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
 FILES_AT_ONCE = 256  # Avro files of a unit

@@ -9,7 +9,7 @@ from pathlib import Path
 from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.found import USUAL_BANDS
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.user_table import read_user_table, text_of
+from ictconvention.files.user_table import read_user_table, text_of
 
 BAND_KEYS = ("BAND", "FILTER")
 

@@ -7,7 +7,7 @@ from astropy import units
 
 from ictconvention.core.magnitudes import ZERO_POINT, magnitude, nanomaggies
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 ZERO_POINT_KEYS = ("MAGZERO", "MAGZPT", "MAGZP", "ZEROPNT", "PHOTZP", "ZPTMAG")  # [AB mag]
 SDSS_FRAME_KEYS = ("NMGY", "NMGYIVAR")  # SDSS's frames alone have both; their pixels are nanomaggies

@@ -26,8 +26,8 @@ from ictconvention.data.sources.found import Found, FoundFrame, Reject, place_of
 from ictconvention.data.sources.headers import Headers
 from ictconvention.data.sources.orientation import turns_north_up
 from ictconvention.data.sources.placeholders import drop_placeholders
-from ictconvention.data.sources.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
-from ictconvention.data.sources.user_table import id_of, objects_of, read_user_table
+from ictconvention.files.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
+from ictconvention.files.user_table import id_of, objects_of, read_user_table
 from ictconvention.survey.neighbours import separations
 
 SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side

@@ -12,10 +12,10 @@ from astropy.io import fits
 from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.celestial import pixel_scale, wcs_of
 from ictconvention.data.sources.dates import exposure_of
-from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Reject
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.reading import (
+from ictconvention.files.folders import files_below
+from ictconvention.files.reading import (
     FITS_ENDINGS,
     NoImageError,
     UnreadableError,
@@ -23,7 +23,7 @@ from ictconvention.data.sources.reading import (
     is_image,
     opened_fits,
 )
-from ictconvention.data.sources.user_table import checked_number, file_of, number_of, read_user_table, text_of
+from ictconvention.files.user_table import checked_number, file_of, number_of, read_user_table, text_of
 
 SAME_CENTRE = 1.0  # [arcsec]
 IMAGE_COLUMNS = ("file", "hdu", "band", "mjd", "zero_point", "psf_fwhm", "mask", "mask_hdu")

@@ -8,7 +8,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from astropy.wcs.utils import proj_plane_pixel_scales
 
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 POLE_AT_REFERENCE = ("TAN", "TPV", "SIN", "ARC", "STG", "ZEA", "ZPN")  # these map CRPIX to CRVAL
 IRAF_DISTORTED = ("TNX", "ZPX")  # that astropy takes for undistorted

@@ -13,7 +13,7 @@ from datetime import date
 from astropy.time import Time
 
 from ictconvention.data.sources.headers import EXPOSURE_KEYS, Headers
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 from ictconvention.survey.values import EARLIEST_MJD, JULIAN_ZERO, LATEST_MJD
 
 MEANING = "UTC, middle of the exposure"  # of the times of frames from CCD images

@@ -16,11 +16,11 @@ from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, counted, readable_os_errors
 from ictconvention.data.sources.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.data.sources.gathering import check_fluxes, descriptions, gathered, write_shards
-from ictconvention.data.sources.joins import check_matched, unused_names
 from ictconvention.data.sources.rejects import check_rejects_place, check_share, save_rejects
 from ictconvention.data.sources.side_tables import save_frame_sources, save_photometry
 from ictconvention.data.sources.unit_reading import Progress, Reader, read_units
-from ictconvention.data.sources.user_table import checked_objects
+from ictconvention.files.joins import check_matched, unused_names
+from ictconvention.files.user_table import checked_objects
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.writer import join_shards
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 BLOCK = 5  # pixels of a side of a solid block; the image goes on beyond its edge, so that a narrow strip there counts
 LARGE_SHARE = 0.01  # of the pixels: from here on a region is no chance,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.sources.fitting import CutoutOptions
 from ictconvention.data.sources.found import Found, Reject, place_of
-from ictconvention.data.sources.reading import (
+from ictconvention.files.reading import (
     FITS_ENDINGS,
     UnreadableError,
     image_of,
@@ -20,7 +20,7 @@ from ictconvention.data.sources.reading import (
     opened_fits,
     reason_of,
 )
-from ictconvention.data.sources.user_table import (
+from ictconvention.files.user_table import (
     UserTable,
     checked_number,
     file_of,

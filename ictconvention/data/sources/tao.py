@@ -14,9 +14,9 @@ from astropy.io import fits
 
 from ictconvention.core.errors import UsageError
 from ictconvention.data.sources.fitting import CutoutOptions, Fitting
-from ictconvention.data.sources.folders import files_below
 from ictconvention.data.sources.found import Found, Reject, place_of
-from ictconvention.data.sources.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
+from ictconvention.files.folders import files_below
+from ictconvention.files.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
 from ictconvention.survey.values import flaw_of_precision
 
 COLUMNS = ("HDU_Ext", "MJD")  # of the table in HDU 1: which HDU, and when [days]

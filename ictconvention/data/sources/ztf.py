@@ -16,7 +16,7 @@ from ictconvention.data.sources.alert_files import Alert, AlertUnit, alerts_of
 from ictconvention.data.sources.calibration import nanomaggies_per_count
 from ictconvention.data.sources.fitting import CutoutOptions, Fitting
 from ictconvention.data.sources.found import Found, FoundFrame, Measurement, Reject
-from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, opened_fits
+from ictconvention.files.reading import UnreadableError, gunzipped, image_of, opened_fits
 from ictconvention.survey.values import JULIAN_ZERO, flaw_of_times
 
 PIXEL_SCALE = 1.01  # [arcsec]

@@ -17,8 +17,8 @@ import pytest
 
 from ictconvention.data.sources.alert_files import AlertUnit, find_alerts
 from ictconvention.data.sources.found import Reject
-from ictconvention.data.sources.reading import UnreadableError
 from ictconvention.data.sources.ztf import MOST_CUTOUT, ZtfOptions, cutout_pixels, read_ztf
+from ictconvention.files.reading import UnreadableError
 from tests.conftest import ROOT
 from tests.data.sources.alert_packets import (
     Alert,

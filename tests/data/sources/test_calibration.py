@@ -8,7 +8,7 @@ from astropy.io import fits
 
 from ictconvention.data.sources.calibration import gain_of, zero_point_of
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 
 def headers(**cards: Any) -> Headers:

@@ -8,7 +8,7 @@ from astropy.time import Time
 
 from ictconvention.data.sources.dates import Exposure, exposure_of
 from ictconvention.data.sources.headers import Headers
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 DAY = 86_400.0
 START = 57124.125  # 2015-04-12T03:00:00

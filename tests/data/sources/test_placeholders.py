@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.data.sources.placeholders import drop_placeholders
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 
 
 def sky(shape: tuple[int, int] = (120, 160), level: float = 1000.0, noise: float = 5.0) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from ictconvention.data.sources.reading import opened_fits
+from ictconvention.files.reading import opened_fits
 from ictconvention.survey.survey import ImageSeries
 from tests.data.sources.commands import made, write_table
 

@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 
 from ictconvention.data.sources.celestial import wcs_of
 from ictconvention.data.sources.orientation import ExactTurn, turns_north_up
-from ictconvention.data.sources.reading import UnreadableError
+from ictconvention.files.reading import UnreadableError
 from tests.data.sources.commands import made, write_table
 from tests.data.sources.images import DEC, RA, SCALE, TPV, TURNS, Sky
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.sources.joins import check_matched, unused_names
+from ictconvention.files.joins import check_matched, unused_names
 from tests.data.sources.alert_packets import alert, write_avro
 from tests.data.sources.commands import refusal, spoken, write_table
 

@@ -10,8 +10,8 @@ from typing import Any
 import fastavro
 import pytest
 
-from ictconvention.data.sources.avro_file import MOST_UNPACKED, read_avro
-from ictconvention.data.sources.reading import ForeignError, UnreadableError
+from ictconvention.files.avro_file import MOST_UNPACKED, read_avro
+from ictconvention.files.reading import ForeignError, UnreadableError
 from tests.data.sources.alert_packets import alert, avro_bytes, schema
 from tests.data.sources.commands import refusal
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shortened
-from ictconvention.data.sources.table_file import FORMATS, as_rows, read_columns
+from ictconvention.files.table_file import FORMATS, as_rows, read_columns
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.neighbours import median_position, separations
 from ictconvention.survey.validate import check_object, check_value, merged_kind

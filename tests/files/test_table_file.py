@@ -15,8 +15,8 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.sources import table_file
-from ictconvention.data.sources.user_table import objects_of, read_user_table
+from ictconvention.files import table_file
+from ictconvention.files.user_table import objects_of, read_user_table
 
 
 def read(path: Path) -> list[dict[str, Any]]:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from astropy.io import fits
 
-from ictconvention.data.sources import reading
-from ictconvention.data.sources.reading import UnreadableError, gunzipped, image_of, npz_array, opened_fits
+from ictconvention.files import reading
+from ictconvention.files.reading import UnreadableError, gunzipped, image_of, npz_array, opened_fits
 
 HUGE = 10**9  # pixels of a side, an exabyte in all
 
@@ -60,7 +60,7 @@ def test_an_archive_that_unpacks_beyond_its_bound_is_unreadable(
 ) -> None:
     np.savez_compressed(tmp_path / "a.npz", frames=np.zeros((100, 32, 32)))
     assert npz_array(tmp_path / "a.npz", None).shape == (100, 32, 32)
-    monkeypatch.setattr("ictconvention.data.sources.reading.MOST_NPZ", 100 * 32 * 32 * 8)  # without its header
+    monkeypatch.setattr("ictconvention.files.reading.MOST_NPZ", 100 * 32 * 32 * 8)  # without its header
     with pytest.raises(UnreadableError, match="unpacks to more than"):
         npz_array(tmp_path / "a.npz", None)
 

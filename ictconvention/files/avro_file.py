@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from io import BytesIO
 from typing import IO, Any, cast
 
-from ictconvention.data.sources.reading import ForeignError, UnreadableError
+from ictconvention.files.reading import ForeignError, UnreadableError
 
 MAGIC = b"Obj\x01"
 CONFLUENT = 0  # first byte of a packet in Confluent's wire format, then four of the schema's number
