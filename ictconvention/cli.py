@@ -155,8 +155,8 @@ def simulate(
             mend = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", mend)
     from ictconvention.data.simulation.ceiling import print_ceiling
-    from ictconvention.data.simulation.simulate import PAPER_OBJECTS, paint_light_curves
-    from ictconvention.data.simulation.simulate import simulate as write
+    from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
+    from ictconvention.simulation.simulate import simulate as write
 
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     if light_curves and extra_test is not None:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ictconvention.cli import main
-from ictconvention.data.simulation import simulate as simulation
 from ictconvention.experiment import assembly
+from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT
 

@@ -30,7 +30,6 @@ from ictconvention.configuration.options import (
 )
 from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.data.series import SeriesBatch
-from ictconvention.data.simulation.simulate import simulate
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
@@ -40,6 +39,7 @@ from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntionEncoder
 from ictconvention.models.heads import PROJECTED
 from ictconvention.models.scaling import Scaling
+from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 

@@ -19,9 +19,6 @@ from numpy.typing import NDArray
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.data.film_strip import draw_film_strip
-from ictconvention.data.simulation.passbands import BANDS, SDSS, band_maggies
-from ictconvention.data.simulation.simulate import paint_light_curves
-from ictconvention.data.simulation.supernovae import distance_modulus
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
@@ -33,6 +30,9 @@ from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested
 from ictconvention.figure_file import save_figure
+from ictconvention.simulation.sdss.passbands import BANDS, SDSS, band_maggies
+from ictconvention.simulation.sdss.supernovae import distance_modulus
+from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

@@ -24,11 +24,11 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score,
 
 from ictconvention.data.film_strip import save_film_strip
 from ictconvention.data.simulation.ceiling import label_ceiling
-from ictconvention.data.simulation.observed import scene
-from ictconvention.data.simulation.population import Population
-from ictconvention.data.simulation.strata import LABELLED, STRATA, Stratum
 from ictconvention.evaluation.forest import PRETRAIN_WEIGHT, forest_on_split, photometry_features, pixel_free_features
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe, point_source_error
+from ictconvention.simulation.sdss.population import Population
+from ictconvention.simulation.sdss.scene import scene
+from ictconvention.simulation.sdss.strata import LABELLED, STRATA, Stratum
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 

@@ -21,12 +21,12 @@ import torch
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.data.simulation.simulate import simulate
 from ictconvention.data.stream import SeriesStream
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey
 
 

@@ -31,7 +31,6 @@ from ictconvention.configuration.options import (
     ViewOptions,
 )
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.simulation.simulate import simulate
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
@@ -41,6 +40,7 @@ from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
 from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.scaling import Scaling
+from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 

@@ -16,7 +16,6 @@ from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_o
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
 from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.data.task import Task
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
@@ -28,6 +27,7 @@ from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.models.light_curve import LightCurveRNN
 from ictconvention.models.recurrent import Cell, CNNRecurrent
 from ictconvention.models.scaling import Scaling
+from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split

@@ -16,9 +16,9 @@ from photutils.aperture import CircularAperture
 from photutils.aperture import aperture_photometry as photutils_photometry
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.simulation import stamps
-from ictconvention.data.simulation.cadence import Observations
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe, point_source_error
+from ictconvention.simulation.sdss import stamps
+from ictconvention.simulation.sdss.cadence import Observations
 from ictconvention.survey.survey import ImageSeries
 
 SCALE = 0.396

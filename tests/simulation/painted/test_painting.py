@@ -12,14 +12,14 @@ import pytest
 from astropy.table import Table, vstack
 
 from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
-from ictconvention.data.simulation.cadence import SEASON_LENGTH
-from ictconvention.data.simulation.light_curve_fit import densest_season
-from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
-from ictconvention.data.simulation.painting import painted
-from ictconvention.data.simulation.simulate import paint_light_curves
 from ictconvention.evaluation.forest import cadence_features, forest_probabilities
 from ictconvention.measuring.audit import check_survey
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
+from ictconvention.simulation.painted.light_curve_fit import densest_season
+from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
+from ictconvention.simulation.painted.painting import painted
+from ictconvention.simulation.sdss.cadence import SEASON_LENGTH
+from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.survey import ImageSeries
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import RegularGridInterpolator
 
 from ictconvention.core.magnitudes import nanomaggies
-from ictconvention.data.simulation.passbands import SDSS, band_maggies, blackbody, rest_dust
+from ictconvention.simulation.sdss.passbands import SDSS, band_maggies, blackbody, rest_dust
 
 COSMOLOGY = FlatLambdaCDM(H0=70, Om0=0.3)
 REDSHIFTS = np.concatenate([np.linspace(0.003, 0.1, 15), np.linspace(0.12, 1.0, 45)])

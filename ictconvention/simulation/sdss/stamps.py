@@ -8,7 +8,7 @@ import galsim
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.simulation.cadence import Observations
+from ictconvention.simulation.sdss.cadence import Observations
 
 SIZE = 32  # [pixels]
 PIXEL_SCALE = 0.396  # [arcsec]

@@ -5,8 +5,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
 from ictconvention.core.robust import SIGMA_OF_MAD
-from ictconvention.data.simulation.cadence import SEASON_LENGTH
-from ictconvention.data.simulation.gaussian_process import (
+from ictconvention.simulation.painted.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,
     Array,
@@ -20,9 +19,10 @@ from ictconvention.data.simulation.gaussian_process import (
     pulsation,
     smooth_change,
 )
-from ictconvention.data.simulation.light_curve_table import RealCurve
-from ictconvention.data.simulation.passbands import EFFECTIVE_WAVELENGTH
-from ictconvention.data.simulation.periods import find_period
+from ictconvention.simulation.painted.light_curve_table import RealCurve
+from ictconvention.simulation.painted.periods import find_period
+from ictconvention.simulation.sdss.cadence import SEASON_LENGTH
+from ictconvention.simulation.sdss.passbands import EFFECTIVE_WAVELENGTH
 
 SEASON_GAP = 60.0  # [days]; a longer pause ends a season
 MOST_POINTS = 600  # of a fit, whose time grows with their cube

@@ -15,13 +15,13 @@ import pytest
 
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.data.simulation import observed as observed_module
-from ictconvention.data.simulation import simulate as simulate_module
 from ictconvention.data.simulation.ceiling import label_ceiling
-from ictconvention.data.simulation.observed import detected, observed, scene
-from ictconvention.data.simulation.population import Population
-from ictconvention.data.simulation.simulate import simulate
 from ictconvention.measuring.audit import check_survey
+from ictconvention.simulation import simulate as simulate_module
+from ictconvention.simulation.sdss import scene as observed_module
+from ictconvention.simulation.sdss.population import Population
+from ictconvention.simulation.sdss.scene import detected, observed, scene
+from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series

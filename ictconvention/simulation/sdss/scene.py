@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.magnitudes import nanomaggies
-from ictconvention.data.simulation import stamps, supernovae, variability
-from ictconvention.data.simulation.cadence import Observations, observe
-from ictconvention.data.simulation.passbands import BANDS, dust
-from ictconvention.data.simulation.population import (
+from ictconvention.simulation.sdss import stamps, supernovae, variability
+from ictconvention.simulation.sdss.cadence import Observations, observe
+from ictconvention.simulation.sdss.passbands import BANDS, dust
+from ictconvention.simulation.sdss.population import (
     CADENCE,
     CURVE,
     PIXELS,
@@ -19,7 +19,7 @@ from ictconvention.data.simulation.population import (
     correlated,
     generator,
 )
-from ictconvention.data.simulation.strata import Stratum
+from ictconvention.simulation.sdss.strata import Stratum
 
 DETECTION = 5.0  # signal over noise of a night, g r and i together
 DIFFERENCE_NOISE = 1.9  # over that of a frame: templates and hosts; gives the survey's depth, 5 sigma at r = 22.1

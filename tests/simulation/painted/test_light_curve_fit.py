@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ictconvention.data.simulation.gaussian_process import damped_random_walk
-from ictconvention.data.simulation.light_curve_fit import _without_outliers, densest_season, fit_light_curve
-from ictconvention.data.simulation.light_curve_table import RealCurve
-from ictconvention.data.simulation.periods import find_period
-from ictconvention.data.simulation.population import generator
-from tests.data.simulation.test_painting import pulsator, supernova
+from ictconvention.simulation.painted.gaussian_process import damped_random_walk
+from ictconvention.simulation.painted.light_curve_fit import _without_outliers, densest_season, fit_light_curve
+from ictconvention.simulation.painted.light_curve_table import RealCurve
+from ictconvention.simulation.painted.periods import find_period
+from ictconvention.simulation.sdss.population import generator
+from tests.simulation.painted.test_painting import pulsator, supernova
 
 Array = NDArray[np.float64]
 LEVELS = np.array([7.0, 9.5, 11.5, 13.0, 15.0])  # [nanomaggies] of a quasar in ugriz

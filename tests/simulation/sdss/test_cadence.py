@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ictconvention.data.simulation.cadence import BAND_DELAY, MISSING, ORDER, WORST_SEEING, Observations, observe
+from ictconvention.simulation.sdss.cadence import BAND_DELAY, MISSING, ORDER, WORST_SEEING, Observations, observe
 from ictconvention.survey.nights import night_index
 
 

@@ -4,12 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from ictconvention.data.simulation import stamps
-from ictconvention.data.simulation.cadence import observe
-from ictconvention.data.simulation.light_curve_fit import densest_season, fit_light_curve, is_transient
-from ictconvention.data.simulation.light_curve_table import RealCurve
-from ictconvention.data.simulation.observed import supernova_host, unrelated
-from ictconvention.data.simulation.population import (
+from ictconvention.simulation.painted.light_curve_fit import densest_season, fit_light_curve, is_transient
+from ictconvention.simulation.painted.light_curve_table import RealCurve
+from ictconvention.simulation.sdss import stamps
+from ictconvention.simulation.sdss.cadence import observe
+from ictconvention.simulation.sdss.population import (
     CADENCE,
     CURVE,
     DECLINATION,
@@ -18,7 +17,8 @@ from ictconvention.data.simulation.population import (
     RIGHT_ASCENSION,
     generator,
 )
-from ictconvention.data.simulation.strata import SEASONS, STRATA
+from ictconvention.simulation.sdss.scene import supernova_host, unrelated
+from ictconvention.simulation.sdss.strata import SEASONS, STRATA
 
 SHIFT = 15.0  # [days]; the new season's middle lies within this of the old one's
 

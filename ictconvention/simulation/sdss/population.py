@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from scipy.special import ndtr
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.simulation.strata import LABELLED, LEVELS, SEASONS, STRATA, Stratum
+from ictconvention.simulation.sdss.strata import LABELLED, LEVELS, SEASONS, STRATA, Stratum
 
 LEAST_SPECTROSCOPIC = 15  # objects of a spectroscopic stratum
 LEAST_OBJECTS = 100

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ictconvention.data.simulation import light_curve_fit
-from ictconvention.data.simulation.gaussian_process import damped_random_walk
-from ictconvention.data.simulation.light_curve_fit import densest_season, fit_light_curve
-from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
-from ictconvention.data.simulation.periods import find_period
+from ictconvention.simulation.painted import light_curve_fit
+from ictconvention.simulation.painted.gaussian_process import damped_random_walk
+from ictconvention.simulation.painted.light_curve_fit import densest_season, fit_light_curve
+from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
+from ictconvention.simulation.painted.periods import find_period
 
 Array = NDArray[np.float64]
 pytestmark = [pytest.mark.real_data, pytest.mark.slow]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from ictconvention.core.magnitudes import flux_error, magnitude, nanomaggies
-from ictconvention.data.simulation import supernovae, variability
-from ictconvention.data.simulation.passbands import dust
+from ictconvention.simulation.sdss import supernovae, variability
+from ictconvention.simulation.sdss.passbands import dust
 
 DAYS = np.arange(53500.0, 53800.0, 1.0)
 

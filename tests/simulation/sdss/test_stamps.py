@@ -4,8 +4,8 @@ import galsim
 import numpy as np
 import pytest
 
-from ictconvention.data.simulation import stamps
-from ictconvention.data.simulation.cadence import Observations
+from ictconvention.simulation.sdss import stamps
+from ictconvention.simulation.sdss.cadence import Observations
 
 
 def observations(n: int, band: int = 2, fwhm: float = 1.4) -> Observations:

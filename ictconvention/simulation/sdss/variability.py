@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.data.simulation.passbands import EFFECTIVE_WAVELENGTH, blackbody
+from ictconvention.simulation.sdss.passbands import EFFECTIVE_WAVELENGTH, blackbody
 
 # Damped random walk of quasars: MacLeod et al. 2010, table 1: log f = A + B log(rest wavelength / 4000 A)
 # + C (M_i + 23) + D log(black hole mass / 1e9 suns), for the structure function at infinity [mag] and the time [days].

@@ -5,7 +5,7 @@ from astropy.timeseries import LombScargle
 from numpy.typing import NDArray
 
 from ictconvention.core.robust import robust_sigma
-from ictconvention.data.simulation.gaussian_process import (
+from ictconvention.simulation.painted.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,
     GaussianProcess,

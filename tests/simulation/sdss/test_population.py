@@ -8,8 +8,8 @@ import pytest
 from astropy.table import Table
 
 from ictconvention.core.errors import UsageError
-from ictconvention.data.simulation.population import BRIGHTEST_HIDDEN, Population, stratum_counts
-from ictconvention.data.simulation.strata import LABELLED, LEVELS, STRATA
+from ictconvention.simulation.sdss.population import BRIGHTEST_HIDDEN, Population, stratum_counts
+from ictconvention.simulation.sdss.strata import LABELLED, LEVELS, STRATA
 from ictconvention.survey.neighbours import sky_groups
 
 

@@ -19,10 +19,10 @@ from ictconvention.core.errors import (
     shortened,
 )
 from ictconvention.core.magnitudes import flux_error, nanomaggies
-from ictconvention.data.simulation.passbands import BANDS
-from ictconvention.data.simulation.strata import CLASSES
 from ictconvention.files.reading import UnreadableError, npz_arrays
 from ictconvention.files.user_table import id_of, number_of, objects_of, read_user_table, text_of
+from ictconvention.simulation.sdss.passbands import BANDS
+from ictconvention.simulation.sdss.strata import CLASSES
 from ictconvention.survey.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
 
 LEAST_POINTS = 5

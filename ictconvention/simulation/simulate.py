@@ -11,13 +11,13 @@ import numpy as np
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError
 from ictconvention.core.parallel import worked
-from ictconvention.data.simulation.light_curve_table import RealCurve, read_light_curves
-from ictconvention.data.simulation.observed import observed
-from ictconvention.data.simulation.painting import painted
-from ictconvention.data.simulation.passbands import BANDS
-from ictconvention.data.simulation.population import LAYOUT, Population, generator
-from ictconvention.data.simulation.stamps import PIXEL_SCALE, SIZE
-from ictconvention.data.simulation.strata import CLASSES, LABELLED, STRATA
+from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
+from ictconvention.simulation.painted.painting import painted
+from ictconvention.simulation.sdss.passbands import BANDS
+from ictconvention.simulation.sdss.population import LAYOUT, Population, generator
+from ictconvention.simulation.sdss.scene import observed
+from ictconvention.simulation.sdss.stamps import PIXEL_SCALE, SIZE
+from ictconvention.simulation.sdss.strata import CLASSES, LABELLED, STRATA
 from ictconvention.survey.format import SurveyHeader, sha256
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name

@@ -1,0 +1,1 @@
+"""Real light curves, fitted and painted into simulated stamps."""
