@@ -12,7 +12,7 @@ from ictconvention.cli import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.experiment.run import run
 from ictconvention.survey.survey import Survey
-from tests.data.sources.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet
+from tests.ingest.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet
 
 CLASSES = ("AGN", "SN Ia")
 NOISE = 10.0  # [counts] of a pixel

@@ -13,7 +13,7 @@ from astropy.table import Table
 from ictconvention.cli import main
 from ictconvention.core.errors import IctConventionError, UsageError
 from ictconvention.files.user_table import objects_of, read_user_table
-from tests.data.sources.commands import flat, made, refusal, rejects_of, write_table
+from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
 
 SCALE = ("--pixel-scale", 0.4)
 

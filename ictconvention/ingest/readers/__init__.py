@@ -1,0 +1,1 @@
+"""A reader for each kind of images that people have: stamps, CCD images, TAO files, ZTF alerts."""
