@@ -28,9 +28,9 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.series import SeriesBatch
 from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs

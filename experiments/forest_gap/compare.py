@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.data.views import even_nights
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.assembly import split_of, survey_of
 from ictconvention.experiment.run import run
 from ictconvention.experiment.status import read_json
+from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import Split

@@ -21,11 +21,11 @@ import torch
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.data.stream import SeriesStream
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey
 

@@ -30,8 +30,8 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.learner import Learner

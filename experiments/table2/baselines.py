@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import Draw
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.entries import Entry, Predictions
 from ictconvention.evaluation.forest import (
@@ -19,6 +17,8 @@ from ictconvention.evaluation.forest import (
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.assembly import data_of
 from ictconvention.experiment.plan import planned
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import Draw
 from ictconvention.measuring.measured_cache import Photometry
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import counted
 from ictconvention.data.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
-from ictconvention.data.views import View, turned
+from ictconvention.feeding.views import View, turned
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import ImageSeries

@@ -15,10 +15,10 @@ from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.task import Task
 from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.initial import last_weights
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.task import Task
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner

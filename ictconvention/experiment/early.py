@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.output_place import check_place
-from ictconvention.data.dataset import class_labels
-from ictconvention.data.series import UNLABELLED
-from ictconvention.data.stream import day_zero
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
 from ictconvention.evaluation.early_figure import draw_early_curve
 from ictconvention.experiment.collection import groups_of
@@ -23,6 +20,9 @@ from ictconvention.experiment.predict import PredictOptions, Progress, applied
 from ictconvention.experiment.prediction_table import wanted_shares
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.feeding.batch import UNLABELLED
+from ictconvention.feeding.dataset import class_labels
+from ictconvention.feeding.survey_dataset import day_zero
 from ictconvention.figure_file import check_figure_name, save_figure
 from ictconvention.survey.survey import Survey
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import Draw
 from ictconvention.data.view_strip import draw_views
 from ictconvention.evaluation.figures import (
     Compared,
@@ -24,6 +22,8 @@ from ictconvention.evaluation.looks import headed, look_of
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.experiment.testing import Tested
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import Draw
 from ictconvention.figure_file import save_figure
 from ictconvention.models.heads import PROJECTED
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
-from ictconvention.data.stream import SeriesStream
 from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.experiment.machine import processors
@@ -20,6 +19,7 @@ from ictconvention.experiment.predicting import predicted
 from ictconvention.experiment.run_record import REFERENCE_FILE
 from ictconvention.experiment.seen_objects import seen_by
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.survey.survey import Survey
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"

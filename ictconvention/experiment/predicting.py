@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.data.series import SeriesBatch
 from ictconvention.experiment.machine import Precision
+from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.learners.learner import Learner
 
 Item = TypeVar("Item")

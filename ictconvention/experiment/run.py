@@ -13,7 +13,6 @@ from ictconvention import __version__
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held, whole_file
 from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
-from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard
@@ -29,6 +28,7 @@ from ictconvention.experiment.seen_objects import save_seen
 from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.learner import Learner
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey

@@ -11,8 +11,6 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.sampler import class_shares
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.entries import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
@@ -21,6 +19,8 @@ from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.experiment.run_record import TESTED
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.sampler import class_shares
 from ictconvention.learners.learner import Learner
 from ictconvention.survey.survey import Survey
 

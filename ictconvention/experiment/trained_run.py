@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shortened
-from ictconvention.data.sampler import class_shares
-from ictconvention.data.task import Task
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.experiment.assembly import new_learner
 from ictconvention.experiment.checkpoints import check_weights, load_checkpoint, take_weights
@@ -20,6 +18,8 @@ from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.status import read_json
+from ictconvention.feeding.sampler import class_shares
+from ictconvention.feeding.task import Task
 from ictconvention.learners.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.models.scaling import Scaling

@@ -7,8 +7,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
-from ictconvention.data.series import SeriesBatch, joined
-from ictconvention.data.task import Task
+from ictconvention.feeding.batch import SeriesBatch, joined
+from ictconvention.feeding.task import Task
 from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learners.inputs import FrameInputs, Inputs
 from ictconvention.learners.learner import Learner, Views, checked_encoder

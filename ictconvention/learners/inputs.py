@@ -5,8 +5,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ictconvention.data.series import SeriesBatch
-from ictconvention.data.views import turned
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.views import turned
 from ictconvention.models.scaling import Scaling
 
 

@@ -14,9 +14,9 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.data.series import UNLABELLED, SeriesBatch
-from ictconvention.data.task import Task
 from ictconvention.evaluation.confusion import confusion_scores
+from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
+from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import Inputs, LightCurveInputs
 from ictconvention.learners.losses import classification
 from ictconvention.learners.optimiser import optimiser_for

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ictconvention.data.series import UNLABELLED
+from ictconvention.feeding.batch import UNLABELLED
 
 
 def consistency(prediction: Tensor, target: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from ictconvention.data.task import Task
+from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
 from ictconvention.models.convention import ConvEntion

@@ -3,8 +3,8 @@
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.data.series import SeriesBatch
-from ictconvention.data.task import Task
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner, Views, checked_encoder
 from ictconvention.models.convention import ConvEntion

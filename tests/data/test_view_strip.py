@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ictconvention.data.film_strip import STAMP
 from ictconvention.data.view_strip import draw_views
-from ictconvention.data.views import View
+from ictconvention.feeding.views import View
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 

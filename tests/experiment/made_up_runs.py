@@ -10,9 +10,9 @@ from torch import nn
 
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
-from ictconvention.data.task import Contents, Task
 from ictconvention.experiment.assembly import new_learner
 from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.feeding.task import Contents, Task
 from ictconvention.learners.learner import Learner
 from ictconvention.learners.padded import padded
 from ictconvention.models.scaling import Scaling

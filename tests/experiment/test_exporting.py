@@ -18,12 +18,12 @@ from ictconvention import __version__
 from ictconvention.cli import main
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.data.views import even_nights
 from ictconvention.experiment import exporting, model_file
 from ictconvention.experiment.exporting import export_run, padded_run
 from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.status import read_json, write_json
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey

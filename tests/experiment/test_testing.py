@@ -8,7 +8,6 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, SequenceOptions
-from ictconvention.data.datamodule import SeriesDataModule
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.experiment import testing
 from ictconvention.experiment.figures import _examples, _plain
@@ -16,6 +15,7 @@ from ictconvention.experiment.predicting import Predicted
 from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

@@ -18,7 +18,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner

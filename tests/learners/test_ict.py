@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ictconvention.configuration.options import ICTOptions, ViewOptions
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.series import SeriesBatch
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners import ict as ict_module
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from ictconvention.data.series import SeriesBatch, SeriesView, collate
-from ictconvention.data.views import View, turned
+from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
+from ictconvention.feeding.views import View, turned
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.models.convention import ConvEntion
 from ictconvention.models.light_curve import LightCurveRNN

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ictconvention.configuration.options import OptimiserOptions, ViewOptions
-from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.collapse import CollapseMonitor
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ictconvention.data.series import SeriesBatch, SeriesView, collate
-from ictconvention.data.views import View
 from ictconvention.experiment.exporting import padded_run
 from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
+from ictconvention.feeding.views import View
 from ictconvention.learners.padded import Padded
 from tests.experiment.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
 

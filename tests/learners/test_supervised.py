@@ -14,7 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 from torch.nn import functional as F
 
 from ictconvention.configuration.options import ViewOptions
-from ictconvention.data.datamodule import SeriesDataModule
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.learner import ClassLoss, class_scores
 from ictconvention.learners.optimiser import share_of_rate

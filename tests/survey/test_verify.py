@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.data.dataset import Draw, SeriesDataset
+from ictconvention.feeding.dataset import Draw, SeriesDataset
 from ictconvention.measuring.measured_cache import Photometry
 from ictconvention.survey import verify
 from ictconvention.survey.survey import ImageSeries, Survey

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.configuration.options import Augmentation
-from ictconvention.data.views import even_frames, even_nights, keyed_generator, random_view, turned
+from ictconvention.feeding.views import even_frames, even_nights, keyed_generator, random_view, turned
 
 PAPER = Augmentation()
 

@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader
 
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
-from ictconvention.data.dataset import Draw, SeriesDataset, class_labels
-from ictconvention.data.sampler import TrainingSampler
-from ictconvention.data.series import SeriesBatch
-from ictconvention.data.task import Contents
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.dataset import Draw, SeriesDataset, class_labels
+from ictconvention.feeding.sampler import TrainingSampler
+from ictconvention.feeding.task import Contents
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

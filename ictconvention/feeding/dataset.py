@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
-from ictconvention.data.series import UNLABELLED, SeriesBatch, SeriesView, collate
-from ictconvention.data.task import Contents
-from ictconvention.data.views import View, even_frames, even_nights, keyed_generator, random_view
+from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
+from ictconvention.feeding.task import Contents
+from ictconvention.feeding.views import View, even_frames, even_nights, keyed_generator, random_view
 from ictconvention.measuring.measured_cache import MedianFrames, Photometry
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import classes_of

@@ -9,8 +9,8 @@ from torch.utils.data import DistributedSampler
 
 from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.data.dataset import Draw
-from ictconvention.data.series import UNLABELLED
+from ictconvention.feeding.batch import UNLABELLED
+from ictconvention.feeding.dataset import Draw
 
 
 def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:

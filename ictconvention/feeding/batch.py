@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ictconvention.data.views import View
+from ictconvention.feeding.views import View
 from ictconvention.survey.nights import night_index
 
 UNLABELLED = -1

@@ -8,12 +8,12 @@ import torch
 
 from ictconvention.configuration.options import Select, SequenceOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.data.dataset import Draw, SeriesDataset
-from ictconvention.data.stream import SeriesStream, day_zero
-from ictconvention.data.task import Contents
+from ictconvention.feeding.dataset import Draw, SeriesDataset
+from ictconvention.feeding.survey_dataset import SeriesStream, day_zero
+from ictconvention.feeding.task import Contents
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.data.test_dataset import equal
+from tests.feeding.test_dataset import equal
 
 SAME = np.arange(5)
 SHORT = SequenceOptions(max_frames=12)

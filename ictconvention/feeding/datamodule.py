@@ -10,10 +10,10 @@ from torch.utils.data import DataLoader
 
 from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, Stage, ViewOptions
 from ictconvention.core.errors import SplitError
-from ictconvention.data.dataset import SeriesDataset
-from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
-from ictconvention.data.series import SeriesBatch
-from ictconvention.data.task import Contents, Task
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.dataset import SeriesDataset
+from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
+from ictconvention.feeding.task import Contents, Task
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split

@@ -9,9 +9,9 @@ from torch.utils.data import Dataset
 
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.data.dataset import seen, whole_view
-from ictconvention.data.series import UNLABELLED, SeriesBatch, collate
-from ictconvention.data.task import Contents
+from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
+from ictconvention.feeding.dataset import seen, whole_view
+from ictconvention.feeding.task import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import FRAME_COLUMNS

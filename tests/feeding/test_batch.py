@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from ictconvention.data.series import SeriesBatch, SeriesView, collate, joined
-from ictconvention.data.views import View
+from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate, joined
+from ictconvention.feeding.views import View
 
 
 def seen(n: int, start: float = 53_600.0, **fields_: Any) -> SeriesView:

@@ -10,9 +10,9 @@ import pytest
 
 from ictconvention.configuration.options import Imbalance, ViewOptions
 from ictconvention.core.errors import SplitError
-from ictconvention.data.datamodule import SeriesDataModule
-from ictconvention.data.dataset import Draw
-from ictconvention.data.sampler import TrainingSampler
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.sampler import TrainingSampler
 from ictconvention.measuring.measured_cache import Photometry
 from ictconvention.measuring.scales import photometry_scales, pixel_scales
 from ictconvention.survey.split import Split

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError
-from ictconvention.data.dataset import Draw
-from ictconvention.data.sampler import EvaluationSampler, TrainingSampler, class_weights
+from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
 
 LABELS = np.repeat([0, 1, 2, 3], [90, 362, 322, 26])
 POSITIONS = np.arange(len(LABELS)) + 1000
