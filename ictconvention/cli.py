@@ -154,7 +154,7 @@ def simulate(
         if find_spec(package) is None:
             mend = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", mend)
-    from ictconvention.data.simulation.ceiling import print_ceiling
+    from ictconvention.evaluation.ceiling import print_ceiling
     from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
     from ictconvention.simulation.simulate import simulate as write
 

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
-from ictconvention.evaluation.entries import Entry, Predictions
 from ictconvention.evaluation.forest import (
     PRETRAIN_WEIGHT,
     cadence_features,
     forest_probabilities,
     light_curve_features,
 )
+from ictconvention.evaluation.predictions import Entry, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.assembly import data_of
 from ictconvention.experiment.plan import planned

@@ -1,1 +1,1 @@
-"""Predictions in, numbers and pictures out. Knows no model."""
+"""Predictions in, numbers out. Knows no network and draws nothing."""

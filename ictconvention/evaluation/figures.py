@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ictconvention.evaluation.confusion import confusion_counts
-from ictconvention.evaluation.entries import Key, Pooled
 from ictconvention.evaluation.looks import HEADROOM, WIDTH, Look, fitted, look_of, new_panel
+from ictconvention.evaluation.predictions import Key, Pooled
 from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 
 FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
-from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.predictions import Pooled
 
 Metric = Literal["f1_macro", "balanced_accuracy", "worst_class_recall"]
 METRICS: dict[Metric, str] = {

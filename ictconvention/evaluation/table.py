@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.evaluation.entries import Entry, pooled
+from ictconvention.evaluation.predictions import Entry, pooled
 from ictconvention.evaluation.scores import scores
 
 # Metric, class shares at which it is decided, title.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.predictions import Pooled
 
 
 @dataclass(frozen=True)

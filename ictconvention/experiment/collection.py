@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.confusion import confusion_counts
-from ictconvention.evaluation.entries import Entry, Key, Predictions
+from ictconvention.evaluation.predictions import Entry, Key, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.experiment.initial import read_run
 from ictconvention.experiment.key_by_key import flattened

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.entries import Entry, Pooled, ensembled, pooled
+from ictconvention.evaluation.predictions import Entry, Pooled, ensembled, pooled
 from ictconvention.evaluation.published import CAUTION, PUBLISHED
 from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence
 from ictconvention.evaluation.table import Table, table_of

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.entries import Entry, Key, Predictions
+from ictconvention.evaluation.predictions import Entry, Key, Predictions
 
 ENTRIES_FILE = "baselines.parquet"
 SHARES = ("likely", "uniform")

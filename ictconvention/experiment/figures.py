@@ -19,7 +19,7 @@ from ictconvention.evaluation.figures import (
 )
 from ictconvention.evaluation.learning_curves import draw_learning_curves
 from ictconvention.evaluation.looks import headed, look_of
-from ictconvention.experiment.quantities import quantities_of
+from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.experiment.testing import Tested
 from ictconvention.feeding.datamodule import SeriesDataModule

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
-from ictconvention.evaluation.unlike import Reference
+from ictconvention.evaluation.novelty import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.experiment.machine import processors
 from ictconvention.experiment.memory import keep_freed_memory

@@ -7,7 +7,6 @@ import numpy as np
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.data.film_strip import draw_film_strip
 from ictconvention.embedded_figure import Picture, drawing, photograph
-from ictconvention.evaluation.entries import Entry
 from ictconvention.evaluation.figures import (
     Compared,
     areas,
@@ -21,10 +20,11 @@ from ictconvention.evaluation.figures import (
 )
 from ictconvention.evaluation.learning_curves import draw_learning_curves
 from ictconvention.evaluation.looks import Look
+from ictconvention.evaluation.predictions import Entry
+from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
 from ictconvention.experiment.collection import Collection
-from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.models.heads import PROJECTED
 from ictconvention.survey.survey import Survey

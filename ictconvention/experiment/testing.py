@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
-from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.novelty import Reference
+from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.evaluation.unlike import Reference
 from ictconvention.experiment.machine import Precision
 from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.experiment.run_record import TESTED

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
 from ictconvention.embedded_figure import drawing
-from ictconvention.evaluation.entries import Pooled
 from ictconvention.evaluation.figures import (
     FALSE_POSITIVE,
     LEAST_OBJECTS,
@@ -29,6 +28,7 @@ from ictconvention.evaluation.figures import (
     recall_by,
 )
 from ictconvention.evaluation.looks import COLOURS, LINES, LONGEST, fitted, headed, look_of
+from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.scores import scores
 
 CLASSES = ("AGN", "SN Ia", "SN Other")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
-from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.significance import Difference, differences, mcnemar, said_of_seeds, score, sentence
 
 CLASSES = 4

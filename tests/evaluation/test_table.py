@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from ictconvention.evaluation.entries import Entry
+from ictconvention.evaluation.predictions import Entry
 from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text, measured, table_of
-from tests.evaluation.conftest import entry_of, predicted
+from tests.evaluation.made_up_predictions import entry_of, predicted
 
 CLASSES = ("AGN", "SN_Ia", "50 % & more")
 LABELS = {0: [0, 0, 1, 1, 2, 2], 1: [0, 1, 1, 2, 2, 2]}

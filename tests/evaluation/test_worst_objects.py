@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ictconvention.evaluation.entries import Pooled
+from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.worst_objects import worst_objects
 
 

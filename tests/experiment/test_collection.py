@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.entries import pooled
+from ictconvention.evaluation.predictions import pooled
 from ictconvention.evaluation.published import CAUTION
 from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.comparison import Comparison, compared

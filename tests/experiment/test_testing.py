@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, SequenceOptions
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.experiment import testing
 from ictconvention.experiment.figures import _examples, _plain
 from ictconvention.experiment.predicting import Predicted
-from ictconvention.experiment.quantities import quantities_of
 from ictconvention.experiment.retest import largest_difference
 from ictconvention.experiment.testing import in_words
 from ictconvention.feeding.datamodule import SeriesDataModule

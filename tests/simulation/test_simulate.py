@@ -15,7 +15,7 @@ import pytest
 
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.data.simulation.ceiling import label_ceiling
+from ictconvention.evaluation.ceiling import label_ceiling
 from ictconvention.measuring.audit import check_survey
 from ictconvention.simulation import simulate as simulate_module
 from ictconvention.simulation.sdss import scene as observed_module

@@ -8,7 +8,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from ictconvention.experiment.quantities import quantities_of
+from ictconvention.evaluation.quantities import quantities_of
 from tests.ingest.commands import blob, centroid, flat, frame_bytes, made, refusal, write_table
 
 SIZE = 32

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.unlike import Reference
+from ictconvention.evaluation.novelty import Reference
 
 SPREAD = np.array([[2.0, 0.6], [0.6, 0.5]])
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0]])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ictconvention.experiment.quantities import quantities_of
+from ictconvention.evaluation.quantities import quantities_of
 from tests.conftest import HEADER, image_series, write_survey
 
 

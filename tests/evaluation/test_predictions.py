@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ictconvention.evaluation.entries import Entry, Predictions, ensembled, pooled
-from tests.evaluation.conftest import predicted
+from ictconvention.evaluation.predictions import Entry, Predictions, ensembled, pooled
+from tests.evaluation.made_up_predictions import predicted
 
 
 def test_under_the_rotating_protocol_each_object_has_the_predictions_of_its_own_fold() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ictconvention.evaluation.entries import Entry, Predictions
+from ictconvention.evaluation.predictions import Entry, Predictions
 
 
 def predicted(ids: Sequence[str], seed: int, classes: int = 3, labels: Sequence[int] | None = None) -> Predictions:
