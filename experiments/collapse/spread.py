@@ -36,9 +36,9 @@ from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.optimiser import optimiser_for
 from ictconvention.learners.target import follow
-from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.heads import PROJECTED
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.heads import PROJECTED
+from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

@@ -3,7 +3,7 @@
     python experiments/speed/model.py [--batch 16] [--repeats 7] [--threads N] [--plain-allocator]
 
 Full objects of 99 frames, so that nothing is gained by leaving padding out; the paper's sizes; interleaved repeats in
-one process; medians, and ratios of the same round. The transcription is `tests/models/published.py`. Both run with
+one process; medians, and ratios of the same round. The transcription is `tests/networks/published.py`. Both run with
 memory kept between steps (`ictconvention.experiment.memory`), as in training, unless --plain-allocator is given.
 """
 
@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.models.convention import ConvEntion
+from ictconvention.networks.convention import ConvEntion
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the root of the clone: the transcription lives with the tests
-from tests.models.published import PublishedConvEntion
+from tests.networks.published import PublishedConvEntion
 
 FRAMES = 99
 

@@ -38,8 +38,8 @@ from ictconvention.learners.learner import Learner
 from ictconvention.learners.optimiser import optimiser_for
 from ictconvention.learners.supervised import Supervised
 from ictconvention.learners.target import follow
-from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

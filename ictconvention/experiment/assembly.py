@@ -23,10 +23,10 @@ from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
 from ictconvention.learners.supervised import Supervised
-from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import Cell, CNNRecurrent
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.recurrent import Cell, CNNRecurrent
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split

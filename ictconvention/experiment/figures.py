@@ -25,7 +25,7 @@ from ictconvention.experiment.testing import Tested
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import Draw
 from ictconvention.figure_file import save_figure
-from ictconvention.models.heads import PROJECTED
+from ictconvention.networks.heads import PROJECTED
 
 
 def draw_figures(

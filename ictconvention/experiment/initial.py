@@ -15,10 +15,10 @@ from ictconvention.experiment.run_record import check_config, check_split
 from ictconvention.experiment.status import read_json
 from ictconvention.learners.ict import ICT
 from ictconvention.learners.learner import Learner
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.heads import Online
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.heads import Online
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.recurrent import CNNRecurrent
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 

@@ -26,7 +26,7 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
 from ictconvention.experiment.collection import Collection
 from ictconvention.experiment.status import MetricsTable
-from ictconvention.models.heads import PROJECTED
+from ictconvention.networks.heads import PROJECTED
 from ictconvention.survey.survey import Survey
 
 SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares

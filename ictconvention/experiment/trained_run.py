@@ -22,7 +22,7 @@ from ictconvention.feeding.sampler import class_shares
 from ictconvention.feeding.task import Task
 from ictconvention.learners.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.parts.scaling import Scaling
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what result.json says of its survey
 

@@ -14,8 +14,8 @@ from ictconvention.learners.inputs import FrameInputs, Inputs
 from ictconvention.learners.learner import Learner, Views, checked_encoder
 from ictconvention.learners.losses import consistency, divergence, spread_floor
 from ictconvention.learners.target import follow, set_target_mode, tau_at
-from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.heads import PROJECTED, Online, Target
+from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.heads import PROJECTED, Online, Target
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
 

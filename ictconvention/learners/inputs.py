@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.views import turned
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.parts.scaling import Scaling
 
 
 class Inputs(nn.Module, ABC):

@@ -20,7 +20,7 @@ from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import Inputs, LightCurveInputs
 from ictconvention.learners.losses import classification
 from ictconvention.learners.optimiser import optimiser_for
-from ictconvention.models.convention import ConvEntionEncoder
+from ictconvention.networks.convention import ConvEntionEncoder
 
 Views = tuple[SeriesBatch, ...]
 

@@ -7,7 +7,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.models.attention import ObjectNorm
+from ictconvention.networks.parts.attention import ObjectNorm
 
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, ObjectNorm)
 

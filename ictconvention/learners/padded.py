@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.heads import Branch, Inference, Online
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.heads import Branch, Inference, Online
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.recurrent import CNNRecurrent
 
 MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
 

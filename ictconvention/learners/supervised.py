@@ -7,9 +7,9 @@ from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.task import Task
 from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learners.learner import Learner, Views, checked_encoder
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.recurrent import CNNRecurrent
 
 PARTNERS: dict[type[nn.Module], type[Inputs]] = {
     ConvEntion: FrameInputs,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import TargetNorms, TauSchedule
-from ictconvention.models.heads import Branch
+from ictconvention.networks.heads import Branch
 
 
 def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:

@@ -15,8 +15,8 @@ from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.task import Contents, Task
 from ictconvention.learners.learner import Learner
 from ictconvention.learners.padded import padded
-from ictconvention.models.scaling import Scaling
-from tests.models.conftest import random_statistics
+from ictconvention.networks.parts.scaling import Scaling
+from tests.networks.conftest import random_statistics
 
 BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6
 OFFSET, SCALE = [0.1, -0.2, 0.3], [0.5, 1.0, 2.0]

@@ -32,7 +32,7 @@ from tests.experiment.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SC
 Kind = tuple[str, ...]
 SMALL: Kind = ("supervised", "cnn_lstm")
 # Each network once in each format, and in each format each scaling, contents of the pixels and form of the attention.
-# ICT as .pt2 is the trained run's below, and published padding stands in tests/models/test_export.py.
+# ICT as .pt2 is the trained run's below, and published padding stands in tests/networks/test_export.py.
 EXPORTED: list[tuple[Kind, dict[str, Any], str]] = [
     (("ict", "convention"), {"blocks": 1}, "onnx"),
     *(

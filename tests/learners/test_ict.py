@@ -23,7 +23,7 @@ from ictconvention.learners.ict import ICT
 from ictconvention.learners.inputs import FrameInputs, NightInputs
 from ictconvention.learners.losses import spread_floor
 from ictconvention.learners.target import follow
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.survey.split import Split
 from tests.learners.conftest import encoder, ict, trainer, weights
 

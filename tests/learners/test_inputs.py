@@ -10,10 +10,10 @@ import torch
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import View, turned
 from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.recurrent import CNNRecurrent
 
 OFFSET, SCALE = [0.1, 0.0, -0.2, 0.0, 0.3], [0.5, 1.0, 2.0, 3.0, 4.0]
 STANDARD, ASINH = Scaling("standardise", OFFSET, SCALE), Scaling("asinh", [0.0] * 5, SCALE)

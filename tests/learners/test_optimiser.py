@@ -6,9 +6,9 @@ from torch import nn
 
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.learners.optimiser import optimiser_for, share_of_rate
-from ictconvention.models.attention import ObjectNorm
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.recurrent import CNNRecurrent
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.parts.attention import ObjectNorm
+from ictconvention.networks.recurrent import CNNRecurrent
 
 
 def decays(network: nn.Module, options: OptimiserOptions) -> dict[str, float]:

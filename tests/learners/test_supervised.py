@@ -19,9 +19,9 @@ from ictconvention.learners.inputs import FrameInputs
 from ictconvention.learners.learner import ClassLoss, class_scores
 from ictconvention.learners.optimiser import share_of_rate
 from ictconvention.learners.supervised import Supervised
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.recurrent import CNNRecurrent
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.recurrent import CNNRecurrent
 from tests.conftest import HEADER
 from tests.learners.conftest import supervised, trainer, weights
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.learners.target import follow, set_target_mode, tau_at
-from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.heads import Online, Target
+from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.heads import Online, Target
 
 
 @pytest.fixture

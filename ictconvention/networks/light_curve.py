@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.precision import full_precision
-from ictconvention.models.ragged import checked_lengths, checked_padding, padded
+from ictconvention.networks.parts.precision import full_precision
+from ictconvention.networks.parts.ragged import checked_lengths, checked_padding, padded
 
 HIDDEN = 32
 

@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.precision import full_precision
-from ictconvention.models.ragged import checked_lengths, checked_padding, padded
+from ictconvention.networks.parts.precision import full_precision
+from ictconvention.networks.parts.ragged import checked_lengths, checked_padding, padded
 
 Cell = Literal["gru", "lstm"]
 HIDDEN = 256

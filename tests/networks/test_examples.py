@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from ictconvention.models import attention, convention, frame_cnn, heads, light_curve, recurrent
+from ictconvention.networks import convention, heads, light_curve, recurrent
+from ictconvention.networks.parts import attention, frame_cnn
 
 MODULES = [attention, convention, frame_cnn, heads, light_curve, recurrent]
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import Head, Projection
-from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.precision import full_precision
+from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.parts.precision import full_precision
 
 HIDDEN, PROJECTED = 256, 128
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.light_curve import LightCurveRNN
-from tests.models.conftest import parameters
+from ictconvention.networks.light_curve import LightCurveRNN
+from tests.networks.conftest import parameters
 
 
 def curves(steps: int, bands: int = 5) -> tuple[Tensor, Tensor, Tensor, Tensor]:

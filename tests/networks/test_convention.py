@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ictconvention.models.attention import ConvolutionalAttention
-from ictconvention.models.convention import ConvEntion, ConvEntionEncoder
-from ictconvention.models.published import published_name
-from tests.models.conftest import parameters, ragged, random_statistics
-from tests.models.published import Attention, PublishedConvEntion
+from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.parts.attention import ConvolutionalAttention
+from ictconvention.networks.published_weights import published_name
+from tests.networks.conftest import parameters, ragged, random_statistics
+from tests.networks.published import Attention, PublishedConvEntion
 
 GOLDEN = json.loads((Path(__file__).parent / "convention_golden.json").read_text(encoding="utf-8"))
 

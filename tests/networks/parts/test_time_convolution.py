@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ictconvention.models.time_convolution import time_convolution, time_taps
+from ictconvention.networks.parts.time_convolution import time_convolution, time_taps
 
 # steps, channels in and out, kernel, stride, padding: the layers of the frame-group CNN, and four frames in a group
 LAYERS = [(3, 2, 64, 11, 2, 2), (3, 64, 128, 5, 1, 2), (5, 128, 64, 3, 1, 0), (3, 64, 8, 3, 1, 0), (4, 2, 16, 11, 2, 2)]

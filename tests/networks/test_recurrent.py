@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ictconvention.models.recurrent import CNNRecurrent
-from tests.models.conftest import parameters
+from ictconvention.networks.recurrent import CNNRecurrent
+from tests.networks.conftest import parameters
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ictconvention.models.time_convolution import TAPS, time_convolution, time_taps
+from ictconvention.networks.parts.time_convolution import TAPS, time_convolution, time_taps
 
 BAND_ROWS = 10  # rows of the embedding: "no frame" and up to nine bands
 TOKEN_CHANNELS = 8

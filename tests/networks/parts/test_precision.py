@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ictconvention.models.convention import ConvEntion
-from ictconvention.models.heads import Online
-from ictconvention.models.light_curve import LightCurveRNN
-from ictconvention.models.recurrent import CNNRecurrent
-from tests.models.conftest import ragged, random_statistics
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.heads import Online
+from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.recurrent import CNNRecurrent
+from tests.networks.conftest import ragged, random_statistics
 
 FRAMES = 30
 

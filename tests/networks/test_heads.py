@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from ictconvention.models.convention import ConvEntionEncoder
-from ictconvention.models.heads import Inference, Online, Target
-from tests.models.conftest import parameters, ragged
+from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.heads import Inference, Online, Target
+from tests.networks.conftest import parameters, ragged
 
 
 def small(**arguments: Any) -> Online:

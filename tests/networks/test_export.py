@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.convention import ConvEntion
-from tests.models.conftest import random_statistics
+from ictconvention.networks.convention import ConvEntion
+from tests.networks.conftest import random_statistics
 
 OBJECTS = 5
 

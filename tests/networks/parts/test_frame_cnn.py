@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.frame_cnn import FrameCNN, token_size
-from tests.models.conftest import random_statistics
-from tests.models.published import ConvNorm
-from tests.models.test_time_convolution import distance
+from ictconvention.networks.parts.frame_cnn import FrameCNN, token_size
+from tests.networks.conftest import random_statistics
+from tests.networks.parts.test_time_convolution import distance
+from tests.networks.published import ConvNorm
 
 SIZES = [(2, 64, 11, 2, 2), (64, 128, 5, 1, 2), (128, 64, 3, 1, 0), (64, 8, 3, 1, 0)]
 

@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ictconvention.models.attention import Attention, Block
-from ictconvention.models.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
-from ictconvention.models.precision import full_precision
-from ictconvention.models.published import load_published, published_sizes
-from ictconvention.models.ragged import checked_lengths, grouped
+from ictconvention.networks.parts.attention import Attention, Block
+from ictconvention.networks.parts.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
+from ictconvention.networks.parts.precision import full_precision
+from ictconvention.networks.parts.ragged import checked_lengths, grouped
+from ictconvention.networks.published_weights import load_published, published_sizes
 
 Padding = Literal["paper", "masked"]
 

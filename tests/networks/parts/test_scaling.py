@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from ictconvention.models.scaling import Scaling
+from ictconvention.networks.parts.scaling import Scaling
 
 OFFSET, SCALE = [0.5, -1.0, 0.0], [0.1, 2.0, 30.0]
 
