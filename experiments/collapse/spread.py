@@ -31,11 +31,11 @@ from ictconvention.configuration.options import (
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.collapse import CollapseMonitor
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.inputs import FrameInputs
-from ictconvention.learners.optimiser import optimiser_for
-from ictconvention.learners.target import follow
+from ictconvention.learning.collapse import CollapseMonitor
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.inputs import FrameInputs
+from ictconvention.learning.optimiser import optimiser_for
+from ictconvention.learning.target import follow
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.networks.parts.scaling import Scaling

@@ -32,12 +32,12 @@ from ictconvention.configuration.options import (
 )
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.inputs import FrameInputs
-from ictconvention.learners.learner import Learner
-from ictconvention.learners.optimiser import optimiser_for
-from ictconvention.learners.supervised import Supervised
-from ictconvention.learners.target import follow
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.inputs import FrameInputs
+from ictconvention.learning.learner import Learner
+from ictconvention.learning.optimiser import optimiser_for
+from ictconvention.learning.supervised import Supervised
+from ictconvention.learning.target import follow
 from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate

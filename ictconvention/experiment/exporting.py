@@ -14,7 +14,7 @@ from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
 from ictconvention.experiment.trained_run import TrainedRun, read_trained
-from ictconvention.learners.padded import Padded, padded
+from ictconvention.learning.exportable import Padded, padded
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
 from ictconvention.survey.format import full_name, unit_in_words
 

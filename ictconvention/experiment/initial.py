@@ -13,8 +13,8 @@ from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
 from ictconvention.experiment.run_folder import no_run
 from ictconvention.experiment.run_record import check_config, check_split
 from ictconvention.experiment.status import read_json
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.learner import Learner
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.heads import Online
 from ictconvention.networks.light_curve import LightCurveRNN

@@ -15,7 +15,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.machine import rank_zero
 from ictconvention.experiment.status import MetricsTable, Status
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 
 WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.experiment.machine import Precision
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 
 Item = TypeVar("Item")
 AHEAD = 2  # batches that are read while the network is at work

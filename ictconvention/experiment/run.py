@@ -29,7 +29,7 @@ from ictconvention.experiment.status import MetricsTable, Status, read_json, wri
 from ictconvention.experiment.testing import in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey

@@ -21,7 +21,7 @@ from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.experiment.run_record import TESTED
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.sampler import class_shares
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 from ictconvention.survey.survey import Survey
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares

@@ -20,7 +20,7 @@ from ictconvention.experiment.run_record import check_split
 from ictconvention.experiment.status import read_json
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.feeding.task import Task
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.networks.parts.scaling import Scaling
 

@@ -18,7 +18,7 @@ from ictconvention.experiment.machine import Precision, rank_zero
 from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
 

@@ -78,7 +78,7 @@ def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None)
 
 
 def _lie_in_wait(strike: Strike) -> None:
-    from ictconvention.learners.learner import Learner
+    from ictconvention.learning.learner import Learner
 
     seen = 0
 

@@ -13,8 +13,8 @@ from ictconvention.configuration.schema import LearnerOptions, ModelOptions, Pix
 from ictconvention.experiment.assembly import new_learner
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.task import Contents, Task
-from ictconvention.learners.learner import Learner
-from ictconvention.learners.padded import padded
+from ictconvention.learning.exportable import padded
+from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
 from tests.networks.conftest import random_statistics
 

@@ -19,7 +19,7 @@ from ictconvention.experiment.assembly import data_of, learner_of
 from ictconvention.experiment.initial import begin_with, checked_start, read_run
 from ictconvention.experiment.run_record import portable
 from ictconvention.experiment.status import write_json
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.learner import Learner
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

@@ -20,7 +20,7 @@ from ictconvention.measuring.photometry import measure_photometry, photometry_re
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.learners.conftest import supervised
+from tests.learning.conftest import supervised
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.learners.conftest import feed, feed_of, miniature, split
+from tests.learning.conftest import feed, feed_of, miniature, split
 
 __all__ = ["feed", "miniature", "split"]  # fixtures
 Feed = Callable[..., SeriesDataModule]

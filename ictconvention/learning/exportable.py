@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.feeding.task import Task
-from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.inputs import FrameInputs, LightCurveInputs, NightInputs
+from ictconvention.learning.learner import Learner
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.heads import Branch, Inference, Online
 from ictconvention.networks.light_curve import LightCurveRNN

@@ -17,15 +17,15 @@ from torch.nn import functional as F
 from ictconvention.configuration.options import ICTOptions, ViewOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners import ict as ict_module
-from ictconvention.learners.collapse import CollapseMonitor
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.inputs import FrameInputs, NightInputs
-from ictconvention.learners.losses import spread_floor
-from ictconvention.learners.target import follow
+from ictconvention.learning import ict as ict_module
+from ictconvention.learning.collapse import CollapseMonitor
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.inputs import FrameInputs, NightInputs
+from ictconvention.learning.losses import spread_floor
+from ictconvention.learning.target import follow
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.survey.split import Split
-from tests.learners.conftest import encoder, ict, trainer, weights
+from tests.learning.conftest import encoder, ict, trainer, weights
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
 Feed = Callable[..., SeriesDataModule]

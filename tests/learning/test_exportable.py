@@ -12,7 +12,7 @@ from ictconvention.experiment.exporting import padded_run
 from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import View
-from ictconvention.learners.padded import Padded
+from ictconvention.learning.exportable import Padded
 from tests.experiment.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
 
 LENGTHS = (6, 1, 4)

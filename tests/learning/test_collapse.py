@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
+from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
 
 
 def measured(projection: torch.Tensor, batches: int = 3) -> dict[str, float]:

@@ -19,10 +19,10 @@ from ictconvention.configuration.options import (
     ViewOptions,
 )
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
-from ictconvention.learners.learner import Learner
-from ictconvention.learners.supervised import Supervised
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
+from ictconvention.learning.learner import Learner
+from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling

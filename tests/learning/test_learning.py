@@ -13,13 +13,13 @@ from torch import nn
 
 from ictconvention.configuration.options import OptimiserOptions, ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.collapse import CollapseMonitor
-from ictconvention.learners.ict import ICT
-from ictconvention.learners.learner import Learner
+from ictconvention.learning.collapse import CollapseMonitor
+from ictconvention.learning.ict import ICT
+from ictconvention.learning.learner import Learner
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.learners.conftest import feed_of, ict, supervised, trainer
+from tests.learning.conftest import feed_of, ict, supervised, trainer
 
 pytestmark = pytest.mark.slow
 TURNED: dict[str, Any] = {"augmentation": "quarter_turns", "imbalance": "oversample"}

@@ -5,7 +5,7 @@ import pytest
 from torch import nn
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.learners.optimiser import optimiser_for, share_of_rate
+from ictconvention.learning.optimiser import optimiser_for, share_of_rate
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.parts.attention import ObjectNorm
 from ictconvention.networks.recurrent import CNNRecurrent

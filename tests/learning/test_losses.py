@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ictconvention.learners.losses import classification, consistency, divergence, spread_floor
+from ictconvention.learning.losses import classification, consistency, divergence, spread_floor
 
 
 def test_consistency_is_eq_1() -> None:

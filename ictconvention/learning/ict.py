@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, joined
 from ictconvention.feeding.task import Task
-from ictconvention.learners.collapse import CollapseMonitor, collapse_warning
-from ictconvention.learners.inputs import FrameInputs, Inputs
-from ictconvention.learners.learner import Learner, Views, checked_encoder
-from ictconvention.learners.losses import consistency, divergence, spread_floor
-from ictconvention.learners.target import follow, set_target_mode, tau_at
+from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
+from ictconvention.learning.inputs import FrameInputs, Inputs
+from ictconvention.learning.learner import Learner, Views, checked_encoder
+from ictconvention.learning.losses import consistency, divergence, spread_floor
+from ictconvention.learning.target import follow, set_target_mode, tau_at
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import PROJECTED, Online, Target
 

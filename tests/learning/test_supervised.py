@@ -15,15 +15,15 @@ from torch.nn import functional as F
 
 from ictconvention.configuration.options import ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learners.inputs import FrameInputs
-from ictconvention.learners.learner import ClassLoss, class_scores
-from ictconvention.learners.optimiser import share_of_rate
-from ictconvention.learners.supervised import Supervised
+from ictconvention.learning.inputs import FrameInputs
+from ictconvention.learning.learner import ClassLoss, class_scores
+from ictconvention.learning.optimiser import share_of_rate
+from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
 from tests.conftest import HEADER
-from tests.learners.conftest import supervised, trainer, weights
+from tests.learning.conftest import supervised, trainer, weights
 
 Feed = Callable[..., SeriesDataModule]
 MODELS = ["convention", "gru", "lstm", "light_curve"]

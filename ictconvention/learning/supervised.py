@@ -5,8 +5,8 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.task import Task
-from ictconvention.learners.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
-from ictconvention.learners.learner import Learner, Views, checked_encoder
+from ictconvention.learning.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
+from ictconvention.learning.learner import Learner, Views, checked_encoder
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.recurrent import CNNRecurrent

@@ -14,8 +14,8 @@ import torch
 
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
-from tests.learners.conftest import feed_of, ict, trainer
-from tests.learners.test_ict import OPTIONS, FrozenNorms
+from tests.learning.conftest import feed_of, ict, trainer
+from tests.learning.test_ict import OPTIONS, FrozenNorms
 
 
 def train_in_rank(rank: int, port: int, survey: Path, folder: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import View, turned
-from ictconvention.learners.inputs import FrameInputs, LightCurveInputs, NightInputs
+from ictconvention.learning.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling

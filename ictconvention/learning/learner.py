@@ -17,9 +17,9 @@ from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.evaluation.confusion import confusion_scores
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.task import Task
-from ictconvention.learners.inputs import Inputs, LightCurveInputs
-from ictconvention.learners.losses import classification
-from ictconvention.learners.optimiser import optimiser_for
+from ictconvention.learning.inputs import Inputs, LightCurveInputs
+from ictconvention.learning.losses import classification
+from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.convention import ConvEntionEncoder
 
 Views = tuple[SeriesBatch, ...]

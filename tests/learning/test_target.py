@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.learners.target import follow, set_target_mode, tau_at
+from ictconvention.learning.target import follow, set_target_mode, tau_at
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import Online, Target
 

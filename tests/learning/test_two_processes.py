@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from ictconvention.survey.survey import Survey
-from tests.learners.test_ict import OPTIONS
-from tests.learners.two_processes import train, train_in_rank
+from tests.learning.test_ict import OPTIONS
+from tests.learning.two_processes import train, train_in_rank
 
 
 @pytest.fixture(scope="module")
