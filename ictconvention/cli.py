@@ -66,7 +66,7 @@ def show(
     ] = None,
 ) -> None:
     """Draw one object: its stamps, a row per band in time order, and its light curve."""
-    from ictconvention.data.film_strip import save_film_strip
+    from ictconvention.drawing.film_strip import save_film_strip
     from ictconvention.survey.survey import Survey
 
     path = output or Path(f"{object_id.replace('/', '_')}.png")

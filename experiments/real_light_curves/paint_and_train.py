@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.data.film_strip import draw_film_strip
+from ictconvention.drawing.figure_file import save_figure
+from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
@@ -29,7 +30,6 @@ from ictconvention.experiment.machine import precision_of
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested
-from ictconvention.figure_file import save_figure
 from ictconvention.simulation.sdss.passbands import BANDS, SDSS, band_maggies
 from ictconvention.simulation.sdss.supernovae import distance_modulus
 from ictconvention.simulation.simulate import paint_light_curves

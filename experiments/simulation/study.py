@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from scipy.stats import ks_2samp
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
-from ictconvention.data.film_strip import save_film_strip
+from ictconvention.drawing.film_strip import save_film_strip
 from ictconvention.evaluation.ceiling import label_ceiling
 from ictconvention.evaluation.forest import PRETRAIN_WEIGHT, forest_on_split, photometry_features, pixel_free_features
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe, point_source_error

@@ -19,7 +19,8 @@ from sklearn.metrics import roc_auc_score, roc_curve
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.evaluation.looks import look_of, new_panel
+from ictconvention.drawing.figure_file import save_figure
+from ictconvention.drawing.style import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.experiment.assembly import survey_of
 from ictconvention.experiment.collection import groups_of
@@ -27,7 +28,6 @@ from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import applied
 from ictconvention.experiment.run import run
 from ictconvention.experiment.trained_run import read_trained
-from ictconvention.figure_file import save_figure
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.output_place import check_place
+from ictconvention.drawing.early_curve import draw_early_curve
+from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
-from ictconvention.evaluation.early_figure import draw_early_curve
 from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import PredictOptions, Progress, applied
@@ -23,7 +24,6 @@ from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero
-from ictconvention.figure_file import check_figure_name, save_figure
 from ictconvention.survey.survey import Survey
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ictconvention.data.view_strip import draw_views
-from ictconvention.evaluation.figures import (
+from ictconvention.drawing.figure_file import save_figure
+from ictconvention.drawing.figures import (
     Compared,
     calibration_errors,
     draw_confusion,
@@ -17,14 +17,14 @@ from ictconvention.evaluation.figures import (
     draw_roc,
     mean_confusion,
 )
-from ictconvention.evaluation.learning_curves import draw_learning_curves
-from ictconvention.evaluation.looks import headed, look_of
+from ictconvention.drawing.learning_curves import draw_learning_curves
+from ictconvention.drawing.style import headed, look_of
+from ictconvention.drawing.view_strip import draw_views
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.experiment.status import MetricsTable
 from ictconvention.experiment.testing import Tested
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import Draw
-from ictconvention.figure_file import save_figure
 from ictconvention.networks.heads import PROJECTED
 
 

@@ -13,9 +13,9 @@ from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, counted, shortened
 from ictconvention.core.output_place import check_place
-from ictconvention.embedded_figure import Picture
-from ictconvention.evaluation.figures import MOST_BARS, Compared
-from ictconvention.evaluation.looks import look_of
+from ictconvention.drawing.embedded_figure import Picture
+from ictconvention.drawing.figures import MOST_BARS, Compared
+from ictconvention.drawing.style import look_of
 from ictconvention.evaluation.predictions import Entry, pooled
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.experiment import report_figures

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.data.film_strip import draw_film_strip
-from ictconvention.embedded_figure import Picture, drawing, photograph
-from ictconvention.evaluation.figures import (
+from ictconvention.drawing.embedded_figure import Picture, drawing, photograph
+from ictconvention.drawing.figures import (
     Compared,
     areas,
     calibration_errors,
@@ -18,8 +17,9 @@ from ictconvention.evaluation.figures import (
     draw_roc,
     mean_confusion,
 )
-from ictconvention.evaluation.learning_curves import draw_learning_curves
-from ictconvention.evaluation.looks import Look
+from ictconvention.drawing.film_strip import draw_film_strip
+from ictconvention.drawing.learning_curves import draw_learning_curves
+from ictconvention.drawing.style import Look
 from ictconvention.evaluation.predictions import Entry
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.evaluation.scores import scores

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.metrics import f1_score, recall_score
 
+from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.evaluation.early_curve import early_point
-from ictconvention.evaluation.early_figure import draw_early_curve
 
 
 def guesses(right: float, count: int = 400, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ictconvention.evaluation.looks import WIDTH, Look, fitted, look_of, new_panel
+from ictconvention.drawing.style import WIDTH, Look, fitted, look_of, new_panel
 
 Rows = Mapping[tuple[str, int], Mapping[str, str | float]]  # of a MetricsTable
 SPREAD, SCORES, RECALLS = "spread of the projections", "validation scores", "recall in validation"

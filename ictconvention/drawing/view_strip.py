@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import counted
-from ictconvention.data.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
+from ictconvention.drawing.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
 from ictconvention.feeding.views import View, turned
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.nights import night_index

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ictconvention.evaluation.learning_curves import SPREAD, Rows, draw_learning_curves
-from ictconvention.evaluation.looks import COLOURS, look_of
+from ictconvention.drawing.learning_curves import SPREAD, Rows, draw_learning_curves
+from ictconvention.drawing.style import COLOURS, look_of
 
 SURVEY = "tiny (simulated)"
 

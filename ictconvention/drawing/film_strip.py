@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, counted
-from ictconvention.figure_file import save_figure
+from ictconvention.drawing.figure_file import save_figure
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.nights import night_index

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ictconvention.drawing.style import look_of, new_panel
 from ictconvention.evaluation.early_curve import EarlyPoint
-from ictconvention.evaluation.looks import look_of, new_panel
 
 
 def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> Figure:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.data.film_strip import MOST_NIGHTS, band_colour, draw_film_strip, save_film_strip
+from ictconvention.drawing.film_strip import MOST_NIGHTS, band_colour, draw_film_strip, save_film_strip
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey

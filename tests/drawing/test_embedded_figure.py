@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from ictconvention.embedded_figure import PIXELS, drawing, photograph
+from ictconvention.drawing.embedded_figure import PIXELS, drawing, photograph
 
 
 def titled(title: str) -> Figure:

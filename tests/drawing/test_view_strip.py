@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ictconvention.data.film_strip import STAMP
-from ictconvention.data.view_strip import draw_views
+from ictconvention.drawing.film_strip import STAMP
+from ictconvention.drawing.view_strip import draw_views
 from ictconvention.feeding.views import View
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey

@@ -15,8 +15,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from ictconvention.drawing.style import HEADROOM, WIDTH, Look, fitted, look_of, new_panel
 from ictconvention.evaluation.confusion import confusion_counts
-from ictconvention.evaluation.looks import HEADROOM, WIDTH, Look, fitted, look_of, new_panel
 from ictconvention.evaluation.predictions import Key, Pooled
 from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 

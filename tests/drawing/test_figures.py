@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from ictconvention.embedded_figure import drawing
-from ictconvention.evaluation.figures import (
+from ictconvention.drawing.embedded_figure import drawing
+from ictconvention.drawing.figures import (
     FALSE_POSITIVE,
     LEAST_OBJECTS,
     MOST_BARS,
@@ -27,7 +27,7 @@ from ictconvention.evaluation.figures import (
     mean_confusion,
     recall_by,
 )
-from ictconvention.evaluation.looks import COLOURS, LINES, LONGEST, fitted, headed, look_of
+from ictconvention.drawing.style import COLOURS, LINES, LONGEST, fitted, headed, look_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.scores import scores
 

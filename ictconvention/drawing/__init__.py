@@ -1,0 +1,1 @@
+"""Every figure, once: a run is drawn as a comparison of one."""
