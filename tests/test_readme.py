@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ictconvention.cli import main
-from ictconvention.experiment import assembly
+from ictconvention.runs import assembly
 from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT

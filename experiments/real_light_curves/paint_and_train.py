@@ -23,13 +23,13 @@ from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.assembly import data_of, learner_of
-from ictconvention.experiment.checkpoints import load_checkpoint
-from ictconvention.experiment.initial import last_weights, read_run
-from ictconvention.experiment.machine import precision_of
 from ictconvention.experiment.quiet import quiet
 from ictconvention.experiment.run import run
 from ictconvention.experiment.testing import tested
+from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.checkpoints import load_checkpoint
+from ictconvention.runs.machine import precision_of
+from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.simulation.sdss.passbands import BANDS, SDSS, band_maggies
 from ictconvention.simulation.sdss.supernovae import distance_modulus
 from ictconvention.simulation.simulate import paint_light_curves

@@ -24,8 +24,8 @@ from ictconvention.configuration.overrides import override
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.experiment.run import run
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.feeding.survey_dataset import SeriesStream
+from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey
 

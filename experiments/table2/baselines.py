@@ -15,11 +15,11 @@ from ictconvention.evaluation.forest import (
 )
 from ictconvention.evaluation.predictions import Entry, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
-from ictconvention.experiment.assembly import data_of
-from ictconvention.experiment.plan import planned
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import Draw
 from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.runs.assembly import data_of
+from ictconvention.runs.plan import planned
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more
 CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"

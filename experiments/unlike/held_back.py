@@ -22,12 +22,12 @@ from ictconvention.configuration.overrides import override
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.style import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
-from ictconvention.experiment.assembly import survey_of
-from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import applied
 from ictconvention.experiment.run import run
-from ictconvention.experiment.trained_run import read_trained
+from ictconvention.runs.assembly import survey_of
+from ictconvention.runs.collection import groups_of
+from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter

@@ -71,8 +71,8 @@ def train(arguments: Sequence[str]) -> None:
 
         retest(Path(options.run), options)
         return
-    from ictconvention.experiment.machine import rank_zero
     from ictconvention.experiment.run import run
+    from ictconvention.runs.machine import rank_zero
 
     try:
         run(options, arguments)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.experiment.status import Status
+from ictconvention.runs.status import Status
 
 
 class Dashboard:

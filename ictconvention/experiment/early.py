@@ -15,15 +15,15 @@ from ictconvention.core.output_place import check_place
 from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
-from ictconvention.experiment.collection import groups_of
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import PredictOptions, Progress, applied
 from ictconvention.experiment.prediction_table import wanted_shares
-from ictconvention.experiment.seen_objects import seen_by
-from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero
+from ictconvention.runs.collection import groups_of
+from ictconvention.runs.seen_objects import seen_by
+from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)

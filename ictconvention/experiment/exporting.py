@@ -13,9 +13,9 @@ from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.experiment.model_file import read_model, write_model
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.learning.exportable import Padded, padded
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
+from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
 
 FORMAT, VERSION = "ictconvention model", 1

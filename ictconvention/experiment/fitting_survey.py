@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, shortened
-from ictconvention.experiment.initial import SHAPING, overrides_of
-from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.runs.warm_start import SHAPING, overrides_of
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
 

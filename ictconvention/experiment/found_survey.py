@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.experiment.collection import FinishedRun, origin
+from ictconvention.runs.collection import FinishedRun, origin
 from ictconvention.survey.survey import Survey
 
 

@@ -13,13 +13,13 @@ from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
 from ictconvention.evaluation.novelty import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
-from ictconvention.experiment.machine import processors
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predicting import predicted
-from ictconvention.experiment.run_record import REFERENCE_FILE
-from ictconvention.experiment.seen_objects import seen_by
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.feeding.survey_dataset import SeriesStream
+from ictconvention.runs.machine import processors
+from ictconvention.runs.run_record import REFERENCE_FILE
+from ictconvention.runs.seen_objects import seen_by
+from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.experiment.machine import Precision
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.learning.learner import Learner
+from ictconvention.runs.machine import Precision
 
 Item = TypeVar("Item")
 AHEAD = 2  # batches that are read while the network is at work

@@ -14,13 +14,13 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.prior import estimated_shares
-from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.combining import Combined, counting
 from ictconvention.experiment.predict import Applied
-from ictconvention.experiment.seen_objects import cannot_be_known
-from ictconvention.experiment.status import read_json
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.files.user_table import number_of, read_user_table, text_of
+from ictconvention.runs.collection import collected, found_runs
+from ictconvention.runs.seen_objects import cannot_be_known
+from ictconvention.runs.status import read_json
+from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 

@@ -19,10 +19,10 @@ from ictconvention.drawing.style import look_of
 from ictconvention.evaluation.predictions import Entry, pooled
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.experiment import report_figures
-from ictconvention.experiment.collection import FinishedRun
 from ictconvention.experiment.comparison import Comparison, compared
-from ictconvention.experiment.key_by_key import KeyByKey, key_by_key
 from ictconvention.measuring.photometry import photometry_recipe
+from ictconvention.runs.collection import FinishedRun
+from ictconvention.runs.key_by_key import KeyByKey, key_by_key
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 

@@ -24,9 +24,9 @@ from ictconvention.evaluation.predictions import Entry
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
-from ictconvention.experiment.collection import Collection
-from ictconvention.experiment.status import MetricsTable
 from ictconvention.networks.heads import PROJECTED
+from ictconvention.runs.collection import Collection
+from ictconvention.runs.status import MetricsTable
 from ictconvention.survey.survey import Survey
 
 SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares

@@ -8,14 +8,14 @@ from typing import Any
 
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors, shortened
-from ictconvention.experiment.assembly import data_of, learner_of, survey_of
-from ictconvention.experiment.checkpoints import load_checkpoint, take_weights
-from ictconvention.experiment.initial import last_weights, read_run
 from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.run_record import check_split
-from ictconvention.experiment.status import read_json
 from ictconvention.experiment.testing import in_words, tested
+from ictconvention.runs.assembly import data_of, learner_of, survey_of
+from ictconvention.runs.checkpoints import load_checkpoint, take_weights
+from ictconvention.runs.run_record import check_split
+from ictconvention.runs.status import read_json
+from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 

@@ -13,23 +13,23 @@ from ictconvention import __version__
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held, whole_file
 from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
-from ictconvention.experiment.assembly import data_of, learner_of
-from ictconvention.experiment.checkpoints import load_checkpoint, weights_hash
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.figures import draw_figures
-from ictconvention.experiment.initial import begin_with, last_weights
 from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.machine import check_slurm, environment, rank_zero, started_alone
 from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.plan import Plan, planned
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.run_record import REFERENCE_FILE, TESTED, portable
-from ictconvention.experiment.seen_objects import save_seen
-from ictconvention.experiment.status import MetricsTable, Status, read_json, write_json
 from ictconvention.experiment.testing import in_words, save_predictions, tested
 from ictconvention.experiment.training import Records, fit
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
+from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.checkpoints import load_checkpoint, weights_hash
+from ictconvention.runs.machine import check_slurm, environment, rank_zero, started_alone
+from ictconvention.runs.plan import Plan, planned
+from ictconvention.runs.run_record import REFERENCE_FILE, TESTED, portable
+from ictconvention.runs.seen_objects import save_seen
+from ictconvention.runs.status import MetricsTable, Status, read_json, write_json
+from ictconvention.runs.warm_start import begin_with, last_weights
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey

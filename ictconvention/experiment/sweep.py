@@ -11,9 +11,9 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, counted, readable_os_errors
-from ictconvention.experiment.collection import SWEEP_FILE
-from ictconvention.experiment.plan import planned
-from ictconvention.experiment.status import MetricsTable, read_json, write_json
+from ictconvention.runs.collection import SWEEP_FILE
+from ictconvention.runs.plan import planned
+from ictconvention.runs.status import MetricsTable, read_json, write_json
 from ictconvention.survey.verify import verify_survey
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]

@@ -11,14 +11,14 @@ from lightning.pytorch.trainer.states import TrainerStatus
 
 from ictconvention.configuration.schema import RunOptions, stage_of
 from ictconvention.core.errors import counted
-from ictconvention.experiment.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import Journal, bars
-from ictconvention.experiment.machine import Precision, rank_zero
 from ictconvention.experiment.seeding import BatchSeeds
-from ictconvention.experiment.status import MetricsTable, Status
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
+from ictconvention.runs.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
+from ictconvention.runs.machine import Precision, rank_zero
+from ictconvention.runs.status import MetricsTable, Status
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
 

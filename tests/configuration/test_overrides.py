@@ -19,7 +19,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.experiment import fitting_survey
 from ictconvention.experiment.command import train
 from ictconvention.experiment.fitting_survey import check_fits
-from ictconvention.experiment.initial import SHAPING, last_weights
+from ictconvention.runs.warm_start import SHAPING, last_weights
 from tests.conftest import image_series, write_survey
 from tests.experiment.made_up_runs import EVERY_KIND, made_up_run
 

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.status import MetricsTable, write_json
+from ictconvention.runs.run_record import portable
+from ictconvention.runs.status import MetricsTable, write_json
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

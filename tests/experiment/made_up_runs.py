@@ -10,12 +10,12 @@ from torch import nn
 
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
-from ictconvention.experiment.assembly import new_learner
-from ictconvention.experiment.trained_run import TrainedRun
 from ictconvention.feeding.task import Contents, Task
 from ictconvention.learning.exportable import padded
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.trained_run import TrainedRun
 from tests.networks.conftest import random_statistics
 
 BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6

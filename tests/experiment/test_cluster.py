@@ -17,11 +17,12 @@ import submitit
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment import cluster, machine, processes
+from ictconvention.experiment import cluster, processes
 from ictconvention.experiment.cluster import submitter
 from ictconvention.experiment.command import sweep
-from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import Job, prepared
+from ictconvention.runs import machine
+from ictconvention.runs.status import read_json
 from tests.experiment.conftest import places
 
 pytestmark = pytest.mark.slow

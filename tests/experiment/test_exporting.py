@@ -20,11 +20,11 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.experiment import exporting, model_file
 from ictconvention.experiment.exporting import export_run, padded_run
-from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.status import read_json, write_json
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import photometry_recipe
+from ictconvention.runs.run_record import portable
+from ictconvention.runs.status import read_json, write_json
+from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
 from tests.experiment.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run

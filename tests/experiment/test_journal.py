@@ -12,7 +12,7 @@ from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.experiment.journal import PACED, Bar, Journal, bars, spoken
 from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.status import MetricsTable, Status, read_json
+from ictconvention.runs.status import MetricsTable, Status, read_json
 
 NOBODY: Any = None  # the learner, whom the journal does not look at
 

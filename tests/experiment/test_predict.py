@@ -21,7 +21,6 @@ from ictconvention.core.parallel import worked
 from ictconvention.experiment import predict
 from ictconvention.experiment.combining import Combined, combined
 from ictconvention.experiment.early import save_early_curve
-from ictconvention.experiment.initial import SHAPING
 from ictconvention.experiment.predict import Applied, PredictOptions, applied
 from ictconvention.experiment.prediction_table import (
     check_output,
@@ -30,8 +29,9 @@ from ictconvention.experiment.prediction_table import (
     read_shares,
     save_table,
 )
-from ictconvention.experiment.seen_objects import cannot_be_known, seen_by
-from ictconvention.experiment.trained_run import TrainedRun, read_trained
+from ictconvention.runs.seen_objects import cannot_be_known, seen_by
+from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.runs.warm_start import SHAPING
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter

@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import app
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.comparison import compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.experiment.report import write_report
+from ictconvention.runs.collection import collected, found_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

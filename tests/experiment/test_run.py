@@ -15,16 +15,16 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.assembly import split_of, survey_of
-from ictconvention.experiment.checkpoints import weights_hash
 from ictconvention.experiment.command import main
-from ictconvention.experiment.machine import checked_machine, precision_of, rank_zero
 from ictconvention.experiment.retest import retest
 from ictconvention.experiment.run import run
-from ictconvention.experiment.status import read_json
 from ictconvention.experiment.sweep import prepared
-from ictconvention.experiment.trained_run import read_trained
 from ictconvention.measuring.photometry import photometry_recipe
+from ictconvention.runs.assembly import split_of, survey_of
+from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.machine import checked_machine, precision_of, rank_zero
+from ictconvention.runs.status import read_json
+from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

@@ -17,7 +17,7 @@ from ictconvention.core.atomic import held
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.experiment import run as run_module
 from ictconvention.experiment.dashboard import Dashboard
-from ictconvention.experiment.status import read_json
+from ictconvention.runs.status import read_json
 from tests.experiment.conftest import Smoke, places
 from tests.experiment.forked import Command, Ended, Strike
 

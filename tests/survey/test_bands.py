@@ -7,8 +7,8 @@ import pytest
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.experiment.assembly import survey_of
 from ictconvention.measuring.audit import check_survey
+from ictconvention.runs.assembly import survey_of
 from ictconvention.survey.bands import ORIGIN, origin_of, select_bands
 from ictconvention.survey.split_drawing import make_split
 from tests.conftest import image_series, write_survey

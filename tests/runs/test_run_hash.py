@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import checked
-from ictconvention.experiment.assembly import run_hash
+from ictconvention.runs.assembly import run_hash
 
 BOTH = [
     "seed=1",

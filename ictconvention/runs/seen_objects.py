@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.trained_run import TrainedRun
+from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.split import Split, positions_of
 from ictconvention.survey.survey import Survey

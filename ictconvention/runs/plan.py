@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.assembly import run_hash, split_of, survey_of
-from ictconvention.experiment.initial import checked_start
-from ictconvention.experiment.machine import Precision, checked_machine, precision_of
+from ictconvention.runs.assembly import run_hash, split_of, survey_of
+from ictconvention.runs.machine import Precision, checked_machine, precision_of
+from ictconvention.runs.warm_start import checked_start
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 

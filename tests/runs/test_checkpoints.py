@@ -11,7 +11,7 @@ import torch
 
 from ictconvention.core import atomic
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment.checkpoints import WholeCheckpoints, check_weights, load_checkpoint, take_weights
+from ictconvention.runs.checkpoints import WholeCheckpoints, check_weights, load_checkpoint, take_weights
 
 
 def test_a_full_disk_leaves_the_weights_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

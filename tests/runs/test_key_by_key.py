@@ -1,6 +1,6 @@
 """Records beside each other: what they share is said once, what differs for each."""
 
-from ictconvention.experiment.key_by_key import ABSENT, key_by_key
+from ictconvention.runs.key_by_key import ABSENT, key_by_key
 
 
 def test_nested_keys_are_sorted_into_common_and_differing() -> None:

@@ -9,16 +9,16 @@ from torch import Tensor, nn
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.schema import RunOptions, checked, stages_of
 from ictconvention.core.errors import SplitError, UsageError, counted, shortened
-from ictconvention.experiment.checkpoints import check_weights, load_checkpoint
-from ictconvention.experiment.run_folder import no_run
-from ictconvention.experiment.run_record import check_config, check_split
-from ictconvention.experiment.status import read_json
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.heads import Online
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.recurrent import CNNRecurrent
+from ictconvention.runs.checkpoints import check_weights, load_checkpoint
+from ictconvention.runs.run_folder import no_run
+from ictconvention.runs.run_record import check_config, check_split
+from ictconvention.runs.status import read_json
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 

@@ -14,11 +14,11 @@ from ictconvention.core.errors import IctConventionError, UsageError, shortened
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Entry, Key, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
-from ictconvention.experiment.initial import read_run
-from ictconvention.experiment.key_by_key import flattened
-from ictconvention.experiment.run_folder import no_run
-from ictconvention.experiment.run_record import TESTED, check_split
-from ictconvention.experiment.status import read_json
+from ictconvention.runs.key_by_key import flattened
+from ictconvention.runs.run_folder import no_run
+from ictconvention.runs.run_record import TESTED, check_split
+from ictconvention.runs.status import read_json
+from ictconvention.runs.warm_start import read_run
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import positions_of, reach_of
 from ictconvention.survey.survey import Survey

@@ -10,8 +10,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.collection import found_runs, read_finished
-from ictconvention.experiment.initial import last_weights, read_run
+from ictconvention.runs.collection import found_runs, read_finished
+from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.status import MetricsTable, Status, read_json
+from ictconvention.runs.status import MetricsTable, Status, read_json
 
 
 def rows(path: Path) -> list[dict[str, str]]:

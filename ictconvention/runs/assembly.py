@@ -15,8 +15,6 @@ from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
-from ictconvention.experiment.checkpoints import weights_hash
-from ictconvention.experiment.initial import last_weights
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.task import Task
 from ictconvention.learning.ict import ICT
@@ -27,6 +25,8 @@ from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import Cell, CNNRecurrent
+from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.warm_start import last_weights
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.core.errors import UsageError, shortened
-from ictconvention.experiment.key_by_key import flattened
-from ictconvention.experiment.status import read_json
+from ictconvention.runs.key_by_key import flattened
+from ictconvention.runs.status import read_json
 from ictconvention.survey.split import Split
 
 REFERENCE_FILE = "reference.npz"  # what the network knows

@@ -10,10 +10,10 @@ import pytest
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import pooled
 from ictconvention.evaluation.published import CAUTION
-from ictconvention.experiment.collection import collected, found_runs
 from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries, save_entries
-from ictconvention.experiment.status import read_json
+from ictconvention.runs.collection import collected, found_runs
+from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.machine import check_slurm
+from ictconvention.runs.machine import check_slurm
 
 
 @pytest.mark.parametrize(

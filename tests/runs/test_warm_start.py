@@ -15,11 +15,11 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.experiment.assembly import data_of, learner_of
-from ictconvention.experiment.initial import begin_with, checked_start, read_run
-from ictconvention.experiment.run_record import portable
-from ictconvention.experiment.status import write_json
 from ictconvention.learning.learner import Learner
+from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.run_record import portable
+from ictconvention.runs.status import write_json
+from ictconvention.runs.warm_start import begin_with, checked_start, read_run
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey

@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shortened
 from ictconvention.evaluation.calibration import at_prior, probabilities
-from ictconvention.experiment.assembly import new_learner
-from ictconvention.experiment.checkpoints import check_weights, load_checkpoint, take_weights
-from ictconvention.experiment.initial import last_weights, read_run
-from ictconvention.experiment.machine import Precision
-from ictconvention.experiment.run_record import check_split
-from ictconvention.experiment.status import read_json
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.feeding.task import Task
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.runs.assembly import new_learner
+from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
+from ictconvention.runs.machine import Precision
+from ictconvention.runs.run_record import check_split
+from ictconvention.runs.status import read_json
+from ictconvention.runs.warm_start import last_weights, read_run
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what result.json says of its survey
 
