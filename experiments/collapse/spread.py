@@ -28,7 +28,6 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.collapse import CollapseMonitor
@@ -42,6 +41,7 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.training.memory import keep_freed_memory
 
 FORMS: dict[str, dict[str, Any]] = {
     "the paper's": {},

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from ictconvention.configuration.compose import compose_run
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.run import run
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.runs.assembly import split_of, survey_of
@@ -25,6 +24,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+from ictconvention.training.run import run
 
 
 def epochs(number: int) -> list[str]:

@@ -23,9 +23,6 @@ from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.run import run
-from ictconvention.experiment.testing import tested
 from ictconvention.runs.assembly import data_of, learner_of
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.machine import precision_of
@@ -36,6 +33,9 @@ from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.training.evaluate import tested
+from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.run import run
 
 HERE = Path(__file__).parent
 CURVES = {"AGN": "quasars", "Variable": "rr_lyrae", "SN Ia": "sn_ia"}

@@ -4,7 +4,7 @@
 
 Full objects of 99 frames, so that nothing is gained by leaving padding out; the paper's sizes; interleaved repeats in
 one process; medians, and ratios of the same round. The transcription is `tests/networks/published.py`. Both run with
-memory kept between steps (`ictconvention.experiment.memory`), as in training, unless --plain-allocator is given.
+memory kept between steps (`ictconvention.training.memory`), as in training, unless --plain-allocator is given.
 """
 
 import argparse
@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.networks.convention import ConvEntion
+from ictconvention.training.memory import keep_freed_memory
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the root of the clone: the transcription lives with the tests
 from tests.networks.published import PublishedConvEntion

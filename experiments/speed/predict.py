@@ -21,13 +21,13 @@ import torch
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.experiment.predict import PredictOptions, applied
-from ictconvention.experiment.run import run
 from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey
+from ictconvention.training.memory import keep_freed_memory
+from ictconvention.training.run import run
 
 
 def bare(trained: TrainedRun, arguments: list[tuple[torch.Tensor, ...]]) -> None:

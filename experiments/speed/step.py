@@ -30,7 +30,6 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.inputs import FrameInputs
@@ -43,6 +42,7 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.training.memory import keep_freed_memory
 
 PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
 

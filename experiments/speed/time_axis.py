@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ictconvention.experiment.memory import keep_freed_memory
 from ictconvention.networks.parts.time_convolution import time_convolution, time_taps
+from ictconvention.training.memory import keep_freed_memory
 
 LAYERS = {"64 -> 128, 5x5, 3 -> 5 times": (3, 64, 128, 5, 2), "128 -> 64, 3x3, 5 -> 3 times": (5, 128, 64, 3, 0)}
 Form = Callable[[Tensor, Tensor, int], Tensor]

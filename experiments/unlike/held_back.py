@@ -24,13 +24,13 @@ from ictconvention.drawing.style import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.experiment.combining import combined
 from ictconvention.experiment.predict import applied
-from ictconvention.experiment.run import run
 from ictconvention.runs.assembly import survey_of
 from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
+from ictconvention.training.run import run
 
 DRAWS = 1000  # of the bootstrap
 HERE = Path(__file__).parent

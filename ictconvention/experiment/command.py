@@ -67,12 +67,12 @@ def train(arguments: Sequence[str]) -> None:
         raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
-        from ictconvention.experiment.retest import retest
+        from ictconvention.training.retest import retest
 
         retest(Path(options.run), options)
         return
-    from ictconvention.experiment.run import run
     from ictconvention.runs.machine import rank_zero
+    from ictconvention.training.run import run
 
     try:
         run(options, arguments)

@@ -13,14 +13,14 @@ from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
 from ictconvention.evaluation.novelty import Reference
 from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
-from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.predicting import predicted
 from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_record import REFERENCE_FILE
 from ictconvention.runs.seen_objects import seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
+from ictconvention.training.infer import predicted
+from ictconvention.training.memory import keep_freed_memory
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
 AT_ONCE = 4096  # objects whose features are in memory

@@ -15,9 +15,9 @@ from rich.text import Text
 
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import UsageError, counted, readable_os_errors
-from ictconvention.experiment.journal import spoken
 from ictconvention.experiment.sweep import Job, Sweep, chief_scores, finished, grouped
 from ictconvention.runs.machine import processors
+from ictconvention.training.epoch_report import spoken
 
 OnError = Literal["stop", "continue"]
 DISTRIBUTED = (  # what torchrun and Lightning tell a process of several

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.experiment.run import run
+from ictconvention.training.run import run
 from tests.conftest import HEADER
 from tests.miniature import write_miniature
 

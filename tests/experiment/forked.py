@@ -12,7 +12,7 @@ from typing import Any
 
 from ictconvention.experiment.command import main
 
-PRELOADED = ["pytest", "ictconvention.experiment.retest", "ictconvention.experiment.run", "tests.experiment.forked"]
+PRELOADED = ["pytest", "ictconvention.training.retest", "ictconvention.training.run", "tests.experiment.forked"]
 TOO_LONG = 300  # [s]
 
 

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import app
 from ictconvention.configuration.compose import compose_run
-from ictconvention.experiment.run import run
 from ictconvention.survey.survey import Survey
+from ictconvention.training.run import run
 from tests.ingest.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet
 
 CLASSES = ("AGN", "SN Ia")

@@ -9,9 +9,9 @@ from typer.testing import CliRunner
 from ictconvention.cli import app
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.retest import retest
 from ictconvention.runs.run_folder import no_run
 from ictconvention.runs.warm_start import read_run
+from ictconvention.training.retest import retest
 
 
 @pytest.fixture

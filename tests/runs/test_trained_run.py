@@ -13,9 +13,9 @@ import torch
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment.exporting import export
-from ictconvention.experiment.retest import retest
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import begin_with
+from ictconvention.training.retest import retest
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.experiment.dashboard import Dashboard
-from ictconvention.experiment.journal import PACED, Bar, Journal, bars, spoken
-from ictconvention.experiment.quiet import quiet
 from ictconvention.runs.status import MetricsTable, Status, read_json
+from ictconvention.training.dashboard import Dashboard
+from ictconvention.training.epoch_report import PACED, Bar, Journal, bars, spoken
+from ictconvention.training.lightning_noise import quiet
 
 NOBODY: Any = None  # the learner, whom the journal does not look at
 
@@ -21,7 +21,7 @@ NOBODY: Any = None  # the learner, whom the journal does not look at
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Return a clock that a test can set."""
     now = [0.0]
-    monkeypatch.setattr("ictconvention.experiment.journal.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("ictconvention.training.epoch_report.time.monotonic", lambda: now[0])
     return now
 
 
@@ -82,7 +82,7 @@ def test_with_a_gpu_nothing_is_said(tmp_path: Path, clock: list[float], monkeypa
 
 def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not bars()
-    monkeypatch.setattr("ictconvention.experiment.journal.sys.stdout", SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr("ictconvention.training.epoch_report.sys.stdout", SimpleNamespace(isatty=lambda: True))
     (bar,) = bars()
     assert isinstance(bar, Bar)
     monkeypatch.setenv("LOCAL_RANK", "1")

@@ -8,8 +8,8 @@ import wandb
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.runs.status import Status, read_json
+from ictconvention.training.dashboard import Dashboard
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making
 

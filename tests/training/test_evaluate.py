@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 from ictconvention.configuration.options import Imbalance, SequenceOptions
 from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
 from ictconvention.evaluation.quantities import quantities_of
-from ictconvention.experiment import testing
-from ictconvention.experiment.figures import _examples, _plain
-from ictconvention.experiment.predicting import Predicted
-from ictconvention.experiment.retest import largest_difference
-from ictconvention.experiment.testing import in_words
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.training import evaluate as testing
+from ictconvention.training.evaluate import in_words
+from ictconvention.training.infer import Predicted
+from ictconvention.training.retest import largest_difference
+from ictconvention.training.run_figures import _examples, _plain
 from tests.conftest import image_series, write_survey
 from tests.learning.conftest import supervised
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ictconvention.experiment.predicting import AHEAD, read_ahead
+from ictconvention.training.infer import AHEAD, read_ahead
 
 
 def test_items_come_in_order() -> None:

@@ -15,9 +15,9 @@ import torch
 from ictconvention.core import atomic
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment import run as run_module
-from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.runs.status import read_json
+from ictconvention.training import run as run_module
+from ictconvention.training.dashboard import Dashboard
 from tests.experiment.conftest import Smoke, places
 from tests.experiment.forked import Command, Ended, Strike
 

@@ -11,11 +11,11 @@ from astropy.table import Table, vstack
 from ictconvention.configuration.compose import compose_run
 from ictconvention.evaluation.forest import cadence_features, forest_on_split
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.run import run
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
 from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
+from ictconvention.training.run import run
 from tests.conftest import ROOT
 from tests.experiment.conftest import result_of
 

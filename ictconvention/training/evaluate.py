@@ -16,13 +16,13 @@ from ictconvention.evaluation.novelty import Reference
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.predicting import Predicted, predicted
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_record import TESTED
 from ictconvention.survey.survey import Survey
+from ictconvention.training.infer import Predicted, predicted
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 

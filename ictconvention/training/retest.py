@@ -8,9 +8,6 @@ from typing import Any
 
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors, shortened
-from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.testing import in_words, tested
 from ictconvention.runs.assembly import data_of, learner_of, survey_of
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_record import check_split
@@ -18,6 +15,9 @@ from ictconvention.runs.status import read_json
 from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
+from ictconvention.training.evaluate import in_words, tested
+from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.memory import keep_freed_memory
 
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 

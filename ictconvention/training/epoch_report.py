@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import RichProgressBar
 
 from ictconvention.configuration.options import Stage
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.dashboard import Dashboard
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.status import MetricsTable, Status
+from ictconvention.training.dashboard import Dashboard
 
 WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so

@@ -11,14 +11,14 @@ from lightning.pytorch.trainer.states import TrainerStatus
 
 from ictconvention.configuration.schema import RunOptions, stage_of
 from ictconvention.core.errors import counted
-from ictconvention.experiment.dashboard import Dashboard
-from ictconvention.experiment.journal import Journal, bars
-from ictconvention.experiment.seeding import BatchSeeds
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision, rank_zero
 from ictconvention.runs.status import MetricsTable, Status
+from ictconvention.training.dashboard import Dashboard
+from ictconvention.training.epoch_report import Journal, bars
+from ictconvention.training.seeding import BatchSeeds
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
 

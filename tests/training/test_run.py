@@ -16,8 +16,6 @@ from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.command import main
-from ictconvention.experiment.retest import retest
-from ictconvention.experiment.run import run
 from ictconvention.experiment.sweep import prepared
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.assembly import split_of, survey_of
@@ -27,6 +25,8 @@ from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+from ictconvention.training.retest import retest
+from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey
 from tests.experiment.conftest import LEFT, Smoke, result_of
 from tests.measuring.test_audit import change_array

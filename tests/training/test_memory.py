@@ -8,7 +8,7 @@ import pytest
 STEPS = """
 import resource
 import torch
-from ictconvention.experiment.memory import keep_freed_memory
+from ictconvention.training.memory import keep_freed_memory
 
 def faults():
     for _ in range(4):

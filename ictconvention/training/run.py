@@ -13,13 +13,6 @@ from ictconvention import __version__
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import held, whole_file
 from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
-from ictconvention.experiment.dashboard import Dashboard
-from ictconvention.experiment.figures import draw_figures
-from ictconvention.experiment.journal import network_in_words
-from ictconvention.experiment.memory import keep_freed_memory
-from ictconvention.experiment.quiet import quiet
-from ictconvention.experiment.testing import in_words, save_predictions, tested
-from ictconvention.experiment.training import Records, fit
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import data_of, learner_of
@@ -33,6 +26,13 @@ from ictconvention.runs.warm_start import begin_with, last_weights
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
+from ictconvention.training.dashboard import Dashboard
+from ictconvention.training.epoch_report import network_in_words
+from ictconvention.training.evaluate import in_words, save_predictions, tested
+from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.memory import keep_freed_memory
+from ictconvention.training.run_figures import draw_figures
+from ictconvention.training.stage import Records, fit
 
 Say = Callable[[str], object]
 

@@ -21,11 +21,11 @@ from ictconvention.drawing.learning_curves import draw_learning_curves
 from ictconvention.drawing.style import headed, look_of
 from ictconvention.drawing.view_strip import draw_views
 from ictconvention.evaluation.quantities import quantities_of
-from ictconvention.experiment.testing import Tested
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import Draw
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.runs.status import MetricsTable
+from ictconvention.training.evaluate import Tested
 
 
 def draw_figures(
