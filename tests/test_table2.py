@@ -7,7 +7,7 @@ import pytest
 from experiments.table2.reproduce import CONTROLS, MODELS, check_splits, longer, rows
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.sweep import Job
+from ictconvention.sweeping.sweep import Job
 
 
 def test_equal_compute_is_eight_thirds_of_the_training_epochs() -> None:

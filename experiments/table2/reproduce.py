@@ -20,12 +20,12 @@ from ictconvention.core.errors import UsageError, told_in_words
 from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text
 from ictconvention.experiment.comparison import compared
 from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
-from ictconvention.experiment.processes import run_jobs
 from ictconvention.experiment.report import write_report
-from ictconvention.experiment.sweep import Job, Sweep, prepared
 from ictconvention.runs.assembly import digest
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.machine import processors
+from ictconvention.sweeping.processes import run_jobs
+from ictconvention.sweeping.sweep import Job, Sweep, prepared
 from ictconvention.training.epoch_report import spoken
 
 MODELS = {

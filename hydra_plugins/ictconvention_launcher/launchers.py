@@ -42,8 +42,8 @@ class FreshProcesses(Launcher):
             A job cannot be, before any begins; or some have failed, after all have ended.
         """
         from ictconvention.core.errors import UsageError
-        from ictconvention.experiment.processes import OnError, run_jobs
-        from ictconvention.experiment.sweep import Sweep, prepared
+        from ictconvention.sweeping.processes import OnError, run_jobs
+        from ictconvention.sweeping.sweep import Sweep, prepared
 
         if type(self.jobs) is not int or self.jobs < 1:
             raise UsageError(f"jobs is {self.jobs!r}", "jobs", "take a whole number from 1")
@@ -80,8 +80,8 @@ class Slurm(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit a batch of jobs, and wait for them; errors as of `FreshProcesses.launch`."""
-        from ictconvention.experiment.cluster import submit, submitter
-        from ictconvention.experiment.sweep import Sweep, prepared
+        from ictconvention.sweeping.cluster import submit, submitter
+        from ictconvention.sweeping.sweep import Sweep, prepared
 
         launcher = submitter(self.executor, self.parameters)
         launcher.setup(**self.setting)
@@ -94,7 +94,7 @@ class Slurm(Launcher):
 
 def _returned(folder: Path) -> JobReturn:
     """Return what a sweeper that searches may minimise: the balanced validation loss, never a test's."""
-    from ictconvention.experiment.sweep import validation_loss
+    from ictconvention.sweeping.sweep import validation_loss
 
     returned = JobReturn(status=JobStatus.COMPLETED)
     returned.return_value = validation_loss(folder)

@@ -113,7 +113,7 @@ def _multirun(overrides: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ictconvention.experiment.cluster import submitted
+    from ictconvention.sweeping.cluster import submitted
 
     arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
     before = os.environ.get(FULL_ERROR)

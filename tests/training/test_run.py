@@ -16,7 +16,6 @@ from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.experiment.command import main
-from ictconvention.experiment.sweep import prepared
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.assembly import split_of, survey_of
 from ictconvention.runs.checkpoints import weights_hash
@@ -25,6 +24,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+from ictconvention.sweeping.sweep import prepared
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey

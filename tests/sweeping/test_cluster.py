@@ -17,12 +17,12 @@ import submitit
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment import cluster, processes
-from ictconvention.experiment.cluster import submitter
 from ictconvention.experiment.command import sweep
-from ictconvention.experiment.sweep import Job, prepared
 from ictconvention.runs import machine
 from ictconvention.runs.status import read_json
+from ictconvention.sweeping import cluster, processes
+from ictconvention.sweeping.cluster import submitter
+from ictconvention.sweeping.sweep import Job, prepared
 from tests.experiment.conftest import places
 
 pytestmark = pytest.mark.slow

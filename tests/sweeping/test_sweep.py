@@ -9,8 +9,8 @@ import pytest
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.experiment.command import sweep, sweep_name, train
-from ictconvention.experiment.sweep import Job, Sweep, grouped, prepared, validation_loss
 from ictconvention.runs.status import read_json
+from ictconvention.sweeping.sweep import Job, Sweep, grouped, prepared, validation_loss
 from tests.experiment.conftest import LEFT, Smoke, places, result_of
 from tests.experiment.forked import Command
 

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import UsageError, counted, readable_os_errors
-from ictconvention.experiment.sweep import Job, Sweep, chief_scores, finished, grouped
 from ictconvention.runs.machine import processors
+from ictconvention.sweeping.sweep import Job, Sweep, chief_scores, finished, grouped
 from ictconvention.training.epoch_report import spoken
 
 OnError = Literal["stop", "continue"]

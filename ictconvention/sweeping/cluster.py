@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import UsageError, counted
-from ictconvention.experiment.processes import COMMAND, job_environment
-from ictconvention.experiment.sweep import State, Sweep, finished, grouped
+from ictconvention.sweeping.processes import COMMAND, job_environment
+from ictconvention.sweeping.sweep import State, Sweep, finished, grouped
 
 SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")

@@ -17,9 +17,9 @@ import torch
 from ictconvention.configuration.schema import LoggerOptions, RunOptions, TrainerOptions
 from ictconvention.core.atomic import held
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment import processes
-from ictconvention.experiment.processes import job_environment, run_jobs
-from ictconvention.experiment.sweep import Job, Sweep
+from ictconvention.sweeping import processes
+from ictconvention.sweeping.processes import job_environment, run_jobs
+from ictconvention.sweeping.sweep import Job, Sweep
 
 # A job that does as its first override says, in place of one that trains.
 ACTOR = """
