@@ -250,11 +250,11 @@ def predict(
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
-    from ictconvention.experiment.combining import combined
-    from ictconvention.experiment.early import check_curve, save_early_curve
-    from ictconvention.experiment.fitting_survey import check_fits
-    from ictconvention.experiment.predict import PredictOptions, applied
-    from ictconvention.experiment.prediction_table import (
+    from ictconvention.applying.combine import combined
+    from ictconvention.applying.early import check_curve, save_early_curve
+    from ictconvention.applying.fitting_survey import check_fits
+    from ictconvention.applying.predict import PredictOptions, applied
+    from ictconvention.applying.prediction_table import (
         check_output,
         chosen_runs,
         in_words,
@@ -299,12 +299,12 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
-    from ictconvention.experiment.model_file import check_model_file
+    from ictconvention.applying.model_file import check_model_file
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([run, *context.args], 1)
     check_model_file(output)
-    from ictconvention.experiment.exporting import export as write
+    from ictconvention.applying.export import export as write
 
     takes = write(run, output)
     typer.echo(output)

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ictconvention.applying.predict import PredictOptions, applied
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.experiment.predict import PredictOptions, applied
 from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.simulation.simulate import simulate

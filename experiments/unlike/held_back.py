@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from ictconvention.applying.combine import combined
+from ictconvention.applying.predict import applied
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.style import look_of, new_panel
 from ictconvention.evaluation.significance import interval, object_weights
-from ictconvention.experiment.combining import combined
-from ictconvention.experiment.predict import applied
 from ictconvention.runs.assembly import survey_of
 from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import read_trained

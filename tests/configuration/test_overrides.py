@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ictconvention.applying import fitting_survey
+from ictconvention.applying.fitting_survey import check_fits
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import check_overrides, command, override
 from ictconvention.configuration.schema import ModelOptions, RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment import fitting_survey
 from ictconvention.experiment.command import train
-from ictconvention.experiment.fitting_survey import check_fits
 from ictconvention.runs.warm_start import SHAPING, last_weights
 from tests.conftest import image_series, write_survey
 from tests.experiment.made_up_runs import EVERY_KIND, made_up_run

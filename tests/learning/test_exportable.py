@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ictconvention.experiment.exporting import padded_run
+from ictconvention.applying.export import padded_run
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import View
 from ictconvention.learning.exportable import Padded

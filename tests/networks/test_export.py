@@ -1,6 +1,6 @@
 """How a network leaves torch: torch.export and ONNX of the padded interface, for any number of objects.
 
-The published ConvEntion stands here; tests/experiment/test_exporting.py takes each network along in files of runs.
+The published ConvEntion stands here; tests/applying/test_export.py takes each network along in files of runs.
 """
 
 import warnings

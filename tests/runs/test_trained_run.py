@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from ictconvention.applying.export import export
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.exporting import export
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import begin_with
 from ictconvention.training.retest import retest

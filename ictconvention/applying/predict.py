@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.applying.fitting_survey import check_fits, places_of_bands
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.parallel import worked
 from ictconvention.evaluation.novelty import Reference
-from ictconvention.experiment.fitting_survey import check_fits, places_of_bands
 from ictconvention.feeding.survey_dataset import SeriesStream
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_record import REFERENCE_FILE

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.applying.predict import Applied
 from ictconvention.evaluation.prior import at_shares
-from ictconvention.experiment.predict import Applied
 
 
 @dataclass(frozen=True, eq=False)

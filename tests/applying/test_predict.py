@@ -14,21 +14,21 @@ import torch
 from astropy.table import Table
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
-from ictconvention.configuration.compose import compose_run
-from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.core.parallel import worked
-from ictconvention.experiment import predict
-from ictconvention.experiment.combining import Combined, combined
-from ictconvention.experiment.early import save_early_curve
-from ictconvention.experiment.predict import Applied, PredictOptions, applied
-from ictconvention.experiment.prediction_table import (
+from ictconvention.applying import predict
+from ictconvention.applying.combine import Combined, combined
+from ictconvention.applying.early import save_early_curve
+from ictconvention.applying.predict import Applied, PredictOptions, applied
+from ictconvention.applying.prediction_table import (
     check_output,
     chosen_runs,
     prediction_table,
     read_shares,
     save_table,
 )
+from ictconvention.cli import app
+from ictconvention.configuration.compose import compose_run
+from ictconvention.core.errors import SurveyError, UsageError
+from ictconvention.core.parallel import worked
 from ictconvention.runs.seen_objects import cannot_be_known, seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.runs.warm_start import SHAPING

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 
 from ictconvention import __version__
+from ictconvention.applying.model_file import read_model, write_model
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
-from ictconvention.experiment.model_file import read_model, write_model
 from ictconvention.learning.exportable import Padded, padded
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
 from ictconvention.runs.trained_run import TrainedRun, read_trained

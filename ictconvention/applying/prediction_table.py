@@ -9,13 +9,13 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention import __version__
+from ictconvention.applying.combine import Combined, counting
+from ictconvention.applying.predict import Applied
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.prior import estimated_shares
-from ictconvention.experiment.combining import Combined, counting
-from ictconvention.experiment.predict import Applied
 from ictconvention.files.user_table import number_of, read_user_table, text_of
 from ictconvention.runs.collection import collected, found_runs
 from ictconvention.runs.seen_objects import cannot_be_known

@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.applying.combine import combined
+from ictconvention.applying.predict import PredictOptions, Progress, applied
+from ictconvention.applying.prediction_table import wanted_shares
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, counted
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
-from ictconvention.experiment.combining import combined
-from ictconvention.experiment.predict import PredictOptions, Progress, applied
-from ictconvention.experiment.prediction_table import wanted_shares
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero

@@ -15,11 +15,12 @@ from omegaconf import OmegaConf
 from torch import Tensor
 
 from ictconvention import __version__
+from ictconvention.applying import export as exporting
+from ictconvention.applying import model_file
+from ictconvention.applying.export import export_run, padded_run
 from ictconvention.cli import main
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment import exporting, model_file
-from ictconvention.experiment.exporting import export_run, padded_run
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.run_record import portable
