@@ -210,7 +210,7 @@ def report(
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([sweep, *context.args], 1)
-    from ictconvention.experiment.report import write_report
+    from ictconvention.reporting.page import write_report
 
     write_report(sweep, output, survey, typer.echo)
     typer.echo(output)

@@ -17,10 +17,10 @@ from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, told_in_words
-from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text
-from ictconvention.experiment.comparison import compared
-from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
-from ictconvention.experiment.report import write_report
+from ictconvention.reporting.compare import compared
+from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
+from ictconvention.reporting.page import write_report
+from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text
 from ictconvention.runs.assembly import digest
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.machine import processors

@@ -28,7 +28,7 @@ from ictconvention.runs.status import read_json, write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
-from tests.experiment.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run
+from tests.reporting.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run
 
 Kind = tuple[str, ...]
 SMALL: Kind = ("supervised", "cnn_lstm")

@@ -21,7 +21,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.experiment.command import train
 from ictconvention.runs.warm_start import SHAPING, last_weights
 from tests.conftest import image_series, write_survey
-from tests.experiment.made_up_runs import EVERY_KIND, made_up_run
+from tests.reporting.made_up_runs import EVERY_KIND, made_up_run
 
 TEXTS = ("init_from", "split", "runs", "surveys", "logger.group")  # keys that take any text
 ODD_NAMES = [

@@ -13,7 +13,7 @@ from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import View
 from ictconvention.learning.exportable import Padded
 from ictconvention.runs.trained_run import TrainedRun
-from tests.experiment.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
+from tests.reporting.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
 
 LENGTHS = (6, 1, 4)
 

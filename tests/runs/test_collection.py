@@ -9,9 +9,9 @@ import pytest
 
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import pooled
-from ictconvention.evaluation.published import CAUTION
-from ictconvention.experiment.comparison import Comparison, compared
-from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries, save_entries
+from ictconvention.reporting.compare import Comparison, compared
+from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
+from ictconvention.reporting.published_numbers import CAUTION
 from ictconvention.runs.collection import collected, found_runs
 from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split

@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import f1_score
 
 from ictconvention.evaluation.predictions import Entry
-from ictconvention.evaluation.table import as_csv, as_latex, as_markdown, as_text, measured, table_of
+from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text, measured, table_of
 from tests.evaluation.made_up_predictions import entry_of, predicted
 
 CLASSES = ("AGN", "SN_Ia", "50 % & more")

@@ -18,9 +18,9 @@ from ictconvention.drawing.figures import MOST_BARS, Compared
 from ictconvention.drawing.style import look_of
 from ictconvention.evaluation.predictions import Entry, pooled
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
-from ictconvention.experiment import report_figures
-from ictconvention.experiment.comparison import Comparison, compared
 from ictconvention.measuring.photometry import photometry_recipe
+from ictconvention.reporting import page_figures as report_figures
+from ictconvention.reporting.compare import Comparison, compared
 from ictconvention.runs.collection import FinishedRun
 from ictconvention.runs.key_by_key import KeyByKey, key_by_key
 from ictconvention.survey.format import full_name
@@ -136,7 +136,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "folder": str(sweep),
     }
     environment = Environment(
-        loader=PackageLoader("ictconvention.experiment", "page"),
+        loader=PackageLoader("ictconvention.reporting", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,11 +7,11 @@ import numpy as np
 
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import Entry, Pooled, ensembled, pooled
-from ictconvention.evaluation.published import CAUTION, PUBLISHED
 from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence
-from ictconvention.evaluation.table import Table, table_of
-from ictconvention.experiment.entry_file import ENTRIES_FILE, read_entries
-from ictconvention.experiment.found_survey import found_survey
+from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
+from ictconvention.reporting.locate_survey import found_survey
+from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED
+from ictconvention.reporting.table import Table, table_of
 from ictconvention.runs.collection import Collection, collected, found_runs, groups_of
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey

@@ -16,15 +16,15 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import app
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.experiment.comparison import compared
-from ictconvention.experiment.entry_file import ENTRIES_FILE, save_entries
-from ictconvention.experiment.report import write_report
+from ictconvention.reporting.compare import compared
+from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
+from ictconvention.reporting.page import write_report
 from ictconvention.runs.collection import collected, found_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.experiment.handmade_runs import changed, handmade_sweep
-from tests.experiment.read_page import Page
+from tests.reporting.read_page import Page
 
 CLASSES = ("AGN", "SN Ia")
 HOSTILE = """SN <i onclick="x()">'Ia' $x$ & y"""

@@ -1,0 +1,1 @@
+"""A sweep compared: the table, the sentences and the page."""
