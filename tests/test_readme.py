@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ictconvention.cli import main
+from ictconvention.cli.main import main
 from ictconvention.runs import assembly
 from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey
@@ -112,7 +112,7 @@ def test_every_file_it_names_is_there() -> None:
 
 
 def test_every_command_of_the_command_line_is_described() -> None:
-    from ictconvention.cli import app
+    from ictconvention.cli.main import app
 
     text = (ROOT / "README.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]

@@ -33,7 +33,7 @@ LAUNCHERS = (
     "SUBMITIT_",
 )  # beginnings of their variables
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-COMMAND = [sys.executable, "-m", "ictconvention.experiment.command"]
+COMMAND = [sys.executable, "-m", "ictconvention.cli.train"]
 POLL = 0.2  # [s]
 PATIENCE = 30.0  # [s] that a stopped job has to keep its records
 TAIL = 15  # lines of a failed job's log

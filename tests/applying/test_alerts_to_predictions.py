@@ -8,7 +8,7 @@ import pytest
 from astropy.table import Table
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run

@@ -18,7 +18,7 @@ from ictconvention import __version__
 from ictconvention.applying import export as exporting
 from ictconvention.applying import model_file
 from ictconvention.applying.export import export_run, padded_run
-from ictconvention.cli import main
+from ictconvention.cli.main import main
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.feeding.views import even_nights

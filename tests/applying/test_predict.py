@@ -25,7 +25,7 @@ from ictconvention.applying.prediction_table import (
     read_shares,
     save_table,
 )
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import worked

@@ -100,12 +100,12 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("error: unknown key 'learner.taau' (did you mean learner.tau?)")
         assert "Traceback" not in result.stderr
-    code = "import sys, ictconvention.experiment.command as c; c.compose_run([]); print('torch' in sys.modules)"
+    code = "import sys, ictconvention.cli.train as c; c.compose_run([]); print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
 
 
 def test_help_names_every_group_and_every_key_of_the_root() -> None:
-    from ictconvention.experiment.command import help_text
+    from ictconvention.cli.train import help_text
 
     text = help_text()
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):

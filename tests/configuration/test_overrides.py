@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from ictconvention.applying import fitting_survey
 from ictconvention.applying.fitting_survey import check_fits
+from ictconvention.cli.train import train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import check_overrides, command, override
 from ictconvention.configuration.schema import ModelOptions, RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.command import train
 from ictconvention.runs.warm_start import SHAPING, last_weights
 from tests.conftest import image_series, write_survey
 from tests.reporting.made_up_runs import EVERY_KIND, made_up_run

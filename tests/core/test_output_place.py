@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.core.atomic import WholeFolder, whole_file
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.output_place import check_place

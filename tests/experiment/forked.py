@@ -10,7 +10,7 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
-from ictconvention.experiment.command import main
+from ictconvention.cli.train import main
 
 PRELOADED = ["pytest", "ictconvention.training.retest", "ictconvention.training.run", "tests.experiment.forked"]
 TOO_LONG = 300  # [s]

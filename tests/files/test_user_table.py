@@ -10,7 +10,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from ictconvention.cli import main
+from ictconvention.cli.main import main
 from ictconvention.core.errors import IctConventionError, UsageError
 from ictconvention.files.user_table import objects_of, read_user_table
 from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
@@ -183,7 +183,7 @@ def test_the_command_line_ends_with_2_and_three_lines_of_words(
 
 
 def test_a_process_of_its_own_ends_with_2_and_no_traceback(tmp_path: Path) -> None:
-    script = "from ictconvention.cli import main; main()"
+    script = "from ictconvention.cli.main import main; main()"
     words = [sys.executable, "-c", script, "ingest", "tao", str(tmp_path), str(tmp_path / "s")]
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.core.errors import IctConventionError
 from ictconvention.survey.survey import Survey
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.reporting.compare import compared
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import no_run

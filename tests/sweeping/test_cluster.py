@@ -15,9 +15,9 @@ import cloudpickle  # type: ignore[import-untyped]  # comes with submitit, witho
 import pytest
 import submitit
 
+from ictconvention.cli.train import sweep
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.command import sweep
 from ictconvention.runs import machine
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.experiment.command import sweep, sweep_name, train
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, grouped, prepared, validation_loss
 from tests.experiment.conftest import LEFT, Smoke, places, result_of

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from ictconvention.cli.train import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
-from ictconvention.experiment.command import main
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.assembly import split_of, survey_of
 from ictconvention.runs.checkpoints import weights_hash

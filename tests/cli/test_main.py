@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ictconvention import __version__
-from ictconvention.cli import main
+from ictconvention.cli.main import main
 from ictconvention.core.errors import SurveyError
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
@@ -44,7 +44,7 @@ def labelled(tmp_path: Path) -> Survey:
 def test_help_and_version_import_nothing_heavy() -> None:
     """What makes `--help` come within a second: no numpy, torch, astropy, matplotlib or pyarrow."""
     script = (
-        "import sys\nfrom ictconvention.cli import main\n"
+        "import sys\nfrom ictconvention.cli.main import main\n"
         "for option in ('--help', '--version'):\n"
         "    sys.argv = ['ictconvention', option]\n"
         "    try:\n        main()\n    except SystemExit as stop:\n        assert not stop.code\n"
@@ -56,7 +56,7 @@ def test_help_and_version_import_nothing_heavy() -> None:
 
 
 def test_a_process_that_fails_shows_no_traceback(tmp_path: Path) -> None:
-    script = "from ictconvention.cli import main; main()"
+    script = "from ictconvention.cli.main import main; main()"
     command = [sys.executable, "-c", script, "report", "one", "another"]
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")

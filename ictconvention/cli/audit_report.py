@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ictconvention.cli.split_report import numbers_table
 from ictconvention.core.errors import counted, shortened
-from ictconvention.data.split_report import numbers_table
 from ictconvention.measuring.audit import SurveyReport
 
 PERCENTILES = (0, 5, 50, 95, 100)

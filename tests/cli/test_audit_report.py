@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from ictconvention.data.survey_report import print_report
+from ictconvention.cli.audit_report import print_report
 from ictconvention.measuring.audit import SurveyReport, check_survey
 from tests.conftest import HEADER, image_series, write_survey
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.cli import app
+from ictconvention.cli.main import app
 from ictconvention.core.errors import UsageError
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.core.errors import UsageError, told_in_words
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import shown_progress, wide_console
-from ictconvention.ingest_cli import app as ingest_app
 
 app = typer.Typer(
     name="ictconvention",
@@ -46,7 +46,7 @@ def check(survey: SurveyPath) -> None:
 
     Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
     """
-    from ictconvention.data.survey_report import print_report
+    from ictconvention.cli.audit_report import print_report
     from ictconvention.measuring.audit import check_survey
 
     with shown_progress("reading") as progress:
@@ -97,8 +97,8 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
+    from ictconvention.cli.split_report import counts_table, notes
     from ictconvention.configuration.compose import read_group
-    from ictconvention.data.split_report import counts_table, notes
     from ictconvention.survey.split import Split
     from ictconvention.survey.split_drawing import make_split
     from ictconvention.survey.survey import Survey
@@ -175,7 +175,7 @@ def simulate(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def train(context: typer.Context) -> None:
     """Take one model through pre-train, fine-tune and test: train experiment=ict_sdss profile=laptop."""
-    from ictconvention.experiment.command import train as train_with
+    from ictconvention.cli.train import train as train_with
 
     train_with(context.args)
 
@@ -189,8 +189,8 @@ def test(
 
     A survey that has moved is given after RUN, by survey=path survey.path=FOLDER.
     """
+    from ictconvention.cli.train import train as train_with
     from ictconvention.configuration.overrides import override
-    from ictconvention.experiment.command import train as train_with
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([run, *(word for word in context.args if "=" not in word)], 1)
