@@ -1,7 +1,25 @@
 """Train, compare and apply classifiers of astronomical image time series.
 
-Five rooms: `data` (surveys at rest and in motion), `models` (networks), `learners` (how they train),
-`evaluation` (predictions to numbers and pictures) and `experiment` (one run from config to result).
+The rooms, from the ground up; imports point down only:
+
+    core            errors in words, files that appear whole, processes side by side
+    survey          the store at rest: format, reader, writer, bands, neighbours, splits
+    measuring       what is measured from a survey's pixels: photometry, scales, the audit
+    configuration   the options of a run, with their ranges, composed by Hydra
+    files           what files of other people hold: images, tables, Avro
+    simulation      simulated surveys (sdss), and real light curves painted into stamps (painted)
+    ingest          from what readers find to a survey (headers, readers)
+    feeding         from a survey to batches of views
+    evaluation      predictions in, numbers out
+    networks        from frames to logits (parts)
+    learning        losses, target networks, training steps
+    drawing         every figure, once
+    runs            the folder of a run: what it holds, and how a finished one is read and trusted
+    training        one run: pre-train, fine-tune, test
+    sweeping        many runs from one command
+    applying        a finished run at work: predictions, early ones, exports
+    reporting       a sweep compared: table, sentences, page
+    cli             the command line
 """
 
 __version__ = "0.1.0"

@@ -36,8 +36,8 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 from tests.conftest import image_series
-from tests.experiment.conftest import Smoke
 from tests.measuring.test_audit import change_array
+from tests.small_runs import Smoke
 
 FIELDS = ("distance", "unlike", "frames", "trained")  # of every object
 

@@ -23,7 +23,7 @@ from ictconvention.runs.collection import collected, found_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.experiment.handmade_runs import changed, handmade_sweep
+from tests.handmade_runs import changed, handmade_sweep
 from tests.reporting.read_page import Page
 
 CLASSES = ("AGN", "SN Ia")

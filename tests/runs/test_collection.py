@@ -17,7 +17,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.experiment.handmade_runs import changed, handmade_run, handmade_sweep
+from tests.handmade_runs import changed, handmade_run, handmade_sweep
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
-from tests.experiment.handmade_runs import changed, handmade_run
+from tests.handmade_runs import changed, handmade_run
 
 
 @pytest.fixture(scope="module")

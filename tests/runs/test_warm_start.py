@@ -24,7 +24,7 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import write_survey
-from tests.experiment.handmade_runs import changed
+from tests.handmade_runs import changed
 
 BANDS, CLASSES = ("g", "r", "i"), ("AGN", "SN Ia", "SN Other")
 NETWORKS = [

@@ -23,7 +23,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes
 from ictconvention.sweeping.cluster import submitter
 from ictconvention.sweeping.sweep import Job, prepared
-from tests.experiment.conftest import places
+from tests.small_runs import places
 
 pytestmark = pytest.mark.slow
 LOCAL = ["hydra/launcher=slurm", "hydra.launcher.executor=local", "hydra.launcher.timeout_min=5"]

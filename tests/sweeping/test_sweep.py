@@ -11,8 +11,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, grouped, prepared, validation_loss
-from tests.experiment.conftest import LEFT, Smoke, places, result_of
-from tests.experiment.forked import Command
+from tests.forked import Command
+from tests.small_runs import LEFT, Smoke, places, result_of
 
 SAID = (
     "survey miniature (simulated)",

@@ -17,7 +17,7 @@ from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
 from ictconvention.training.run import run
 from tests.conftest import ROOT
-from tests.experiment.conftest import result_of
+from tests.small_runs import result_of
 
 A_CLASS, CHANCE = 64, 0.25
 FILES = {"AGN": "quasars", "Variable": "rr_lyrae", "SN Ia": "sn_ia"}

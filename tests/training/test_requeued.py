@@ -9,7 +9,7 @@ import pytest
 from lightning.pytorch.trainer.connectors import signal_connector
 
 from ictconvention.learning.supervised import Supervised
-from tests.experiment.conftest import Smoke, result_of
+from tests.small_runs import Smoke, result_of
 
 SLURM = {"NTASKS": "1", "NTASKS_PER_NODE": "1", "JOB_ID": "7", "JOB_NAME": "x", "PROCID": "0", "LOCALID": "0"}
 

@@ -28,8 +28,8 @@ from ictconvention.sweeping.sweep import prepared
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey
-from tests.experiment.conftest import LEFT, Smoke, result_of
 from tests.measuring.test_audit import change_array
+from tests.small_runs import LEFT, Smoke, result_of
 
 pytestmark = pytest.mark.slow
 

@@ -18,8 +18,8 @@ from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.runs.status import read_json
 from ictconvention.training import run as run_module
 from ictconvention.training.dashboard import Dashboard
-from tests.experiment.conftest import Smoke, places
-from tests.experiment.forked import Command, Ended, Strike
+from tests.forked import Command, Ended, Strike
+from tests.small_runs import Smoke, places
 
 pytestmark = pytest.mark.slow
 SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2", "trainer.batch_size=6"]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ictconvention.cli.train import main
 
-PRELOADED = ["pytest", "ictconvention.training.retest", "ictconvention.training.run", "tests.experiment.forked"]
+PRELOADED = ["pytest", "ictconvention.training.retest", "ictconvention.training.run", "tests.forked"]
 TOO_LONG = 300  # [s]
 
 

@@ -8,11 +8,6 @@ from typing import Any
 
 import pytest
 
-from ictconvention.configuration.compose import compose_run
-from ictconvention.training.run import run
-from tests.conftest import HEADER
-from tests.miniature import write_miniature
-
 Smoke = Callable[..., Path]
 LEFT = {  # in the folder of a finished run
     "config.yaml",
@@ -32,6 +27,9 @@ LEFT = {  # in the folder of a finished run
 @pytest.fixture(scope="session")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the survey of `places`, called a simulated one."""
+    from tests.conftest import HEADER
+    from tests.miniature import write_miniature
+
     folder = tmp_path_factory.mktemp("work")
     write_miniature(folder / "miniature", replace(HEADER, name="miniature", simulated=True))
     return folder
@@ -40,6 +38,8 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def smoke(work: Path) -> Smoke:
     """Return a function to run something small on the survey in miniature."""
+    from ictconvention.configuration.compose import compose_run
+    from ictconvention.training.run import run
 
     def started(*overrides: str, **keywords: Any) -> Path:
         keywords.setdefault("say", lambda line: None)

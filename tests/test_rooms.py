@@ -1,0 +1,77 @@
+"""The house: every module in a room, rooms from the ground up, imports that point down only and never in a circle."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "ictconvention"
+ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
+    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingest", "feeding", "evaluation"),
+    *("networks", "learning", "drawing", "runs", "training", "sweeping", "applying", "reporting", "cli"),
+)
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.name != "__init__.py"
+}
+
+
+def imports_of(module: str) -> set[str]:
+    """Return the modules of the package that one imports, at its top or within a function."""
+    found = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{one.name}" for one in node.names)}
+        elif isinstance(node, ast.Import):
+            found |= {one.name for one in node.names}
+    return found & MODULES.keys() - {module}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def test_every_module_is_in_a_room() -> None:
+    assert {room_of(module) for module in MODULES} == set(ROOMS)
+    assert [path.name for path in PACKAGE.glob("*.py")] == ["__init__.py"]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_point_down(room: str) -> None:
+    above = set(ROOMS[ROOMS.index(room) + 1 :])
+    up = [
+        f"{module} imports {other}"
+        for module in MODULES
+        if room_of(module) == room
+        for other in sorted(imports_of(module))
+        if room_of(other) in above
+    ]
+    assert not up
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    left = {module: imports_of(module) for module in MODULES}
+    while free := [module for module, others in left.items() if not others & left.keys()]:
+        for module in free:
+            del left[module]
+    assert not left
+
+
+def test_a_room_holds_at_most_twelve_files() -> None:
+    sizes = Counter(module.rpartition(".")[0] for module in MODULES)
+    assert not {room: size for room, size in sizes.items() if size > 12}
+
+
+def test_every_room_says_what_it_holds() -> None:
+    for folder in {path.parent for path in MODULES.values()}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text(encoding="utf-8"))), folder
+
+
+def test_tests_mirror_the_rooms() -> None:
+    """A test of rooms together stands above them."""
+    folders = {path.parent.relative_to(ROOT / "tests") for path in (ROOT / "tests").rglob("test_*.py")} - {Path()}
+    assert folders <= {path.parent.relative_to(PACKAGE) for path in MODULES.values()}
