@@ -47,6 +47,11 @@ test-lowest: ## run all tests with the lowest versions that pyproject.toml allow
 	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable '.[dev,export,simulation,ztf]'
 	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses=2 --dist=loadfile
 
+.PHONY: test-quick
+test-quick: $(READY) ## run the core of the tests and one real training, in less than a minute
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal -m "not slow or quick" $(addprefix tests/,core survey configuration \
+		feeding evaluation networks learning drawing runs training/test_run.py test_rooms.py)
+
 .PHONY: lint
 lint: $(READY) ## check style and types
 	$(BIN)/ruff check .

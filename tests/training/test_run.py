@@ -34,6 +34,7 @@ from tests.small_runs import LEFT, Smoke, result_of
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.quick
 def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
     assert finished.parent.name == "ict_sdss"
     assert finished.name.startswith("fold0-seed0-")
