@@ -177,11 +177,9 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
     options = run.options if model == "convention" else replace(run.options, model=ModelOptions(model))
     run = replace(run, folder=tmp_path / "a run=1", options=options)  # the others have no sizes
     run.folder.mkdir()
-    experiment = next(
-        name
-        for name in ("ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss")
-        if (o := composed([f"experiment={name}"])).model.kind == model and o.learner.kind == learner
-    )
+    experiment = "ict_sdss" if learner == "ict" else f"{model}_sdss"
+    named = composed([f"experiment={experiment}", "profile=laptop"])
+    assert (named.learner.kind, named.model.kind) == (learner, model)
     for kept in ([], [f"experiment={experiment}", "profile=laptop"], ["experiment=gone", "profile=smoke"]):
         (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
         with pytest.raises(UsageError) as caught:
