@@ -116,7 +116,7 @@ def cutout(pixels: NDArray[np.floating]) -> Alert:
     """Return a cutout as it is packed: gzip-compressed FITS."""
     file = io.BytesIO()
     fits.PrimaryHDU(pixels.astype(">f4")).writeto(file)
-    return {"fileName": "candid.fits.gz", "stampData": gzip.compress(file.getvalue(), mtime=0)}
+    return {"fileName": "candid.fits.gz", "stampData": gzip.compress(file.getvalue(), compresslevel=1, mtime=0)}
 
 
 def schema(lacking: Sequence[str] = (), **types: Any) -> Any:
