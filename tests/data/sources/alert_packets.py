@@ -122,7 +122,8 @@ def cutout(pixels: NDArray[np.floating]) -> Alert:
 
 @cache
 def _header(shape: tuple[int, ...]) -> bytes:
-    return fits.PrimaryHDU(np.zeros(shape, ">f4")).header.tostring().encode()
+    text: str = fits.PrimaryHDU(np.zeros(shape, ">f4")).header.tostring()
+    return text.encode()
 
 
 def schema(lacking: Sequence[str] = (), **types: Any) -> Any:
