@@ -1,9 +1,11 @@
 """A small survey on disk and short runs on it, shared by the tests of runs."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,6 +24,13 @@ LEFT = {  # in the folder of a finished run
     "seen_objects.parquet",
     "result.json",
 }
+
+
+@pytest.fixture
+def wandb_without_launch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spare the seconds that W&B takes to import its launcher of jobs, which a run of ours has no inputs from."""
+    staged = SimpleNamespace(StagedLaunchInputs=lambda: SimpleNamespace(apply=lambda run: None))
+    monkeypatch.setitem(sys.modules, "wandb.sdk.launch.inputs.internal", staged)
 
 
 @pytest.fixture(scope="session")

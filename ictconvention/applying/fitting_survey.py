@@ -28,7 +28,9 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
         by which factor, and how a network is trained for it.
     """
     header, task = survey.header, run.task
-    begin = f"train a network for it that begins with this one: {_beginning(run, survey)}"
+
+    def begin() -> str:  # composed for a refusal alone: it takes longer than all the looks
+        return f"train a network for it that begins with this one: {_beginning(run, survey)}"
 
     def refused(found: str, *mends: str) -> UsageError:
         return UsageError(found, survey.path, ", or ".join(mend for mend in mends if mend))
@@ -39,11 +41,11 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
         without = "" if lacks else f"leave them out (ingest with {command(['--bands', ','.join(task.bands)])})"
         found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}"
-        raise refused(found, without, begin)
+        raise refused(found, without, begin())
     there = float(run.survey["pixel_scale"])
     if abs((ratio := header.pixel_scale / there) - 1) > SAME_SCALE:
         size = f"{header.pixel_scale:g} arcsec, {ratio:.3g} times the {there:g} of the training survey"
-        raise refused(f"this survey has pixels of {size}", begin)
+        raise refused(f"this survey has pixels of {size}", begin())
     if (stamp := header.stamp_size) != (taken := task.stamp_size):
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
         raise refused(found, f"cut them so (--size {taken})")
@@ -52,11 +54,11 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
         if factor != 1:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
-            raise refused(found, multiply, begin)
+            raise refused(found, multiply, begin())
     if other := [name for name in header.classes if name not in task.classes]:
         near = did_you_mean(other[0], task.classes)
         found = f"this survey has the class {shortened(other)}{near}, the network knows {', '.join(task.classes)}"
-        raise refused(found, "write the survey without these labels", begin)
+        raise refused(found, "write the survey without these labels", begin())
 
 
 def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ import torch
 from astropy.table import Table
 from typer.testing import CliRunner
 
-from ictconvention.applying import predict
+from ictconvention.applying import early, predict
 from ictconvention.applying.combine import Combined, combined
 from ictconvention.applying.early import save_early_curve
 from ictconvention.applying.predict import Applied, PredictOptions, applied
@@ -304,12 +304,16 @@ def test_a_sweep_is_the_mean_of_its_folds(
     np.testing.assert_allclose(found.probability[tested], parts[1].likely[tested])  # fold 0 was trained on them
 
 
-def test_the_curve_scores_what_no_run_was_trained_on(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
+def test_the_curve_scores_what_no_run_was_trained_on(
+    trained: TrainedRun, own: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(early, "DAYS", (3, 20))
     figure, numbers = save_early_curve(tmp_path / "curve.png", [trained], own, PredictOptions(), "train")
     assert figure.stat().st_size > 10_000
     table = Table.read(numbers)
     assert table.colnames[:3] == ["days", "frames", "f1_macro"]
-    assert (np.diff(table["days"]) > 0).all()
+    assert table["days"][:2].tolist() == [3, 20]
+    assert table["days"][2] > 20
     last, test = table[-1], [own.position(id_) for id_ in trained.split["parts"]["test"]]
     found: Combined = combined([applied(trained, own.select([own.ids[i] for i in test]))], None)
     label = np.array([own.header.classes.index(own[i].metadata["class"]) for i in test])

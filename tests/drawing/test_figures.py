@@ -183,8 +183,8 @@ def test_recall_against_a_quantity_is_the_mean_of_the_seeds(models: list[Compare
 def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
     names = [f"$x$ & $\\y_{number}$ \x01<b>" for number in range(classes)]
     pooled = drawn(classes=classes)
-    models = [Compared(name, look_of(number), pooled) for number, name in enumerate(names)]
-    figures = [draw_points({name: {(0, 0): 1.0} for name in names}, [m.look for m in models], "$", "$")]
+    models = [Compared(name, look_of(number), pooled) for number, name in enumerate(names[:3])]
+    figures = [draw_points({name: {(0, 0): 1.0} for name in names[:3]}, [m.look for m in models], "$", "$")]
     figures += [draw_confusion(mean_confusion(pooled, "likely"), names, names[0], look_of(0), "$")]
     figures += [draw_reliability(models[0], "$")]
     figures += [draw_roc(models, {0: names[0]}, "$"), draw_roc(models[:1], dict(enumerate(names)), "$")]

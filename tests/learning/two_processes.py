@@ -43,9 +43,9 @@ def train(survey: Path, folder: Path, devices: int) -> None:
     (folder / f"{devices}-{fitted.global_rank}.json").write_text(json.dumps(metrics))
     if devices == 1:
         return
+    data = feed(batch_size=8)
     for number, options in enumerate(OPTIONS):
-        data = feed(batch_size=8)
         learner = ict(data, **options)
-        trained = trainer(folder, max_epochs=1, **strategy)
+        trained = trainer(folder, max_epochs=1, limit_val_batches=1, **strategy)
         trained.fit(learner, data)
         torch.save(learner.state_dict(), folder / f"option{number}-{trained.global_rank}.pt")

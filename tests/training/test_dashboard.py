@@ -28,6 +28,7 @@ def opened(folder: Path, said: list[str], **options: Any) -> Dashboard:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("wandb_without_launch")
 def test_without_a_key_it_is_offline_and_says_how_to_upload(tmp_path: Path) -> None:
     said: list[str] = []
     page = opened(tmp_path / "sweep" / "run", said, group="folds", tags=("mine",))

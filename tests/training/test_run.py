@@ -77,6 +77,7 @@ def test_the_result_is_what_the_predictions_say(finished: Path, work: Path) -> N
     assert result["test_uniform"]["log_loss"] == pytest.approx(uniform["log_loss"])
 
 
+@pytest.mark.usefixtures("wandb_without_launch")
 def test_the_same_run_elsewhere_with_figures_and_a_page_gives_the_same_result(
     finished: Path, work: Path, smoke: Smoke
 ) -> None:
