@@ -37,6 +37,8 @@ test: $(READY) ## run all tests, with coverage
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term:skip-covered
 
 LOWEST := .venv-lowest
+# Old releases warn that what they use of newer ones is deprecated, from their own import on: no fault of ours.
+OLD_WARNINGS := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarning -W ignore::FutureWarning
 
 .PHONY: test-lowest
 test-lowest: ## run all tests with the lowest versions that pyproject.toml allows, torch excepted, in .venv-lowest
@@ -45,7 +47,7 @@ test-lowest: ## run all tests with the lowest versions that pyproject.toml allow
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt
 	$(LOWEST)/bin/pip install --quiet --disable-pip-version-check --constraint $(LOWEST)/lowest.txt --editable '.[dev,export,simulation,ztf]'
-	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses=2 --dist=loadfile
+	OMP_NUM_THREADS=1 $(LOWEST)/bin/pytest --numprocesses=2 --dist=worksteal $(OLD_WARNINGS)
 
 .PHONY: test-quick
 test-quick: $(READY) ## run the core of the tests and one real training, in less than a minute

@@ -51,7 +51,9 @@ def worked(
             yield number, task(*each)
         return
     processes = max(1, min(jobs, len(arguments)))
-    context = get_context("spawn") if spawn else None
+    # A copy of a process with threads, of which Python 3.12 warns, is safe where they are pyarrow's and numpy's: both
+    # start their threads anew in a copy. Those of torch do not, hence `spawn`.
+    context = get_context("spawn" if spawn else "fork")
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(), task)) as pool:
         try:
             tasks = {pool.submit(_called, *each): number for number, each in enumerate(arguments)}
