@@ -34,7 +34,7 @@ from ictconvention.learning.collapse import CollapseMonitor
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.inputs import FrameInputs
 from ictconvention.learning.optimiser import optimiser_for
-from ictconvention.learning.target import follow
+from ictconvention.learning.target import update_target
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.networks.parts.scaling import Scaling
@@ -93,7 +93,7 @@ def course(data: SeriesDataModule, options: ICTOptions, seed: int, steps: int, e
         schedule.step()
         optimiser.zero_grad()
         if learner.target is not None:
-            follow(learner.target, network.branch("projection"), options.tau)
+            update_target(learner.target, network.branch("projection"), options.tau)
         if step % every == 0:
             seen.append(measured(learner, data))
     return seen

@@ -19,7 +19,7 @@ from ictconvention.evaluation.forest import forest_on_split, light_curve_feature
 from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
-from ictconvention.runs.assembly import split_of, survey_of
+from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.status import read_json
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import Split
@@ -85,8 +85,8 @@ def main() -> None:
     common = [f"profile={given.profile}", f"survey.extra_test={given.extra_test}", f"surveys={given.surveys}"]
     common += [f"survey.objects={given.objects}"] if given.objects else []
     options = compose_run(common)
-    survey = survey_of(options, print)
-    rows = list(forests(survey, split_of(options, survey), options.sequence.max_frames))
+    survey = open_or_simulate(options, print)
+    rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
     for name, choices in RUNS.items():
         result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}"])) / "result.json")
         rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))

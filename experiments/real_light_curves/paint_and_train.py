@@ -23,7 +23,7 @@ from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
-from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.machine import precision_of
 from ictconvention.runs.warm_start import last_weights, read_run
@@ -33,8 +33,8 @@ from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
-from ictconvention.training.evaluate import tested
-from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.evaluate import evaluate
+from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.run import run
 
 HERE = Path(__file__).parent
@@ -136,11 +136,11 @@ def transferred(folder: Path, survey: Survey, folds: int) -> dict[str, Any]:
     likely, labels = [], []
     for index in range(folds):
         split = make_split(survey.object_table(), index=index)
-        data = data_of(options, survey, split, "finetune")
-        learner = learner_of(options, data)
+        data = make_data(options, survey, split, "finetune")
+        learner = make_learner(options, data)
         learner.load_state_dict(load_checkpoint(last_weights(folder))["state_dict"])
-        with quiet():
-            _, parts, _ = tested(learner, data, precision_of(options.trainer))
+        with silence_lightning():
+            _, parts, _ = evaluate(learner, data, precision_of(options.trainer))
         likely.append(evened(parts["test"].likely, split, survey.header.classes))
         labels.append(parts["test"].label)
     return scores(np.concatenate(likely), np.concatenate(labels), survey.header.classes)

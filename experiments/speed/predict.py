@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ictconvention.applying.predict import PredictOptions, applied
+from ictconvention.applying.predict import PredictOptions, predict_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
-from ictconvention.feeding.survey_dataset import SeriesStream
+from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.survey import Survey
@@ -40,7 +40,7 @@ def bare(trained: TrainedRun, arguments: list[tuple[torch.Tensor, ...]]) -> None
 
 def prepared(trained: TrainedRun, survey: Survey, batch: int) -> list[tuple[torch.Tensor, ...]]:
     """Return the arguments of the network for each batch of the survey."""
-    stream = SeriesStream(survey, trained.options.sequence, trained.task.contents, np.arange(len(trained.task.bands)))
+    stream = SurveyDataset(survey, trained.options.sequence, trained.task.contents, np.arange(len(trained.task.bands)))
     starts = range(0, len(survey), batch)
     with torch.inference_mode():
         return [trained.learner.inputs(stream[range(i, min(i + batch, len(survey)))][0]) for i in starts]
@@ -64,7 +64,7 @@ def _watched(folder: Path, survey: Path, batch: int) -> float:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    applied(read_trained(folder), Survey.open(survey), PredictOptions(batch_size=batch))
+    predict_survey(read_trained(folder), Survey.open(survey), PredictOptions(batch_size=batch))
     done.set()
     thread.join()
     return most / 1024
@@ -98,7 +98,7 @@ def main() -> None:
             for name, times in seconds.items():
                 start = time.perf_counter()
                 if name == "predict":
-                    applied(trained, survey, PredictOptions(batch_size=given.batch))
+                    predict_survey(trained, survey, PredictOptions(batch_size=given.batch))
                 else:
                     bare(trained, arguments)
                 times.append(time.perf_counter() - start)

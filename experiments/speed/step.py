@@ -36,7 +36,7 @@ from ictconvention.learning.inputs import FrameInputs
 from ictconvention.learning.learner import Learner
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.supervised import Supervised
-from ictconvention.learning.target import follow
+from ictconvention.learning.target import update_target
 from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
@@ -97,7 +97,7 @@ class Stepper:
             self.optimiser.zero_grad()
         with self.timed("follow"):
             if isinstance(self.learner, ICT) and self.learner.target is not None:
-                follow(self.learner.target, self.learner.network.branch("projection"), 0.99)
+                update_target(self.learner.target, self.learner.network.branch("projection"), 0.99)
         for name in PHASES:
             self.spent[name] /= len(views[0])
         return sum(self.spent.values())

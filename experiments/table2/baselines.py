@@ -6,26 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
 from ictconvention.evaluation.forest import (
     PRETRAIN_WEIGHT,
     cadence_features,
     forest_probabilities,
     light_curve_features,
 )
-from ictconvention.evaluation.predictions import Entry, Predictions
+from ictconvention.evaluation.predictions import ModelPredictions, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.dataset import Draw
-from ictconvention.measuring.measured_cache import Photometry
-from ictconvention.runs.assembly import data_of
-from ictconvention.runs.plan import planned
+from ictconvention.feeding.dataset import SampleKey
+from ictconvention.measuring.measured_cache import CachedPhotometry
+from ictconvention.runs.assembly import make_data
+from ictconvention.runs.plan import plan_run
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more
 CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"
 
 
-def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = print) -> tuple[Entry, ...]:
+def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = print) -> tuple[ModelPredictions, ...]:
     """Predict the test parts without a network.
 
     Each row has what the networks have: the same objects and frames, training parts, validation parts (which calibrate
@@ -40,8 +40,8 @@ def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = pr
     """
     feeds: dict[int, SeriesDataModule] = {}
     for fold, options in folds.items():
-        plan = planned(options, say)
-        feeds[fold] = data_of(options, plan.survey, plan.split, "finetune")
+        plan = plan_run(options, say)
+        feeds[fold] = make_data(options, plan.survey, plan.split, "finetune")
     data = next(iter(feeds.values()))
     say(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
     seen = _features(data)
@@ -56,16 +56,16 @@ def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = pr
         for name, found in likely.items():
             ids = np.array([feed.survey.ids[i] for i in test], dtype=str)
             predictions[name][fold, 0] = Predictions(ids, label, found, at_equal_shares(found, shares))
-    return tuple(Entry(name, of) for name, of in predictions.items())
+    return tuple(ModelPredictions(name, of) for name, of in predictions.items())
 
 
 def _features(data: SeriesDataModule) -> dict[str, NDArray[np.float64]]:
     """Return each forest's features of every object, of the frames that a network is tested on."""
     survey, bands = data.survey, len(data.survey.header.bands)
-    photometry = Photometry(survey)
+    photometry = CachedPhotometry(survey)
     rows: dict[str, list[NDArray[np.float64]]] = {CADENCE: [], FOREST: []}
     for position, series in enumerate(survey):
-        (view,) = data.evaluation.views_of(Draw(position))
+        (view,) = data.evaluation.views_of(SampleKey(position))
         at = view.view.rows
         flux, error = photometry[series.id][at].astype(np.float64).T
         band, mjd = series.band[at], series.mjd[at]
@@ -94,5 +94,5 @@ def _forest(features: NDArray[np.float64], data: SeriesDataModule, shares: NDArr
     full[:, [classes.index(name) for name in known]] = np.maximum(votes, LEAST)
     equal = np.full(len(classes), 1 / len(classes))  # every class weighs the same in a forest
     logits = at_prior(np.log(full), equal, shares)
-    temperature = fitted_temperature(logits[: len(validation)], data.training.labels[validation])
+    temperature = fit_temperature(logits[: len(validation)], data.training.labels[validation])
     return probabilities(logits[len(validation) :], temperature)

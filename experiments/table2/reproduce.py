@@ -16,8 +16,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, told_in_words
-from ictconvention.reporting.compare import compared
+from ictconvention.core.errors import UsageError, report_errors
+from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
 from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text
@@ -25,8 +25,8 @@ from ictconvention.runs.assembly import digest
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.machine import processors
 from ictconvention.sweeping.processes import run_jobs
-from ictconvention.sweeping.sweep import Job, Sweep, prepared
-from ictconvention.training.epoch_report import spoken
+from ictconvention.sweeping.sweep import Job, Sweep, prepare_jobs
+from ictconvention.training.epoch_report import describe_duration
 
 MODELS = {
     "ICT-ConvEntion": ["experiment=ict_sdss"],
@@ -86,7 +86,7 @@ def check_splits(jobs: Sequence[Job]) -> None:
             raise UsageError(found, "BANDS", "leave BANDS out, or take a survey of objects that have all bands")
 
 
-def given() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke"))
@@ -105,7 +105,7 @@ def given() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def planned(wanted: argparse.Namespace) -> list[Job]:
+def plan_jobs(wanted: argparse.Namespace) -> list[Job]:
     """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
     folds = FOLDS.get(wanted.profile, 5) if wanted.folds is None else wanted.folds
     common = [f"profile={wanted.profile}", override("runs", wanted.runs), override("surveys", wanted.surveys)]
@@ -118,19 +118,19 @@ def planned(wanted: argparse.Namespace) -> list[Job]:
         for name, overrides in rows(common, wanted.controls, bands)
         for seed in range(wanted.seeds * wanted.ensemble)
     ]
-    jobs = prepared([overrides for _, overrides in asked], print)
+    jobs = prepare_jobs([overrides for _, overrides in asked], print)
     for job, (name, _) in zip(jobs, asked, strict=True):
         job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
     check_splits(jobs)
     return jobs
 
 
-def written(sweep: Sweep, wanted: argparse.Namespace) -> None:
+def write_results(sweep: Sweep, wanted: argparse.Namespace) -> None:
     """Compare what has come out, print it, and leave it in every form."""
     if not (sweep.folder / ENTRIES_FILE).exists():
         folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == next(iter(MODELS))}
         save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).classes)
-    comparison = compared(sweep.folder, members=wanted.ensemble)
+    comparison = compare(sweep.folder, members=wanted.ensemble)
     texts = {f"table2.{ending}": form(comparison.table) for ending, form in FORMATS.items()}
     texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)
     for name, text in texts.items():
@@ -141,24 +141,24 @@ def written(sweep: Sweep, wanted: argparse.Namespace) -> None:
     print("\n" + texts["table2.txt"])
     print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)
-    print(f"{len(sweep.jobs)} runs, {spoken(sweep.seconds)} of training, over all starts")
+    print(f"{len(sweep.jobs)} runs, {describe_duration(sweep.seconds)} of training, over all starts")
     print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
 
 
 def main() -> None:
     """Train, compare, and write the table and the page."""
-    wanted = given()
+    wanted = parse_arguments()
     for name in ("seeds", "ensemble", "folds", "jobs"):
         if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
             raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
-    jobs = planned(wanted)
+    jobs = plan_jobs(wanted)
     key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)
     run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices))
     sweep.check()
-    written(sweep, wanted)
+    write_results(sweep, wanted)
 
 
 if __name__ == "__main__":
-    with told_in_words():
+    with report_errors():
         main()

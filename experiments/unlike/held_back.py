@@ -1,4 +1,4 @@
-"""Whether the column `unlike` finds objects of a class that training never saw, one class held back at a time.
+"""Whether the column `novelty` finds objects of a class that training never saw, one class held back at a time.
 
     python experiments/unlike/held_back.py
 
@@ -17,14 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ictconvention.applying.combine import combined
-from ictconvention.applying.predict import applied
+from ictconvention.applying.combine import combine
+from ictconvention.applying.predict import predict_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.drawing.figure_file import save_figure
-from ictconvention.drawing.style import look_of, new_panel
+from ictconvention.drawing.style import new_panel, style_of
 from ictconvention.evaluation.significance import interval, object_weights
-from ictconvention.runs.assembly import survey_of
+from ictconvention.runs.assembly import open_or_simulate
 from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
@@ -76,7 +76,7 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     table = hidden.object_table()
     away = np.asarray(table["held_back"], dtype=bool)
     tested = np.isin(np.asarray(table["id"]), trained.split["parts"]["test"])
-    found = combined([applied(trained, hidden)], None)
+    found = combine([predict_survey(trained, hidden)], None)
     shutil.rmtree(path)
     chosen = away | tested
     scores = {
@@ -88,8 +88,8 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
         "truth": away[chosen],
         "group": groups_of(hidden, np.asarray(table["id"])[chosen].tolist()),
         "scores": scores,
-        "flagged": float((found.unlike[away] > 0.95).mean()),
-        "flagged of the test part": float((found.unlike[tested] > 0.95).mean()),
+        "flagged": float((found.novelty[away] > 0.95).mean()),
+        "flagged of the test part": float((found.novelty[tested] > 0.95).mean()),
     }
 
 
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=4000, help="labelled ones of the simulated survey")
     parser.add_argument("--figure", type=Path, default=HERE / "roc.png")
     given = parser.parse_args()
-    survey = survey_of(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]), print)
+    survey = open_or_simulate(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]), print)
     found = {name: studied(survey, name, given) for name in survey.header.classes}
     kinds = list(next(iter(found.values()))["scores"])
     print(
@@ -122,7 +122,7 @@ def main() -> None:
     axes = figure.add_subplot()
     for number, (name, one) in enumerate(found.items()):
         false, true, _ = roc_curve(one["truth"], one["scores"]["distance"])
-        axes.plot(false, true, lw=1.2, label=name, **look_of(number).drawn)
+        axes.plot(false, true, lw=1.2, label=name, **style_of(number).drawn)
     axes.plot([0, 1], [0, 1], color="0.7", lw=0.7)
     axes.set(xlabel="share of the test part above", ylabel="share of the held-back class above", aspect="equal")
     axes.set_title("unlike the training survey: class held back", fontsize=9, loc="left")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.applying.predict import Applied
+from ictconvention.applying.predict import SurveyPredictions
 from ictconvention.evaluation.prior import at_shares
 
 
@@ -15,7 +15,7 @@ class Combined:
     """What some runs of one model make of a survey together: the mean of their probabilities, and their spread.
 
     An object that some of the runs have trained on is predicted by the others alone; where all have, by all of them,
-    and `trained` says so.
+    and `seen_in_training` says so.
 
     Parameters
     ----------
@@ -24,19 +24,19 @@ class Combined:
         Rows that sum to 1.
     spread : array (n, classes)
         Standard deviation between the runs; NaN where fewer than two count.
-    distance, unlike : arrays (n,)
+    distance, novelty : arrays (n,)
         Means.
     frames : array (n,)
-    trained : boolean array (n,)
+    seen_in_training : boolean array (n,)
     """
 
     classes: Sequence[str]
     probability: NDArray[np.float64]
     spread: NDArray[np.float64]
     distance: NDArray[np.float64]
-    unlike: NDArray[np.float64]
+    novelty: NDArray[np.float64]
     frames: NDArray[np.int64]
-    trained: NDArray[np.bool_]
+    seen_in_training: NDArray[np.bool_]
 
     @property
     def predicted(self) -> NDArray[np.int64]:
@@ -50,13 +50,13 @@ class Combined:
         return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0), axis=1))
 
 
-def counting(parts: Sequence[Applied]) -> NDArray[np.bool_]:
+def counting(parts: Sequence[SurveyPredictions]) -> NDArray[np.bool_]:
     """Return which runs count for which objects (runs, n): those that have not seen it, or all where all have."""
-    trained = np.stack([part.trained for part in parts])
+    trained = np.stack([part.seen_in_training for part in parts])
     return np.asarray(~trained | trained.all(0))
 
 
-def combined(parts: Sequence[Applied], shares: NDArray[np.floating] | None) -> Combined:
+def combine(parts: Sequence[SurveyPredictions], shares: NDArray[np.floating] | None) -> Combined:
     """Average what runs make of a survey.
 
     Parameters
@@ -67,15 +67,17 @@ def combined(parts: Sequence[Applied], shares: NDArray[np.floating] | None) -> C
         Shares of the classes that probabilities are wanted at; None: those of each run's own training.
     """
     counts, first = counting(parts), parts[0]
-    likely = np.stack([at_shares(p.likely, p.run.natural, p.run.natural if shares is None else shares) for p in parts])
+    likely = np.stack(
+        [at_shares(p.likely, p.run.survey_prior, p.run.survey_prior if shares is None else shares) for p in parts]
+    )
     number = counts.sum(0)
     mean = _averaged(likely, counts[:, :, None])
     variance = _averaged((likely - mean) ** 2, counts[:, :, None]) * (number / np.maximum(number - 1, 1))[:, None]
     variance[number < 2] = np.nan
     distance = _averaged(np.stack([part.distance for part in parts]), counts)
-    unlike = _averaged(np.stack([part.unlike for part in parts]), counts)
-    seen = np.logical_and.reduce([part.trained for part in parts])
-    return Combined(first.run.task.classes, mean, np.sqrt(variance), distance, unlike, first.frames, np.asarray(seen))
+    novelty = _averaged(np.stack([part.novelty for part in parts]), counts)
+    seen = np.logical_and.reduce([part.seen_in_training for part in parts])
+    return Combined(first.run.task.classes, mean, np.sqrt(variance), distance, novelty, first.frames, np.asarray(seen))
 
 
 def _averaged(values: NDArray[np.float64], counts: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.applying.combine import combined
-from ictconvention.applying.predict import PredictOptions, Progress, applied
-from ictconvention.applying.prediction_table import wanted_shares
+from ictconvention.applying.combine import combine
+from ictconvention.applying.predict import PredictOptions, Progress, predict_survey
+from ictconvention.applying.prediction_table import parse_shares
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
@@ -95,11 +95,11 @@ def save_early_curve(
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
-        parts = [applied(run, some, replace(options, days=days)) for run in runs]
-        found = combined(parts, wanted_shares(prior, parts)[0])
+        parts = [predict_survey(run, some, replace(options, days=days)) for run in runs]
+        found = combine(parts, parse_shares(prior, parts)[0])
         points.append(early_point(days, found.frames, found.predicted, label, group))
         progress(number + 1, len(grid))
-    title = f"{counted(len(some), 'object')}, {runs[0].options.name}"
+    title = f"{pluralize(len(some), 'object')}, {runs[0].options.name}"
     save_figure(draw_early_curve(points, title, survey.header.full_name), path)
     numbers = path.with_suffix(".csv")
     with whole_file(numbers, "saving the curve") as partial, partial.open("w", newline="", encoding="utf-8") as file:

@@ -13,7 +13,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
-from ictconvention.learning.exportable import Padded, padded
+from ictconvention.learning.exportable import Exportable, make_exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
@@ -42,8 +42,8 @@ def export(folder: str | Path, output: Path) -> str:
 
 def export_run(run: TrainedRun, output: Path) -> str:
     """Write a run's model; as `export`."""
-    model = padded_run(run)
-    known = known_of(run, model)
+    model = exportable_run(run)
+    known = describe_model(run, model)
     with whole_file(output, "exporting the model") as partial:
         write_model(partial, model, model.sequences(2, _generator()), known)
         difference = largest_difference(model, known, partial)
@@ -54,13 +54,13 @@ def export_run(run: TrainedRun, output: Path) -> str:
     return in_words(known)
 
 
-def padded_run(run: TrainedRun) -> Padded:
+def exportable_run(run: TrainedRun) -> Exportable:
     """Return a run's network on padded arrays of raw flux, with its calibration."""
-    shift = at_prior(np.zeros_like(run.natural), run.trained, run.natural)
-    return padded(run.learner, torch.from_numpy(shift), run.temperature)
+    shift = at_prior(np.zeros_like(run.survey_prior), run.training_prior, run.survey_prior)
+    return make_exportable(run.learner, torch.from_numpy(shift), run.temperature)
 
 
-def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
+def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
     """Return what must be known of an exported model, in plain values."""
     task, options, scaling = run.task, run.options, model.scaling
     example = model.sequences(2, _generator())
@@ -73,7 +73,7 @@ def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
         "model": options.model.kind,
         "learner": options.learner.kind,
         "classes": list(task.classes),
-        "prior": run.natural.tolist(),  # class shares that the probabilities are at
+        "prior": run.survey_prior.tolist(),  # class shares that the probabilities are at
         "temperature": run.temperature,
         "bands": list(task.bands),
         "pixel_scale": run.survey["pixel_scale"],  # [arcsec]
@@ -93,7 +93,7 @@ def known_of(run: TrainedRun, model: Padded) -> dict[str, Any]:
     return known
 
 
-def largest_difference(model: Padded, known: Mapping[str, Any], path: Path) -> float:
+def largest_difference(model: Exportable, known: Mapping[str, Any], path: Path) -> float:
     """Return by how much the outputs of a file differ from torch's on random sequences; infinite for other outputs.
 
     Differences of outputs larger than 1 are divided by the largest.

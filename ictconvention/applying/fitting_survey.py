@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import command, override
-from ictconvention.core.errors import UsageError, did_you_mean, shortened
+from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.runs.warm_start import SHAPING, overrides_of
 from ictconvention.survey.format import unit_in_words
@@ -18,7 +18,7 @@ CHOICES = ("experiment", "profile", "model", "learner")  # groups that make a ne
 NANOMAGGIES = {"nanomaggy": 1.0, "nmgy": 1.0, "nJy": 1 / 3631, "uJy": 1 / 3.631, "mJy": 1e3 / 3.631, "Jy": 1e6 / 3.631}
 
 
-def check_fits(run: TrainedRun, survey: Survey) -> None:
+def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     """Refuse a survey that the network of a run does not know how to read.
 
     Raises
@@ -57,7 +57,7 @@ def check_fits(run: TrainedRun, survey: Survey) -> None:
             raise refused(found, multiply, begin())
     if other := [name for name in header.classes if name not in task.classes]:
         near = did_you_mean(other[0], task.classes)
-        found = f"this survey has the class {shortened(other)}{near}, the network knows {', '.join(task.classes)}"
+        found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(task.classes)}"
         raise refused(found, "write the survey without these labels", begin())
 
 

@@ -9,17 +9,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ictconvention.applying.fitting_survey import check_fits, places_of_bands
-from ictconvention.core.errors import UsageError, counted
-from ictconvention.core.parallel import worked
-from ictconvention.evaluation.novelty import Reference
-from ictconvention.feeding.survey_dataset import SeriesStream
+from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
+from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.core.parallel import run_parallel
+from ictconvention.evaluation.novelty import NoveltyReference
+from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_record import REFERENCE_FILE
 from ictconvention.runs.seen_objects import seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
-from ictconvention.training.infer import predicted
+from ictconvention.training.infer import infer
 from ictconvention.training.memory import keep_freed_memory
 
 FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
@@ -52,12 +52,12 @@ class PredictOptions:
             found = f"--batch-size is {self.batch_size}, --devices {self.devices}"
             raise UsageError(found, "options of predict", "give at least one of each")
         if torch.cuda.is_available() and self.devices > (present := torch.cuda.device_count()):
-            found = f"{self.devices} devices, this machine has {counted(present, 'GPU')}"
+            found = f"{self.devices} devices, this machine has {pluralize(present, 'GPU')}"
             raise UsageError(found, "--devices", f"give at most {present}")
 
 
 @dataclass(frozen=True, eq=False)
-class Applied:
+class SurveyPredictions:
     """What one run makes of the n objects of a survey.
 
     Parameters
@@ -65,28 +65,28 @@ class Applied:
     run : TrainedRun
     likely : array (n, classes)
         Calibrated probabilities at the run's own shares of the classes; an object without a frame has those shares.
-    distance, unlike : arrays (n,)
-        See `Reference`; NaN where the run has none, or the object no frame.
+    distance, novelty : arrays (n,)
+        See `NoveltyReference`; NaN where the run has none, or the object no frame.
     frames : array (n,)
         Frames that were used.
-    trained : boolean array (n,)
+    seen_in_training : boolean array (n,)
         Whether the object trained or validated the run, see `seen_by`.
     """
 
     run: TrainedRun
     likely: NDArray[np.float64]
     distance: NDArray[np.float64]
-    unlike: NDArray[np.float64]
+    novelty: NDArray[np.float64]
     frames: NDArray[np.int64]
-    trained: NDArray[np.bool_]
+    seen_in_training: NDArray[np.bool_]
 
 
-def applied(
+def predict_survey(
     run: TrainedRun,
     survey: Survey,
     options: PredictOptions = PredictOptions(),
     progress: Progress = lambda done, total: None,
-) -> Applied:
+) -> SurveyPredictions:
     """Let a run predict every object of a survey.
 
     Raises
@@ -95,11 +95,11 @@ def applied(
         The survey does not fit the network.
     """
     keep_freed_memory()
-    check_fits(run, survey)
+    check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
-    stream = SeriesStream(survey, run.options.sequence, run.task.contents, bands, options.days)
+    stream = SurveyDataset(survey, run.options.sequence, run.task.contents, bands, options.days)
     path = run.folder / REFERENCE_FILE
-    reference = Reference.load(path) if path.exists() else None
+    reference = NoveltyReference.load(path) if path.exists() else None
     n = len(survey)
     logits = np.zeros((n, len(run.task.classes)))
     distance = np.full(n, np.nan)
@@ -121,18 +121,18 @@ def applied(
             threads = max(1, processors() // devices)
             task = partial(_part_of_process, run.folder, stream, options.batch_size, threads)
             pieces = []
-            for _, piece in worked(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
+            for _, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
                 pieces.append(piece)
                 done += len(piece[0])
                 progress(done, len(there))
         for position, *values in pieces:
             logits[position], distance[position], frames[position] = values
     likely = run.probabilities(logits)
-    likely[frames == 0] = run.natural
-    unlike = np.full(n, np.nan)
+    likely[frames == 0] = run.survey_prior
+    novelty = np.full(n, np.nan)
     if reference is not None:
-        unlike[there] = reference.unlike(distance[there])
-    return Applied(run, likely, distance, unlike, frames, seen_by(run, survey))
+        novelty[there] = reference.novelty(distance[there])
+    return SurveyPredictions(run, likely, distance, novelty, frames, seen_by(run, survey))
 
 
 Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDArray[np.int64]]
@@ -140,8 +140,8 @@ Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDAr
 
 def _part_applied(
     run: TrainedRun,
-    stream: SeriesStream,
-    reference: Reference | None,
+    stream: SurveyDataset,
+    reference: NoveltyReference | None,
     batch_size: int,
     device: torch.device | None,
     progress: Callable[[int], object],
@@ -151,7 +151,7 @@ def _part_applied(
     pieces = []
     for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
-        made = predicted(run.learner, batches, run.precision, device, progress)
+        made = infer(run.learner, batches, run.precision, device, progress)
         distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
         pieces.append((made.position, made.logits, distance, made.frames))
     position, logits, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
@@ -159,12 +159,12 @@ def _part_applied(
 
 
 def _part_of_process(
-    folder: Path, stream: SeriesStream, batch_size: int, threads: int, number: int, positions: NDArray[np.int64]
+    folder: Path, stream: SurveyDataset, batch_size: int, threads: int, number: int, positions: NDArray[np.int64]
 ) -> Piece:
     """Do the same in a process of its own, on the device of its number; without a GPU, with so many threads."""
     keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     path = folder / REFERENCE_FILE
-    reference = Reference.load(path) if path.exists() else None
+    reference = NoveltyReference.load(path) if path.exists() else None
     return _part_applied(read_trained(folder), stream, reference, batch_size, device, lambda objects: None, positions)

@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from ictconvention import __version__
 from ictconvention.applying.combine import Combined, counting
-from ictconvention.applying.predict import Applied
+from ictconvention.applying.predict import SurveyPredictions
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
-from ictconvention.evaluation.prior import estimated_shares
-from ictconvention.files.user_table import number_of, read_user_table, text_of
-from ictconvention.runs.collection import collected, found_runs
+from ictconvention.evaluation.prior import estimate_shares
+from ictconvention.files.user_table import read_number, read_text, read_user_table
+from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.seen_objects import cannot_be_known
 from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
@@ -25,11 +25,11 @@ from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
 FORMATS = {".parquet": "parquet", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
-OWN = ("id", "predicted", "entropy", "frames", "unlike", "distance", "trained")
+OWN = ("id", "predicted", "entropy", "frames", "novelty", "distance", "seen_in_training")
 ALL_SHARES = ("train", "uniform", "estimate")
 
 
-def chosen_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun], list[str]]:
+def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun], list[str]]:
     """Return the run of a folder, or the runs of one model of a sweep, and what was left out of it.
 
     Parameters
@@ -46,25 +46,25 @@ def chosen_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     """
     if (folder / "config.yaml").exists() or not folder.is_dir():
         return [read_trained(folder)], []
-    found, left_out = found_runs(folder)
+    found, left_out = find_runs(folder)
     if model is not None and any(run.model == model for run in found):
         found = [run for run in found if run.model == model]  # the others may lack folds
-    collection = collected(found, left_out)
+    collection = group_runs(found, left_out)
     names = list(collection.runs)
     if model is None and len(names) > 1:
-        several = f"this sweep has several models: {shortened(names, 8)}"
+        several = f"this sweep has several models: {shorten(names, 8)}"
         raise UsageError(several, folder, f"choose one: {command(['--model', names[0]])}")
     chosen = names[0] if len(names) == 1 and model in (None, collection.first.model) else model
     if chosen not in names:
         none = f"no model {model!r}{did_you_mean(str(model), names)}"
-        raise UsageError(none, folder, f"choose among {shortened(names, 8)}")
+        raise UsageError(none, folder, f"choose among {shorten(names, 8)}")
     runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
     if any(run.task.classes != runs[0].task.classes for run in runs):
         raise UsageError("these runs have other classes, or another order of them", folder, "predict by one of them")
     return runs, list(collection.left_out)
 
 
-def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.float64] | None, str]:
+def parse_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArray[np.float64] | None, str]:
     """Return the shares of the classes to predict at, (classes,), and what is to be said of them.
 
     Parameters
@@ -83,7 +83,7 @@ def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.floa
     classes = parts[0].run.task.classes
     match prior:
         case "train":
-            mean = np.mean([part.run.natural for part in parts], axis=0)
+            mean = np.mean([part.run.survey_prior for part in parts], axis=0)
             return None, f"at the class shares of training: {_in_words(mean, classes)}"
         case "uniform":
             return np.full(len(classes), 1 / len(classes)), "at equal class shares"
@@ -91,8 +91,8 @@ def wanted_shares(prior: str, parts: Sequence[Applied]) -> tuple[NDArray[np.floa
             there = np.flatnonzero(parts[0].frames)
             if not len(there):
                 raise UsageError("no object has a frame to estimate the shares from", "--prior", "give other shares")
-            likely, natural = [part.likely[there] for part in parts], [part.run.natural for part in parts]
-            shares = estimated_shares(likely, natural, counting(parts)[:, there])
+            likely, priors = [part.likely[there] for part in parts], [part.run.survey_prior for part in parts]
+            shares = estimate_shares(likely, priors, counting(parts)[:, there])
             return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
     shares = read_shares(Path(prior), classes)
     return shares, f"at the class shares of {prior}: {_in_words(shares, classes)}"
@@ -114,20 +114,20 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
             content = read_json(path)
         except UsageError as error:
             raise UsageError(error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}') from error
-        given = {str(name): number_of({"share": share}, "share", str(path)) for name, share in content.items()}
+        given = {str(name): read_number({"share": share}, "share", str(path)) for name, share in content.items()}
     else:
         table = read_user_table(path, ("class", "share"))
         rows = enumerate(table.rows)
         given = {}
         for number, row in rows:
-            if (name := text_of(row, "class") or "") in given:
+            if (name := read_text(row, "class") or "") in given:
                 raise UsageError(f"the class {name!r} stands twice", table.where(number), "give each class one share")
-            given[name] = number_of(row, "share", table.where(number))
+            given[name] = read_number(row, "share", table.where(number))
     mend = f"give one share above 0 for each of {', '.join(classes)}"
     if other := [name for name in given if name not in classes]:
         raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, mend)
     if absent := [name for name in classes if name not in given]:
-        raise UsageError(f"no share of {shortened(absent)}", path, mend)
+        raise UsageError(f"no share of {shorten(absent)}", path, mend)
     if wrong := [name for name in classes if not 0 < given[name] < np.inf]:
         raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, mend)
     shares = np.array([given[name] for name in classes])
@@ -153,9 +153,9 @@ def prediction_table(
         "predicted": np.array(found.classes)[found.predicted],
         "entropy": found.entropy,
         "frames": found.frames,
-        "unlike": found.unlike,
+        "novelty": found.novelty,
         "distance": found.distance,
-        "trained": found.trained,
+        "seen_in_training": found.seen_in_training,
     }
     columns |= {name: found.spread[:, c] for c, name in enumerate(spreads)}
     table = Table(columns)
@@ -207,19 +207,23 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
     """Return what a person wants to know at once: how many of each class, how many unlike, how many trained."""
     counts = np.bincount(found.predicted, minlength=len(found.classes))
     kinds = ", ".join(f"{name} {count}" for name, count in zip(found.classes, counts, strict=True))
-    lines = [f"survey {survey.header.full_name}, {counted(len(survey), 'object')}: {kinds}"]
-    if np.isnan(found.unlike).all():
-        lines.append("unlike: empty, since this run kept no reference.npz; one of this version does")
+    lines = [f"survey {survey.header.full_name}, {pluralize(len(survey), 'object')}: {kinds}"]
+    if np.isnan(found.novelty).all():
+        lines.append("novelty: empty, since this run kept no reference.npz; one of this version does")
     else:
-        share = float((found.unlike[np.isfinite(found.unlike)] > 0.95).mean())
+        share = float((found.novelty[np.isfinite(found.novelty)] > 0.95).mean())
         like = "; of objects that are like it, about 5%" if len(runs) == 1 else ", in the mean of the runs"
         lines.append(f"unlike the training survey (above 0.95): {share:.1%}{like}")
-    if trained := int(found.trained.sum()):
-        lines.append(f"{counted(trained, 'object')} trained this network: the column `trained`; do not score on them")
+    if trained := int(found.seen_in_training.sum()):
+        lines.append(
+            f"{pluralize(trained, 'object')} trained this network: the column `seen_in_training`; do not score on them"
+        )
     if nowhere := max(cannot_be_known(run, survey) for run in runs):
-        lines.append(f"{counted(nowhere, 'object')} without a position: whether they trained this network is not known")
+        lines.append(
+            f"{pluralize(nowhere, 'object')} without a position: whether they trained this network is not known"
+        )
     if none := int((found.frames == 0).sum()):
-        lines.append(f"{counted(none, 'object')} without a frame by then: their probabilities are the class shares")
+        lines.append(f"{pluralize(none, 'object')} without a frame by then: their probabilities are the class shares")
     return lines
 
 

@@ -8,18 +8,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from ictconvention.cli.split_report import numbers_table
-from ictconvention.core.errors import counted, shortened
-from ictconvention.measuring.audit import SurveyReport
+from ictconvention.core.errors import pluralize, shorten
+from ictconvention.measuring.audit import SurveyAudit
 
 PERCENTILES = (0, 5, 50, 95, 100)
 DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 
 
-def print_report(report: SurveyReport, console: Console) -> None:
+def print_report(report: SurveyAudit, console: Console) -> None:
     """Print a report: size, bands, classes, neighbours, then the flaws with their mends."""
     header = report.header
-    size = f"{counted(len(report.lengths), 'object')}, {counted(report.frames, 'frame')}"
-    title = f"survey {header.full_name}: {size} in {counted(report.shards, 'shard')}"
+    size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
+    title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
     console.print(f"stamps of {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")
@@ -38,7 +38,7 @@ def print_report(report: SurveyReport, console: Console) -> None:
         console.print(f"[green]no flaw[/green]: {held}", soft_wrap=True)
 
 
-def _spread_table(report: SurveyReport) -> Table:
+def _spread_table(report: SurveyAudit) -> Table:
     table = numbers_table("Sequences", "per object", *(_percentile(p) for p in PERCENTILES))
     rows: dict[str, np.ndarray] = {"frames": report.lengths, "days from first to last": report.span}
     for name, values in rows.items():
@@ -50,7 +50,7 @@ def _percentile(p: int) -> str:
     return {0: "least", 50: "median", 100: "most"}.get(p, f"{p} %")
 
 
-def _band_table(report: SurveyReport) -> Table:
+def _band_table(report: SurveyAudit) -> Table:
     unit = report.header.flux_words
     of_pixels = ("mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec", "5 sigma\nAB mag")
     table = numbers_table(f"Pixels by band, {unit}", "band", "frames", "nights\nmissing", *of_pixels)
@@ -63,7 +63,7 @@ def _band_table(report: SurveyReport) -> Table:
     return table
 
 
-def _class_table(report: SurveyReport) -> Table:
+def _class_table(report: SurveyAudit) -> Table:
     sources = sorted({source or "-" for _, source in report.classes})
     table = numbers_table("Classes by label source", "class", *("no source" if s == "-" else s for s in sources), "all")
     names = [name for name in (*report.header.classes, None) if any(cls == name for cls, _ in report.classes)]
@@ -73,7 +73,7 @@ def _class_table(report: SurveyReport) -> Table:
     return table
 
 
-def _notes(report: SurveyReport) -> Iterable[str]:
+def _notes(report: SurveyAudit) -> Iterable[str]:
     absent = [name for name, band in report.bands.items() if not band.frames]
     if absent:
         yield f"bands without a frame: {', '.join(absent)}"
@@ -83,19 +83,19 @@ def _notes(report: SurveyReport) -> Iterable[str]:
         yield f"classes without an object: {', '.join(unused)}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
     near = f"within {report.linking_length:g} arcsec"
-    found = f"{counted(members, 'object')} in {counted(groups, 'group')}; a split keeps each group in one part"
+    found = f"{pluralize(members, 'object')} in {pluralize(groups, 'group')}; a split keeps each group in one part"
     yield f"neighbours {near}: {found if groups else 'none'}"
     if report.without_position:
-        yield f"without a position: {counted(report.without_position, 'object')}; a split cannot see their neighbours"
+        yield f"without a position: {pluralize(report.without_position, 'object')}; a split cannot see their neighbours"
     if report.same_times:
-        yield f"two frames of one band at one time: {shortened(report.same_times)}"
+        yield f"two frames of one band at one time: {shorten(report.same_times)}"
     if report.unjoined:
-        yield f"shards that were never joined to the survey: {shortened(report.unjoined)}"
-    twins = shortened(" = ".join(ids) for ids in report.same_frames)
+        yield f"shards that were never joined to the survey: {shorten(report.unjoined)}"
+    twins = shorten(" = ".join(ids) for ids in report.same_frames)
     yield f"duplicates, other id with the same frames: {twins or 'none'}"
 
 
-def _depth_notes(report: SurveyReport) -> Iterable[str]:
+def _depth_notes(report: SurveyAudit) -> Iterable[str]:
     """Say why there is no depth, or that a depth is absurd."""
     if report.no_depth:
         yield f"no depth: {report.no_depth}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ictconvention.core.errors import SurveyError, UsageError, shortened
-from ictconvention.core.progress import shown_progress
+from ictconvention.core.errors import SurveyError, UsageError, shorten
+from ictconvention.core.progress import show_progress
 
 if TYPE_CHECKING:
     from ictconvention.ingest.fitting import Fitting
@@ -81,12 +81,12 @@ class Shared:
 
     def known_objects(self) -> dict[str, dict[str, Any]]:
         """Return what the table of objects says; nothing where there is none."""
-        from ictconvention.files.user_table import objects_of, read_user_table
+        from ictconvention.files.user_table import read_objects, read_user_table
 
         if self.objects is None:
             return {}
         columns = ("class", "label_source", "redshift", "ra", "dec")
-        return objects_of(read_user_table(self.objects, ("id",), columns).located)
+        return read_objects(read_user_table(self.objects, ("id",), columns).located)
 
 
 def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -195,7 +195,7 @@ def tao(
     from ictconvention.ingest.readers.tao import TaoOptions, find_files, read_objects, read_tao
 
     names = find_files(source)
-    with shown_progress("reading headers") as progress:
+    with show_progress("reading headers") as progress:
         files, own, rejects = read_objects(source, names, progress)
     known = shared.known_objects()
     remarks = check_matched(shared.objects, known, own, "the files") if shared.objects is not None and own else []
@@ -242,7 +242,7 @@ def _say_unusual_bands(out: Path) -> None:
 
     header, _ = read_header(out)
     if unusual := [name for name in header.bands if name not in USUAL_BANDS]:
-        typer.echo(f"bands named as in the headers: {shortened(unusual)}; --band-names TABLE gives them other names")
+        typer.echo(f"bands named as in the headers: {shorten(unusual)}; --band-names TABLE gives them other names")
 
 
 def _ingest(
@@ -257,7 +257,7 @@ def _ingest(
     from ictconvention.ingest.pipeline import ingest
     from ictconvention.ingest.rejects import reasons
 
-    with shown_progress("reading") as progress:
+    with show_progress("reading") as progress:
         result = ingest(options, read, units, objects, progress, **more)
     lines = [f"rejected: {line}" for line in reasons(result.rejects)]
     lines += [f"all rejects: {result.rejects_file}"] if result.rejects_file is not None else []

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
-from ictconvention.core.errors import UsageError, told_in_words
+from ictconvention.core.errors import UsageError, report_errors
 from ictconvention.core.output_place import check_place
-from ictconvention.core.progress import shown_progress, wide_console
+from ictconvention.core.progress import show_progress, wide_console
 
 app = typer.Typer(
     name="ictconvention",
@@ -47,10 +47,10 @@ def check(survey: SurveyPath) -> None:
     Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
     """
     from ictconvention.cli.audit_report import print_report
-    from ictconvention.measuring.audit import check_survey
+    from ictconvention.measuring.audit import audit_survey
 
-    with shown_progress("reading") as progress:
-        report = check_survey(survey, progress)
+    with show_progress("reading") as progress:
+        report = audit_survey(survey, progress)
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
@@ -162,7 +162,7 @@ def simulate(
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two")
-    with shown_progress("simulating") as progress:
+    with show_progress("simulating") as progress:
         if light_curves:
             survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
         else:
@@ -250,17 +250,17 @@ def predict(
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
-    from ictconvention.applying.combine import combined
+    from ictconvention.applying.combine import combine
     from ictconvention.applying.early import check_curve, save_early_curve
-    from ictconvention.applying.fitting_survey import check_fits
-    from ictconvention.applying.predict import PredictOptions, applied
+    from ictconvention.applying.fitting_survey import check_survey_fits
+    from ictconvention.applying.predict import PredictOptions, predict_survey
     from ictconvention.applying.prediction_table import (
         check_output,
-        chosen_runs,
+        choose_runs,
         in_words,
+        parse_shares,
         prediction_table,
         save_table,
-        wanted_shares,
     )
     from ictconvention.survey.survey import Survey
     from ictconvention.survey.verify import verify_survey
@@ -268,26 +268,26 @@ def predict(
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
-    (runs, left_out), opened = chosen_runs(run, model), Survey.open(survey)
+    (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task.classes)
     for one in runs:
-        check_fits(one, opened)
-    with shown_progress("verifying") as progress:
+        check_survey_fits(one, opened)
+    with show_progress("verifying") as progress:
         verify_survey(opened, "auto" if verify is None else verify, progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
     parts = []
     for number, one in enumerate(runs):
-        with shown_progress(f"predicting {number + 1}/{len(runs)}") as progress:
-            parts.append(applied(one, opened, options, progress))
-    shares, said = wanted_shares(prior, parts)
-    found = combined(parts, shares)
+        with show_progress(f"predicting {number + 1}/{len(runs)}") as progress:
+            parts.append(predict_survey(one, opened, options, progress))
+    shares, said = parse_shares(prior, parts)
+    found = combine(parts, shares)
     save_table(prediction_table(found, opened, runs, said, first_days), output)
     for line in (*(f"left out: {one}" for one in left_out), said, *in_words(found, runs, opened)):
         typer.echo(line)
     typer.echo(output)
     if curve is not None:
-        with shown_progress("predicting day by day") as progress:
+        with show_progress("predicting day by day") as progress:
             for path in save_early_curve(curve, runs, opened, options, prior, progress):
                 typer.echo(path)
 
@@ -313,5 +313,5 @@ def export(
 
 def main() -> None:
     """Run the command line."""
-    with told_in_words():
+    with report_errors():
         app()

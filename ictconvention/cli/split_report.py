@@ -8,7 +8,7 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
-from ictconvention.core.errors import counted
+from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split import Split
 
@@ -56,5 +56,5 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     reasons = sorted(set(split.excluded.values()))
     for reason in reasons:
         number = sum(why == reason for why in split.excluded.values())
-        yield f"left out: {counted(number, 'object')} ({reason})"
+        yield f"left out: {pluralize(number, 'object')} ({reason})"
     yield f"hash: {split.hash}"

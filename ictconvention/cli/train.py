@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ictconvention.configuration.compose import compose_run, readable
 from ictconvention.configuration.overrides import check_overrides, config_folder, override, silent_hydra
-from ictconvention.core.errors import IctConventionError, UsageError, told_in_words
+from ictconvention.core.errors import IctConventionError, UsageError, report_errors
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
 
@@ -40,7 +40,7 @@ IN_A_TEST = ("mode", "run", "survey", "survey.path", "survey.verify", "surveys",
 
 def main() -> None:
     """Train as the command line says."""
-    with told_in_words():
+    with report_errors():
         train(sys.argv[1:])
 
 
@@ -113,14 +113,14 @@ def _multirun(overrides: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ictconvention.sweeping.cluster import submitted
+    from ictconvention.sweeping.cluster import launch_jobs
 
     arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
     before = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
     try:
         with silent_hydra():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(submitted)()
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(launch_jobs)()
     except (HydraException, OmegaConfBaseException) as error:
         raise readable(error) from None
     finally:

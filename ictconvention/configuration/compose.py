@@ -17,7 +17,7 @@ from ictconvention.configuration.overrides import (
     silent_hydra,
     unknown_choice,
 )
-from ictconvention.configuration.schema import RunOptions, checked, known_keys
+from ictconvention.configuration.schema import RunOptions, known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean
 
 
@@ -58,7 +58,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise readable(error) from None
-    options = checked({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
+    options = validate_config({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options

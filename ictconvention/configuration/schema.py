@@ -214,7 +214,7 @@ def stages_of(options: RunOptions) -> list[Stage]:
     return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
 
 
-def checked(config: Mapping[str, Any]) -> RunOptions:
+def validate_config(config: Mapping[str, Any]) -> RunOptions:
     """Return the options that a composed configuration holds.
 
     Raises

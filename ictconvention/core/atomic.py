@@ -129,7 +129,7 @@ class WholeFolder:
 
 
 @contextmanager
-def held(folder: Path, wait: bool = False) -> Iterator[None]:
+def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
     """Hold an existing folder for this process alone; a killed process lets go of it by itself.
 
     Parameters

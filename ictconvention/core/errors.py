@@ -78,7 +78,7 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
 
 
 @contextmanager
-def told_in_words() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """End a command whose body fails by something a user can mend: one message, exit code 2, no traceback.
 
     With ICTCONVENTION_DEBUG=1 the traceback comes through. Ctrl-C ends it with "stopped" and exit code 130.
@@ -101,12 +101,12 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
-def counted(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """Return '1 object' or '3 objects'."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
-def shortened(names: Iterable[str], most: int = 5) -> str:
+def shorten(names: Iterable[str], most: int = 5) -> str:
     """List the first few names and count the rest: 'a, b, c and 4 more'."""
     listed = list(names)
     rest = len(listed) - most

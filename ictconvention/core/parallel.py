@@ -16,7 +16,7 @@ FEWER_JOBS = "the system may have run out of memory: use fewer --jobs"
 Result = TypeVar("Result")
 
 
-def worked(
+def run_parallel(
     task: Callable[..., Result],
     arguments: Sequence[tuple[Any, ...]],
     jobs: int,

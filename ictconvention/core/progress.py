@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def shown_progress(what: str) -> Iterator[Callable[[int, int], object]]:
+def show_progress(what: str) -> Iterator[Callable[[int, int], object]]:
     """Yield the function that moves the bar: it takes how much is done, and the total."""
     from rich.console import Console
     from rich.progress import Progress

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ictconvention.drawing.style import look_of, new_panel
+from ictconvention.drawing.style import new_panel, style_of
 from ictconvention.evaluation.early_curve import EarlyPoint
 
 
@@ -26,7 +26,7 @@ def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> F
     days = [point.days for point in points]
     curves = {"macro F1": [p.f1_macro for p in points], "worst recall of a class": [p.worst_recall for p in points]}
     for number, (name, values) in enumerate(curves.items()):
-        look = look_of(number)
+        look = style_of(number)
         value, low, high = np.array(values).T
         axes.fill_between(days, low, high, color=look.colour, alpha=0.18, lw=0)
         axes.plot(days, value, marker=look.marker, ms=3.5, lw=1.2, label=name, **look.drawn)

@@ -40,14 +40,14 @@ class Picture:
     numbers: tuple[tuple[int, str], ...] = ()
 
 
-def drawing(figure: Figure, says: str, caption: str = "", numbers: tuple[tuple[int, str], ...] = ()) -> Picture:
+def embed_drawing(figure: Figure, says: str, caption: str = "", numbers: tuple[tuple[int, str], ...] = ()) -> Picture:
     """Return a figure of lines as SVG, its letters as text: sharp at any size. Equal figures are equal text."""
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": "ictconvention"}):
         content = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
     return Picture(_address("image/svg+xml", content), *_size(figure), says, caption, numbers)
 
 
-def photograph(figure: Figure, says: str, caption: str = "") -> Picture:
+def embed_photograph(figure: Figure, says: str, caption: str = "") -> Picture:
     """Return a figure of many pixels, such as stamps, as WebP."""
     content = _saved(figure, "webp", dpi=FINENESS, pil_kwargs={"quality": QUALITY})
     return Picture(_address("image/webp", content), *_size(figure), says, caption)

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ictconvention.drawing.style import HEADROOM, WIDTH, Look, fitted, look_of, new_panel
+from ictconvention.drawing.style import HEADROOM, WIDTH, Style, new_panel, shorten_middle, style_of
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Key, Pooled
 from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
@@ -38,12 +38,12 @@ class Compared:
     """
 
     name: str
-    look: Look
+    look: Style
     pooled: Pooled
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
-def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Look], score: str, survey: str) -> Figure:
+def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style], score: str, survey: str) -> Figure:
     """Draw a score of every training: a row for each model, in it a line of points for each fold, and their mean.
 
     Parameters
@@ -65,7 +65,7 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Look]
         axes.plot(list(found.values()), place, look.marker, color=look.colour, ms=4, alpha=0.75, mew=0)
         mean = float(np.mean(list(found.values())))
         axes.plot([mean, mean], [row - 0.38, row + 0.38], color=look.colour, lw=2)
-    axes.set_yticks(range(len(values)), [fitted(name) for name in values], fontsize=8)
+    axes.set_yticks(range(len(values)), [shorten_middle(name) for name in values], fontsize=8)
     axes.set_ylim(len(values) - 0.45, -0.55)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x", color="0.92")
@@ -91,7 +91,7 @@ def mean_confusion(pooled: Pooled, shares: str) -> NDArray[np.float64]:
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
-def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str, look: Look, survey: str) -> Figure:
+def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str, look: Style, survey: str) -> Figure:
     """Draw a confusion matrix: of each true class, the share and the number predicted as each.
 
     Parameters
@@ -114,7 +114,7 @@ def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str
         text = f"{share[row, column]:.0%}\n" + (f"{number:.4g}" if number < 1000 else f"{number:.0f}")
         colour = "white" if share[row, column] > 0.55 else "0.15"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    named = [fitted(label, 14) for label in classes]
+    named = [shorten_middle(label, 14) for label in classes]
     axes.set_xticks(range(len(classes)), named, rotation=30, ha="right", fontsize=7)
     counted = [f"{label} ({number:.0f})" for label, number in zip(named, count.sum(1), strict=True)]
     axes.set_yticks(range(len(classes)), counted, fontsize=7)
@@ -162,7 +162,7 @@ def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str
         if curves:
             recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
             area, number = np.mean(areas(model.pooled, c)), _number(model, c)
-            said = f"{fitted(classes[c])}: {area:.3f} ({number} objects)"
+            said = f"{shorten_middle(classes[c])}: {area:.3f} ({number} objects)"
             axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=1.3, label=said, **look.drawn)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xlabel("false positive rate", fontsize=8)
@@ -172,18 +172,18 @@ def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str
     return figure
 
 
-def _lines(models: Sequence[Compared], classes: Mapping[int, str]) -> Iterator[tuple[Compared, int, Look]]:
+def _lines(models: Sequence[Compared], classes: Mapping[int, str]) -> Iterator[tuple[Compared, int, Style]]:
     """Yield the lines of a panel, with their looks: those of the models, or of the classes where there are several."""
     for model in models:
         for c in classes:
-            yield model, c, model.look if len(classes) == 1 else look_of(c)
+            yield model, c, model.look if len(classes) == 1 else style_of(c)
 
 
 def _name_classes(axes: Axes, classes: Mapping[int, str], numbers: Sequence[int], title: str) -> None:
     """Name the one class above a panel, or several in its legend."""
     if len(classes) == 1:
         (name,), (number,) = classes.values(), numbers
-        axes.set_title(f"{fitted(name)} ({number} objects)", fontsize=9, loc="left")
+        axes.set_title(f"{shorten_middle(name)} ({number} objects)", fontsize=9, loc="left")
     elif axes.get_legend_handles_labels()[0]:
         axes.legend(title=title, fontsize=7, title_fontsize=7, framealpha=0.7, edgecolor="none")
 
@@ -266,12 +266,12 @@ def draw_recall(
                 continue
             guesses = model.pooled.uniform[:, here].argmax(2)
             means, recalls, below, above = np.mean([recall_by(x[here], guess == c) for guess in guesses], axis=0).T
-            said = f"{fitted(classes[c])} ({here.sum()})"
+            said = f"{shorten_middle(classes[c])} ({here.sum()})"
             axes.plot(means, recalls, marker=look.marker, ms=3.5, lw=1.2, label=said, **look.drawn)
             if len(models) <= MOST_BARS:
                 axes.vlines(means, below, above, color=look.colour, lw=0.8, alpha=0.6)
         axes.set_ylim(min(max(axes.get_ylim()[0], -0.03), 0.6), HEADROOM)
-        axes.set_xlabel(fitted(quantity, 40), fontsize=8)
+        axes.set_xlabel(shorten_middle(quantity, 40), fontsize=8)
         axes.set_ylabel("recall", fontsize=8)
         axes.grid(axis="y", color="0.92")
         _name_classes(axes, classes, [int(here.sum()) for here in shown.values()], "objects shown")
@@ -292,8 +292,8 @@ def recall_by(x: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.fl
     return np.column_stack([[x[rows].mean() for rows in bins], found / count, *binom_conf_interval(found, count)])
 
 
-def _titled(axes: Axes, name: str, look: Look) -> None:
-    axes.set_title(fitted(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
+def _titled(axes: Axes, name: str, look: Style) -> None:
+    axes.set_title(shorten_middle(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
     axes.tick_params(labelsize=7)
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, counted
+from ictconvention.core.errors import SurveyError, pluralize
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
@@ -136,7 +136,7 @@ def title(series: ImageSeries, header: SurveyHeader) -> str:
 def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:
     redshift = series.metadata["redshift"]
     parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
-    frames, nights = counted(len(series), "frame"), counted(count, "night")
+    frames, nights = pluralize(len(series), "frame"), pluralize(count, "night")
     parts += [f"{frames} on {nights} in {series.mjd[-1] - series.mjd[0]:.0f} d"]
     parts += [f"{shown} nights shown"] if shown < count else []
     side = header.stamp_size * header.pixel_scale
@@ -192,7 +192,7 @@ def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> 
         axes.axhline(0, color="0.6", lw=0.6, zorder=0)
     lost = int(np.count_nonzero(~np.isfinite(flux)))
     why = "pixels are missing near the object, or the seeing is too bad"
-    note = f"; {counted(lost, 'frame')} without a flux: {why}" if lost else ""
+    note = f"; {pluralize(lost, 'frame')} without a flux: {why}" if lost else ""
     axes.set_xlabel(f"days since MJD {series.mjd[0]:.3f}{note}", fontsize=8)
     axes.set_ylabel(f"{recipe.flux_name(series.psf_fwhm)}\n[{header.flux_words}]", fontsize=8)
     axes.tick_params(labelsize=8)

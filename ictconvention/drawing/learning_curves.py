@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ictconvention.drawing.style import WIDTH, Look, fitted, look_of, new_panel
+from ictconvention.drawing.style import WIDTH, Style, new_panel, shorten_middle, style_of
 
 Rows = Mapping[tuple[str, int], Mapping[str, str | float]]  # of a MetricsTable
 SPREAD, SCORES, RECALLS = "spread of the projections", "validation scores", "recall in validation"
@@ -32,7 +32,7 @@ STAGES = {"pretrain": "pre-training", "finetune": "fine-tuning"}
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_learning_curves(
-    tables: Sequence[Rows], name: str, look: Look | None, survey: str, healthy: float | None = None
+    tables: Sequence[Rows], name: str, look: Style | None, survey: str, healthy: float | None = None
 ) -> Figure | None:
     """Draw what the metrics of a model's trainings hold, the stages side by side: their mean, and a thin line for each.
 
@@ -90,11 +90,11 @@ def draw_learning_curves(
         grid[0][column].set_title(STAGES[stage], fontsize=8)
         grid[-1][column].set_xlabel("training epoch", fontsize=8)
     if look is not None:
-        figure.suptitle(fitted(name, 50), x=0.01, ha="left", fontsize=8, color=look.colour, weight="bold")
+        figure.suptitle(shorten_middle(name, 50), x=0.01, ha="left", fontsize=8, color=look.colour, weight="bold")
     return figure
 
 
-def _looks(tables: Sequence[Rows], look: Look | None) -> dict[str, dict[str, tuple[str, Look]]]:
+def _looks(tables: Sequence[Rows], look: Style | None) -> dict[str, dict[str, tuple[str, Style]]]:
     """Return by panel and end of the metric what it is called, and how it is drawn."""
     if look is not None:
         return {
@@ -104,7 +104,7 @@ def _looks(tables: Sequence[Rows], look: Look | None) -> dict[str, dict[str, tup
     ends = dict.fromkeys(name.partition("/")[2] for rows in tables for row in rows.values() for name in row)
     recalls = {end: (end.removeprefix("val/recall/"), "") for end in ends if end.startswith("val/recall/")}
     return {
-        panel: {end: (said, look_of(number)) for number, (end, (said, _)) in enumerate(lines.items())}
+        panel: {end: (said, style_of(number)) for number, (end, (said, _)) in enumerate(lines.items())}
         for panel, lines in (PANELS | {RECALLS: recalls}).items()
     }
 
@@ -117,7 +117,7 @@ def _courses(tables: Sequence[Rows], metric: str) -> list[dict[int, float]]:
     return [course for course in found if course]
 
 
-def _draw(axes: Axes, courses: Sequence[dict[int, float]], look: Look, said: str) -> None:
+def _draw(axes: Axes, courses: Sequence[dict[int, float]], look: Style, said: str) -> None:
     if not courses:
         return
     if len(courses) > 1:

@@ -16,7 +16,7 @@ FINENESS = 180  # of a panel that is saved as pixels [pixels per inch]
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How one model is drawn.
 
     Parameters
@@ -44,13 +44,13 @@ class Look:
         return {"color": self.colour, "ls": self.line}
 
 
-def look_of(number: int) -> Look:
+def style_of(number: int) -> Style:
     """Return the look of a model by its place in the comparison: after nine colours they come again, in dashes."""
     again = number // len(COLOURS) % len(LINES)
-    return Look(COLOURS[number % len(COLOURS)], list(LINES)[again], MARKERS[again])
+    return Style(COLOURS[number % len(COLOURS)], list(LINES)[again], MARKERS[again])
 
 
-def fitted(name: str, longest: int = LONGEST) -> str:
+def shorten_middle(name: str, longest: int = LONGEST) -> str:
     """Shorten a name in its middle, for what tells models apart stands at the end; no letter of it moves the paper."""
     name = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in name)
     tail = longest * 3 // 5
@@ -68,7 +68,7 @@ def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
         Of the figure [inch].
     """
     figure = Figure(figsize=(width, height), dpi=FINENESS, layout="constrained", facecolor="white")
-    figure.supxlabel(fitted(survey, 60), x=0.995, ha="right", fontsize=6, color="0.45")
+    figure.supxlabel(shorten_middle(survey, 60), x=0.995, ha="right", fontsize=6, color="0.45")
     return figure
 
 

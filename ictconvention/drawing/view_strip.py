@@ -9,9 +9,9 @@ from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import counted
+from ictconvention.core.errors import pluralize
 from ictconvention.drawing.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
-from ictconvention.feeding.views import View, turned
+from ictconvention.feeding.views import ViewRecipe, turn_stamps
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import ImageSeries
@@ -20,7 +20,7 @@ LEGEND = "grey: asinh of the flux, one scale per band;  blue: left out of the vi
 
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar
-def draw_views(series: ImageSeries, views: Sequence[View], header: SurveyHeader) -> Figure:
+def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyHeader) -> Figure:
     """Draw the stamps of each view, one row per band and one column per night of the object.
 
     The columns are those of the film strip: of many nights, evenly spaced ones; of several frames of a band in a night,
@@ -50,18 +50,20 @@ def draw_views(series: ImageSeries, views: Sequence[View], header: SurveyHeader)
     return figure
 
 
-def _turned(series: ImageSeries, view: View) -> NDArray[np.float32]:
+def _turned(series: ImageSeries, view: ViewRecipe) -> NDArray[np.float32]:
     """Return all stamps turned as the view says."""
     frames = torch.from_numpy(np.nan_to_num(series.frames, posinf=0, neginf=0).astype(np.float32))
     ones = torch.ones(len(frames))
     flips = (torch.full((len(frames),), flip) for flip in (view.horizontal, view.vertical))
-    result: NDArray[np.float32] = turned(frames, view.angle * ones, view.quarter_turns * ones.long(), *flips).numpy()
+    result: NDArray[np.float32] = turn_stamps(
+        frames, view.angle * ones, view.quarter_turns * ones.long(), *flips
+    ).numpy()
     return result
 
 
-def _said(view: View, frames: int) -> str:
+def _said(view: ViewRecipe, frames: int) -> str:
     turn = degrees(view.angle) + 90 * view.quarter_turns
-    parts = [f"{len(view.rows)} of {counted(frames, 'frame')}"]
+    parts = [f"{len(view.rows)} of {pluralize(frames, 'frame')}"]
     parts += [f"turned by {turn:.1f} degrees"] if turn else []
     flips = [name for name, flip in (("horizontally", view.horizontal), ("vertically", view.vertical)) if flip]
     parts += [f"flipped {' and '.join(flips)}"] if flips else []

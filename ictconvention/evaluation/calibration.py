@@ -25,7 +25,7 @@ def at_prior(
     return np.asarray(logits, dtype=np.float64) + shift
 
 
-def fitted_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Return the temperature whose division of the logits gives the labels the largest likelihood (Guo et al. 2017).
 
     The negative log-likelihood is convex in 1 / temperature, so its slope is bisected.

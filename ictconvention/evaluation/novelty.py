@@ -16,7 +16,7 @@ from ictconvention.core.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class Reference:
+class NoveltyReference:
     """What a network makes of the objects that it knows.
 
     Parameters
@@ -34,9 +34,9 @@ class Reference:
     validation: NDArray[np.float64]
 
     @classmethod
-    def fitted(
+    def fit(
         cls, features: NDArray[np.floating], labels: NDArray[np.integer], validation: NDArray[np.floating]
-    ) -> "Reference":
+    ) -> "NoveltyReference":
         """Return the reference of a network.
 
         Parameters
@@ -64,7 +64,7 @@ class Reference:
             squares = np.minimum(squares, ((away @ self.precision) * away).sum(1))
         return np.asarray(np.sqrt(np.maximum(squares, 0)))
 
-    def unlike(self, distance: NDArray[np.floating]) -> NDArray[np.float64]:
+    def novelty(self, distance: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the share of the validation objects that are nearer, (n,): above 0.95, one in twenty like objects."""
         return np.asarray(np.searchsorted(self.validation, distance) / max(len(self.validation), 1))
 
@@ -74,7 +74,7 @@ class Reference:
             np.savez(file, means=self.means, precision=self.precision, validation=self.validation)
 
     @classmethod
-    def load(cls, path: Path) -> "Reference":
+    def load(cls, path: Path) -> "NoveltyReference":
         """Read it; nothing is unpickled.
 
         Raises
@@ -93,6 +93,6 @@ class Reference:
             if not all(np.isfinite(values).all() for values in (found.means, found.precision, found.validation)):
                 raise ValueError("a number in it is NaN or infinite")
         except Exception as error:  # rubbish may break the reader anywhere
-            mend = "remove it; predictions then come without the column unlike"
+            mend = "remove it; predictions then come without the column novelty"
             raise UsageError(f"this reference is damaged: {error}", path, mend) from error
         return found

@@ -30,7 +30,7 @@ class Predictions:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelPredictions:
     """One model in a comparison.
 
     Parameters
@@ -83,7 +83,7 @@ class Pooled:
     uniform: NDArray[np.float64]
 
 
-def pooled(entry: Entry) -> Pooled:
+def pool(entry: ModelPredictions) -> Pooled:
     """Bring the folds of an entry together."""
     first = {fold: entry.predictions[fold, entry.seeds[0]] for fold in entry.folds}
     ids, place = np.unique(np.concatenate([first[fold].ids for fold in entry.folds]), return_inverse=True)
@@ -105,7 +105,7 @@ def pooled(entry: Entry) -> Pooled:
     return Pooled(ids, label, cell, mean[0], mean[1])
 
 
-def ensembled(entry: Entry, members: int) -> Entry:
+def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     """Average the probabilities of so many seeds at a time, in each fold; an entry with that many fewer seeds.
 
     Raises
@@ -128,4 +128,4 @@ def ensembled(entry: Entry, members: int) -> Entry:
             if all((fold, seed) in entry.seconds for seed in seeds):
                 seconds[fold, number] = sum(entry.seconds[fold, seed] for seed in seeds)
     parameters = None if entry.parameters is None else members * entry.parameters
-    return Entry(entry.name, predictions, parameters, seconds)
+    return ModelPredictions(entry.name, predictions, parameters, seconds)

@@ -22,7 +22,7 @@ def at_equal_shares(likely: NDArray[np.floating], own: NDArray[np.floating]) -> 
     return at_shares(likely, own, np.ones(len(own)))
 
 
-def estimated_shares(
+def estimate_shares(
     likely: Sequence[NDArray[np.floating]],
     own: Sequence[NDArray[np.floating]],
     counts: NDArray[np.bool_] | None = None,

@@ -185,7 +185,7 @@ def _in_words(one: Difference) -> str:
     return f"{METRICS[one.metric]} {way} (95 % interval {low:+.1f} to {high:+.1f}), {verdict}"
 
 
-def said_of_seeds(seeds: int, cells: int) -> str:
+def describe_seeds(seeds: int, cells: int) -> str:
     """Say whether the intervals hold the scatter of seeds, for models of so many seeds in so many cells (folds)."""
     usual, worst = SEED_SCATTER["balanced_accuracy"], SEED_SCATTER["worst_class_recall"]
     scatter = f"about {usual} points, of a worst recall up to {worst}"

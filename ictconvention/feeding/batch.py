@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ictconvention.feeding.views import View
+from ictconvention.feeding.views import ViewRecipe
 from ictconvention.survey.nights import night_index
 
 UNLABELLED = -1
@@ -43,7 +43,7 @@ class SeriesView:
         Position of the object in the survey.
     """
 
-    view: View
+    view: ViewRecipe
     band: NDArray[np.uint8]
     mjd: NDArray[np.float64]
     frames: NDArray[np.floating] | None = None
@@ -143,7 +143,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
     )
 
 
-def joined(batches: Sequence[SeriesBatch]) -> SeriesBatch:
+def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
     """Return several views of the same objects as one batch, the second view's objects behind the first's."""
     tensors = {}
     for f in fields(SeriesBatch):

@@ -12,15 +12,15 @@ from torch.utils.data import Dataset
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.task import Contents
-from ictconvention.feeding.views import View, even_frames, even_nights, keyed_generator, random_view
-from ictconvention.measuring.measured_cache import MedianFrames, Photometry
+from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
+from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import classes_of
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.verify import check_present
 
 
-class Draw(NamedTuple):
+class SampleKey(NamedTuple):
     """An object that a batch asks for: its position in the survey, the training epoch, and how often it came before."""
 
     position: int
@@ -67,8 +67,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey)
-        self.medians = MedianFrames(survey) if contents == "direct+residual" else None
-        self.photometry = Photometry(survey) if contents == "photometry" else None
+        self.medians = CachedMedianFrames(survey) if contents == "direct+residual" else None
+        self.photometry = CachedPhotometry(survey) if contents == "photometry" else None
 
     def for_evaluation(self) -> Self:
         """Return the same data without augmentation, one view of each object."""
@@ -79,17 +79,17 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     def __len__(self) -> int:
         return len(self.survey)
 
-    def __getitem__(self, draws: Sequence[Draw]) -> tuple[SeriesBatch, ...]:
+    def __getitem__(self, draws: Sequence[SampleKey]) -> tuple[SeriesBatch, ...]:
         """Return the batch of each view: one, two, or three with `online_frames`."""
         objects = [self.views_of(draw) for draw in draws]
         return tuple(collate(views) for views in zip(*objects, strict=True))
 
-    def views_of(self, draw: Draw) -> tuple[SeriesView, ...]:
+    def views_of(self, draw: SampleKey) -> tuple[SeriesView, ...]:
         """Return the views of one object."""
         series = self.survey[draw.position]
         return tuple(self._seen(series, view, draw.position) for view in self._views(series, draw))
 
-    def _views(self, series: ImageSeries, draw: Draw) -> list[View]:
+    def _views(self, series: ImageSeries, draw: SampleKey) -> list[ViewRecipe]:
         sequence, augmentation = self.sequence, self.augmentation
         if augmentation is None:
             return [whole_view(series, sequence)]
@@ -101,25 +101,25 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         views = []
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
-            views.append(random_view(unit, most, sequence.frames_per_group, strays, rng))
+            views.append(draw_recipe(unit, most, sequence.frames_per_group, strays, rng))
         return views
 
-    def _seen(self, series: ImageSeries, view: View, position: int) -> SeriesView:
+    def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:
         median = self.medians[series.id] if self.medians is not None else None
         photometry = self.photometry[series.id] if self.photometry is not None else None
-        return seen(series, view, int(self.labels[position]), position, median, photometry)
+        return apply_view(series, view, int(self.labels[position]), position, median, photometry)
 
 
-def whole_view(series: ImageSeries, sequence: SequenceOptions) -> View:
+def whole_view(series: ImageSeries, sequence: SequenceOptions) -> ViewRecipe:
     """Return the view of evaluation: at most `max_frames` evenly spaced frames, or whole nights, never turned."""
     if sequence.select == "nights":
-        return View(even_nights(night_index(series.mjd), sequence.max_frames, sequence.frames_per_group))
-    return View(even_frames(len(series), sequence.max_frames))
+        return ViewRecipe(even_nights(night_index(series.mjd), sequence.max_frames, sequence.frames_per_group))
+    return ViewRecipe(even_frames(len(series), sequence.max_frames))
 
 
-def seen(
+def apply_view(
     series: ImageSeries,
-    view: View,
+    view: ViewRecipe,
     label: int,
     index: int,
     median: NDArray[np.float32] | None = None,

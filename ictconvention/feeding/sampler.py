@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
 from ictconvention.configuration.options import Imbalance
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import UNLABELLED
-from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.dataset import SampleKey
 
 
 def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:
@@ -42,7 +42,7 @@ def class_shares(
     return natural / natural.sum(), trained / trained.sum()
 
 
-class TrainingSampler(DistributedSampler[list[Draw]]):
+class TrainingSampler(DistributedSampler[list[SampleKey]]):
     """Batches of a training epoch, for one of several processes.
 
     Every epoch has its own order, drawn from (seed, stage, epoch): it depends neither on the number of processes nor on
@@ -83,11 +83,11 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         processes: int = 1,
     ) -> None:
         if batch_size < 1 or batch_size % processes:
-            found = f"trainer.batch_size is {batch_size}, for {counted(processes, 'device')}"
+            found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
             mend = f"take a multiple of {processes}, from {processes}"
             raise UsageError(found, "trainer.batch_size", mend)
         if len(positions) < processes:
-            found = f"{counted(len(positions), 'object')} to train on, for {counted(processes, 'device')}"
+            found = f"{pluralize(len(positions), 'object')} to train on, for {pluralize(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects")
         self.positions, self.labels = positions, labels
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
@@ -99,7 +99,7 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         units = len(self.positions) // self.num_replicas
         return -(-units // (self.batch_size // self.num_replicas))
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         """Return this process's share of each batch of the epoch that `set_epoch` said."""
         draws = self.order()
         shared = draws[: len(draws) - len(draws) % self.num_replicas]
@@ -107,7 +107,7 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
         parts = np.array_split(np.arange(len(own)), len(self))
         return (own[part[0] : part[-1] + 1] for part in parts)
 
-    def order(self) -> list[Draw]:
+    def order(self) -> list[SampleKey]:
         """Return all objects of the epoch in their order."""
         key = [self.seed, zlib.crc32(self.stage.encode()), self.epoch]
         rng = np.random.default_rng(np.random.SeedSequence(key))
@@ -117,10 +117,10 @@ class TrainingSampler(DistributedSampler[list[Draw]]):
             for repeat in range(-(-number // max(len(objects), 1))):  # all objects come before one comes again
                 chosen = rng.permutation(objects)[: number - repeat * len(objects)]
                 drawn += [(int(i), repeat) for i in chosen]
-        return [Draw(drawn[i][0], self.epoch, drawn[i][1]) for i in rng.permutation(len(drawn))]
+        return [SampleKey(drawn[i][0], self.epoch, drawn[i][1]) for i in rng.permutation(len(drawn))]
 
 
-class EvaluationSampler(DistributedSampler[list[Draw]]):
+class EvaluationSampler(DistributedSampler[list[SampleKey]]):
     """Batches of all objects in their order, each in one of the processes; arguments as of `TrainingSampler`.
 
     Raises
@@ -131,9 +131,9 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
 
     def __init__(self, positions: NDArray[np.int64], batch_size: int, rank: int = 0, processes: int = 1) -> None:
         if len(positions) < processes:
-            found = f"{counted(len(positions), 'object')} to evaluate, for {counted(processes, 'device')}"
+            found = f"{pluralize(len(positions), 'object')} to evaluate, for {pluralize(processes, 'device')}"
             raise UsageError(found, "split", "use fewer devices, or a larger part")
-        self.own = [Draw(int(i)) for i in positions[rank::processes]]
+        self.own = [SampleKey(int(i)) for i in positions[rank::processes]]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
 
@@ -141,6 +141,6 @@ class EvaluationSampler(DistributedSampler[list[Draw]]):
         """Return the number of batches."""
         return -(-len(self.own) // self.size)
 
-    def __iter__(self) -> Iterator[list[Draw]]:
+    def __iter__(self) -> Iterator[list[SampleKey]]:
         """Return the batches."""
         return (self.own[first : first + self.size] for first in range(0, len(self.own), self.size))

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
-from ictconvention.feeding.dataset import seen, whole_view
+from ictconvention.feeding.dataset import apply_view, whole_view
 from ictconvention.feeding.task import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
@@ -21,7 +21,7 @@ from ictconvention.survey.values import EARLIEST_MJD, LATEST_MJD
 DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]
 
 
-class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
+class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
     """The objects of a survey as evaluation sees them; indexed by a list of positions, a batch.
 
     What a network needs beside the frames (photometry, median frames) is measured from the frames that are
@@ -70,7 +70,9 @@ class SeriesStream(Dataset[tuple[SeriesBatch, ...]]):
                 photometry = measure_photometry(series, self.recipe)
             elif self.contents == "direct+residual":
                 median = median_frames(series, len(self.bands))
-            views.append(seen(series, whole_view(series, self.sequence), UNLABELLED, position, median, photometry))
+            views.append(
+                apply_view(series, whole_view(series, self.sequence), UNLABELLED, position, median, photometry)
+            )
         return (collate(views),)
 
     def frames(self, position: int) -> int:

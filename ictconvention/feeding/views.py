@@ -19,7 +19,7 @@ from ictconvention.configuration.options import Augmentation
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ViewRecipe:
     """One view of one series.
 
     Parameters
@@ -73,13 +73,13 @@ def even_nights(night: NDArray[np.int64], max_frames: int, least_frames: int) ->
     return even_frames(len(night), max_frames)
 
 
-def random_view(
+def draw_recipe(
     unit: NDArray[np.int64],
     max_frames: int,
     least_frames: int,
     augmentation: Augmentation,
     rng: np.random.Generator,
-) -> View:
+) -> ViewRecipe:
     """Draw a view: random removal of frames or nights, a window of what is left, a turn and flips.
 
     Parameters
@@ -113,7 +113,7 @@ def random_view(
         rows = np.flatnonzero(np.isin(unit, list(chosen)))
     if len(rows) < min(least_frames, len(unit)):  # nights too long to fit, or too short to do
         rows = np.sort(rng.choice(len(unit), min(max_frames, len(unit)), replace=False))
-    return View(
+    return ViewRecipe(
         rows,
         angle=radians(augmentation.rotation) * float(rng.uniform(-1, 1)),
         quarter_turns=int(rng.integers(4)) if augmentation.quarter_turns else 0,
@@ -122,7 +122,7 @@ def random_view(
     )
 
 
-def turned(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
     """Flip and turn each frame as its view says.
 
     Parameters

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ictconvention.core.errors import UsageError, counted, shortened
+from ictconvention.core.errors import UsageError, pluralize, shorten
 
 
 def check_matched(table: Path, listed: Collection[str], present: Collection[str], images: str) -> list[str]:
@@ -31,17 +31,17 @@ def check_matched(table: Path, listed: Collection[str], present: Collection[str]
     """
     without = [id_ for id_ in listed if id_ not in present]
     if len(without) == len(listed):
-        there = shortened(sorted(present), 3)
-        found = f"none of {counted(len(listed), 'id')} is in {images}: the table has {shortened(listed, 3)}"
+        there = shorten(sorted(present), 3)
+        found = f"none of {pluralize(len(listed), 'id')} is in {images}: the table has {shorten(listed, 3)}"
         mend = "write ids as they are there, to the letter, or give the table of these objects"
         raise UsageError(f"{found}; {images} have {there}", table, mend)
     if not without:
         return []
-    of = f"{len(without)} of {counted(len(listed), 'id')}"
-    return [f"{of} in {table.name} {'is' if len(without) == 1 else 'are'} not in {images}: {shortened(without, 3)}"]
+    of = f"{len(without)} of {pluralize(len(listed), 'id')}"
+    return [f"{of} in {table.name} {'is' if len(without) == 1 else 'are'} not in {images}: {shorten(without, 3)}"]
 
 
-def unused_names(
+def report_unused_names(
     bands: Iterable[str] | None,
     found_bands: Collection[str],
     classes: Iterable[str] | None,
@@ -64,7 +64,7 @@ def unused_names(
     labels = {objects[id_].get("class_name") for id_ in ids if id_ in objects}
     lines = []
     if absent := [name for name in bands or () if name not in found_bands]:
-        lines.append(f"no frame in the band {shortened(absent)}, which --bands names")
+        lines.append(f"no frame in the band {shorten(absent)}, which --bands names")
     if absent := [name for name in classes or () if name not in labels]:
-        lines.append(f"no object of the class {shortened(absent)}, which --classes names")
+        lines.append(f"no object of the class {shorten(absent)}, which --classes names")
     return lines

@@ -34,7 +34,7 @@ class ForeignError(UnreadableError):
 
 
 @contextmanager
-def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
+def open_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
     """Open a FITS file, or the bytes of one; plain, compressed as a whole, or with compressed images.
 
     Raises
@@ -57,7 +57,7 @@ def opened_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
             raise unreadable("no whole FITS file", error) from error
 
 
-def image_of(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
+def read_image(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.floating], fits.Header, str]:
     """Return the pixels of an HDU on a linear scale and in native byte order, its header and its name.
 
     Parameters
@@ -137,7 +137,7 @@ def native(pixels: Any) -> NDArray[np.floating]:
     return np.ascontiguousarray(array, dtype=np.float32 if exact else np.float64)
 
 
-def gunzipped(content: bytes, most: int) -> bytes:
+def gunzip(content: bytes, most: int) -> bytes:
     """Unpack gzip to at most so many bytes, whatever it claims to hold.
 
     Raises

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shortened
+from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shorten
 from ictconvention.files.table_file import FORMATS, as_rows, read_columns
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.neighbours import median_position, separations
-from ictconvention.survey.validate import check_object, check_value, merged_kind
+from ictconvention.survey.validate import check_object, check_value, merge_kind
 from ictconvention.survey.values import flaw_of_id, flaw_of_number
 
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
@@ -81,12 +81,12 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     if not rows:
         raise UsageError("the table has no row", path, "give at least one")
     if absent := [name for name in needed if name not in columns]:
-        found = f"the table lacks the column {shortened(absent)}{did_you_mean(absent[0], columns)}"
+        found = f"the table lacks the column {shorten(absent)}{did_you_mean(absent[0], columns)}"
         raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}")
     return UserTable(path, rows)
 
 
-def text_of(row: Mapping[str, Any], name: str) -> str | None:
+def read_text(row: Mapping[str, Any], name: str) -> str | None:
     """Return a cell as text, a whole number without its point; None where it is empty."""
     value = row.get(name)
     if value is None:
@@ -96,12 +96,12 @@ def text_of(row: Mapping[str, Any], name: str) -> str | None:
 
 def file_of(row: Mapping[str, Any], where: str) -> str:
     """Return the file that a row names; a `UsageError` where it names none."""
-    if (file := text_of(row, "file")) is None:
+    if (file := read_text(row, "file")) is None:
         raise UsageError("this row names no file", where, "give the file of the image")
     return file
 
 
-def id_of(row: Mapping[str, Any], where: str) -> str:
+def read_id(row: Mapping[str, Any], where: str) -> str:
     """Return the id of a row.
 
     Raises
@@ -111,10 +111,10 @@ def id_of(row: Mapping[str, Any], where: str) -> str:
     """
     if flaw := flaw_of_id(row.get("id")):
         raise UsageError(flaw.found, where, flaw.mend)
-    return text_of(row, "id") or ""
+    return read_text(row, "id") or ""
 
 
-def number_of(row: Mapping[str, Any], name: str, where: str) -> float:
+def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
     """Return a cell as a number, NaN where it is empty.
 
     Raises
@@ -134,7 +134,7 @@ def number_of(row: Mapping[str, Any], name: str, where: str) -> float:
         raise UsageError(f"{name} is {value!r}, no number", where, mend) from None
 
 
-def checked_number(row: Mapping[str, Any], name: str, where: str) -> float:
+def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
     """Return a cell as a number in the range of its kind, NaN where it is empty.
 
     Raises
@@ -142,13 +142,13 @@ def checked_number(row: Mapping[str, Any], name: str, where: str) -> float:
     UsageError
         It is no number, or out of range, such as the -9 or -999 of a value that is missing.
     """
-    number = number_of(row, name, where)
+    number = read_number(row, name, where)
     if flaw := flaw_of_number(name, number):
         raise UsageError(flaw.found, where, f"correct {name}, or leave the cell empty where it is unknown")
     return number
 
 
-def objects_of(
+def read_objects(
     tables: Iterable[tuple[str, Mapping[str, Any]]], not_columns: Iterable[str] = (), numbers: Iterable[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Return what tables say of each object, as arguments of `SurveyWriter.add`; an object may have several rows.
@@ -180,9 +180,9 @@ def objects_of(
         raise UsageError("a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class")
     numeric = {name for name in own_columns if all(_is_number(row.get(name)) for _, row in listed)}
     for where, row in listed:
-        id_ = id_of(row, where)
-        own: dict[str, Any] = {"class_name": text_of(row, "class"), "label_source": text_of(row, "label_source")}
-        own |= {name: None if math.isnan(x := checked_number(row, name, where)) else x for name in ranged}
+        id_ = read_id(row, where)
+        own: dict[str, Any] = {"class_name": read_text(row, "class"), "label_source": read_text(row, "label_source")}
+        own |= {name: None if math.isnan(x := check_number(row, name, where)) else x for name in ranged}
         ra, dec = own.pop("ra"), own.pop("dec")
         if (ra is None) != (dec is None):
             raise UsageError("one of ra and dec is missing", where, "give both, or leave both empty")
@@ -223,7 +223,7 @@ def _one_place(id_: str, places: Sequence[tuple[str, float, float]]) -> tuple[fl
     return median_position(ra, dec)
 
 
-def checked_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader, where: str) -> None:
+def check_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader, where: str) -> None:
     """Refuse objects that a survey would refuse, before anything is read.
 
     Raises
@@ -240,7 +240,7 @@ def checked_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHead
         for name, value in own.items():
             if name not in ("class_name", *row):
                 try:
-                    kinds[name] = merged_kind(name, kinds.get(name), check_value(name, value, here), here)
+                    kinds[name] = merge_kind(name, kinds.get(name), check_value(name, value, here), here)
                 except SurveyError as error:
                     raise SurveyError(error.found, here, f"{error.mend}, or leave the column out") from error
 

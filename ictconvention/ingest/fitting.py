@@ -88,7 +88,7 @@ class Fitting:
         if self.sky:
             pixels, measured = subtract_sky(pixels)
             noise = measured if np.isnan(noise) else noise
-        stamp, x, y = fitted(pixels, self.size, self.how, place)
+        stamp, x, y = crop_or_bin(pixels, self.size, self.how, place)
         factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
         of_four = 2 if self.how == "bin" else 1  # the noise of a sum of four pixels
         return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
@@ -158,7 +158,7 @@ def _far(height: int, width: int) -> NDArray[np.bool_]:
     return np.asarray(np.hypot(y - (height - 1) / 2, x - (width - 1) / 2) > SKY_SHARE * min(height, width))
 
 
-def fitted(
+def crop_or_bin(
     pixels: NDArray[np.floating], size: int, how: Fit = "crop", place: tuple[float, float] = (0.0, 0.0)
 ) -> tuple[NDArray[np.float32], float, float]:
     """Return a stamp of a size about an object, and where the object lies in it.

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError
-from ictconvention.core.parallel import worked
+from ictconvention.core.parallel import run_parallel
 from ictconvention.ingest.found import Reject, place_of
 from ictconvention.survey.format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.survey.neighbours import median_position
@@ -50,7 +50,7 @@ class GatheredFrames:
         return np.asarray(self.lines.column(name).to_numpy())
 
 
-def gathered(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, list[Reject], int]:
+def gather_frames(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames, list[Reject], int]:
     """Sort frames by object, time and band, and leave out all but one of each exposure.
 
     Parameters
@@ -162,7 +162,7 @@ def write_shards(
         tasks.append(
             (folder / shard_name(number), header, lines, start - start[0], frames.ids[here], rows[here], scratch)
         )
-    for _ in worked(_write_shard, tasks, jobs, folder):
+    for _ in run_parallel(_write_shard, tasks, jobs, folder):
         pass
     return len(tasks)
 

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 
 from ictconvention.core.atomic import WholeFolder
-from ictconvention.core.errors import UsageError, counted, readable_os_errors
-from ictconvention.files.joins import check_matched, unused_names
-from ictconvention.files.user_table import checked_objects
+from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
+from ictconvention.files.joins import check_matched, report_unused_names
+from ictconvention.files.user_table import check_objects
 from ictconvention.ingest.found import FRAME_LINES, USUAL_BANDS, Reject
-from ictconvention.ingest.gather import check_fluxes, descriptions, gathered, write_shards
+from ictconvention.ingest.gather import check_fluxes, descriptions, gather_frames, write_shards
 from ictconvention.ingest.rejects import check_rejects_place, check_share, save_rejects
 from ictconvention.ingest.side_tables import save_frame_sources, save_photometry
 from ictconvention.ingest.unit_reading import Progress, Reader, read_units
@@ -105,7 +105,7 @@ class Ingested:
     remarks: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        kinds = counted(self.objects, "object"), counted(self.frames, "frame")
+        kinds = pluralize(self.objects, "object"), pluralize(self.frames, "frame")
         return f"{', '.join(kinds)}, {len(self.rejects)} rejected"
 
 
@@ -162,18 +162,18 @@ def ingest(
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
         trial = _header(options, options.bands or ("unknown",), classes, {})
-        checked_objects(objects, trial, options.made_by)
+        check_objects(objects, trial, options.made_by)
         readings = read_units(read, units, options.size, options.bands, scratch, options.jobs, options.out, progress)
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
-        kept, twice, repeats = gathered(lines, list(objects))
+        kept, twice, repeats = gather_frames(lines, list(objects))
         rejects += twice
-        remarks = [f"{counted(repeats, 'exact repeat')} of frames left out"] if repeats else []
+        remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
         if objects_table is not None and len(kept):
             found = {*kept.ids, *(reject.object for reject in rejects if reject.object)}
             remarks += check_matched(objects_table, objects, found, "the images")
         check_fluxes(options.flux_unit, kept, options.made_by)
-        remarks += unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
+        remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
             rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors, shortened
+from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
 from ictconvention.ingest.found import Reject
 
@@ -87,4 +87,4 @@ def _kind(reject: Reject) -> str:
 
 
 def _named(reject: Reject) -> str:
-    return shortened([name for name in (reject.object, reject.file) if name])
+    return shorten([name for name in (reject.object, reject.file) if name])

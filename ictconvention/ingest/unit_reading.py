@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ictconvention.core.errors import did_you_mean, readable_os_errors
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.core.parallel import worked
+from ictconvention.core.parallel import run_parallel
 from ictconvention.ingest.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
 from ictconvention.ingest.growing_table import GrowingTable
 from ictconvention.ingest.side_tables import keep_measurements
@@ -69,7 +69,7 @@ def read_units(
     """
     task = partial(_read_unit, read, size, bands, scratch)
     readings: dict[int, UnitReading] = {}
-    for number, reading in worked(task, list(enumerate(units)), jobs, out):
+    for number, reading in run_parallel(task, list(enumerate(units)), jobs, out):
         readings[number] = reading
         progress(len(readings), len(units))
     return [readings[number] for number in range(len(units))]

@@ -20,7 +20,7 @@ from ictconvention.networks.recurrent import CNNRecurrent
 MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
 
 
-class Padded(nn.Module, ABC):
+class Exportable(nn.Module, ABC):
     """A trained network on padded arrays of raw flux, with S = task.max_frames steps; each object has at least one.
 
     Parameters
@@ -80,7 +80,7 @@ class Padded(nn.Module, ABC):
         return {"median": fluxes.movedim(3, 1).contiguous()}
 
 
-class PaddedFrames(Padded):
+class ExportableFrames(Exportable):
     """ConvEntion, or what predicts of ICT: a sequence of frames, each of one band."""
 
     network: ConvEntion | Branch
@@ -115,7 +115,7 @@ class PaddedFrames(Padded):
         return {"frames": fluxes.gather(4, own).squeeze(4), "band": band} | self._medians(objects, generator)
 
 
-class PaddedNights(Padded):
+class ExportableNights(Exportable):
     """CNN+GRU or CNN+LSTM: a sequence of nights, with at most one frame of each band.
 
     Where a survey has several frames of a band in a night, training took the mean of the scaled ones; here their mean
@@ -158,7 +158,7 @@ class PaddedNights(Padded):
         return arrays | self._medians(objects, generator)
 
 
-class PaddedLightCurves(Padded):
+class ExportableLightCurves(Exportable):
     """The light-curve RNN: a sequence of nights, with at most one flux of each band.
 
     Of several fluxes of a band in a night the mean is meant, and its error.
@@ -202,12 +202,12 @@ class PaddedLightCurves(Padded):
         }
 
 
-def padded(learner: Learner, shift: Tensor, temperature: float) -> Padded:
+def make_exportable(learner: Learner, shift: Tensor, temperature: float) -> Exportable:
     """Return what predicts of a learner, on padded arrays, in eval mode; it shares the learner's weights."""
-    kinds: dict[type[nn.Module], type[Padded]] = {
-        FrameInputs: PaddedFrames,
-        NightInputs: PaddedNights,
-        LightCurveInputs: PaddedLightCurves,
+    kinds: dict[type[nn.Module], type[Exportable]] = {
+        FrameInputs: ExportableFrames,
+        NightInputs: ExportableNights,
+        LightCurveInputs: ExportableLightCurves,
     }
     network = Inference.of(learner.network) if isinstance(learner.network, Online) else learner.network
     return kinds[type(learner.inputs)](network, learner.inputs.scaling, learner.task, shift, temperature).eval()

@@ -7,13 +7,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
-from ictconvention.feeding.batch import SeriesBatch, joined
+from ictconvention.feeding.batch import SeriesBatch, join_batches
 from ictconvention.feeding.task import Task
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learning.inputs import FrameInputs, Inputs
-from ictconvention.learning.learner import Learner, Views, checked_encoder
+from ictconvention.learning.learner import Learner, Views, check_encoder
 from ictconvention.learning.losses import consistency, divergence, spread_floor
-from ictconvention.learning.target import follow, set_target_mode, tau_at
+from ictconvention.learning.target import set_target_mode, tau_at, update_target
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import PROJECTED, Online, Target
 
@@ -60,7 +60,7 @@ class ICT(Learner):
         if task.stage == "pretrain" and options.unlabelled != task.unlabelled:
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
         network = Online(
-            checked_encoder(encoder, task),
+            check_encoder(encoder, task),
             len(task.classes),
             projection=options.projection,
             predictor=options.predictor,
@@ -86,7 +86,7 @@ class ICT(Learner):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Return eq. 3, both terms of both views summed, and the terms."""
-        options, pair = self.options, joined(views[:2])
+        options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
         _, projection, prediction, logits = self.network(*inputs)
         cross_entropy = 2 * self.cross_entropy(logits, pair.label)  # the sum of the two views' means
@@ -111,7 +111,7 @@ class ICT(Learner):
             return
         steps = int(self.trainer.estimated_stepping_batches)
         tau = tau_at(self.trainer.global_step, steps, self.options.tau, self.options.tau_schedule)
-        follow(self.target, self.network.branch(self.options.compared), tau)
+        update_target(self.target, self.network.branch(self.options.compared), tau)
         self.log(f"{self.task.stage}/train/tau", tau)
 
     def validation_step(self, views: Views, batch_index: int) -> None:

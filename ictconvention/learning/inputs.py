@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.views import turned
+from ictconvention.feeding.views import turn_stamps
 from ictconvention.networks.parts.scaling import Scaling
 
 
@@ -99,13 +99,13 @@ def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
     if batch.frames is None:
         raise ValueError("the batch holds no stamps; read contents='direct'")
     turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
-    frames = turned(batch.frames, *(turn[batch.owner] for turn in turns))
+    frames = turn_stamps(batch.frames, *(turn[batch.owner] for turn in turns))
     direct = scaling(frames, batch.band)
     if batch.median is None:
         return direct
     bands = batch.median.shape[1]
     of_object = (turn.repeat_interleave(bands) for turn in turns)
-    median = turned(batch.median.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
+    median = turn_stamps(batch.median.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
     residual = scaling.residual(frames - median[batch.owner * bands + batch.band], batch.band)
     return torch.stack([direct, residual], dim=1)
 

@@ -193,7 +193,7 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]
     }
 
 
-def checked_encoder(encoder: ConvEntionEncoder, task: Task) -> ConvEntionEncoder:
+def check_encoder(encoder: ConvEntionEncoder, task: Task) -> ConvEntionEncoder:
     """Return the encoder, or raise a ValueError that says where it does not fit the data."""
     channels = 2 if task.contents == "direct+residual" else 1
     own, stamp = encoder.frame_shape, (task.stamp_size, task.stamp_size)

@@ -6,7 +6,7 @@ from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.task import Task
 from ictconvention.learning.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
-from ictconvention.learning.learner import Learner, Views, checked_encoder
+from ictconvention.learning.learner import Learner, Views, check_encoder
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.recurrent import CNNRecurrent
@@ -30,7 +30,7 @@ class Supervised(Learner):
         if task.views != 1 or task.unlabelled:
             raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
         if isinstance(network, ConvEntion):
-            checked_encoder(network.encoder, task)
+            check_encoder(network.encoder, task)
         super().__init__(network, inputs, task, optimiser)
 
     @property

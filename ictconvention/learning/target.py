@@ -32,7 +32,7 @@ def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:
 
 
 @torch.no_grad()
-def follow(target: Branch, online: Branch, tau: float) -> None:
+def update_target(target: Branch, online: Branch, tau: float) -> None:
     """Move the target: xi <- tau xi + (1 - tau) theta for all that is floating point; integers are copied.
 
     Parameters and buffers alike, so that the batch norms' running statistics are averages too.

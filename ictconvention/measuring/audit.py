@@ -22,7 +22,7 @@ from ictconvention.survey.format import (
 )
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.nights import night_index
-from ictconvention.survey.shard import Shard, edited_header
+from ictconvention.survey.shard import Shard, edit_header
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
 from ictconvention.survey.verify import changed_files, changed_frames
@@ -58,7 +58,7 @@ class BandStatistics:
 
 
 @dataclass
-class SurveyReport:
+class SurveyAudit:
     """Everything `ictconvention check` prints."""
 
     path: Path
@@ -88,7 +88,7 @@ class SurveyReport:
             self.more_flaws += 1
 
 
-def check_survey(path: str | Path, progress: Callable[[int, int], object] = lambda done, total: None) -> SurveyReport:
+def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lambda done, total: None) -> SurveyAudit:
     """Open a survey, read every byte of it, and report.
 
     Parameters
@@ -110,7 +110,7 @@ def check_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     ra, dec = np.asarray(table["ra"]), np.asarray(table["dec"])
     sizes = np.bincount(sky_groups(ra, dec, length))
     objects = [shard.objects.select(["class", "label_source"]).to_pylist() for shard in shards]
-    report = SurveyReport(
+    report = SurveyAudit(
         path=survey.path,
         header=header,
         shards=len(shards),
@@ -154,15 +154,15 @@ def _equal_frames(survey: Survey, ids: list[str]) -> list[list[str]]:
     return [same for same in groups.values() if len(same) > 1]
 
 
-def _check_files(shard: Shard, report: SurveyReport) -> None:
+def _check_files(shard: Shard, report: SurveyAudit) -> None:
     """Compare the checksums of all files but the frames, whose checksums are per object."""
     if not shard.intact:
-        report.add(edited_header(shard.folder))
+        report.add(edit_header(shard.folder))
     for flaw in changed_files(shard):
         report.add(flaw)
 
 
-def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyReport) -> int:
+def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyAudit) -> int:
     """Check one object and add it to the statistics; return its number of finite pixels."""
     where = f"{folder / FRAMES_FILE}, object {series.id}"
     if (changed := changed_frames(series.frames, crc32, where)) is not None:
@@ -204,7 +204,7 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyR
     return finite
 
 
-def _measure_quality(shards: Sequence[Shard], report: SurveyReport) -> None:
+def _measure_quality(shards: Sequence[Shard], report: SurveyAudit) -> None:
     """Take the median seeing and sky noise of each band, and the depth of such a frame."""
     for b, name in enumerate(report.header.bands):
         for column in ("psf_fwhm", "sky_sigma"):

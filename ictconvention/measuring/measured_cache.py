@@ -25,7 +25,7 @@ from ictconvention.survey.survey import ImageSeries, Survey
 FOLDER = "derived"
 
 
-class Derived(ABC):
+class MeasuredCache(ABC):
     """An array measured from every object of a survey, rows of it for each object; `derived[id]` returns them.
 
     Parameters
@@ -103,7 +103,7 @@ class Derived(ABC):
             warnings.warn(f"the {self.name} of {self._survey.path} is made in each run: {reason}", stacklevel=4)
 
 
-class Photometry(Derived):
+class CachedPhotometry(MeasuredCache):
     """Photometry of every frame: `photometry[id]` is (n, 2), flux and error [flux_unit], NaN where unknown.
 
     See `measure_photometry`.
@@ -130,7 +130,7 @@ class Photometry(Derived):
         return photometry_recipe(header.pixel_scale, header.stamp_size, self._survey.path)
 
 
-class MedianFrames(Derived):
+class CachedMedianFrames(MeasuredCache):
     """Each object's median frame in each band: `frames[id]` is (bands, H, W) [flux_unit].
 
     Over all frames of the object, not only those of a view. Zero where a band has no frame, or a pixel no value.

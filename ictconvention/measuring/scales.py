@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import finite_median
-from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.measuring.photometry import sky_noise
 from ictconvention.survey.survey import Survey
 
@@ -59,7 +59,7 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
     return _checked(scales, survey)
 
 
-def photometry_scales(survey: Survey, photometry: Photometry, kind: ScalingKind) -> BandScales:
+def photometry_scales(survey: Survey, photometry: CachedPhotometry, kind: ScalingKind) -> BandScales:
     """Return the scales of fluxes; as `pixel_scales`, with the flux's error for the sky noise."""
     bands = len(survey.header.bands)
     pairs = [(s.band, photometry[s.id]) for s in survey]

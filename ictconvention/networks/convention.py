@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ictconvention.networks.parts.attention import Attention, Block
 from ictconvention.networks.parts.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.ragged import checked_lengths, grouped
+from ictconvention.networks.parts.ragged import check_lengths, group_frames
 from ictconvention.networks.published_weights import load_published, published_sizes
 
 Padding = Literal["paper", "masked"]
@@ -119,11 +119,13 @@ class ConvEntionEncoder(nn.Module):
             Lengths, shapes or bands do not fit each other or the network, or a pixel is not finite. Bands and pixels
             are looked at on the CPU only: elsewhere that would wait for the device.
         """
-        lengths = checked_lengths(lengths, len(frames), self.max_frames)
+        lengths = check_lengths(lengths, len(frames), self.max_frames)
         self._check(frames, band, lowest=1)
         k = self.frames_per_group
         slot = torch.arange(self.slots) < ((lengths + k - 1) // k)[:, None]  # (B, N)
-        return self.pooled(*self.tokens(grouped(frames, lengths, k), grouped(band, lengths, k), slot.to(frames.device)))
+        return self.pooled(
+            *self.tokens(group_frames(frames, lengths, k), group_frames(band, lengths, k), slot.to(frames.device))
+        )
 
     def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.ragged import checked_lengths, checked_padding, padded
+from ictconvention.networks.parts.ragged import check_lengths, check_padding, pad
 
 HIDDEN = 32
 
@@ -73,8 +73,8 @@ class LightCurveRNN(nn.Module):
         ValueError
             The lengths do not fit the nights.
         """
-        lengths = checked_lengths(lengths, len(flux))
-        flux, error, days, observed = (padded(x, lengths) for x in (flux, error, days, observed))
+        lengths = check_lengths(lengths, len(flux))
+        flux, error, days, observed = (pad(x, lengths) for x in (flux, error, days, observed))
         return self.forward_padded(flux, error, days, observed, lengths.to(flux.device))
 
     def forward_padded(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
@@ -85,7 +85,7 @@ class LightCurveRNN(nn.Module):
         ValueError
             The lengths or the bands do not fit.
         """
-        checked_padding(lengths, flux.shape[0], flux.shape[1])
+        check_padding(lengths, flux.shape[0], flux.shape[1])
         if flux.shape[2] != self.bands:
             raise ValueError(f"fluxes of {flux.shape[2]} bands were given; the network takes {self.bands}")
         observed, lengths = observed.bool(), lengths.to(flux.device)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.ragged import checked_lengths, checked_padding, padded
+from ictconvention.networks.parts.ragged import check_lengths, check_padding, pad
 
 Cell = Literal["gru", "lstm"]
 HIDDEN = 256
@@ -100,10 +100,10 @@ class CNNRecurrent(nn.Module):
         ValueError
             The lengths do not fit the nights, or the nights not the network.
         """
-        lengths = checked_lengths(lengths, len(nights))
+        lengths = check_lengths(lengths, len(nights))
         self._check(nights)
         seen = self.cnn(nights.contiguous(memory_format=torch.channels_last))
-        return self._classified(padded(seen, lengths), lengths.to(seen.device))
+        return self._classified(pad(seen, lengths), lengths.to(seen.device))
 
     def forward_padded(self, nights: Tensor, lengths: Tensor) -> Tensor:
         """Classify padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count.
@@ -113,7 +113,7 @@ class CNNRecurrent(nn.Module):
         ValueError
             The lengths or the nights do not fit.
         """
-        checked_padding(lengths, nights.shape[0], nights.shape[1])
+        check_padding(lengths, nights.shape[0], nights.shape[1])
         self._check(nights[:, 0])
         lengths = lengths.to(nights.device)
         real = torch.arange(nights.shape[1], device=nights.device) < lengths[:, None]

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.predictions import Entry, Pooled, ensembled, pooled
-from ictconvention.evaluation.significance import differences, mcnemar, said_of_seeds, sentence
+from ictconvention.evaluation.predictions import ModelPredictions, Pooled, ensemble, pool
+from ictconvention.evaluation.significance import describe_seeds, differences, mcnemar, sentence
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
-from ictconvention.reporting.locate_survey import found_survey
+from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED
-from ictconvention.reporting.table import Table, table_of
-from ictconvention.runs.collection import Collection, collected, found_runs, groups_of
+from ictconvention.reporting.table import Table, make_table
+from ictconvention.runs.collection import Collection, find_runs, group_runs, groups_of
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
@@ -41,7 +41,7 @@ class Comparison:
     """
 
     collection: Collection
-    entries: tuple[Entry, ...]
+    entries: tuple[ModelPredictions, ...]
     table: Table
     sentences: tuple[str, ...]
     remarks: tuple[str, ...]
@@ -54,7 +54,7 @@ class Comparison:
         return self.sentences + self.remarks
 
 
-def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Comparison:
+def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Comparison:
     """Compare the finished runs of a sweep.
 
     Parameters
@@ -73,9 +73,9 @@ def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Compa
     SurveyError
         What was given is no survey.
     """
-    collection = collected(*found_runs(sweep))
+    collection = group_runs(*find_runs(sweep))
     first = collection.first
-    opened, survey_said = found_survey((run for of in collection.runs.values() for run in of.values()), survey)
+    opened, survey_said = locate_survey((run for of in collection.runs.values() for run in of.values()), survey)
     entries = list(collection.entries())
     if members > 1:
         entries = [_ensemble(entry, members) for entry in entries]
@@ -84,7 +84,7 @@ def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Compa
         kept = {key: found for key, found in entry.predictions.items() if key[0] in folds}
         if {fold for fold, _ in kept} == set(folds):
             entries.append(replace(entry, predictions=kept))
-    wholes = [pooled(entry) for entry in entries]
+    wholes = [pool(entry) for entry in entries]
     for entry, whole in zip(entries[1:], wholes[1:], strict=True):
         if not (np.array_equal(whole.ids, wholes[0].ids) and np.array_equal(whole.label, wholes[0].label)):
             found = f"{entry.name} and {entries[0].name} were tested on different objects, and are not comparable"
@@ -110,29 +110,29 @@ def compared(sweep: Path, survey: Path | None = None, members: int = 1) -> Compa
     names = [entry.name for entry in entries]
     reference = REFERENCE if REFERENCE in names else names[0]
     title = f"{name}, {len(wholes[0].ids)} test objects"
-    table = table_of(entries, first.classes, title, reference, published, notes)
+    table = make_table(entries, first.classes, title, reference, published, notes)
     return Comparison(collection, tuple(entries), table, tuple(sentences), tuple(remarks), opened, survey_said)
 
 
-def _ensemble(entry: Entry, members: int) -> Entry:
+def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     try:
-        return ensembled(entry, members)
+        return ensemble(entry, members)
     except ValueError as error:
         raise UsageError(str(error), entry.name, "train as many seeds as the ensembles need") from None
 
 
-def _of_seeds(lead: Entry, others: list[Entry], cells: int) -> list[str]:
+def _of_seeds(lead: ModelPredictions, others: list[ModelPredictions], cells: int) -> list[str]:
     """Say what the intervals hold, for each number of seeds that the pairs have."""
     names: dict[int, list[str]] = {}
     for other in others:
         names.setdefault(min(len(lead.seeds), len(other.seeds)), []).append(other.name)
     return [
-        (f"Against {', '.join(of)}: " if len(names) > 1 else "") + said_of_seeds(seeds, cells)
+        (f"Against {', '.join(of)}: " if len(names) > 1 else "") + describe_seeds(seeds, cells)
         for seeds, of in names.items()
     ]
 
 
-def _described(first: Entry, first_whole: Pooled, second: Entry, second_whole: Pooled) -> str:
+def _described(first: ModelPredictions, first_whole: Pooled, second: ModelPredictions, second_whole: Pooled) -> str:
     only_first, only_second, chance = mcnemar(first_whole, second_whole)
     return (
         f"Of the first seed's fixed predictions, {first.name} alone has {only_first} objects right and {second.name} "

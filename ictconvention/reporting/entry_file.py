@@ -9,13 +9,13 @@ import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.predictions import Entry, Key, Predictions
+from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 
 ENTRIES_FILE = "baselines.parquet"
 SHARES = ("likely", "uniform")
 
 
-def save_entries(path: Path, entries: Sequence[Entry], classes: Sequence[str]) -> None:
+def save_entries(path: Path, entries: Sequence[ModelPredictions], classes: Sequence[str]) -> None:
     """Write entries to a table: entry, fold, seed, id, label, and each class's probability at both class shares."""
     parts = []
     for entry in entries:
@@ -35,7 +35,7 @@ def save_entries(path: Path, entries: Sequence[Entry], classes: Sequence[str]) -
         pq.write_table(pa.concat_tables(parts), partial)
 
 
-def read_entries(path: Path, classes: Sequence[str]) -> tuple[Entry, ...]:
+def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, ...]:
     """Read entries; none where there is no file.
 
     Raises
@@ -63,4 +63,4 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[Entry, ...]:
                 predictions.setdefault(name, {})[int(fold), int(seed)] = found
     except (KeyError, ValueError, OSError) as error:
         raise UsageError(f"these predictions are damaged, or of other classes ({error})", path, "remove it") from error
-    return tuple(Entry(name, of) for name, of in predictions.items())
+    return tuple(ModelPredictions(name, of) for name, of in predictions.items())

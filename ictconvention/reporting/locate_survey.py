@@ -8,7 +8,7 @@ from ictconvention.runs.collection import FinishedRun, origin
 from ictconvention.survey.survey import Survey
 
 
-def found_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tuple[Survey | None, str]:
+def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tuple[Survey | None, str]:
     """Open the survey of runs.
 
     Parameters

@@ -11,18 +11,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import SurveyError, counted, shortened
+from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.figures import MOST_BARS, Compared
-from ictconvention.drawing.style import look_of
-from ictconvention.evaluation.predictions import Entry, pooled
+from ictconvention.drawing.style import style_of
+from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
-from ictconvention.reporting.compare import Comparison, compared
+from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.runs.collection import FinishedRun
-from ictconvention.runs.key_by_key import KeyByKey, key_by_key
+from ictconvention.runs.key_by_key import KeyByKey, compare_keys
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
@@ -74,14 +74,14 @@ def write_report(
         The page cannot be written.
     """
     check_place(output, "saving the page")
-    comparison = compared(sweep, survey) if comparison is None else comparison
+    comparison = compare(sweep, survey) if comparison is None else comparison
     opened, survey_said = comparison.survey, comparison.survey_said
     if opened is not None:
         try:
             photometry_recipe(opened.header.pixel_scale, opened.header.stamp_size, opened.path)
         except SurveyError as error:
             opened, survey_said = None, error.found
-    say(f"{counted(len(comparison.entries), 'model')}; drawing")
+    say(f"{pluralize(len(comparison.entries), 'model')}; drawing")
     if survey_said:
         say(f"no film strips, and no recall against quantities: {survey_said}")
     page = _page(comparison, opened, survey_said, sweep)
@@ -95,7 +95,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     kept = [run for of in collection.runs.values() for run in of.values()]
     about = first.result["survey"]
     survey = full_name(about["name"], about["simulated"])
-    models = [Compared(entry.name, look_of(number), pooled(entry)) for number, entry in enumerate(entries)]
+    models = [Compared(entry.name, style_of(number), pool(entry)) for number, entry in enumerate(entries)]
     looks = {model.name: model.look for model in models}
     curves_missing: list[str] = []
     recalls = report_figures.recalls(models, classes, opened, survey) if opened is not None else {}
@@ -104,7 +104,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "name": about["name"],
         "survey": survey,
         "simulated": about["simulated"],
-        "title": f"{counted(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
+        "title": f"{pluralize(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
         "facts": _facts(entries, models[0], classes),
         "sections": {anchor: said for anchor, said in SECTIONS.items() if anchor != "recall" or recalls},
         "models": models,
@@ -130,9 +130,9 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "bars": len(models) <= MOST_BARS,
         "worst": _worst(models, classes, opened),
         "environment": _environment(kept),
-        "configuration": key_by_key({name: _configuration(of) for name, of in collection.runs.items()}),
+        "configuration": compare_keys({name: _configuration(of) for name, of in collection.runs.items()}),
         "configuration_names": list(collection.runs),
-        "runs": counted(len(kept), "run"),
+        "runs": pluralize(len(kept), "run"),
         "folder": str(sweep),
     }
     environment = Environment(
@@ -145,13 +145,13 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     return environment.get_template("report.html").render(content)
 
 
-def _facts(entries: Sequence[Entry], model: Compared, classes: Sequence[str]) -> str:
+def _facts(entries: Sequence[ModelPredictions], model: Compared, classes: Sequence[str]) -> str:
     """Return in one line what was tested, and how often."""
     count = np.bincount(model.pooled.label, minlength=len(classes))
     of_classes = ", ".join(f"{number} {name}" for number, name in zip(count, classes, strict=True))
     seeds = sorted({len(entry.seeds) for entry in entries})
-    of_seeds = counted(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
-    folds = counted(len(entries[0].folds), "fold")
+    of_seeds = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
+    folds = pluralize(len(entries[0].folds), "fold")
     return f"{len(model.pooled.label)} test objects: {of_classes} · {folds}, {of_seeds} of each model"
 
 
@@ -211,13 +211,13 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = key_by_key({f"{run.folder.parent.name}/{run.folder.name}": run.environment for run in runs})
+    found = compare_keys({f"{run.folder.parent.name}/{run.folder.name}": run.environment for run in runs})
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)
         for name, value in values.items():
             who[value].append(name)
-        grouped[key] = {value: f"{counted(len(of), 'run')}: {shortened(of, 4)}" for value, of in who.items()}
+        grouped[key] = {value: f"{pluralize(len(of), 'run')}: {shorten(of, 4)}" for value, of in who.items()}
     return KeyByKey(found.common, grouped)
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ictconvention.core.errors import UsageError, counted
-from ictconvention.drawing.embedded_figure import Picture, drawing, photograph
+from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.drawing.embedded_figure import Picture, embed_drawing, embed_photograph
 from ictconvention.drawing.figures import (
     Compared,
     areas,
@@ -19,8 +19,8 @@ from ictconvention.drawing.figures import (
 )
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.drawing.learning_curves import draw_learning_curves
-from ictconvention.drawing.style import Look
-from ictconvention.evaluation.predictions import Entry
+from ictconvention.drawing.style import Style
+from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
@@ -33,7 +33,7 @@ SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities 
 
 
 def points(
-    entries: Sequence[Entry], looks: Mapping[str, Look], classes: Sequence[str], shares: str, survey: str
+    entries: Sequence[ModelPredictions], looks: Mapping[str, Style], classes: Sequence[str], shares: str, survey: str
 ) -> list[Picture]:
     """Return the chief scores of every fold and seed, a picture for each score.
 
@@ -65,7 +65,7 @@ def points(
         )
         title = f"{said} [%], at {SHARES[shares]} class shares"
         figure = draw_points(values, [looks[name] for name in values], title, survey)
-        pictures.append(drawing(figure, f"{said} [%] of each fold and seed, mean and range: {told}"))
+        pictures.append(embed_drawing(figure, f"{said} [%] of each fold and seed, mean and range: {told}"))
     return pictures
 
 
@@ -81,7 +81,7 @@ def confusions(models: Sequence[Compared], classes: Sequence[str], shares: str, 
             if of
         )
         figure = draw_confusion(count, classes, model.name, model.look, survey)
-        pictures.append(drawing(figure, f"confusion matrix of {model.name}: {told}"))
+        pictures.append(embed_drawing(figure, f"confusion matrix of {model.name}: {told}"))
     return pictures
 
 
@@ -94,7 +94,7 @@ def rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> lis
             told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
             numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
             says = f"ROC of {name} against the rest; area under the curve: {told}"
-            pictures.append(drawing(draw_roc(models, {c: name}, survey), says, "area under the curve", numbers))
+            pictures.append(embed_drawing(draw_roc(models, {c: name}, survey), says, "area under the curve", numbers))
     return pictures
 
 
@@ -104,12 +104,12 @@ def reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
     for model in models:
         error = f"expected calibration error {np.mean(calibration_errors(model.pooled)):.3f}"
         says = f"accuracy of {model.name} against its confidence; {error}"
-        pictures.append(drawing(draw_reliability(model, survey), says, error))
+        pictures.append(embed_drawing(draw_reliability(model, survey), says, error))
     return pictures
 
 
 def learning_curves(
-    collection: Collection, looks: Mapping[str, Look], survey: str, missing: list[str]
+    collection: Collection, looks: Mapping[str, Style], survey: str, missing: list[str]
 ) -> list[Picture]:
     """Return the learning curves of each model; what has none is added to `missing`, in words."""
     pictures = []
@@ -126,8 +126,8 @@ def learning_curves(
         if figure is None:
             missing.append(f"{name}: it has left no metrics.csv")
         else:
-            says = f"learning curves of {name}, the mean of {counted(len(tables), 'training')} and each of them"
-            pictures.append(drawing(figure, says))
+            says = f"learning curves of {name}, the mean of {pluralize(len(tables), 'training')} and each of them"
+            pictures.append(embed_drawing(figure, says))
     return pictures
 
 
@@ -141,13 +141,13 @@ def recalls(
         for c, name in enumerate(classes):
             if (figure := draw_recall(models, {c: name}, {quantity: x}, survey)) is not None:
                 says = f"recall of {name} against {quantity}, a line for each of the models"
-                found.setdefault(quantity, []).append(drawing(figure, says))
+                found.setdefault(quantity, []).append(embed_drawing(figure, says))
     return found
 
 
 def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:
     """Return the film strip of each object, by id."""
     return {
-        id_: photograph(draw_film_strip(opened[id_], opened.header), f"stamps and light curve of object {id_}")
+        id_: embed_photograph(draw_film_strip(opened[id_], opened.header), f"stamps and light curve of object {id_}")
         for id_ in ids
     }

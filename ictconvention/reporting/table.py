@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.evaluation.predictions import Entry, pooled
+from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.evaluation.scores import scores
 
 # Metric, class shares at which it is decided, title.
@@ -79,9 +79,9 @@ class Table:
     numbers: tuple[Mapping[str, str | float | None], ...] = field(default=())
 
 
-def measured(entry: Entry, classes: Sequence[str]) -> dict[tuple[str, str], Measured]:
+def measure_models(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, str], Measured]:
     """Return every metric of `MEASURES` at both class shares, by metric and shares."""
-    whole = pooled(entry)
+    whole = pool(entry)
     found: dict[tuple[str, str], Measured] = {}
     for at in ("likely", "uniform"):
         by_fold = [
@@ -108,7 +108,7 @@ def _deviation(values: NDArray[np.float64]) -> float | None:
     return float(known.std(ddof=1)) if len(known) > 1 else None
 
 
-def relative_seconds(entry: Entry, reference: Entry | None) -> float | None:
+def relative_seconds(entry: ModelPredictions, reference: ModelPredictions | None) -> float | None:
     """Return the training time of a model relative to another's: the median over the trainings that both have."""
     if reference is None:
         return None
@@ -116,8 +116,8 @@ def relative_seconds(entry: Entry, reference: Entry | None) -> float | None:
     return float(np.median([entry.seconds[key] / reference.seconds[key] for key in both])) if both else None
 
 
-def table_of(
-    entries: Sequence[Entry],
+def make_table(
+    entries: Sequence[ModelPredictions],
     classes: Sequence[str],
     title: str,
     reference: str | None = None,
@@ -152,7 +152,7 @@ def table_of(
     columns += ["paper: accuracy", "paper: F1"] if published else []
     rows, numbers = [], []
     for entry in entries:
-        found = measured(entry, classes)
+        found = measure_models(entry, classes)
         cells = [Cell(entry.name)]
         record: dict[str, str | float | None] = {
             "model": entry.name,
@@ -189,10 +189,10 @@ def table_of(
     return Table(title, tuple(columns), tuple(rows), tuple(below), tuple(numbers))
 
 
-def _said_of_folds(entry: Entry, several: bool) -> str:
+def _said_of_folds(entry: ModelPredictions, several: bool) -> str:
     if not several:
         return f"Numbers in per cent. One fold ({entry.folds[0]}): no deviation over folds is known."
-    overlap = len(set(pooled(entry).cell.tolist())) == 1
+    overlap = len(set(pool(entry).cell.tolist())) == 1
     how = (
         "probabilities averaged per object, since all folds test the same" if overlap else "their test objects together"
     )
@@ -202,7 +202,7 @@ def _said_of_folds(entry: Entry, several: bool) -> str:
     )
 
 
-def _said_of_seeds(entries: Sequence[Entry]) -> str:
+def _said_of_seeds(entries: Sequence[ModelPredictions]) -> str:
     most = max(len(entry.seeds) for entry in entries)
     if most == 1:
         return "One seed each: how far another seed would move these numbers is not in them."

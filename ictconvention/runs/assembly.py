@@ -13,8 +13,8 @@ import torch
 from ictconvention import __version__
 from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_of, stages_of
-from ictconvention.core.atomic import held
-from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shortened
+from ictconvention.core.atomic import folder_lock
+from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.task import Task
 from ictconvention.learning.ict import ICT
@@ -35,7 +35,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 
 
-def survey_of(options: RunOptions, say: Callable[[str], object]) -> Survey:
+def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Survey:
     """Open the survey of a run; what is simulated, or of some bands, is made where it is not there yet, once for all.
 
     Raises
@@ -74,13 +74,13 @@ def _made_once(path: Path, make: Callable[[Path], object]) -> Survey:
     if not path.exists():
         with readable_os_errors("making the folder of surveys", path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with held(path.parent, wait=True):  # another run may be at it
+        with folder_lock(path.parent, wait=True):  # another run may be at it
             if not path.exists():
                 make(path)
     return Survey.open(path)
 
 
-def split_of(options: RunOptions, survey: Survey) -> Split:
+def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
     """Read the split of a run, or draw it, and see that it has what the run needs.
 
     Raises
@@ -99,17 +99,17 @@ def split_of(options: RunOptions, survey: Survey) -> Split:
             mend += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
             raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", mend)
     if taken := [name for name in survey.header.classes if name in ("id", "fold", "label")]:
-        found = f"a class is called {shortened(taken)}, as a column of the predictions is"
+        found = f"a class is called {shorten(taken)}, as a column of the predictions is"
         raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
     last = f"{stages[-1]}_train"
     if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
-        found = f"class {shortened(absent)} has no object in {last}"
+        found = f"class {shorten(absent)} has no object in {last}"
         mend = "label some objects, or leave the class out of the survey's classes"
         raise SplitError(found, f"survey {survey.header.name}", mend)
     return split
 
 
-def data_of(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
+def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
     """Return the data of a stage."""
     ict = options.learner.kind == "ict"
     return SeriesDataModule(
@@ -128,7 +128,7 @@ def data_of(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> 
     )
 
 
-def learner_of(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:
+def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:
     """Return the learner of a stage, with new weights, or going on with those of the stage before."""
     torch.manual_seed(options.seed)
     scaling = before.inputs.scaling if before else Scaling(options.pixels.scaling, *data.scales(options.pixels.scaling))

@@ -44,7 +44,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         return content
 
 
-class Kept(ModelCheckpoint):
+class RelocatableCheckpoint(ModelCheckpoint):
     """Lightning's choice of a training epoch, which stands by it where the folder of the run has moved.
 
     Lightning keeps absolute paths; behind a move it would forget the best epoch, or remove the file of a copy.

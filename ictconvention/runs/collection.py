@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
-from ictconvention.core.errors import IctConventionError, UsageError, shortened
+from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.evaluation.confusion import confusion_counts
-from ictconvention.evaluation.predictions import Entry, Key, Predictions
+from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.evaluation.prior import at_equal_shares
-from ictconvention.runs.key_by_key import flattened
+from ictconvention.runs.key_by_key import flatten
 from ictconvention.runs.run_folder import no_run
 from ictconvention.runs.run_record import TESTED, check_split
 from ictconvention.runs.status import read_json
@@ -90,10 +90,10 @@ class Collection:
         """Any of the runs."""
         return next(iter(next(iter(self.runs.values())).values()))
 
-    def entries(self) -> tuple[Entry, ...]:
+    def entries(self) -> tuple[ModelPredictions, ...]:
         """Return each model's predictions."""
         return tuple(
-            Entry(
+            ModelPredictions(
                 name,
                 {key: run.predictions for key, run in runs.items()},
                 next(iter(runs.values())).result.get("parameters"),
@@ -103,7 +103,7 @@ class Collection:
         )
 
 
-def found_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
+def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     """Return the finished runs of a sweep's folder, and what was left out, with the reason.
 
     Parameters
@@ -129,7 +129,7 @@ def found_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
         except IctConventionError as error:
             left_out.append(f"{_short(folder)}: {error.found}")
     if not runs:
-        why = f": {shortened(left_out, 3)}" if left_out else ""
+        why = f": {shorten(left_out, 3)}" if left_out else ""
         raise UsageError(f"no finished run{why}", sweep, "give the folder of a sweep, and finish its runs")
     return runs, left_out
 
@@ -197,7 +197,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     return FinishedRun(folder, options, result, environment, status, split, predictions, model or options.name)
 
 
-def collected(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Collection:
+def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Collection:
     """Sort runs by model, fold and seed, and keep the folds and seeds that every model has.
 
     Two runs are of one model where they differ in nothing but fold and seed. Models of one name are told apart by
@@ -226,13 +226,13 @@ def collected(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Coll
     folds = set.intersection(*({fold for fold, _ in keys} for keys in by_model.values()))
     named = _named(models)
     if not folds:
-        found = f"no fold was tested by all of {shortened(named.values())}"
+        found = f"no fold was tested by all of {shorten(named.values())}"
         raise UsageError(found, runs[0].folder.parent.parent, "run the same folds of each model")
     kept: dict[str, dict[Key, FinishedRun]] = {}
     for number, found_runs_ in by_model.items():
         seeds = set.intersection(*({s for f, s in found_runs_ if f == fold} for fold in folds))
         if not seeds:
-            found = f"no seed of {named[number]} was trained in all of the folds {shortened(map(str, sorted(folds)))}"
+            found = f"no seed of {named[number]} was trained in all of the folds {shorten(map(str, sorted(folds)))}"
             raise UsageError(found, runs[0].folder.parent.parent, "run the same seeds in each fold")
         kept[named[number]] = {
             key: found_runs_[key] for key in sorted(found_runs_) if {key[0]} <= folds and key[1] in seeds
@@ -275,8 +275,8 @@ def origin(run: FinishedRun) -> str:
 
 def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
-    flat = flattened(run.result["config"]) | {"name": run.model}
-    flat |= flattened({name: run.result.get(name) for name in ("precision", "init_from", "version")})
+    flat = flatten(run.result["config"]) | {"name": run.model}
+    flat |= flatten({name: run.result.get(name) for name in ("precision", "init_from", "version")})
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return {name: value for name, value in flat.items() if name not in ("seed", "fold.index", "trainer.precision")}
 

@@ -24,21 +24,21 @@ class KeyByKey:
     differing: Mapping[str, Mapping[str, str]]
 
 
-def key_by_key(records: Mapping[str, Mapping[str, Any]]) -> KeyByKey:
+def compare_keys(records: Mapping[str, Mapping[str, Any]]) -> KeyByKey:
     """Put records of one name each beside each other; they may be nested, and an inner key is `outer.inner`."""
-    flat = {name: flattened(record) for name, record in records.items()}
+    flat = {name: flatten(record) for name, record in records.items()}
     keys = dict.fromkeys(key for record in flat.values() for key in record)
     values = {key: {name: record.get(key, ABSENT) for name, record in flat.items()} for key in keys}
     common = {key: next(iter(of.values())) for key, of in values.items() if len(set(of.values())) == 1}
     return KeyByKey(common, {key: of for key, of in values.items() if key not in common})
 
 
-def flattened(record: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return the values of a nested record as text, by key."""
     flat: dict[str, str] = {}
     for name, value in record.items():
         if isinstance(value, Mapping):
-            flat |= flattened(value, f"{prefix}{name}.")
+            flat |= flatten(value, f"{prefix}{name}.")
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return flat

@@ -11,14 +11,14 @@ import torch
 
 from ictconvention import __version__
 from ictconvention.configuration.schema import TrainerOptions
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 
 
-def checked_machine(options: TrainerOptions) -> None:
+def check_machine(options: TrainerOptions) -> None:
     """Refuse what this machine cannot do; without a GPU, n devices are n processes.
 
     Raises
@@ -29,7 +29,7 @@ def checked_machine(options: TrainerOptions) -> None:
     if not torch.cuda.is_available():
         return
     if options.devices > (present := torch.cuda.device_count()):
-        found = f"trainer.devices is {options.devices}, this machine has {counted(present, 'GPU')}"
+        found = f"trainer.devices is {options.devices}, this machine has {pluralize(present, 'GPU')}"
         raise UsageError(found, "trainer.devices", f"take at most {present}, or another machine")
     if options.precision == "bf16-mixed" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")

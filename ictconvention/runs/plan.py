@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.assembly import run_hash, split_of, survey_of
-from ictconvention.runs.machine import Precision, checked_machine, precision_of
-from ictconvention.runs.warm_start import checked_start
+from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
+from ictconvention.runs.machine import Precision, check_machine, precision_of
+from ictconvention.runs.warm_start import check_start
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
@@ -35,7 +35,7 @@ class Plan:
     folder: Path
 
 
-def planned(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
+def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
     """Plan a run, and refuse it where it could not be.
 
     A simulated survey is made where it is not there yet; nothing else is written.
@@ -58,11 +58,11 @@ def planned(options: RunOptions, say: Callable[[str], object], elsewhere: bool =
         found = "trainer.precision is auto, and the machine that would choose is another one than this"
         raise UsageError(found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true")
     if not elsewhere:
-        checked_machine(options.trainer)
-    survey = survey_of(options, say)
-    split = split_of(options, survey)
+        check_machine(options.trainer)
+    survey = open_or_simulate(options, say)
+    split = load_or_draw_split(options, survey)
     if options.init_from is not None:
-        checked_start(options.init_from, options, split, survey)
+        check_start(options.init_from, options, split, survey)
     precision = precision_of(options.trainer)
     hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
     part = f"fold{options.fold.index}" if options.split is None else "split"

@@ -4,7 +4,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 
 MARKS = ("config.yaml", "sweep.json")  # of a run, of a sweep
 LISTED = 8
@@ -62,7 +62,7 @@ def check_one_run(words: Sequence[str | Path], arguments: int) -> None:
     runs = [Path(word) for word in words if _is_run(Path(word))]
     if len(runs) > 1:
         raise several_runs(runs, " ".join(map(str, runs[:LISTED])))
-    found = f"{counted(len(words), 'argument')} where the command takes {arguments}"
+    found = f"{pluralize(len(words), 'argument')} where the command takes {arguments}"
     raise UsageError(found, str(words[arguments]), "leave out what is too much, or quote a name that has a space")
 
 

@@ -6,8 +6,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ictconvention.core.errors import UsageError, shortened
-from ictconvention.runs.key_by_key import flattened
+from ictconvention.core.errors import UsageError, shorten
+from ictconvention.runs.key_by_key import flatten
 from ictconvention.runs.status import read_json
 from ictconvention.survey.split import Split
 
@@ -52,10 +52,10 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     recorded = result.get("config")
     if not isinstance(recorded, Mapping):
         raise UsageError("this result records no configuration", folder / "result.json", MEND)
-    here, there = flattened(portable(config)), flattened(portable(recorded))
+    here, there = flatten(portable(config)), flatten(portable(recorded))
     hashed = HASHED if "init_from" in result else ()  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
-        found = f"this configuration has lost {shortened(lost)}, which the run was made with"
+        found = f"this configuration has lost {shorten(lost)}, which the run was made with"
         raise UsageError(found, folder / "config.yaml", MEND)
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
@@ -63,7 +63,7 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
         f"{key} is {value} here, {there.get(key)} there" for key, value in here.items() if value != there.get(key)
     ]
     if differ:
-        found = f"this configuration is not that of result.json: {shortened(differ, 3)}"
+        found = f"this configuration is not that of result.json: {shorten(differ, 3)}"
         raise UsageError(found, folder / "config.yaml", MEND)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions, stages_of
-from ictconvention.core.errors import UsageError, shortened
+from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.feeding.task import Task
@@ -43,7 +43,7 @@ class TrainedRun:
         Of the run.
     temperature : float
         That calibrates its logits.
-    natural, trained : arrays (classes,)
+    survey_prior, training_prior : arrays (classes,)
         Shares of the classes in the last stage's training part, and in the loss; both sum to 1.
     survey : mapping
         What `result.json` says of the survey: name, simulated, hash, origin, bands, pixel_scale, flux_unit.
@@ -58,8 +58,8 @@ class TrainedRun:
     learner: Learner
     precision: Precision
     temperature: float
-    natural: NDArray[np.float64]
-    trained: NDArray[np.float64]
+    survey_prior: NDArray[np.float64]
+    training_prior: NDArray[np.float64]
     survey: Mapping[str, Any]
     split: Mapping[str, Any]
     hash: str
@@ -70,8 +70,8 @@ class TrainedRun:
         return self.learner.task
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return calibrated probabilities (n, classes) of logits (n, classes), at the natural shares."""
-        return probabilities(at_prior(logits, self.trained, self.natural), self.temperature)
+        """Return calibrated probabilities (n, classes) of logits (n, classes), at the survey's shares."""
+        return probabilities(at_prior(logits, self.training_prior, self.survey_prior), self.temperature)
 
 
 def read_trained(folder: str | Path) -> TrainedRun:
@@ -91,7 +91,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
     known = result.get("survey")
     known = known if isinstance(known, dict) else {}
     if absent := [name for name in NEEDED if name not in known]:
-        found = f"this result does not say the {shortened(absent)} of its survey"
+        found = f"this result does not say the {shorten(absent)} of its survey"
         raise UsageError(found, folder / "result.json", "train the run again by this version")
     last = stages_of(options)[-1]
     try:
@@ -110,15 +110,17 @@ def read_trained(folder: str | Path) -> TrainedRun:
         if not 0 < (temperature := float(result["temperature"])) < np.inf:
             raise ValueError(f"the temperature is {temperature:g}")
         label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
-        natural, trained = class_shares(np.array(label, dtype=np.int64), len(task.classes), options.imbalance)
+        survey_prior, training_prior = class_shares(
+            np.array(label, dtype=np.int64), len(task.classes), options.imbalance
+        )
         return TrainedRun(
             folder,
             options,
             learner.eval(),
             result["precision"],
             temperature,
-            natural,
-            trained,
+            survey_prior,
+            training_prior,
             known,
             split,
             str(status["hashes"]["run"]),
@@ -135,7 +137,7 @@ def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size:
     if before != today:
         known = before if isinstance(before, dict) else {}
         differ = [f"{name} {known.get(name)}, not {x}" for name, x in today.items() if known.get(name) != x]
-        how = shortened(differ) if known else "its result does not say how"
+        how = shorten(differ) if known else "its result does not say how"
         found = f"this network has learned fluxes that are measured otherwise today ({how})"
         raise UsageError(found, folder / "result.json", "train the run again by this version")
 

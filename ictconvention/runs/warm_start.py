@@ -7,8 +7,8 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, checked, stages_of
-from ictconvention.core.errors import SplitError, UsageError, counted, shortened
+from ictconvention.configuration.schema import RunOptions, stages_of, validate_config
+from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.convention import ConvEntion
@@ -48,7 +48,7 @@ def read_run(folder: str | Path) -> RunOptions:
         raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
     config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
     check_config(Path(folder), config)
-    return checked(config)
+    return validate_config(config)
 
 
 def last_weights(folder: str | Path) -> Path:
@@ -81,7 +81,7 @@ def _its_command(folder: Path) -> str:
     return f"python train.py {command(words)}" if words else "give the command again that began it"
 
 
-def checked_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
+def check_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
     """Refuse to begin with a run that is not finished, of another architecture, or that has trained on what is tested.
 
     Raises
@@ -114,13 +114,13 @@ def checked_start(folder: str | Path, options: RunOptions, split: Split, survey:
         chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
         both = sorted((tested & used) | (validating & (used - chose)))
         if both and result.get("survey", {}).get("hash") == survey.hash:
-            found = f"{counted(len(both), 'object')} that this run would test or validate on trained that one: "
+            found = f"{pluralize(len(both), 'object')} that this run would test or validate on trained that one: "
             mend = "begin with a run of the same fold, or of another survey"
-            raise SplitError(found + shortened(both), before, mend)
+            raise SplitError(found + shorten(both), before, mend)
         before = read_run(before).init_from
 
 
-def begin_with(learner: Learner, folder: str | Path) -> str:
+def start_from(learner: Learner, folder: str | Path) -> str:
     """Give a new learner the weights of a run, and return what was taken and what is new.
 
     The scaling stays that of the new data; the rows of classes and the places of bands go by name.
@@ -154,7 +154,7 @@ def begin_with(learner: Learner, folder: str | Path) -> str:
             raise UsageError(f"the weights of that run do not fit: {name}", folder, mend)
     learner.load_state_dict(new)
     fresh = [
-        f"new weights for {what} {shortened(names)}"
+        f"new weights for {what} {shorten(names)}"
         for what, names in (
             ("class", [c for c, place in zip(learner.task.classes, classes, strict=True) if place is None]),
             ("band", [b for b, place in zip(learner.task.bands, bands, strict=True) if place is None]),

@@ -10,12 +10,12 @@ import numpy as np
 
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError
-from ictconvention.core.parallel import worked
+from ictconvention.core.parallel import run_parallel
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
-from ictconvention.simulation.painted.painting import painted
+from ictconvention.simulation.painted.painting import paint_light_curve
 from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.sdss.population import LAYOUT, Population, generator
-from ictconvention.simulation.sdss.scene import observed
+from ictconvention.simulation.sdss.scene import observe_object
 from ictconvention.simulation.sdss.stamps import PIXEL_SCALE, SIZE
 from ictconvention.simulation.sdss.strata import CLASSES, LABELLED, STRATA
 from ictconvention.survey.format import SurveyHeader, sha256
@@ -63,7 +63,7 @@ def simulate(
     truths = {f"{s.label or 'unlabelled'}, {s.source or 'no source'}": dict(s.truths) for s in STRATA}
     made_by = f" --objects {objects} --seed {seed} --extra-test {extra_test}"
     header = _header("SDSS-II-like", made_by, {"true classes by label (assumed)": truths})
-    return _write(Path(path), header, partial(observed, population), len(population), jobs, progress)
+    return _write(Path(path), header, partial(observe_object, population), len(population), jobs, progress)
 
 
 def paint_light_curves(
@@ -105,7 +105,7 @@ def paint_light_curves(
 
 
 def _paint_one(curves: list[RealCurve], seed: int, number: int) -> dict[str, Any]:
-    return painted(curves[number], number, seed)
+    return paint_light_curve(curves[number], number, seed)
 
 
 def _write(
@@ -123,7 +123,7 @@ def _write(
     try:
         done = 0
         chunks = [(folder.partial, header, make, count, k) for k in range(shards)]
-        for _, written in worked(_write_shard, chunks, jobs, path):
+        for _, written in run_parallel(_write_shard, chunks, jobs, path):
             done += written
             progress(done, count)
         join_shards(folder.partial, count=shards)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ictconvention.core.errors import SurveyError, counted, did_you_mean, shortened
+from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, shorten
 from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
@@ -48,7 +48,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
     )
     without = []
     if not any(np.isin(series.band, old).any() for series in survey):
-        raise SurveyError(f"no object has a frame in {shortened(bands)}", survey.path, "choose other bands")
+        raise SurveyError(f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands")
     with SurveyWriter(path, header) as writer:
         for series in survey:
             here = np.isin(series.band, old)
@@ -67,7 +67,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
                 **row,
             )
     if without:
-        say(f"{counted(len(without), 'object')} without a frame in {', '.join(bands)}, left out: {shortened(without)}")
+        say(f"{pluralize(len(without), 'object')} without a frame in {', '.join(bands)}, left out: {shorten(without)}")
     return Survey.open(path)
 
 

@@ -13,7 +13,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import SplitError, counted, did_you_mean, readable_os_errors, shortened
+from ictconvention.core.errors import SplitError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
@@ -168,7 +168,7 @@ class Split:
                 part_of[id_] = part
         unlabelled = [id_ for id_, part in part_of.items() if self.classes[id_] is None and part != UNLABELLED]
         if unlabelled:
-            found = f"objects without a class in a labelled part: {shortened(unlabelled)}"
+            found = f"objects without a class in a labelled part: {shorten(unlabelled)}"
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out")
         self._check_sky_groups(objects, part_of, where)
         present = sorted({name for name in self.classes.values() if name is not None})
@@ -182,10 +182,10 @@ class Split:
         if not self.rule:
             unknown = sorted({id_ for ids in self.parts.values() for id_ in ids if id_ not in actual})
             if unknown:
-                found = f"{counted(len(unknown), 'id')} not in the survey: {shortened(unknown)}"
+                found = f"{pluralize(len(unknown), 'id')} not in the survey: {shorten(unknown)}"
                 near = did_you_mean(unknown[0], actual)
                 if not any(id_ in actual for ids in self.parts.values() for id_ in ids):
-                    near = f"; none of its ids is there: the survey has {shortened(sorted(actual), 3)}"
+                    near = f"; none of its ids is there: the survey has {shorten(sorted(actual), 3)}"
                 raise SplitError(f"{found}{near}", where, "correct them, or choose the survey that the split is for")
         mentioned = {id_ for ids in self.parts.values() for id_ in ids} | self.classes.keys()
         differences = {
@@ -194,7 +194,7 @@ class Split:
             "of another class now": [id_ for id_, name in self.classes.items() if actual.get(id_, name) != name],
         }
         listed = [
-            f"{counted(len(ids), 'id')} {what}: {shortened(sorted(ids))}" for what, ids in differences.items() if ids
+            f"{pluralize(len(ids), 'id')} {what}: {shorten(sorted(ids))}" for what, ids in differences.items() if ids
         ]
         if found := "; ".join(listed):
             raise SplitError(f"the split is for another survey: {found}", where, "make a split for this survey")
@@ -208,8 +208,8 @@ class Split:
                 groups.setdefault(int(group), []).append(id_)
         torn = [ids for ids in groups.values() if len({part_of[id_] for id_ in ids}) > 1]
         if torn:
-            pairs = shortened(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
-            groups_torn = f"{counted(len(torn), 'group')} of neighbours within {reach:g} arcsec"
+            pairs = shorten(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
+            groups_torn = f"{pluralize(len(torn), 'group')} of neighbours within {reach:g} arcsec"
             found = f"torn apart: {groups_torn}: {pairs}"
             mend = "neighbours share pixels: put each group into one part, or leave members out"
             raise SplitError(found, where, mend)

@@ -13,7 +13,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SplitError, shortened
+from ictconvention.core.errors import SplitError, shorten
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import PARTS, UNLABELLED, Split, classes_of, positions_of, reach_of
 
@@ -266,7 +266,7 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
         if type(rule[name]) is not int:
             raise SplitError(f"fold.{name} is {rule[name]!r}", "the fold", "give a whole number")
     if rule["protocol"] not in PROTOCOLS:
-        raise SplitError(f"fold.protocol is {rule['protocol']!r}", "the fold", f"choose {shortened(PROTOCOLS)}")
+        raise SplitError(f"fold.protocol is {rule['protocol']!r}", "the fold", f"choose {shorten(PROTOCOLS)}")
     if rule["count"] < 2:
         raise SplitError(f"fold.count is {rule['count']}", "the fold", "use at least 2 folds")
     if not 0 <= rule["index"] < rule["count"]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, counted, did_you_mean, readable_os_errors, repeated, shortened
+from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, readable_os_errors, repeated, shorten
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.shard import Shard, open_shards
@@ -181,7 +181,7 @@ class Survey:
             return self._at(np.arange(len(self))[key])
         i = self.position(key) if isinstance(key, str) else operator.index(key)
         if not -len(self) <= i < len(self):
-            raise IndexError(f"position {i} of a survey of {counted(len(self), 'object')}, which count from 0")
+            raise IndexError(f"position {i} of a survey of {pluralize(len(self), 'object')}, which count from 0")
         i = i % len(self)
         shard = self.shards[self._shard_of[i]]
         first = self._first[i]
@@ -213,7 +213,7 @@ class Survey:
             return self._positions[id_]
         except KeyError:
             found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
-            raise SurveyError(found, self.path, f"choose one of its ids: {shortened(self.ids)}") from None
+            raise SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}") from None
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.
@@ -233,14 +233,14 @@ class Survey:
         chosen = np.asarray(which if isinstance(which, np.ndarray) else list(which))
         if chosen.dtype == bool:
             if chosen.shape != (len(self),):
-                found = f"a mask of shape {chosen.shape} for a survey of {counted(len(self), 'object')}"
+                found = f"a mask of shape {chosen.shape} for a survey of {pluralize(len(self), 'object')}"
                 raise SurveyError(found, self.path, "give one value per object, in the survey's order")
             return self._at(np.flatnonzero(chosen))
         if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
             found = f"a selection of {chosen.dtype} values"
             raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
         if twice := repeated(map(str, chosen.tolist())):
-            raise SurveyError(f"chosen twice: {shortened(twice)}", self.path, "name each id once")
+            raise SurveyError(f"chosen twice: {shorten(twice)}", self.path, "name each id once")
         return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":

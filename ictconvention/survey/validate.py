@@ -138,7 +138,7 @@ def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
     return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
-def merged_kind(name: str, kind: type | None, value: str | float | bool | None, where: str) -> type | None:
+def merge_kind(name: str, kind: type | None, value: str | float | bool | None, where: str) -> type | None:
     """Return a column's type with one more value: each column has one, and a whole number may become a float."""
     new = type(value) if value is not None else kind
     if kind in (None, new):

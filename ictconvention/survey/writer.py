@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
 from ictconvention.core.atomic import PARTIAL, WholeFolder, whole_file
-from ictconvention.core.errors import SurveyError, readable_os_errors, shortened
+from ictconvention.core.errors import SurveyError, readable_os_errors, shorten
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
@@ -30,7 +30,7 @@ from ictconvention.survey.format import (
 )
 from ictconvention.survey.shard import check_one_sky, open_shard
 from ictconvention.survey.survey import Survey
-from ictconvention.survey.validate import check_frames, check_object, check_value, merged_kind
+from ictconvention.survey.validate import check_frames, check_object, check_value, merge_kind
 
 
 class SurveyWriter:
@@ -151,7 +151,7 @@ class SurveyWriter:
         kinds = dict(self._kinds)
         for name, value in columns.items():
             columns[name] = value = check_value(name, value, where)
-            kinds[name] = merged_kind(name, kinds.get(name), value, where)
+            kinds[name] = merge_kind(name, kinds.get(name), value, where)
         pixels = arrays.pop(FRAMES_FILE)
         row |= {"first": len(self._arrays[FRAMES_FILE]), "length": len(pixels), "crc32": zlib.crc32(pixels.data)}
         self._broken = True  # until every part of the object is written
@@ -233,15 +233,15 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
     unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL}"))
     if unfinished:
         mend = "wait for their writers; if none is at work, write these shards again or remove these folders"
-        raise SurveyError(f"unfinished shards: {shortened(unfinished)}", path, mend)
+        raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, mend)
     folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
     names = {folder.name for folder in folders}
     expected = {shard_name(number) for number in range(max(len(folders), 1) if count is None else count)}
     if missing := sorted(expected - names):
         mend = f"write them, numbered {shard_name(0)}, {shard_name(1)} and so on, then join again"
-        raise SurveyError(f"missing shards: {shortened(missing)}; there are {len(names)}", path, mend)
+        raise SurveyError(f"missing shards: {shorten(missing)}; there are {len(names)}", path, mend)
     if extra := sorted(names - expected):
-        raise SurveyError(f"more shards than expected: {shortened(extra)}", path, "move them away, or give their count")
+        raise SurveyError(f"more shards than expected: {shorten(extra)}", path, "move them away, or give their count")
     shards = [open_shard(folder) for folder in folders]
     check_one_sky(shards[0].header, shards)
     entries = {

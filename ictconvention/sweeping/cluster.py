@@ -10,16 +10,16 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ictconvention.core.atomic import held
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.atomic import folder_lock
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.processes import COMMAND, job_environment
-from ictconvention.sweeping.sweep import State, Sweep, finished, grouped
+from ictconvention.sweeping.sweep import State, Sweep, group_jobs, is_finished
 
 SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
 
 
-def submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
+def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
     """Return the launcher of hydra-submitit-launcher.
 
     Parameters
@@ -68,16 +68,16 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
     UsageError
         No job could be submitted.
     """
-    with held(sweep.folder):
+    with folder_lock(sweep.folder):
         waiting = sweep.begin()
-        say(f"{counted(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
+        say(f"{pluralize(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
         for job in waiting:
             job.state, job.log = "running", logs
         sweep.save()
         before = set(logs.rglob(SUBMITTED))
         try:
             if waiting:
-                launcher.launch([grouped(job, sweep.folder) for job in waiting], 0)
+                launcher.launch([group_jobs(job, sweep.folder) for job in waiting], 0)
         except KeyboardInterrupt:
             say("the jobs stay where they are (scancel ends them); when they have ended, the same command goes on")
             raise
@@ -95,11 +95,11 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         else:
             ended = "failed"
         for job in waiting:
-            job.state = "finished" if finished(job) else ended
+            job.state = "finished" if is_finished(job) else ended
         sweep.save()
 
 
-def submitted(config: DictConfig) -> None:
+def launch_jobs(config: DictConfig) -> None:
     """Run one job where submitit has brought it, in a process of its own.
 
     Raises

@@ -13,11 +13,11 @@ from typing import IO, Any, Literal
 from rich.console import Console
 from rich.text import Text
 
-from ictconvention.core.atomic import held
-from ictconvention.core.errors import UsageError, counted, readable_os_errors
+from ictconvention.core.atomic import folder_lock
+from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
-from ictconvention.sweeping.sweep import Job, Sweep, chief_scores, finished, grouped
-from ictconvention.training.epoch_report import spoken
+from ictconvention.sweeping.sweep import Job, Sweep, chief_scores, group_jobs, is_finished
+from ictconvention.training.epoch_report import describe_duration
 
 OnError = Literal["stop", "continue"]
 DISTRIBUTED = (  # what torchrun and Lightning tell a process of several
@@ -77,11 +77,11 @@ def run_jobs(
     """
     if at_once < 1:
         raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more")
-    with held(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
+    with folder_lock(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
         waiting = sweep.begin()
         sweep.save()
         done = len(sweep.jobs) - len(waiting)
-        say(f"{counted(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
+        say(f"{pluralize(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
         if done:
             say(f"{done} finished before, and not repeated")
         _Course(sweep, waiting, _devices(waiting, at_once), on_error, say).take()
@@ -128,7 +128,7 @@ class _Course:
         log = job.log.open("ab")  # behind what an earlier start said
         try:
             process = subprocess.Popen(
-                [*COMMAND, *grouped(job, self.sweep.folder)],
+                [*COMMAND, *group_jobs(job, self.sweep.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -150,20 +150,22 @@ class _Course:
         job, code, took = one.job, one.process.returncode, time.monotonic() - one.since
         _kill(one)  # what it may have left running
         job.seconds = one.before + took
-        job.state = "finished" if code == 0 and finished(job) else "failed"
+        job.state = "finished" if code == 0 and is_finished(job) else "failed"
         self._save()
         if job.state == "finished":
             self.durations.append(took)
             mean = sum(self.durations) / len(self.durations)
             turns = (len(self.waiting) + len(self.running)) / len(self.gpus)
-            left = f"; about {spoken(mean * turns)} left" if turns else ""
-            self.say(f"{self._place(job)} finished in {spoken(took)}: {job.title}: {chief_scores(job)}{left}")
+            left = f"; about {describe_duration(mean * turns)} left" if turns else ""
+            self.say(
+                f"{self._place(job)} finished in {describe_duration(took)}: {job.title}: {chief_scores(job)}{left}"
+            )
             return
-        self.say(f"{self._place(job)} FAILED after {spoken(took)} ({_ending(code)}): {job.title}")
+        self.say(f"{self._place(job)} FAILED after {describe_duration(took)} ({_ending(code)}): {job.title}")
         self.say("\n".join(f"    | {line}" for line in _tail(job)))
         self.say(f"    log: {job.log}")
         if self.on_error == "stop" and self.waiting:
-            self.say(f"on_error=stop: {counted(len(self.waiting), 'job')} not started")
+            self.say(f"on_error=stop: {pluralize(len(self.waiting), 'job')} not started")
             self.waiting.clear()
 
     def _end_all(self) -> None:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions
-from ictconvention.core.errors import IctConventionError, UsageError, counted, readable_os_errors
+from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.runs.collection import SWEEP_FILE
-from ictconvention.runs.plan import planned
+from ictconvention.runs.plan import plan_run
 from ictconvention.runs.status import MetricsTable, read_json, write_json
 from ictconvention.survey.verify import verify_survey
 
@@ -86,7 +86,7 @@ class Sweep:
     def begin(self) -> list[Job]:
         """See which jobs have their result, and return the others."""
         for job in self.jobs:
-            job.state = "finished" if finished(job) else "waiting"
+            job.state = "finished" if is_finished(job) else "waiting"
         return [job for job in self.jobs if job.state == "waiting"]
 
     def save(self) -> None:
@@ -120,7 +120,7 @@ class Sweep:
             f"\n    {job.title}: " + (f"{job.state}, see {job.log}" if job.state != "waiting" else "not started")
             for job in without
         ]
-        found = f"{counted(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
+        found = f"{pluralize(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
         mend = "mend what the logs say; the same command goes on where it was, and repeats nothing that is finished"
         raise UsageError(found, self.folder, mend)
 
@@ -128,7 +128,7 @@ class Sweep:
         return os.path.relpath(path, self.folder)
 
 
-def prepared(
+def prepare_jobs(
     overrides: Sequence[Sequence[str]],
     say: Callable[[str], object],
     elsewhere: bool = False,
@@ -168,7 +168,7 @@ def prepared(
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
-            plan = planned(options, say, elsewhere)
+            plan = plan_run(options, say, elsewhere)
             if plan.survey.hash not in verified:
                 verify_survey(plan.survey, options.survey.verify)
                 verified.add(plan.survey.hash)
@@ -190,7 +190,7 @@ def _told_of(title: str) -> Iterator[None]:
         raise type(error)(f"{title}: {error.found}", error.where, error.mend) from None
 
 
-def finished(job: Job) -> bool:
+def is_finished(job: Job) -> bool:
     """Return whether a job's run has its result."""
     return (job.folder / "result.json").exists()
 
@@ -205,7 +205,7 @@ def chief_scores(job: Job) -> str:
     )
 
 
-def grouped(job: Job, sweep: Path) -> tuple[str, ...]:
+def group_jobs(job: Job, sweep: Path) -> tuple[str, ...]:
     """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
     logger = job.options.logger
     if logger.kind == "csv" or logger.group:

@@ -21,7 +21,7 @@ WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
 
 
-class Journal(lightning.Callback):
+class EpochReport(lightning.Callback):
     """Keeps the records of one stage; before the checkpoints, which Lightning calls last.
 
     Parameters
@@ -77,7 +77,7 @@ class Journal(lightning.Callback):
             left = seconds * self.objects_left(trainer, trainer.current_epoch)
             if left > LONG:
                 short = "" if self.short else "; profile=laptop trains a narrow network on fewer frames in minutes"
-                self.say(f"this takes about {spoken(left)} on this machine, which has no GPU{short}")
+                self.say(f"this takes about {describe_duration(left)} on this machine, which has no GPU{short}")
 
     def objects_left(self, trainer: lightning.Trainer, epochs: int) -> int:
         """Return how many objects will be drawn after some training epochs, here and in the stages to come."""
@@ -101,8 +101,8 @@ class Journal(lightning.Callback):
             f1 = row[f"{self.stage}/val/f1_macro"]
             words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
-        rest = f", about {spoken(left)} of training left" if left else ""
-        self.say("; ".join(words) + f"; {spoken(seconds)}{rest}")
+        rest = f", about {describe_duration(left)} of training left" if left else ""
+        self.say("; ".join(words) + f"; {describe_duration(seconds)}{rest}")
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException
@@ -142,12 +142,12 @@ class Bar(RichProgressBar):
         return {"loss": round(self.loss, 3)} if trainer.training else {}
 
 
-def bars() -> list[lightning.Callback]:
+def progress_bars() -> list[lightning.Callback]:
     """Return a progress bar where somebody watches: on a terminal, in the process that speaks."""
     return [Bar()] if sys.stdout.isatty() and rank_zero() else []
 
 
-def network_in_words(learner: Learner) -> str:
+def describe_network(learner: Learner) -> str:
     """Return the parameters of a learner's networks, part by part."""
 
     def counts(module: torch.nn.Module) -> int:
@@ -163,7 +163,7 @@ def network_in_words(learner: Learner) -> str:
     return text + (f"; target, which follows it: {words(counts(target))}" if target is not None else "")
 
 
-def spoken(seconds: float) -> str:
+def describe_duration(seconds: float) -> str:
     """Return a duration in one or two units: 8 s, 3 min, 2 h 10 min."""
     if seconds < 100:
         return f"{seconds:.0f} s"

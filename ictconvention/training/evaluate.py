@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
-from ictconvention.evaluation.novelty import Reference
+from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
+from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.evaluation.scores import scores
@@ -22,13 +22,13 @@ from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_record import TESTED
 from ictconvention.survey.survey import Survey
-from ictconvention.training.infer import Predicted, predicted
+from ictconvention.training.infer import Inferred, infer
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 
 
 @dataclass(frozen=True)
-class Tested:
+class PartPredictions:
     """The predictions of a part: positions in the survey (n,), classes (n,) and probabilities (n, classes).
 
     `likely` is at the class shares of the fine-tuning part, `uniform` at equal ones.
@@ -46,9 +46,9 @@ class Tested:
         return Pooled(self.position.astype(str), self.label, cell, self.likely[None], self.uniform[None])
 
 
-def tested(
+def evaluate(
     learner: Learner, data: SeriesDataModule, precision: Precision
-) -> tuple[dict[str, Any], dict[str, Tested], Reference]:
+) -> tuple[dict[str, Any], dict[str, PartPredictions], NoveltyReference]:
     """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
 
     Returns
@@ -64,26 +64,28 @@ def tested(
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
-    natural, trained = class_shares(train, len(learner.task.classes), data.imbalance)
+    survey_prior, training_prior = class_shares(train, len(learner.task.classes), data.imbalance)
 
     known = _predicted(learner, data, f"{data.stage}_train", precision)
     validation = _predicted(learner, data, f"{data.stage}_validation", precision)
-    reference = Reference.fitted(known.features, labels[known.position], validation.features)
-    temperature = fitted_temperature(at_prior(validation.logits, trained, natural), labels[validation.position])
+    reference = NoveltyReference.fit(known.features, labels[known.position], validation.features)
+    temperature = fit_temperature(
+        at_prior(validation.logits, training_prior, survey_prior), labels[validation.position]
+    )
     result: dict[str, Any] = {"temperature": temperature}
     parts = {}
     for part in TESTED:
         if data.split.parts[part]:
             found = _predicted(learner, data, part, precision)
             label = labels[found.position]
-            likely = probabilities(at_prior(found.logits, trained, natural), temperature)
-            parts[part] = Tested(found.position, label, likely, at_equal_shares(likely, natural))
+            likely = probabilities(at_prior(found.logits, training_prior, survey_prior), temperature)
+            parts[part] = PartPredictions(found.position, label, likely, at_equal_shares(likely, survey_prior))
             result[part] = scores(likely, label, learner.task.classes)
             result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.task.classes)
     return result, parts, reference
 
 
-def save_predictions(path: Path, survey: Survey, found: Tested, fold: int) -> None:
+def save_predictions(path: Path, survey: Survey, found: PartPredictions, fold: int) -> None:
     """Write the table of predictions: id, fold, label, and the probability of each class."""
     classes = survey.header.classes
     columns: dict[str, Any] = {
@@ -113,7 +115,7 @@ def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:
     return lines
 
 
-def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Predicted:
+def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Inferred:
     """Let the learner predict all objects of a part, in one process."""
     data.trainer = None  # the parts are not shared out
-    return predicted(learner, data.evaluation_loader(part), precision)
+    return infer(learner, data.evaluation_loader(part), precision)

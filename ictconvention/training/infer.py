@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
@@ -18,7 +18,7 @@ Item = TypeVar("Item")
 AHEAD = 2  # batches that are read while the network is at work
 
 
-class Predicted(NamedTuple):
+class Inferred(NamedTuple):
     """What a network makes of n objects.
 
     Parameters
@@ -39,13 +39,13 @@ class Predicted(NamedTuple):
     frames: NDArray[np.int64]
 
 
-def predicted(
+def infer(
     learner: Learner,
     batches: Iterable[tuple[SeriesBatch, ...]],
     precision: Precision,
     device: torch.device | str | None = None,
     progress: Callable[[int], object] = lambda objects: None,
-) -> Predicted:
+) -> Inferred:
     """Let a learner predict, in eval mode and without gradients.
 
     Parameters
@@ -84,10 +84,10 @@ def predicted(
                 progress(len(batch))
     finally:
         learner.train(training).to("cpu")
-    made = Predicted(*(np.concatenate(column) for column in columns))
+    made = Inferred(*(np.concatenate(column) for column in columns))
     sound = np.isfinite(made.logits).all(1) & np.isfinite(made.features).all(1)
     if not sound.all():
-        count = counted(int((~sound).sum()), "object")
+        count = pluralize(int((~sound).sum()), "object")
         mend = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
         where = f"the object at position {made.position[~sound][0]} of the survey, counted from 0"
         raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, mend)

@@ -18,7 +18,7 @@ TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exis
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def silence_lightning() -> Iterator[None]:
     """Drop harmless warnings and talk in the body; other warnings are told without the line of code they come from."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.schema import RunOptions, stages_of
-from ictconvention.core.errors import UsageError, readable_os_errors, shortened
-from ictconvention.runs.assembly import data_of, learner_of, survey_of
+from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_record import check_split
 from ictconvention.runs.status import read_json
 from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
-from ictconvention.training.evaluate import in_words, tested
-from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.evaluate import evaluate, in_words
+from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
@@ -42,7 +42,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         differ by more than 1e-6.
     """
     keep_freed_memory()
-    with quiet(), readable_os_errors("testing the run", folder):
+    with silence_lightning(), readable_os_errors("testing the run", folder):
         own = read_run(folder)
         known = read_json(folder / "status.json").get("survey") if (folder / "status.json").exists() else None
         survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
@@ -55,18 +55,18 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         weights = last_weights(folder)
         before = read_json(folder / "result.json")
         if absent := [name for name in ("survey", "split", "precision", "test") if name not in before]:
-            raise UsageError(f"this result lacks {shortened(absent)}", folder / "result.json", "train the run again")
-        survey = survey_of(own, say)
+            raise UsageError(f"this result lacks {shorten(absent)}", folder / "result.json", "train the run again")
+        survey = open_or_simulate(own, say)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
         verify_survey(survey, options.survey.verify)
         check_split(folder, read_json(folder / "split.json"), before)
         split = Split.load(folder / "split.json", survey.object_table())
         stage = stages_of(own)[-1]
-        data = data_of(own, survey, split, stage)
-        learner = learner_of(own, data)
+        data = make_data(own, survey, split, stage)
+        learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
-        result, _, _ = tested(learner, data, before["precision"])
+        result, _, _ = evaluate(learner, data, before["precision"])
         for line in in_words(result, survey):
             say(line)
         difference = largest_difference(result, {name: before.get(name) for name in result})

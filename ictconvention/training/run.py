@@ -11,25 +11,25 @@ from omegaconf import OmegaConf
 
 from ictconvention import __version__
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
-from ictconvention.core.atomic import held, whole_file
-from ictconvention.core.errors import IctConventionError, counted, readable_os_errors
+from ictconvention.core.atomic import folder_lock, whole_file
+from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint, weights_hash
 from ictconvention.runs.machine import check_slurm, environment, rank_zero, started_alone
-from ictconvention.runs.plan import Plan, planned
+from ictconvention.runs.plan import Plan, plan_run
 from ictconvention.runs.run_record import REFERENCE_FILE, TESTED, portable
 from ictconvention.runs.seen_objects import save_seen
 from ictconvention.runs.status import MetricsTable, Status, read_json, write_json
-from ictconvention.runs.warm_start import begin_with, last_weights
+from ictconvention.runs.warm_start import last_weights, start_from
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import network_in_words
-from ictconvention.training.evaluate import in_words, save_predictions, tested
-from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.epoch_report import describe_network
+from ictconvention.training.evaluate import evaluate, in_words, save_predictions
+from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
 from ictconvention.training.stage import Records, fit
@@ -64,21 +64,21 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
         say = _silent
     check_slurm(options.trainer.devices)
     keep_freed_memory()
-    with quiet():
-        plan = planned(options, say)
+    with silence_lightning():
+        plan = plan_run(options, say)
         survey, folder = plan.survey, plan.folder
         verify_survey(survey, options.survey.verify)
         with readable_os_errors("making the folder of the run", folder):
             folder.mkdir(parents=True, exist_ok=True)
         say(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
         say(f"run: {folder}, {plan.precision}")
-        with held(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
+        with folder_lock(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if (folder / "result.json").exists():
-                _say_what_was(folder, options, survey, say)
+                _report_finished(folder, options, survey, say)
                 if rank_zero() and (status := Status(folder)).content["state"] != "finished":
                     status.set(state="finished")  # it was killed in that moment
             elif rank_zero():
-                _say_what_it_is(plan, options, overrides)
+                write_provenance(plan, options, overrides)
                 _run(plan, options, say)
             else:
                 _stages(plan, options, None, say)
@@ -112,18 +112,18 @@ def _run(plan: Plan, options: RunOptions, say: Say) -> None:
 
 def _stages(plan: Plan, options: RunOptions, records: Records | None, say: Say) -> None:
     stages = stages_of(options)
-    feeds = {stage: data_of(options, plan.survey, plan.split, stage) for stage in stages}
+    feeds = {stage: make_data(options, plan.survey, plan.split, stage) for stage in stages}
     objects = {stage: len(feeds[stage].positions(*feeds[stage].train_parts)) for stage in stages}
     if records is not None and "pretrain" in stages and started_alone():
         _share_pretraining(plan, records, say)
     learner: Learner | None = None
     for place, stage in enumerate(stages):
         first = learner is None
-        learner = learner_of(options, feeds[stage], learner)
+        learner = make_learner(options, feeds[stage], learner)
         if first:
-            say(network_in_words(learner))
+            say(describe_network(learner))
             if options.init_from is not None:
-                say(begin_with(learner, options.init_from))
+                say(start_from(learner, options.init_from))
         later = sum(objects[other] * stage_of(options, other).max_epochs for other in stages[place + 1 :])
         fit(options, learner, feeds[stage], plan.folder, plan.precision, records, later, say)
     assert learner is not None  # the options have at least one stage
@@ -136,7 +136,7 @@ def _test(
 ) -> None:
     """Test, and leave predictions, figures and, last of all, the result."""
     survey, folder = plan.survey, plan.folder
-    result, parts, reference = tested(learner, data, plan.precision)
+    result, parts, reference = evaluate(learner, data, plan.precision)
     reference.save(folder / REFERENCE_FILE)
     save_seen(folder, survey, plan.split, options.init_from)
     for part, found in parts.items():
@@ -182,7 +182,7 @@ def _silent(line: str) -> None:
     """Say nothing."""
 
 
-def _say_what_it_is(plan: Plan, options: RunOptions, overrides: Sequence[str]) -> None:
+def write_provenance(plan: Plan, options: RunOptions, overrides: Sequence[str]) -> None:
     """Write all that makes the run: its configuration, split and environment."""
     folder = plan.folder
     plan.split.save(folder / "split.json", record=True)
@@ -219,13 +219,13 @@ def _share_pretraining(plan: Plan, records: Records, say: Say) -> None:
         return
 
 
-def _say_what_was(folder: Path, options: RunOptions, survey: Survey, say: Say) -> None:
+def _report_finished(folder: Path, options: RunOptions, survey: Survey, say: Say) -> None:
     """Say what a finished run has found, and what the same command will not do again."""
     result = read_json(folder / "result.json")
     for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
         say(line)
     devices = int(read_json(folder / "environment.json").get("devices", 1))
-    say(f"finished before, by {counted(devices, 'device')}; remove the folder to run it again")
+    say(f"finished before, by {pluralize(devices, 'device')}; remove the folder to run it again")
     if options.logger.kind == "wandb":
         say("W&B: a finished run gets no page")
 

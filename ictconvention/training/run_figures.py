@@ -18,18 +18,18 @@ from ictconvention.drawing.figures import (
     mean_confusion,
 )
 from ictconvention.drawing.learning_curves import draw_learning_curves
-from ictconvention.drawing.style import headed, look_of
+from ictconvention.drawing.style import headed, style_of
 from ictconvention.drawing.view_strip import draw_views
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.dataset import SampleKey
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.runs.status import MetricsTable
-from ictconvention.training.evaluate import Tested
+from ictconvention.training.evaluate import PartPredictions
 
 
 def draw_figures(
-    folder: Path, parts: Mapping[str, Tested], data: SeriesDataModule, metrics: MetricsTable
+    folder: Path, parts: Mapping[str, PartPredictions], data: SeriesDataModule, metrics: MetricsTable
 ) -> dict[str, Path]:
     """Draw and save the figures of a run.
 
@@ -63,10 +63,10 @@ def draw_figures(
         )
         pooled = found.pooled
         for shares, title in {"likely": likely, "uniform": uniform}.items():
-            figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", look_of(0), name)
+            figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", style_of(0), name)
             figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = headed(figure, title)
         (error,) = calibration_errors(pooled)
-        model = Compared(f"expected calibration error {error:.3f}", look_of(0), pooled)
+        model = Compared(f"expected calibration error {error:.3f}", style_of(0), pooled)
         figures[f"roc{end}"] = headed(draw_roc([model], classes, name), likely)
         figures[f"reliability{end}"] = headed(draw_reliability(model, name), likely)
         if (recall := draw_recall([model], classes, quantities_of(survey, found.position), name)) is not None:
@@ -75,7 +75,7 @@ def draw_figures(
         figures["learning_curves"] = headed(curves, f"{name}\n{run}")
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]
-        views = [seen.view for seen in data.training.views_of(Draw(position))]
+        views = [seen.view for seen in data.training.views_of(SampleKey(position))]
         end = _plain(header.classes[data.training.labels[position]])
         end = end if f"views_{end}" not in figures else f"{end}_{number}"
         figures[f"views_{end}"] = draw_views(series, views, header)

@@ -10,14 +10,20 @@ import torch
 from lightning.pytorch.trainer.states import TrainerStatus
 
 from ictconvention.configuration.schema import RunOptions, stage_of
-from ictconvention.core.errors import counted
+from ictconvention.core.errors import pluralize
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.checkpoints import Kept, WholeCheckpoints, check_weights, load_checkpoint, take_weights
+from ictconvention.runs.checkpoints import (
+    RelocatableCheckpoint,
+    WholeCheckpoints,
+    check_weights,
+    load_checkpoint,
+    take_weights,
+)
 from ictconvention.runs.machine import Precision, rank_zero
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import Journal, bars
+from ictconvention.training.epoch_report import EpochReport, progress_bars
 from ictconvention.training.seeding import BatchSeeds
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
@@ -77,16 +83,16 @@ def fit(
         check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
     word = f", goes on behind training epoch{done}" if going_on else ""
-    say(f"{stage}: {counted(objects, 'object')}, {counted(of_stage.max_epochs, 'training epoch')}{word}")
+    say(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
-    last = Kept(filename=f"{stage}-last", **kept)
-    best = Kept(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    last = RelocatableCheckpoint(filename=f"{stage}-last", **kept)
+    best = RelocatableCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` behind `best`, whose choice it stores
     journal = (
         []
         if records is None
         else [
-            Journal(
+            EpochReport(
                 stage,
                 objects,
                 later,
@@ -98,7 +104,7 @@ def fit(
             )
         ]
     )
-    shown = bars()
+    shown = progress_bars()
     devices = options.trainer.devices
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued

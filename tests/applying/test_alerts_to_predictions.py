@@ -87,10 +87,10 @@ def test_new_alerts_are_classified_and_an_odd_one_is_flagged(finished: Path, tmp
     found = dict(zip(table["id"], table["predicted"], strict=True))
     truth = {id_: "SN Ia" if id_.startswith("ZTFS") else "AGN" for id_ in survey.ids if id_ != "ghost"}
     assert np.mean([found[id_] == name for id_, name in truth.items()]) > 0.9
-    assert not any(table["trained"])
+    assert not any(table["seen_in_training"])
     distance = dict(zip(table["id"], table["distance"], strict=True))
     assert distance["ghost"] > max(distance[id_] for id_ in truth)
-    assert table[table["id"] == "ghost"]["unlike"][0] == 1.0
+    assert table[table["id"] == "ghost"]["novelty"][0] == 1.0
 
 
 @pytest.mark.slow

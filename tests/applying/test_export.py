@@ -17,7 +17,7 @@ from torch import Tensor
 from ictconvention import __version__
 from ictconvention.applying import export as exporting
 from ictconvention.applying import model_file
-from ictconvention.applying.export import export_run, padded_run
+from ictconvention.applying.export import export_run, exportable_run
 from ictconvention.cli.main import main
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, UsageError
@@ -116,12 +116,12 @@ def test_a_file_gives_the_numbers_of_its_run_for_any_number_of_objects_and_says_
     kind: Kind, sizes: dict[str, Any], endings: tuple[str, ...], tmp_path: Path
 ) -> None:
     run = made_up_run(*kind, **sizes)
-    model = padded_run(run)
+    model = exportable_run(run)
     paths = [tmp_path / f"model.{ending}" for ending in endings]
     for path in paths:
         words = export_run(run, path)
         known, outputs_of = open_file(path)
-        assert known == exporting.known_of(run, model)
+        assert known == exporting.describe_model(run, model)
         assert words == exporting.in_words(known)
         for objects in (1, 2, 5):
             arguments = model.sequences(objects, torch.Generator().manual_seed(100 + objects))
@@ -138,7 +138,7 @@ def test_a_file_gives_the_numbers_of_its_run_for_any_number_of_objects_and_says_
 
 def test_what_must_be_known_of_a_model() -> None:
     run = made_up_run(*SMALL)
-    known = exporting.known_of(run, padded_run(run))
+    known = exporting.describe_model(run, exportable_run(run))
     words = exporting.in_words(known)
     assert known.pop("scaling") == {
         "kind": "asinh",
@@ -177,7 +177,7 @@ def test_what_must_be_known_of_a_model() -> None:
 
 def test_the_photometry_of_a_light_curve_is_told() -> None:
     run = made_up_run("supervised", "light_curve")
-    known = exporting.known_of(run, padded_run(run))
+    known = exporting.describe_model(run, exportable_run(run))
     recipe = photometry_recipe(run.survey["pixel_scale"], run.task.stamp_size, "here")
     assert {name: known["photometry"][name] for name in recipe.as_dict()} == recipe.as_dict()
     assert set(known["photometry"]) == {"method", *recipe.as_dict()}
@@ -186,7 +186,7 @@ def test_the_photometry_of_a_light_curve_is_told() -> None:
 
 def stub_file(monkeypatch: pytest.MonkeyPatch, run: TrainedRun, differs: Callable[[Tensor], Tensor]) -> None:
     """Let a model be written as a word, and read back with outputs that differ from the run's as told."""
-    model = padded_run(run)
+    model = exportable_run(run)
 
     @torch.no_grad()
     def outputs_of(arguments: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -198,7 +198,7 @@ def stub_file(monkeypatch: pytest.MonkeyPatch, run: TrainedRun, differs: Callabl
 
     def read(path: Path) -> Any:
         assert path.read_text() == "made"
-        return exporting.known_of(run, model), outputs_of
+        return exporting.describe_model(run, model), outputs_of
 
     monkeypatch.setattr(exporting, "write_model", write)
     monkeypatch.setattr(exporting, "read_model", read)

@@ -15,12 +15,12 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.applying import early, predict
-from ictconvention.applying.combine import Combined, combined
+from ictconvention.applying.combine import Combined, combine
 from ictconvention.applying.early import save_early_curve
-from ictconvention.applying.predict import Applied, PredictOptions, applied
+from ictconvention.applying.predict import PredictOptions, SurveyPredictions, predict_survey
 from ictconvention.applying.prediction_table import (
     check_output,
-    chosen_runs,
+    choose_runs,
     prediction_table,
     read_shares,
     save_table,
@@ -28,7 +28,7 @@ from ictconvention.applying.prediction_table import (
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.core.parallel import worked
+from ictconvention.core.parallel import run_parallel
 from ictconvention.runs.seen_objects import cannot_be_known, seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.runs.warm_start import SHAPING
@@ -39,7 +39,7 @@ from tests.conftest import image_series
 from tests.measuring.test_audit import change_array
 from tests.small_runs import Smoke
 
-FIELDS = ("distance", "unlike", "frames", "trained")  # of every object
+FIELDS = ("distance", "novelty", "frames", "seen_in_training")  # of every object
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +56,8 @@ def own(work: Path, trained: TrainedRun) -> Survey:
 
 
 @pytest.fixture(scope="module")
-def made(trained: TrainedRun, own: Survey) -> Applied:
-    return applied(trained, own)
+def made(trained: TrainedRun, own: Survey) -> SurveyPredictions:
+    return predict_survey(trained, own)
 
 
 @pytest.fixture
@@ -80,22 +80,22 @@ def other(tmp_path: Path, own: Survey) -> Callable[..., Survey]:
     return written
 
 
-def test_the_test_part_gets_the_probabilities_of_the_run(finished: Path, own: Survey, made: Applied) -> None:
+def test_the_test_part_gets_the_probabilities_of_the_run(finished: Path, own: Survey, made: SurveyPredictions) -> None:
     known = pq.read_table(finished / "predictions.parquet").to_pydict()
     at = [own.position(id_) for id_ in known["id"]]
     expected = np.column_stack([known[name] for name in own.header.classes])
-    np.testing.assert_allclose(combined([made], None).probability[at], expected, atol=1e-6)
+    np.testing.assert_allclose(combine([made], None).probability[at], expected, atol=1e-6)
 
 
-def test_objects_that_trained_are_named(finished: Path, own: Survey, made: Applied) -> None:
+def test_objects_that_trained_are_named(finished: Path, own: Survey, made: SurveyPredictions) -> None:
     parts = read_trained(finished).split["parts"]
     used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
-    assert {id_ for id_, trained in zip(own.ids, made.trained, strict=True) if trained} == used
-    assert not made.trained[[own.position(id_) for id_ in parts["test"]]].any()
+    assert {id_ for id_, trained in zip(own.ids, made.seen_in_training, strict=True) if trained} == used
+    assert not made.seen_in_training[[own.position(id_) for id_ in parts["test"]]].any()
 
 
 def test_objects_that_trained_are_known_by_their_place_in_another_survey(
-    trained: TrainedRun, own: Survey, made: Applied, tmp_path: Path
+    trained: TrainedRun, own: Survey, made: SurveyPredictions, tmp_path: Path
 ) -> None:
     """The same sky, ingested again under other names, and some of it without a position."""
     with SurveyWriter(tmp_path / "again", replace(own.header, name="again", classes=())) as writer:
@@ -107,41 +107,41 @@ def test_objects_that_trained_are_known_by_their_place_in_another_survey(
             writer.add(f"new-{number}" if number < 50 else series.id, series.frames, **columns, **place)
     found = seen_by(trained, Survey.open(tmp_path / "again"))
     tested = np.isin(own.ids, trained.split["parts"]["test"])
-    assert found[:50][made.trained[:50]].all()
+    assert found[:50][made.seen_in_training[:50]].all()
     assert tested[:50].any()
     assert not found[:50][tested[:50]].any()
     assert not found[50:].any()  # another name and no position: nobody can say
     assert cannot_be_known(trained, Survey.open(tmp_path / "again")) == len(found) - 50
 
 
-def test_shares_move_probabilities_by_bayes_rule(made: Applied) -> None:
+def test_shares_move_probabilities_by_bayes_rule(made: SurveyPredictions) -> None:
     shares = np.array([0.1, 0.2, 0.3, 0.4])
-    uniform, moved = (combined([made], at).probability for at in (np.full(4, 0.25), shares))
+    uniform, moved = (combine([made], at).probability for at in (np.full(4, 0.25), shares))
     odds = moved / uniform
     np.testing.assert_allclose(odds / odds[:, :1], np.tile(shares / shares[0], (len(odds), 1)), rtol=1e-6)
     np.testing.assert_allclose(moved.sum(1), 1)
 
 
-def test_the_size_of_a_batch_changes_nothing(trained: TrainedRun, own: Survey, made: Applied) -> None:
+def test_the_size_of_a_batch_changes_nothing(trained: TrainedRun, own: Survey, made: SurveyPredictions) -> None:
     some = own[:50]
     for size in (1, 7, 50):
-        found = applied(trained, some, PredictOptions(batch_size=size))
+        found = predict_survey(trained, some, PredictOptions(batch_size=size))
         np.testing.assert_allclose(found.likely, made.likely[:50], atol=1e-5)
         np.testing.assert_allclose(found.distance, made.distance[:50], rtol=1e-3)
 
 
 def test_two_devices_give_what_one_gives(
-    trained: TrainedRun, own: Survey, made: Applied, monkeypatch: pytest.MonkeyPatch
+    trained: TrainedRun, own: Survey, made: SurveyPredictions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In processes that are forked, since the import of torch would take most of the time; a GPU needs new ones."""
     asked: list[Any] = []
 
     def forked(task: Any, chunks: Any, jobs: int, *places: Any, spawn: bool) -> Iterator[Any]:
         asked.append((jobs, spawn))
-        return worked(pickle.loads(pickle.dumps(task)), chunks, jobs, *places)
+        return run_parallel(pickle.loads(pickle.dumps(task)), chunks, jobs, *places)
 
     monkeypatch.setattr(predict, "worked", forked)
-    found = applied(trained, own, PredictOptions(devices=2, batch_size=16))
+    found = predict_survey(trained, own, PredictOptions(devices=2, batch_size=16))
     assert asked == [(2, True)]
     np.testing.assert_allclose(found.likely, made.likely, atol=1e-5)
     np.testing.assert_array_equal(found.frames, made.frames)
@@ -150,7 +150,7 @@ def test_two_devices_give_what_one_gives(
 def test_a_process_that_must_begin_anew_does(tmp_path: Path) -> None:
     asked = ("'torch' in __import__('sys').modules",)
     for spawn in (False, True):
-        assert dict(worked(eval, [asked], 1, tmp_path, spawn=spawn)) == {0: not spawn}
+        assert dict(run_parallel(eval, [asked], 1, tmp_path, spawn=spawn)) == {0: not spawn}
 
 
 def test_an_object_without_a_frame_by_then_gets_the_shares(
@@ -160,46 +160,49 @@ def test_an_object_without_a_frame_by_then_gets_the_shares(
     with SurveyWriter(tmp_path / "early", SurveyHeader("early", own.header.bands, (), 0.396)) as writer:
         writer.add("late", **early, first_detection=53_990.0)
         writer.add("known", **early, first_detection=54_000.0)
-    found = applied(trained, Survey.open(tmp_path / "early"), PredictOptions(days=5.0))
+    found = predict_survey(trained, Survey.open(tmp_path / "early"), PredictOptions(days=5.0))
     assert found.frames.tolist() == [0, 1]
-    np.testing.assert_allclose(found.likely[0], trained.natural)
-    assert np.isnan(found.unlike).tolist() == [True, False]
-    uniform = combined([found], np.full(4, 0.25)).probability
+    np.testing.assert_allclose(found.likely[0], trained.survey_prior)
+    assert np.isnan(found.novelty).tolist() == [True, False]
+    uniform = combine([found], np.full(4, 0.25)).probability
     np.testing.assert_allclose(uniform[0], 0.25)
 
 
-def test_folds_are_averaged_and_none_predicts_what_it_was_trained_on(made: Applied) -> None:
+def test_folds_are_averaged_and_none_predicts_what_it_was_trained_on(made: SurveyPredictions) -> None:
     n, rng = len(made.likely), np.random.default_rng(0)
-    second = replace(made, likely=rng.dirichlet(np.ones(4), n), trained=rng.random(n) < 0.5)
-    first = replace(made, trained=rng.random(n) < 0.5)
-    found = combined([first, second], None)
-    only_first, only_second = second.trained & ~first.trained, first.trained & ~second.trained
-    both = first.trained == second.trained
+    second = replace(made, likely=rng.dirichlet(np.ones(4), n), seen_in_training=rng.random(n) < 0.5)
+    first = replace(made, seen_in_training=rng.random(n) < 0.5)
+    found = combine([first, second], None)
+    only_first, only_second = (
+        second.seen_in_training & ~first.seen_in_training,
+        first.seen_in_training & ~second.seen_in_training,
+    )
+    both = first.seen_in_training == second.seen_in_training
     np.testing.assert_allclose(found.probability[only_first], first.likely[only_first])
     np.testing.assert_allclose(found.probability[only_second], second.likely[only_second])
     np.testing.assert_allclose(found.probability[both], (first.likely + second.likely)[both] / 2)
     np.testing.assert_allclose(found.spread[both], np.std([first.likely, second.likely], axis=0, ddof=1)[both])
     assert np.isnan(found.spread[only_first | only_second]).all()
-    np.testing.assert_array_equal(found.trained, first.trained & second.trained)
+    np.testing.assert_array_equal(found.seen_in_training, first.seen_in_training & second.seen_in_training)
 
 
-def test_entropy_is_zero_where_certain_and_largest_where_nothing_is_known(made: Applied) -> None:
+def test_entropy_is_zero_where_certain_and_largest_where_nothing_is_known(made: SurveyPredictions) -> None:
     rows = np.array([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    found = combined([replace(made, likely=rows, **{name: getattr(made, name)[:2] for name in FIELDS})], None)
+    found = combine([replace(made, likely=rows, **{name: getattr(made, name)[:2] for name in FIELDS})], None)
     np.testing.assert_allclose(found.entropy, [0, np.log(4)], atol=1e-12)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ecsv", "fits"])
 def test_every_format_holds_the_same_table(
-    ending: str, trained: TrainedRun, own: Survey, made: Applied, tmp_path: Path
+    ending: str, trained: TrainedRun, own: Survey, made: SurveyPredictions, tmp_path: Path
 ) -> None:
-    table = prediction_table(combined([made], None), own, [trained], "as trained")
+    table = prediction_table(combine([made], None), own, [trained], "as trained")
     save_table(table, tmp_path / f"table.{ending}")
     if ending == "parquet":
         found = Table(pq.read_table(tmp_path / "table.parquet").to_pydict())
     else:
         found = Table.read(tmp_path / f"table.{ending}", **({"converters": {"id": str}} if ending == "csv" else {}))
-    expected = ["id", *own.header.classes, "predicted", "entropy", "frames", "unlike", "distance", "trained"]
+    expected = ["id", *own.header.classes, "predicted", "entropy", "frames", "novelty", "distance", "seen_in_training"]
     assert list(found.colnames) == expected
     assert [str(id_) for id_ in found["id"]] == list(own.ids)
     np.testing.assert_allclose(np.asarray(found["AGN"], dtype=float), made.likely[:, 0])
@@ -228,7 +231,7 @@ def test_surveys_that_do_not_fit_are_refused(
     changes: dict[str, Any], found: str, mend: str, trained: TrainedRun, other: Callable[..., Survey]
 ) -> None:
     with pytest.raises(UsageError, match=found) as caught:
-        applied(trained, other(**changes))
+        predict_survey(trained, other(**changes))
     assert caught.match(mend)
 
 
@@ -236,7 +239,7 @@ def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
     trained: TrainedRun, other: Callable[..., Survey]
 ) -> None:
     with pytest.raises(UsageError) as caught:
-        applied(trained, other(pixel_scale=1.01))
+        predict_survey(trained, other(pixel_scale=1.01))
     overrides = caught.value.mend.partition("python train.py ")[2].split()
     options = compose_run(overrides)
     assert options.init_from == str(trained.folder)
@@ -259,7 +262,7 @@ def test_the_order_of_the_bands_does_not_matter(trained: TrainedRun, own: Survey
         for series in own[:20]:
             columns = {name: getattr(series, name) for name in ("mjd", "psf_fwhm", "sky_sigma")}
             writer.add(series.id, series.frames, band=4 - series.band, **columns)
-    found, expected = (applied(trained, survey) for survey in (Survey.open(tmp_path / "reversed"), own[:20]))
+    found, expected = (predict_survey(trained, survey) for survey in (Survey.open(tmp_path / "reversed"), own[:20]))
     np.testing.assert_allclose(found.likely, expected.likely, atol=1e-6)
 
 
@@ -292,15 +295,15 @@ def test_a_sweep_is_the_mean_of_its_folds(
     smoke: Smoke, finished: Path, own: Survey, work: Path, tmp_path: Path
 ) -> None:
     other_fold = smoke("experiment=ict_sdss", "fold.index=1")
-    runs, _ = chosen_runs(finished.parent)
+    runs, _ = choose_runs(finished.parent)
     assert {run.folder.name for run in runs} >= {finished.name, other_fold.name}
     both = [run for run in runs if run.folder.name in (finished.name, other_fold.name)]
-    parts = [applied(run, own) for run in both]
-    found = combined(parts, None)
+    parts = [predict_survey(run, own) for run in both]
+    found = combine(parts, None)
     table = prediction_table(found, own, both, "as trained")
     assert [name for name in table.colnames if name.endswith("spread")] == [f"{c} spread" for c in own.header.classes]
     tested = [own.position(id_) for id_ in both[1].split["parts"]["test"]]
-    assert not found.trained[tested].any()
+    assert not found.seen_in_training[tested].any()
     np.testing.assert_allclose(found.probability[tested], parts[1].likely[tested])  # fold 0 was trained on them
 
 
@@ -315,21 +318,21 @@ def test_the_curve_scores_what_no_run_was_trained_on(
     assert table["days"][:2].tolist() == [3, 20]
     assert table["days"][2] > 20
     last, test = table[-1], [own.position(id_) for id_ in trained.split["parts"]["test"]]
-    found: Combined = combined([applied(trained, own.select([own.ids[i] for i in test]))], None)
+    found: Combined = combine([predict_survey(trained, own.select([own.ids[i] for i in test]))], None)
     label = np.array([own.header.classes.index(own[i].metadata["class"]) for i in test])
     recalls = [(found.predicted[label == c] == c).mean() for c in range(4)]
     assert last["worst_recall"] == pytest.approx(min(recalls))
 
 
 def test_the_command_says_what_it_did_and_refuses_in_words(
-    finished: Path, own: Survey, made: Applied, tmp_path: Path, other: Callable[..., Survey]
+    finished: Path, own: Survey, made: SurveyPredictions, tmp_path: Path, other: Callable[..., Survey]
 ) -> None:
     table = tmp_path / "table.csv"
     done = CliRunner().invoke(app, ["predict", str(finished), str(own.path), "-o", str(table), "--prior", "uniform"])
     assert done.exit_code == 0, done.output
     assert "at equal class shares" in done.output
     assert f"survey {own.header.name} (simulated), {len(own)} objects: AGN " in done.output
-    assert f"{made.trained.sum()} objects trained this network" in done.output
+    assert f"{made.seen_in_training.sum()} objects trained this network" in done.output
     assert done.output.splitlines()[-1] == str(table)
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
@@ -362,7 +365,7 @@ def test_a_prediction_that_is_no_number_is_refused(trained: TrainedRun, own: Sur
     with torch.no_grad():
         next(learner.network.parameters()).fill_(np.nan)
     with pytest.raises(UsageError, match=r"no number .* for 3 objects"):
-        applied(replace(trained, learner=learner), own[:3])
+        predict_survey(replace(trained, learner=learner), own[:3])
 
 
 def test_the_survey_is_verified_before_anything_is_predicted(

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 from ictconvention.cli.audit_report import print_report
-from ictconvention.measuring.audit import SurveyReport, check_survey
+from ictconvention.measuring.audit import SurveyAudit, audit_survey
 from tests.conftest import HEADER, image_series, write_survey
 
 
-def printed(report: SurveyReport) -> str:
+def printed(report: SurveyAudit) -> str:
     text = StringIO()
     print_report(report, Console(file=text, width=100))
     return text.getvalue()
@@ -24,7 +24,7 @@ def test_every_measurement_is_printed(tmp_path: Path) -> None:
     given[4] |= {name: given[0][name] for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma")}
     given[5] |= {"class_name": None, "label_source": None, "ra": None, "dec": None}
     given[7] |= {"ra": given[6]["ra"], "dec": given[6]["dec"] + 5 / 3600}
-    report = check_survey(write_survey(tmp_path / "s", given).path)
+    report = audit_survey(write_survey(tmp_path / "s", given).path)
     lines = [line.split() for line in printed(report).splitlines()]
     frames = sum(len(g["frames"]) for g in given)
     assert lines[0] == f"survey tiny: 9 objects, {frames} frames in 1 shard".split()
@@ -52,7 +52,7 @@ def test_a_depth_is_that_of_a_point_source_in_the_median_frame(tmp_path: Path) -
         "psf_fwhm": np.full(60, 1.4),
         "sky_sigma": np.full(60, 0.028),
     }
-    report = check_survey(write_survey(tmp_path / "s", [given]).path)
+    report = audit_survey(write_survey(tmp_path / "s", [given]).path)
     area = 2.9**2 / 0.396**2  # of the weights [pixels], see matched_weights
     assert report.bands["r"].depth == pytest.approx(22.5 - 2.5 * np.log10(5 * 0.028 * np.sqrt(area)), abs=0.1)
     assert "warning" not in printed(report)
@@ -62,7 +62,7 @@ def test_a_depth_is_that_of_a_point_source_in_the_median_frame(tmp_path: Path) -
 def test_an_absurd_depth_is_a_warning_and_no_flaw(tmp_path: Path, scale: float, depth: str) -> None:
     given = image_series(0, 30)
     given |= {"band": np.full(30, 2), "frames": given["frames"] * scale, "sky_sigma": np.full(30, 0.05 * scale)}
-    text = printed(check_survey(write_survey(tmp_path / "s", [given]).path))
+    text = printed(audit_survey(write_survey(tmp_path / "s", [given]).path))
     assert f"warning: a 5-sigma depth outside 15 to 30 AB mag (r {depth}" in text
     assert "zero point" in text
     assert "no flaw" in text
@@ -71,16 +71,16 @@ def test_an_absurd_depth_is_a_warning_and_no_flaw(tmp_path: Path, scale: float, 
 def test_no_depth_is_claimed_where_the_zero_point_the_noise_or_the_aperture_is_missing(tmp_path: Path) -> None:
     given = image_series(0, 60)
     counts = replace(HEADER, flux_unit="counts")
-    assert "no depth: pixels are counts" in printed(check_survey(write_survey(tmp_path / "a", [given], counts).path))
-    text = printed(check_survey(write_survey(tmp_path / "b", [given | {"sky_sigma": None}]).path))
+    assert "no depth: pixels are counts" in printed(audit_survey(write_survey(tmp_path / "a", [given], counts).path))
+    text = printed(audit_survey(write_survey(tmp_path / "b", [given | {"sky_sigma": None}]).path))
     assert "no depth in u, g, r, i, z: the sky noise is unknown" in text
     small = replace(HEADER, stamp_size=12)
-    text = printed(check_survey(write_survey(tmp_path / "c", [image_series(0, 9, small)], small).path))
+    text = printed(audit_survey(write_survey(tmp_path / "c", [image_series(0, 9, small)], small).path))
     assert "no depth: stamps of 12 x 12 pixels of 0.396 arcsec are too small for photometry" in text
 
 
 def test_what_a_survey_lacks_is_said(tmp_path: Path) -> None:
     given = image_series(0, 6) | {"band": np.full(6, 2), "sky_sigma": None}
-    text = printed(check_survey(write_survey(tmp_path / "s", [given]).path))
+    text = printed(audit_survey(write_survey(tmp_path / "s", [given]).path))
     assert "bands without a frame: u, g, i, z" in text
     assert "classes without an object: SN Ia, Variable, SN Other" in text

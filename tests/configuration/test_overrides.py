@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ictconvention.applying import fitting_survey
-from ictconvention.applying.fitting_survey import check_fits
+from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.cli.train import train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import check_overrides, command, override
@@ -183,7 +183,7 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
     for kept in ([], [f"experiment={experiment}", "profile=laptop"], ["experiment=gone", "profile=smoke"]):
         (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
         with pytest.raises(UsageError) as caught:
-            check_fits(run, survey)
+            check_survey_fits(run, survey)
         options = composed(_pasted(caught.value.mend))
         assert (options.survey.path, options.init_from) == (str(survey.path), str(run.folder))
         for group, keys in SHAPING.items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.core.errors import FileSystemError
-from ictconvention.core.parallel import worked
+from ictconvention.core.parallel import run_parallel
 
 NUMBERS = [(3,), (1,), (2,)]
 
@@ -22,12 +22,12 @@ def killed(number: int) -> None:
 
 def test_one_job_runs_in_this_process_and_many_do_not() -> None:
     here = os.getpid()
-    assert list(worked(own_process, NUMBERS, 1, Path("s"))) == [(0, (3, here)), (1, (1, here)), (2, (2, here))]
-    found = dict(worked(own_process, NUMBERS, 2, Path("s")))
+    assert list(run_parallel(own_process, NUMBERS, 1, Path("s"))) == [(0, (3, here)), (1, (1, here)), (2, (2, here))]
+    found = dict(run_parallel(own_process, NUMBERS, 2, Path("s")))
     assert [found[place][0] for place in range(3)] == [3, 1, 2]
     assert here not in {process for _, process in found.values()}
 
 
 def test_a_process_that_is_killed_is_told_in_words() -> None:
     with pytest.raises(FileSystemError, match="a process was killed"):
-        list(worked(killed, NUMBERS, 2, Path("s")))
+        list(run_parallel(killed, NUMBERS, 2, Path("s")))

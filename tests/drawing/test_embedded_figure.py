@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 from matplotlib.figure import Figure
 
-from ictconvention.drawing.embedded_figure import PIXELS, drawing, photograph
+from ictconvention.drawing.embedded_figure import PIXELS, embed_drawing, embed_photograph
 
 
 def titled(title: str) -> Figure:
@@ -20,7 +20,7 @@ def content(address: str, kind: str) -> bytes:
 
 
 def test_a_drawing_keeps_its_letters_as_text() -> None:
-    picture = drawing(titled("<b>&$x$ é 字"), "a title", "below", ((0, "0.9"),))
+    picture = embed_drawing(titled("<b>&$x$ é 字"), "a title", "below", ((0, "0.9"),))
     texts = "".join(ElementTree.fromstring(content(picture.address, "image/svg+xml")).itertext())
     assert "<b>&$x$ é 字" in texts
     assert (picture.width, picture.height) == (3 * PIXELS, 2 * PIXELS)
@@ -28,10 +28,10 @@ def test_a_drawing_keeps_its_letters_as_text() -> None:
 
 
 def test_equal_figures_are_equal_text() -> None:
-    assert drawing(titled("a"), "") == drawing(titled("a"), "")
-    assert drawing(titled("a"), "") != drawing(titled("b"), "")
+    assert embed_drawing(titled("a"), "") == embed_drawing(titled("a"), "")
+    assert embed_drawing(titled("a"), "") != embed_drawing(titled("b"), "")
 
 
 def test_a_photograph_is_webp() -> None:
-    data = content(photograph(titled("a"), "").address, "image/webp")
+    data = content(embed_photograph(titled("a"), "").address, "image/webp")
     assert (data[:4], data[8:12]) == (b"RIFF", b"WEBP")

@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
-from ictconvention.drawing.embedded_figure import drawing
+from ictconvention.drawing.embedded_figure import embed_drawing
 from ictconvention.drawing.figures import (
     FALSE_POSITIVE,
     LEAST_OBJECTS,
@@ -27,7 +27,7 @@ from ictconvention.drawing.figures import (
     mean_confusion,
     recall_by,
 )
-from ictconvention.drawing.style import COLOURS, LINES, LONGEST, fitted, headed, look_of
+from ictconvention.drawing.style import COLOURS, LINES, LONGEST, headed, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.scores import scores
 
@@ -48,7 +48,7 @@ def drawn(seed: int = 0, seeds: int = 2, classes: int = 3, n: int = 90) -> Poole
 
 @pytest.fixture
 def models() -> list[Compared]:
-    return [Compared(f"model {number}", look_of(number), drawn(number)) for number in range(3)]
+    return [Compared(f"model {number}", style_of(number), drawn(number)) for number in range(3)]
 
 
 def says_where(figure: Figure) -> bool:
@@ -61,7 +61,7 @@ def lines(figure: Figure, colour: str) -> list[NDArray[np.float64]]:
 
 def test_every_training_is_a_point_in_its_models_row() -> None:
     values = {"one": {(0, 0): 60.0, (0, 1): 62.0, (1, 0): 70.0, (1, 1): 68.0}, "two": {(0, 0): 50.0}}
-    figure = draw_points(values, [look_of(0), look_of(1)], "macro F1 [%]", SURVEY)
+    figure = draw_points(values, [style_of(0), style_of(1)], "macro F1 [%]", SURVEY)
     points, mean = lines(figure, COLOURS[0])
     np.testing.assert_array_equal(points[:, 0], [60, 62, 70, 68])
     assert points[0, 1] == points[1, 1] < points[2, 1] == points[3, 1]  # the folds below each other
@@ -75,7 +75,7 @@ def test_every_training_is_a_point_in_its_models_row() -> None:
 def test_a_sweep_of_fifteen_models_can_be_told_apart() -> None:
     names = [f"ict_sdss, learner.consistency=1.0, learner.tau={tau:.3f}" for tau in np.linspace(0.9, 1, 15)]
     values = {name: {(0, 0): 50.0 + place} for place, name in enumerate(names)}
-    figure = draw_points(values, [look_of(place) for place in range(15)], "macro F1", SURVEY)
+    figure = draw_points(values, [style_of(place) for place in range(15)], "macro F1", SURVEY)
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(set(shown)) == 15
     assert all(len(text) <= LONGEST and text.endswith(name[-5:]) for text, name in zip(shown, names, strict=True))
@@ -87,17 +87,17 @@ def test_a_sweep_of_fifteen_models_can_be_told_apart() -> None:
 
 
 def test_looks_repeat_only_after_all_lines() -> None:
-    looks = [look_of(number) for number in range(len(COLOURS) * len(LINES))]
+    looks = [style_of(number) for number in range(len(COLOURS) * len(LINES))]
     assert len(set(looks)) == len(looks)
-    assert look_of(len(looks)) == looks[0]
+    assert style_of(len(looks)) == looks[0]
     assert [look.dashes for look in looks[:: len(COLOURS)]] == ["", "6 3", "2 2"]
 
 
 def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
-    assert fitted("short") == "short"
-    assert len(fitted("x" * 99 + "tau=0.9")) == LONGEST
-    assert fitted("x" * 99 + "tau=0.9").endswith("tau=0.9")
-    assert fitted("a\rb\x00c") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+    assert shorten_middle("short") == "short"
+    assert len(shorten_middle("x" * 99 + "tau=0.9")) == LONGEST
+    assert shorten_middle("x" * 99 + "tau=0.9").endswith("tau=0.9")
+    assert shorten_middle("a\rb\x00c") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
 
 
 def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:
@@ -106,7 +106,7 @@ def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared])
         each = [confusion_matrix(pooled.label, one.argmax(1), labels=[0, 1, 2]) for one in found]
         np.testing.assert_array_equal(mean_confusion(pooled, shares), (each[0] + each[1]) / 2)
     count = mean_confusion(pooled, "likely")
-    figure = draw_confusion(count, CLASSES, "model 0", look_of(0), SURVEY)
+    figure = draw_confusion(count, CLASSES, "model 0", style_of(0), SURVEY)
     said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert said[0, 0] == f"{count[0, 0] / 45:.0%}\n{count[0, 0]:.4g}"
     assert said[2, 2] == "0%\n0"  # no SN Other is tested
@@ -138,8 +138,8 @@ def test_a_constant_answer_of_each_fold_ranks_nothing() -> None:
     shares = np.array([[0.5, 0.4, 0.1], [0.4, 0.5, 0.1]])[cell]  # another constant in each fold
     constant = replace(pooled, cell=cell, likely=np.stack([shares, shares]))
     assert areas(constant, 0) == [0.5] * 4
-    figure = draw_roc([Compared("constant", look_of(0), constant)], {0: "AGN"}, SURVEY)
-    (line,) = lines(figure, look_of(0).colour)
+    figure = draw_roc([Compared("constant", style_of(0), constant)], {0: "AGN"}, SURVEY)
+    (line,) = lines(figure, style_of(0).colour)
     np.testing.assert_allclose(line[:, 0], line[:, 1], atol=1e-12)
 
 
@@ -183,9 +183,9 @@ def test_recall_against_a_quantity_is_the_mean_of_the_seeds(models: list[Compare
 def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
     names = [f"$x$ & $\\y_{number}$ \x01<b>" for number in range(classes)]
     pooled = drawn(classes=classes)
-    models = [Compared(name, look_of(number), pooled) for number, name in enumerate(names[:3])]
+    models = [Compared(name, style_of(number), pooled) for number, name in enumerate(names[:3])]
     figures = [draw_points({name: {(0, 0): 1.0} for name in names[:3]}, [m.look for m in models], "$", "$")]
-    figures += [draw_confusion(mean_confusion(pooled, "likely"), names, names[0], look_of(0), "$")]
+    figures += [draw_confusion(mean_confusion(pooled, "likely"), names, names[0], style_of(0), "$")]
     figures += [draw_reliability(models[0], "$")]
     figures += [draw_roc(models, {0: names[0]}, "$"), draw_roc(models[:1], dict(enumerate(names)), "$")]
     for chosen in (models, {0: names[0]}), (models[:1], dict(enumerate(names))):
@@ -193,7 +193,7 @@ def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
         assert recall is not None
         figures.append(recall)
     for figure in figures:
-        assert drawing(headed(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
+        assert embed_drawing(headed(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
 
 
 def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compared]) -> None:

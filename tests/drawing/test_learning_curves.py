@@ -3,7 +3,7 @@
 import numpy as np
 
 from ictconvention.drawing.learning_curves import SPREAD, Rows, draw_learning_curves
-from ictconvention.drawing.style import COLOURS, look_of
+from ictconvention.drawing.style import COLOURS, style_of
 
 SURVEY = "tiny (simulated)"
 
@@ -16,7 +16,7 @@ def rows(start: float, epochs: int = 3) -> dict[tuple[str, int], dict[str, str |
 
 
 def test_the_mean_is_thick_and_each_training_thin() -> None:
-    figure = draw_learning_curves([rows(4), rows(6), rows(8, 2)], "ict", look_of(0), SURVEY)
+    figure = draw_learning_curves([rows(4), rows(6), rows(8, 2)], "ict", style_of(0), SURVEY)
     assert figure is not None
     first, second, third, mean = figure.axes[0].lines
     np.testing.assert_array_equal(second.get_xydata(), [(1, 5), (2, 4), (3, 3)])
@@ -28,7 +28,7 @@ def test_the_mean_is_thick_and_each_training_thin() -> None:
 
 
 def test_one_training_is_drawn_once() -> None:
-    figure = draw_learning_curves([rows(4)], "ict", look_of(0), SURVEY)
+    figure = draw_learning_curves([rows(4)], "ict", style_of(0), SURVEY)
     assert figure is not None
     assert len(figure.axes[0].lines) == 1
 
@@ -38,7 +38,7 @@ def test_the_spread_of_projections_is_shown_beside_a_healthy_one() -> None:
         ("pretrain", 1): {"pretrain/val/collapse/spread": 0.01},
         ("finetune", 1): {"finetune/train/loss": 1.0},
     }
-    figure = draw_learning_curves([projecting], "ict", look_of(0), SURVEY, healthy=0.088)
+    figure = draw_learning_curves([projecting], "ict", style_of(0), SURVEY, healthy=0.088)
     assert figure is not None
     panels = {axes.get_ylabel().replace("\n", " "): axes for axes in figure.axes[::2]}
     assert list(panels) == ["loss", SPREAD]
@@ -48,8 +48,8 @@ def test_the_spread_of_projections_is_shown_beside_a_healthy_one() -> None:
 
 
 def test_nothing_is_drawn_of_nothing() -> None:
-    assert draw_learning_curves([], "ict", look_of(0), SURVEY) is None
-    assert draw_learning_curves([{}], "ict", look_of(0), SURVEY) is None
+    assert draw_learning_curves([], "ict", style_of(0), SURVEY) is None
+    assert draw_learning_curves([{}], "ict", style_of(0), SURVEY) is None
 
 
 def test_a_run_shows_all_that_its_stages_logged_each_in_its_own_look() -> None:

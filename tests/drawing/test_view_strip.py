@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from ictconvention.drawing.film_strip import STAMP
 from ictconvention.drawing.view_strip import draw_views
-from ictconvention.feeding.views import View
+from ictconvention.feeding.views import ViewRecipe
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
@@ -27,7 +27,7 @@ def stamps(figure: Figure) -> list[np.ndarray]:
 
 def test_each_view_shows_its_frames_in_their_places(tmp_path: Path) -> None:
     series = nightly(tmp_path / "s")[0]
-    first, second = View(np.array([0, 7, 12])), View(np.array([3]), quarter_turns=1, horizontal=True)
+    first, second = ViewRecipe(np.array([0, 7, 12])), ViewRecipe(np.array([3]), quarter_turns=1, horizontal=True)
     figure = draw_views(series, [first, second], HEADER)
     board = figure.axes[0]
     assert len(board.images) + len(board.patches) == 2 * 20
@@ -47,8 +47,8 @@ def test_each_view_shows_its_frames_in_their_places(tmp_path: Path) -> None:
 
 def test_it_says_what_a_view_is(tmp_path: Path) -> None:
     series = nightly(tmp_path / "s")[0]
-    turned = View(np.arange(6), angle=radians(-12), quarter_turns=1, horizontal=True, vertical=True)
-    texts = [text.get_text() for text in draw_views(series, [turned, View(np.arange(20))], HEADER).texts]
+    turned = ViewRecipe(np.arange(6), angle=radians(-12), quarter_turns=1, horizontal=True, vertical=True)
+    texts = [text.get_text() for text in draw_views(series, [turned, ViewRecipe(np.arange(20))], HEADER).texts]
     assert "view 1: 6 of 20 frames, turned by 78.0 degrees, flipped horizontally and vertically" in texts
     assert "view 2: 20 of 20 frames" in texts
     assert texts[0] == "tiny sn0000: AGN (spectroscopic)"

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ictconvention.evaluation.predictions import Entry, Predictions
+from ictconvention.evaluation.predictions import ModelPredictions, Predictions
 
 
 def predicted(ids: Sequence[str], seed: int, classes: int = 3, labels: Sequence[int] | None = None) -> Predictions:
@@ -20,9 +20,11 @@ def certain(ids: Sequence[str], labels: Sequence[int], guesses: Sequence[int], c
     return Predictions(np.array(ids, dtype=str), np.array(labels), sure, sure)
 
 
-def entry_of(name: str, guesses: dict[tuple[int, int], list[int]], labels: dict[int, list[int]], classes: int) -> Entry:
+def entry_of(
+    name: str, guesses: dict[tuple[int, int], list[int]], labels: dict[int, list[int]], classes: int
+) -> ModelPredictions:
     """Return an entry of certain predictions by fold and seed; objects are numbered within their fold."""
-    return Entry(
+    return ModelPredictions(
         name,
         {
             (fold, seed): certain([f"{fold}-{i:03d}" for i in range(len(of))], labels[fold], of, classes)

@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from ictconvention.evaluation.calibration import SHARPEST, at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.calibration import SHARPEST, at_prior, fit_temperature, probabilities
 
 SKY, BALANCED = np.array([0.193, 0.105, 0.684, 0.018]), np.full(4, 0.25)
 
@@ -43,21 +43,21 @@ def test_a_class_that_training_never_saw_keeps_its_logit() -> None:
 def test_the_temperature_that_spoilt_the_logits_is_found(temperature: float) -> None:
     labels, feature = measured(20_000, SKY)
     spoilt = exact_logits(feature, SKY) * temperature
-    assert fitted_temperature(spoilt, labels) == pytest.approx(temperature, rel=0.03)
+    assert fit_temperature(spoilt, labels) == pytest.approx(temperature, rel=0.03)
 
 
 def test_it_is_the_minimum_of_the_log_loss() -> None:
     labels, feature = measured(300, SKY, seed=4)
     logits = exact_logits(feature, BALANCED)
-    found = fitted_temperature(logits, labels)
+    found = fit_temperature(logits, labels)
     best = minimize_scalar(lambda t: log_loss(labels, probabilities(logits, t), labels=range(4)), bounds=(0.1, 10))
     assert found == pytest.approx(best.x, rel=1e-3)
 
 
 def test_logits_that_are_always_right_or_say_nothing() -> None:
     labels = np.arange(8) % 4
-    assert fitted_temperature(np.eye(4)[labels], labels) == pytest.approx(1 / SHARPEST, rel=0.01)
-    assert fitted_temperature(-np.eye(4)[labels], labels) == pytest.approx(SHARPEST, rel=0.01)
+    assert fit_temperature(np.eye(4)[labels], labels) == pytest.approx(1 / SHARPEST, rel=0.01)
+    assert fit_temperature(-np.eye(4)[labels], labels) == pytest.approx(SHARPEST, rel=0.01)
 
 
 def test_large_logits_do_not_overflow() -> None:

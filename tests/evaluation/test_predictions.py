@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from ictconvention.evaluation.predictions import Entry, Predictions, ensembled, pooled
+from ictconvention.evaluation.predictions import ModelPredictions, Predictions, ensemble, pool
 from tests.evaluation.made_up_predictions import predicted
 
 
 def test_under_the_rotating_protocol_each_object_has_the_predictions_of_its_own_fold() -> None:
-    entry = Entry(
+    entry = ModelPredictions(
         "a", {(f, s): predicted([f"o{f}{i}" for i in range(4)], seed=10 * f + s) for f in (0, 1) for s in (3, 5)}
     )
-    whole = pooled(entry)
+    whole = pool(entry)
     assert whole.ids.tolist() == sorted(f"o{f}{i}" for f in (0, 1) for i in range(4))
     assert whole.likely.shape == (2, 8, 3)
     assert len(set(whole.cell[:4])) == len(set(whole.cell[4:])) == 1
@@ -24,8 +24,8 @@ def test_under_the_rotating_protocol_each_object_has_the_predictions_of_its_own_
 
 def test_under_the_fixed_protocol_probabilities_are_averaged_per_object_first() -> None:
     ids = ["b", "a", "c"]
-    entry = Entry("a", {(f, 0): predicted(ids, seed=f) for f in range(5)})
-    whole = pooled(entry)
+    entry = ModelPredictions("a", {(f, 0): predicted(ids, seed=f) for f in range(5)})
+    whole = pool(entry)
     assert whole.ids.tolist() == ["a", "b", "c"]
     assert set(whole.cell) == {0}
     mean = np.mean([entry.predictions[f, 0].likely for f in range(5)], axis=0)
@@ -34,8 +34,8 @@ def test_under_the_fixed_protocol_probabilities_are_averaged_per_object_first() 
 
 def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     predictions = {(0, s): predicted(["a", "b"], seed=s) for s in range(6)}
-    entry = Entry("m", predictions, parameters=10, seconds={(0, s): 1.0 + s for s in range(6)})
-    both = ensembled(entry, 3)
+    entry = ModelPredictions("m", predictions, parameters=10, seconds={(0, s): 1.0 + s for s in range(6)})
+    both = ensemble(entry, 3)
     assert both.seeds == (0, 1)
     np.testing.assert_allclose(
         both.predictions[0, 1].likely, np.mean([predictions[0, s].likely for s in (3, 4, 5)], axis=0)
@@ -43,7 +43,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     assert both.parameters == 30
     assert both.seconds == {(0, 0): 6.0, (0, 1): 15.0}
     with pytest.raises(ValueError, match="6 seeds do not make ensembles of 4"):
-        ensembled(entry, 4)
+        ensemble(entry, 4)
 
 
 def test_predictions_are_plain_arrays() -> None:

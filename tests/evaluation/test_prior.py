@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ictconvention.evaluation.calibration import probabilities
-from ictconvention.evaluation.prior import at_shares, estimated_shares
+from ictconvention.evaluation.prior import at_shares, estimate_shares
 
 OWN = np.array([0.5, 0.3, 0.2])
 
@@ -31,21 +31,21 @@ def test_moving_to_other_shares_and_back_changes_nothing() -> None:
 @pytest.mark.parametrize("skill", [1.5, 4.0])
 def test_the_shares_of_a_sky_are_found(shares: list[float], skill: float) -> None:
     likely = calibrated(np.array(shares), 20_000, skill)
-    np.testing.assert_allclose(estimated_shares([likely], [OWN]), shares, atol=0.02)
+    np.testing.assert_allclose(estimate_shares([likely], [OWN]), shares, atol=0.02)
 
 
 def test_networks_of_other_shares_agree_on_the_sky() -> None:
     shares = np.array([0.2, 0.2, 0.6])
     likely = calibrated(shares, 20_000, 2.0)
     other = np.array([0.2, 0.6, 0.2])
-    found = estimated_shares([likely, at_shares(likely, OWN, other)], [OWN, other])
+    found = estimate_shares([likely, at_shares(likely, OWN, other)], [OWN, other])
     np.testing.assert_allclose(found, shares, atol=0.02)
 
 
 def test_a_network_that_knows_nothing_keeps_its_shares() -> None:
     rng = np.random.default_rng(0)
     nothing = probabilities(np.log(OWN) + 1e-4 * rng.normal(size=(500, 3)))
-    np.testing.assert_allclose(estimated_shares([nothing], [OWN]), OWN, atol=0.02)
+    np.testing.assert_allclose(estimate_shares([nothing], [OWN]), OWN, atol=0.02)
 
 
 def test_networks_that_remember_an_object_do_not_vote_on_it() -> None:
@@ -55,5 +55,5 @@ def test_networks_that_remember_an_object_do_not_vote_on_it() -> None:
     first = np.arange(len(honest)) < 10_000
     remembered = np.tile([1.0, 0.0, 0.0], (len(honest), 1)) * 0.999 + 0.001 / 3
     networks = [np.where(half[:, None], remembered, honest) for half in (first, ~first)]
-    np.testing.assert_allclose(estimated_shares(networks, [OWN, OWN], np.stack([~first, first])), shares, atol=0.02)
-    assert estimated_shares(networks, [OWN, OWN])[0] > 0.4
+    np.testing.assert_allclose(estimate_shares(networks, [OWN, OWN], np.stack([~first, first])), shares, atol=0.02)
+    assert estimate_shares(networks, [OWN, OWN])[0] > 0.4

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
 from ictconvention.evaluation.predictions import Pooled
-from ictconvention.evaluation.significance import Difference, differences, mcnemar, said_of_seeds, score, sentence
+from ictconvention.evaluation.significance import Difference, describe_seeds, differences, mcnemar, score, sentence
 
 CLASSES = 4
 
@@ -82,9 +82,9 @@ def test_one_seed_establishes_only_what_is_far_beyond_the_scatter_of_seeds() -> 
             if low > 0 and not established:
                 few = "one seed" if seeds == 1 else "so few trainings"
                 assert f"not established by {few}" in sentence("A", "B", [one])
-    assert "(about 1.3 points, of a worst recall up to 5.2) is not in them" in said_of_seeds(1, 5)
-    assert "tell little" in said_of_seeds(2, 1)
-    assert "1.3" not in said_of_seeds(2, 5)
+    assert "(about 1.3 points, of a worst recall up to 5.2) is not in them" in describe_seeds(1, 5)
+    assert "tell little" in describe_seeds(2, 1)
+    assert "1.3" not in describe_seeds(2, 5)
 
 
 def test_neighbours_that_share_their_fate_widen_the_interval() -> None:

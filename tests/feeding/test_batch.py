@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate, joined
-from ictconvention.feeding.views import View
+from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate, join_batches
+from ictconvention.feeding.views import ViewRecipe
 
 
 def seen(n: int, start: float = 53_600.0, **fields_: Any) -> SeriesView:
     rng = np.random.default_rng(n)
     return SeriesView(
-        View(np.arange(n), angle=0.1 * n, quarter_turns=n % 4, horizontal=n % 2 == 0),
+        ViewRecipe(np.arange(n), angle=0.1 * n, quarter_turns=n % 4, horizontal=n % 2 == 0),
         band=(np.arange(n) % 5).astype(np.uint8),
         mjd=start + 4 * np.floor(np.arange(n) / 5) + 0.001 * (np.arange(n) % 5),
         frames=rng.normal(size=(n, 8, 8)).astype(np.float32),
@@ -63,7 +63,7 @@ def test_a_missing_pixel_is_sky(missing: float) -> None:
 
 
 def test_half_precision_stamps_become_single() -> None:
-    view = SeriesView(View(np.arange(2)), np.zeros(2, np.uint8), np.arange(2.0), np.ones((2, 8, 8), np.float16))
+    view = SeriesView(ViewRecipe(np.arange(2)), np.zeros(2, np.uint8), np.arange(2.0), np.ones((2, 8, 8), np.float16))
     frames = collate([view]).frames
     assert frames is not None
     assert frames.dtype == torch.float32
@@ -71,7 +71,7 @@ def test_half_precision_stamps_become_single() -> None:
 
 def test_joined_views_are_the_second_behind_the_first() -> None:
     first, second = [seen(7), seen(3)], [seen(4), seen(2)]
-    both, flat = joined([collate(first), collate(second)]), collate(first + second)
+    both, flat = join_batches([collate(first), collate(second)]), collate(first + second)
     for field in fields(SeriesBatch):
         one, other = getattr(both, field.name), getattr(flat, field.name)
         assert (one is other is None) or torch.equal(one, other), field.name

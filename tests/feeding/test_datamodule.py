@@ -11,9 +11,9 @@ import pytest
 from ictconvention.configuration.options import Imbalance, ViewOptions
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.dataset import SampleKey
 from ictconvention.feeding.sampler import TrainingSampler
-from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.measuring.scales import photometry_scales, pixel_scales
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
@@ -41,7 +41,7 @@ def test_seed_and_stage_decide_the_order_and_the_views(feed: Feed) -> None:
     def first(**keywords: Any) -> tuple[list[int], float]:
         data = feed(**keywords)
         order = [int(i) for views in data.train_dataloader() for i in views[0].index]
-        (view,) = data.training[[Draw(0)]][:1]
+        (view,) = data.training[[SampleKey(0)]][:1]
         return order, float(view.angle)
 
     order, angle = first()
@@ -73,7 +73,7 @@ def test_scales_come_from_the_training_part_alone(feed: Feed, miniature: Survey,
         assert all(np.array_equal(a, b) for a, b in zip(found, pixel_scales(train, kind), strict=True))
         assert not np.array_equal(found.scale, pixel_scales(miniature, kind).scale)
         curve = feed(contents="photometry").scales(kind)
-        expected = photometry_scales(train, Photometry(miniature), kind)
+        expected = photometry_scales(train, CachedPhotometry(miniature), kind)
         assert all(np.array_equal(a, b) for a, b in zip(curve, expected, strict=True))
 
 

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.dataset import Draw, SeriesDataset, class_labels
+from ictconvention.feeding.dataset import SampleKey, SeriesDataset, class_labels
 from ictconvention.feeding.sampler import TrainingSampler
 from ictconvention.feeding.task import Contents
 from ictconvention.survey.nights import night_index
@@ -36,8 +36,8 @@ def equal(first: Sequence[SeriesBatch], second: Sequence[SeriesBatch], but: tupl
     return True
 
 
-def everything(survey: Survey, epoch: int = 0) -> list[Draw]:
-    return [Draw(i, epoch) for i in range(len(survey))]
+def everything(survey: Survey, epoch: int = 0) -> list[SampleKey]:
+    return [SampleKey(i, epoch) for i in range(len(survey))]
 
 
 def test_evaluation_is_deterministic_and_even(survey: Survey) -> None:
@@ -60,7 +60,7 @@ def test_selection_by_nights_keeps_nights_whole(tmp_path: Path) -> None:
     survey = write_survey(tmp_path / "survey", [arguments])
     by_night = SequenceOptions(max_frames=30, select="nights")
     for dataset in (SeriesDataset(survey, by_night), SeriesDataset(survey, by_night, PAPER)):
-        (batch,) = dataset[[Draw(0)]]
+        (batch,) = dataset[[SampleKey(0)]]
         assert (batch.night.bincount() == 5).all()
         assert batch.lengths[0] == 5 * batch.nights[0] <= 30
 
@@ -79,7 +79,7 @@ def test_two_views_are_two_draws_of_one_object(survey: Survey) -> None:
 def test_a_draw_depends_on_each_part_of_its_key(survey: Survey, change: dict[str, Any]) -> None:
     def batch(seed: int = 0, stage: str = "pretrain", epoch: int = 0, repeat: int = 0) -> tuple[SeriesBatch, ...]:
         dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2), seed=seed, stage=stage)
-        return dataset[[Draw(1, epoch, repeat), Draw(3, epoch, repeat)]]
+        return dataset[[SampleKey(1, epoch, repeat), SampleKey(3, epoch, repeat)]]
 
     assert equal(batch(), batch())
     plain, changed = batch(), batch(**change)
@@ -88,7 +88,7 @@ def test_a_draw_depends_on_each_part_of_its_key(survey: Survey, change: dict[str
 
 def test_an_object_is_seen_the_same_whatever_its_company(survey: Survey) -> None:
     dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2))
-    together, alone = dataset[everything(survey)], dataset[[Draw(4)]]
+    together, alone = dataset[everything(survey)], dataset[[SampleKey(4)]]
     for view, own in zip(together, alone, strict=True):
         assert view.frames is not None
         assert own.frames is not None
@@ -169,11 +169,11 @@ def test_a_missing_pixel_is_no_change(tmp_path: Path) -> None:
     frames = 5 + np.random.default_rng(0).normal(0, 0.01, (6, 32, 32))
     frames[2, 4, 4] = np.nan
     survey = write_survey(tmp_path / "survey", [image_series(0, 6) | {"frames": frames, "band": np.zeros(6, int)}])
-    (batch,) = SeriesDataset(survey, SHORT, contents="direct+residual")[[Draw(0)]]
+    (batch,) = SeriesDataset(survey, SHORT, contents="direct+residual")[[SampleKey(0)]]
     assert batch.frames is not None
     assert batch.median is not None
     assert batch.frames[2, 4, 4] == batch.median[0, 0, 4, 4]
-    (plain,) = SeriesDataset(survey, SHORT)[[Draw(0)]]
+    (plain,) = SeriesDataset(survey, SHORT)[[SampleKey(0)]]
     assert plain.frames is not None
     assert plain.frames[2, 4, 4] == 0
 

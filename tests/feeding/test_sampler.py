@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError
-from ictconvention.feeding.dataset import Draw
+from ictconvention.feeding.dataset import SampleKey
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
 
 LABELS = np.repeat([0, 1, 2, 3], [90, 362, 322, 26])
@@ -26,7 +26,7 @@ def sampler(
     )
 
 
-def drawn(sampler: TrainingSampler, epoch: int = 0) -> list[list[Draw]]:
+def drawn(sampler: TrainingSampler, epoch: int = 0) -> list[list[SampleKey]]:
     sampler.set_epoch(epoch)
     return list(sampler)
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.configuration.options import Augmentation
-from ictconvention.feeding.views import even_frames, even_nights, keyed_generator, random_view, turned
+from ictconvention.feeding.views import draw_recipe, even_frames, even_nights, keyed_generator, turn_stamps
 
 PAPER = Augmentation()
 
@@ -24,7 +24,7 @@ def turn(
     frame: Tensor, angle: float = 0.0, quarters: int = 0, horizontal: bool = False, vertical: bool = False
 ) -> Tensor:
     flags = torch.tensor([horizontal]), torch.tensor([vertical])
-    return turned(frame[None], torch.tensor([angle], dtype=frame.dtype), torch.tensor([quarters]), *flags)[0]
+    return turn_stamps(frame[None], torch.tensor([angle], dtype=frame.dtype), torch.tensor([quarters]), *flags)[0]
 
 
 @pytest.mark.parametrize("angle", [0.1, -0.26, 1.0, 3.0])
@@ -56,7 +56,7 @@ def test_each_frame_of_a_batch_turns_by_itself() -> None:
     frames = torch.randn(4, 16, 16, dtype=torch.float64)
     angle, quarters = torch.tensor([0.0, 0.3, -0.2, 0.0], dtype=torch.float64), torch.tensor([1, 0, 2, 0])
     horizontal, vertical = torch.tensor([True, False, True, False]), torch.tensor([False, True, True, False])
-    together = turned(frames, angle, quarters, horizontal, vertical)
+    together = turn_stamps(frames, angle, quarters, horizontal, vertical)
     for i in range(4):
         alone = turn(frames[i], float(angle[i]), int(quarters[i]), bool(horizontal[i]), bool(vertical[i]))
         assert torch.allclose(together[i], alone, atol=1e-14)
@@ -68,7 +68,7 @@ def test_a_view_has_from_k_to_m_frames_in_time_order(frames: int, max_frames: in
     unit = np.arange(frames)
     if nights:
         unit = np.unique(np.sort(rng.integers(0, max(1, frames // 4), frames)), return_inverse=True)[1]
-    view = random_view(unit, max_frames, 3, PAPER, rng)
+    view = draw_recipe(unit, max_frames, 3, PAPER, rng)
     assert (np.diff(view.rows) > 0).all()
     assert view.rows[0] >= 0
     assert view.rows[-1] < frames
@@ -84,7 +84,7 @@ def test_a_view_has_from_k_to_m_frames_in_time_order(frames: int, max_frames: in
 def test_views_and_evaluation_by_night_keep_nights_whole(sizes: list[int], max_frames: int, seed: int) -> None:
     night = np.repeat(np.arange(len(sizes)), sizes)
     for rows in (
-        random_view(night, max_frames, 3, PAPER, np.random.default_rng(seed)).rows,
+        draw_recipe(night, max_frames, 3, PAPER, np.random.default_rng(seed)).rows,
         even_nights(night, max_frames, 3),
     ):
         chosen = np.unique(night[rows])
@@ -94,7 +94,7 @@ def test_views_and_evaluation_by_night_keep_nights_whole(sizes: list[int], max_f
 
 def test_removal_and_window_are_drawn_as_the_paper_says() -> None:
     """120 frames, at most 99: 50 to 99 of them stay, then a window of at least 80 % of those."""
-    views = [random_view(np.arange(120), 99, 3, PAPER, np.random.default_rng(seed)) for seed in range(3000)]
+    views = [draw_recipe(np.arange(120), 99, 3, PAPER, np.random.default_rng(seed)) for seed in range(3000)]
     lengths = np.array([len(view.rows) for view in views])
     assert lengths.min() >= 40
     assert lengths.max() <= 99
@@ -116,7 +116,7 @@ def test_removal_and_window_are_drawn_as_the_paper_says() -> None:
 
 def test_no_augmentation_is_no_change() -> None:
     still = Augmentation(keep=1, window=1, rotation=0, flips=False)
-    view = random_view(np.arange(20), 99, 3, still, np.random.default_rng(0))
+    view = draw_recipe(np.arange(20), 99, 3, still, np.random.default_rng(0))
     assert (view.rows.tolist(), view.angle, view.quarter_turns) == (list(range(20)), 0, 0)
     assert not view.horizontal
     assert not view.vertical
@@ -124,7 +124,7 @@ def test_no_augmentation_is_no_change() -> None:
 
 def test_a_draw_depends_on_each_part_of_its_key_and_on_nothing_else() -> None:
     def draw(seed: int, stage: str, epoch: int, id: str, view: int) -> NDArray[np.int64]:
-        return random_view(np.arange(90), 60, 3, PAPER, keyed_generator(seed, stage, epoch, id, view)).rows
+        return draw_recipe(np.arange(90), 60, 3, PAPER, keyed_generator(seed, stage, epoch, id, view)).rows
 
     key = (0, "pretrain", 3, "1032", 0)
     first = draw(*key)
@@ -154,7 +154,7 @@ def test_evaluation_takes_even_frames_and_even_nights() -> None:
 def test_a_night_of_one_frame_beside_one_too_long_still_gives_k_frames() -> None:
     night = np.repeat([0, 1], [1, 50])
     assert len(even_nights(night, 30, 3)) == 30
-    assert all(len(random_view(night, 30, 3, PAPER, np.random.default_rng(seed)).rows) == 30 for seed in range(20))
+    assert all(len(draw_recipe(night, 30, 3, PAPER, np.random.default_rng(seed)).rows) == 30 for seed in range(20))
 
 
 def tried_one_by_one(night: NDArray[np.int64], max_frames: int, least_frames: int) -> NDArray[np.int64]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.files.joins import check_matched, unused_names
+from ictconvention.files.joins import check_matched, report_unused_names
 from tests.ingest.alert_packets import alert, write_avro
 from tests.ingest.commands import refusal, spoken, write_table
 
@@ -27,9 +27,9 @@ def test_ids_of_which_some_match_are_a_line_and_all_are_none() -> None:
 
 def test_bands_and_classes_that_nothing_has_are_named() -> None:
     objects = {"a": {"class_name": "AGN"}, "gone": {"class_name": "SN Ia"}}
-    lines = unused_names(("g", "z"), {"g"}, ("AGN", "SN Ia"), ["a", "b"], objects)
+    lines = report_unused_names(("g", "z"), {"g"}, ("AGN", "SN Ia"), ["a", "b"], objects)
     assert ["z" in lines[0], "SN Ia" in lines[1]] == [True, True]
-    assert unused_names(None, {"g"}, None, ["a"], objects) == []
+    assert report_unused_names(None, {"g"}, None, ["a"], objects) == []
 
 
 def test_labels_of_alerts_match_or_are_said_not_to(tmp_path: Path) -> None:

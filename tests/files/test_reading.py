@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from ictconvention.files import reading
-from ictconvention.files.reading import UnreadableError, gunzipped, image_of, npz_array, opened_fits
+from ictconvention.files.reading import UnreadableError, gunzip, npz_array, open_fits, read_image
 
 HUGE = 10**9  # pixels of a side, an exabyte in all
 
@@ -51,8 +51,8 @@ def test_an_image_that_claims_more_than_any_memory_is_unreadable(tmp_path: Path,
                 npz_array(tmp_path / "a.npz", None)
             case _:
                 (tmp_path / "a.fits").write_bytes(forged_image(kind == "compressed image"))
-                with opened_fits(tmp_path / "a.fits") as hdus:
-                    image_of(hdus, None)
+                with open_fits(tmp_path / "a.fits") as hdus:
+                    read_image(hdus, None)
 
 
 def test_an_archive_that_unpacks_beyond_its_bound_is_unreadable(
@@ -81,14 +81,14 @@ def test_pixels_that_are_no_numbers_are_unreadable(tmp_path: Path, pixels: Any) 
 
 def test_gzip_within_its_bound_is_unpacked_and_whole() -> None:
     content = bytes(range(256)) * 10
-    assert gunzipped(gzip.compress(content), len(content)) == content
+    assert gunzip(gzip.compress(content), len(content)) == content
     with pytest.raises(UnreadableError, match="more than 2559 bytes"):
-        gunzipped(gzip.compress(content), len(content) - 1)
+        gunzip(gzip.compress(content), len(content) - 1)
     with pytest.raises(UnreadableError, match="truncated"):
-        gunzipped(gzip.compress(content)[:-4], len(content))
+        gunzip(gzip.compress(content)[:-4], len(content))
     broken = gzip.compress(content)
     with pytest.raises(UnreadableError, match="damaged"):
-        gunzipped(broken[:-8] + bytes(8), len(content))
+        gunzip(broken[:-8] + bytes(8), len(content))
 
 
 @pytest.mark.parametrize("compressed", [False, True])
@@ -104,8 +104,8 @@ def test_pixels_on_an_asinh_scale_become_counts(tmp_path: Path, compressed: bool
     image.header.update({"BLANK": blank, "BSCALE": bscale, "BZERO": bzero})
     image.header.update({"BSOFTEN": softening, "BOFFSET": offset})
     fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / "a.fits", output_verify="ignore")
-    with opened_fits(tmp_path / "a.fits") as hdus:
-        pixels, _, _ = image_of(hdus, None)
+    with open_fits(tmp_path / "a.fits") as hdus:
+        pixels, _, _ = read_image(hdus, None)
     assert np.isnan(pixels[:3]).all()
     np.testing.assert_allclose(pixels[3:], counts[3:], rtol=2e-4, atol=0.005)
     assert pixels[20:30, 20:30].sum() == pytest.approx(2e6, rel=1e-3)
@@ -114,8 +114,8 @@ def test_pixels_on_an_asinh_scale_become_counts(tmp_path: Path, compressed: bool
 @pytest.mark.parametrize("cards", [{"BSOFTEN": 10.0}, {"BOFFSET": 1.0}, {"BSOFTEN": 0.0, "BOFFSET": 1.0}])
 def test_half_a_scale_is_unreadable(tmp_path: Path, cards: dict[str, float]) -> None:
     fits.PrimaryHDU(np.zeros((8, 8)), fits.Header(cards)).writeto(tmp_path / "a.fits")
-    with pytest.raises(UnreadableError, match="asinh scale"), opened_fits(tmp_path / "a.fits") as hdus:
-        image_of(hdus, None)
+    with pytest.raises(UnreadableError, match="asinh scale"), open_fits(tmp_path / "a.fits") as hdus:
+        read_image(hdus, None)
 
 
 def test_numbers_keep_their_precision(tmp_path: Path) -> None:
@@ -135,9 +135,9 @@ def test_an_image_may_fill_its_bound_and_no_byte_more(
     fits.HDUList([fits.PrimaryHDU(), image]).writeto(tmp_path / kind)
     for most, is_read in ((40_000, True), (39_999, False)):
         monkeypatch.setattr(reading, "MOST_IMAGE", most)
-        with opened_fits(tmp_path / kind) as hdus:
+        with open_fits(tmp_path / kind) as hdus:
             if is_read:
-                assert image_of(hdus, None)[0].shape == (100, 100)
+                assert read_image(hdus, None)[0].shape == (100, 100)
             else:
                 with pytest.raises(UnreadableError, match="40000 bytes"):
-                    image_of(hdus, None)
+                    read_image(hdus, None)

@@ -16,7 +16,7 @@ from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
 from ictconvention.files import table_file
-from ictconvention.files.user_table import objects_of, read_user_table
+from ictconvention.files.user_table import read_objects, read_user_table
 
 
 def read(path: Path) -> list[dict[str, Any]]:
@@ -121,14 +121,14 @@ def test_ids_that_lost_their_digits_are_refused_with_the_row(tmp_path: Path, wri
         (tmp_path / "t.csv").write_text("id\n7\n1.6983058043109382e+17\n")
         table = read_user_table(tmp_path / "t.csv", ("id",))
     with pytest.raises(UsageError, match="lost its last digits") as refused:
-        objects_of((table.where(number), row) for number, row in enumerate(table.rows))
+        read_objects((table.where(number), row) for number, row in enumerate(table.rows))
     assert str(refused.value.where).endswith("row 2")
 
 
 def test_an_object_lies_at_the_median_of_its_detections_across_zero_too() -> None:
     step = 0.04 / 3600
     rows = [{"id": "a", "ra": ra % 360, "dec": dec} for ra, dec in ((-step, 1.0), (step, 1 + step), (0.0, 1 - step))]
-    own = objects_of((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))["a"]
+    own = read_objects((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))["a"]
     assert own["dec"] == 1.0
     assert (own["ra"] + 180) % 360 - 180 == pytest.approx(0.0, abs=1e-9)
 
@@ -136,7 +136,7 @@ def test_an_object_lies_at_the_median_of_its_detections_across_zero_too() -> Non
 def test_detections_that_are_far_apart_are_of_two_objects() -> None:
     rows = [{"id": "a", "ra": 10.0, "dec": dec} for dec in (1.0, 1.0 + 0.5 / 3600, 1.0 + 2.0 / 3600)]
     with pytest.raises(UsageError, match=r"one id for two objects: 'a' has positions 2.00 arcsec apart") as refused:
-        objects_of((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))
+        read_objects((f"t.csv, row {number + 1}", row) for number, row in enumerate(rows))
     assert refused.value.where == "t.csv, row 1 and row 3"
 
 

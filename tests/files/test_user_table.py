@@ -12,7 +12,7 @@ from astropy.table import Table
 
 from ictconvention.cli.main import main
 from ictconvention.core.errors import IctConventionError, UsageError
-from ictconvention.files.user_table import objects_of, read_user_table
+from ictconvention.files.user_table import read_objects, read_user_table
 from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
 
 SCALE = ("--pixel-scale", 0.4)
@@ -154,7 +154,7 @@ def test_columns_of_numbers_are_numbers_and_others_text() -> None:
         {"id": "b", "z p": None, "note": "x"},
         {"id": 7.0, "note": "2"},
     ]
-    objects = objects_of((f"t.csv, row {n}", row) for n, row in enumerate(rows))
+    objects = read_objects((f"t.csv, row {n}", row) for n, row in enumerate(rows))
     assert list(objects) == ["a", "b", "7"]
     assert [own["z_p"] for own in objects.values()] == [1.5, None, None]
     assert [own["note"] for own in objects.values()] == ["1", "x", "2"]

@@ -14,7 +14,7 @@ from astropy.io import fits
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.ingest.found import Found, FoundFrame, Reject
 from ictconvention.ingest.pipeline import IngestOptions, ingest
-from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.ingest.commands import flat, made, refusal, rejects_of, spoken, write_table
@@ -50,7 +50,7 @@ def test_the_survey_is_sound_and_knows_how_it_was_made(tmp_path: Path) -> None:
     result = made(
         "stamps", table, tmp_path / "new" / "s", *SCALE, "--name", "mine", "--simulated", "--classes", "AGN,SN Ia"
     )
-    assert not check_survey(result.survey.path).flaws
+    assert not audit_survey(result.survey.path).flaws
     header = result.survey.header
     assert (header.name, header.simulated, header.classes) == ("mine", True, ("AGN", "SN Ia"))
     assert header.provenance["made by"].startswith("ictconvention ")

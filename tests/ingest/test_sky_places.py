@@ -11,7 +11,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 
 from ictconvention.files.reading import UnreadableError
-from ictconvention.ingest.headers.celestial import wcs_of
+from ictconvention.ingest.headers.celestial import read_wcs
 from ictconvention.ingest.orientation import ExactTurn, turns_north_up
 from tests.ingest.commands import made, write_table
 from tests.ingest.images import DEC, RA, SCALE, TPV, TURNS, Sky
@@ -45,7 +45,7 @@ def header(turn: str, kind: str, ra: float = RA, dec: float = DEC) -> fits.Heade
 @pytest.mark.parametrize("kind", ["equatorial", "swapped", "galactic"])
 @pytest.mark.parametrize("turn", list(TURNS))
 def test_a_step_north_is_up_and_one_east_is_left(turn: str, kind: str, place: tuple[float, float]) -> None:
-    wcs = wcs_of(header(turn, kind, *place))
+    wcs = read_wcs(header(turn, kind, *place))
     centre = SkyCoord([place[0]], [place[1]], unit="deg")
     start = np.stack(wcs.world_to_pixel(centre))
     np.testing.assert_allclose(start[:, 0], (SIDE - 1) / 2, atol=1e-3)
@@ -87,7 +87,7 @@ def test_a_polynomial_that_scamp_calls_tan_is_read_as_tpv(kind: str) -> None:
     distorted = Sky(projection="TPV").header()
     distorted["CTYPE1"], distorted["CTYPE2"] = f"RA---{kind}", f"DEC--{kind}"
     places = Sky(projection="TPV").wcs.pixel_to_world([0, 150], [0, 20])
-    assert wcs_of(distorted).pixel_to_world([0, 150], [0, 20]).separation(places).arcsec.max() < 1e-6
+    assert read_wcs(distorted).pixel_to_world([0, 150], [0, 20]).separation(places).arcsec.max() < 1e-6
     assert places.separation(Sky().wcs.pixel_to_world([0, 150], [0, 20])).arcsec.min() > 1
 
 
@@ -105,13 +105,13 @@ def test_a_polynomial_that_scamp_calls_tan_is_read_as_tpv(kind: str) -> None:
 )
 def test_a_wcs_that_would_lead_to_another_place_is_refused(cards: dict[str, Any], reason: str) -> None:
     with pytest.raises(UnreadableError, match="no sound WCS") as error:
-        wcs_of(Sky().header(**cards))
+        read_wcs(Sky().header(**cards))
     assert reason in str(error.value)
 
 
 def test_each_object_near_a_pole_has_a_turn_of_its_own() -> None:
     """Around the pole in the middle of an image, north leads inwards from each side."""
-    wcs = wcs_of(header("north up, east left", "equatorial", 0.0, 90.0))
+    wcs = read_wcs(header("north up, east left", "equatorial", 0.0, 90.0))
     centre = (SIDE - 1) / 2
     around = wcs.pixel_to_world([centre, centre, centre - 20, centre + 20], [centre - 20, centre + 20, centre, centre])
     turns = turns_north_up(wcs, around)

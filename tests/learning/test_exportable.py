@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from ictconvention.applying.export import padded_run
+from ictconvention.applying.export import exportable_run
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
-from ictconvention.feeding.views import View
-from ictconvention.learning.exportable import Padded
+from ictconvention.feeding.views import ViewRecipe
+from ictconvention.learning.exportable import Exportable
 from ictconvention.runs.trained_run import TrainedRun
 from tests.reporting.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
 
@@ -34,7 +34,7 @@ def objects(contents: str) -> list[SeriesView]:
             read = {"frames": frames}
         if contents == "direct+residual":
             read["median"] = rng.normal(0, 1, (3, 32, 32)).astype(np.float32)
-        views.append(SeriesView(View(np.arange(length)), band, mjd, **read))
+        views.append(SeriesView(ViewRecipe(np.arange(length)), band, mjd, **read))
     return views
 
 
@@ -84,7 +84,7 @@ def arrays_of(views: list[SeriesView], run: TrainedRun) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def found(run: TrainedRun, arrays: dict[str, Tensor]) -> dict[str, Tensor]:
-    outputs: dict[str, Tensor] = padded_run(run)(**arrays)
+    outputs: dict[str, Tensor] = exportable_run(run)(**arrays)
     return outputs
 
 
@@ -135,23 +135,23 @@ def test_an_unobserved_band_says_nothing(model: str) -> None:
 
 def test_calibration_is_a_shift_to_natural_shares_and_a_temperature() -> None:
     run = made_up_run()
-    model: Padded = padded_run(run)
+    model: Exportable = exportable_run(run)
     logits = torch.tensor([[1.0, 2.0, -1.0, 0.5]])
     outputs = model.calibrated(logits)
-    expected = (logits + torch.tensor(run.natural / run.trained).log()) / run.temperature
+    expected = (logits + torch.tensor(run.survey_prior / run.training_prior).log()) / run.temperature
     torch.testing.assert_close(outputs["logits"], expected.float())
     np.testing.assert_allclose(outputs["probability"], run.probabilities(logits.numpy()), atol=1e-6)
 
 
 def test_what_trains_icts_target_stays_behind() -> None:
-    names = list(padded_run(made_up_run()).state_dict())
+    names = list(exportable_run(made_up_run()).state_dict())
     assert names
     assert not [name for name in names if "target" in name or "collapse" in name]
 
 
 @pytest.mark.parametrize("kind", EVERY_KIND, ids="-".join)
 def test_random_sequences_are_unequal_and_have_gaps(kind: tuple[str, str, str]) -> None:
-    model = padded_run(made_up_run(*kind))
+    model = exportable_run(made_up_run(*kind))
     arrays = model.sequences(40, torch.Generator().manual_seed(0))
     lengths = arrays["nights"] if "nights" in arrays else (arrays["band"] > 0).sum(1)
     assert lengths.unique().tolist() == list(range(1, MAX_FRAMES + 1))

@@ -22,7 +22,7 @@ from ictconvention.learning.collapse import CollapseMonitor
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.inputs import FrameInputs, NightInputs
 from ictconvention.learning.losses import spread_floor
-from ictconvention.learning.target import follow
+from ictconvention.learning.target import update_target
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.survey.split import Split
 from tests.learning.conftest import encoder, ict, trainer, weights
@@ -169,7 +169,7 @@ def test_the_target_follows_once_per_optimiser_step_in_closed_form(
 
     def recorded(target: Any, online: Any, tau: float) -> None:
         past.append({name: x.clone() for name, x in online.state_dict().items()})
-        follow(target, online, tau)
+        update_target(target, online, tau)
 
     monkeypatch.setattr(ict_module, "follow", recorded)
     fitted = trainer(tmp_path, max_epochs=2, accumulate_grad_batches=4, limit_val_batches=0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
-from ictconvention.feeding.views import View, turned
+from ictconvention.feeding.views import ViewRecipe, turn_stamps
 from ictconvention.learning.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.light_curve import LightCurveRNN
@@ -19,7 +19,7 @@ OFFSET, SCALE = [0.1, 0.0, -0.2, 0.0, 0.3], [0.5, 1.0, 2.0, 3.0, 4.0]
 STANDARD, ASINH = Scaling("standardise", OFFSET, SCALE), Scaling("asinh", [0.0] * 5, SCALE)
 
 
-def batch(contents: str = "direct", view: View | None = None) -> SeriesBatch:
+def batch(contents: str = "direct", view: ViewRecipe | None = None) -> SeriesBatch:
     """Two objects: two nights of g, r and of g, g, i; one night of u."""
     rng = np.random.default_rng(0)
     bands = [np.array([1, 2, 1, 1, 3]), np.array([0])]
@@ -31,27 +31,27 @@ def batch(contents: str = "direct", view: View | None = None) -> SeriesBatch:
             read["median"] = rng.normal(size=(5, 32, 32)).astype(np.float32)
         if contents == "photometry":
             read = {"photometry": rng.uniform(1, 2, (len(band), 2))}
-        chosen = view or View(np.arange(len(band)))
+        chosen = view or ViewRecipe(np.arange(len(band)))
         views.append(SeriesView(chosen, band.astype(np.uint8), mjd, **read))
     return collate(views)
 
 
 def test_stamps_are_turned_and_then_scaled() -> None:
     """In this order: the asinh of a turned stamp is not the turned asinh."""
-    view = View(np.arange(5), angle=0.3, quarter_turns=1, horizontal=True)
+    view = ViewRecipe(np.arange(5), angle=0.3, quarter_turns=1, horizontal=True)
     given = batch(view=view)
     frames, band, lengths = FrameInputs(ASINH)(given)
     assert band.tolist() == [2, 3, 2, 2, 4, 1]  # networks count bands from 1
     assert lengths.tolist() == [5, 1]
     assert given.frames is not None
     ones = torch.ones(6)
-    expected = turned(given.frames, 0.3 * ones, ones.long(), ones.bool(), ~ones.bool())
+    expected = turn_stamps(given.frames, 0.3 * ones, ones.long(), ones.bool(), ~ones.bool())
     assert torch.allclose(frames, (expected / torch.tensor(SCALE)[band - 1, None, None]).asinh(), atol=1e-6)
 
 
 @pytest.mark.parametrize("scaling", [STANDARD, ASINH])
 def test_the_second_channel_is_the_scaled_difference_to_the_median(scaling: Scaling) -> None:
-    given = batch("direct+residual", View(np.arange(5), angle=-0.2, vertical=True))
+    given = batch("direct+residual", ViewRecipe(np.arange(5), angle=-0.2, vertical=True))
     frames, band, _ = FrameInputs(scaling)(given)
     assert frames.shape == (6, 2, 32, 32)
     assert given.frames is not None
@@ -59,7 +59,7 @@ def test_the_second_channel_is_the_scaled_difference_to_the_median(scaling: Scal
     assert torch.equal(frames[:, 0], FrameInputs(scaling)(replace(given, median=None))[0])
     own = given.median[[0, 0, 0, 0, 0, 1], (band - 1).tolist()]
     ones = torch.ones(6)
-    difference = turned(given.frames - own, -0.2 * ones, 0 * ones.long(), ~ones.bool(), ones.bool())
+    difference = turn_stamps(given.frames - own, -0.2 * ones, 0 * ones.long(), ~ones.bool(), ones.bool())
     assert torch.allclose(frames[:, 1], scaling.residual(difference, band - 1), atol=1e-5)
     ConvEntion(max_frames=9, width=1 / 16, frame_channels=2)(frames, band, torch.tensor([5, 1]))
 
@@ -132,7 +132,7 @@ def test_what_a_batch_does_not_hold_is_named() -> None:
 @pytest.mark.parametrize("inputs", [FrameInputs, NightInputs])
 def test_autocast_does_not_move_a_pixel(inputs: Any) -> None:
     """A grid of positions in bfloat16 would be wrong by a tenth of a pixel."""
-    given = batch("direct+residual", View(np.arange(5), angle=0.3))
+    given = batch("direct+residual", ViewRecipe(np.arange(5), angle=0.3))
     with torch.autocast("cpu", torch.bfloat16):
         found = inputs(ASINH)(given)[0]
     assert torch.equal(found, inputs(ASINH)(given)[0])

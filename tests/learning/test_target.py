@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ictconvention.learning.target import follow, set_target_mode, tau_at
+from ictconvention.learning.target import set_target_mode, tau_at, update_target
 from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import Online, Target
 
@@ -40,7 +40,7 @@ def test_target_is_a_weighted_sum_of_past_online_weights(online: Online, tau: fl
     for _ in range(steps):
         train_a_little(online.float())
         online.double()
-        follow(target, online.branch("projection"), tau)
+        update_target(target, online.branch("projection"), tau)
         past.append(copy.deepcopy(online.branch("projection").state_dict()))
     for name, found in target.state_dict().items():
         if found.is_floating_point():
@@ -56,9 +56,9 @@ def test_tau_0_follows_and_tau_1_stays(online: Online) -> None:
     target = Target.of(online)
     start = copy.deepcopy(target.state_dict())
     train_a_little(online)
-    follow(target, online.branch("projection"), 1.0)
+    update_target(target, online.branch("projection"), 1.0)
     assert all(torch.equal(x, start[name]) for name, x in target.named_parameters())
-    follow(target, online.branch("projection"), 0.0)
+    update_target(target, online.branch("projection"), 0.0)
     assert all(
         torch.equal(x, online.branch("projection").state_dict()[name]) for name, x in target.state_dict().items()
     )
@@ -70,7 +70,7 @@ def test_following_leaves_the_online_network_and_its_gradients_alone(online: Onl
     (output.projection.square().sum() + output.logits.square().sum()).backward()
     before = copy.deepcopy(online.state_dict())
     gradients = {name: p.grad.clone() for name, p in online.named_parameters() if p.grad is not None}
-    follow(target, online.branch("projection"), 0.9)
+    update_target(target, online.branch("projection"), 0.9)
     assert all(torch.equal(x, before[name]) for name, x in online.state_dict().items())
     assert all(torch.equal(p.grad, gradients[n]) for n, p in online.named_parameters() if p.grad is not None)
     assert not any(x.requires_grad for x in target.parameters())
@@ -106,7 +106,7 @@ def test_dropout_in_the_target_is_a_choice(online: Online) -> None:
 def test_a_target_survives_a_checkpoint_that_holds_tensors_only(online: Online, tmp_path: Any) -> None:
     target = Target.of(online)
     train_a_little(online)
-    follow(target, online.branch("projection"), 0.3)
+    update_target(target, online.branch("projection"), 0.3)
     torch.save({"target": target.state_dict()}, tmp_path / "checkpoint.pt")
     other = Target.of(online)
     other.load_state_dict(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["target"])

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.measuring.audit import MOST_FLAWS, check_survey
+from ictconvention.measuring.audit import MOST_FLAWS, audit_survey
 from ictconvention.survey.format import read_header, sha256, write_header
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
@@ -177,13 +177,13 @@ def test_a_check_finds_what_opening_cannot(survey: Survey, case: str) -> None:
     spoil(survey.path)
     fit_checksums(survey.path)
     Survey.open(survey.path)
-    report = check_survey(survey.path)
+    report = audit_survey(survey.path)
     assert len(report.flaws) == 1
     assert re.search(message, str(report.flaws[0]))
     assert str(survey.path) in str(report.flaws[0].where)
     assert report.flaws[0].mend
     fit_checksums(survey.path.parent / "sound")
-    assert check_survey(survey.path.parent / "sound").flaws == []
+    assert audit_survey(survey.path.parent / "sound").flaws == []
 
 
 def test_one_changed_bit_is_found_and_its_object_named(survey: Survey) -> None:
@@ -192,7 +192,7 @@ def test_one_changed_bit_is_found_and_its_object_named(survey: Survey) -> None:
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))
-    flaws = check_survey(survey.path).flaws
+    flaws = audit_survey(survey.path).flaws
     assert len(flaws) == 1
     assert "object sn0003" in str(flaws[0])
 
@@ -203,12 +203,12 @@ def test_a_change_in_a_small_file_is_found(survey: Survey, name: str) -> None:
         change_objects(survey.path, "redshift", setting(2, 0.5))
     else:
         change_array(survey.path, name, lambda a: np.roll(a, 1) if name != "mjd.npy" else a + 1e-6)
-    assert [flaw.found for flaw in check_survey(survey.path).flaws] == [f"{name} has changed since it was written"]
+    assert [flaw.found for flaw in audit_survey(survey.path).flaws] == [f"{name} has changed since it was written"]
 
 
 def test_a_header_changed_by_hand_is_found(survey: Survey) -> None:
     change_header(survey.path, setting("bands", ["g", "u", "r", "i", "z"]))
-    assert [flaw.found for flaw in check_survey(survey.path).flaws] == ["survey.json has changed since it was written"]
+    assert [flaw.found for flaw in audit_survey(survey.path).flaws] == ["survey.json has changed since it was written"]
 
 
 def test_what_looks_odd_is_pointed_out(tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_what_looks_odd_is_pointed_out(tmp_path: Path) -> None:
     write_survey(tmp_path / "s" / "shard-00000", [double, image_series(1, 3)])
     join_shards(tmp_path / "s")
     write_survey(tmp_path / "s" / "shard-00001", [image_series(2, 3)])
-    report = check_survey(tmp_path / "s")
+    report = audit_survey(tmp_path / "s")
     assert report.same_times == ["sn0000"]
     assert report.unjoined == ["shard-00001"]
 
@@ -227,7 +227,7 @@ def test_what_looks_odd_is_pointed_out(tmp_path: Path) -> None:
 def test_many_flaws_are_counted_not_poured_out(tmp_path: Path) -> None:
     survey = write_survey(tmp_path / "s", [image_series(n, 2) for n in range(30)])
     change_array(survey.path, "frames.npy", lambda a: a + 1)
-    report = check_survey(survey.path)
+    report = audit_survey(survey.path)
     assert (len(report.flaws), report.more_flaws) == (MOST_FLAWS, 30 - MOST_FLAWS)
 
 
@@ -254,7 +254,7 @@ def test_the_report_measures_what_is_there(tmp_path: Path) -> None:
     twin = image_series(4, 30) | {name: given[0][name] for name in ("frames", "band", "mjd")}
     far = image_series(5, 2) | {"ra": None, "dec": None}
     given += [twin, far]
-    report = check_survey(write_survey(tmp_path / "s", given).path)
+    report = audit_survey(write_survey(tmp_path / "s", given).path)
     frames = np.concatenate([g["frames"] for g in given])
     band = np.concatenate([g["band"] for g in given])
     for b, name in enumerate(HEADER.bands):
@@ -280,7 +280,7 @@ def test_the_report_measures_what_is_there(tmp_path: Path) -> None:
 def test_equal_checksums_alone_make_no_duplicates(survey: Survey, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zlib.crc32", lambda data: 7)
     change_objects(survey.path, "crc32", setting(slice(None), [7] * 6))
-    assert check_survey(survey.path).same_frames == []
+    assert audit_survey(survey.path).same_frames == []
 
 
 @pytest.mark.slow
@@ -295,12 +295,12 @@ def test_no_flipped_bit_gives_more_than_a_survey_error(tmp_path: Path, objects: 
             broken[rng.integers(within or len(whole))] ^= 1 << rng.integers(8)
             (tmp_path / "s" / name).write_bytes(broken)
             try:
-                found = check_survey(tmp_path / "s").flaws
+                found = audit_survey(tmp_path / "s").flaws
             except SurveyError as error:
                 found = [error]
             assert found or bytes(broken) == whole or name != "objects.parquet"
         (tmp_path / "s" / name).write_bytes(whole)
-    assert not check_survey(tmp_path / "s").flaws
+    assert not audit_survey(tmp_path / "s").flaws
 
 
 def test_missing_nights_are_counted_per_band(tmp_path: Path) -> None:
@@ -308,6 +308,6 @@ def test_missing_nights_are_counted_per_band(tmp_path: Path) -> None:
         "mjd": 53600 + np.array([0.1, 0.1008, 0.1017, 1.1, 1.1008, 9.1, 9.1008, 9.1017, 9.1025]),
         "band": np.array([2, 3, 0, 2, 3, 2, 3, 4, 4]),
     }
-    bands = check_survey(write_survey(tmp_path / "s", [given]).path).bands
+    bands = audit_survey(write_survey(tmp_path / "s", [given]).path).bands
     assert {name: band.nights_missed for name, band in bands.items()} == {"u": 2, "g": 3, "r": 0, "i": 0, "z": 2}
     assert {name: band.nights for name, band in bands.items()} == {"u": 1, "g": 0, "r": 3, "i": 3, "z": 1}

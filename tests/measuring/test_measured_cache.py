@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.measuring.audit import check_survey
-from ictconvention.measuring.measured_cache import Derived, MedianFrames, Photometry
+from ictconvention.measuring.audit import audit_survey
+from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 
 
 def test_photometry_is_that_of_each_frame(survey: Survey) -> None:
-    photometry = Photometry(survey)
+    photometry = CachedPhotometry(survey)
     for series in survey:
         expected = measure_photometry(series, photometry_recipe(survey.header.pixel_scale, 32, survey.path))
         assert np.allclose(photometry[series.id], expected, rtol=1e-6)
@@ -25,7 +25,7 @@ def test_photometry_is_that_of_each_frame(survey: Survey) -> None:
 
 
 def test_median_frames_are_those_of_each_band(survey: Survey) -> None:
-    medians = MedianFrames(survey)
+    medians = CachedMedianFrames(survey)
     for series in survey:
         found = medians[series.id]
         assert found.shape == (5, 32, 32)
@@ -39,14 +39,14 @@ def test_the_median_leaves_missing_pixels_out(tmp_path: Path) -> None:
     frames[4, 3, 7] = frames[3, 3, 7] = np.nan
     frames[:, 9, 9] = np.nan
     arguments = image_series(0, 5) | {"frames": frames, "band": np.zeros(5, int)}
-    median = MedianFrames(write_survey(tmp_path / "survey", [arguments]))["sn0000"][0]
+    median = CachedMedianFrames(write_survey(tmp_path / "survey", [arguments]))["sn0000"][0]
     assert median[3, 7] == 2
     assert median[9, 9] == 0
     assert np.count_nonzero(median == 3) == 32 * 32 - 2
 
 
-@pytest.mark.parametrize("kind", [Photometry, MedianFrames])
-def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[Derived], monkeypatch: Any) -> None:
+@pytest.mark.parametrize("kind", [CachedPhotometry, CachedMedianFrames])
+def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[MeasuredCache], monkeypatch: Any) -> None:
     first = kind(survey)
     assert first.path.parent == survey.path / "derived"
     monkeypatch.setattr(kind, "measured", None)
@@ -59,10 +59,10 @@ def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[Derived]
 
 def test_another_survey_or_another_recipe_is_another_file(tmp_path: Path, survey: Survey, monkeypatch: Any) -> None:
     other = write_survey(tmp_path / "other", [image_series(7, 4)])
-    names = {Photometry(survey).path.name, Photometry(other).path.name}
+    names = {CachedPhotometry(survey).path.name, CachedPhotometry(other).path.name}
     for name, value in (("CIRCLE", 2.2), ("VERSION", 99), ("MOFFAT_BETA", 3.5)):
         monkeypatch.setattr(f"ictconvention.measuring.photometry.{name}", value)
-        names.add(Photometry(survey).path.name)
+        names.add(CachedPhotometry(survey).path.name)
     assert len(names) == 5
 
 
@@ -70,31 +70,31 @@ def test_stamps_that_are_too_small_for_photometry_are_refused(tmp_path: Path) ->
     header = replace(HEADER, stamp_size=12)
     small = write_survey(tmp_path / "small", [image_series(0, 4, header)], header)
     with pytest.raises(SurveyError, match="too small for photometry") as error:
-        Photometry(small)
+        CachedPhotometry(small)
     assert error.value.where == small.path
 
 
 def test_a_survey_with_derived_files_is_still_sound(survey: Survey) -> None:
-    Photometry(survey)
+    CachedPhotometry(survey)
     assert Survey.open(survey.path).hash == survey.hash
-    assert check_survey(survey.path).flaws == []
+    assert audit_survey(survey.path).flaws == []
 
 
 def test_where_nothing_can_be_kept_it_stays_in_memory(survey: Survey) -> None:
-    expected = Photometry(survey)["sn0003"].copy()
+    expected = CachedPhotometry(survey)["sn0003"].copy()
     for file in (survey.path / "derived").iterdir():
         file.unlink()
     (survey.path / "derived").rmdir()
     (survey.path / "derived").touch()  # in the way, as a read-only folder would be
     with pytest.warns(UserWarning, match="the photometry of .* is made in each run"):
-        photometry = Photometry(survey)
+        photometry = CachedPhotometry(survey)
     assert np.array_equal(photometry["sn0003"], expected)
     assert np.array_equal(pickle.loads(pickle.dumps(photometry))["sn0003"], expected)
 
 
-@pytest.mark.parametrize("kind", [Photometry, MedianFrames])
+@pytest.mark.parametrize("kind", [CachedPhotometry, CachedMedianFrames])
 @pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty"])
-def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[Derived], damage: str) -> None:
+def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[MeasuredCache], damage: str) -> None:
     first = kind(survey)
     expected, path = np.array(first["sn0003"]), first.path
     whole, array = path.read_bytes(), np.load(path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.measuring.scales import photometry_scales, pixel_scales
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
@@ -45,7 +45,7 @@ def test_missing_pixels_and_unknown_noise(tmp_path: Path) -> None:
 
 
 def test_light_curves_are_scaled_by_their_errors_or_their_spread(survey: Survey) -> None:
-    photometry = Photometry(survey)
+    photometry = CachedPhotometry(survey)
     values = np.concatenate([photometry[s.id] for s in survey])
     band = np.concatenate([s.band for s in survey])
     offset, scale = photometry_scales(survey, photometry, "asinh")

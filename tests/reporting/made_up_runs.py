@@ -11,7 +11,7 @@ from torch import nn
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
 from ictconvention.feeding.task import Contents, Task
-from ictconvention.learning.exportable import padded
+from ictconvention.learning.exportable import make_exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
@@ -49,15 +49,15 @@ def made_up_run(
     random_statistics(made)
     _spread(made.eval())
     survey = {"name": "tiny", "simulated": True, "bands": BANDS, "pixel_scale": 0.396, "flux_unit": "nanomaggy"}
-    natural, trained = np.array([0.5, 0.25, 0.15, 0.1]), np.full(4, 0.25)
+    survey_prior, training_prior = np.array([0.5, 0.25, 0.15, 0.1]), np.full(4, 0.25)
     folder = Path("nowhere")
-    return TrainedRun(folder, options, made, "32-true", 1.7, natural, trained, survey, {}, "0123abcd")
+    return TrainedRun(folder, options, made, "32-true", 1.7, survey_prior, training_prior, survey, {}, "0123abcd")
 
 
 @torch.no_grad()
 def _spread(learner: Learner) -> None:
     """Let the last layer tell objects apart, which all look alike to new weights."""
-    model = padded(learner, torch.zeros(len(CLASSES)), 1.0)
+    model = make_exportable(learner, torch.zeros(len(CLASSES)), 1.0)
     logits = model(**model.sequences(20, torch.Generator().manual_seed(0)))["logits"]
     last = [layer for layer in learner.network.modules() if isinstance(layer, nn.Linear)][-1]
     spread = 2 * logits.std(0)

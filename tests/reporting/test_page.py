@@ -19,10 +19,10 @@ from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.evaluation.worst_objects import worst_objects
 from ictconvention.reporting import page as report
-from ictconvention.reporting.compare import compared
+from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
-from ictconvention.runs.collection import collected, found_runs
+from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
@@ -113,7 +113,7 @@ def test_the_page_and_each_of_its_drawings_say_that_the_survey_is_simulated(page
 
 
 def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: Page, sweep: Path) -> None:
-    comparison = compared(sweep)
+    comparison = compare(sweep)
     assert page.table("model")[0] == list(comparison.table.columns)
     rows = [[cell.text.replace("+-", "±") for cell in row] for row in comparison.table.rows]
     assert page.table("model")[1:] == rows
@@ -125,7 +125,7 @@ def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: P
 
 def test_predictions_that_no_run_made_are_compared_too(small: Path, survey: Survey, tmp_path: Path) -> None:
     sweep = shutil.copytree(small, tmp_path / "runs")
-    (entry,) = collected(*found_runs(sweep)).entries()
+    (entry,) = group_runs(*find_runs(sweep)).entries()
     save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], survey.header.classes)
     page = written(sweep, tmp_path / "page.html")
     assert [row[0] for row in page.table("model")[1:]] == ["one", "forest"]
@@ -151,7 +151,7 @@ def test_what_was_left_out_is_named_with_the_reason(page: Page) -> None:
 
 
 def test_the_objects_shown_are_those_whose_label_is_believed_least(page: Page, sweep: Path, survey: Survey) -> None:
-    runs, _ = found_runs(sweep)
+    runs, _ = find_runs(sweep)
     believed: dict[str, list[float]] = {}
     for run in runs:
         found = run.predictions

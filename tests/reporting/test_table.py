@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score
 
-from ictconvention.evaluation.predictions import Entry
-from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text, measured, table_of
+from ictconvention.evaluation.predictions import ModelPredictions
+from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text, make_table, measure_models
 from tests.evaluation.made_up_predictions import entry_of, predicted
 
 CLASSES = ("AGN", "SN_Ia", "50 % & more")
@@ -21,18 +21,18 @@ GUESSES = {
 }
 
 
-def two() -> list[Entry]:
+def two() -> list[ModelPredictions]:
     first = entry_of("first", GUESSES, LABELS, 3)
     second = entry_of("a_b $x", {key: LABELS[key[0]] for key in GUESSES}, LABELS, 3)
     seconds = {key: 10.0 + sum(key) for key in GUESSES}
     return [
-        Entry(first.name, first.predictions, 1234567, {key: 2.5 * value for key, value in seconds.items()}),
-        Entry(second.name, second.predictions, None, seconds),
+        ModelPredictions(first.name, first.predictions, 1234567, {key: 2.5 * value for key, value in seconds.items()}),
+        ModelPredictions(second.name, second.predictions, None, seconds),
     ]
 
 
 def test_over_folds_and_pooled() -> None:
-    found = measured(two()[0], CLASSES)["f1_macro", "likely"]
+    found = measure_models(two()[0], CLASSES)["f1_macro", "likely"]
     by_fold = [np.mean([f1_score(LABELS[f], GUESSES[f, s], average="macro") for s in (0, 1)]) for f in (0, 1)]
     assert found.mean == pytest.approx(np.mean(by_fold))
     assert found.deviation == pytest.approx(np.std(by_fold, ddof=1))
@@ -42,30 +42,30 @@ def test_over_folds_and_pooled() -> None:
 
 
 def test_one_fold_has_no_deviation_and_says_so() -> None:
-    entry = Entry("alone", {(3, 0): predicted([f"o{i}" for i in range(30)], 0)})
-    assert measured(entry, CLASSES)["accuracy", "likely"].deviation is None
-    table = table_of([entry], CLASSES, "x")
+    entry = ModelPredictions("alone", {(3, 0): predicted([f"o{i}" for i in range(30)], 0)})
+    assert measure_models(entry, CLASSES)["accuracy", "likely"].deviation is None
+    table = make_table([entry], CLASSES, "x")
     assert "One fold (3): no deviation over folds is known." in " ".join(table.notes)
     assert "+-" not in as_text(table).splitlines()[-5]
     assert "One seed each" in " ".join(table.notes)
 
 
 def test_the_fixed_protocol_is_said() -> None:
-    entry = Entry("same", {(f, 0): predicted([f"o{i}" for i in range(30)], f) for f in range(3)})
-    assert "all folds test the same" in " ".join(table_of([entry], CLASSES, "x").notes)
+    entry = ModelPredictions("same", {(f, 0): predicted([f"o{i}" for i in range(30)], f) for f in range(3)})
+    assert "all folds test the same" in " ".join(make_table([entry], CLASSES, "x").notes)
 
 
 def test_a_class_without_a_test_object_counts_nowhere() -> None:
     entry = entry_of("a", {(0, 0): [0, 1, 1]}, {0: [0, 1, 1]}, 3)
-    found = measured(entry, CLASSES)
+    found = measure_models(entry, CLASSES)
     assert found["balanced_accuracy", "uniform"].pooled == found["worst_class_recall", "uniform"].pooled == 1
     alone = entry_of("b", {(0, 0): [0, 0]}, {0: [0, 0]}, 3)  # nothing to rank
-    assert np.isnan(measured(alone, CLASSES)["auroc_macro", "likely"].mean)
-    assert "nan" not in as_text(table_of([alone], CLASSES, "x")) + as_csv(table_of([alone], CLASSES, "x"))
+    assert np.isnan(measure_models(alone, CLASSES)["auroc_macro", "likely"].mean)
+    assert "nan" not in as_text(make_table([alone], CLASSES, "x")) + as_csv(make_table([alone], CLASSES, "x"))
 
 
 def test_every_form_holds_the_same_rows() -> None:
-    table = table_of(two(), CLASSES, "SDSS (simulated)", "a_b $x", {"first": (82.18, 75.33)}, ["Beware."])
+    table = make_table(two(), CLASSES, "SDSS (simulated)", "a_b $x", {"first": (82.18, 75.33)}, ["Beware."])
     text, markdown, latex = as_text(table), as_markdown(table), as_latex(table)
     for form in (text, markdown, latex):
         assert "SDSS (simulated)" in form
@@ -75,7 +75,10 @@ def test_every_form_holds_the_same_rows() -> None:
         assert "2.50" in form  # training time relative to the second's
     rows = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert [row["model"] for row in rows] == ["first", "a_b $x"]
-    assert float(rows[0]["f1_macro_survey_shares_pooled"]) == measured(two()[0], CLASSES)["f1_macro", "likely"].pooled
+    assert (
+        float(rows[0]["f1_macro_survey_shares_pooled"])
+        == measure_models(two()[0], CLASSES)["f1_macro", "likely"].pooled
+    )
     assert rows[1]["paper_f1"] == ""
     assert rows[0]["seeds"] == "2"
     assert markdown.count("\n|") == 4
@@ -88,7 +91,7 @@ def test_every_form_holds_the_same_rows() -> None:
 
 
 def test_a_perfect_model_has_all_of_it() -> None:
-    table = table_of(two(), CLASSES, "x")
+    table = make_table(two(), CLASSES, "x")
     cells = dict(zip(table.columns, table.rows[1], strict=True))
     assert cells["balanced accuracy"].text == "100.0"
     assert cells["spread of recalls"].number == 0

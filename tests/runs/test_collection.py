@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.predictions import pooled
-from ictconvention.reporting.compare import Comparison, compared
+from ictconvention.evaluation.predictions import pool
+from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.reporting.published_numbers import CAUTION
-from ictconvention.runs.collection import collected, found_runs
+from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -33,7 +33,7 @@ def made(survey: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def comparison(made: Path) -> Comparison:
-    return compared(made)
+    return compare(made)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def run_of(sweep: Path, name: str, fold: int = 0, seed: int = 0) -> Path:
 
 
 def test_runs_are_sorted_by_model_fold_and_seed(made: Path) -> None:
-    found = collected(*found_runs(made))
+    found = group_runs(*find_runs(made))
     assert set(found.runs) == {"ict", "convention"}
     assert all(list(of) == [(0, 0), (0, 1), (1, 0), (1, 1)] for of in found.runs.values())
     assert found.left_out == ()
@@ -76,7 +76,7 @@ def test_the_record_of_a_sweep_names_its_runs_wherever_the_folder_is(few: Path, 
     jobs.append({"folder": "../../ict/fold2-seed0-gone", "state": "failed", "model": "ICT"})
     (folder / "sweep.json").write_text(json.dumps({"jobs": jobs}))
     shutil.move(sweep, tmp_path / "moved")
-    found = collected(*found_runs(tmp_path / "moved" / "sweeps" / "mine"))
+    found = group_runs(*find_runs(tmp_path / "moved" / "sweeps" / "mine"))
     assert list(found.runs) == ["ICT"]
     assert found.left_out == ("ict/fold2-seed0-gone: missing",)
 
@@ -88,7 +88,7 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None
     changed(run_of(sweep, "convention", 1, 0) / "result.json", test={"classes": {}})
     (sweep / "begun" / "fold0-seed0-x").mkdir(parents=True)
     (sweep / "begun" / "fold0-seed0-x" / "config.yaml").write_text("name: begun\n")
-    found = collected(*found_runs(sweep))
+    found = group_runs(*find_runs(sweep))
     assert {name: list(of) for name, of in found.runs.items()} == {"ict": [(0, 0), (0, 1)], "convention": [(0, 0)]}
     text = "\n".join(found.left_out)
     for said in ("begun/fold0-seed0-x: not finished (not begun)", "not finished (finished)", "lost its split.json"):
@@ -101,7 +101,7 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None
 def test_predictions_that_are_not_those_of_the_result_are_left_out(sweep: Path) -> None:
     other, folder = run_of(sweep, "ict", 0, 1), run_of(sweep, "ict", 0, 0)
     shutil.copyfile(other / "predictions.parquet", folder / "predictions.parquet")
-    runs, left_out = found_runs(sweep)
+    runs, left_out = find_runs(sweep)
     assert left_out == [f"ict/{folder.name}: its predictions are not those of its result"]
     assert len(runs) == 7
 
@@ -111,7 +111,7 @@ def test_runs_of_several_surveys_are_refused(few: Path, survey: Survey, tmp_path
     split = make_split(other.object_table(), index=0)
     handmade_run(few, other, split, "foreign", 0, 0, 1.0)
     with pytest.raises(UsageError, match="these runs are of several surveys") as caught:
-        collected(*found_runs(few))
+        group_runs(*find_runs(few))
     assert "foreign" in str(caught.value)
 
 
@@ -119,7 +119,7 @@ def test_runs_of_other_splits_are_refused(few: Path, survey: Survey) -> None:
     split = make_split(survey.object_table(), index=0, seed=7)
     handmade_run(few, survey, split, "other", 0, 0, 1.0)
     with pytest.raises(UsageError, match="other splits of fold 0"):
-        collected(*found_runs(few))
+        group_runs(*find_runs(few))
 
 
 def test_splits_of_ones_own_and_folds_are_refused_together(few: Path) -> None:
@@ -127,27 +127,27 @@ def test_splits_of_ones_own_and_folds_are_refused_together(few: Path) -> None:
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("split: null", "split: own.json"))
     with pytest.raises(UsageError, match="some of these runs have a split of their own"):
-        collected(*found_runs(few))
+        group_runs(*find_runs(few))
 
 
 def test_models_without_a_common_fold_are_refused(tmp_path: Path, survey: Survey) -> None:
     handmade_sweep(tmp_path, survey, {"a": 1.0}, folds=(0,))
     handmade_sweep(tmp_path, survey, {"b": 1.0}, folds=(1,))
     with pytest.raises(UsageError, match="no fold was tested by all of a, b"):
-        collected(*found_runs(tmp_path))
+        group_runs(*find_runs(tmp_path))
 
 
 def test_models_of_one_name_are_told_apart_by_what_differs(tmp_path: Path, survey: Survey) -> None:
     for tau in (0.9, 0.99):
         handmade_sweep(tmp_path, survey, {"ict": 1.0}, folds=(0,), seeds=(0,), tau=tau)
-    found = collected(*found_runs(tmp_path))
+    found = group_runs(*find_runs(tmp_path))
     assert set(found.runs) == {"ict, learner.tau=0.9", "ict, learner.tau=0.99"}
 
 
 def test_a_copy_of_a_run_does_not_count_twice(sweep: Path) -> None:
     folder = run_of(sweep, "ict", 0, 0)
     shutil.copytree(folder, folder.with_name("fold0-seed0-copy"))
-    found = collected(*found_runs(sweep))
+    found = group_runs(*find_runs(sweep))
     assert len(found.runs["ict"]) == 4
     assert len(found.left_out) == 1
     assert "the same run as ict/fold0-seed0" in found.left_out[0]
@@ -155,12 +155,12 @@ def test_a_copy_of_a_run_does_not_count_twice(sweep: Path) -> None:
 
 def test_nothing_to_compare_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no such folder"):
-        found_runs(tmp_path / "none")
+        find_runs(tmp_path / "none")
     with pytest.raises(UsageError, match="no finished run"):
-        found_runs(tmp_path)
+        find_runs(tmp_path)
     (tmp_path / "sweep.json").write_text('{"jobs": [{}]}')
     with pytest.raises(UsageError, match="this is no list of jobs"):
-        found_runs(tmp_path)
+        find_runs(tmp_path)
 
 
 def test_a_comparison_says_in_words_what_its_table_holds(comparison: Comparison) -> None:
@@ -173,23 +173,23 @@ def test_a_comparison_says_in_words_what_its_table_holds(comparison: Comparison)
 def test_without_the_survey_each_object_is_a_sky_group_of_its_own(few: Path, survey: Survey) -> None:
     for status in few.glob("*/*/status.json"):
         changed(status, survey=str(few / "gone"))
-    gone = compared(few)
+    gone = compare(few)
     assert any("sky group of its own" in said for said in gone.remarks)
-    there = compared(few, survey.path)
+    there = compare(few, survey.path)
     assert not any("sky group of its own" in said for said in there.remarks)
     assert there.sentences == gone.sentences  # no two of these objects are neighbours
 
 
 def test_a_class_without_a_test_object_is_said(tmp_path: Path, survey: Survey) -> None:
     handmade_sweep(tmp_path, survey, {"a": 1.0}, (0,), (0,), absent="SN Other")
-    found = compared(tmp_path)
+    found = compare(tmp_path)
     assert "No test object is of class SN Other, which counts nowhere." in found.table.notes
 
 
 def test_ensembles_need_their_seeds(made: Path) -> None:
-    assert [len(entry.seeds) for entry in compared(made, members=2).entries] == [1, 1]
+    assert [len(entry.seeds) for entry in compare(made, members=2).entries] == [1, 1]
     with pytest.raises(UsageError, match="2 seeds do not make ensembles of 3"):
-        compared(made, members=3)
+        compare(made, members=3)
 
 
 def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: Survey, comparison: Comparison) -> None:
@@ -197,19 +197,19 @@ def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: 
     classes = survey.header.classes
     save_entries(few / ENTRIES_FILE, [first], classes)
     (kept,) = read_entries(few / ENTRIES_FILE, classes)
-    np.testing.assert_allclose(pooled(kept).likely, pooled(first).likely)
+    np.testing.assert_allclose(pool(kept).likely, pool(first).likely)
     assert kept.seeds == first.seeds
-    found = compared(few)
+    found = compare(few)
     assert [entry.name for entry in found.entries].count(first.name) == 2
     (few / ENTRIES_FILE).write_bytes(b"rubbish")
     with pytest.raises(UsageError, match="damaged, or of other classes"):
-        compared(few)
+        compare(few)
     (few / ENTRIES_FILE).unlink()
     one = {key: found for key, found in first.predictions.items() if key[0] == 0}
     moved = {(1 - fold, seed): found for (fold, seed), found in first.predictions.items()}
     save_entries(few / ENTRIES_FILE, [type(first)("one", one)], classes)
-    assert len(compared(few).entries) == 2  # it lacks a fold
+    assert len(compare(few).entries) == 2  # it lacks a fold
     half = {key: type(f)(f.ids[1:], f.label[1:], f.likely[1:], f.uniform[1:]) for key, f in moved.items()}
     save_entries(few / ENTRIES_FILE, [type(first)("half", half)], classes)
     with pytest.raises(UsageError, match=r"half and .* were tested on different objects"):
-        compared(few)
+        compare(few)

@@ -1,10 +1,10 @@
 """Records beside each other: what they share is said once, what differs for each."""
 
-from ictconvention.runs.key_by_key import ABSENT, key_by_key
+from ictconvention.runs.key_by_key import ABSENT, compare_keys
 
 
 def test_nested_keys_are_sorted_into_common_and_differing() -> None:
-    found = key_by_key(
+    found = compare_keys(
         {
             "one": {"packages": {"torch": "2.13", "numpy": "2.4"}, "gpus": [], "threads": 2},
             "two": {"packages": {"torch": "2.12", "numpy": "2.4"}, "gpus": [], "revision": None},
@@ -19,6 +19,6 @@ def test_nested_keys_are_sorted_into_common_and_differing() -> None:
 
 
 def test_one_record_has_everything_in_common() -> None:
-    found = key_by_key({"one": {"a": 1}})
+    found = compare_keys({"one": {"a": 1}})
     assert found.common == {"a": "1"}
     assert not found.differing

@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import checked
+from ictconvention.configuration.schema import validate_config
 from ictconvention.runs.assembly import run_hash
 
 BOTH = [
@@ -73,7 +73,7 @@ def ict() -> DictConfig:
 
 def hashes(*overrides: str, survey: str = "s", split: str = "p", precision: str = "32-true") -> tuple[str, str]:
     changed: Any = OmegaConf.to_container(OmegaConf.merge(ict(), OmegaConf.from_dotlist(list(overrides))))
-    options = checked(changed)
+    options = validate_config(changed)
     data: tuple[Any, Any] = SimpleNamespace(hash=survey), SimpleNamespace(hash=split)
     return run_hash(options, *data, precision, "run"), run_hash(options, *data, precision, "pretrain")
 

@@ -10,7 +10,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.collection import found_runs, read_finished
+from ictconvention.runs.collection import find_runs, read_finished
 from ictconvention.runs.warm_start import last_weights, read_run
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -95,7 +95,7 @@ def test_a_result_without_a_configuration_is_refused(folder: Path) -> None:
 def test_a_report_leaves_such_a_run_out_and_says_why(folder: Path, tmp_path: Path) -> None:
     shutil.copytree(folder, folder.with_name("whole"))
     change(folder, lambda config: config.pop("imbalance"))
-    runs, left_out = found_runs(tmp_path / "runs")
+    runs, left_out = find_runs(tmp_path / "runs")
     assert [run.folder.name for run in runs] == ["whole"]
     assert len(left_out) == 1
     assert "has lost imbalance.sampling" in left_out[0]

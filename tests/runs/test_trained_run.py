@@ -14,7 +14,7 @@ from ictconvention.applying.export import export
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.trained_run import read_trained
-from ictconvention.runs.warm_start import begin_with
+from ictconvention.runs.warm_start import start_from
 from ictconvention.training.retest import retest
 
 
@@ -32,8 +32,8 @@ def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
 def test_shares_are_those_of_the_last_training_part_and_of_its_loss(finished: Path) -> None:
     run = read_trained(finished)
     names = [run.split["classes"][id_] for id_ in run.split["parts"]["finetune_train"]]
-    np.testing.assert_allclose(run.natural, [names.count(name) / len(names) for name in run.task.classes])
-    np.testing.assert_allclose(run.trained, np.array([4, 4, 5, 4]) / 17)  # profile=smoke draws the classes alike
+    np.testing.assert_allclose(run.survey_prior, [names.count(name) / len(names) for name in run.task.classes])
+    np.testing.assert_allclose(run.training_prior, np.array([4, 4, 5, 4]) / 17)  # profile=smoke draws the classes alike
     assert not run.learner.training
 
 
@@ -76,7 +76,7 @@ def test_converted_weights_are_refused_by_every_reader(
         lambda: read_trained(copied),
         lambda: export(copied, copied.parent / "model.pt2"),
         lambda: retest(copied, options, say=lambda line: None),
-        lambda: begin_with(learner, copied),
+        lambda: start_from(learner, copied),
     ]
     for read in readers:
         with pytest.raises(UsageError, match="and the network has float32: they were converted") as refused:

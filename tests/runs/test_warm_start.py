@@ -16,10 +16,10 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import data_of, learner_of
+from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import write_json
-from ictconvention.runs.warm_start import begin_with, checked_start, read_run
+from ictconvention.runs.warm_start import check_start, read_run, start_from
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -69,7 +69,7 @@ def survey_with(folder: Path, bands: Sequence[str], classes: Sequence[str], test
 
 def begun(survey: Survey, options: RunOptions, seed: int) -> Learner:
     split = make_split(survey.object_table())
-    return learner_of(replace(options, seed=seed), data_of(options, survey, split, "finetune")).eval()
+    return make_learner(replace(options, seed=seed), make_data(options, survey, split, "finetune")).eval()
 
 
 @cache
@@ -104,7 +104,7 @@ def saved(folder: Path, learner: Learner, options: RunOptions) -> Path:
 
 
 def logits(learner: Learner, survey: Survey, options: RunOptions) -> torch.Tensor:
-    data = data_of(options, survey, make_split(survey.object_table()), "finetune")
+    data = make_data(options, survey, make_split(survey.object_table()), "finetune")
     with torch.no_grad():
         return torch.cat([learner.logits(views[0]) for views in data.evaluation_loader("test")])
 
@@ -120,7 +120,7 @@ def test_another_order_of_bands_and_classes_changes_no_prediction(
     second = begun(after, options, seed=1)
     wanted = logits(first, before, options)
     assert not torch.allclose(logits(second, after, options).flip(1), wanted, atol=1e-4)
-    assert begin_with(second, folder) == f"weights of {folder}"
+    assert start_from(second, folder) == f"weights of {folder}"
     torch.testing.assert_close(logits(second, after, options).flip(1), wanted, rtol=1e-4, atol=1e-5)
 
 
@@ -132,7 +132,7 @@ def test_new_classes_and_bands_get_new_weights_and_the_others_keep_theirs(
     before, after = surveys(BANDS, CLASSES), surveys(("u", *BANDS), (*CLASSES, "Kilonova"))
     first = begun(before, options, seed=0)
     second = begun(after, options, seed=1)
-    said = begin_with(second, saved(tmp_path / "run", first, options))
+    said = start_from(second, saved(tmp_path / "run", first, options))
     assert said.endswith("; new weights for class Kilonova; new weights for band u")
     found = logits(second, after, options)  # of objects without a frame in u
     assert found.shape[1] == 4
@@ -160,7 +160,7 @@ def test_another_architecture_is_refused_and_the_keys_are_named(
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
     split = make_split(survey.object_table())
     with pytest.raises(UsageError, match="another architecture") as caught:
-        checked_start(folder, compose_run(choices), split, survey)
+        check_start(folder, compose_run(choices), split, survey)
     assert caught.value.mend.startswith("take ")
     assert mend in caught.value.mend
     assert "sequence.select" not in caught.value.mend  # which shapes nothing
@@ -177,7 +177,7 @@ def test_weights_of_another_stamp_size_are_refused(surveys: Callable[..., Survey
     ]
     small = write_survey(tmp_path / "small", objects, header)
     with pytest.raises(UsageError, match="do not fit") as caught:
-        begin_with(begun(small, options, 0), folder)
+        start_from(begun(small, options, 0), folder)
     assert "stamps of the same size" in caught.value.mend
 
 
@@ -188,40 +188,40 @@ def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[.
     first = saved(tmp_path / "first", begun(survey, options, 0), options)
     splits[0].save(first / "split.json", record=True)
     changed(first / "result.json", survey={"hash": survey.hash}, split=splits[0].hash)
-    checked_start(first, options, splits[0], survey)
+    check_start(first, options, splits[0], survey)
     with pytest.raises(SplitError, match="that this run would test or validate on trained that one: o"):
-        checked_start(first, options, splits[1], survey)
-    checked_start(first, options, splits[1], surveys(BANDS[::-1], CLASSES))
+        check_start(first, options, splits[1], survey)
+    check_start(first, options, splits[1], surveys(BANDS[::-1], CLASSES))
     other = replace(options, init_from=str(first))
     second = saved(tmp_path / "second", begun(survey, options, 0), other)
     splits[1].save(second / "split.json", record=True)
     changed(second / "result.json", survey={"hash": "another"}, split=splits[1].hash)
     with pytest.raises(SplitError, match="trained that one") as caught:
-        checked_start(second, options, splits[1], survey)
+        check_start(second, options, splits[1], survey)
     assert caught.value.where == str(first)
     drawn = json.loads((first / "split.json").read_text())
     drawn["parts"]["finetune_train"].pop()
     (first / "split.json").write_text(json.dumps(drawn))
     with pytest.raises(UsageError, match=r"not that of result\.json"):  # what it has seen could be hidden so
-        checked_start(second, options, splits[1], survey)
+        check_start(second, options, splits[1], survey)
     shutil.rmtree(first)
     with pytest.raises(UsageError, match="a run that came before is gone"):
-        checked_start(second, options, splits[1], survey)
+        check_start(second, options, splits[1], survey)
 
 
 def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
     survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
     split = make_split(survey.object_table())
     with pytest.raises(UsageError, match="no folder of a run"):
-        checked_start(tmp_path, options, split, survey)
+        check_start(tmp_path, options, split, survey)
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
     assert read_run(folder) == options
     (folder / "checkpoints" / "finetune.ckpt").unlink()
     with pytest.raises(UsageError, match="this run has lost its weights"):
-        checked_start(folder, options, split, survey)
+        check_start(folder, options, split, survey)
     (folder / "result.json").unlink()
     with pytest.raises(UsageError, match="this run is not finished"):
-        checked_start(folder, options, split, survey)
+        check_start(folder, options, split, survey)
     for content in (b"a: [1", b"\xff\xfe\x00", b"nonsense: 1"):
         (folder / "config.yaml").write_bytes(content)
         with pytest.raises(UsageError):

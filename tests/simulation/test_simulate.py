@@ -16,11 +16,11 @@ import pytest
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.evaluation.ceiling import label_ceiling
-from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.simulation import simulate as simulate_module
 from ictconvention.simulation.sdss import scene as observed_module
 from ictconvention.simulation.sdss.population import Population
-from ictconvention.simulation.sdss.scene import detected, observed, scene
+from ictconvention.simulation.sdss.scene import is_detected, observe_object, scene
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -48,7 +48,7 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def test_it_is_a_sound_survey(simulated: Survey) -> None:
-    report = check_survey(simulated.path)
+    report = audit_survey(simulated.path)
     assert report.flaws == []
     assert report.header.simulated
     assert len(simulated) == OBJECTS + 24 + EXTRA
@@ -60,7 +60,7 @@ def test_it_is_a_sound_survey(simulated: Survey) -> None:
 def test_the_same_seed_gives_the_same_bytes_for_any_number_of_jobs(simulated: Survey, tmp_path: Path) -> None:
     again = simulate(tmp_path / "again", OBJECTS, seed=5, jobs=1, extra_test=EXTRA)
     assert digest(again.path) == digest(simulated.path)
-    same, other = (observed(Population(OBJECTS, seed, EXTRA), 0)["frames"] for seed in (5, 6))
+    same, other = (observe_object(Population(OBJECTS, seed, EXTRA), 0)["frames"] for seed in (5, 6))
     np.testing.assert_array_equal(simulated[0].frames, same.astype(simulated[0].frames.dtype))
     assert not np.array_equal(same, other)
 
@@ -77,10 +77,10 @@ def test_every_object_was_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[bool] = []
 
     def remembering(*arguments: object) -> bool:
-        seen.append(detected(*arguments))  # type: ignore[arg-type]
+        seen.append(is_detected(*arguments))  # type: ignore[arg-type]
         return seen[-1]
 
-    monkeypatch.setattr(observed_module, "detected", remembering)
+    monkeypatch.setattr(observed_module, "is_detected", remembering)
     population = Population(300, 5, 40)
     for number in range(0, 300, 5):
         scene(population, number)
@@ -95,7 +95,7 @@ def test_frames_hold_the_catalogued_flux_of_stars() -> None:
         r = star.magnitudes[2]
         if not (star.stratum.label == star.true_class == "Variable" and star.host_known and 15 < r < 19):
             continue
-        given = observed(population, star.number)
+        given = observe_object(population, star.number)
         if given["kind"] == "eclipsing":
             total = given["frames"][given["band"] == 2][:, 8:24, 8:24].sum(axis=(1, 2), dtype=np.float64)
             ratios.append(np.median(total) / 10 ** (-0.4 * (given["host_r"] - 22.5)))

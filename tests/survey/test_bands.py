@@ -7,8 +7,8 @@ import pytest
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.measuring.audit import check_survey
-from ictconvention.runs.assembly import survey_of
+from ictconvention.measuring.audit import audit_survey
+from ictconvention.runs.assembly import open_or_simulate
 from ictconvention.survey.bands import ORIGIN, origin_of, select_bands
 from ictconvention.survey.split_drawing import make_split
 from tests.conftest import image_series, write_survey
@@ -19,7 +19,7 @@ def test_the_frames_are_those_of_the_bands_in_their_new_order(tmp_path: Path) ->
     few = select_bands(survey, ("r", "g"), tmp_path / "few")
     assert few.header.bands == ("r", "g")
     assert few.ids == survey.ids
-    assert not check_survey(few.path).flaws
+    assert not audit_survey(few.path).flaws
     for series, whole in zip(few, survey, strict=True):
         here = np.isin(whole.band, (1, 2))
         np.testing.assert_array_equal(series.frames, whole.frames[here])
@@ -66,11 +66,11 @@ def test_a_run_makes_the_survey_of_its_bands_once(tmp_path: Path) -> None:
     survey = write_survey(tmp_path / "whole", [image_series(n, 20) for n in range(3)])
     words = ["survey=path", f"survey.path={survey.path}", f"surveys={tmp_path}/surveys"]
     said: list[str] = []
-    few = survey_of(compose_run([*words, "survey.bands=[g]"]), said.append)
+    few = open_or_simulate(compose_run([*words, "survey.bands=[g]"]), said.append)
     assert few.header.bands == ("g",)
     assert len(said) == 1
-    assert survey_of(compose_run([*words, "survey.bands=[g]"]), said.append).path == few.path
+    assert open_or_simulate(compose_run([*words, "survey.bands=[g]"]), said.append).path == few.path
     assert len(said) == 1
-    assert survey_of(compose_run([*words, "survey.bands=[u,g,r,i,z]"]), said.append).path == survey.path
+    assert open_or_simulate(compose_run([*words, "survey.bands=[u,g,r,i,z]"]), said.append).path == survey.path
     own = ["survey=path", f"survey.path={few.path}", "survey.bands=[g]"]
-    assert survey_of(compose_run(own), said.append).path == few.path
+    assert open_or_simulate(compose_run(own), said.append).path == few.path

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.format import SINCE_VERSION_2, read_header
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards
@@ -246,7 +246,7 @@ def test_a_survey_of_version_1_opens_as_it_is_and_knows_no_places_or_gains(surve
     (survey.path / "survey.json").write_text(json.dumps({**content, "sha256": digest}))
     old = Survey.open(survey.path)
     assert old.header.orientation == "unknown"
-    assert not check_survey(survey.path).flaws
+    assert not audit_survey(survey.path).flaws
     assert all(np.isnan(getattr(old[3], name)).all() for name in SINCE_VERSION_2)
     np.testing.assert_array_equal(old[3].frames, survey[3].frames)
     assert len(pickle.loads(pickle.dumps(old))[3].x) == len(old[3])

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.feeding.dataset import Draw, SeriesDataset
-from ictconvention.measuring.measured_cache import Photometry
+from ictconvention.feeding.dataset import SampleKey, SeriesDataset
+from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.survey import verify
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.verify import check_present, verify_survey
@@ -67,10 +67,10 @@ def test_a_frame_without_a_finite_pixel_never_counts(survey: Survey, blank: floa
     change_array(survey.path, "frames.npy", setting(5, blank))  # the third frame of sn0001
     opened = Survey.open(survey.path)
     with pytest.raises(SurveyError, match=r"no finite pixel(.|\n)*object sn0001, its frame 2"):
-        SeriesDataset(opened)[[Draw(1)]]
+        SeriesDataset(opened)[[SampleKey(1)]]
     with pytest.raises(SurveyError, match=r"no finite pixel(.|\n)*object sn0001, its frame 2"):
-        Photometry(opened)
-    SeriesDataset(opened)[[Draw(3)]]
+        CachedPhotometry(opened)
+    SeriesDataset(opened)[[SampleKey(3)]]
 
 
 def test_one_finite_pixel_makes_a_frame(survey: Survey) -> None:

@@ -19,7 +19,7 @@ from astropy import units as u
 
 from ictconvention.core.errors import FileSystemError, IctConventionError, SurveyError
 from ictconvention.core.growing_array import GrowingArray
-from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards
 from tests.conftest import HEADER, ROOT, image_series, write_survey
@@ -235,7 +235,7 @@ def test_a_bad_object_is_refused_and_leaves_no_trace(tmp_path: Path, case: str) 
     assert survey.ids == ("sn0000", "sn0002")
     for series, given in zip(survey, good, strict=True):
         np.testing.assert_array_equal(series.frames, given["frames"])
-    assert not check_survey(tmp_path / "s").flaws
+    assert not audit_survey(tmp_path / "s").flaws
 
 
 def test_too_many_missing_pixels_are_refused_and_a_few_are_kept(tmp_path: Path) -> None:
@@ -305,7 +305,7 @@ def test_many_writers_make_many_shards_at_once(tmp_path: Path) -> None:
         join_shards(tmp_path / "many", count=7)
     survey = join_shards(tmp_path / "many", count=8)
     assert survey.ids == tuple(f"sn{10 * number + i:04d}" for number in range(8) for i in range(4))
-    assert not check_survey(tmp_path / "many").flaws
+    assert not audit_survey(tmp_path / "many").flaws
 
 
 def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:

@@ -21,8 +21,8 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes
-from ictconvention.sweeping.cluster import submitter
-from ictconvention.sweeping.sweep import Job, prepared
+from ictconvention.sweeping.cluster import load_submitter
+from ictconvention.sweeping.sweep import Job, prepare_jobs
 from tests.small_runs import places
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ def _actors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def jobs_of(monkeypatch: pytest.MonkeyPatch, words: list[str], *acts: str) -> list[Job]:
     """Return the jobs of a fold each, and let them act so."""
-    jobs = prepared([[*words, f"fold.index={fold}"] for fold in range(len(acts))], lambda line: None)
+    jobs = prepare_jobs([[*words, f"fold.index={fold}"] for fold in range(len(acts))], lambda line: None)
     roles = {
         str(fold): [act, str(job.folder.absolute())] for fold, (act, job) in enumerate(zip(acts, jobs, strict=True))
     }
@@ -165,5 +165,5 @@ def test_where_there_is_no_slurm_nothing_is_submitted_and_that_is_told(
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_submitit_launcher", None)
     with pytest.raises(UsageError, match="hydra-submitit-launcher is not installed") as caught:
-        submitter("slurm", {})
+        load_submitter("slurm", {})
     assert ".[slurm]" in caught.value.mend

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from ictconvention.configuration.schema import LoggerOptions, RunOptions, TrainerOptions
-from ictconvention.core.atomic import held
+from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.sweeping import processes
 from ictconvention.sweeping.processes import job_environment, run_jobs
@@ -230,5 +230,5 @@ def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
 
 def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "runs")
-    with held(sweep.folder), pytest.raises(FileSystemError, match="another process is writing here"):
+    with folder_lock(sweep.folder), pytest.raises(FileSystemError, match="another process is writing here"):
         run_jobs(sweep, say=lambda line: None)

@@ -10,7 +10,7 @@ from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import read_json
-from ictconvention.sweeping.sweep import Job, Sweep, grouped, prepared, validation_loss
+from ictconvention.sweeping.sweep import Job, Sweep, group_jobs, prepare_jobs, validation_loss
 from tests.forked import Command
 from tests.small_runs import LEFT, Smoke, places, result_of
 
@@ -112,14 +112,14 @@ def test_a_mistake_is_told_before_anything_begins(tmp_path: Path, arguments: lis
 def test_two_jobs_that_are_one_run_are_refused(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
     with pytest.raises(UsageError, match=r"trainer\.workers=0 and trainer\.workers=2 are the same run"):
-        prepared([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]], lambda line: None)
+        prepare_jobs([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]], lambda line: None)
 
 
 @pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "WORLD_SIZE"])
 def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "2")
     with pytest.raises(UsageError, match="each would run the whole sweep"):
-        prepared([["seed=0"]], lambda line: None)
+        prepare_jobs([["seed=0"]], lambda line: None)
 
 
 def test_a_key_of_the_sweep_alone_is_told() -> None:
@@ -149,7 +149,7 @@ def test_a_group_of_ones_own_stands(tmp_path: Path) -> None:
     name = "it's (mine), 100 % für τ"
     for words, group in (([], None), (["logger=wandb"], name), (["logger=wandb", "logger.group=b"], "b")):
         job = Job(1, "x", tuple(words), compose_run(words), tmp_path)
-        assert compose_run(grouped(job, Path("runs/sweeps") / name)).logger.group == group
+        assert compose_run(group_jobs(job, Path("runs/sweeps") / name)).logger.group == group
 
 
 def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path) -> None:
@@ -163,15 +163,15 @@ def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path)
 def test_another_machine_s_precision_is_not_guessed(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
     with pytest.raises(UsageError, match=r"trainer\.precision is auto, and the machine that would choose is another"):
-        prepared([words], lambda line: None, elsewhere=True)
-    (job,) = prepared([[*words, "trainer.precision=bf16-mixed"]], lambda line: None, elsewhere=True)
+        prepare_jobs([words], lambda line: None, elsewhere=True)
+    (job,) = prepare_jobs([[*words, "trainer.precision=bf16-mixed"]], lambda line: None, elsewhere=True)
     assert job.split
 
 
 def test_a_search_numbers_its_jobs_on(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
-    first = prepared([[*words, "seed=0"]], lambda line: None)
-    both = prepared([[*words, "seed=1"]], lambda line: None, before=first)
+    first = prepare_jobs([[*words, "seed=0"]], lambda line: None)
+    both = prepare_jobs([[*words, "seed=1"]], lambda line: None, before=first)
     assert [job.number for job in both] == [1, 2]
     assert both[0] is first[0]
 

@@ -11,8 +11,8 @@ import torch
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.status import MetricsTable, Status, read_json
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import PACED, Bar, Journal, bars, spoken
-from ictconvention.training.lightning_noise import quiet
+from ictconvention.training.epoch_report import PACED, Bar, EpochReport, describe_duration, progress_bars
+from ictconvention.training.lightning_noise import silence_lightning
 
 NOBODY: Any = None  # the learner, whom the journal does not look at
 
@@ -25,10 +25,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def kept(folder: Path, said: list[str], short: bool = False) -> Journal:
+def kept(folder: Path, said: list[str], short: bool = False) -> EpochReport:
     status = Status(folder)
     dashboard = Dashboard(LoggerOptions(), folder, status, {}, [], said.append)
-    return Journal("pretrain", 160, 40, short, MetricsTable(folder / "metrics.csv"), status, dashboard, said.append)
+    return EpochReport("pretrain", 160, 40, short, MetricsTable(folder / "metrics.csv"), status, dashboard, said.append)
 
 
 def trainer(**values: Any) -> Any:
@@ -65,7 +65,7 @@ def test_a_long_run_without_a_gpu_is_told_once_and_early(
         clock[0] += seconds
         callback.on_train_batch_end(trainer(), NOBODY, None, [range(16)], number)
     left = 60 / 16 * (5 * 160 + 40)
-    told = f"this takes about {spoken(left)} on this machine, which has no GPU"
+    told = f"this takes about {describe_duration(left)} on this machine, which has no GPU"
     advice = "" if short else "; profile=laptop trains a narrow network on fewer frames in minutes"
     assert said == [told + advice] * long
 
@@ -81,16 +81,16 @@ def test_with_a_gpu_nothing_is_said(tmp_path: Path, clock: list[float], monkeypa
 
 
 def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not bars()
+    assert not progress_bars()
     monkeypatch.setattr("ictconvention.training.epoch_report.sys.stdout", SimpleNamespace(isatty=lambda: True))
-    (bar,) = bars()
+    (bar,) = progress_bars()
     assert isinstance(bar, Bar)
     monkeypatch.setenv("LOCAL_RANK", "1")
-    assert not bars()
+    assert not progress_bars()
 
 
 def test_durations() -> None:
-    assert [spoken(x) for x in (0.4, 99, 100, 5940, 6000, 90000)] == [
+    assert [describe_duration(x) for x in (0.4, 99, 100, 5940, 6000, 90000)] == [
         "0 s",
         "99 s",
         "2 min",
@@ -103,7 +103,7 @@ def test_durations() -> None:
 def test_a_warning_is_told_without_the_line_of_code_and_harmless_ones_not_at_all(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    with quiet(), warnings.catch_warnings():
+    with silence_lightning(), warnings.catch_warnings():
         warnings.filterwarnings("default", message="the projections")
         warnings.warn("the projections have collapsed", stacklevel=1)
         warnings.filterwarnings("ignore", message=".*does not have many workers")

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, SequenceOptions
-from ictconvention.evaluation.calibration import at_prior, fitted_temperature, probabilities
+from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
@@ -16,7 +16,7 @@ from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.training import evaluate as testing
 from ictconvention.training.evaluate import in_words
-from ictconvention.training.infer import Predicted
+from ictconvention.training.infer import Inferred
 from ictconvention.training.retest import largest_difference
 from ictconvention.training.run_figures import _examples, _plain
 from tests.conftest import image_series, write_survey
@@ -36,7 +36,7 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     data: SeriesDataModule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learner = supervised(data, "convention")
-    known: dict[str, Predicted] = {}
+    known: dict[str, Inferred] = {}
     predicted = testing._predicted
 
     def spied(*arguments: Any) -> Any:
@@ -44,14 +44,14 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
         return known[arguments[2]]
 
     monkeypatch.setattr(testing, "_predicted", spied)
-    result, parts, reference = testing.tested(learner, data, "32-true")
+    result, parts, reference = testing.evaluate(learner, data, "32-true")
     assert set(known) == {"finetune_train", "finetune_validation", "test"}
     labels = data.training.labels
     natural = np.bincount(labels[data.positions("finetune_train")], minlength=4) / len(data.positions("finetune_train"))
     moved = {part: at_prior(logits, np.full(4, 0.25), natural) for part, (_, logits, _, _) in known.items()}
     validation = known["finetune_validation"].position
     assert sorted(validation) == sorted(data.positions("finetune_validation"))
-    assert result["temperature"] == fitted_temperature(moved["finetune_validation"], labels[validation])
+    assert result["temperature"] == fit_temperature(moved["finetune_validation"], labels[validation])
     np.testing.assert_array_equal(parts["test"].position, data.positions("test"))
     np.testing.assert_allclose(parts["test"].likely, probabilities(moved["test"], result["temperature"]))
     nearest = reference.distance(known["finetune_validation"].features)

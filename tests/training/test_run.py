@@ -17,14 +17,14 @@ from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import FileSystemError, SplitError, SurveyError, UsageError
 from ictconvention.evaluation.scores import scores
 from ictconvention.measuring.photometry import photometry_recipe
-from ictconvention.runs.assembly import split_of, survey_of
+from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.checkpoints import weights_hash
-from ictconvention.runs.machine import checked_machine, precision_of, rank_zero
+from ictconvention.runs.machine import check_machine, precision_of, rank_zero
 from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
-from ictconvention.sweeping.sweep import prepared
+from ictconvention.sweeping.sweep import prepare_jobs
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey
@@ -239,7 +239,7 @@ def test_a_class_that_nothing_trains_is_named(tmp_path: Path) -> None:
     survey = write_survey(tmp_path / "mine", objects)
     options = compose_run(["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs"])
     with pytest.raises(SplitError, match="class SN Other has no object in finetune_train") as caught:
-        split_of(options, survey)
+        load_or_draw_split(options, survey)
     assert "leave the class out" in caught.value.mend
     with pytest.raises(SplitError):
         run(options, say=lambda line: None)
@@ -255,16 +255,16 @@ def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None
 
 
 def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    checked_machine(TrainerOptions(devices=4))  # without a GPU: four processes
+    check_machine(TrainerOptions(devices=4))  # without a GPU: four processes
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: False)
-    checked_machine(TrainerOptions(precision="32-true"))
+    check_machine(TrainerOptions(precision="32-true"))
     assert precision_of(TrainerOptions()) == "32-true"
     with pytest.raises(UsageError, match=r"trainer\.devices is 4, this machine has 1 GPU"):
-        checked_machine(TrainerOptions(devices=4))
+        check_machine(TrainerOptions(devices=4))
     with pytest.raises(UsageError, match="this GPU has no bfloat16"):
-        checked_machine(TrainerOptions(precision="bf16-mixed"))
+        check_machine(TrainerOptions(precision="bf16-mixed"))
 
 
 def test_precision(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,8 +291,8 @@ def test_a_survey_that_has_changed_is_refused_before_anything_is_made(tmp_path: 
     with pytest.raises(SurveyError, match="the frames have changed since they were written"):
         run(compose_run(words), words, say=lambda line: None)
     with pytest.raises(SurveyError, match="seed=1: the frames have changed"):
-        prepared([[*words, f"seed={seed}"] for seed in (1, 2)], print)
-    assert len(prepared([[*words, "survey.verify=false", f"seed={seed}"] for seed in (1, 2)], print)) == 2
+        prepare_jobs([[*words, f"seed={seed}"] for seed in (1, 2)], print)
+    assert len(prepare_jobs([[*words, "survey.verify=false", f"seed={seed}"] for seed in (1, 2)], print)) == 2
     assert not (tmp_path / "runs").exists()
 
 
@@ -303,5 +303,5 @@ def test_bands_are_not_taken_from_a_survey_that_has_changed(tmp_path: Path) -> N
     change_array(survey.path, "frames.npy", lambda frames: frames * 2)
     words = ["survey=path", f"survey.path={survey.path}", "survey.bands=[g,r]", f"surveys={tmp_path}/surveys"]
     with pytest.raises(SurveyError, match="the frames have changed since they were written"):
-        survey_of(compose_run(words), print)
+        open_or_simulate(compose_run(words), print)
     assert not list((tmp_path / "surveys").glob("mine*"))

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from ictconvention.core import atomic
-from ictconvention.core.atomic import held
+from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.runs.status import read_json
 from ictconvention.training import run as run_module
@@ -221,7 +221,7 @@ def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
 
 
 def test_two_runs_in_one_folder_are_refused(finished: Path, smoke: Smoke) -> None:
-    with held(finished), pytest.raises(FileSystemError, match="another process is writing here"):
+    with folder_lock(finished), pytest.raises(FileSystemError, match="another process is writing here"):
         smoke("experiment=ict_sdss")
     assert smoke("experiment=ict_sdss") == finished
 

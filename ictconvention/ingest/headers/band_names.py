@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from ictconvention.core.errors import UsageError
-from ictconvention.files.user_table import read_user_table, text_of
+from ictconvention.files.user_table import read_text, read_user_table
 from ictconvention.ingest.found import USUAL_BANDS
 from ictconvention.ingest.headers.headers import Headers
 
@@ -26,14 +26,14 @@ def read_band_names(own: Path | None = None) -> dict[str, str]:
     names = {_key(row["alias"]): row["band"] for row in csv.DictReader(text.splitlines())}
     if own is not None:
         for where, row in read_user_table(own, ("alias", "band")).located:
-            alias, band = text_of(row, "alias"), text_of(row, "band")
+            alias, band = read_text(row, "alias"), read_text(row, "band")
             if alias is None or band is None:
                 raise UsageError("this row lacks an alias or its band", where, "give both")
             names[_key(alias)] = band
     return names
 
 
-def band_of(headers: Headers, names: Mapping[str, str]) -> str | None:
+def find_band(headers: Headers, names: Mapping[str, str]) -> str | None:
     """Return the band of an image, None where no keyword names it.
 
     The table is asked for the whole name, then for ever fewer of its first words: 'g DECam SDSS c0001 4720.0 1520.0'

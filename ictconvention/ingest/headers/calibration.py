@@ -20,7 +20,7 @@ ELECTRONS = ("electron", "electrons", "e-", "e", "photon", "photons")
 SECONDS = ("s", "sec", "second", "seconds")
 
 
-def zero_point_of(headers: Headers) -> tuple[float, str]:
+def read_zero_point(headers: Headers) -> tuple[float, str]:
     """Return the zero point of the pixels [AB mag], and where it is unknown NaN and what was found instead.
 
     A keyword holds one if it is above 0 and below 60: 0, -99 and -999 stand for none, and the next keyword counts.
@@ -67,7 +67,7 @@ def nanomaggies_per_count(zero_point: float) -> float:
     return float(nanomaggies(zero_point))
 
 
-def gain_of(headers: Headers, zero_point: float) -> float:
+def read_gain(headers: Headers, zero_point: float) -> float:
     """Return how many electrons make a nanomaggy, NaN where the header does not say it.
 
     BUNIT must name counts, of which GAIN (or EGAIN) electrons make one, or electrons; each may be per second of

@@ -18,7 +18,7 @@ LARGEST_OFFSET = 0.1  # [pixels] of CRPIX from CRVAL, and of a pixel from where 
 LARGEST_STRETCH = 2.0  # of a pixel's area by the distortion
 
 
-def wcs_of(header: fits.Header) -> WCS:
+def read_wcs(header: fits.Header) -> WCS:
     """Return the celestial WCS of an image, with its distortions: SIP, TPV, and TPV that SCAMP calls TAN.
 
     Raises

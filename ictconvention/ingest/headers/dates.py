@@ -71,7 +71,7 @@ class _NoTimeError(ValueError):
     """What a keyword holds is no time; the text says why."""
 
 
-def exposure_of(headers: Headers) -> Exposure:
+def read_exposure(headers: Headers) -> Exposure:
     """Return when an image was exposed.
 
     Where the exposure time is unknown, it is the time from start to end, or nothing. In a drift scan of SDSS (CCDMODE

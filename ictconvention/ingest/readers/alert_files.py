@@ -78,7 +78,7 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
     return folder, units
 
 
-def alerts_of(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str, Alert | Exception]]:
+def read_alerts(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str, Alert | Exception]]:
     """Yield the place and the content of each alert; where a file breaks, the place and the reason."""
     for name in unit.files:
         try:

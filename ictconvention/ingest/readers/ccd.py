@@ -16,14 +16,14 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
-from ictconvention.core.errors import UsageError, repeated, shortened
-from ictconvention.files.reading import NoImageError, UnreadableError, image_of, is_image, opened_fits, reason_of
-from ictconvention.files.user_table import id_of, objects_of, read_user_table
+from ictconvention.core.errors import UsageError, repeated, shorten
+from ictconvention.files.reading import NoImageError, UnreadableError, is_image, open_fits, read_image, reason_of
+from ictconvention.files.user_table import read_id, read_objects, read_user_table
 from ictconvention.ingest.found import Found, FoundFrame, Reject, place_of
-from ictconvention.ingest.headers.band_names import BAND_KEYS, band_of
-from ictconvention.ingest.headers.calibration import gain_of, nanomaggies_per_count, zero_point_of
-from ictconvention.ingest.headers.celestial import pixel_scale, wcs_of
-from ictconvention.ingest.headers.dates import Exposure, exposure_of
+from ictconvention.ingest.headers.band_names import BAND_KEYS, find_band
+from ictconvention.ingest.headers.calibration import nanomaggies_per_count, read_gain, read_zero_point
+from ictconvention.ingest.headers.celestial import pixel_scale, read_wcs
+from ictconvention.ingest.headers.dates import Exposure, read_exposure
 from ictconvention.ingest.headers.headers import Headers
 from ictconvention.ingest.orientation import turns_north_up
 from ictconvention.ingest.placeholders import drop_placeholders
@@ -86,11 +86,11 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
         A column or a position is missing, or an id stands twice.
     """
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
-    objects = objects_of(table.located)
-    if twice := repeated(id_of(row, where) for where, row in table.located):
-        raise UsageError(f"ids stand twice: {shortened(twice)}", path, "give each object one row")
+    objects = read_objects(table.located)
+    if twice := repeated(read_id(row, where) for where, row in table.located):
+        raise UsageError(f"ids stand twice: {shorten(twice)}", path, "give each object one row")
     if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
-        raise UsageError(f"no position: {shortened(without)}", path, "give ra and dec of each object [deg]")
+        raise UsageError(f"no position: {shorten(without)}", path, "give ra and dec of each object [deg]")
     ra, dec = (np.array([own[name] for own in objects.values()]) for name in ("ra", "dec"))
     return objects, ra, dec
 
@@ -98,11 +98,11 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
 def read_ccd(options: CcdOptions, image: CcdImage) -> Iterator[Found]:
     """Yield the stamps of all objects on an image, and a reject for each that is too near its edge."""
     try:
-        with opened_fits(options.folder / image.file) as hdus:
+        with open_fits(options.folder / image.file) as hdus:
             names = image_names(hdus, image.hdu)
             check_footprints(hdus, names)
             for name in names:
-                pixels, own, title = image_of(hdus, name)
+                pixels, own, title = read_image(hdus, name)
                 number = hdus.index_of(int(name) if name.isdigit() else name)
                 try:
                     found = _cut(options, image, pixels, Headers(hdus[0].header, own), title, number)
@@ -122,19 +122,19 @@ def _cut(
     """Return the stamps of an HDU, given by its name and its number."""
     if pixels.ndim != 2:
         raise UnreadableError(f"an image of {pixels.ndim} axes")
-    wcs = wcs_of(headers.own)
+    wcs = read_wcs(headers.own)
     scale = pixel_scale(wcs)
     if abs(scale / options.pixel_scale - 1) > SAME_SCALE:
         raise UnreadableError(f"pixels of {scale:.3f} arcsec, those of the survey have {options.pixel_scale:.3f}")
     here, x, y = _on_image(options, wcs, pixels.shape)
     if not here.size:
         return []
-    band = image.band or band_of(headers, options.band_names)
+    band = image.band or find_band(headers, options.band_names)
     if band is None:
         raise UnreadableError(f"no band: no keyword {' or '.join(BAND_KEYS)}, and no column band")
     zero_point, gain = _zero_point(options, image, headers)
     factor = nanomaggies_per_count(zero_point)
-    exposure = exposure_of(headers) if np.isnan(image.mjd) else Exposure(image.mjd)
+    exposure = read_exposure(headers) if np.isnan(image.mjd) else Exposure(image.mjd)
     psf_fwhm = _first_known(image.psf_fwhm, headers.seeing(scale))
     file, found = place_of(image.file, hdu), list[Found]()
     sound = drop_placeholders(pixels)
@@ -178,11 +178,11 @@ def _zero_point(options: CcdOptions, image: CcdImage, headers: Headers) -> tuple
     """Return the zero point of an image [AB mag], and its gain [electrons per nanomaggy]."""
     zero_point, found = image.zero_point, ""
     if np.isnan(zero_point):
-        zero_point, found = zero_point_of(headers)
+        zero_point, found = read_zero_point(headers)
     zero_point = _first_known(zero_point, options.zero_point)
     if np.isnan(zero_point):
         raise UnreadableError(f"no zero point: {found}, and no column zero_point; --zero-point gives one to all images")
-    return zero_point, gain_of(headers, zero_point)
+    return zero_point, read_gain(headers, zero_point)
 
 
 def nearest_miss(options: CcdOptions, images: Sequence[CcdImage]) -> str | None:
@@ -191,10 +191,10 @@ def nearest_miss(options: CcdOptions, images: Sequence[CcdImage]) -> str | None:
     places = SkyCoord(options.ra, options.dec, unit="deg")
     for image in images:
         try:
-            with opened_fits(options.folder / image.file) as hdus:
+            with open_fits(options.folder / image.file) as hdus:
                 for name in image_names(hdus, image.hdu):
-                    pixels, header, title = image_of(hdus, name)
-                    wcs = wcs_of(header)
+                    pixels, header, title = read_image(hdus, name)
+                    wcs = read_wcs(header)
                     if _on_image(options, wcs, pixels.shape)[0].size:
                         return None
                     height, width = pixels.shape
@@ -236,8 +236,8 @@ def _masked(folder: Path, image: CcdImage, hdu: str, number: int, shape: tuple[i
     if image.mask is None:
         return np.zeros(shape, dtype=bool)
     try:
-        with opened_fits(folder / image.mask) as hdus:
-            mask, _, _ = image_of(hdus, image.mask_hdu or _mask_hdu(hdus, hdu, number))
+        with open_fits(folder / image.mask) as hdus:
+            mask, _, _ = read_image(hdus, image.mask_hdu or _mask_hdu(hdus, hdu, number))
     except (UnreadableError, OSError) as error:
         raise UnreadableError(f"its mask {image.mask}: {error}") from error
     if mask.shape != shape:

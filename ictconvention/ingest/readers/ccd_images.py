@@ -15,14 +15,14 @@ from ictconvention.files.reading import (
     FITS_ENDINGS,
     NoImageError,
     UnreadableError,
-    image_of,
     is_image,
-    opened_fits,
+    open_fits,
+    read_image,
 )
-from ictconvention.files.user_table import checked_number, file_of, number_of, read_user_table, text_of
+from ictconvention.files.user_table import check_number, file_of, read_number, read_text, read_user_table
 from ictconvention.ingest.found import Reject
-from ictconvention.ingest.headers.celestial import pixel_scale, wcs_of
-from ictconvention.ingest.headers.dates import exposure_of
+from ictconvention.ingest.headers.celestial import pixel_scale, read_wcs
+from ictconvention.ingest.headers.dates import read_exposure
 from ictconvention.ingest.headers.headers import Headers
 
 SAME_CENTRE = 1.0  # [arcsec]
@@ -103,9 +103,9 @@ def find_images(
 
 
 def _listed(row: Mapping[str, Any], where: str) -> CcdImage:
-    known: dict[str, Any] = {name: text_of(row, name) for name in ("hdu", "band", "mask", "mask_hdu")}
-    known |= {name: number_of(row, name, where) for name in ("mjd", "zero_point")}
-    return CcdImage(file_of(row, where), psf_fwhm=checked_number(row, "psf_fwhm", where), **known)
+    known: dict[str, Any] = {name: read_text(row, name) for name in ("hdu", "band", "mask", "mask_hdu")}
+    known |= {name: read_number(row, name, where) for name in ("mjd", "zero_point")}
+    return CcdImage(file_of(row, where), psf_fwhm=check_number(row, "psf_fwhm", where), **known)
 
 
 def _with_mask(image: CcdImage, old: str, new: str) -> CcdImage:
@@ -124,10 +124,10 @@ def first_pixel_scale(folder: Path, images: Sequence[CcdImage]) -> float:
     first = ""
     for image in images:
         try:
-            with opened_fits(folder / image.file) as hdus:
+            with open_fits(folder / image.file) as hdus:
                 for hdu in image_names(hdus, image.hdu):
-                    _, header, _ = image_of(hdus, hdu)
-                    return round(pixel_scale(wcs_of(header)), 4)
+                    _, header, _ = read_image(hdus, hdu)
+                    return round(pixel_scale(read_wcs(header)), 4)
         except (UnreadableError, OSError) as error:
             first = first or f": {image.file}: {error}"
     raise UsageError(f"no image with a WCS is there{first}", folder, "give images whose headers hold a sound one")
@@ -156,7 +156,7 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
         hdu = hdus[int(name)]  # of which the pixels stay on the disk
         height, width = hdu.shape
         try:
-            centre = wcs_of(hdu.header).pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
+            centre = read_wcs(hdu.header).pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
         except UnreadableError:
             continue  # it is told where it is read
         title, mjd = hdu.name or name, _mjd(Headers(hdus[0].header, hdu.header))
@@ -170,6 +170,6 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
 
 def _mjd(headers: Headers) -> float:
     try:
-        return exposure_of(headers).mjd
+        return read_exposure(headers).mjd
     except UnreadableError:
         return np.nan

@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import UsageError, counted
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.files.reading import (
     FITS_ENDINGS,
     UnreadableError,
-    image_of,
     npz_array,
-    opened_fits,
+    open_fits,
+    read_image,
     reason_of,
 )
 from ictconvention.files.user_table import (
     UserTable,
-    checked_number,
+    check_number,
     file_of,
-    id_of,
-    number_of,
-    objects_of,
+    read_id,
+    read_number,
+    read_objects,
+    read_text,
     read_user_table,
-    text_of,
 )
 from ictconvention.ingest.fitting import CutoutOptions
 from ictconvention.ingest.found import Found, Reject, place_of
@@ -86,15 +86,15 @@ def read_stamp_table(
     """
     table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
     located = table.located
-    objects = objects_of(located, not_columns=OF_FRAMES)
+    objects = read_objects(located, not_columns=OF_FRAMES)
     by_file: dict[tuple[str, str | None], list[StampRow]] = {}
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
     _check_scales(table, pixel_scale)
-    without = [where for where, row in located if text_of(row, "zero_point") is None]
+    without = [where for where, row in located if read_text(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
-        found = f"{counted(len(without), 'row')} without zero_point, the others have one"
+        found = f"{pluralize(len(without), 'row')} without zero_point, the others have one"
         raise UsageError(found, without[0], "give it in every row, or for all others by --zero-point")
     if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
         found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
@@ -122,17 +122,17 @@ def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Fo
 
 
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
-    plane = number_of(row, "plane", where)
+    plane = read_number(row, "plane", where)
     if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
         raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
-    numbers = {name: number_of(row, name, where) for name in ("mjd", "zero_point")}
-    numbers |= {name: checked_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
+    numbers = {name: read_number(row, name, where) for name in ("mjd", "zero_point")}
+    numbers |= {name: check_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
-        id_of(row, where),
+        read_id(row, where),
         file_of(row, where),
-        text_of(row, "hdu"),
+        read_text(row, "hdu"),
         None if np.isnan(plane) else int(plane),
-        text_of(row, "band") or "",
+        read_text(row, "band") or "",
         **numbers,
     )
 
@@ -142,7 +142,7 @@ def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
     if pixel_scale is None:
         return
     for where, row in table.located:
-        scale = number_of(row, "pixel_scale", where)
+        scale = read_number(row, "pixel_scale", where)
         if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
             found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
             mend = "make a survey of the stamps of each pixel scale: a survey has one"
@@ -155,8 +155,8 @@ def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
         return npz_array(path, hdu), hdu or ""
     if not path.name.lower().endswith(FITS_ENDINGS):
         raise UnreadableError(f"{path.suffix or 'no ending'!r} is no format of stamps: take FITS, npz or npy")
-    with opened_fits(path) as hdus:
-        pixels, _, name = image_of(hdus, hdu)
+    with open_fits(path) as hdus:
+        pixels, _, name = read_image(hdus, hdu)
     return pixels, name
 
 

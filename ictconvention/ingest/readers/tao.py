@@ -14,7 +14,7 @@ from astropy.io import fits
 
 from ictconvention.core.errors import UsageError
 from ictconvention.files.folders import files_below
-from ictconvention.files.reading import FITS_ENDINGS, UnreadableError, image_of, opened_fits, reason_of
+from ictconvention.files.reading import FITS_ENDINGS, UnreadableError, open_fits, read_image, reason_of
 from ictconvention.ingest.fitting import CutoutOptions, Fitting
 from ictconvention.ingest.found import Found, Reject, place_of
 from ictconvention.survey.values import flaw_of_precision
@@ -69,7 +69,7 @@ def read_objects(
     for number, name in enumerate(names):
         progress(number, len(names))
         try:
-            with opened_fits(folder / name) as hdus:
+            with open_fits(folder / name) as hdus:
                 header = _table(hdus).header
                 id_ = _text(header, ID_KEY) or Path(name).name.partition(".")[0]
                 own = _description(name, header)
@@ -97,7 +97,7 @@ def read_tao(options: TaoOptions, file: tuple[str, str]) -> Iterator[Found]:
     """Yield the frames of a file, given by its name and the id of its object."""
     name, id_ = file
     try:
-        with opened_fits(options.folder / name) as hdus:
+        with open_fits(options.folder / name) as hdus:
             table = _table(hdus)
             for row in range(len(table.data)):
                 yield _frame(options, hdus, table, row, name, id_)
@@ -108,7 +108,7 @@ def read_tao(options: TaoOptions, file: tuple[str, str]) -> Iterator[Found]:
 def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: str, id_: str) -> Found:
     hdu = str(int(table.data["HDU_Ext"][row]))
     try:
-        pixels, _, _ = image_of(hdus, hdu)
+        pixels, _, _ = read_image(hdus, hdu)
         if pixels.ndim != 2:
             raise UnreadableError(f"an image of {pixels.ndim} axes")
     except UnreadableError as error:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.magnitudes import flux_error
-from ictconvention.files.reading import UnreadableError, gunzipped, image_of, opened_fits
+from ictconvention.files.reading import UnreadableError, gunzip, open_fits, read_image
 from ictconvention.ingest.fitting import CutoutOptions, Fitting
 from ictconvention.ingest.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.ingest.headers.calibration import nanomaggies_per_count
-from ictconvention.ingest.readers.alert_files import Alert, AlertUnit, alerts_of
+from ictconvention.ingest.readers.alert_files import Alert, AlertUnit, read_alerts
 from ictconvention.survey.values import JULIAN_ZERO, flaw_of_times
 
 PIXEL_SCALE = 1.01  # [arcsec]
@@ -48,7 +48,7 @@ class ZtfOptions(CutoutOptions):
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
     """Yield the frame and the photometry of each alert of some files, and a reject for what cannot be read."""
-    for place, alert in alerts_of(options.folder, unit, CUTOUTS[options.cutout]):
+    for place, alert in read_alerts(options.folder, unit, CUTOUTS[options.cutout]):
         if isinstance(alert, Exception):
             yield Reject("", place, str(alert))
             continue
@@ -98,8 +98,8 @@ def cutout_pixels(content: bytes, candidate: Alert) -> NDArray[np.floating]:
     UnreadableError
         It is damaged, truncated, of another size, or unpacks to more than `MOST_CUTOUT` bytes.
     """
-    with opened_fits(gunzipped(content, MOST_CUTOUT)) as hdus:
-        pixels, _, _ = image_of(hdus, None)
+    with open_fits(gunzip(content, MOST_CUTOUT)) as hdus:
+        pixels, _, _ = read_image(hdus, None)
     size = f"a cutout of {' x '.join(map(str, pixels.shape))} pixels, not {SIDE} x {SIDE}"
     if pixels.ndim != 2 or max(pixels.shape) > SIDE:
         raise UnreadableError(size)

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 
-def checked_lengths(lengths: Tensor, rows: int, longest: int | None = None) -> Tensor:
+def check_lengths(lengths: Tensor, rows: int, longest: int | None = None) -> Tensor:
     """Return the lengths (B,) on the CPU.
 
     Parameters
@@ -36,7 +36,7 @@ def checked_lengths(lengths: Tensor, rows: int, longest: int | None = None) -> T
     return lengths
 
 
-def checked_padding(lengths: Tensor, objects: int, steps: int) -> None:
+def check_padding(lengths: Tensor, objects: int, steps: int) -> None:
     """Raise ValueError if the lengths (B,) of padded arrays are not 1 to `steps` for each of the objects."""
     if torch.compiler.is_exporting():  # a graph cannot refuse its input
         return
@@ -44,7 +44,7 @@ def checked_padding(lengths: Tensor, objects: int, steps: int) -> None:
         raise ValueError(f"lengths {lengths.tolist()} were given for {objects} objects; take 1 to {steps} for each")
 
 
-def padded(rows: Tensor, lengths: Tensor) -> Tensor:
+def pad(rows: Tensor, lengths: Tensor) -> Tensor:
     """Put rows (S, ...) of the objects into (B, longest, ...), zero behind the last of each; lengths on the CPU."""
     present = (torch.arange(int(lengths.max())) < lengths[:, None]).flatten()
     slot = present.nonzero().squeeze(1).to(rows.device)
@@ -52,7 +52,7 @@ def padded(rows: Tensor, lengths: Tensor) -> Tensor:
     return slots.unflatten(0, (len(lengths), -1))
 
 
-def grouped(rows: Tensor, lengths: Tensor, size: int) -> Tensor:
+def group_frames(rows: Tensor, lengths: Tensor, size: int) -> Tensor:
     """Put rows (F, ...) of the objects into groups (G, size, ...), none of two objects; lengths on the CPU.
 
     The last group of an object is filled up with zeros.

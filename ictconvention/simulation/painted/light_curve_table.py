@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import (
     SurveyError,
     UsageError,
-    counted,
     did_you_mean,
+    pluralize,
     readable_os_errors,
     repeated,
-    shortened,
+    shorten,
 )
 from ictconvention.core.magnitudes import flux_error, nanomaggies
 from ictconvention.files.reading import UnreadableError, npz_arrays
-from ictconvention.files.user_table import id_of, number_of, objects_of, read_user_table, text_of
+from ictconvention.files.user_table import read_id, read_number, read_objects, read_text, read_user_table
 from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.sdss.strata import CLASSES
 from ictconvention.survey.values import flaw_of_fluxes, flaw_of_number, flaw_of_precision, flaw_of_times
@@ -92,7 +92,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
     if twice := repeated(curve.id for curve in curves):
-        raise SurveyError(f"ids stand twice: {shortened(twice)}", ", ".join(sources), "give each object its own id")
+        raise SurveyError(f"ids stand twice: {shorten(twice)}", ", ".join(sources), "give each object its own id")
     return curves
 
 
@@ -107,13 +107,13 @@ def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     points: dict[str, list[tuple[float, ...]]] = {}
     for where, row in table.located:
         if not class_name:
-            _known(where, "class", text_of(row, "class"), CLASSES)
-        band = _known(where, "band", text_of(row, "band"), BANDS)
-        numbers = (number_of(row, name, where) for name in ("mjd", value, "error"))
-        points.setdefault(id_of(row, where), []).append((band, *numbers))
+            _known(where, "class", read_text(row, "class"), CLASSES)
+        band = _known(where, "band", read_text(row, "band"), BANDS)
+        numbers = (read_number(row, name, where) for name in ("mjd", value, "error"))
+        points.setdefault(read_id(row, where), []).append((band, *numbers))
     rows = ((where, {name: row.get(name) for name in of_objects}) for where, row in table.located)
     curves = []
-    for id_, own in objects_of(rows, numbers=OF_HOSTS[1:]).items():
+    for id_, own in read_objects(rows, numbers=OF_HOSTS[1:]).items():
         band, mjd, flux, error = np.array(points[id_]).T
         if value == "mag":
             flux, error = _from_magnitudes(flux, error)
@@ -227,7 +227,7 @@ def _curve(
 def _check_lengths(curves: list[RealCurve], path: Path) -> None:
     short = [curve.id for curve in curves if len(curve.mjd) < LEAST_POINTS]
     if short:
-        found = f"{counted(len(short), 'light curve')} of fewer than {LEAST_POINTS} points: {shortened(short)}"
+        found = f"{pluralize(len(short), 'light curve')} of fewer than {LEAST_POINTS} points: {shorten(short)}"
         raise SurveyError(found, path, "leave them out: there is nothing to smooth")
 
 

@@ -23,7 +23,7 @@ from ictconvention.simulation.sdss.strata import SEASONS, STRATA
 SHIFT = 15.0  # [days]; the new season's middle lies within this of the old one's
 
 
-def painted(curve: RealCurve, number: int, seed: int) -> dict[str, Any]:
+def paint_light_curve(curve: RealCurve, number: int, seed: int) -> dict[str, Any]:
     """Paint one real light curve: the arguments of `SurveyWriter.add`.
 
     Its flux is one draw of what the measured points allow, the same in all bands and frames, so that it varies as much

@@ -16,7 +16,7 @@ from ictconvention.simulation.sdss.population import (
     PIXELS,
     Population,
     SkyObject,
-    correlated,
+    correlate,
     generator,
 )
 from ictconvention.simulation.sdss.strata import Stratum
@@ -78,13 +78,13 @@ def scene(population: Population, number: int) -> Scene:
         for _ in range(MOST_DRAWS):
             kind, point, peak, nucleus = _point_source(sky_object, observations, rng)
             change = point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
-            if detected(change, observations, column):
+            if is_detected(change, observations, column):
                 galaxies, stars = _surroundings(sky_object, nucleus, rng)
                 return Scene(sky_object, observations, column, kind, point, peak, galaxies, stars)
         attempt += 1
 
 
-def observed(population: Population, number: int) -> dict[str, Any]:
+def observe_object(population: Population, number: int) -> dict[str, Any]:
     """Observe one object of a population: the arguments of `SurveyWriter.add`."""
     drawn = scene(population, number)
     sky_object, observations = drawn.sky_object, drawn.observations
@@ -109,7 +109,7 @@ def observed(population: Population, number: int) -> dict[str, Any]:
     }
 
 
-def detected(change: NDArray[np.float64], observations: Observations, column: int) -> bool:
+def is_detected(change: NDArray[np.float64], observations: Observations, column: int) -> bool:
     """Say whether any night would have found a change: g, r and i together above `DETECTION`.
 
     Parameters
@@ -211,7 +211,7 @@ def supernova_host(
     galaxy, r, separation : Galaxy, float, float
         The host, its r magnitude [AB mag] and its distance from the supernova [arcsec].
     """
-    drawn = correlated(stratum, rng)
+    drawn = correlate(stratum, rng)
     r, separation = drawn[1] if r is None else r, drawn[2] if separation is None else separation
     magnitudes = r + np.array([drawn[3], drawn[4], 0.0, drawn[5], drawn[6]])
     angle = rng.uniform(0, 2 * np.pi)

@@ -7,7 +7,7 @@ import pytest
 from astropy.io import fits
 
 from ictconvention.files.reading import UnreadableError
-from ictconvention.ingest.headers.calibration import gain_of, zero_point_of
+from ictconvention.ingest.headers.calibration import read_gain, read_zero_point
 from ictconvention.ingest.headers.headers import Headers
 
 
@@ -37,7 +37,7 @@ def headers(**cards: Any) -> Headers:
 def test_the_zero_point_is_that_of_the_first_sound_keyword_or_of_the_unit(
     cards: dict[str, Any], zero_point: float
 ) -> None:
-    assert zero_point_of(headers(**cards))[0] == pytest.approx(zero_point, abs=1e-4)
+    assert read_zero_point(headers(**cards))[0] == pytest.approx(zero_point, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -53,14 +53,14 @@ def test_the_zero_point_is_that_of_the_first_sound_keyword_or_of_the_unit(
     ],
 )
 def test_a_placeholder_is_no_zero_point(cards: dict[str, Any], found: str) -> None:
-    zero_point, what = zero_point_of(headers(**cards))
+    zero_point, what = read_zero_point(headers(**cards))
     assert np.isnan(zero_point)
     assert found in what
 
 
 def test_a_zero_point_that_contradicts_the_unit_is_refused() -> None:
     with pytest.raises(UnreadableError, match=r"MAGZERO is 25, but pixels in nJy have the zero point 31\.4"):
-        zero_point_of(headers(MAGZERO=25.0, BUNIT="nJy"))
+        read_zero_point(headers(MAGZERO=25.0, BUNIT="nJy"))
 
 
 @pytest.mark.parametrize(
@@ -80,4 +80,4 @@ def test_a_zero_point_that_contradicts_the_unit_is_refused() -> None:
 )
 def test_the_gain_is_known_where_the_unit_is(cards: dict[str, Any], electrons: float) -> None:
     """At zero point 25, ten counts make a nanomaggy."""
-    assert gain_of(headers(**cards), 25.0) == pytest.approx(10 * electrons, nan_ok=True)
+    assert read_gain(headers(**cards), 25.0) == pytest.approx(10 * electrons, nan_ok=True)

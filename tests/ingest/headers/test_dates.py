@@ -7,7 +7,7 @@ from astropy.io import fits
 from astropy.time import Time
 
 from ictconvention.files.reading import UnreadableError
-from ictconvention.ingest.headers.dates import Exposure, exposure_of
+from ictconvention.ingest.headers.dates import Exposure, read_exposure
 from ictconvention.ingest.headers.headers import Headers
 
 DAY = 86_400.0
@@ -20,7 +20,7 @@ SECOND = 0.02 / DAY
 def exposed(**cards: Any) -> Exposure:
     """Return what a header says; a double underscore stands for a hyphen."""
     header = fits.Header({key.replace("__", "-"): value for key, value in cards.items()})
-    return exposure_of(Headers(fits.Header(), header))
+    return read_exposure(Headers(fits.Header(), header))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.wcs import WCS
 
-from ictconvention.files.reading import opened_fits
+from ictconvention.files.reading import open_fits
 from ictconvention.survey.survey import ImageSeries
 from tests.ingest.commands import made, write_table
 
@@ -136,7 +136,7 @@ def test_real_frames_of_sdss_have_times_of_their_own_and_stand_north_up(
     row, column = np.indices(series.frames[0].shape) - 15.5
     north = star[1] + (row - series.y[0]) * 0.396 / 3600
     east = star[0] - (column - series.x[0]) * 0.396 / 3600 / np.cos(np.radians(star[1]))
-    with opened_fits(tmp_path / "images" / "frame-r-002583-2-0136.fits.bz2") as hdus:
+    with open_fits(tmp_path / "images" / "frame-r-002583-2-0136.fits.bz2") as hdus:
         pixels, wcs = hdus[0].data, WCS(hdus[0].header)
         x, y = np.round(wcs.world_to_pixel(SkyCoord(east, north, unit="deg"))).astype(int)
     np.testing.assert_allclose(series.frames[0], pixels[y, x], atol=0.05)  # up to the sky that is left in the frame

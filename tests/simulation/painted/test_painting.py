@@ -14,11 +14,11 @@ from astropy.table import Table, vstack
 from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
 from ictconvention.evaluation import forest
 from ictconvention.evaluation.forest import cadence_features, forest_probabilities
-from ictconvention.measuring.audit import check_survey
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.simulation.painted.light_curve_fit import densest_season
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
-from ictconvention.simulation.painted.painting import painted
+from ictconvention.simulation.painted.painting import paint_light_curve
 from ictconvention.simulation.sdss.cadence import SEASON_LENGTH
 from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.survey import ImageSeries
@@ -70,7 +70,7 @@ def test_the_cadence_knows_neither_class_nor_curve() -> None:
     ia, _ = supernova()
     star, _ = pulsator()
     for number in range(3):
-        one, other = painted(ia, number, 0), painted(star, number, 0)
+        one, other = paint_light_curve(ia, number, 0), paint_light_curve(star, number, 0)
         for name in ("mjd", "band", "psf_fwhm", "season"):
             np.testing.assert_array_equal(one[name], other[name])
         assert len(one["frames"]) == len(one["mjd"])
@@ -78,7 +78,7 @@ def test_the_cadence_knows_neither_class_nor_curve() -> None:
 
 def test_stamps_hold_the_fitted_flux_and_noise_once() -> None:
     curve, _ = pulsator()
-    given = painted(replace(curve, flux=np.full(300, 40.0), error=np.full(300, 8.0)), 3, 0)
+    given = paint_light_curve(replace(curve, flux=np.full(300, 40.0), error=np.full(300, 8.0)), 3, 0)
     columns = {name: given[name] for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma", "x", "y", "gain")}
     object_ = ImageSeries("a", **columns, metadata={})
     flux, error = measure_photometry(object_, photometry_recipe(0.396, 32, "here")).T
@@ -89,7 +89,7 @@ def test_stamps_hold_the_fitted_flux_and_noise_once() -> None:
 
 def test_faint_supernovae_stay_as_frames_without_a_detection() -> None:
     curve, _ = supernova()
-    given = painted(replace(curve, flux=curve.flux * 1e-3, error=curve.error * 1e-3, host_r=24.0), 0, 0)
+    given = paint_light_curve(replace(curve, flux=curve.flux * 1e-3, error=curve.error * 1e-3, host_r=24.0), 0, 0)
     assert len(given["frames"]) > 50
     assert given["host_r"] == 24.0
 
@@ -262,7 +262,7 @@ def test_real_light_curves_make_a_sound_survey_that_leaks_nothing(
     pq.write_table(pa.table({name: every[name].tolist() for name in every.colnames}), tmp_path / "curves.parquet")
     survey = paint_light_curves(tmp_path / "painted", [str(tmp_path / "curves.parquet")])
     assert len(survey) == 54
-    report = check_survey(survey.path)
+    report = audit_survey(survey.path)
     assert not report.flaws
     assert report.header.simulated
     objects = survey.object_table()
