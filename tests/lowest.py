@@ -22,7 +22,7 @@ def lowest_versions() -> dict[str, str]:
     for line in needed:
         found = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<[\d.]+)?", line)
         if found is None or floors.setdefault(found[1], found[2]) != found[2]:
-            raise ValueError(f"pyproject.toml: {line!r} is no name>=version, or names another version than before")
+            raise ValueError(f"pyproject.toml: {line!r} is not a name>=version, or names another version than before")
     tested = re.search(r"^torch==(\S+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     if tested is None:
         raise ValueError("constraints.txt has no line torch==version")

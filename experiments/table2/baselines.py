@@ -36,7 +36,7 @@ def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = pr
     folds : mapping of int to RunOptions
         A run of each fold, of any network.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
     """
     feeds: dict[int, SeriesDataModule] = {}
     for fold, options in folds.items():

@@ -2,7 +2,7 @@
 
     make reproduce-table2 [PROFILE=laptop|paper|smoke] [SURVEY=path] [SEEDS=n] [CONTROLS=1] [BANDS=g] [ENSEMBLE=3]
 
-What is finished is not repeated: an interrupted command goes on where it was.
+What is finished is not repeated: an interrupted command resumes where it was.
 """
 
 import argparse

@@ -62,7 +62,7 @@ def combine(parts: Sequence[SurveyPredictions], shares: NDArray[np.floating] | N
     Parameters
     ----------
     parts : sequence of Applied
-        Of networks for the same classes in the same order.
+        Parts of networks for the same classes in the same order.
     shares : array (classes,), optional
         Shares of the classes that probabilities are wanted at; None: those of each run's own training.
     """

@@ -68,7 +68,7 @@ def save_early_curve(
     Parameters
     ----------
     path : Path
-        Of the figure; the CSV has its name with another ending.
+        Path of the figure; the CSV has its name with another ending.
     runs : sequence of TrainedRun
         Which are averaged.
     survey : Survey

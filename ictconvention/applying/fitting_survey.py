@@ -32,8 +32,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     def begin() -> str:  # composed for a refusal alone: it takes longer than all the looks
         return f"train a network for it that begins with this one: {_beginning(run, survey)}"
 
-    def refused(found: str, *mends: str) -> UsageError:
-        return UsageError(found, survey.path, ", or ".join(mend for mend in mends if mend))
+    def refused(found: str, *fixes: str) -> UsageError:
+        return UsageError(found, survey.path, ", or ".join(fix for fix in fixes if fix))
 
     if set(header.bands) != set(task.bands):
         lacks = [name for name in task.bands if name not in header.bands]

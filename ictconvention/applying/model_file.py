@@ -1,6 +1,6 @@
 """An exported model on disk, as ONNX or of torch.export: its endings, and how it is written and read back.
 
-Imports nothing heavy before it writes or reads: a wrong ending is told at once.
+Imports nothing heavy before it writes or reads: a wrong ending is refused at once.
 """
 
 import io
@@ -39,8 +39,8 @@ def check_model_file(path: Path) -> None:
     check_place(path, "exporting the model")
     for package in NEEDED[path.suffix]:
         if find_spec(package) is None:
-            mend = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"
-            raise UsageError(f"the package {package} is not installed", path, mend)
+            fix = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"
+            raise UsageError(f"the package {package} is not installed", path, fix)
 
 
 def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"], known: Mapping[str, Any]) -> None:

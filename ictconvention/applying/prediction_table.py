@@ -35,7 +35,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     Parameters
     ----------
     folder : Path
-        Of a run, or of a sweep.
+        Folder of a run, or of a sweep.
     model : str, optional
         Which model, where a sweep has several.
 
@@ -78,7 +78,7 @@ def parse_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArra
     Raises
     ------
     UsageError
-        The file is no such thing.
+        The file is not such a thing.
     """
     classes = parts[0].run.task.classes
     match prior:
@@ -104,7 +104,7 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     Raises
     ------
     UsageError
-        It is no such file, names another class or leaves one out, or a share is not above 0.
+        It is not such a file, names another class or leaves one out, or a share is not above 0.
     """
     if not path.exists():
         found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
@@ -123,13 +123,13 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
             if (name := read_text(row, "class") or "") in given:
                 raise UsageError(f"the class {name!r} stands twice", table.where(number), "give each class one share")
             given[name] = read_number(row, "share", table.where(number))
-    mend = f"give one share above 0 for each of {', '.join(classes)}"
+    fix = f"give one share above 0 for each of {', '.join(classes)}"
     if other := [name for name in given if name not in classes]:
-        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, mend)
+        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, fix)
     if absent := [name for name in classes if name not in given]:
-        raise UsageError(f"no share of {shorten(absent)}", path, mend)
+        raise UsageError(f"no share of {shorten(absent)}", path, fix)
     if wrong := [name for name in classes if not 0 < given[name] < np.inf]:
-        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, mend)
+        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, fix)
     shares = np.array([given[name] for name in classes])
     return np.asarray(shares / shares.sum())
 
@@ -177,11 +177,11 @@ def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
     Raises
     ------
     UsageError, FileSystemError
-        Its ending is no format, or one that cannot hold the letters of an id or a class, or no output may go there
+        Its ending is not a format, or one that cannot hold the letters of an id or a class, or no output may go there
         (see `check_place`).
     """
     if path.suffix.lower() not in FORMATS:
-        found = f"{path.suffix or 'no ending'!r} is no format of tables"
+        found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}")
     if path.suffix.lower() == ".fits" and (odd := [name for name in (*survey.ids, *classes) if not name.isascii()]):
         raise UsageError(f"FITS holds ASCII alone, and {odd[0]!r} is not", path, "end the name in .parquet or .ecsv")

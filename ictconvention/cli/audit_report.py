@@ -16,7 +16,7 @@ DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 
 
 def print_report(report: SurveyAudit, console: Console) -> None:
-    """Print a report: size, bands, classes, neighbours, then the flaws with their mends."""
+    """Print a report: size, bands, classes, neighbours, then the flaws with their fixes."""
     header = report.header
     size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"

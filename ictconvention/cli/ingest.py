@@ -174,8 +174,8 @@ def ccd(
         _ingest(options, partial(read_ccd, how), images, objects, rejects=rejects, everything_listed=True)
     except SurveyError as error:
         if miss := nearest_miss(how, images):
-            mend = "check that ra and dec are in degrees, and that these are the images"
-            raise UsageError(miss, positions, mend) from error
+            fix = "check that ra and dec are in degrees, and that these are the images"
+            raise UsageError(miss, positions, fix) from error
         raise
     if shared.bands is None and not shared.dry_run:
         _say_unusual_bands(shared.out)

@@ -44,7 +44,7 @@ def _root(
 def check(survey: SurveyPath) -> None:
     """Read a whole survey and report what is in it.
 
-    Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and mend.
+    Exit code 0: sound. Exit code 2: it has flaws, each named with file, object and fix.
     """
     from ictconvention.cli.audit_report import print_report
     from ictconvention.measuring.audit import audit_survey
@@ -152,8 +152,8 @@ def simulate(
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
     for package in ("galsim", "sncosmo", "speclite"):
         if find_spec(package) is None:
-            mend = "install the extra: pip install -c constraints.txt '.[simulation]'"
-            raise UsageError(f"the package {package} is not installed", "simulate", mend)
+            fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
+            raise UsageError(f"the package {package} is not installed", "simulate", fix)
     from ictconvention.evaluation.ceiling import print_ceiling
     from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
     from ictconvention.simulation.simulate import simulate as write

@@ -50,7 +50,7 @@ def train(arguments: Sequence[str]) -> None:
     Raises
     ------
     IctConventionError
-        Something that a user can mend.
+        A problem that a user can fix.
     """
     if not arguments or any(argument in ("-h", "--help") for argument in arguments):
         sys.stdout.write(help_text())
@@ -88,7 +88,7 @@ def sweep(arguments: Sequence[str]) -> None:
     Raises
     ------
     IctConventionError
-        Something that a user can mend; or some runs have failed, after all have ended.
+        A problem that a user can fix; or some runs have failed, after all have ended.
     """
     values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
@@ -131,7 +131,7 @@ def _multirun(overrides: Sequence[str]) -> None:
 
 
 def sweep_name(arguments: Sequence[str]) -> str:
-    """Return the name of a sweep's folder: the same for the same runs, so that a sweep that was stopped goes on."""
+    """Return the name of a sweep's folder: the same for the same runs, so that a sweep that was stopped resumes."""
     kept = sorted(word for word in arguments if not any(re.match(rf"[+~]*{key}[=./@]", word) for key in NO_RESULT))
     experiment = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
     name = experiment[0] if experiment and re.fullmatch(r"\w+", experiment[0]) else "sweep"

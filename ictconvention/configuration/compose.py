@@ -66,10 +66,10 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
 
 def _no_survey(path: str) -> UsageError:
     """Return the error about a survey folder that is not there; the shell opens a ~ only where a word begins."""
-    mend = "check survey.path"
+    fix = "check survey.path"
     if path.startswith("~"):
-        mend = f"write the whole path: {command([override('survey.path', str(Path(path).expanduser()))])}"
-    return UsageError("no such survey folder", path, mend)
+        fix = f"write the whole path: {command([override('survey.path', str(Path(path).expanduser()))])}"
+    return UsageError("no such survey folder", path, fix)
 
 
 @contextmanager
@@ -92,7 +92,7 @@ def readable(error: Exception) -> UsageError:
         key = match.group(1)
         if key in known_keys():
             group = key.split(".")[0]
-            found = f"{key} is no key of this choice of {group}"
+            found = f"{key} is not a key of this choice of {group}"
             return UsageError(found, key, f"leave it out, or choose another {group}")
         groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
         near = did_you_mean(key, [*known_keys(), *groups])
@@ -108,7 +108,7 @@ def readable(error: Exception) -> UsageError:
         return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE")
     first = text.strip().splitlines()[0]
     if "nterpolation" in text:
-        mend = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
-        return UsageError(f"a reference in the overrides leads nowhere ({first})", "the overrides", mend)
+        fix = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
+        return UsageError(f"a reference in the overrides leads nowhere ({first})", "the overrides", fix)
     found = f"these overrides do not fit together ({first})"
     return UsageError(found, "the overrides", "correct them; --help lists the groups and keys")

@@ -1,7 +1,7 @@
 """The options of a run: what each is called, what it means, and which values it may have.
 
 The keys of the configuration are these names. Nothing here knows how an option is carried out, nor imports what does:
-a mistake in the configuration is told at once.
+a mistake in the configuration is reported at once.
 """
 
 from dataclasses import field
@@ -47,7 +47,7 @@ class SequenceOptions:
     Raises
     ------
     ValueError
-        K is no divisor of M, or below 1.
+        K is not a divisor of M, or below 1.
     """
 
     max_frames: PositiveInt = 99
@@ -57,7 +57,9 @@ class SequenceOptions:
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.max_frames % self.frames_per_group:
-            raise ValueError(f"max_frames {self.max_frames} is no multiple of frames_per_group {self.frames_per_group}")
+            raise ValueError(
+                f"max_frames {self.max_frames} is not a multiple of frames_per_group {self.frames_per_group}"
+            )
         return self
 
 
@@ -153,7 +155,7 @@ class ICTOptions:
     projection : "separate", "shared" or "trunk"
         Which layers the two heads share, see `Online`.
     predictor : bool
-        BYOL's predictor behind the online projection.
+        BYOL's predictor after the online projection.
     variance : float
         Weight of a floor on the spread of the projections.
     unlabelled : bool
@@ -210,7 +212,7 @@ class OptimiserOptions:
     learning_rate : float
         Its largest value (paper: 2e-3).
     weight_decay : float
-        Of AdamW (published code: 0.1339).
+        Weight decay of AdamW (published code: 0.1339).
     decay_norms_and_biases : bool
         Whether norms and biases decay too (the paper's way).
     amsgrad : bool

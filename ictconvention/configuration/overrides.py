@@ -71,8 +71,8 @@ def unknown_choice(group: str, choice: str) -> UsageError:
     """Return the error about a choice that a group does not have; a path is answered with the name that was meant."""
     choices = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
     if not choices:
-        mend = "leave it out, or install the plugin that brings it"
-        return UsageError(f"{group} has no choice {choice!r}", group, mend)
+        fix = "leave it out, or install the plugin that brings it"
+        return UsageError(f"{group} has no choice {choice!r}", group, fix)
     listed = ", ".join(choices)
     folder = group == "survey" and Path(choice).is_dir() and bool(choice)
     if not re.search(r"[/\\~]|\.ya?ml$", choice) and not folder:
@@ -84,13 +84,13 @@ def unknown_choice(group: str, choice: str) -> UsageError:
     found = f"{group} has no choice {choice!r}: it takes a name, no path"
     stem = re.sub(r"\.ya?ml$", "", choice.replace("\\", "/").rsplit("/", 1)[-1])
     if stem in choices and not folder:
-        mend = f"write {group}={stem}; the choices are {listed}"
+        fix = f"write {group}={stem}; the choices are {listed}"
     elif group == "survey":
         path = str(Path(choice).expanduser())
-        mend = f"for a survey in a folder write {command(['survey=path', override('survey.path', path)])}"
+        fix = f"for a survey in a folder write {command(['survey=path', override('survey.path', path)])}"
     else:
-        mend = f"choose {listed}; other values are set one by one, KEY=VALUE"
-    return UsageError(found, group, mend)
+        fix = f"choose {listed}; other values are set one by one, KEY=VALUE"
+    return UsageError(found, group, fix)
 
 
 @contextmanager
@@ -165,7 +165,9 @@ def _dashed(word: str) -> UsageError:
     keys = [key for key in known_keys() if name in (key, *key.split("."))]
     keys = [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
     listed = f" (did you mean {', '.join(keys[:6])}?)" if keys else did_you_mean(name, known_keys())
-    return UsageError(f"{word} is no override{listed}", word, "write KEY=VALUE, without dashes; --help lists the keys")
+    return UsageError(
+        f"{word} is not an override{listed}", word, "write KEY=VALUE, without dashes; --help lists the keys"
+    )
 
 
 def _no_pair(words: Sequence[str], place: int) -> UsageError:
@@ -176,19 +178,19 @@ def _no_pair(words: Sequence[str], place: int) -> UsageError:
         place += 1
         pair += words[place]
     if "=" in word + following[:1] and re.fullmatch(r"[^=]+=[^=]+", pair):
-        mend = f"write {command([pair])}"
-        return UsageError("there is a space beside an equals sign", f"{word} {following}".strip(), mend)
+        fix = f"write {command([pair])}"
+        return UsageError("there is a space beside an equals sign", f"{word} {following}".strip(), fix)
     if word.startswith("="):
         return UsageError(f"{word} has no key", word, "write KEY=VALUE; --help lists the keys")
     key, given, value = words[place - 1].partition("=") if place else ("", "", "")
     if given and (key in TEXTS or word not in set(known_keys())):
         whole = _shell_word(override(key, f"{value} {word}"))
-        mend = f"a value with a space is quoted, {whole}; else write KEY=VALUE"
-        return UsageError(f"{word} is no override: it has no equals sign", word, mend)
+        fix = f"a value with a space is quoted, {whole}; else write KEY=VALUE"
+        return UsageError(f"{word} is not an override: it has no equals sign", word, fix)
     if separated := re.fullmatch(r"([\w.]+):(.+)", word):
         return UsageError(f"{word} has no equals sign", word, f"write {command([override(*separated.groups())])}")
     if word in ("train", "python", "train.py"):
-        return UsageError(f"{word} is no override", word, "leave it out")
+        return UsageError(f"{word} is not an override", word, "leave it out")
     return UsageError(f"{word} has no value", word, f"write {word}=VALUE; --help lists the groups and keys")
 
 
@@ -196,7 +198,7 @@ def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
     """Return the error about a value in which Hydra sees letters of its own."""
     if not re.fullmatch(r"\+{0,2}[\w./@:-]+", key):
         near = did_you_mean(key, known_keys())
-        return UsageError(f"{key!r} is no name of a key{near}", key, "write KEY=VALUE; --help lists the keys")
+        return UsageError(f"{key!r} is not a name of a key{near}", key, "write KEY=VALUE; --help lists the keys")
     if (config_folder() / key).is_dir():
         return unknown_choice(key, value)
     if value.startswith("="):
@@ -221,14 +223,14 @@ def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
 
 def _several(one: "Override", word: str) -> UsageError:
     key, _, value = word.partition("=")
-    mends = ["give one value", f"add -m for a sweep, a run for each: -m {_shell_word(word)}"]
+    fixes = ["give one value", f"add -m for a sweep, a run for each: -m {_shell_word(word)}"]
     if key in LISTS:
-        mends[0] = f"write a list as {_shell_word(f'{key}=[{value}]')}"
+        fixes[0] = f"write a list as {_shell_word(f'{key}=[{value}]')}"
     elif re.fullmatch(r"\d+,\d+", value):
-        mends[0] = f"give one value (a decimal has a point: {key}={value.replace(',', '.')})"
+        fixes[0] = f"give one value (a decimal has a point: {key}={value.replace(',', '.')})"
     elif not one.is_choice_sweep() or not re.fullmatch(r"[\w.,+-]+", value):
-        mends[0] = f"quote a value that has a comma: {_shell_word(override(key, value))}"
-    return UsageError("one key has several values", word, ", or ".join(mends))
+        fixes[0] = f"quote a value that has a comma: {_shell_word(override(key, value))}"
+    return UsageError("one key has several values", word, ", or ".join(fixes))
 
 
 def _check_choice(group: str, one: "Override") -> None:

@@ -1,4 +1,4 @@
-"""Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is told at once."""
+"""Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is reported at once."""
 
 import json
 import re
@@ -131,8 +131,8 @@ class TrainerOptions:
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.batch_size % self.devices:
-            mend = f"take a multiple of trainer.devices, which is {self.devices}"
-            raise ValueError(f"trainer.batch_size is {self.batch_size}; {mend}")
+            fix = f"take a multiple of trainer.devices, which is {self.devices}"
+            raise ValueError(f"trainer.batch_size is {self.batch_size}; {fix}")
         return self
 
 
@@ -231,16 +231,16 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
         while kind != "unexpected_keyword_argument" and "." in key and key not in known:
             key = key.rpartition(".")[0]  # behind it stands which of several types, or which place of a list
         if kind == "unexpected_keyword_argument":
-            found, mend = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
+            found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
         elif kind == "value_error":
-            found, _, mend = str(first["msg"]).removeprefix("Value error, ").partition("; ")
-            mend = mend or "correct it"
+            found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")
+            fix = fix or "correct it"
         else:
             found = f"{key} is {first['input']!r}"
-            mend = str(first["msg"]).replace("Input should be", "it should be")
-            mend = mend.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
-            mend = _instead(key, first["input"], kind, isinstance(place[-1], int)) or mend
-        raise UsageError(found, key, mend) from None
+            fix = str(first["msg"]).replace("Input should be", "it should be")
+            fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
+            fix = _instead(key, first["input"], kind, isinstance(place[-1], int)) or fix
+        raise UsageError(found, key, fix) from None
 
 
 def allowed(key: str) -> str:
@@ -257,7 +257,7 @@ def allowed(key: str) -> str:
 
 
 def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
-    """Return what to write instead of a value of the wrong type or out of range, where it can be told."""
+    """Return what to write instead of a value of the wrong type or out of range, where it is known."""
     if kind in OUT_OF_RANGE:
         return f"take {allowed(key)}"
     if kind == "string_type" and isinstance(value, int | float):

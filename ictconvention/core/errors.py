@@ -1,4 +1,4 @@
-"""The errors a user can mend: each says what was found, where, and how to mend it."""
+"""The errors a user can fix: each says what was found, where, and how to fix it."""
 
 import difflib
 import errno
@@ -21,18 +21,18 @@ class IctConventionError(Exception):
         What was found, in one sentence.
     where : str or Path
         The file, object or config key it was found in.
-    mend : str
+    fix : str
         What to do about it.
     """
 
-    def __init__(self, found: str, where: str | Path, mend: str) -> None:
-        super().__init__(found, where, mend)  # all three in args, so that it pickles across processes
+    def __init__(self, found: str, where: str | Path, fix: str) -> None:
+        super().__init__(found, where, fix)  # all three in args, so that it pickles across processes
         self.found = found
         self.where = where
-        self.mend = mend
+        self.fix = fix
 
     def __str__(self) -> str:
-        return f"{self.found}\n  where: {self.where}\n  mend:  {self.mend}"
+        return f"{self.found}\n  where: {self.where}\n  fix:   {self.fix}"
 
 
 class FileSystemError(IctConventionError):
@@ -68,18 +68,18 @@ _MENDS = {
 
 @contextmanager
 def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
-    """Turn an `OSError` of the body into a `FileSystemError` that says what was being done, where, and the mend."""
+    """Turn an `OSError` of the body into a `FileSystemError` that says what was being done, where, and the fix."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        mend = _MENDS.get(error.errno or 0, "mend what the system says, then run it again")
-        raise FileSystemError(f"{doing} failed: {reason}", where, mend) from error
+        fix = _MENDS.get(error.errno or 0, "fix what the system says, then run it again")
+        raise FileSystemError(f"{doing} failed: {reason}", where, fix) from error
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """End a command whose body fails by something a user can mend: one message, exit code 2, no traceback.
+    """End a command whose body fails by something a user can fix: one message, exit code 2, no traceback.
 
     With ICTCONVENTION_DEBUG=1 the traceback comes through. Ctrl-C ends it with "stopped" and exit code 130.
     """

@@ -1,4 +1,4 @@
-"""Where an output may go: not into a survey or a run, not onto an input, and not onto what is no plain file.
+"""Where an output may go: not into a survey or a run, not onto an input, and not onto what is not a plain file.
 
 Knows folders by the files that mark them.
 """

@@ -1,4 +1,4 @@
-"""Processes that work side by side: they end with the process that started them, and their deaths are told in words."""
+"""Processes side by side: they end with the process that started them, and their deaths are reported in words."""
 
 import os
 import threading
@@ -21,7 +21,7 @@ def run_parallel(
     arguments: Sequence[tuple[Any, ...]],
     jobs: int,
     where: Path,
-    mend: str = FEWER_JOBS,
+    fix: str = FEWER_JOBS,
     spawn: bool = False,
 ) -> Iterator[tuple[int, Result]]:
     """Call a function for each tuple of arguments, in several processes; yield its number and result as they come.
@@ -29,14 +29,14 @@ def run_parallel(
     Parameters
     ----------
     task : function
-        Of a module, or a `partial` of one.
+        Task of a module, or a `partial` of one.
     arguments : sequence of tuples
-        Of each call.
+        Arguments of each call.
     jobs : int
         Largest number of processes; 1: the calls run in this process, one after another, unless `spawn`.
     where : Path
         Named in messages.
-    mend : str
+    fix : str
         What to do where a process was killed.
     spawn : bool
         Whether processes begin anew, as those that use torch or a GPU must, rather than as copies of this one.
@@ -60,7 +60,7 @@ def run_parallel(
             for done in as_completed(tasks):
                 yield tasks.pop(done), done.result()
         except BrokenProcessPool as error:
-            raise FileSystemError("a process was killed at its work", where, mend) from error
+            raise FileSystemError("a process was killed at its work", where, fix) from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

@@ -17,7 +17,7 @@ def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> F
     points : sequence of EarlyPoint
         In order of days.
     title : str
-        Of the figure.
+        Title of the figure.
     survey : str
         Names the survey, and says whether it is simulated.
     """

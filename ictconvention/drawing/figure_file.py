@@ -18,14 +18,14 @@ def save_figure(figure: Figure, path: str | Path, record: bool = False) -> None:
     figure : Figure
         What is drawn.
     path : str or Path
-        Of the file.
+        Path of the file.
     record : bool
         Whether it is one of a run, in its folder; see `whole_file`.
 
     Raises
     ------
     UsageError
-        When the ending is no image format, or the file lies in a survey or a run.
+        When the ending is not an image format, or the file lies in a survey or a run.
     FileSystemError
         When the file cannot be written.
     """
@@ -42,10 +42,10 @@ def check_figure_name(path: Path) -> str:
     Raises
     ------
     UsageError
-        When the ending is no image format.
+        When the ending is not an image format.
     """
     ending = path.suffix.removeprefix(".").lower()
     if ending not in FigureCanvasBase.get_supported_filetypes():
-        found = f"{path.suffix or 'no ending'!r} is no image format"
+        found = f"{path.suffix or 'no ending'!r} is not an image format"
         raise UsageError(found, path, "end the name in .png, .pdf or .svg")
     return ending

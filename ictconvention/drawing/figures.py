@@ -51,7 +51,7 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style
     values : mapping of str to mapping of (fold, seed) to float
         By the name of the model.
     looks : sequence of Look
-        Of the models.
+        Looks of the models.
     score : str
         What it is called.
     survey : str
@@ -80,7 +80,7 @@ def mean_confusion(pooled: Pooled, shares: str) -> NDArray[np.float64]:
     Parameters
     ----------
     pooled : Pooled
-        Of a model.
+        Pooled predictions of a model.
     shares : "likely" or "uniform"
         Which of the probabilities decide.
     """
@@ -101,7 +101,7 @@ def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str
     classes : sequence of str
         Their names.
     name, look : str, Look
-        Of the model.
+        Name and look of the model.
     survey : str
         Names the survey, and says whether it is simulated.
     """

@@ -65,7 +65,7 @@ def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
     survey : str
         Names the survey, and says whether it is simulated.
     height, width : float
-        Of the figure [inch].
+        Height and width of the figure [inch].
     """
     figure = Figure(figsize=(width, height), dpi=FINENESS, layout="constrained", facecolor="white")
     figure.supxlabel(shorten_middle(survey, 60), x=0.995, ha="right", fontsize=6, color="0.45")

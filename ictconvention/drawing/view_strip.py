@@ -33,7 +33,7 @@ def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyH
     views : sequence of View
         Its views, such as `[seen.view for seen in dataset.views_of(draw)]`.
     header : SurveyHeader
-        Of its survey.
+        Header of its survey.
     """
     block = STAMP * len(header.bands) + 0.45
     shown = len(shown_nights(night_index(series.mjd)))

@@ -15,7 +15,7 @@ def at_prior(
     Parameters
     ----------
     logits : array (n, classes)
-        Of the network.
+        Logits of the network.
     trained, wanted : arrays (classes,)
         Shares of the classes in the training's loss, and where the predictions are used; both sum to 1. A class that
         training never saw keeps its logit.
@@ -33,7 +33,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     Parameters
     ----------
     logits : array (n, classes)
-        Of objects that trained nothing.
+        Logits of objects that trained nothing.
     labels : array (n,)
         Their classes.
 

@@ -163,9 +163,9 @@ def forest_probabilities(
     labels : n names
         Classes of the training objects.
     weights : array (n,), optional
-        Of the training objects within their class; every class weighs the same.
+        Weights of the training objects within their class; every class weighs the same.
     seed : int
-        Of the trees.
+        Seed of the trees.
     jobs : int, optional
         Threads; all by default.
 
@@ -212,11 +212,11 @@ def forest_on_split(
     objects : Table
         Columns id and class.
     split : Split
-        Of these objects. Validation objects train too: nothing is chosen by them here.
+        Split of these objects. Validation objects train too: nothing is chosen by them here.
     part : str
         What to predict.
     seed : int
-        Of the trees.
+        Seed of the trees.
 
     Returns
     -------

@@ -22,7 +22,7 @@ class NoveltyReference:
     Parameters
     ----------
     means : array (classes, features)
-        Of the classes that training had.
+        Means of the classes that training had.
     precision : array (features, features)
         Inverse covariance about them.
     validation : array (n,)
@@ -42,11 +42,11 @@ class NoveltyReference:
         Parameters
         ----------
         features : array (n, features)
-            Of objects that trained.
+            Features of objects that trained.
         labels : array (n,)
             Their classes.
         validation : array (m, features)
-            Of objects that trained nothing.
+            Validation of objects that trained nothing.
         """
         features = np.asarray(features, dtype=np.float64)
         present, own = np.unique(labels, return_inverse=True)
@@ -93,6 +93,6 @@ class NoveltyReference:
             if not all(np.isfinite(values).all() for values in (found.means, found.precision, found.validation)):
                 raise ValueError("a number in it is NaN or infinite")
         except Exception as error:  # rubbish may break the reader anywhere
-            mend = "remove it; predictions then come without the column novelty"
-            raise UsageError(f"this reference is damaged: {error}", path, mend) from error
+            fix = "remove it; predictions then come without the column novelty"
+            raise UsageError(f"this reference is damaged: {error}", path, fix) from error
         return found

@@ -16,7 +16,7 @@ class Predictions:
     Parameters
     ----------
     ids : array (n,)
-        Of the objects.
+        Ids of the objects.
     label : array (n,)
         Their classes, positions in the class names.
     likely, uniform : arrays (n, classes)
@@ -40,9 +40,9 @@ class ModelPredictions:
     predictions : mapping of (fold, seed) to Predictions
         Every seed in every fold.
     parameters : int, optional
-        Of its network.
+        Parameters of its network.
     seconds : mapping of (fold, seed) to float
-        Of its training, where they are known.
+        Seconds of its training, where they are known.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Pooled:
     Parameters
     ----------
     ids, label : arrays (n,)
-        Of the objects, sorted by id.
+        Ids and label of the objects, sorted by id.
     cell : array (n,)
         Number of the set of folds that test an object: its own fold under the rotating protocol, 0 under the fixed
         one. Objects of a cell are predicted by the same trainings.

@@ -76,13 +76,13 @@ def differences(
     Parameters
     ----------
     first, second : Pooled
-        Of the same objects.
+        Predictions of the same objects.
     group : array (n,)
         Sky group of each object.
     replicates : int
         Bootstrap replicates.
     seed : int
-        Of the draws.
+        Seed of the draws.
 
     Returns
     -------

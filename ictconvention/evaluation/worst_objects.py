@@ -39,7 +39,7 @@ def worst_objects(models: Sequence[Pooled], most: int = 12) -> list[WorstObject]
     Parameters
     ----------
     models : sequence of Pooled
-        Of the same objects.
+        Models of the same objects.
     most : int
         How many objects.
 

@@ -72,7 +72,7 @@ class SeriesBatch:
     label : integer tensor (B,)
         Class, or `UNLABELLED`.
     index : integer tensor (B,)
-        Position of each object in the survey; names predictions and is no input.
+        Position of each object in the survey; names predictions and is not an input.
     angle, quarter_turns, horizontal, vertical : tensors (B,)
         How each object's stamps turn, see `View`.
     frames : tensor (F, H, W), optional
@@ -144,7 +144,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
 
 
 def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
-    """Return several views of the same objects as one batch, the second view's objects behind the first's."""
+    """Return several views of the same objects as one batch, the second view's objects after the first's."""
     tensors = {}
     for f in fields(SeriesBatch):
         parts = [getattr(batch, f.name) for batch in batches]

@@ -62,7 +62,7 @@ class SeriesDataModule(lightning.LightningDataModule):
     unlabelled : bool
         Whether the unlabelled part joins the training of the pre-train stage.
     seed : int
-        Of every draw.
+        Seed of every draw.
     workers : int
         Processes that read ahead for each process that trains; 0 reads in the training process itself. The batches
         are the same.

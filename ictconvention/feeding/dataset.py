@@ -44,7 +44,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     contents : "direct", "direct+residual" or "photometry"
         What is read of each frame.
     seed, stage : int, str
-        Of the key.
+        Seed and stage of the key.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ def apply_view(
     Parameters
     ----------
     series : ImageSeries
-        Of n frames.
+        Series of n frames.
     view : View
         Which of them, and how they turn.
     label, index : int

@@ -61,7 +61,7 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
     batch_size : int
         Largest number of objects in a batch, over all processes.
     seed, stage : int, str
-        Of the key.
+        Seed and stage of the key.
     rank, processes : int
         Which process this is, of how many.
 
@@ -84,8 +84,8 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
     ) -> None:
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
-            mend = f"take a multiple of {processes}, from {processes}"
-            raise UsageError(found, "trainer.batch_size", mend)
+            fix = f"take a multiple of {processes}, from {processes}"
+            raise UsageError(found, "trainer.batch_size", fix)
         if len(positions) < processes:
             found = f"{pluralize(len(positions), 'object')} to train on, for {pluralize(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects")

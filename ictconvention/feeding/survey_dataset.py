@@ -30,7 +30,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
     Parameters
     ----------
     survey : Survey
-        Of any size.
+        Survey of any size.
     sequence : SequenceOptions
         Which frames make a sequence.
     contents : "direct", "direct+residual" or "photometry"
@@ -107,11 +107,11 @@ def day_zero(survey: Survey) -> NDArray[np.float64]:
     table = survey.object_table()
     if DETECTED not in table.colnames or np.ma.getmaskarray(np.ma.asarray(table[DETECTED])).all():
         return first
-    where, mend = f"{survey.path}, column {DETECTED}", "write the survey with MJD [days] there"
+    where, fix = f"{survey.path}, column {DETECTED}", "write the survey with MJD [days] there"
     if table[DETECTED].dtype.kind not in "fiu":
-        raise UsageError(f"{DETECTED} is no number: {table[DETECTED][0]}", where, mend)
+        raise UsageError(f"{DETECTED} is not a number: {table[DETECTED][0]}", where, fix)
     known = np.ma.filled(np.ma.asarray(table[DETECTED], dtype=np.float64), np.nan)
     if (wrong := np.flatnonzero((known < EARLIEST_MJD) | (known > LATEST_MJD))).size:
         found = f"{DETECTED} of object {survey.ids[wrong[0]]} is {known[wrong[0]]:.1f}, no MJD"
-        raise UsageError(found, where, f"{mend}: a Julian date minus 2400000.5")
+        raise UsageError(found, where, f"{fix}: a Julian date minus 2400000.5")
     return np.asarray(np.where(np.isfinite(known), known, first))

@@ -17,7 +17,7 @@ class Task:
     stage : "pretrain" or "finetune"
         Begins the name of every metric.
     classes, bands : tuples of str
-        Of the survey.
+        Classes and bands of the survey.
     class_weights : tuple of float
         Weight of each class in the cross-entropy, see `sampler.class_weights`.
     focal : float

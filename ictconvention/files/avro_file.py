@@ -64,7 +64,7 @@ def read_avro(stream: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
     Raises
     ------
     UnreadableError
-        It is no Avro file, is damaged, or unpacks to more than such a file may.
+        It is not an Avro file, is damaged, or unpacks to more than such a file may.
     """
     from fastavro import parse_schema, schemaless_reader
 
@@ -83,7 +83,7 @@ def read_avro(stream: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
         for _ in range(count):
             record = schemaless_reader(records, schema, None)
             if not isinstance(record, Mapping):
-                raise UnreadableError("a record is no alert")
+                raise UnreadableError("a record is not an alert")
             yield cast(Mapping[str, Any], record)
         if records.tell() < len(content):
             raise UnreadableError("damaged: a block holds more than its records")

@@ -33,8 +33,8 @@ def check_matched(table: Path, listed: Collection[str], present: Collection[str]
     if len(without) == len(listed):
         there = shorten(sorted(present), 3)
         found = f"none of {pluralize(len(listed), 'id')} is in {images}: the table has {shorten(listed, 3)}"
-        mend = "write ids as they are there, to the letter, or give the table of these objects"
-        raise UsageError(f"{found}; {images} have {there}", table, mend)
+        fix = "write ids as they are there, to the letter, or give the table of these objects"
+        raise UsageError(f"{found}; {images} have {there}", table, fix)
     if not without:
         return []
     of = f"{len(without)} of {pluralize(len(listed), 'id')}"
@@ -55,9 +55,9 @@ def report_unused_names(
     bands, classes : iterables of str, optional
         Those that were asked for.
     found_bands : collection of str
-        Of the frames.
+        Found bands of the frames.
     ids : iterable of str
-        Of the objects that have frames.
+        Ids of the objects that have frames.
     objects : mapping
         What is known of objects by id, with `class_name`.
     """

@@ -40,7 +40,7 @@ def open_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
     Raises
     ------
     UnreadableError
-        It is no FITS file, or truncated; also where the body of the block finds that out.
+        It is not a FITS file, or truncated; also where the body of the block finds that out.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of headers that bend the standard
@@ -63,7 +63,7 @@ def read_image(hdus: fits.HDUList, hdu: str | int | None) -> tuple[NDArray[np.fl
     Parameters
     ----------
     hdus : HDUList
-        Of an opened file.
+        HDUs of an opened file.
     hdu : str, int or None
         Its name, or its number from 0; None for the first that holds an image.
 
@@ -106,7 +106,7 @@ def _linear(pixels: NDArray[np.floating], header: fits.Header) -> NDArray[np.flo
     if not (0 < softening < np.inf and np.isfinite(offset)):
         held = ", ".join(f"{key} {value}" for key, value in known.items())
         raise UnreadableError(f"the pixels are on an asinh scale, but of BSOFTEN and BOFFSET there is only {held}")
-    with np.errstate(over="ignore"):  # an overflow is no finite pixel
+    with np.errstate(over="ignore"):  # an overflow is not a finite pixel
         return np.asarray(offset + 2 * softening * np.sinh(pixels.astype(np.float64) / POGSON))
 
 

@@ -72,9 +72,9 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
     Parameters
     ----------
     path : Path
-        Of the file; its ending is one of `FORMATS`.
+        Path of the file; its ending is one of `FORMATS`.
     content : bytes
-        Of the file.
+        Content of the file.
     name_of : function
         Returns the name that a column shall have.
     asked : collection of str
@@ -85,7 +85,7 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
     UsageError
         A unit, a time or the type of a column cannot be used, naming it.
     Exception
-        The file is no table.
+        The file is not a table.
     """
     match path.suffix.lower():
         case ".csv":
@@ -184,7 +184,7 @@ def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: P
     if array is not None and array.dtype.kind == "f":
         plain = np.ma.getdata(np.asarray(array))
         if name == "mjd" and (flaw := flaw_of_precision(name, plain)):
-            raise UsageError(flaw.found, path, flaw.mend)
+            raise UsageError(flaw.found, path, flaw.fix)
         exact = 2 ** (np.finfo(array.dtype).nmant + 1)
         if name == "id" and exact < LARGEST_WHOLE and (np.abs(plain) >= exact).any():
             row = int(np.flatnonzero(np.abs(plain) >= exact)[0]) + 1

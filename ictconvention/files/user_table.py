@@ -58,11 +58,11 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     Raises
     ------
     UsageError
-        It is no table, is empty, lacks a column, or the unit or type of a column cannot be used.
+        It is not a table, is empty, lacks a column, or the unit or type of a column cannot be used.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        found = f"{path.suffix or 'no ending'!r} is no format of tables"
+        found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}")
     with readable_os_errors("reading the table", path):
         content = path.read_bytes()
@@ -75,7 +75,7 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         raise
     except Exception as error:  # rubbish may break the readers anywhere
         raise UsageError(
-            f"this is no table: {error}", path, "write it as CSV with a header line, or by astropy"
+            f"this is not a table: {error}", path, "write it as CSV with a header line, or by astropy"
         ) from error
     rows = as_rows(columns)
     if not rows:
@@ -110,7 +110,7 @@ def read_id(row: Mapping[str, Any], where: str) -> str:
         There is none, or it was a number that has lost its last digits.
     """
     if flaw := flaw_of_id(row.get("id")):
-        raise UsageError(flaw.found, where, flaw.mend)
+        raise UsageError(flaw.found, where, flaw.fix)
     return read_text(row, "id") or ""
 
 
@@ -120,7 +120,7 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
     Raises
     ------
     UsageError
-        It is no number.
+        It is not a number.
     """
     value = row.get(name)
     if value is None:
@@ -128,10 +128,10 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
-        mend = "correct it, or leave it empty"
+        fix = "correct it, or leave it empty"
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d+[:hd ]\s*\d+[:m' ].*", value):
-            mend = f"give {name} in degrees, as a decimal number"
-        raise UsageError(f"{name} is {value!r}, no number", where, mend) from None
+            fix = f"give {name} in degrees, as a decimal number"
+        raise UsageError(f"{name} is {value!r}, no number", where, fix) from None
 
 
 def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
@@ -140,7 +140,7 @@ def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
     Raises
     ------
     UsageError
-        It is no number, or out of range, such as the -9 or -999 of a value that is missing.
+        It is not a number, or out of range, such as the -9 or -999 of a value that is missing.
     """
     number = read_number(row, name, where)
     if flaw := flaw_of_number(name, number):
@@ -195,8 +195,8 @@ def read_objects(
             name = next(name for name in own if own[name] != objects[id_].get(name))
             found = f"one id for two objects: {id_!r} has {name} {objects[id_].get(name)!r} and {own[name]!r}"
             there = where.rpartition(", ")[2]
-            mend = f"give each object an id of its own, or leave {name} out where it differs from frame to frame"
-            raise UsageError(found, f"{first[id_]} and {there}", mend)
+            fix = f"give each object an id of its own, or leave {name} out where it differs from frame to frame"
+            raise UsageError(found, f"{first[id_]} and {there}", fix)
         first.setdefault(id_, where)
     for id_, own in objects.items():
         own["ra"], own["dec"] = _one_place(id_, places[id_]) if id_ in places else (None, None)
@@ -218,8 +218,8 @@ def _one_place(id_: str, places: Sequence[tuple[str, float, float]]) -> tuple[fl
     if apart[far] > SAME_PLACE:
         found = f"one id for two objects: {id_!r} has positions {apart[far]:.2f} arcsec apart"
         there = where[far].rpartition(", ")[2]
-        mend = f"give each object an id of its own, or one position within {SAME_PLACE:g} arcsec"
-        raise UsageError(found, f"{where[0]} and {there}", mend)
+        fix = f"give each object an id of its own, or one position within {SAME_PLACE:g} arcsec"
+        raise UsageError(found, f"{where[0]} and {there}", fix)
     return median_position(ra, dec)
 
 
@@ -242,7 +242,7 @@ def check_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader
                 try:
                     kinds[name] = merge_kind(name, kinds.get(name), check_value(name, value, here), here)
                 except SurveyError as error:
-                    raise SurveyError(error.found, here, f"{error.mend}, or leave the column out") from error
+                    raise SurveyError(error.found, here, f"{error.fix}, or leave the column out") from error
 
 
 def _is_number(value: Any) -> bool:

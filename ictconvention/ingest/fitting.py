@@ -44,7 +44,7 @@ class Fitting:
     Parameters
     ----------
     size : int
-        Of the stamps [pixels].
+        Size of the stamps [pixels].
     how : "crop" or "bin"
         See `fitted`.
     sky : bool
@@ -74,7 +74,7 @@ class Fitting:
         zero_point : float, optional
             [AB mag]; None: the pixels keep their unit.
         noise : float
-            Of a pixel [counts]; where it is NaN, that of the sky that was subtracted.
+            Noise of a pixel [counts]; where it is NaN, that of the sky that was subtracted.
         place : pair of float
             Where the object lies, to the right of the cutout's centre and above it [pixels].
 
@@ -105,7 +105,7 @@ class CutoutOptions:
     fitting : Fitting
         How the files' images come to stamps.
     zero_point : float, optional
-        Of images without one [AB mag]; without any, pixels keep their unit.
+        Zero point of images without one [AB mag]; without any, pixels keep their unit.
     """
 
     folder: Path
@@ -168,7 +168,7 @@ def crop_or_bin(
     pixels : array (H, W)
         A cutout, at least as large as the stamp.
     size : int
-        Of the stamp.
+        Size of the stamp.
     how : "crop" or "bin"
         Crop about the object, or sum blocks of 2 by 2 pixels before (a row or column of NaN is added where the number
         of pixels is odd). A block of which more than half is missing is missing; else the mean of the others takes

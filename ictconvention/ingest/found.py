@@ -19,7 +19,7 @@ class FoundFrame:
     Parameters
     ----------
     id : str
-        Of the object.
+        Id of the object.
     pixels : array (size, size)
         Flux [flux unit of the survey], NaN where there is no pixel.
     band : str

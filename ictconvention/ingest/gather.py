@@ -140,11 +140,11 @@ def write_shards(
     Parameters
     ----------
     folder : Path
-        Of the survey.
+        Folder of the survey.
     header : SurveyHeader
-        Of the survey.
+        Header of the survey.
     frames : GatheredFrames
-        Of all objects.
+        Frames of all objects.
     rows : sequence of mapping
         What is known of each object.
     scratch : Path

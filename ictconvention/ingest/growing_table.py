@@ -14,7 +14,7 @@ class GrowingTable:
     Parameters
     ----------
     schema : Schema
-        Of the table.
+        Schema of the table.
     """
 
     def __init__(self, schema: pa.Schema) -> None:

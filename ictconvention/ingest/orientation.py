@@ -50,9 +50,9 @@ def turns_north_up(wcs: WCS, places: SkyCoord) -> list[ExactTurn]:
     Parameters
     ----------
     wcs : WCS
-        Of the image.
+        WCS of the image.
     places : SkyCoord (n,)
-        Of the objects.
+        Places of the objects.
     """
     step = proj_plane_pixel_scales(wcs).mean() * units.deg
     start = np.stack(wcs.world_to_pixel(places))

@@ -36,17 +36,17 @@ class IngestOptions:
     made_by : str
         The command, kept in the survey's provenance.
     pixel_scale : float
-        Of the stamps [arcsec].
+        Pixel scale of the stamps [arcsec].
     name : str, optional
-        Of the survey; by default that of the folder.
+        Name of the survey; by default that of the folder.
     size : int
-        Of the stamps [pixels].
+        Size of the stamps [pixels].
     bands : tuple of str, optional
         The bands to take, in their order in the survey; by default all that are found.
     classes : tuple of str, optional
         Names of the classes; by default those that are found, in alphabetical order.
     flux_unit : str
-        Of the pixels.
+        Flux unit of the pixels.
     simulated : bool
         Whether the sky did not make the images.
     jobs : int

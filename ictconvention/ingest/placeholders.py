@@ -33,7 +33,7 @@ def drop_placeholders(pixels: NDArray[np.floating]) -> NDArray[np.floating]:
     Parameters
     ----------
     pixels : array (H, W)
-        Of any unit, as they were read: before a sky is subtracted. NaN where there is no pixel.
+        Pixels of any unit, as they were read: before a sky is subtracted. NaN where there is no pixel.
 
     Raises
     ------

@@ -19,14 +19,14 @@ def rejects_path(survey: Path) -> Path:
 
 
 def check_rejects_place(survey: Path) -> None:
-    """Refuse, before anything is read, to write rejects over a file that is no table of rejects, such as a source.
+    """Refuse, before anything is read, to write rejects over a file that is not a table of rejects, such as a source.
 
     Raises
     ------
     UsageError
         It is another file, or would lie in a survey or a run.
     FileSystemError
-        It is no plain file.
+        It is not a plain file.
     """
     path = check_place(rejects_path(survey), "saving the rejects") if survey.parent.is_dir() else rejects_path(survey)
     if path.exists():
@@ -76,9 +76,9 @@ def check_share(rejects: Sequence[Reject], frames: int, most: float, table: Path
     kinds = reasons(rejects, 3)
     found = f"{lost} rejected, {frames} frames left" if frames else "no frame is left"
     found += f": {'; '.join(kinds)}" if kinds else ": the source holds none"
-    mend = "mend the source" + (f"; {table} lists all rejects" if table else "")
-    mend += f", or allow more: --max-rejects {min(1.0, share + 0.01):.2f}" if frames else ""
-    raise SurveyError(found, survey, mend)
+    fix = "fix the source" + (f"; {table} lists all rejects" if table else "")
+    fix += f", or allow more: --max-rejects {min(1.0, share + 0.01):.2f}" if frames else ""
+    raise SurveyError(found, survey, fix)
 
 
 def _kind(reject: Reject) -> str:

@@ -46,7 +46,7 @@ def save_photometry(folder: Path, frames: GatheredFrames, scratch: Path) -> dict
     Parameters
     ----------
     folder : Path
-        Of the survey.
+        Folder of the survey.
     frames : GatheredFrames
         Its frames.
     scratch : Path

@@ -50,7 +50,7 @@ def read_units(
     units : sequence
         What is read at once, such as a file.
     size : int
-        Of the stamps [pixels].
+        Size of the stamps [pixels].
     bands : tuple of str, optional
         The bands to take; None: all.
     scratch : Path, optional

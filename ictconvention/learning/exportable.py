@@ -28,7 +28,7 @@ class Exportable(nn.Module, ABC):
     network : Module
         That predicts.
     scaling : Scaling
-        Of the training part.
+        Scaling of the training part.
     task : Task
         What the network was fed.
     shift : tensor (classes,)
@@ -55,7 +55,7 @@ class Exportable(nn.Module, ABC):
         return {"probability": logits.softmax(1), "logits": logits}
 
     def channels(self, frames: Tensor, band: Tensor, median: Tensor | None) -> list[Tensor]:
-        """Scale frames (n, ...) of bands (n,), counted from 0; behind them their residuals to the median, if given.
+        """Scale frames (n, ...) of bands (n,), counted from 0; after them their residuals to the median, if given.
 
         A pixel that is not finite has no flux, or that of the median.
         """
@@ -132,7 +132,7 @@ class ExportableNights(Exportable):
         Parameters
         ----------
         frames : tensor (B, S, bands, H, W)
-            Of each night and band [flux_unit]; where there is no frame, anything.
+            Frames of each night and band [flux_unit]; where there is no frame, anything.
         observed : boolean tensor (B, S, bands)
             Which bands have a frame that night.
         nights : integer tensor (B,)
@@ -172,7 +172,7 @@ class ExportableLightCurves(Exportable):
         Parameters
         ----------
         flux, error : tensors (B, S, bands)
-            Of each night and band [flux_unit]; a band whose flux or error is not finite was not observed.
+            Flux and error of each night and band [flux_unit]; a band without a finite flux and error was not observed.
         days : tensor (B, S)
             Days since the night before; what stands at an object's first night does not count.
         observed : boolean tensor (B, S, bands)

@@ -16,7 +16,7 @@ class Inputs(nn.Module, ABC):
     Parameters
     ----------
     scaling : Scaling
-        Of the training part.
+        Scaling of the training part.
     """
 
     def __init__(self, scaling: Scaling):

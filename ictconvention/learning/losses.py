@@ -36,7 +36,7 @@ def classification(logits: Tensor, label: Tensor, weights: Tensor, focal: float)
     Parameters
     ----------
     logits : tensor (B, classes)
-        Of one view.
+        Logits of one view.
     label : integer tensor (B,)
         Classes, or `UNLABELLED`.
     weights : tensor (classes,)

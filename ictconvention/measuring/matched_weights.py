@@ -28,9 +28,9 @@ def matched_weights(
     fwhm : array (n,)
         Seeing of each frame [arcsec].
     sigma : float
-        Of the Gaussian that all frames are matched to [arcsec].
+        Sigma of the Gaussian that all frames are matched to [arcsec].
     beta : float
-        Of the Moffat profile of the seeing.
+        Beta of the Moffat profile of the seeing.
     pixel_scale : float
         Size of a pixel [arcsec]; images are blurred by it too.
 

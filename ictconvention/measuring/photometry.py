@@ -47,17 +47,17 @@ class PhotometryRecipe:
     pixel_scale : float
         Size of a pixel [arcsec].
     sigma : float
-        Of the Gaussian that the frames are matched to [arcsec].
+        Sigma of the Gaussian that the frames are matched to [arcsec].
     moffat_beta : float
-        Of the profile of the seeing, whose FWHM is `psf_fwhm`.
+        Moffat beta of the profile of the seeing, whose FWHM is `psf_fwhm`.
     radius : float
         Pixels whose centre lies farther from the object have no weight [arcsec].
     circle_radius : float
-        Of the circle that replaces the weights where no seeing is known [arcsec].
+        Radius of the circle that replaces the weights where no seeing is known [arcsec].
     sky_radius : float
         The median of the pixels farther than this from the stamp's centre is the local sky [arcsec].
     version : int
-        Of the method.
+        Version of the method.
     """
 
     pixel_scale: float

@@ -96,6 +96,6 @@ def _checked(scales: BandScales, survey: Survey) -> BandScales:
     for band, scale in zip(survey.header.bands, scales.scale, strict=True):
         if not (np.isfinite(scale) and scale > 0):
             found = f"band {band} cannot be scaled: the training part has no frame of it, or no pixel that varies"
-            mend = "train with other objects, or write the survey without this band"
-            raise SurveyError(found, survey.path, mend)
+            fix = "train with other objects, or write the survey without this band"
+            raise SurveyError(found, survey.path, fix)
     return scales

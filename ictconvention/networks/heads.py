@@ -73,11 +73,11 @@ class Online(nn.Module):
         "separate" (the paper): two projectors 648 -> 256 -> 128, one for the target and one for the classifier.
         "shared": one for both. "trunk": a shared layer 648 -> 256, then 256 -> 128 for the target and 256 -> classes.
     predictor : bool
-        Put BYOL's predictor, 128 -> 256 -> 128 with batch norm, behind the projector of the online network alone.
+        Put BYOL's predictor, 128 -> 256 -> 128 with batch norm, after the projector of the online network alone.
     project : bool
         Whether there is anything to compare with a target's projection; otherwise only what classifies is built.
     dropout : float
-        Share that is dropped in training behind each first layer.
+        Share that is dropped in training after each first layer.
 
     Raises
     ------
@@ -128,7 +128,7 @@ class Online(nn.Module):
         return _trunk(own) if self.projection == "trunk" else own
 
     def head(self, which: Head) -> nn.Sequential:
-        """Return the modules behind the features that project, or those that classify; not copies."""
+        """Return the modules after the features that project, or those that classify; not copies."""
         if which == "classes":
             return nn.Sequential(*self.class_projector, self.classifier)
         if self.projector is None or not self.project:

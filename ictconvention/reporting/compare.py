@@ -71,7 +71,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     UsageError
         There is nothing to compare, it is not comparable, or the survey that was given is another one.
     SurveyError
-        What was given is no survey.
+        What was given is not a survey.
     """
     collection = group_runs(*find_runs(sweep))
     first = collection.first

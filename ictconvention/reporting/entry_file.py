@@ -58,7 +58,7 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, 
                     np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in SHARES
                 )
                 if not (np.isfinite(likely).all() and np.isfinite(uniform).all()):
-                    raise ValueError(f"a probability of {name} is no number")
+                    raise ValueError(f"a probability of {name} is not a number")
                 found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = found
     except (KeyError, ValueError, OSError) as error:

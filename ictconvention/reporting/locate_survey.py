@@ -26,7 +26,7 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
     Raises
     ------
     SurveyError
-        The folder that was given is no survey.
+        The folder that was given is not a survey.
     UsageError
         It is another survey.
     """

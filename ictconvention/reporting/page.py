@@ -59,9 +59,9 @@ def write_report(
         Folder of the survey, where it has moved. Where it is not on this machine, the page has no film strips and no
         recall against quantities, and says so.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
     comparison : Comparison, optional
-        Of this sweep, where it was made before.
+        Comparison of this sweep, where it was made before.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def write_report(
         There is no finished run, the runs are not comparable, the survey is not theirs, or the page would lie in a
         survey or a run.
     SurveyError
-        The folder that was given is no survey.
+        The folder that was given is not a survey.
     FileSystemError
         The page cannot be written.
     """

@@ -39,7 +39,7 @@ class Measured:
     deviation : float or None
         Standard deviation over folds; None with one fold.
     pooled : float
-        Of the pooled predictions of all folds, the mean over seeds.
+        Pooled predictions of the pooled predictions of all folds, the mean over seeds.
     seed_deviation : float or None
         Standard deviation of that over seeds; None with one seed.
     """

@@ -41,7 +41,7 @@ def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Surve
     Raises
     ------
     SurveyError
-        It is none, or lacks a band that is asked for.
+        It is not a survey, or a requested band is missing.
     """
     wanted = options.survey
     if wanted.path is not None:
@@ -95,17 +95,17 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
     needed += [f"{stage}_validation" for stage in stages if stage_of(options, stage).keep == "best"]
     for part in dict.fromkeys(needed):
         if not split.parts[part]:
-            mend = "give it objects, or a split of your own by split=FILE"
-            mend += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
-            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", mend)
+            fix = "give it objects, or a split of your own by split=FILE"
+            fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
+            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix)
     if taken := [name for name in survey.header.classes if name in ("id", "fold", "label")]:
         found = f"a class is called {shorten(taken)}, as a column of the predictions is"
         raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
     last = f"{stages[-1]}_train"
     if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
         found = f"class {shorten(absent)} has no object in {last}"
-        mend = "label some objects, or leave the class out of the survey's classes"
-        raise SplitError(found, f"survey {survey.header.name}", mend)
+        fix = "label some objects, or leave the class out of the survey's classes"
+        raise SplitError(found, f"survey {survey.header.name}", fix)
     return split
 
 

@@ -47,7 +47,7 @@ class WholeCheckpoints(TorchCheckpointIO):
 class RelocatableCheckpoint(ModelCheckpoint):
     """Lightning's choice of a training epoch, which stands by it where the folder of the run has moved.
 
-    Lightning keeps absolute paths; behind a move it would forget the best epoch, or remove the file of a copy.
+    Lightning keeps absolute paths; after a move it would forget the best epoch, or remove the file of a copy.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -79,8 +79,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         raise FileSystemError(f"reading the weights failed: {error.strerror}", path, "check the path") from error
     except Exception as error:  # rubbish may break the reader anywhere
-        mend = "remove this file: its stage then trains anew"
-        raise UsageError("these weights are damaged, or no checkpoint of plain tensors", path, mend) from error
+        fix = "remove this file: its stage then trains anew"
+        raise UsageError("these weights are damaged, or no checkpoint of plain tensors", path, fix) from error
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UsageError("this file holds no checkpoint", path, "give the weights of a run")
     return content
@@ -96,26 +96,26 @@ def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path
     checkpoint : mapping
         As `load_checkpoint` returns it, with or without the state of an optimiser.
     path : str or Path
-        Of its file.
+        Path of its file.
 
     Raises
     ------
     UsageError
         Naming the tensor, and its type.
     """
-    mend = "restore it from a copy, or train the run again"
+    fix = "restore it from a copy, or train the run again"
     for name, value in checkpoint["state_dict"].items():
         if name in own and value.dtype != own[name].dtype:
             found = f"the weights {name} are {_type(value)}, and the network has {_type(own[name])}"
-            raise UsageError(f"{found}: they were converted after training", path, mend)
+            raise UsageError(f"{found}: they were converted after training", path, fix)
         if value.is_floating_point() and value.isnan().any():
-            raise UsageError(f"the weights {name} hold NaN", path, mend)
+            raise UsageError(f"the weights {name} hold NaN", path, fix)
     for optimiser in checkpoint.get("optimizer_states", ()):
         for state in optimiser["state"].values():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.dtype != torch.float32:
                     found = f"the optimiser's {name} is {_type(value)}, not {_type(torch.ones(1))}"
-                    raise UsageError(found, path, mend)
+                    raise UsageError(found, path, fix)
 
 
 def _type(value: Tensor) -> str:

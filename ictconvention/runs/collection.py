@@ -37,7 +37,7 @@ class FinishedRun:
     result, environment, status, split : mapping
         What stands in the JSON files of its folder.
     predictions : Predictions
-        Of its test part.
+        Predictions of its test part.
     model : str
         What tables call its model.
     """
@@ -139,7 +139,7 @@ def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
     try:
         jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
     except (KeyError, TypeError):
-        raise UsageError("this is no list of jobs", sweep / SWEEP_FILE, "start the sweep again") from None
+        raise UsageError("this is not a list of jobs", sweep / SWEEP_FILE, "start the sweep again") from None
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]
@@ -177,7 +177,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     result, environment, status, split = (read_json(folder / f"{name}.json") for name in names)
     last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
     path = folder / TESTED["test"]
-    mend = "remove this folder, and run it again"
+    fix = "remove this folder, and run it again"
     try:
         classes = list(result["test"]["classes"])
         table = pq.read_table(path).to_pydict()
@@ -190,9 +190,9 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         whole = bool(np.isfinite(likely).all())
         whole &= confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
     except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise UsageError("its result or its predictions are damaged", folder, mend) from error
+        raise UsageError("its result or its predictions are damaged", folder, fix) from error
     if not whole:
-        raise UsageError("its predictions are not those of its result", folder, mend)
+        raise UsageError("its predictions are not those of its result", folder, fix)
     predictions = Predictions(np.array(table["id"], dtype=str), label, likely, at_equal_shares(likely, shares))
     return FinishedRun(folder, options, result, environment, status, split, predictions, model or options.name)
 

@@ -49,8 +49,8 @@ def check_slurm(devices: int) -> None:
     alone = "unset SLURM_NTASKS, and this process starts any others by itself"
     if tasks != str(devices):
         found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}: each device has a process of its own"
-        mend = f"submit with --ntasks-per-node={devices} and start it with srun; or {alone}"
-        raise UsageError(found, "SLURM_NTASKS", mend)
+        fix = f"submit with --ntasks-per-node={devices} and start it with srun; or {alone}"
+        raise UsageError(found, "SLURM_NTASKS", fix)
     if devices > 1 and "SLURM_STEP_ID" not in os.environ:
         found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"
         raise UsageError(found, "SLURM_NTASKS", f"start it with srun; or {alone}")

@@ -23,7 +23,7 @@ class Plan:
     split : Split
     precision : "32-true" or "bf16-mixed"
     hashes : mapping
-        Of the run, and of its pre-training.
+        Hashes of the run, and of its pre-training.
     folder : Path
         Where it is, or will be.
     """
@@ -43,9 +43,9 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
     Parameters
     ----------
     options : RunOptions
-        Of the run.
+        Options of the run.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine trains, whose devices and precision nobody knows here.
 

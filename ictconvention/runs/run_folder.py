@@ -1,4 +1,4 @@
-"""Which folder was meant, where what was given is no folder of a run: a pattern, a file of a run, a folder of runs."""
+"""Which run folder was meant, where another path was given: a pattern, a file of a run, a folder of runs."""
 
 import glob
 from collections.abc import Sequence
@@ -11,20 +11,20 @@ LISTED = 8
 
 
 def no_run(given: str | Path) -> UsageError:
-    """Return the error about what is no folder of a run; it names the runs that may have been meant."""
+    """Return the error about what is not a folder of a run; it names the runs that may have been meant."""
     path = Path(given)
     if glob.has_magic(str(given)):
         root = Path(path.anchor)
         return several_runs(list(root.glob(str(path.relative_to(root)))), given)
     if path.is_file():
         above = next((parent for parent in path.parents if _is_run(parent)), None)
-        mend = f"give the run's folder: {above}" if above else "give a folder that holds config.yaml and checkpoints"
-        return UsageError("this is a file, and a run is a folder", given, mend)
+        fix = f"give the run's folder: {above}" if above else "give a folder that holds config.yaml and checkpoints"
+        return UsageError("this is a file, and a run is a folder", given, fix)
     around = path if path.is_dir() else path.parent
     if runs := [one for pattern in ("*", "*/*") for one in sorted(around.glob(pattern)) if _is_run(one)]:
-        found = "this is no folder of a run" if path.is_dir() else "there is no such folder"
+        found = "this is not a folder of a run" if path.is_dir() else "there is no such folder"
         return UsageError(found, given, f"name a run: {_listed(runs)}")
-    found = "this is no folder of a run" if path.exists() else "there is no such folder"
+    found = "this is not a folder of a run" if path.exists() else "there is no such folder"
     return UsageError(found, given, "give one that holds config.yaml and checkpoints")
 
 
@@ -32,8 +32,8 @@ def several_runs(paths: Sequence[Path], given: str | Path) -> UsageError:
     """Return the error about a pattern such as fold0-seed0-*, by the paths that it matches."""
     runs = sorted(path for path in paths if _is_run(path))
     if not runs:
-        mend = "give the whole name of a run's folder: " + _beside(Path(given))
-        return UsageError("no run matches this pattern", given, mend)
+        fix = "give the whole name of a run's folder: " + _beside(Path(given))
+        return UsageError("no run matches this pattern", given, fix)
     if len(runs) == 1:
         return UsageError(
             "this is a pattern, and it has reached the program as it stands", given, f"name it: {runs[0]}"

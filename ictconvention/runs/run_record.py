@@ -13,7 +13,7 @@ from ictconvention.survey.split import Split
 
 REFERENCE_FILE = "reference.npz"  # what the network knows
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
-MEND = "restore the file from a copy, or train the run again"
+FIX = "restore the file from a copy, or train the run again"
 OF_THE_PLACE = ("mode", "run", "resume", "runs", "surveys", "figures", "logger", "strategy")  # decide no number
 HASHED = ("split", "init_from")  # files and folders, whose content a result records instead
 
@@ -37,7 +37,7 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     Parameters
     ----------
     folder : Path
-        Of the run; one without a result is not finished, and passes.
+        Folder of the run; one without a result is not finished, and passes.
     config : mapping
         What its `config.yaml` holds, before defaults are put in.
 
@@ -51,12 +51,12 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     result = read_json(folder / "result.json")
     recorded = result.get("config")
     if not isinstance(recorded, Mapping):
-        raise UsageError("this result records no configuration", folder / "result.json", MEND)
+        raise UsageError("this result records no configuration", folder / "result.json", FIX)
     here, there = flatten(portable(config)), flatten(portable(recorded))
     hashed = HASHED if "init_from" in result else ()  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
         found = f"this configuration has lost {shorten(lost)}, which the run was made with"
-        raise UsageError(found, folder / "config.yaml", MEND)
+        raise UsageError(found, folder / "config.yaml", FIX)
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
     differ = [
@@ -64,7 +64,7 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     ]
     if differ:
         found = f"this configuration is not that of result.json: {shorten(differ, 3)}"
-        raise UsageError(found, folder / "config.yaml", MEND)
+        raise UsageError(found, folder / "config.yaml", FIX)
 
 
 def check_split(folder: Path, split: Mapping[str, Any], result: Mapping[str, Any]) -> None:
@@ -79,6 +79,6 @@ def check_split(folder: Path, split: Mapping[str, Any], result: Mapping[str, Any
         same = Split(**{one.name: split[one.name] for one in fields(Split)}).hash == result["split"]
     except (KeyError, TypeError) as error:
         found = f"this split or its result is damaged, or another version's ({type(error).__name__}: {error})"
-        raise UsageError(found, folder / "split.json", MEND) from error
+        raise UsageError(found, folder / "split.json", FIX) from error
     if not same:
-        raise UsageError("this split is not that of result.json: it was edited", folder / "split.json", MEND)
+        raise UsageError("this split is not that of result.json: it was edited", folder / "split.json", FIX)

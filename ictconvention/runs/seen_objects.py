@@ -72,5 +72,5 @@ def _read(path: Path) -> pa.Table:
     try:
         return pq.read_table(path, columns=["id", "ra", "dec"])
     except (pa.ArrowException, OSError) as error:
-        mend = "restore it from a copy, or train the run again"
-        raise UsageError(f"this list of objects is damaged: {error}", path, mend) from error
+        fix = "restore it from a copy, or train the run again"
+        raise UsageError(f"this list of objects is damaged: {error}", path, fix) from error

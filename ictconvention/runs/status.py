@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"this is no JSON: {error}", path, "remove it, and run again") from None
+        raise UsageError(f"this is not JSON: {error}", path, "remove it, and run again") from None
     if not isinstance(content, dict):
         raise UsageError("this holds no record", path, "remove it, and run again")
     return content
@@ -44,7 +44,7 @@ class Status:
     Parameters
     ----------
     folder : Path
-        Of the run.
+        Folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -89,8 +89,8 @@ class MetricsTable:
                         key = (row.pop("stage"), int(row.pop("epoch")))
                         self.rows[key] = {name: value for name, value in row.items() if value}
             except (KeyError, TypeError, ValueError, csv.Error) as error:
-                mend = "remove it: the training epochs to come make a new one"
-                raise UsageError("this is no table of metrics", path, mend) from error
+                fix = "remove it: the training epochs to come make a new one"
+                raise UsageError("this is not a table of metrics", path, fix) from error
 
     def add(self, stage: str, epoch: int, metrics: dict[str, float]) -> None:
         """Add the row of a training epoch, counted from 1, and save."""

@@ -34,13 +34,13 @@ class TrainedRun:
     Parameters
     ----------
     folder : Path
-        Of the run.
+        Folder of the run.
     options : RunOptions
-        Of the run.
+        Options of the run.
     learner : Learner
         In eval mode, on the CPU, with the final weights.
     precision : "32-true" or "bf16-mixed"
-        Of the run.
+        Precision of the run.
     temperature : float
         That calibrates its logits.
     survey_prior, training_prior : arrays (classes,)
@@ -50,7 +50,7 @@ class TrainedRun:
     split : mapping
         What `split.json` says: `parts`, ids by part, and `classes`, names by id.
     hash : str
-        Of the run.
+        Hash of the run.
     """
 
     folder: Path
@@ -80,7 +80,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
     Raises
     ------
     UsageError
-        It is no folder of a run, not finished, or damaged; its files do not fit together; or its network has learned
+        It is not a folder of a run, not finished, or damaged; its files do not fit together; or its network has learned
         fluxes that are measured otherwise today.
     """
     folder = Path(folder)

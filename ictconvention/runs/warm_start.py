@@ -37,7 +37,7 @@ def read_run(folder: str | Path) -> RunOptions:
     Raises
     ------
     UsageError
-        It is no run folder, or another version's; or it is finished, and its result records other options.
+        It is not a run folder, or another version's; or it is finished, and its result records other options.
     """
     path = Path(folder) / "config.yaml"
     if not path.exists():
@@ -105,8 +105,8 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     before: str | Path | None = folder
     while before is not None:
         if not Path(before).is_dir():
-            mend = "put it back in its place, or begin with another run"
-            raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, mend)
+            fix = "put it back in its place, or begin with another run"
+            raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, fix)
         result, drawn = (read_json(Path(before) / f"{name}.json") for name in ("result", "split"))
         check_split(Path(before), drawn, result)
         parts = drawn["parts"]
@@ -115,8 +115,8 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         both = sorted((tested & used) | (validating & (used - chose)))
         if both and result.get("survey", {}).get("hash") == survey.hash:
             found = f"{pluralize(len(both), 'object')} that this run would test or validate on trained that one: "
-            mend = "begin with a run of the same fold, or of another survey"
-            raise SplitError(found + shorten(both), before, mend)
+            fix = "begin with a run of the same fold, or of another survey"
+            raise SplitError(found + shorten(both), before, fix)
         before = read_run(before).init_from
 
 
@@ -135,8 +135,8 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         task = checkpoint["task"]
         old_classes, old_bands = list(task["classes"]), list(task["bands"])
     except (KeyError, TypeError):
-        mend = "train it again by this version"
-        raise UsageError("these weights do not say of which classes and bands they are", folder, mend) from None
+        fix = "train it again by this version"
+        raise UsageError("these weights do not say of which classes and bands they are", folder, fix) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
     check_weights(own, checkpoint, last_weights(folder))
     classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
@@ -150,8 +150,8 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         elif name not in moved and name in before and before[name].shape == value.shape:
             new[name] = before[name]
         else:
-            mend = "take stamps of the same size and the options of that run, in its config.yaml"
-            raise UsageError(f"the weights of that run do not fit: {name}", folder, mend)
+            fix = "take stamps of the same size and the options of that run, in its config.yaml"
+            raise UsageError(f"the weights of that run do not fit: {name}", folder, fix)
     learner.load_state_dict(new)
     fresh = [
         f"new weights for {what} {shorten(names)}"

@@ -93,8 +93,8 @@ def paint_light_curves(
     curves = read_light_curves(sources)
     count = len(curves) if objects is None else objects
     if not 1 <= count <= len(curves):
-        mend = f"give 1 to {len(curves)}: no light curve is painted twice, since copies would leak between parts"
-        raise UsageError(f"{count} objects of {len(curves)} light curves", "the number of objects", mend)
+        fix = f"give 1 to {len(curves)}: no light curve is painted twice, since copies would leak between parts"
+        raise UsageError(f"{count} objects of {len(curves)} light curves", "the number of objects", fix)
     _check_least(seed=(seed, 0), jobs=(jobs, 1))
     order = generator(seed, LAYOUT).permutation(len(curves))
     chosen = [curves[i] for i in np.sort(order[:count])]

@@ -178,7 +178,7 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     Raises
     ------
     SurveyError
-        When the folder is no survey, the file is damaged, or its version is one that this release does not know.
+        When the folder is not a survey, the file is damaged, or its version is one that this release does not know.
     """
     path = folder / HEADER_FILE
     if not path.is_file():
@@ -208,7 +208,7 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     try:
         header = SurveyHeader(**{name: entries.pop(name) for name in known & entries.keys()})
     except SurveyError as error:
-        raise SurveyError(error.found, path, error.mend) from error
+        raise SurveyError(error.found, path, error.fix) from error
     entries["version"] = version
     entries["intact"] = intact
     entries["hash"] = hashlib.sha256(text).hexdigest()
@@ -274,8 +274,8 @@ _HEADER_MENDS = {
 
 
 def _header_error(key: str, value: object) -> SurveyError:
-    mend = _HEADER_MENDS.get(key, "see the docstring of SurveyHeader")
-    return SurveyError(f"{key} of the header is {value!r}", "survey header", mend)
+    fix = _HEADER_MENDS.get(key, "see the docstring of SurveyHeader")
+    return SurveyError(f"{key} of the header is {value!r}", "survey header", fix)
 
 
 def _no_survey(folder: Path) -> SurveyError:
@@ -297,4 +297,4 @@ def _no_survey(folder: Path) -> SurveyError:
             folder,
             "wait for the writers and call join_shards, or write the survey again",
         )
-    return SurveyError(f"this folder is no survey: it has no {HEADER_FILE}", folder, "check the path")
+    return SurveyError(f"this folder is not a survey: it has no {HEADER_FILE}", folder, "check the path")

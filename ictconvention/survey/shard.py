@@ -89,8 +89,8 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
         if not (folder / HEADER_FILE).is_file():
             raise SurveyError(f"shard {name} is missing or incomplete", folder, "restore the folder from a copy")
         if sha256(folder / HEADER_FILE) != checksum:
-            mend = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
-            raise SurveyError(f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, mend)
+            fix = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
+            raise SurveyError(f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, fix)
         shards.append(open_shard(folder))
     if not shards:
         raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE)
@@ -104,7 +104,7 @@ def open_shard(folder: Path) -> Shard:
     Raises
     ------
     SurveyError
-        With the file, the object and the mend.
+        With the file, the object and the fix.
     """
     return _shard(folder, *read_header(folder))
 
@@ -151,8 +151,8 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
     try:
         pa.unify_schemas([shard.objects.schema for shard in shards], promote_options="permissive")
     except pa.ArrowException as error:
-        mend = "write the shards again with one type per column"
-        raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, mend) from error
+        fix = "write the shards again with one type per column"
+        raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix) from error
     if twice := repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
         holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
         found = f"ids stand in two shards: {shorten(twice)}; the first in {' and '.join(holders)}"

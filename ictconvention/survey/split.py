@@ -73,7 +73,7 @@ class Split:
         Parameters
         ----------
         path : str or Path
-            Of the file.
+            Path of the file.
         record : bool
             Whether it is that of a run, in its folder; see `whole_file`.
 
@@ -101,7 +101,7 @@ class Split:
         path : str or Path
             A JSON file.
         objects : Table
-            Of the survey: `survey.object_table()`.
+            Objects of the survey: `survey.object_table()`.
 
         Raises
         ------
@@ -111,17 +111,17 @@ class Split:
         path = Path(path)
         with readable_os_errors("reading the split", path):
             text = path.read_bytes()
-        mend = 'it should read {"parts": {"test": ["id", ...], ...}}'
+        fix = 'it should read {"parts": {"test": ["id", ...], ...}}'
         try:
             entries = json.loads(text, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
-            raise SplitError(f"not a split: this is no JSON ({error})", path, mend) from error
+            raise SplitError(f"not a split: this is not JSON ({error})", path, fix) from error
         listed = entries.get("parts") if isinstance(entries, dict) else None
         if not isinstance(listed, dict) or not listed:
-            raise SplitError("not a split: it has no parts", path, mend)
+            raise SplitError("not a split: it has no parts", path, fix)
         for part, ids in listed.items():
             if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
-                raise SplitError(f"not a split: {part} is no list of texts", path, f"give ids in quotes; {mend}")
+                raise SplitError(f"not a split: {part} is not a list of texts", path, f"give ids in quotes; {fix}")
         parts = {part: tuple(ids) for part, ids in listed.items()}
         for part in parts:
             if part not in PARTS:
@@ -142,8 +142,8 @@ class Split:
                 raise SplitError(f"the file lacks {error}", path, "make the split again") from error
             split = cls(parts, **own)
             if split.hash != entries["hash"]:
-                mend = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
-                raise SplitError("the file was changed after it was saved: its hash is another", path, mend)
+                fix = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
+                raise SplitError("the file was changed after it was saved: its hash is another", path, fix)
         split.check(objects, path)
         return split
 
@@ -211,8 +211,8 @@ class Split:
             pairs = shorten(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
             groups_torn = f"{pluralize(len(torn), 'group')} of neighbours within {reach:g} arcsec"
             found = f"torn apart: {groups_torn}: {pairs}"
-            mend = "neighbours share pixels: put each group into one part, or leave members out"
-            raise SplitError(found, where, mend)
+            fix = "neighbours share pixels: put each group into one part, or leave members out"
+            raise SplitError(found, where, fix)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

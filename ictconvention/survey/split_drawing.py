@@ -137,7 +137,7 @@ class _Crowd:
 
     @property
     def beside_others(self) -> NDArray[np.bool_]:
-        """Objects (n,) whose sky group has a member that is no additional test object."""
+        """Objects (n,) whose sky group has a member that is not an additional test object."""
         return (np.bincount(self.group, weights=~self.extra, minlength=self.groups) > 0)[self.group]
 
     @property

@@ -153,7 +153,7 @@ class Survey:
         Raises
         ------
         SurveyError
-            When the folder is no survey or breaks the format; the message names file, object and mend.
+            When the folder is not a survey or breaks the format; the message names file, object and fix.
         """
         path = Path(path).absolute()
         with readable_os_errors("opening the survey", path):

@@ -37,7 +37,7 @@ def check_frames(
     Parameters
     ----------
     header : SurveyHeader
-        Of the survey it is meant for.
+        Header of the survey it is meant for.
     where : str
         Names the object in messages.
     frames : array (n, H, W)
@@ -61,8 +61,8 @@ def check_frames(
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(pixels, dtype=dtype)
     if (np.isinf(stored) & np.isfinite(pixels)).any():
-        mend = "set dtype='float32' in the survey's header" if header.dtype == "float16" else "check the flux unit"
-        raise SurveyError(f"a pixel too large for {header.dtype}", where, mend)
+        fix = "set dtype='float32' in the survey's header" if header.dtype == "float16" else "check the flux unit"
+        raise SurveyError(f"a pixel too large for {header.dtype}", where, fix)
     check_finite(stored, where)
     arrays: dict[str, NDArray[Any]] = {FRAMES_FILE: stored}
     for name, dtype in FRAME_COLUMNS.items():
@@ -101,7 +101,7 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
     stored = dict(row)
     id_ = row["id"]
     if not isinstance(id_, str):
-        raise SurveyError(f"id {id_!r} is no text", where, "give ids as text: str(id)")
+        raise SurveyError(f"id {id_!r} is not a text", where, "give ids as text: str(id)")
     _refuse(flaw_of_id(id_), where)
     if row["class"] is not None and row["class"] not in header.classes:
         raise unknown_class(row["class"], header, where)
@@ -152,7 +152,7 @@ def merge_kind(name: str, kind: type | None, value: str | float | bool | None, w
 def _refuse(flaw: Flaw | None, where: str | Path) -> None:
     """Raise the `SurveyError` of a flaw, where there is one."""
     if flaw is not None:
-        raise SurveyError(flaw.found, where, flaw.mend)
+        raise SurveyError(flaw.found, where, flaw.fix)
 
 
 def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
@@ -164,7 +164,7 @@ def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
-        raise SurveyError(f"{name} is no array: {error}", where, "give every frame the same shape") from error
+        raise SurveyError(f"{name} is not an array: {error}", where, "give every frame the same shape") from error
 
 
 def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: int, where: str) -> NDArray[Any]:

@@ -36,7 +36,7 @@ class Flaw(NamedTuple):
     """What is wrong with a value, and what to do about it."""
 
     found: str
-    mend: str
+    fix: str
 
 
 def flaw_of_times(mjd: NDArray[np.floating]) -> Flaw | None:
@@ -159,8 +159,8 @@ def flaw_of_fluxes(flux: NDArray[np.floating], error: NDArray[np.floating]) -> F
     if not (error > 0).all():
         return Flaw("an error is not positive", "give the standard error of each measurement")
     if len(flux) and (np.max(np.abs(flux)) > BRIGHTEST or np.min(error) < SMALLEST_ERROR):
-        mend = "give nanomaggies, or AB magnitudes in a column `mag`, and leave out what is missing"
-        return Flaw(f"fluxes to {np.max(flux):.3g} with errors from {np.min(error):.3g}", mend)
+        fix = "give nanomaggies, or AB magnitudes in a column `mag`, and leave out what is missing"
+        return Flaw(f"fluxes to {np.max(flux):.3g} with errors from {np.min(error):.3g}", fix)
     return None
 
 

@@ -232,14 +232,14 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         raise SurveyError(found, path, f"move it to a new folder as {shard_name(0)}, beside the others, and join there")
     unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL}"))
     if unfinished:
-        mend = "wait for their writers; if none is at work, write these shards again or remove these folders"
-        raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, mend)
+        fix = "wait for their writers; if none is at work, write these shards again or remove these folders"
+        raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, fix)
     folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
     names = {folder.name for folder in folders}
     expected = {shard_name(number) for number in range(max(len(folders), 1) if count is None else count)}
     if missing := sorted(expected - names):
-        mend = f"write them, numbered {shard_name(0)}, {shard_name(1)} and so on, then join again"
-        raise SurveyError(f"missing shards: {shorten(missing)}; there are {len(names)}", path, mend)
+        fix = f"write them, numbered {shard_name(0)}, {shard_name(1)} and so on, then join again"
+        raise SurveyError(f"missing shards: {shorten(missing)}; there are {len(names)}", path, fix)
     if extra := sorted(names - expected):
         raise SurveyError(f"more shards than expected: {shorten(extra)}", path, "move them away, or give their count")
     shards = [open_shard(folder) for folder in folders]

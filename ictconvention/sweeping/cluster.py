@@ -27,7 +27,7 @@ def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
     executor : "slurm" or "local"
         Where the jobs run.
     parameters : mapping
-        Of hydra-submitit-launcher.
+        Parameters of hydra-submitit-launcher.
 
     Raises
     ------
@@ -37,8 +37,8 @@ def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
     try:
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher
     except ImportError:
-        mend = "install the extra: pip install -c constraints.txt '.[slurm]'"
-        raise UsageError("the package hydra-submitit-launcher is not installed", "hydra/launcher=slurm", mend) from None
+        fix = "install the extra: pip install -c constraints.txt '.[slurm]'"
+        raise UsageError("the package hydra-submitit-launcher is not installed", "hydra/launcher=slurm", fix) from None
     match executor:
         case "slurm":
             return submitit_launcher.SlurmLauncher(**parameters)
@@ -50,7 +50,7 @@ def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
 def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object] = print) -> None:
     """Submit the jobs that have no result yet, and wait for them.
 
-    A job that reaches its time limit, or is pre-empted, is requeued and goes on behind its last training epoch.
+    A job that reaches its time limit, or is pre-empted, is requeued and resumes after its last training epoch.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
     logs : Path
         Where it keeps what the jobs say.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
             if waiting:
                 launcher.launch([group_jobs(job, sweep.folder) for job in waiting], 0)
         except KeyboardInterrupt:
-            say("the jobs stay where they are (scancel ends them); when they have ended, the same command goes on")
+            say("the jobs stay where they are (scancel ends them); when they have ended, the same command resumes")
             raise
         except (RuntimeError, ValueError, TypeError, NameError) as error:  # submitit's own are RuntimeErrors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -87,8 +87,8 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
                 for job in waiting:
                     job.state, job.log = "waiting", None
                 sweep.save()
-                mend = "run it where jobs are submitted, correct hydra.launcher, or try hydra.launcher.executor=local"
-                raise UsageError(f"submitting failed: {reason}", "hydra/launcher=slurm", mend) from error
+                fix = "run it where jobs are submitted, correct hydra.launcher, or try hydra.launcher.executor=local"
+                raise UsageError(f"submitting failed: {reason}", "hydra/launcher=slurm", fix) from error
             say(f"submitit: {reason}")
             say("it awaits no other job now, and some may still be at work (squeue): start again when they have ended")
             ended: State = "running"
@@ -115,7 +115,7 @@ def launch_jobs(config: DictConfig) -> None:
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         code = process.wait()
-    finally:  # a requeue leaves by SystemExit, and the job that goes on needs the folder
+    finally:  # a requeue leaves by SystemExit, and the job that resumes needs the folder
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -64,7 +64,7 @@ def run_jobs(
     on_error : "continue" or "stop"
         What becomes of the jobs that have not begun when one fails.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def run_jobs(
     FileSystemError
         The sweep is being run by another process.
     KeyboardInterrupt
-        By Ctrl-C or a signal to end; the jobs were ended before, and go on when they are started again.
+        By Ctrl-C or a signal to end; the jobs were ended before, and resume when they are started again.
     """
     if at_once < 1:
         raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more")
@@ -118,14 +118,14 @@ class _Course:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup
         except BaseException:
-            self.say("ending the runs; the same command goes on where they were")
+            self.say("ending the runs; the same command resumes them where they were")
             self._end_all()
             raise
 
     def _start(self, job: Job) -> None:
         slot = min(set(range(len(self.gpus))) - {one.slot for one in self.running})
         job.log = self.sweep.folder / "logs" / f"{job.folder.parent.name}-{job.folder.name}.log"
-        log = job.log.open("ab")  # behind what an earlier start said
+        log = job.log.open("ab")  # after what an earlier start said
         try:
             process = subprocess.Popen(
                 [*COMMAND, *group_jobs(job, self.sweep.folder)],
@@ -201,7 +201,7 @@ def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, s
     at_once : int
         Jobs side by side.
     devices : int
-        Of the job, each a process of its own.
+        Devices of the job, each a process of its own.
     gpus : str, optional
         Those that it may use; none where the machine has none.
     """

@@ -34,7 +34,7 @@ class Job:
         All that it is asked for by.
     options : RunOptions
     folder : Path
-        Of the run.
+        Folder of the run.
     split : str
         Hash of its split.
     state : str
@@ -65,7 +65,7 @@ class Sweep:
     Parameters
     ----------
     folder : Path
-        Of the sweep; made where it is not there.
+        Folder of the sweep; made where it is not there.
     jobs : sequence of Job
     """
 
@@ -121,8 +121,8 @@ class Sweep:
             for job in without
         ]
         found = f"{pluralize(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
-        mend = "mend what the logs say; the same command goes on where it was, and repeats nothing that is finished"
-        raise UsageError(found, self.folder, mend)
+        fix = "fix what the logs say; the same command resumes where it was, and repeats nothing that is finished"
+        raise UsageError(found, self.folder, fix)
 
     def _relative(self, path: Path) -> str:
         return os.path.relpath(path, self.folder)
@@ -134,18 +134,18 @@ def prepare_jobs(
     elsewhere: bool = False,
     before: Sequence[Job] = (),
 ) -> list[Job]:
-    """Compose, check and plan every job; a mistake in one is told before any begins.
+    """Compose, check and plan every job; a mistake in one is reported before any begins.
 
     Parameters
     ----------
     overrides : sequence of sequence of str
-        Of each job.
+        Overrides of each job.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine runs them.
     before : sequence of Job
-        Of the same sweep, already done; a sweeper that searches asks for its jobs little by little.
+        Before of the same sweep, already done; a sweeper that searches asks for its jobs little by little.
 
     Raises
     ------
@@ -154,8 +154,8 @@ def prepare_jobs(
     """
     if any(os.environ.get(name, "0") != "0" for name in SEVERAL) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         found = "this is one of several processes, and each would run the whole sweep"
-        mend = "start a sweep without torchrun or srun: it starts the processes of each job by itself"
-        raise UsageError(found, "the environment", mend)
+        fix = "start a sweep without torchrun or srun: it starts the processes of each job by itself"
+        raise UsageError(found, "the environment", fix)
     common = set.intersection(*(set(words) for words in overrides))
     titles = [" ".join(word for word in words if word not in common) or "job" for words in overrides]
     composed: list[RunOptions] = []
@@ -175,8 +175,8 @@ def prepare_jobs(
         folder = plan.folder
         if folder in jobs:
             found = f"{jobs[folder].title} and {title} are the same run"
-            mend = "sweep over what changes a result: not over folders, devices, workers or loggers"
-            raise UsageError(found, folder, mend)
+            fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
+            raise UsageError(found, folder, fix)
         jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
     return list(jobs.values())
 
@@ -187,7 +187,7 @@ def _told_of(title: str) -> Iterator[None]:
     try:
         yield
     except IctConventionError as error:
-        raise type(error)(f"{title}: {error.found}", error.where, error.mend) from None
+        raise type(error)(f"{title}: {error.found}", error.where, error.fix) from None
 
 
 def is_finished(job: Job) -> bool:

@@ -13,7 +13,7 @@ from ictconvention.runs.status import Status
 
 
 class Dashboard:
-    """One W&B run for one run folder, in which a run that was stopped goes on; none with `logger=csv`.
+    """One W&B run for one run folder, in which a run that was stopped resumes; none with `logger=csv`.
 
     Without a key it is offline: `wandb sync` uploads it later.
 
@@ -21,9 +21,9 @@ class Dashboard:
     ----------
     options : LoggerOptions
     folder : Path
-        Of the run; W&B's own files go into its folder `wandb`.
+        Folder of the run; W&B's own files go into its folder `wandb`.
     status : Status
-        Of the run; keeps the id.
+        Status of the run; keeps the id.
     config : mapping
         All options of the run.
     tags : sequence of str
@@ -58,7 +58,7 @@ class Dashboard:
         if "wandb" not in status.content:
             status.set(wandb=uuid4().hex[:12])
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its own deprecations, of which a user of ours can mend none
+            warnings.simplefilter("ignore")  # its own deprecations, of which a user of ours can fix none
             self.page = wandb.init(
                 project=options.project,
                 entity=options.entity,

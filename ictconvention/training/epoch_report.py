@@ -90,8 +90,8 @@ class EpochReport(lightning.Callback):
         seconds, epoch = time.monotonic() - self.clock, trainer.current_epoch + 1
         row = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self.stage)}
         if not isfinite(loss := row[f"{self.stage}/train/loss"]):
-            mend = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip"
-            raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", mend)
+            fix = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip"
+            raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", fix)
         row["step"] = trainer.global_step
         self.metrics.add(self.stage, epoch, row)
         self.status.end_epoch(self.stage, epoch, seconds)
@@ -138,7 +138,7 @@ class Bar(RichProgressBar):
     def get_metrics(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
-        """Return what stands behind the bar."""
+        """Return what stands after the bar."""
         return {"loss": round(self.loss, 3)} if trainer.training else {}
 
 

@@ -60,7 +60,7 @@ def evaluate(
     parts : dict
         The predictions of each part.
     reference : Reference
-        Of what the network knows: its training part, beside its validation part.
+        Reference of what the network knows: its training part, beside its validation part.
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]

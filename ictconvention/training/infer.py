@@ -24,7 +24,7 @@ class Inferred(NamedTuple):
     Parameters
     ----------
     position : array (n,)
-        Of the objects in the survey.
+        Position of the objects in the survey.
     logits : array (n, classes)
         That predict.
     features : array (n, features)
@@ -53,7 +53,7 @@ def infer(
     learner : Learner
         Is moved to the device, and back to the CPU.
     batches : iterable
-        Of an evaluation: the first view counts. At least one.
+        Batches of an evaluation: the first view counts. At least one.
     precision : "32-true" or "bf16-mixed"
         As in training.
     device : device, optional
@@ -88,9 +88,9 @@ def infer(
     sound = np.isfinite(made.logits).all(1) & np.isfinite(made.features).all(1)
     if not sound.all():
         count = pluralize(int((~sound).sum()), "object")
-        mend = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
+        fix = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
         where = f"the object at position {made.position[~sound][0]} of the survey, counted from 0"
-        raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, mend)
+        raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, fix)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Keep off the screen what Lightning says and no user can act on; every entry has its reason."""
+"""Silence Lightning messages that users cannot act on; every entry has its reason."""
 
 import logging
 import sys
@@ -19,7 +19,7 @@ TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exis
 
 @contextmanager
 def silence_lightning() -> Iterator[None]:
-    """Drop harmless warnings and talk in the body; other warnings are told without the line of code they come from."""
+    """Drop harmless warnings and talk in the body; other warnings are shown without the line of code they come from."""
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

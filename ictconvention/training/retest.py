@@ -28,12 +28,12 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
     Parameters
     ----------
     folder : Path
-        Of the run.
+        Folder of the run.
     options : RunOptions
-        Of which `survey.path`, `survey.verify`, `surveys` and `trainer.workers` count, where they are set: the survey
+        Only `survey.path`, `survey.verify`, `surveys` and `trainer.workers` of it count, where set: the survey
         may have moved.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -72,8 +72,8 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         difference = largest_difference(result, {name: before.get(name) for name in result})
         if not difference <= SAME:
             found = f"the numbers differ from those of result.json by up to {difference:.2g}"
-            mend = "compare environment.json: other versions or processors may compute differently"
-            raise UsageError(found, folder, mend)
+            fix = "compare environment.json: other versions or processors may compute differently"
+            raise UsageError(found, folder, fix)
         say("the same as result.json" + (f", to within {difference:.1g}" if difference else ", to the last digit"))
     return result
 
@@ -89,5 +89,5 @@ def largest_difference(first: Any, second: Any) -> float:
             return 0.0 if first == second else inf
         case _:
             difference = abs(first - second) if isinstance(second, int | float) else inf
-            return inf if isnan(difference) else difference  # NaN is no number, and the same as none
+            return inf if isnan(difference) else difference  # NaN is not a number, and the same as none
     return max((largest_difference(*pair) for pair in pairs), default=0.0)

@@ -47,7 +47,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     overrides : sequence of str
         How the options were asked for; kept beside them.
     say : function
-        Told what happens, a line at a time.
+        Called with a line about each thing that happens.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     Raises
     ------
     IctConventionError
-        Something that a user can mend.
+        A problem that a user can fix.
     """
     if not rank_zero():
         say = _silent
@@ -98,7 +98,7 @@ def _run(plan: Plan, options: RunOptions, say: Say) -> None:
         finished = True
         status.set(state="finished")
     except KeyboardInterrupt:
-        say("the same command goes on behind the last training epoch")
+        say("the same command resumes after the last completed training epoch")
         with suppress(IctConventionError):  # the reason of the stop says more
             status.set(state="stopped")
         raise

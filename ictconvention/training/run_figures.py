@@ -36,13 +36,13 @@ def draw_figures(
     Parameters
     ----------
     folder : Path
-        Of the run; they go into its folder `figures`.
+        Folder of the run; they go into its folder `figures`.
     parts : mapping of str to Tested
         The predictions of each part.
     data : SeriesDataModule
-        Of the last stage.
+        Data of the last stage.
     metrics : MetricsTable
-        Of the run.
+        Metrics of the run.
 
     Returns
     -------

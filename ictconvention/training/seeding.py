@@ -13,9 +13,9 @@ class BatchSeeds(lightning.Callback):
     Parameters
     ----------
     seed : int
-        Of the run.
+        Seed of the run.
     stage : str
-        Of the run.
+        Stage of the run.
     """
 
     def __init__(self, seed: int, stage: str) -> None:

@@ -50,7 +50,7 @@ def fit(
 ) -> None:
     """Train a stage, and give the learner the weights of the training epoch that it keeps.
 
-    In a run that was stopped, a finished stage is not trained again, and an unfinished one goes on behind its last
+    In a run that was stopped, a finished stage is not trained again, and an unfinished one resumes after its last
     training epoch, unless `resume` is never.
 
     Parameters
@@ -58,11 +58,11 @@ def fit(
     options, learner, data
         Of the stage.
     folder : Path
-        Of the run.
+        Folder of the run.
     precision : "32-true" or "bf16-mixed"
-        Of the run.
+        Precision of the run.
     records : Records, optional
-        Of the process that writes.
+        Records of the process that writes.
     later : int
         Objects that the stages after this one draw in all their training epochs.
     say : function
@@ -82,12 +82,12 @@ def fit(
     if going_on := options.resume == "auto" and before.exists():
         check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
-    word = f", goes on behind training epoch{done}" if going_on else ""
+    word = f", resumes after training epoch{done}" if going_on else ""
     say(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=f"{stage}-last", **kept)
     best = RelocatableCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
-    keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` behind `best`, whose choice it stores
+    keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     journal = (
         []
         if records is None

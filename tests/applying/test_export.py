@@ -235,7 +235,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError) as caught:
         model_file.check_model_file(Path("model.onnx"))
     assert caught.value.found == "the package onnxscript is not installed"
-    assert "pip install -c constraints.txt '.[export]'" in caught.value.mend
+    assert "pip install -c constraints.txt '.[export]'" in caught.value.fix
 
 
 def unfinished(folder: Path) -> Path:
@@ -268,7 +268,7 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
     assert stopped.value.code == 2
     lines = capsys.readouterr().err.splitlines()
     assert message in lines[0]
-    assert [line[:9] for line in lines[1:]] == ["  where: ", "  mend:  "]
+    assert [line[:9] for line in lines[1:]] == ["  where: ", "  fix:   "]
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 

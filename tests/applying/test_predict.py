@@ -212,7 +212,7 @@ def test_every_format_holds_the_same_table(
 
 
 @pytest.mark.parametrize(
-    ("changes", "found", "mend"),
+    ("changes", "found", "fix"),
     [
         ({"bands": ("g", "r")}, r"lacks u, i, z", "init_from="),
         ({"bands": ("u", "g", "r", "i", "z", "y")}, r"has besides y", "--bands u,g,r,i,z"),
@@ -228,11 +228,11 @@ def test_every_format_holds_the_same_table(
     ],
 )
 def test_surveys_that_do_not_fit_are_refused(
-    changes: dict[str, Any], found: str, mend: str, trained: TrainedRun, other: Callable[..., Survey]
+    changes: dict[str, Any], found: str, fix: str, trained: TrainedRun, other: Callable[..., Survey]
 ) -> None:
     with pytest.raises(UsageError, match=found) as caught:
         predict_survey(trained, other(**changes))
-    assert caught.match(mend)
+    assert caught.match(fix)
 
 
 def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
@@ -240,7 +240,7 @@ def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
 ) -> None:
     with pytest.raises(UsageError) as caught:
         predict_survey(trained, other(pixel_scale=1.01))
-    overrides = caught.value.mend.partition("python train.py ")[2].split()
+    overrides = caught.value.fix.partition("python train.py ")[2].split()
     options = compose_run(overrides)
     assert options.init_from == str(trained.folder)
     for group, keys in SHAPING.items():

@@ -1,4 +1,4 @@
-"""The commands: what they print, their exit codes, and that a mendable problem shows no traceback."""
+"""The commands: what they print, their exit codes, and that a fixable problem shows no traceback."""
 
 import re
 import subprocess
@@ -61,7 +61,7 @@ def test_a_process_that_fails_shows_no_traceback(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     lines = result.stderr.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  mend"]
+    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  fix"]
 
 
 def test_check_reports_a_sound_survey(labelled: Survey, run: Run) -> None:
@@ -113,7 +113,7 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, run: Run, tmp_path: Pat
         (["check", "nowhere"], "no such folder"),
         (["show", "nowhere", "1"], "no such folder"),
         (["show", "labelled", "sn003"], "did you mean sn00"),
-        (["show", "labelled", "sn0003", "-o", "x.doc"], "is no image format"),
+        (["show", "labelled", "sn0003", "-o", "x.doc"], "is not an image format"),
         (["split", "labelled", "--index", "7"], "fold.index is 7 where fold.count is 5"),
         (["split", "labelled", "--protocol", "rotate"], "did you mean rotating"),
         (["split", "labelled", "--protocol", "../model"], "no choice '../model'"),
@@ -135,7 +135,7 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
     lines = result.stderr.splitlines()
     assert lines[0].startswith("error: ")
     assert lines[1].startswith("  where: ")
-    assert lines[2].startswith("  mend:  ")
+    assert lines[2].startswith("  fix:   ")
     assert message in result.stderr
     assert sorted(entry.name for entry in labelled.path.parent.iterdir()) == ["labelled"]  # nothing half-written
 

@@ -48,14 +48,14 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "found", "mend"),
+    ("overrides", "found", "fix"),
     [
         ("learner.taau=0.5", "unknown key 'learner.taau' (did you mean learner.tau?)", "correct its name"),
         ("+trainer.batchsize=3", "unknown key 'trainer.batchsize' (did you mean trainer.batch_size?)", "correct its"),
         ("experiment=ict_sds", "experiment has no choice 'ict_sds' (did you mean ict_sdss?)", "choose cnn_gru_sdss"),
         ("experiment=ict_sdss learner.tau=2", "learner.tau is 2", "take a number: at least 0 and at most 1"),
         ("fold.index=7", "fold.index is 7", "take 0 to 4"),
-        ("sequence.max_frames=50", "max_frames 50 is no multiple of frames_per_group 3", "correct it"),
+        ("sequence.max_frames=50", "max_frames 50 is not a multiple of frames_per_group 3", "correct it"),
         ("sequence.max_frames=many", "sequence.max_frames is 'many'", "should be a valid integer"),
         ("trainer.precision=bf17", "trainer.precision is 'bf17'", "'auto', '32-true' or 'bf16-mixed'"),
         ("trainer.devices=3", "trainer.batch_size is 128", "a multiple of trainer.devices, which is 3"),
@@ -67,7 +67,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("experiment=ict_sdss views.online_frames=2", "views.online_frames is 2", "take 3 to 99"),
         ("stage.pretrain.max_epochs=-1", "stage.pretrain.max_epochs is -1", "take a whole number: at least 0"),
         ("stage.pretrain.max_epochs=0 stage.finetune.max_epochs=0", "are both 0", "nothing trains"),
-        ("model=cnn_gru model.padding=masked", "model.padding is no key of this choice of model", "leave it out"),
+        ("model=cnn_gru model.padding=masked", "model.padding is not a key of this choice of model", "leave it out"),
         ("mode=test", "mode is test and run is None", "give both to test a run: mode=test run=FOLDER"),
         ("logger=wandb logger.tags=one", "logger.tags is 'one'", "should be a list, written '[a,b]'"),
         ("logger=wandb logger.tags=[1]", "logger.tags is 1", "quote it, \"logger.tags=['1']\""),
@@ -77,7 +77,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("experiment=ict_sdss learner.tau=nan", "learner.tau is nan", "take a number: at least 0 and at most 1"),
         ("model.heads=3", "model.heads is 3", "it should be 1, 2, 4 or 8"),
         ("survey.verify=maybe", "survey.verify is 'maybe'", "it should be a valid boolean"),
-        ("--max_epochs=3", "--max_epochs=3 is no override", "KEY=VALUE, without dashes"),
+        ("--max_epochs=3", "--max_epochs=3 is not an override", "KEY=VALUE, without dashes"),
         ("seed=1,2", "one key has several values", "give one value"),
         ("experiment=light_curve_sdss pixels.channels=direct+residual", "reads no pixels", "leave it out"),
         ("fold=2", "fold has no choice '2'", "choose fixed, rotating"),
@@ -87,11 +87,11 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("learner.tau", "learner.tau has no value", "write learner.tau=VALUE"),
     ],
 )
-def test_a_mistake_is_told(overrides: str, found: str, mend: str) -> None:
+def test_a_mistake_is_told(overrides: str, found: str, fix: str) -> None:
     with pytest.raises(UsageError) as caught:
         compose_run(overrides.split())
-    assert found in f"{caught.value.found}; {caught.value.mend}"
-    assert mend in f"{caught.value.found}; {caught.value.mend}"
+    assert found in f"{caught.value.found}; {caught.value.fix}"
+    assert fix in f"{caught.value.found}; {caught.value.fix}"
 
 
 def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch() -> None:

@@ -94,7 +94,7 @@ def test_an_unquoted_name_is_answered_with_the_quoted_one(name: str, several: li
     with pytest.raises(UsageError) as caught:
         train([*several, "survey=path", f"survey.path={tmp_path}/{name}"])
     assert str(caught.value.where) == "survey.path"
-    (meant,) = re.findall(r"\"?survey\.path=.*", caught.value.mend)
+    (meant,) = re.findall(r"\"?survey\.path=.*", caught.value.fix)
     assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/{name}"
 
 
@@ -102,7 +102,7 @@ def test_a_name_that_the_shell_has_split_is_put_together_again(tmp_path: Path) -
     (tmp_path / "my survey").mkdir()
     with pytest.raises(UsageError) as caught:
         compose_run(["survey=path", f"survey.path={tmp_path}/my", "survey"])
-    (meant,) = re.findall(r"\".*?\"", caught.value.mend)
+    (meant,) = re.findall(r"\".*?\"", caught.value.fix)
     assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/my survey"
 
 
@@ -146,8 +146,8 @@ def test_a_wrong_line_is_answered_with_what_to_type(words: str, meant: str) -> N
     with pytest.raises(UsageError) as caught:
         compose_run(words.split())
     error = caught.value
-    assert meant in f"{error.found} {error.mend}"
-    assert "\n" not in f"{error.found}{error.mend}"
+    assert meant in f"{error.found} {error.fix}"
+    assert "\n" not in f"{error.found}{error.fix}"
     for hydras in ("Lexer", "mismatched", "struct", "full_key", "object_type", "viable", "defaults list"):
         assert hydras not in str(error)
 
@@ -184,7 +184,7 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
         (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
         with pytest.raises(UsageError) as caught:
             check_survey_fits(run, survey)
-        options = composed(_pasted(caught.value.mend))
+        options = composed(_pasted(caught.value.fix))
         assert (options.survey.path, options.init_from) == (str(survey.path), str(run.folder))
         for group, keys in SHAPING.items():
             for key in keys:
@@ -201,7 +201,7 @@ def test_an_unfinished_run_says_the_command_that_finishes_it(tmp_path: Path) -> 
     (tmp_path / "overrides.txt").write_text("".join(f"{word}\n" for word in words))
     with pytest.raises(UsageError) as caught:
         last_weights(tmp_path)
-    assert _pasted(caught.value.mend) == words
+    assert _pasted(caught.value.fix) == words
 
 
 def composed(words: Sequence[str]) -> RunOptions:
@@ -212,8 +212,8 @@ def composed(words: Sequence[str]) -> RunOptions:
 _composed = cache(compose_run)
 
 
-def _pasted(mend: str) -> list[str]:
+def _pasted(fix: str) -> list[str]:
     """Return the overrides of the command at the end of a message."""
-    python, script, *words = shlex.split(mend[mend.index("python train.py") :])
+    python, script, *words = shlex.split(fix[fix.index("python train.py") :])
     assert (python, script) == ("python", "train.py")
     return words

@@ -96,7 +96,7 @@ def test_the_package_keeps_its_own_records_there(survey: Survey, run: Path) -> N
 
 @pytest.fixture
 def odd(tmp_path: Path) -> Iterator[dict[str, Path]]:
-    """Return paths of what is no plain file."""
+    """Return paths of what is not a plain file."""
     paths = {name: tmp_path / name for name in ("folder", "pipe", "socket")}
     paths["folder"].mkdir()
     os.mkfifo(paths["pipe"])

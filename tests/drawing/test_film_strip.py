@@ -130,7 +130,7 @@ def test_a_constant_frame_is_drawn(tmp_path: Path) -> None:
 
 def test_a_picture_that_cannot_be_written_is_a_readable_error(tmp_path: Path) -> None:
     series = write_survey(tmp_path / "s", [image_series(1, 3)])[0]
-    with pytest.raises(UsageError, match="is no image format"):
+    with pytest.raises(UsageError, match="is not an image format"):
         save_film_strip(series, HEADER, tmp_path / "strip.txt")
     with pytest.raises(FileSystemError, match="there is no such folder"):
         save_film_strip(series, HEADER, tmp_path / "nowhere" / "strip.png")

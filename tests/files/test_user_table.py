@@ -70,14 +70,14 @@ def test_numbers_and_what_is_missing_are_known_in_every_spelling(tmp_path: Path)
         ("t.csv", b"idd,ra\n1,2\n", "lacks the column id (did you mean idd?)"),
         ("t.csv", b"id,ra\n1,2\n1,2,3\n", "row 2 has another number of cells"),
         ("t.csv", b"id,ra\n1,2\n1\n", "row 2 has another number of cells"),
-        ("t.csv", b'id,ra\n"1,2\n', "this is no table"),
-        ("t.csv", b"id,ra\n\xff\xfe,2\n", "this is no table"),
+        ("t.csv", b'id,ra\n"1,2\n', "this is not a table"),
+        ("t.csv", b"id,ra\n\xff\xfe,2\n", "this is not a table"),
         ("t.csv", b"id,ra\n1\x00,2\n", None),
-        ("t.parquet", b"PAR1 it is not", "this is no table"),
-        ("t.fits", b"SIMPLE it is not", "this is no table"),
-        ("t.ecsv", b"id ra\n1 2\n", "this is no table"),
-        ("t.txt", b"id ra\n1 2\n", "'.txt' is no format of tables"),
-        ("table", b"id ra\n1 2\n", "'no ending' is no format of tables"),
+        ("t.parquet", b"PAR1 it is not", "this is not a table"),
+        ("t.fits", b"SIMPLE it is not", "this is not a table"),
+        ("t.ecsv", b"id ra\n1 2\n", "this is not a table"),
+        ("t.txt", b"id ra\n1 2\n", "'.txt' is not a format of tables"),
+        ("table", b"id ra\n1 2\n", "'no ending' is not a format of tables"),
     ],
 )
 def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes, message: str | None) -> None:
@@ -178,7 +178,7 @@ def test_the_command_line_ends_with_2_and_three_lines_of_words(
         main()
     assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "mend"]
+    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "fix"]
     assert not (tmp_path / "s").exists()
 
 
@@ -188,7 +188,7 @@ def test_a_process_of_its_own_ends_with_2_and_no_traceback(tmp_path: Path) -> No
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert [line.split(":")[0].strip() for line in result.stderr.splitlines()] == ["error", "where", "mend"]
+    assert [line.split(":")[0].strip() for line in result.stderr.splitlines()] == ["error", "where", "fix"]
 
 
 def test_errors_are_of_the_kind_that_users_can_mend(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def alert(
     object_id : str
         Whose alert it is.
     day : float
-        Days behind the first alert.
+        Days after the first alert.
     fid : int
         1, 2, 3: bands g, r, i.
     counts : float

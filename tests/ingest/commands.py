@@ -54,13 +54,13 @@ def spoken(command: str, source: Path, out: Path, *options: object) -> list[str]
 
 
 def refusal(command: str, source: Path, out: Path, *options: object) -> IctConventionError:
-    """Return the error of a command that must fail by something that a user can mend, and leave no survey."""
+    """Return the error of a command that must fail by something that a user can fix, and leave no survey."""
     there = out.exists()
     result = CliRunner().invoke(app, _arguments(command, source, out, options))
     error = result.exception
     if not isinstance(error, IctConventionError):
-        raise AssertionError(f"no error that a user can mend: {error!r}\n{result.output}") from error
-    assert all(str(part).strip() for part in (error.found, error.where, error.mend))
+        raise AssertionError(f"no error that a user can fix: {error!r}\n{result.output}") from error
+    assert all(str(part).strip() for part in (error.found, error.where, error.fix))
     assert out.exists() == there
     return error
 

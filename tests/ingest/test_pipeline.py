@@ -70,7 +70,7 @@ def test_the_survey_is_sound_and_knows_how_it_was_made(tmp_path: Path) -> None:
         ({}, b"no FITS", "no whole FITS file"),
         ({}, b"", "no whole FITS file"),
         ({"file": "gone.fits"}, None, "No such file or directory"),
-        ({"file": "1.txt"}, b"text", "'.txt' is no format of stamps"),
+        ({"file": "1.txt"}, b"text", "'.txt' is not a format of stamps"),
         ({"hdu": "SCI"}, flat(SIZE), "there is no HDU 'SCI': 0 PRIMARY"),
         ({"hdu": 3}, flat(SIZE), "there is no HDU 3: 0 PRIMARY"),
         ({"mjd": None}, flat(SIZE), "no date"),
@@ -136,8 +136,8 @@ def test_too_many_rejects_leave_no_survey_but_a_table_that_a_good_run_removes(tm
     out = tmp_path / "out" / "s"
     error = refusal("stamps", table, out, *SCALE)
     assert "3 rejected, 1 frames left" in error.found
-    assert "--max-rejects 0.76" in error.mend
-    assert str(out.with_name("s-rejects.csv")) in error.mend
+    assert "--max-rejects 0.76" in error.fix
+    assert str(out.with_name("s-rejects.csv")) in error.fix
     assert [path.name for path in out.parent.iterdir()] == ["s-rejects.csv"]
     assert [row["file"] for row in rejects_of(out)] == ["0.fits", "1.fits", "3.fits"]
     assert made("stamps", table, out, *SCALE, "--max-rejects", 0.76).said == "1 object, 1 frame, 3 rejected"

@@ -261,7 +261,7 @@ def test_a_checkpoint_holds_tensors_and_plain_containers_and_brings_everything_b
     )
 
 
-@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resumed run goes on in its folder
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resumed run stays in its folder
 def test_a_resumed_run_ends_with_the_same_weights_with_any_number_of_workers(feed: Feed, tmp_path: Path) -> None:
     """Batches, schedules and the target go on where they were; dropout, which draws from torch, is off."""
     data = feed(imbalance="oversample")

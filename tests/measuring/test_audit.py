@@ -139,7 +139,7 @@ def test_a_damaged_survey_does_not_open(survey: Survey, case: str) -> None:
     with pytest.raises(SurveyError, match=message.replace("RESTORE", "restore")) as refused:
         Survey.open(survey.path)
     assert str(survey.path) in str(refused.value)
-    assert refused.value.mend
+    assert refused.value.fix
 
 
 # The same for what only reading everything finds; the checksums are made to fit, so that the flaw itself is found.
@@ -181,7 +181,7 @@ def test_a_check_finds_what_opening_cannot(survey: Survey, case: str) -> None:
     assert len(report.flaws) == 1
     assert re.search(message, str(report.flaws[0]))
     assert str(survey.path) in str(report.flaws[0].where)
-    assert report.flaws[0].mend
+    assert report.flaws[0].fix
     fit_checksums(survey.path.parent / "sound")
     assert audit_survey(survey.path.parent / "sound").flaws == []
 
@@ -237,7 +237,7 @@ def test_what_is_no_survey_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(SurveyError, match="a file, not a survey folder"):
         Survey.open(tmp_path / "file")
-    with pytest.raises(SurveyError, match="this folder is no survey"):
+    with pytest.raises(SurveyError, match="this folder is not a survey"):
         Survey.open(tmp_path)
 
 

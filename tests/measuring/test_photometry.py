@@ -199,7 +199,7 @@ def test_stamps_that_are_too_small_are_refused_and_small_ones_serve() -> None:
     with pytest.raises(SurveyError, match=r"12 x 12 pixels of 0\.396 arcsec are too small") as error:
         photometry_recipe(SCALE, 12, "/a/survey")
     assert error.value.where == "/a/survey"
-    assert "14 x 14" in error.value.mend
+    assert "14 x 14" in error.value.fix
     small = photometry_recipe(SCALE, 14, "here")
     place = stamps.draw_places(100, np.random.default_rng(0))
     frames = stamps._moffat(np.full(100, 1.4), place)[:, 9:23, 9:23]

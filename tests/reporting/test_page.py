@@ -218,7 +218,7 @@ def test_what_a_page_lacks_costs_no_more_than_itself_and_is_said(small: Path, tm
     assert not page.pictures("image/webp")
     assert "#recall" not in page.addresses
     assert page.table("object")
-    assert f"one/{folder.name}: this is no table of metrics" in page.text
+    assert f"one/{folder.name}: this is not a table of metrics" in page.text
     assert "one: it has left no metrics.csv" in page.text
 
 

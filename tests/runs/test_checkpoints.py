@@ -1,4 +1,4 @@
-"""Weights are saved whole or not at all, and what is no file of plain tensors is told, never run."""
+"""Weights are saved whole or not at all, and what is not a file of plain tensors is told, never run."""
 
 import errno
 import os
@@ -24,7 +24,7 @@ def test_a_full_disk_leaves_the_weights_before(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(atomic, "_sync", full)
     with pytest.raises(FileSystemError, match="saving the weights failed: No space left on device") as caught:
         WholeCheckpoints().save_checkpoint({"state_dict": {"x": torch.zeros(3)}}, path)
-    assert "free some space" in caught.value.mend
+    assert "free some space" in caught.value.fix
     assert torch.equal(load_checkpoint(path)["state_dict"]["x"], torch.ones(3))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -37,7 +37,7 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
         path.write_bytes(content)
         with pytest.raises(UsageError, match="damaged") as caught:
             load_checkpoint(path)
-        assert "remove this file" in caught.value.mend
+        assert "remove this file" in caught.value.fix
     with pytest.raises(FileSystemError, match="reading the weights failed"):
         load_checkpoint(tmp_path / "absent.ckpt")
 

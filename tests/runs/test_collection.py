@@ -159,7 +159,7 @@ def test_nothing_to_compare_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no finished run"):
         find_runs(tmp_path)
     (tmp_path / "sweep.json").write_text('{"jobs": [{}]}')
-    with pytest.raises(UsageError, match="this is no list of jobs"):
+    with pytest.raises(UsageError, match="this is not a list of jobs"):
         find_runs(tmp_path)
 
 

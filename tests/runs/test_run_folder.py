@@ -36,7 +36,7 @@ def test_a_pattern_that_matches_two_runs_is_answered_with_their_names(
         found = CliRunner().invoke(app, [command, *words, "-o", str(output)])
         assert isinstance(found.exception, UsageError)
         assert "two runs match" in found.exception.found
-        assert all(str(run) in found.exception.mend for run in runs)
+        assert all(str(run) in found.exception.fix for run in runs)
     assert not output.exists()
 
 
@@ -52,17 +52,17 @@ def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Pa
     for given in (above / "fold0-*", above, above / "fold0-seed0-cccc"):
         with pytest.raises(UsageError) as caught:
             read(given)
-        assert all(str(run) in caught.value.mend for run in runs)
-        assert "notes" not in caught.value.mend
+        assert all(str(run) in caught.value.fix for run in runs)
+        assert "notes" not in caught.value.fix
     for inside in (runs[1] / "checkpoints" / "finetune.ckpt", runs[1] / "config.yaml"):
         with pytest.raises(UsageError) as caught:
             read(inside)
-        assert caught.value.mend.endswith(str(runs[1]))
+        assert caught.value.fix.endswith(str(runs[1]))
 
 
 def test_a_pattern_without_a_run_says_so_and_one_run_is_named(runs: list[Path]) -> None:
     assert "no run matches" in no_run(runs[0].parent / "fold9-*").found
-    assert no_run(runs[0].parent / "fold0-seed0-a*").mend.endswith(str(runs[0]))
+    assert no_run(runs[0].parent / "fold0-seed0-a*").fix.endswith(str(runs[0]))
 
 
 def test_a_run_whose_own_name_has_brackets_is_read(runs: list[Path]) -> None:

@@ -61,5 +61,5 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "stage,epoch\npretrain,first\n"])
 def test_a_table_of_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
-    with pytest.raises(UsageError, match="this is no table of metrics"):
+    with pytest.raises(UsageError, match="this is not a table of metrics"):
         MetricsTable(tmp_path / "metrics.csv")

@@ -140,7 +140,7 @@ def test_new_classes_and_bands_get_new_weights_and_the_others_keep_theirs(
 
 
 @pytest.mark.parametrize(
-    ("choices", "mend"),
+    ("choices", "fix"),
     [
         (
             ["experiment=convention_sdss", "sequence.max_frames=12"],
@@ -154,16 +154,16 @@ def test_new_classes_and_bands_get_new_weights_and_the_others_keep_theirs(
     ],
 )
 def test_another_architecture_is_refused_and_the_keys_are_named(
-    surveys: Callable[..., Survey], tmp_path: Path, choices: list[str], mend: str
+    surveys: Callable[..., Survey], tmp_path: Path, choices: list[str], fix: str
 ) -> None:
     survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
     split = make_split(survey.object_table())
     with pytest.raises(UsageError, match="another architecture") as caught:
         check_start(folder, compose_run(choices), split, survey)
-    assert caught.value.mend.startswith("take ")
-    assert mend in caught.value.mend
-    assert "sequence.select" not in caught.value.mend  # which shapes nothing
+    assert caught.value.fix.startswith("take ")
+    assert fix in caught.value.fix
+    assert "sequence.select" not in caught.value.fix  # which shapes nothing
 
 
 def test_weights_of_another_stamp_size_are_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_weights_of_another_stamp_size_are_refused(surveys: Callable[..., Survey
     small = write_survey(tmp_path / "small", objects, header)
     with pytest.raises(UsageError, match="do not fit") as caught:
         start_from(begun(small, options, 0), folder)
-    assert "stamps of the same size" in caught.value.mend
+    assert "stamps of the same size" in caught.value.fix
 
 
 def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:

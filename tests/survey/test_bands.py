@@ -59,7 +59,7 @@ def test_bands_that_cannot_be_are_named(tmp_path: Path, bands: tuple[str, ...], 
 def test_a_band_that_is_no_list_is_told_how_to_be_written() -> None:
     with pytest.raises(UsageError) as caught:
         compose_run(["survey.bands=g"])
-    assert "written '[a,b]'" in caught.value.mend
+    assert "written '[a,b]'" in caught.value.fix
 
 
 def test_a_run_makes_the_survey_of_its_bands_once(tmp_path: Path) -> None:

@@ -289,8 +289,8 @@ def test_a_split_of_ones_own_is_held_to_the_same_rules(tmp_path: Path, objects: 
     assert f"without a class in a labelled part: {unlabelled}" in moved
     agn = set(objects["id"][objects["class"].filled("") == "AGN"])
     assert "no object of AGN in test" in refused(lambda p: p.update(test=[i for i in p["test"] if i not in agn]))
-    assert "test is no list of texts" in refused(lambda p: p["test"].append(17))
-    assert "test is no list of texts" in refused(lambda p: p.update(test="o1"))
+    assert "test is not a list of texts" in refused(lambda p: p["test"].append(17))
+    assert "test is not a list of texts" in refused(lambda p: p.update(test="o1"))
     assert "not a split" in refused(lambda p: list(p))
 
 

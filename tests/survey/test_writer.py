@@ -176,14 +176,14 @@ REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
     "complex frames": ({"frames": np.zeros((4, 32, 32), complex)}, "frames of type"),
     "one frame too few dimensions": ({"frames": np.zeros((32, 32))}, "frames of shape"),
     "stamps of another size": ({"frames": np.zeros((4, 31, 32))}, r"\(n, 32, 32\) is expected"),
-    "stamps of several sizes": ({"frames": [np.zeros((32, 32)), np.zeros((31, 31))]}, "frames is no array"),
+    "stamps of several sizes": ({"frames": [np.zeros((32, 32)), np.zeros((31, 31))]}, "frames is not an array"),
     "no frame": ({"frames": np.zeros((0, 32, 32)), "band": [], "mjd": []}, "at least one"),
     "a band too many": ({"band": [0, 1, 2, 5]}, "band 5 where the survey has 5"),
     "a negative band": ({"band": [0, 1, 2, -1]}, "whole number from 0"),
     "bands as text": ({"band": ["u", "g", "r", "i"]}, "whole number from 0"),
     "a band missing": ({"band": [0, 1, 2]}, "band of shape"),
     "unsorted times": ({"mjd": [53601.0, 53603.0, 53602.0, 53604.0]}, "frame 1 at MJD 53603.0"),
-    "a time that is no number": ({"mjd": [53601.0, 53602.0, np.nan, 53604.0]}, "finite MJD"),
+    "a time that is not a number": ({"mjd": [53601.0, 53602.0, np.nan, 53604.0]}, "finite MJD"),
     "Julian dates": ({"mjd": 2453600.5 + np.arange(4)}, "subtract 2400000.5"),
     "seeing of zero": ({"psf_fwhm": [1.0, 1.0, 0.0, 1.0]}, "seeing must be positive"),
     "infinite sky noise": ({"sky_sigma": [1.0, np.inf, 1.0, 1.0]}, "sky noise must be positive"),
@@ -230,7 +230,7 @@ def test_a_bad_object_is_refused_and_leaves_no_trace(tmp_path: Path, case: str) 
             writer.add(**{**image_series(1, 4), **changes})
         writer.add(**good[1], own=2)
     assert str(tmp_path / "s") in str(refused.value.where)
-    assert refused.value.mend
+    assert refused.value.fix
     survey = Survey.open(tmp_path / "s")
     assert survey.ids == ("sn0000", "sn0002")
     for series, given in zip(survey, good, strict=True):
@@ -373,8 +373,8 @@ def test_a_list_of_shards_cut_short_is_refused(tmp_path: Path, objects: list[dic
 
 
 def test_errors_pass_between_processes() -> None:
-    error: IctConventionError = pickle.loads(pickle.dumps(SurveyError("found", Path("/a"), "mend")))
-    assert (error.found, error.where, error.mend) == ("found", Path("/a"), "mend")
+    error: IctConventionError = pickle.loads(pickle.dumps(SurveyError("found", Path("/a"), "fix")))
+    assert (error.found, error.where, error.fix) == ("found", Path("/a"), "fix")
 
 
 def test_a_shard_changed_after_joining_is_refused(tmp_path: Path, objects: list[dict[str, Any]]) -> None:

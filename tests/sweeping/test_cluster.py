@@ -166,4 +166,4 @@ def test_without_the_package_its_installation_is_told(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_submitit_launcher", None)
     with pytest.raises(UsageError, match="hydra-submitit-launcher is not installed") as caught:
         load_submitter("slurm", {})
-    assert ".[slurm]" in caught.value.mend
+    assert ".[slurm]" in caught.value.fix

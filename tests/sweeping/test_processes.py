@@ -40,7 +40,7 @@ except KeyboardInterrupt:
     (folder / "kept").touch()
     sys.exit(130)
 if act == "fails":
-    print("error: the disk is full\\n  mend:  free some space", file=sys.stderr)
+    print("error: the disk is full\\n  fix:   free some space", file=sys.stderr)
     sys.exit(2)
 if act == "dies":
     os.kill(os.getpid(), signal.SIGKILL)
@@ -125,7 +125,7 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
         UsageError, match=r"3 jobs at once with trainer\.devices=2 need 6 GPUs, and 4 are here"
     ) as caught:
         run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3, say=lambda line: None)
-    assert caught.value.mend == "take jobs=2"
+    assert caught.value.fix == "take jobs=2"
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     run_jobs(sweep, say=lines.append)
     place = next(number for number, line in enumerate(lines) if said in line)
     assert "    | begins" in lines[place + 1]
-    assert act != "fails" or "    | error: the disk is full\n    |   mend:  free some space" in lines[place + 1]
+    assert act != "fails" or "    | error: the disk is full\n    |   fix:   free some space" in lines[place + 1]
     assert lines[place + 3] == "[2/2] started: job runs"
     assert [job.state for job in sweep.jobs] == ["failed", "finished"]
     with pytest.raises(UsageError, match="1 job of 2 without a result") as caught:

@@ -76,7 +76,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     ]
     assert [(sweep / job["folder"]).resolve() for job in record["jobs"]] == folders
     log = (sweep / record["jobs"][0]["log"]).read_text()
-    assert "goes on behind training epoch" in log
+    assert "resumes after training epoch" in log
     assert "finetune, training epoch 1 of 1" in log
     train([*arguments, "jobs=2"])
     assert capsys.readouterr().out.splitlines()[1:] == ["2 finished before, and not repeated"]
@@ -125,7 +125,7 @@ def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatc
 def test_a_key_of_the_sweep_alone_is_told() -> None:
     with pytest.raises(UsageError, match="jobs is a key of a sweep") as caught:
         train(["jobs=2"])
-    assert "add -m" in caught.value.mend
+    assert "add -m" in caught.value.fix
 
 
 def test_the_same_runs_have_the_same_sweep_folder_whatever_the_machine() -> None:
@@ -178,5 +178,5 @@ def test_a_search_numbers_its_jobs_on(work: Path, smoke: Smoke) -> None:
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(UsageError, match="this is no JSON"):
+    with pytest.raises(UsageError, match="this is not JSON"):
         Sweep(tmp_path, [])

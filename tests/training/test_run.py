@@ -179,7 +179,7 @@ def test_a_run_begins_with_the_weights_of_another(finished: Path, smoke: Smoke) 
         smoke(*choices, "fold.index=1", f"init_from={finished}")
     with pytest.raises(UsageError, match="another architecture") as caught:
         smoke("experiment=convention_sdss", f"init_from={finished}")
-    assert "learner.kind=ict" in caught.value.mend
+    assert "learner.kind=ict" in caught.value.fix
     for wrong in (f"{begun}/checkpoints", f"{begun}/result.json", ""):
         with pytest.raises(UsageError, match=r"no folder of a run|a run is a folder"):
             smoke("experiment=ict_sdss", f"init_from='{wrong}'")
@@ -224,7 +224,7 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: 
     choices = ["experiment=light_curve_sdss", f"split={tmp_path}/own.json", "name=own"]
     with pytest.raises(SplitError, match="the part pretrain_validation is empty") as caught:
         smoke(*choices)
-    assert "keep=last" in caught.value.mend
+    assert "keep=last" in caught.value.fix
     found = smoke(*choices, "stage.pretrain.keep=last", "figures=true")
     assert found.name.startswith("split-seed0-")
     said: list[str] = []
@@ -240,7 +240,7 @@ def test_a_class_that_nothing_trains_is_named(tmp_path: Path) -> None:
     options = compose_run(["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs"])
     with pytest.raises(SplitError, match="class SN Other has no object in finetune_train") as caught:
         load_or_draw_split(options, survey)
-    assert "leave the class out" in caught.value.mend
+    assert "leave the class out" in caught.value.fix
     with pytest.raises(SplitError):
         run(options, say=lambda line: None)
     assert not (tmp_path / "runs").exists()

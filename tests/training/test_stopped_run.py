@@ -1,4 +1,4 @@
-"""A run that is killed, stopped or out of disk goes on to the same weights and the same result, bit for bit."""
+"""A run that is killed, stopped or out of disk resumes to the same weights and the same result, bit for bit."""
 
 import csv
 import errno
@@ -55,7 +55,7 @@ def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(
     first = strike(tmp_path, "pretrain", second_epoch, signal.SIGINT, *arguments)
     assert first.returncode == 130, first.stderr
     assert "Traceback" not in first.stderr
-    assert "the same command goes on behind the last training epoch" in first.stdout
+    assert "the same command resumes after the last completed training epoch" in first.stdout
     assert first.stderr.splitlines()[-1] == "stopped"
     (killed,) = (work / "killed" / "ict_sdss").iterdir()
     assert killed.name == whole.name
@@ -88,7 +88,7 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
     monkeypatch.setattr(atomic, "_sync", full)
     with pytest.raises(FileSystemError, match="saving the weights failed: No space left on device") as caught:
         smoke(*settings)
-    assert "free some space" in caught.value.mend
+    assert "free some space" in caught.value.fix
     monkeypatch.undo()
     (folder,) = (work / "full" / "light_curve_sdss").iterdir()
     assert not [path for path in folder.rglob("*") if ".partial" in path.name]
@@ -123,7 +123,7 @@ def test_a_diverged_training_is_told(work: Path, smoke: Smoke) -> None:
     settings += ["stage.finetune.max_epochs=3", "stage.finetune.optimiser.clip=null"]
     with pytest.raises(UsageError, match="the training has diverged") as caught:
         smoke(*settings, "stage.finetune.optimiser.learning_rate=1e30")
-    assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.mend
+    assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.fix
 
 
 def test_a_damaged_neighbour_is_left_alone(work: Path, smoke: Smoke) -> None:
@@ -136,7 +136,7 @@ def test_a_damaged_neighbour_is_left_alone(work: Path, smoke: Smoke) -> None:
     assert any(line.startswith(f"{first} is damaged and left alone: these weights are damaged") for line in said)
     (first / "status.json").write_text("{")
     smoke(*settings, "name=third", "stage.finetune.max_epochs=2", say=said.append)
-    assert any(line.startswith(f"{first} is damaged and left alone: this is no JSON") for line in said)
+    assert any(line.startswith(f"{first} is damaged and left alone: this is not JSON") for line in said)
     assert f"pretrain: the same as that of {second}, whose weights are taken" in said
 
 
@@ -173,7 +173,7 @@ def test_a_failure_is_in_the_status_and_ends_the_page(
     smoke(*settings)
     assert read_json(folder / "status.json")["error"] is None
     (folder / "status.json").write_text((folder / "status.json").read_text().replace("finished", "running"))
-    smoke(*settings)  # as if it had been killed behind its result
+    smoke(*settings)  # as if it had been killed after its result
     assert read_json(folder / "status.json")["state"] == "finished"
 
 
@@ -186,7 +186,7 @@ def test_damaged_weights_of_a_stopped_run_are_told(work: Path, smoke: Smoke) -> 
     half = torch.load(path, weights_only=True)
     half["state_dict"] = {name: x.half() if x.is_floating_point() else x for name, x in half["state_dict"].items()}
     whole, last = path.read_bytes(), path.with_name("finetune-last.ckpt")
-    for where in (path, last):  # of a finished stage, and of one that goes on
+    for where in (path, last):  # of a finished stage, and of one that resumes
         path.unlink()
         torch.save(half, where)
         with pytest.raises(UsageError, match="are float16, and the network has float32") as caught:

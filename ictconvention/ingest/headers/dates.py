@@ -1,6 +1,6 @@
 """When an image was exposed, from its header: the middle of the exposure, as MJD in UTC, or the reason why not.
 
-A date without an hour is no date, a placeholder (0, -999, a year before 1900) is passed over, a time in another scale
+A date without an hour and a placeholder (0, -999, a year before 1900) are passed over, a time in another scale
 (TIMESYS) is converted, and two keywords that contradict each other are refused.
 """
 
@@ -68,7 +68,7 @@ class _Moment:
 
 
 class _NoTimeError(ValueError):
-    """What a keyword holds is no time; the text says why."""
+    """What a keyword holds is not a time; the text says why."""
 
 
 def read_exposure(headers: Headers) -> Exposure:

@@ -65,8 +65,8 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
     if not (avro or parquet or tar):
         raise UsageError("no alert file is there", source, f"give files that end in {', '.join(AVRO + PARQUET + TAR)}")
     if (avro or tar) and find_spec("fastavro") is None:
-        mend = "install the extra: pip install -c constraints.txt '.[ztf]'"
-        raise UsageError("the package fastavro is not installed", "ingest ztf", mend)
+        fix = "install the extra: pip install -c constraints.txt '.[ztf]'"
+        raise UsageError("the package fastavro is not installed", "ingest ztf", fix)
     units = [AlertUnit(tuple(avro[i : i + FILES_AT_ONCE])) for i in range(0, len(avro), FILES_AT_ONCE)]
     units += [AlertUnit((name,)) for name in tar]
     for name in parquet:

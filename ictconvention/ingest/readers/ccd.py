@@ -44,15 +44,15 @@ class CcdOptions:
     folder : Path
         That the names of files are relative to.
     ids : sequence of str
-        Of the objects.
+        Ids of the objects.
     ra, dec : arrays (n,)
         Their positions [deg].
     pixel_scale : float
-        Of the survey [arcsec].
+        Pixel scale of the survey [arcsec].
     size : int
-        Of the stamps [pixels].
+        Size of the stamps [pixels].
     zero_point : float
-        Of images without one [AB mag].
+        Zero point of images without one [AB mag].
     sky : bool
         Whether the sky is measured and subtracted.
     band_names : mapping

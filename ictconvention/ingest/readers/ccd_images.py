@@ -68,7 +68,7 @@ def find_images(
         [AB mag], psf_fwhm [arcsec], mask and mask_hdu where they are known; its files are relative to it.
     masks : pair of str, optional
         The name of an image's mask is that of the image, with the first text replaced by the second. In a folder,
-        a file without the first text in its name is no image, and neither is a mask; the others are rejects.
+        a file without the first text in its name is not an image, and neither is a mask; the others are rejects.
     hdu : str, optional
         Which HDU holds the image, where a table does not say so; by default all that hold one.
 
@@ -158,7 +158,7 @@ def check_footprints(hdus: fits.HDUList, names: Sequence[str]) -> None:
         try:
             centre = read_wcs(hdu.header).pixel_to_world((width - 1) / 2, (height - 1) / 2).icrs
         except UnreadableError:
-            continue  # it is told where it is read
+            continue  # it is reported where it is read
         title, mjd = hdu.name or name, _mjd(Headers(hdus[0].header, hdu.header))
         for other, (there, then) in centres.items():
             if centre.separation(there).arcsec < SAME_CENTRE and not abs(mjd - then) > 0:

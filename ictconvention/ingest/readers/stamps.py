@@ -63,13 +63,13 @@ def read_stamp_table(
     Parameters
     ----------
     path : Path
-        Of the table.
+        Path of the table.
     zero_point : float, optional
-        Of rows without one [AB mag].
+        Zero point of rows without one [AB mag].
     flux_unit : str
-        Of the survey; zero points give nanomaggies alone.
+        Flux unit of the survey; zero points give nanomaggies alone.
     pixel_scale : float, optional
-        Of the files [arcsec], which a column pixel_scale must agree with.
+        Pixel scale of the files [arcsec], which a column pixel_scale must agree with.
 
     Returns
     -------
@@ -145,8 +145,8 @@ def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
         scale = read_number(row, "pixel_scale", where)
         if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
             found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
-            mend = "make a survey of the stamps of each pixel scale: a survey has one"
-            raise UsageError(found, where, mend)
+            fix = "make a survey of the stamps of each pixel scale: a survey has one"
+            raise UsageError(found, where, fix)
 
 
 def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
@@ -154,7 +154,7 @@ def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
     if path.suffix.lower() in (".npz", ".npy"):
         return npz_array(path, hdu), hdu or ""
     if not path.name.lower().endswith(FITS_ENDINGS):
-        raise UnreadableError(f"{path.suffix or 'no ending'!r} is no format of stamps: take FITS, npz or npy")
+        raise UnreadableError(f"{path.suffix or 'no ending'!r} is not a format of stamps: take FITS, npz or npy")
     with open_fits(path) as hdus:
         pixels, _, name = read_image(hdus, hdu)
     return pixels, name

@@ -118,7 +118,7 @@ def _frame(options: TaoOptions, hdus: fits.HDUList, table: Any, row: int, name: 
 
 def _table(hdus: fits.HDUList) -> Any:
     if len(hdus) < 2 or not isinstance(hdus[1], fits.BinTableHDU | fits.TableHDU):
-        raise UnreadableError("HDU 1 is no table of epochs")
+        raise UnreadableError("HDU 1 is not a table of epochs")
     if absent := [name for name in COLUMNS if name not in hdus[1].columns.names]:
         raise UnreadableError(
             f"the table in HDU 1 lacks {' and '.join(absent)}: it has {', '.join(hdus[1].columns.names)}"

@@ -173,7 +173,7 @@ def _photometry(alert: Alert, id_: str, place: str) -> Iterator[Measurement | Re
     read: dict[str, Callable[[Alert, str], Measurement | None]] = {"prv_candidates": _earlier, "fp_hists": _forced}
     for name, measured in read.items():
         if alert.get(name) and not isinstance(alert[name], list):
-            yield Reject(id_, f"{place}[{name}]", "photometry left out: this is no list", flaw=False)
+            yield Reject(id_, f"{place}[{name}]", "photometry left out: this is not a list", flaw=False)
         for number, record in enumerate(_history(alert, name)):
             try:
                 if (found := measured(record, id_)) is not None:

@@ -45,7 +45,7 @@ def check_padding(lengths: Tensor, objects: int, steps: int) -> None:
 
 
 def pad(rows: Tensor, lengths: Tensor) -> Tensor:
-    """Put rows (S, ...) of the objects into (B, longest, ...), zero behind the last of each; lengths on the CPU."""
+    """Put rows (S, ...) of the objects into (B, longest, ...), zero after the last of each; lengths on the CPU."""
     present = (torch.arange(int(lengths.max())) < lengths[:, None]).flatten()
     slot = present.nonzero().squeeze(1).to(rows.device)
     slots = rows.new_zeros(len(present), *rows.shape[1:]).index_copy(0, slot, rows)

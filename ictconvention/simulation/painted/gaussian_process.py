@@ -31,11 +31,11 @@ class Model:
     Parameters
     ----------
     kernel : callable
-        Of lags (n, m) [days] and the logarithms of its parameters; returns correlations and their derivatives.
+        Kernel of lags (n, m) [days] and the logarithms of its parameters; returns correlations and their derivatives.
     alike : float
         Correlation of two bands at the same time.
     design : callable
-        Of times (n,) and bands (n,); returns constants (n,) and columns (n, p).
+        Design of times (n,) and bands (n,); returns constants (n,) and columns (n, p).
     start : array (p,)
         Coefficients that the fit starts from.
     precision : array (p, p)
@@ -68,7 +68,7 @@ class GaussianProcess:
     level : array (5,)
         Flux of each band that the process varies about [nanomaggies].
     coefficients, parameters : arrays (p,), (q,)
-        Of the scales and of the kernel (logarithms).
+        Coefficients and parameters of the scales and of the kernel (logarithms).
     likelihood : float
         Logarithm of the penalised likelihood.
     """

@@ -74,7 +74,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
     Raises
     ------
     UsageError
-        When a name is no file of light curves, or the class is unknown.
+        When a name is not a file of light curves, or the class is unknown.
     SurveyError
         When columns, bands, classes or values are wrong, naming file and objects.
     """
@@ -86,7 +86,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
             known = f"choose {', '.join(CLASSES)}"
             raise UsageError(f"class {name!r} is unknown{did_you_mean(name, CLASSES)}", source, known)
         if path.suffix not in FORMATS:
-            found = f"{path.suffix or 'no ending'!r} is no format of light curves"
+            found = f"{path.suffix or 'no ending'!r} is not a format of light curves"
             raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}")
         with readable_os_errors("reading the light curves", path):
             path.open("rb").close()
@@ -137,8 +137,8 @@ def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
     try:
         data = npz_arrays(path)
     except UnreadableError as error:
-        mend = "restore it from a copy; split it where it is too large"
-        raise SurveyError(f"this is no npz file of light curves: {error}", path, mend) from error
+        fix = "restore it from a copy; split it where it is too large"
+        raise SurveyError(f"this is not an npz file of light curves: {error}", path, fix) from error
     wide = {"mjd", "mag", "err"} <= data.keys()
     long = {"mjd", "band", "fluxcal", "fluxcalerr"} <= data.keys()
     if "offset" not in data or not (wide or long):
@@ -180,7 +180,7 @@ def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None
             found = f"{name} is of type {data[name].dtype} and shape {data[name].shape}, not numbers of shape {shape}"
             raise SurveyError(found, path, "give one value per measurement")
     if flaw := flaw_of_precision("mjd", data["mjd"]):
-        raise SurveyError(flaw.found, path, flaw.mend)
+        raise SurveyError(flaw.found, path, flaw.fix)
     offset = data["offset"]
     if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
         raise SurveyError(
@@ -217,7 +217,7 @@ def _curve(
     )
     for flaw in flaws:
         if flaw is not None:
-            raise SurveyError(flaw.found, where, flaw.mend)
+            raise SurveyError(flaw.found, where, flaw.fix)
     order = np.argsort(mjd, kind="stable")
     arrays = (np.asarray(values)[order].astype(np.float64) for values in (mjd, flux, error))
     times, fluxes, errors = arrays

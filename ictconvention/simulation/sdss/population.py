@@ -45,7 +45,7 @@ class SkyObject:
     season : int
         Year in which it was found.
     redshift : float
-        Of the source; 0 for a star.
+        Redshift of the source; 0 for a star.
     magnitudes : array (5,)
         In ugriz, of the host; of the object itself, its total mean, for AGN and Variable [AB mag].
     separation : float
@@ -222,8 +222,8 @@ def stratum_counts(objects: int) -> list[int]:
         When the number is too small.
     """
     if objects < LEAST_OBJECTS:
-        mend = f"simulate at least {LEAST_OBJECTS}"
-        raise UsageError(f"{objects} objects are too few for every class", "the number of objects", mend)
+        fix = f"simulate at least {LEAST_OBJECTS}"
+        raise UsageError(f"{objects} objects are too few for every class", "the number of objects", fix)
     share = [stratum.count * objects / LABELLED for stratum in STRATA]
     counts = [int(number) for number in share]
     for i, stratum in enumerate(STRATA):

@@ -33,7 +33,7 @@ class Subtype:
     Parameters
     ----------
     share : float
-        Of all SN Other found by a magnitude-limited survey.
+        Share of all SN Other found by a magnitude-limited survey.
     magnitude, scatter : float
         Peak M_r and its scatter [AB mag].
     phases, fading : tuple of float

@@ -270,7 +270,7 @@ def test_no_alerts_and_a_missing_package_are_refused(tmp_path: Path, monkeypatch
     monkeypatch.setattr("ictconvention.ingest.readers.alert_files.find_spec", lambda name: None)
     error = refusal("ztf", tmp_path / "alerts", tmp_path / "s")
     assert "fastavro is not installed" in error.found
-    assert "[ztf]" in error.mend
+    assert "[ztf]" in error.fix
 
 
 def test_many_packets_are_read_some_at_once(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Files of several CCD images: each has its own mask and filter, and a weight map is no image."""
+"""Files of several CCD images: each has its own mask and filter, and a weight map is not an image."""
 
 from pathlib import Path
 

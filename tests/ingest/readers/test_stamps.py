@@ -283,7 +283,7 @@ def test_normalised_stamps_are_no_nanomaggies(tmp_path: Path, by: str, options: 
     fits.PrimaryHDU(pixels.astype(np.float32)).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows())
     error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, *options)
-    assert "--flux-unit none" in error.mend
+    assert "--flux-unit none" in error.fix
     survey = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--flux-unit", "none").survey
     assert survey.header.flux_unit == "none"
 

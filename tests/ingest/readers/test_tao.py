@@ -176,7 +176,7 @@ def test_an_epoch_that_cannot_be_read_is_rejected_alone(tmp_path: Path, columns:
     ("spoil", "reason"),
     [
         ("no column", "the table in HDU 1 lacks HDU_Ext"),
-        ("no table", "HDU 1 is no table of epochs"),
+        ("no table", "HDU 1 is not a table of epochs"),
         ("no epoch", "the table in HDU 1 has no row"),
         ("cut", "no whole FITS file"),
         ("text", "no whole FITS file"),

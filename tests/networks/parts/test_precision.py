@@ -89,7 +89,7 @@ def test_a_random_network_has_the_logits_of_float32(padding: Any) -> None:
 
 
 def test_norms_softmax_and_recurrent_cells_run_in_float32() -> None:
-    """Under autocast the CNNs of the stamps are bfloat16, and everything behind them is float32."""
+    """Under autocast the CNNs of the stamps are bfloat16, and everything after them is float32."""
     dtypes: dict[str, torch.dtype] = {}
 
     def watch(model: nn.Module) -> None:
