@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +32,6 @@ def blocks(language: str) -> list[str]:
 def shell_commands() -> list[str]:
     lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
     return [line for line in lines if line]
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Return a folder that looks like a clone, but whose surveys are its own, where all commands were run."""
-    folder = tmp_path_factory.mktemp("clone")
-    for entry in ("experiments", "conf", "ictconvention", "train.py"):
-        (folder / entry).symlink_to(ROOT / entry)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        simulate = once_each(simulation.simulate)
-        for module in (simulation, assembly):
-            patch.setattr(module, "simulate", simulate)
-        for command in shell_commands():
-            if command not in NOT_RUN:
-                run(command, patch)
-        yield folder
 
 
 def run(command: str, patch: pytest.MonkeyPatch) -> None:
@@ -84,24 +67,34 @@ def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
     return found
 
 
-def test_every_command_runs(clone: Path) -> None:
+@pytest.mark.no_cover  # it trains: other tests watch the same lines
+def test_every_command_and_the_python_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder that looks like a clone, but whose surveys are its own."""
+    for entry in ("experiments", "conf", "ictconvention", "train.py"):
+        (tmp_path / entry).symlink_to(ROOT / entry)
+    monkeypatch.chdir(tmp_path)
+    simulate = once_each(simulation.simulate)
+    for module in (simulation, assembly):
+        monkeypatch.setattr(module, "simulate", simulate)
     assert len(shell_commands()) > len(NOT_RUN)
     assert set(NOT_RUN) <= set(shell_commands())
-    assert (clone / "sn_ia.png").exists()
-    assert (clone / "split.json").exists()
-    assert len(list((clone / "runs" / "ict_sdss").glob("fold0-seed0-*/result.json"))) == 1
-
-
-def test_the_python_runs(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    source = "\n".join(blocks("python"))
+    for command in shell_commands():
+        if command not in NOT_RUN:
+            run(command, monkeypatch)
+    assert (tmp_path / "sn_ia.png").exists()
+    assert (tmp_path / "split.json").exists()
+    assert len(list((tmp_path / "runs" / "ict_sdss").glob("fold0-seed0-*/result.json"))) == 1
+    capsys.readouterr()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a reader's process tells of small batches and goes on
-        exec(compile(source, "README.md", "exec"), {"__name__": "__main__"})
+        warnings.simplefilter("ignore")  # a reader's process warns of small batches and continues
+        exec(compile("\n".join(blocks("python")), "README.md", "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out
     assert "(3, 32, 32) [53990.2  53990.21 53995.2 ] 0.21" in said
     assert "{'loss': " in said
     assert "test/f1_macro" in said
-    assert (clone / "views.png").stat().st_size > 50_000
+    assert (tmp_path / "views.png").stat().st_size > 50_000
 
 
 def test_every_file_it_names_is_there() -> None:

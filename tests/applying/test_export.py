@@ -207,7 +207,7 @@ def stub_file(monkeypatch: pytest.MonkeyPatch, run: TrainedRun, differs: Callabl
 @pytest.mark.parametrize(
     ("differs", "difference"),
     [(lambda x: x + 1.5e-4, "0.00015"), (lambda x: x.masked_fill(x == x.max(), torch.nan), "nan")],
-    ids=["numbers", "no number"],
+    ids=["numbers", "not a number"],
 )
 def test_a_file_that_gives_other_numbers_does_not_take_its_name(
     differs: Callable[[Tensor], Tensor], difference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -247,8 +247,8 @@ def unfinished(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
-        (["run", "-o", "model"], "model ends in no format of an exported model"),
+        (["run", "-o", "model.h5"], "model.h5 ends in not a format of an exported model"),
+        (["run", "-o", "model"], "model ends in not a format of an exported model"),
         (["run", "-o", "model.pt2"], "this run is not finished"),
         (["nowhere", "-o", "model.pt2"], "there is no such folder"),
     ],

@@ -140,7 +140,7 @@ def test_two_devices_give_what_one_gives(
         asked.append((jobs, spawn))
         return run_parallel(pickle.loads(pickle.dumps(task)), chunks, jobs, *places)
 
-    monkeypatch.setattr(predict, "worked", forked)
+    monkeypatch.setattr(predict, "run_parallel", forked)
     found = predict_survey(trained, own, PredictOptions(devices=2, batch_size=16))
     assert asked == [(2, True)]
     np.testing.assert_allclose(found.likely, made.likely, atol=1e-5)
@@ -277,7 +277,7 @@ def test_shares_are_read_from_a_file_and_mistakes_named(tmp_path: Path) -> None:
         ('{"SN Ia": 1}', "no share of AGN"),
         ('{"SN Ia": 1, "AGN": 0}', "the share of AGN is 0"),
         ('{"SN Ia": 1, "AGN": "many"}', "'many', no number"),
-        ("SN Ia 1", "no JSON"),
+        ("SN Ia 1", "not JSON"),
     ):
         (tmp_path / "shares.json").write_text(content)
         with pytest.raises(UsageError, match=found):
@@ -336,13 +336,13 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     assert done.output.splitlines()[-1] == str(table)
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
-        ((finished, own.path, "-o", tmp_path / "table.xlsx"), "no format of tables"),
+        ((finished, own.path, "-o", tmp_path / "table.xlsx"), "not a format of tables"),
         ((finished, own.path, "-o", tmp_path / "no" / "folder.csv"), "no such folder"),
         ((finished, tmp_path / "nothing", "-o", tmp_path / "a.csv"), "no such folder"),
         ((tmp_path, own.path, "-o", tmp_path / "a.csv"), "no finished run"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "--first-days is -1"),
-        ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "no image format"),
+        ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "not an image format"),
         ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
         ((finished, own.path, "-o", tmp_path / "c.csv", "--curve", tmp_path / "c.png"), "another name"),
     ):

@@ -49,7 +49,7 @@ def test_the_papers_choices_are_the_defaults() -> None:
         (Imbalance, {"sampling": 1.5}, "sampling\n  .*less than or equal to 1"),
         (Imbalance, {"weighting": -0.5}, "weighting\n  .*greater than or equal to 0"),
         (Imbalance, {"focal": -1.0}, "focal\n  .*greater than or equal to 0"),
-        (SequenceOptions, {"max_frames": 50}, "no multiple of frames_per_group 3"),
+        (SequenceOptions, {"max_frames": 50}, "not a multiple of frames_per_group 3"),
         (SequenceOptions, {"max_frames": 0}, "max_frames\n  .*greater than 0"),
         (SequenceOptions, {"frames_per_group": 0}, "frames_per_group\n  .*greater than 0"),
         (SequenceOptions, {"select": "days"}, "select\n  .*'frames' or 'nights'"),

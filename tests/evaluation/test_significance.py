@@ -113,6 +113,7 @@ def test_seeds_that_scatter_widen_the_interval() -> None:
     assert widths[1] > 1.5 * widths[0]
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_intervals_of_equal_models_contain_zero_nearly_always_even_where_seeds_scatter() -> None:
     trials = 80

@@ -65,7 +65,7 @@ def test_bands_come_to_their_places_in_the_network(survey: Survey) -> None:
     assert torch.equal(turned.median, straight.median.flip(1))
 
 
-@pytest.mark.parametrize(("value", "found"), [(2453990.7, "no MJD"), ("2006-09-12", "no number")])
+@pytest.mark.parametrize(("value", "found"), [(2453990.7, "no MJD"), ("2006-09-12", "not a number")])
 def test_a_first_detection_that_is_no_mjd_is_refused(tmp_path: Path, value: object, found: str) -> None:
     objects = [image_series(n, 5) | {"first_detection": value} for n in range(2)]
     with pytest.raises(UsageError, match=found):

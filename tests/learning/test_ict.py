@@ -171,7 +171,7 @@ def test_the_target_follows_once_per_optimiser_step_in_closed_form(
         past.append({name: x.clone() for name, x in online.state_dict().items()})
         update_target(target, online, tau)
 
-    monkeypatch.setattr(ict_module, "follow", recorded)
+    monkeypatch.setattr(ict_module, "update_target", recorded)
     fitted = trainer(tmp_path, max_epochs=2, accumulate_grad_batches=4, limit_val_batches=0)
     fitted.fit(learner, data)
     assert fitted.global_step == len(past) == 4  # 16 batches

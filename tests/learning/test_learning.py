@@ -21,7 +21,7 @@ from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.learning.conftest import feed_of, ict, supervised, trainer
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]  # it trains: other tests watch the same lines
 TURNED: dict[str, Any] = {"augmentation": "quarter_turns", "imbalance": "oversample"}
 SPHERE = 128**-0.5  # spread of projections that cover the sphere
 

@@ -108,7 +108,7 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
     "damaged table": (lambda f: truncate(f / "objects.parquet", 900), "objects.parquet is damaged"),
     "a file missing": (lambda f: (f / "sky_sigma.npy").unlink(), "sky_sigma.npy is missing"),
     "frames missing": (lambda f: (f / "frames.npy").unlink(), "frames.npy is missing"),
-    "header missing": (lambda f: (f / "survey.json").unlink(), "no survey: it has no survey.json"),
+    "header missing": (lambda f: (f / "survey.json").unlink(), "not a survey: it has no survey.json"),
     "header cut": (lambda f: truncate(f / "survey.json", 50), "survey.json is not JSON"),
     "header of something else": (lambda f: (f / "survey.json").write_text("[]"), "not that of an ictconvention survey"),
     "from the future": (lambda f: change_header(f, setting("version", 3)), "version 3(.|\n)*upgrade"),

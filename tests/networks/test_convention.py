@@ -66,6 +66,7 @@ def test_the_paper_has_1253108_parameters() -> None:
     assert parameters(ConvEntion(classes=4, bands=1)) == 1_253_108  # the table of band images has ten rows in any case
 
 
+@pytest.mark.no_cover
 def test_golden_numbers_of_the_published_code() -> None:
     model = ConvEntion.from_published(golden_tensors(), padding="paper")
     frames, band = golden_input()
@@ -97,6 +98,7 @@ def test_golden_numbers_of_the_published_code() -> None:
         assert relative(weight.grad.norm(), GOLDEN["grad_norm"][name]) < 1e-6, name
 
 
+@pytest.mark.no_cover
 def test_every_gradient_equals_that_of_the_published_loops() -> None:
     published = PublishedConvEntion(width=0.25).double().eval()
     random_statistics(published)

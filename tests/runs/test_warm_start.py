@@ -212,7 +212,7 @@ def test_a_run_that_was_trained_on_what_is_tested_is_refused(surveys: Callable[.
 def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_path: Path) -> None:
     survey, options = surveys(BANDS, CLASSES), options_of("experiment=convention_sdss")
     split = make_split(survey.object_table())
-    with pytest.raises(UsageError, match="no folder of a run"):
+    with pytest.raises(UsageError, match="not a folder of a run"):
         check_start(tmp_path, options, split, survey)
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
     assert read_run(folder) == options

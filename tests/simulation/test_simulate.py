@@ -113,7 +113,7 @@ def _simulate_until_killed(path: Path) -> None:
 
 
 def test_a_killed_simulation_leaves_nothing_that_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulate_module, "observed", _quick)
+    monkeypatch.setattr(simulate_module, "observe_object", _quick)
     process = get_context("fork").Process(target=_simulate_until_killed, args=(tmp_path / "s",))
     process.start()
     process.join()

@@ -29,6 +29,7 @@ def table_of(curve: RealCurve) -> Table:
     return Table(columns | {"band": [BANDS[b] for b in curve.band], "flux": curve.flux, "error": curve.error})[:POINTS]
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the projections have collapsed")
 def test_a_classifier_learns_real_light_curves_and_one_without_pixels_does_not(

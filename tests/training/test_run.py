@@ -181,7 +181,7 @@ def test_a_run_begins_with_the_weights_of_another(finished: Path, smoke: Smoke) 
         smoke("experiment=convention_sdss", f"init_from={finished}")
     assert "learner.kind=ict" in caught.value.fix
     for wrong in (f"{begun}/checkpoints", f"{begun}/result.json", ""):
-        with pytest.raises(UsageError, match=r"no folder of a run|a run is a folder"):
+        with pytest.raises(UsageError, match=r"not a folder of a run|a run is a folder"):
             smoke("experiment=ict_sdss", f"init_from='{wrong}'")
 
 

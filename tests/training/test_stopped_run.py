@@ -161,7 +161,7 @@ def test_a_failure_is_in_the_status_and_ends_the_page(
     def fails(*arguments: Any) -> None:
         raise RuntimeError("a flaw of ours")
 
-    monkeypatch.setattr(run_module, "tested", fails)
+    monkeypatch.setattr(run_module, "evaluate", fails)
     settings = ["experiment=light_curve_sdss", f"runs={work}/flaw", "stage.pretrain.max_epochs=0"]
     with pytest.raises(RuntimeError, match="a flaw of ours"):
         smoke(*settings)

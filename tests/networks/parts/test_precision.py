@@ -46,6 +46,7 @@ def gradients_by_layer(model: nn.Module) -> dict[str, Tensor]:
     return {layer: torch.cat(gradients) for layer, gradients in layers.items()}
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_a_trained_network_has_the_logits_and_the_gradients_of_float32() -> None:
     generator = torch.Generator().manual_seed(0)

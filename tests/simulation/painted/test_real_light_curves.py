@@ -15,7 +15,7 @@ from ictconvention.simulation.painted.light_curve_table import RealCurve, read_l
 from ictconvention.simulation.painted.periods import find_period
 
 Array = NDArray[np.float64]
-pytestmark = [pytest.mark.real_data, pytest.mark.slow]
+pytestmark = [pytest.mark.real_data, pytest.mark.slow, pytest.mark.no_cover]
 HARMONICS = 10
 
 
