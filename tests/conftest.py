@@ -61,6 +61,11 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
     return Survey.open(path)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests, so that no process of the suite waits for another's last one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture
 def objects() -> list[dict[str, Any]]:
     return [image_series(number, frames) for number, frames in enumerate((3, 40, 1, 17, 99, 8))]

@@ -67,6 +67,7 @@ def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover  # it trains: other tests watch the same lines
 def test_every_command_and_the_python_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -247,8 +247,8 @@ def unfinished(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "-o", "model.h5"], "model.h5 ends in not a format of an exported model"),
-        (["run", "-o", "model"], "model ends in not a format of an exported model"),
+        (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
+        (["run", "-o", "model"], "model ends in no format of an exported model"),
         (["run", "-o", "model.pt2"], "this run is not finished"),
         (["nowhere", "-o", "model.pt2"], "there is no such folder"),
     ],
