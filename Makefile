@@ -33,7 +33,11 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 .PHONY: test
-test: $(READY) ## run all tests, with coverage
+test: $(READY) ## run all tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
+
+.PHONY: coverage
+coverage: $(READY) ## run all tests, and say which lines they do not reach
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term:skip-covered
 
 LOWEST := .venv-lowest

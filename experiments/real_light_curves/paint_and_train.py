@@ -55,7 +55,7 @@ def template_curves(folder: Path, each: int = A_TEMPLATE) -> Table:
     folder : Path
         Holds `*.SED`: rows of day, wavelength [Angstrom] and flux density.
     each : int
-        Each of every template.
+        Number of objects of every template.
 
     Returns
     -------

@@ -50,7 +50,7 @@ class Combined:
         return np.asarray(-np.sum(np.where(p > 0, p * np.log(np.maximum(p, 1e-300)), 0), axis=1))
 
 
-def counting(parts: Sequence[SurveyPredictions]) -> NDArray[np.bool_]:
+def find_counting_runs(parts: Sequence[SurveyPredictions]) -> NDArray[np.bool_]:
     """Return which runs count for which objects (runs, n): those that have not seen it, or all where all have."""
     trained = np.stack([part.seen_in_training for part in parts])
     return np.asarray(~trained | trained.all(0))
@@ -61,12 +61,12 @@ def combine(parts: Sequence[SurveyPredictions], shares: NDArray[np.floating] | N
 
     Parameters
     ----------
-    parts : sequence of Applied
-        Parts of networks for the same classes in the same order.
+    parts : sequence of SurveyPredictions
+        Predictions of networks for the same classes in the same order.
     shares : array (classes,), optional
         Shares of the classes that probabilities are wanted at; None: those of each run's own training.
     """
-    counts, first = counting(parts), parts[0]
+    counts, first = find_counting_runs(parts), parts[0]
     likely = np.stack(
         [at_shares(p.likely, p.run.survey_prior, p.run.survey_prior if shares is None else shares) for p in parts]
     )

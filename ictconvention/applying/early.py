@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, Progress, predict_survey
-from ictconvention.applying.prediction_table import parse_shares
+from ictconvention.applying.prediction_table import choose_shares
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.output_place import check_place
@@ -76,7 +76,7 @@ def save_early_curve(
     options : PredictOptions
         How predictions are made; `days` is the last day, if set.
     prior : str
-        Shares of the classes to predict at, see `wanted_shares`; those that are estimated are so from the same days.
+        Shares of the classes to predict at, see `choose_shares`; those that are estimated are so from the same days.
     progress : function
         Called with the number of passes over the survey, and their total.
 
@@ -96,7 +96,7 @@ def save_early_curve(
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
         parts = [predict_survey(run, some, replace(options, days=days)) for run in runs]
-        found = combine(parts, parse_shares(prior, parts)[0])
+        found = combine(parts, choose_shares(prior, parts)[0])
         points.append(early_point(days, found.frames, found.predicted, label, group))
         progress(number + 1, len(grid))
     title = f"{pluralize(len(some), 'object')}, {runs[0].options.name}"

@@ -29,7 +29,7 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     """
     header, task = survey.header, run.task
 
-    def begin() -> str:  # composed for a refusal alone: it takes longer than all the looks
+    def begin() -> str:  # composed for a refusal alone: it takes longer than all the checks
         return f"train a network for it that begins with this one: {_beginning(run, survey)}"
 
     def refused(found: str, *fixes: str) -> UsageError:

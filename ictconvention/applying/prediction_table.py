@@ -9,7 +9,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention import __version__
-from ictconvention.applying.combine import Combined, counting
+from ictconvention.applying.combine import Combined, find_counting_runs
 from ictconvention.applying.predict import SurveyPredictions
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
@@ -64,7 +64,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     return runs, list(collection.left_out)
 
 
-def parse_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArray[np.float64] | None, str]:
+def choose_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArray[np.float64] | None, str]:
     """Return the shares of the classes to predict at, (classes,), and what is to be said of them.
 
     Parameters
@@ -72,7 +72,7 @@ def parse_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArra
     prior : str
         "train": each run's own, None is returned; "uniform"; "estimate": from the predictions themselves; else a file,
         JSON such as {"AGN": 0.2, ...}, or a table with the columns class and share.
-    parts : sequence of Applied
+    parts : sequence of SurveyPredictions
         What the runs make of the survey.
 
     Raises
@@ -92,7 +92,7 @@ def parse_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArra
             if not len(there):
                 raise UsageError("no object has a frame to estimate the shares from", "--prior", "give other shares")
             likely, priors = [part.likely[there] for part in parts], [part.run.survey_prior for part in parts]
-            shares = estimate_shares(likely, priors, counting(parts)[:, there])
+            shares = estimate_shares(likely, priors, find_counting_runs(parts)[:, there])
             return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
     shares = read_shares(Path(prior), classes)
     return shares, f"at the class shares of {prior}: {_in_words(shares, classes)}"

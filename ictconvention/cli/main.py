@@ -257,8 +257,8 @@ def predict(
     from ictconvention.applying.prediction_table import (
         check_output,
         choose_runs,
+        choose_shares,
         in_words,
-        parse_shares,
         prediction_table,
         save_table,
     )
@@ -280,7 +280,7 @@ def predict(
     for number, one in enumerate(runs):
         with show_progress(f"predicting {number + 1}/{len(runs)}") as progress:
             parts.append(predict_survey(one, opened, options, progress))
-    shares, said = parse_shares(prior, parts)
+    shares, said = choose_shares(prior, parts)
     found = combine(parts, shares)
     save_table(prediction_table(found, opened, runs, said, first_days), output)
     for line in (*(f"left out: {one}" for one in left_out), said, *in_words(found, runs, opened)):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ictconvention.configuration.compose import compose_run, readable
+from ictconvention.configuration.compose import compose_run, explain_hydra_error
 from ictconvention.configuration.overrides import check_overrides, config_folder, override, silent_hydra
 from ictconvention.core.errors import IctConventionError, UsageError, report_errors
 
@@ -113,16 +113,16 @@ def _multirun(overrides: Sequence[str]) -> None:
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    from ictconvention.sweeping.cluster import launch_jobs
+    from ictconvention.sweeping.cluster import run_job
 
     arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
     before = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
     try:
         with silent_hydra():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(launch_jobs)()
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run_job)()
     except (HydraException, OmegaConfBaseException) as error:
-        raise readable(error) from None
+        raise explain_hydra_error(error) from None
     finally:
         sys.argv = arguments
         os.environ.pop(FULL_ERROR)

@@ -57,7 +57,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
         try:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
-            raise readable(error) from None
+            raise explain_hydra_error(error) from None
     options = validate_config({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
@@ -85,7 +85,7 @@ def _no_other_hydra() -> Iterator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-def readable(error: Exception) -> UsageError:
+def explain_hydra_error(error: Exception) -> UsageError:
     """Return what Hydra found, in one sentence, with the nearest name where there is one."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):

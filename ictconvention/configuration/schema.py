@@ -229,7 +229,7 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
         known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
         key = ".".join(map(str, place)) or "the configuration"
         while kind != "unexpected_keyword_argument" and "." in key and key not in known:
-            key = key.rpartition(".")[0]  # behind it stands which of several types, or which place of a list
+            key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
         if kind == "unexpected_keyword_argument":
             found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
         elif kind == "value_error":
@@ -243,7 +243,7 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
         raise UsageError(found, key, fix) from None
 
 
-def allowed(key: str) -> str:
+def describe_range(key: str) -> str:
     """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
     kind: Any = RunOptions
     for name in key.split("."):
@@ -259,7 +259,8 @@ def allowed(key: str) -> str:
 def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
     """Return what to write instead of a value of the wrong type or out of range, where it is known."""
     if kind in OUT_OF_RANGE:
-        return f"take {allowed(key)}"
+        words = describe_range(key)
+        return f"take {words.replace('a number', 'a finite number') if kind == 'finite_number' else words}"
     if kind == "string_type" and isinstance(value, int | float):
         text = f"['{value}']" if listed else f"'{value}'"
         return f'it should be a text: quote it, "{key}={text}"'

@@ -51,7 +51,7 @@ class UsageError(IctConventionError):
     """A command was asked for something that does not exist."""
 
 
-_MENDS = {
+_FIXES = {
     errno.ENOSPC: "free some space or write to another disk, then run it again",
     errno.EDQUOT: "your disk quota is used up: free some space or write elsewhere, then run it again",
     errno.EFBIG: "the file system or a limit (ulimit -f) allows no larger file: write elsewhere or raise it",
@@ -73,7 +73,7 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        fix = _MENDS.get(error.errno or 0, "fix what the system says, then run it again")
+        fix = _FIXES.get(error.errno or 0, "fix what the system says, then run it again")
         raise FileSystemError(f"{doing} failed: {reason}", where, fix) from error
 
 
@@ -113,6 +113,6 @@ def shorten(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def repeated(names: Iterable[str]) -> list[str]:
+def find_repeated(names: Iterable[str]) -> list[str]:
     """Return the names that stand more than once, each once, in their order."""
     return [name for name, number in Counter(names).items() if number > 1]

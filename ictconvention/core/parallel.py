@@ -29,7 +29,7 @@ def run_parallel(
     Parameters
     ----------
     task : function
-        Task of a module, or a `partial` of one.
+        Function of a module, or a `partial` of one.
     arguments : sequence of tuples
         Arguments of each call.
     jobs : int
@@ -51,9 +51,7 @@ def run_parallel(
             yield number, task(*each)
         return
     processes = max(1, min(jobs, len(arguments)))
-    # A copy of a process with threads, of which Python 3.12 warns, is safe where they are pyarrow's and numpy's: both
-    # start their threads anew in a copy. Those of torch do not, hence `spawn`.
-    context = get_context("spawn" if spawn else "fork")
+    context = get_context("spawn") if spawn else None
     with ProcessPoolExecutor(processes, context, initializer=_begin, initargs=(os.getpid(), task)) as pool:
         try:
             tasks = {pool.submit(_called, *each): number for number, each in enumerate(arguments)}

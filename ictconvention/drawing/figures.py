@@ -32,7 +32,7 @@ class Compared:
     Parameters
     ----------
     name : str
-    look : Look
+    look : Style
     pooled : Pooled
         Its predictions; the objects of all models are the same.
     """
@@ -50,7 +50,7 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style
     ----------
     values : mapping of str to mapping of (fold, seed) to float
         By the name of the model.
-    looks : sequence of Look
+    looks : sequence of Style
         Looks of the models.
     score : str
         What it is called.

@@ -42,7 +42,7 @@ def draw_learning_curves(
         One for each training.
     name : str
         Name of the model.
-    look : Look, optional
+    look : Style, optional
         Look of the model, in which its chief metrics are drawn. None: every metric, each in its own look.
     survey : str
         Names the survey, and says whether it is simulated.

@@ -72,7 +72,7 @@ def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
     return figure
 
 
-def headed(figure: Figure, title: str) -> Figure:
+def add_title(figure: Figure, title: str) -> Figure:
     """Return a panel as a figure that stands alone: its title above it, wide enough for that."""
     width = max(figure.get_figwidth(), LETTER * max(map(len, title.split("\n"))))
     figure.set_size_inches(width, figure.get_figheight() + 0.35)

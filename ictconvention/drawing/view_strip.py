@@ -30,7 +30,7 @@ def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyH
     ----------
     series : ImageSeries
         The object.
-    views : sequence of View
+    views : sequence of ViewRecipe
         Its views, such as `[seen.view for seen in dataset.views_of(draw)]`.
     header : SurveyHeader
         Header of its survey.

@@ -46,7 +46,7 @@ class NoveltyReference:
         labels : array (n,)
             Their classes.
         validation : array (m, features)
-            Validation of objects that trained nothing.
+            Features of objects that trained nothing.
         """
         features = np.asarray(features, dtype=np.float64)
         present, own = np.unique(labels, return_inverse=True)

@@ -68,7 +68,7 @@ class Pooled:
     Parameters
     ----------
     ids, label : arrays (n,)
-        Ids and label of the objects, sorted by id.
+        Ids and classes of the objects, sorted by id.
     cell : array (n,)
         Number of the set of folds that test an object: its own fold under the rotating protocol, 0 under the fixed
         one. Objects of a cell are predicted by the same trainings.

@@ -22,7 +22,7 @@ def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDAr
     survey : Survey
         Whose objects they are.
     position : array (n,)
-        Position of the objects in the survey.
+        Positions of the objects in the survey.
 
     Returns
     -------

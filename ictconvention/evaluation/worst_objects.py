@@ -39,7 +39,7 @@ def worst_objects(models: Sequence[Pooled], most: int = 12) -> list[WorstObject]
     Parameters
     ----------
     models : sequence of Pooled
-        Models of the same objects.
+        Pooled predictions of the same objects, one for each model.
     most : int
         How many objects.
 

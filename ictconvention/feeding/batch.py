@@ -25,7 +25,7 @@ class SeriesView:
 
     Parameters
     ----------
-    view : View
+    view : ViewRecipe
         Which frames, and how they turn.
     band : array (m,)
         Position of each frame's band in the survey's bands.
@@ -74,7 +74,7 @@ class SeriesBatch:
     index : integer tensor (B,)
         Position of each object in the survey; names predictions and is not an input.
     angle, quarter_turns, horizontal, vertical : tensors (B,)
-        How each object's stamps turn, see `View`.
+        How each object's stamps turn, see `ViewRecipe`.
     frames : tensor (F, H, W), optional
         Stamps [flux_unit]; a missing pixel has the value of the sky, zero, or of the median frame where there is one.
     median : tensor (B, bands, H, W), optional

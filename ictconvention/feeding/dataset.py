@@ -131,7 +131,7 @@ def apply_view(
     ----------
     series : ImageSeries
         Series of n frames.
-    view : View
+    view : ViewRecipe
         Which of them, and how they turn.
     label, index : int
         Class and position of the object.

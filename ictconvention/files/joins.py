@@ -55,7 +55,7 @@ def report_unused_names(
     bands, classes : iterables of str, optional
         Those that were asked for.
     found_bands : collection of str
-        Found bands of the frames.
+        Bands of the frames.
     ids : iterable of str
         Ids of the objects that have frames.
     objects : mapping

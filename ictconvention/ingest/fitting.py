@@ -46,7 +46,7 @@ class Fitting:
     size : int
         Size of the stamps [pixels].
     how : "crop" or "bin"
-        See `fitted`.
+        See `crop_or_bin`.
     sky : bool
         Whether the median far from the centre is subtracted.
     simulated : bool

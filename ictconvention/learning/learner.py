@@ -189,7 +189,7 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]
     recalls = {f"recall/{name}": x for name, x in zip(classes, found["recall"], strict=True) if np.isfinite(x)}
     chief = {name: found[name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
     return {
-        name: torch.tensor(x, dtype=torch.float32, device=confusion.device) for name, x in (chief | recalls).items()
+        name: torch.tensor(x, dtype=torch.float64, device=confusion.device) for name, x in (chief | recalls).items()
     }
 
 

@@ -22,7 +22,7 @@ from ictconvention.survey.format import (
 )
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.nights import night_index
-from ictconvention.survey.shard import Shard, edit_header
+from ictconvention.survey.shard import Shard, edited_header_error
 from ictconvention.survey.survey import ImageSeries, Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
 from ictconvention.survey.verify import changed_files, changed_frames
@@ -157,7 +157,7 @@ def _equal_frames(survey: Survey, ids: list[str]) -> list[list[str]]:
 def _check_files(shard: Shard, report: SurveyAudit) -> None:
     """Compare the checksums of all files but the frames, whose checksums are per object."""
     if not shard.intact:
-        report.add(edit_header(shard.folder))
+        report.add(edited_header_error(shard.folder))
     for flaw in changed_files(shard):
         report.add(flaw)
 

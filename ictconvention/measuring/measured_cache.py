@@ -154,7 +154,7 @@ class CachedMedianFrames(MeasuredCache):
 
 
 def median_frames(series: ImageSeries, bands: int) -> NDArray[np.float32]:
-    """Return the median frame (bands, H, W) of one object in each band [flux_unit]; see `MedianFrames`."""
+    """Return the median frame (bands, H, W) of one object in each band [flux_unit]; see `CachedMedianFrames`."""
     medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
     for band in range(bands):
         frames = series.frames[series.band == band].astype(np.float32)

@@ -27,7 +27,7 @@ class Comparison:
     ----------
     collection : Collection
         Its runs.
-    entries : sequence of Entry
+    entries : sequence of ModelPredictions
         Each model's predictions, and those of the baselines.
     table : Table
     sentences : sequence of str

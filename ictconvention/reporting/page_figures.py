@@ -39,9 +39,9 @@ def points(
 
     Parameters
     ----------
-    entries : sequence of Entry
+    entries : sequence of ModelPredictions
         The models.
-    looks : mapping of str to Look
+    looks : mapping of str to Style
         By the name of the model.
     classes : sequence of str
         Names of the classes.

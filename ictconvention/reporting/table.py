@@ -39,7 +39,7 @@ class Measured:
     deviation : float or None
         Standard deviation over folds; None with one fold.
     pooled : float
-        Pooled predictions of the pooled predictions of all folds, the mean over seeds.
+        Value of the pooled predictions of all folds, the mean over seeds.
     seed_deviation : float or None
         Standard deviation of that over seeds; None with one seed.
     """
@@ -79,7 +79,7 @@ class Table:
     numbers: tuple[Mapping[str, str | float | None], ...] = field(default=())
 
 
-def measure_models(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, str], Measured]:
+def measure_model(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, str], Measured]:
     """Return every metric of `MEASURES` at both class shares, by metric and shares."""
     whole = pool(entry)
     found: dict[tuple[str, str], Measured] = {}
@@ -128,7 +128,7 @@ def make_table(
 
     Parameters
     ----------
-    entries : sequence of Entry
+    entries : sequence of ModelPredictions
         The rows.
     classes : sequence of str
         Names of the classes.
@@ -152,7 +152,7 @@ def make_table(
     columns += ["paper: accuracy", "paper: F1"] if published else []
     rows, numbers = [], []
     for entry in entries:
-        found = measure_models(entry, classes)
+        found = measure_model(entry, classes)
         cells = [Cell(entry.name)]
         record: dict[str, str | float | None] = {
             "model": entry.name,

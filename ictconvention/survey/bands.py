@@ -30,7 +30,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
     path : Path
         The folder to make.
     say : function
-        Told how many objects were left out.
+        Called with a line about how many objects were left out.
 
     Raises
     ------

@@ -263,7 +263,7 @@ def _names(key: str, values: object) -> tuple[str, ...]:
     return tuple(values)
 
 
-_HEADER_MENDS = {
+_HEADER_FIXES = {
     "bands": "give 1 to 255 names, such as ('u', 'g', 'r', 'i', 'z')",
     "classes": "give names without slashes, such as ('AGN', 'SN Ia')",
     "pixel_scale": "give the size of a pixel in arcsec, such as 0.396",
@@ -274,7 +274,7 @@ _HEADER_MENDS = {
 
 
 def _header_error(key: str, value: object) -> SurveyError:
-    fix = _HEADER_MENDS.get(key, "see the docstring of SurveyHeader")
+    fix = _HEADER_FIXES.get(key, "see the docstring of SurveyHeader")
     return SurveyError(f"{key} of the header is {value!r}", "survey header", fix)
 
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, readable_os_errors, repeated, shorten
+from ictconvention.core.errors import SurveyError, find_repeated, readable_os_errors, shorten
 from ictconvention.core.mapped_array import map_array
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
@@ -33,7 +33,7 @@ NOT_BY_HAND = f"{RESTORE}: nothing in it is changed by hand, since its files and
 
 @dataclass(frozen=True)
 class Shard:
-    """One shard, its arrays mapped read-only; shapes as in `survey_format`."""
+    """One shard, its arrays mapped read-only; shapes as in `survey.format`."""
 
     folder: Path
     header: SurveyHeader
@@ -133,11 +133,11 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
         raise SurveyError(found, folder / HEADER_FILE, RESTORE)
     _check_objects(shard)
     if not (shard.intact or edited):  # last: what else is wrong says more
-        raise edit_header(folder)
+        raise edited_header_error(folder)
     return shard
 
 
-def edit_header(folder: Path) -> SurveyError:
+def edited_header_error(folder: Path) -> SurveyError:
     """Return the error for a `survey.json` that its own checksum does not fit any more."""
     return SurveyError(f"{HEADER_FILE} has changed since it was written", folder / HEADER_FILE, NOT_BY_HAND)
 
@@ -153,7 +153,7 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
     except pa.ArrowException as error:
         fix = "write the shards again with one type per column"
         raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix) from error
-    if twice := repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
+    if twice := find_repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
         holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
         found = f"ids stand in two shards: {shorten(twice)}; the first in {' and '.join(holders)}"
         raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without them")
@@ -200,7 +200,7 @@ def _check_objects(shard: Shard) -> None:
             raise SurveyError(f"column {name!r} has nulls", path, RESTORE)
     if pc.count_distinct(table.column("id")).as_py() < len(ids):
         raise SurveyError(
-            f"ids stand twice: {shorten(repeated(ids))}", path, "write the survey again with each id once"
+            f"ids stand twice: {shorten(find_repeated(ids))}", path, "write the survey again with each id once"
         )
     _check_offsets(shard, ids)
     for name, known in (("class", shard.header.classes), ("label_source", LABEL_SOURCES)):

@@ -12,7 +12,7 @@ import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, readable_os_errors, repeated, shorten
+from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, pluralize, readable_os_errors, shorten
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.shard import Shard, open_shards
@@ -239,7 +239,7 @@ class Survey:
         if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
             found = f"a selection of {chosen.dtype} values"
             raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
-        if twice := repeated(map(str, chosen.tolist())):
+        if twice := find_repeated(map(str, chosen.tolist())):
             raise SurveyError(f"chosen twice: {shorten(twice)}", self.path, "name each id once")
         return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
 

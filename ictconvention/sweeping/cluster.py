@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.processes import COMMAND, job_environment
-from ictconvention.sweeping.sweep import State, Sweep, group_jobs, is_finished
+from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finished
 
 SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
@@ -57,7 +57,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
     sweep : Sweep
         The jobs.
     launcher : Launcher
-        As `submitter` returns it, set up by Hydra's setting.
+        As `load_submitter` returns it, set up by Hydra's setting.
     logs : Path
         Where it keeps what the jobs say.
     say : function
@@ -77,7 +77,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         before = set(logs.rglob(SUBMITTED))
         try:
             if waiting:
-                launcher.launch([group_jobs(job, sweep.folder) for job in waiting], 0)
+                launcher.launch([add_wandb_group(job, sweep.folder) for job in waiting], 0)
         except KeyboardInterrupt:
             say("the jobs stay where they are (scancel ends them); when they have ended, the same command resumes")
             raise
@@ -99,7 +99,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         sweep.save()
 
 
-def launch_jobs(config: DictConfig) -> None:
+def run_job(config: DictConfig) -> None:
     """Run one job where submitit has brought it, in a process of its own.
 
     Raises

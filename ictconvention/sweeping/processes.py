@@ -16,7 +16,7 @@ from rich.text import Text
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
-from ictconvention.sweeping.sweep import Job, Sweep, chief_scores, group_jobs, is_finished
+from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
 
 OnError = Literal["stop", "continue"]
@@ -128,7 +128,7 @@ class _Course:
         log = job.log.open("ab")  # after what an earlier start said
         try:
             process = subprocess.Popen(
-                [*COMMAND, *group_jobs(job, self.sweep.folder)],
+                [*COMMAND, *add_wandb_group(job, self.sweep.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

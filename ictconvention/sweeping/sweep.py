@@ -145,7 +145,7 @@ def prepare_jobs(
     elsewhere : bool
         Whether another machine runs them.
     before : sequence of Job
-        Before of the same sweep, already done; a sweeper that searches asks for its jobs little by little.
+        Jobs of the same sweep that are already done; a sweeper that searches asks for its jobs little by little.
 
     Raises
     ------
@@ -205,7 +205,7 @@ def chief_scores(job: Job) -> str:
     )
 
 
-def group_jobs(job: Job, sweep: Path) -> tuple[str, ...]:
+def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
     """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
     logger = job.options.logger
     if logger.kind == "csv" or logger.group:

@@ -29,7 +29,7 @@ class Dashboard:
     tags : sequence of str
         Beside those of the options.
     say : function
-        Told a line at a time.
+        Called with a line about each thing that happens.
     """
 
     def __init__(

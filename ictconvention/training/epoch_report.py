@@ -37,7 +37,7 @@ class EpochReport(lightning.Callback):
     metrics, status, dashboard
         Where the records go.
     say : function
-        Told a line at a time.
+        Called with a line about each thing that happens.
     """
 
     def __init__(

@@ -59,8 +59,8 @@ def evaluate(
         which balanced accuracy and the worst recall speak. The same for `extra_test` where the split has one.
     parts : dict
         The predictions of each part.
-    reference : Reference
-        Reference of what the network knows: its training part, beside its validation part.
+    reference : NoveltyReference
+        What the network knows: its training part, beside its validation part.
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]

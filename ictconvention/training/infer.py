@@ -24,7 +24,7 @@ class Inferred(NamedTuple):
     Parameters
     ----------
     position : array (n,)
-        Position of the objects in the survey.
+        Positions of the objects in the survey.
     logits : array (n, classes)
         That predict.
     features : array (n, features)

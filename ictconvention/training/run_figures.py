@@ -18,7 +18,7 @@ from ictconvention.drawing.figures import (
     mean_confusion,
 )
 from ictconvention.drawing.learning_curves import draw_learning_curves
-from ictconvention.drawing.style import headed, style_of
+from ictconvention.drawing.style import add_title, style_of
 from ictconvention.drawing.view_strip import draw_views
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -37,7 +37,7 @@ def draw_figures(
     ----------
     folder : Path
         Folder of the run; they go into its folder `figures`.
-    parts : mapping of str to Tested
+    parts : mapping of str to PartPredictions
         The predictions of each part.
     data : SeriesDataModule
         Data of the last stage.
@@ -64,15 +64,15 @@ def draw_figures(
         pooled = found.pooled
         for shares, title in {"likely": likely, "uniform": uniform}.items():
             figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", style_of(0), name)
-            figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = headed(figure, title)
+            figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = add_title(figure, title)
         (error,) = calibration_errors(pooled)
         model = Compared(f"expected calibration error {error:.3f}", style_of(0), pooled)
-        figures[f"roc{end}"] = headed(draw_roc([model], classes, name), likely)
-        figures[f"reliability{end}"] = headed(draw_reliability(model, name), likely)
+        figures[f"roc{end}"] = add_title(draw_roc([model], classes, name), likely)
+        figures[f"reliability{end}"] = add_title(draw_reliability(model, name), likely)
         if (recall := draw_recall([model], classes, quantities_of(survey, found.position), name)) is not None:
-            figures[f"recall{end}_uniform"] = headed(recall, uniform)
+            figures[f"recall{end}_uniform"] = add_title(recall, uniform)
     if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
-        figures["learning_curves"] = headed(curves, f"{name}\n{run}")
+        figures["learning_curves"] = add_title(curves, f"{name}\n{run}")
     for number, position in enumerate(_examples(data) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(SampleKey(position))]

@@ -56,7 +56,7 @@ def fit(
     Parameters
     ----------
     options, learner, data
-        Of the stage.
+        Options, learner and data of the stage.
     folder : Path
         Folder of the run.
     precision : "32-true" or "bf16-mixed"
@@ -66,7 +66,7 @@ def fit(
     later : int
         Objects that the stages after this one draw in all their training epochs.
     say : function
-        Told what happens.
+        Called with a line about each thing that happens.
     """
     stage, of_stage = data.stage, stage_of(options, data.stage)
     finished = folder / "checkpoints" / f"{stage}.ckpt"

@@ -27,7 +27,7 @@ from ictconvention.drawing.figures import (
     mean_confusion,
     recall_by,
 )
-from ictconvention.drawing.style import COLOURS, LINES, LONGEST, headed, shorten_middle, style_of
+from ictconvention.drawing.style import COLOURS, LINES, LONGEST, add_title, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.scores import scores
 
@@ -193,12 +193,12 @@ def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
         assert recall is not None
         figures.append(recall)
     for figure in figures:
-        assert embed_drawing(headed(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
+        assert embed_drawing(add_title(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
 
 
 def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compared]) -> None:
     (run,), classes = models[:1], dict(enumerate(CLASSES))
-    roc = headed(draw_roc([run], classes, SURVEY), TITLE)
+    roc = add_title(draw_roc([run], classes, SURVEY), TITLE)
     legend = roc.axes[0].get_legend()
     assert legend is not None
     (area,) = {np.mean(areas(run.pooled, 1))}
@@ -212,9 +212,9 @@ def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compar
     each = [recall_by(known[here], guess[here] == 0) for guess in run.pooled.uniform.argmax(2)]
     np.testing.assert_allclose(shown["AGN (45)"], np.mean(each, axis=0)[:, :2])
     assert list(shown) == ["AGN (45)", "SN Ia (45)"]  # no SN Other is tested
-    assert roc.get_suptitle() == headed(recall, TITLE).get_suptitle() == TITLE
+    assert roc.get_suptitle() == add_title(recall, TITLE).get_suptitle() == TITLE
     width = roc.get_figwidth()
-    assert headed(roc, "long" * 40).get_figwidth() > width
+    assert add_title(roc, "long" * 40).get_figwidth() > width
 
 
 def test_recall_in_bins_averages_to_the_recall() -> None:

@@ -1,4 +1,4 @@
-"""Weights are saved whole or not at all, and what is not a file of plain tensors is told, never run."""
+"""Weights are saved whole or not at all, and what is not a file of plain tensors is reported, never run."""
 
 import errno
 import os

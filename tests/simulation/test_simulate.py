@@ -104,7 +104,7 @@ def test_frames_hold_the_catalogued_flux_of_stars() -> None:
 
 
 def _quick(population: Population, number: int) -> dict[str, Any]:
-    """Stand in for `observed` where the objects do not matter."""
+    """Stand in for `observe_object` where the objects do not matter."""
     return image_series(number, 3)
 
 

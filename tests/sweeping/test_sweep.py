@@ -10,7 +10,7 @@ from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import read_json
-from ictconvention.sweeping.sweep import Job, Sweep, group_jobs, prepare_jobs, validation_loss
+from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
 from tests.forked import Command
 from tests.small_runs import LEFT, Smoke, places, result_of
 
@@ -149,7 +149,7 @@ def test_a_group_of_ones_own_stands(tmp_path: Path) -> None:
     name = "it's (mine), 100 % für τ"
     for words, group in (([], None), (["logger=wandb"], name), (["logger=wandb", "logger.group=b"], "b")):
         job = Job(1, "x", tuple(words), compose_run(words), tmp_path)
-        assert compose_run(group_jobs(job, Path("runs/sweeps") / name)).logger.group == group
+        assert compose_run(add_wandb_group(job, Path("runs/sweeps") / name)).logger.group == group
 
 
 def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path) -> None:

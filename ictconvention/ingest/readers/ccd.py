@@ -16,7 +16,7 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
-from ictconvention.core.errors import UsageError, repeated, shorten
+from ictconvention.core.errors import UsageError, find_repeated, shorten
 from ictconvention.files.reading import NoImageError, UnreadableError, is_image, open_fits, read_image, reason_of
 from ictconvention.files.user_table import read_id, read_objects, read_user_table
 from ictconvention.ingest.found import Found, FoundFrame, Reject, place_of
@@ -87,7 +87,7 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
     """
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
     objects = read_objects(table.located)
-    if twice := repeated(read_id(row, where) for where, row in table.located):
+    if twice := find_repeated(read_id(row, where) for where, row in table.located):
         raise UsageError(f"ids stand twice: {shorten(twice)}", path, "give each object one row")
     if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
         raise UsageError(f"no position: {shorten(without)}", path, "give ra and dec of each object [deg]")

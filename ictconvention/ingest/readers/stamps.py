@@ -76,7 +76,7 @@ def read_stamp_table(
     units : list of lists of StampRow
         Rows of some files each, the rows of a file together.
     objects : dict
-        What the table says of the objects, see `objects_of`.
+        What the table says of the objects, see `read_objects`.
 
     Raises
     ------

@@ -31,11 +31,11 @@ class Model:
     Parameters
     ----------
     kernel : callable
-        Kernel of lags (n, m) [days] and the logarithms of its parameters; returns correlations and their derivatives.
+        Function of lags (n, m) [days] and the logarithms of its parameters; returns correlations and their derivatives.
     alike : float
         Correlation of two bands at the same time.
     design : callable
-        Design of times (n,) and bands (n,); returns constants (n,) and columns (n, p).
+        Function of times (n,) and bands (n,); returns constants (n,) and columns (n, p).
     start : array (p,)
         Coefficients that the fit starts from.
     precision : array (p, p)

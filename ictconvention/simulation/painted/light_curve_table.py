@@ -13,9 +13,9 @@ from ictconvention.core.errors import (
     SurveyError,
     UsageError,
     did_you_mean,
+    find_repeated,
     pluralize,
     readable_os_errors,
-    repeated,
     shorten,
 )
 from ictconvention.core.magnitudes import flux_error, nanomaggies
@@ -91,7 +91,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
         with readable_os_errors("reading the light curves", path):
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
-    if twice := repeated(curve.id for curve in curves):
+    if twice := find_repeated(curve.id for curve in curves):
         raise SurveyError(f"ids stand twice: {shorten(twice)}", ", ".join(sources), "give each object its own id")
     return curves
 

@@ -143,9 +143,9 @@ class Population:
         season = int(rng.choice(SEASONS, p=season_shares(stratum)))
         rng = generator(self.seed, NATURE, number, 1 + attempt)
         hidden = stratum.label is not None and true_class != stratum.label and true_class in ("AGN", "Variable")
-        redshift, host_r, separation, *colours = correlate(stratum, rng)
+        redshift, host_r, separation, *colours = draw_correlated(stratum, rng)
         while hidden and host_r < BRIGHTEST_HIDDEN:
-            redshift, host_r, separation, *colours = correlate(stratum, rng)
+            redshift, host_r, separation, *colours = draw_correlated(stratum, rng)
         extinction = _quantile(stratum.extinction, self._evenly[number])
         host_known = bool(rng.random() < stratum.host_known)
         redshift_known = bool(rng.random() < stratum.redshift_known)
@@ -239,7 +239,7 @@ def stratum_counts(objects: int) -> list[int]:
     return counts
 
 
-def correlate(stratum: Stratum, rng: np.random.Generator) -> list[float]:
+def draw_correlated(stratum: Stratum, rng: np.random.Generator) -> list[float]:
     """Draw redshift, r, separation and four colours with the stratum's percentiles and rank correlations."""
     rank = np.eye(7)
     rank[0, 1], rank[0, 2], rank[1, 2] = stratum.rank_correlation

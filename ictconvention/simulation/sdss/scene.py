@@ -16,7 +16,7 @@ from ictconvention.simulation.sdss.population import (
     PIXELS,
     Population,
     SkyObject,
-    correlate,
+    draw_correlated,
     generator,
 )
 from ictconvention.simulation.sdss.strata import Stratum
@@ -211,7 +211,7 @@ def supernova_host(
     galaxy, r, separation : Galaxy, float, float
         The host, its r magnitude [AB mag] and its distance from the supernova [arcsec].
     """
-    drawn = correlate(stratum, rng)
+    drawn = draw_correlated(stratum, rng)
     r, separation = drawn[1] if r is None else r, drawn[2] if separation is None else separation
     magnitudes = r + np.array([drawn[3], drawn[4], 0.0, drawn[5], drawn[6]])
     angle = rng.uniform(0, 2 * np.pi)
