@@ -74,7 +74,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("trainer.devices=0", "trainer.devices is 0", "take a whole number: above 0"),
         ("augmentation.keep=0", "augmentation.keep is 0", "take a number: above 0 and at most 1"),
         ("stage.finetune.optimiser.warm_up=1", "stage.finetune.optimiser.warm_up is 1", "at least 0 and below 1"),
-        ("experiment=ict_sdss learner.tau=nan", "learner.tau is nan", "take a number: at least 0 and at most 1"),
+        ("experiment=ict_sdss learner.tau=nan", "learner.tau is nan", "take a finite number: at least 0 and at most 1"),
         ("model.heads=3", "model.heads is 3", "it should be 1, 2, 4 or 8"),
         ("survey.verify=maybe", "survey.verify is 'maybe'", "it should be a valid boolean"),
         ("--max_epochs=3", "--max_epochs=3 is not an override", "KEY=VALUE, without dashes"),
