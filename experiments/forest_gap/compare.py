@@ -88,7 +88,7 @@ def main() -> None:
     survey = open_or_simulate(options, print)
     rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
     for name, choices in RUNS.items():
-        result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}"])) / "result.json")
+        result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"])) / "result.json")
         rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))
     classes = survey.header.classes
     heads = ["test: balanced accuracy", "macro F1", "extra test: balanced accuracy", "macro F1"]

@@ -86,6 +86,7 @@ def main() -> None:
         choices = [
             f"experiment={given.experiment}",
             "profile=smoke",
+            "figures=false",
             "survey=path",
             override("survey.path", str(survey.path)),
             *sizes,

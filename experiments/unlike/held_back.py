@@ -69,6 +69,7 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
         f"experiment={given.experiment}",
         f"profile={given.profile}",
         "survey=path",
+        "figures=false",
         override("survey.path", str(path)),
     ]
     folder = run(compose_run([*choices, f"runs={given.runs}", f"name=without-{held_back.replace(' ', '-')}"]))
