@@ -55,8 +55,8 @@ test-lowest: ## run all tests with the lowest versions that pyproject.toml allow
 
 .PHONY: test-quick
 test-quick: $(READY) ## run the core of the tests and one real training, in less than a minute
-	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal -m "not slow or quick" $(addprefix tests/,core survey configuration \
-		feeding evaluation networks learning drawing runs training/test_run.py test_rooms.py)
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal -m "not slow or quick" $(addprefix tests/,core survey \
+		feeding networks learning training/test_run.py test_rooms.py)
 
 .PHONY: lint
 lint: $(READY) ## check style and types
