@@ -5,7 +5,7 @@ a mistake in the configuration is reported at once.
 """
 
 from dataclasses import field
-from typing import Annotated, Any, Literal, Self, TypeVar, dataclass_transform
+from typing import Annotated, Literal, Self, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
@@ -27,8 +27,7 @@ Group = TypeVar("Group")
 def option_group(group: type[Group]) -> type[Group]:
     """Make a frozen dataclass that refuses a value of the wrong type or out of range by a ValueError."""
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    made: Any = dataclass(frozen=True, slots=True, config=strict)(group)
-    return made  # type: ignore[no-any-return]
+    return cast("type[Group]", dataclass(frozen=True, slots=True, config=strict)(group))
 
 
 @option_group
