@@ -1,6 +1,6 @@
 """Pictures of what models predict of the same objects; those of a run are the same with one model. Knows no network.
 
-Each is a panel for a page, which has the names of the models beside it, or for `headed`, which gives it a title.
+Each is a panel for a page, which has the names of the models beside it, or for `add_title`, which gives it a title.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -29,7 +29,7 @@ class SampleKey(NamedTuple):
 
 
 class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
-    """Views of the objects of a survey; indexed by a list of `Draw`, a batch.
+    """Views of the objects of a survey; indexed by a list of `SampleKey`, a batch.
 
     Each random draw is keyed by (seed, stage, epoch, object, view), so that a batch depends on nothing but its list.
 
