@@ -32,11 +32,11 @@ from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.collapse import CollapseMonitor
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.inputs import FrameInputs
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.target import update_target
-from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import PROJECTED
+from ictconvention.networks.inputs.frames import FrameInputs
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split

@@ -32,12 +32,13 @@ from ictconvention.configuration.options import (
 )
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.inputs import FrameInputs
 from ictconvention.learning.learner import Learner
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.supervised import Supervised
 from ictconvention.learning.target import update_target
-from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.inputs.frames import FrameInputs
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.simulation.simulate import simulate
 from ictconvention.survey.split_drawing import make_split

@@ -13,7 +13,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
-from ictconvention.learning.exportable import Exportable, make_exportable
+from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
@@ -57,12 +57,12 @@ def export_run(run: TrainedRun, output: Path) -> str:
 def exportable_run(run: TrainedRun) -> Exportable:
     """Return a run's network on padded arrays of raw flux, with its calibration."""
     shift = at_prior(np.zeros_like(run.survey_prior), run.training_prior, run.survey_prior)
-    return make_exportable(run.learner, torch.from_numpy(shift), run.temperature)
+    return Exportable(run.learner, torch.from_numpy(shift), run.temperature).eval()
 
 
 def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
     """Return what must be known of an exported model, in plain values."""
-    task, options, scaling = run.task, run.options, model.scaling
+    task, options, scaling = run.task, run.options, run.learner.inputs.scaling
     example = model.sequences(2, _generator())
     known = {
         "format": FORMAT,

@@ -10,6 +10,8 @@ from typing import Annotated, Literal, Self, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
+from ictconvention.configuration.identity import PLACE, SHAPES
+
 Share = Annotated[float, Field(gt=0, le=1)]  # of a whole, never nothing
 Weight = Annotated[float, Field(ge=0, le=1)]
 PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
@@ -60,6 +62,25 @@ class SequenceOptions:
                 f"max_frames {self.max_frames} is not a multiple of frames_per_group {self.frames_per_group}"
             )
         return self
+
+
+@option_group
+class ModelOptions:
+    """What every network has; one with options of its own extends it, beside its class.
+
+    Parameters
+    ----------
+    kind : str
+        The name that it is registered by.
+    module : str, optional
+        A Python module of your own that registers it, imported because the command line says so.
+    dropout : float
+        Share that heads drop in training.
+    """
+
+    kind: Annotated[str, SHAPES] = "convention"
+    module: Annotated[str | None, PLACE] = None
+    dropout: PartialShare = 0.3
 
 
 @option_group

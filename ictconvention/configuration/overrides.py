@@ -11,6 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ictconvention.configuration.registry import default_options, import_module, own_networks
 from ictconvention.configuration.schema import known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
@@ -62,14 +63,32 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
             raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out")
         if one.is_sweep_override() and not several:
             raise _several(one, word)
+    for one in parsed:
+        if one.key_or_group == "model.module":
+            import_named(one)
+    for word, one in zip(words, parsed, strict=True):
+        key = word.partition("=")[0].lstrip("+")
         if (config_folder() / key).is_dir():
             _check_choice(key, one)
     return parsed
 
 
+def import_named(one: "Override") -> None:
+    """Import the modules that an override of `model.module` names; what they register is a choice of `model` then."""
+    from hydra.core.config_store import ConfigStore
+
+    values = one.value() if not one.is_sweep_override() else None
+    if not isinstance(values, str):
+        return
+    import_module(values)
+    for name, entry in own_networks().items():
+        ConfigStore.instance().store(name=name, group="model", node=default_options(entry))
+
+
 def unknown_choice(group: str, choice: str) -> UsageError:
     """Return the error about a choice that a group does not have; a path is answered with the name that was meant."""
     choices = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
+    choices += list(own_networks()) if group == "model" else []
     if not choices:
         fix = "leave it out, or install the plugin that brings it"
         return UsageError(f"{group} has no choice {choice!r}", group, fix)
@@ -247,5 +266,7 @@ def _check_choice(group: str, one: "Override") -> None:
                 raise UsageError(f"{group} takes one choice, not several values", group, f"write {group}=CHOICE")
             case int() | float() | str() | None as name:
                 text = "null" if name is None else str(name)
-                if not (config_folder() / group / f"{text}.yaml").is_file():
+                if not (config_folder() / group / f"{text}.yaml").is_file() and not (
+                    group == "model" and text in own_networks()
+                ):
                     raise unknown_choice(group, text)

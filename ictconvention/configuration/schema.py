@@ -3,13 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field, fields, is_dataclass
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+from dataclasses import field, fields, is_dataclass, make_dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_type_hints
 
+from omegaconf import OmegaConf
 from pydantic import (
     Field,
     NonNegativeInt,
-    PositiveFloat,
     PositiveInt,
     TypeAdapter,
     ValidationError,
@@ -20,14 +22,16 @@ from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
     Imbalance,
+    ModelOptions,
     OptimiserOptions,
-    PartialShare,
     SequenceOptions,
     Stage,
     option_group,
 )
+from ictconvention.configuration.registry import all_networks, find_network, import_module, is_known, own_networks
 from ictconvention.core.errors import UsageError, did_you_mean
 
+Checked = TypeVar("Checked")
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
 OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
@@ -43,19 +47,6 @@ class SurveyOptions:
     extra_test: NonNegativeInt = 0
     seed: int = 0
     verify: bool | Literal["auto"] = "auto"
-
-
-@option_group
-class ModelOptions:
-    """Which network, and its sizes; all but `kind` and `dropout` are ConvEntion's."""
-
-    kind: Literal["convention", "cnn_gru", "cnn_lstm", "light_curve"] = "convention"
-    dropout: PartialShare = 0.3
-    width: PositiveFloat = 1.0
-    blocks: PositiveInt = 2
-    heads: Literal[1, 2, 4, 8] = 4
-    attention: Literal["pooled", "query"] = "pooled"
-    padding: Literal["paper", "masked"] = "paper"
 
 
 @option_group
@@ -191,11 +182,6 @@ class RunOptions:
             raise ValueError(
                 f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
             )
-        if self.learner.kind == "ict" and self.model.kind != "convention":
-            raise ValueError(f"learner.kind is ict, for model.kind {self.model.kind}; ICT trains model=convention")
-        if self.model.kind == "light_curve" and self.pixels.channels != "direct":
-            found = f"pixels.channels is {self.pixels.channels}, and model.kind light_curve reads no pixels"
-            raise ValueError(f"{found}; leave it out")
         shortest, longest = self.sequence.frames_per_group, self.sequence.max_frames
         if (short := self.views.online_frames) is not None and not shortest <= short <= longest:
             raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
@@ -217,37 +203,96 @@ def stages_of(options: RunOptions) -> list[Stage]:
 def validate_config(config: Mapping[str, Any]) -> RunOptions:
     """Return the options that a composed configuration holds.
 
+    The network that it names is imported, last of all; a module of the user's, because `model.module` says so.
+
     Raises
     ------
     UsageError
         A key is unknown (the nearest is named), or a value is of the wrong type or out of range.
     """
+    options = _validated(config)
+    if options.model.module is not None and not is_known(options.model.kind):
+        import_module(options.model.module)
+    return _with_network(options, config)
+
+
+def read_recorded(config: Mapping[str, Any]) -> RunOptions:
+    """Return the options that the folder of a run records; as `validate_config`, but no module is imported for it.
+
+    A network whose module was not imported has options of which nobody knows the types.
+    """
+    model = config.get("model")
+    if isinstance(model, dict) and model.get("kind") in ("cnn_gru", "cnn_lstm", "light_curve"):
+        early = ("width", "blocks", "heads", "attention", "padding")  # the first versions recorded ConvEntion's too
+        config = {**config, "model": {name: value for name, value in model.items() if name not in early}}
+    options = _validated(config)
+    if is_known(options.model.kind) or not isinstance(model, dict):
+        return _with_network(options, config)
+    base = {one.name for one in fields(ModelOptions)}
+    unknown = make_dataclass("UnknownOptions", [name for name in model if name not in base], frozen=True)
+    kind = make_dataclass("RecordedOptions", [], bases=(ModelOptions, unknown), frozen=True)
+    recorded = object.__new__(kind)
+    for name, value in ({one.name: one.default for one in fields(ModelOptions)} | model).items():
+        object.__setattr__(recorded, name, value)
+    return replace(options, model=recorded)
+
+
+def _validated(config: Mapping[str, Any]) -> RunOptions:
+    """Return the options, those of the network as far as every network has them."""
+    model = config.get("model")
+    if isinstance(model, dict):
+        common = {one.name for one in fields(ModelOptions)}
+        config = {**config, "model": {name: value for name, value in model.items() if name in common}}
+    return _checked(RunOptions, config, "")
+
+
+def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
+    """Put in the options of the network, and see that it fits the others."""
+    entry = find_network(options.model.kind, options.model.module)
+    model = _checked(entry.options, config.get("model", {}), "model.")
+    if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
+        found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
+        raise UsageError(found, "pixels.channels", "leave it out")
+    return replace(options, model=model)
+
+
+def _checked(kind: type[Checked], config: Mapping[str, Any], prefix: str) -> Checked:
+    """Return a group of options with the values of a configuration; the keys of errors begin with the prefix."""
     try:
-        return TypeAdapter(RunOptions).validate_json(json.dumps(config), strict=True, extra="forbid")
+        return TypeAdapter(kind).validate_json(json.dumps(config), strict=True, extra="forbid")
     except ValidationError as error:
-        first = error.errors()[0]
-        known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
-        key = ".".join(map(str, place)) or "the configuration"
-        while kind != "unexpected_keyword_argument" and "." in key and key not in known:
-            key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
-        if kind == "unexpected_keyword_argument":
-            found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
-        elif kind == "value_error":
-            found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")
-            fix = fix or "correct it"
-        else:
-            found = f"{key} is {first['input']!r}"
-            fix = str(first["msg"]).replace("Input should be", "it should be")
-            fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
-            fix = _instead(key, first["input"], kind, isinstance(place[-1], int)) or fix
-        raise UsageError(found, key, fix) from None
+        raise _explained(error, prefix) from None
+
+
+def _explained(error: ValidationError, prefix: str) -> UsageError:
+    """Return the first thing that pydantic found, in words."""
+    first = error.errors()[0]
+    known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+    key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
+    while kind != "unexpected_keyword_argument" and "." in key and key not in known:
+        key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
+    if kind == "unexpected_keyword_argument":
+        found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
+    elif kind == "value_error":
+        found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")
+        fix = fix or "correct it"
+    else:
+        found = f"{key} is {first['input']!r}"
+        fix = str(first["msg"]).replace("Input should be", "it should be")
+        fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
+        fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
+    return UsageError(found, key, fix)
 
 
 def describe_range(key: str) -> str:
     """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
     kind: Any = RunOptions
     for name in key.split("."):
-        kind = get_type_hints(kind, include_extras=True)[name]
+        hints = get_type_hints(kind, include_extras=True)
+        if kind is ModelOptions and name not in hints:
+            own = [get_type_hints(entry.options, include_extras=True) for entry in all_networks()]
+            hints = next(one for one in own if name in one)
+        kind = hints[name]
     optional = type(None) in get_args(kind)
     number = get_args(kind)[0] if optional else kind
     limits = [limit for one in getattr(number, "__metadata__", ()) for limit in getattr(one, "metadata", [one])]
@@ -273,8 +318,17 @@ def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
     return ""
 
 
-def known_keys(kind: type = RunOptions, prefix: str = "") -> Iterator[str]:
-    """Yield every key of the configuration, such as trainer.batch_size."""
+def known_keys() -> Iterator[str]:
+    """Yield every key of the configuration, such as trainer.batch_size, and those of the networks that are known."""
+    yield from _keys_of(RunOptions, "")
+    common = {one.name for one in fields(ModelOptions)}
+    own = [one.name for entry in own_networks().values() for one in fields(entry.options)]
+    files_ = Path(str(files("ictconvention") / "conf" / "model")).glob("*.yaml")
+    named = [str(name) for path in files_ for name in OmegaConf.load(path)]
+    yield from (f"model.{name}" for name in dict.fromkeys([*own, *named]) if name not in common)
+
+
+def _keys_of(kind: type, prefix: str) -> Iterator[str]:
     hints = get_type_hints(kind)
     for one in fields(kind):
         name = f"{prefix}{one.name}"
@@ -282,4 +336,4 @@ def known_keys(kind: type = RunOptions, prefix: str = "") -> Iterator[str]:
         inner = [hints[one.name], *get_args(hints[one.name])]
         for option in inner:
             if is_dataclass(option) and isinstance(option, type):
-                yield from known_keys(option, f"{name}.")
+                yield from _keys_of(option, f"{name}.")

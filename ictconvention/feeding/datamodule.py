@@ -128,6 +128,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.contents,
             views.count + (views.online_frames is not None),
             self.unlabelled,
+            self.sequence.frames_per_group,
         )
 
     def train_dataloader(self) -> Loader:

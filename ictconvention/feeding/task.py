@@ -24,8 +24,8 @@ class Task:
         Gamma of the focal loss.
     stamp_size : int
         Pixels along a side of a stamp.
-    max_frames : int
-        Largest number of frames of a sequence.
+    max_frames, frames_per_group : int
+        Largest number of frames of a sequence, and frames of a group.
     contents : "direct", "direct+residual" or "photometry"
         What is read of each frame.
     views : int
@@ -44,3 +44,4 @@ class Task:
     contents: Contents = "direct"
     views: int = 1
     unlabelled: bool = False
+    frames_per_group: int = 3

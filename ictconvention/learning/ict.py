@@ -4,24 +4,24 @@ from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor, nn
+from torch import Tensor
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
 from ictconvention.feeding.task import Task
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
-from ictconvention.learning.inputs import FrameInputs, Inputs
-from ictconvention.learning.learner import Learner, Views, check_encoder
+from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.learning.losses import consistency, divergence, spread_floor
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
-from ictconvention.networks.convention import ConvEntionEncoder
-from ictconvention.networks.heads import PROJECTED, Online, Target
+from ictconvention.networks.heads import PROJECTED, Branch, Inference, Online, OnlineOutput, Target
+from ictconvention.networks.inputs.inputs import Inputs
+from ictconvention.networks.network import Network, output_layer
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
 
 
 class ICT(Learner):
-    """Trains ICT-ConvEntion's online network beside its target network.
+    """Trains an online network beside its target network: ICT-ConvEntion's, or those of any other network.
 
     Both views go through each network as one batch, so that batch norms see the frames of both. With three views, the
     first two go through the online network and the third through the target network, to which both are compared: two
@@ -29,8 +29,8 @@ class ICT(Learner):
 
     Parameters
     ----------
-    encoder : ConvEntionEncoder
-        The online network's; its heads are built here, those that the options compare and no others.
+    encoder : Network
+        The online network's trunk; its heads are built here, those that the options compare and no others.
     options : ICTOptions
         What is compared, and how the target follows.
     dropout : float
@@ -46,7 +46,7 @@ class ICT(Learner):
 
     def __init__(
         self,
-        encoder: ConvEntionEncoder,
+        encoder: Network,
         inputs: Inputs,
         task: Task,
         options: ICTOptions = ICTOptions(),
@@ -55,12 +55,10 @@ class ICT(Learner):
     ) -> None:
         if task.views < 2:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
-        if not isinstance(inputs, FrameInputs):
-            raise ValueError(f"ICT takes FrameInputs, not {type(inputs).__name__}")
         if task.stage == "pretrain" and options.unlabelled != task.unlabelled:
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
         network = Online(
-            check_encoder(encoder, task),
+            check_fit(encoder, inputs, task),
             len(task.classes),
             projection=options.projection,
             predictor=options.predictor,
@@ -72,23 +70,42 @@ class ICT(Learner):
         self.options = options
         self.target = Target.of(network, options.compared) if options.consistency else None
         projected = PROJECTED if options.projects else 0
-        self.collapse = CollapseMonitor(len(task.classes), network.encoder.features, projected)
+        self.collapse = CollapseMonitor(len(task.classes), network.encoder.feature_size, projected)
         self._warned = False
 
     @property
-    def classifier(self) -> nn.Module:
-        """That of the online network."""
-        return self.network.classifier
+    def trunks(self) -> dict[str, Network]:
+        """The encoders of the online and of the target network."""
+        target = {} if self.target is None else {"target.encoder": self.target.encoder}
+        return {"network.encoder": self.network.encoder} | target
+
+    @property
+    def predictor(self) -> Branch:
+        """The predicting part of the online network."""
+        return Inference.of(self.network)
+
+    @property
+    def output_layers(self) -> list[str]:
+        """The classifiers of the online network and, where probabilities are compared, of the target network."""
+        if self.target is None or self.options.compared != "classes":
+            return ["network.classifier"]
+        return ["network.classifier", output_layer(self.target.head, "target.head")]
 
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the online network's logits (B, classes)."""
-        return self.network(*self.inputs(batch)).logits
+        output: OnlineOutput = self.network(*self.inputs(batch))
+        return output.logits
+
+    def features_and_logits(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
+        """Return what the classifier sees (B, features), and the logits (B, classes) that it makes of it."""
+        output: OnlineOutput = self.network(*self.inputs(batch))
+        return output.class_features, output.logits
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Return eq. 3, both terms of both views summed, and the terms."""
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
-        _, projection, prediction, logits = self.network(*inputs)
+        _, projection, prediction, _, logits = self.network(*inputs)
         cross_entropy = 2 * self.cross_entropy(logits, pair.label)  # the sum of the two views' means
         loss, terms = options.classification * cross_entropy, {"loss_ce": cross_entropy}
         if self.target is not None:
@@ -116,7 +133,7 @@ class ICT(Learner):
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
-        features, projection, _, logits = self.network(*self.inputs(views[0]))
+        features, projection, _, _, logits = self.network(*self.inputs(views[0]))
         self._score(views[0], logits)
         self.collapse.update(projection, features, views[0].label)
 

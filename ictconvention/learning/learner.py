@@ -17,10 +17,11 @@ from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.evaluation.confusion import confusion_scores
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.task import Task
-from ictconvention.learning.inputs import Inputs, LightCurveInputs
 from ictconvention.learning.losses import classification
 from ictconvention.learning.optimiser import optimiser_for
-from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.heads import Branch
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.network import Network
 
 Views = tuple[SeriesBatch, ...]
 
@@ -64,10 +65,8 @@ class Learner(lightning.LightningModule, ABC):
             raise ValueError(
                 f"the scaling has {scaled} bands, the data have {', '.join(task.bands)}; scale by data.scales"
             )
-        if isinstance(inputs, LightCurveInputs) != (task.contents == "photometry"):
-            raise ValueError(
-                f"{type(inputs).__name__} on contents={task.contents!r}; photometry is for LightCurveInputs"
-            )
+        if (inputs.reads == "photometry") != (task.contents == "photometry"):
+            raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {task.contents!r}")
         self.network, self.inputs, self.task, self.optimiser = network, inputs, task, optimiser
         self.class_weights: Tensor
         self.register_buffer(
@@ -88,20 +87,24 @@ class Learner(lightning.LightningModule, ABC):
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the logits (B, classes) that predict."""
 
-    @property
     @abstractmethod
-    def classifier(self) -> nn.Module:
-        """The layer whose output are the logits that predict."""
-
     def features_and_logits(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
         """Return what the last layer sees (B, features), and the logits (B, classes) that it makes of it."""
-        seen: list[Tensor] = []
-        hook = self.classifier.register_forward_pre_hook(lambda layer, arguments: seen.append(arguments[0]))
-        try:
-            logits = self.logits(batch)
-        finally:
-            hook.remove()
-        return seen[-1], logits
+
+    @property
+    @abstractmethod
+    def trunks(self) -> dict[str, Network]:
+        """The networks that give features, by their names in the learner; the one that predicts first."""
+
+    @property
+    @abstractmethod
+    def predictor(self) -> Network | Branch:
+        """What predicts; its `forward_padded` can be exported."""
+
+    @property
+    @abstractmethod
+    def output_layers(self) -> list[str]:
+        """The names of the layers whose rows are the classes."""
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean of eq. 2 over a batch, in the training's weights."""
@@ -193,21 +196,18 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]
     }
 
 
-def check_encoder(encoder: ConvEntionEncoder, task: Task) -> ConvEntionEncoder:
-    """Return the encoder, or raise a ValueError that says where it does not fit the data."""
+def input_shape(task: Task) -> InputShape:
+    """Return what a network must be built for, to learn from these data."""
     channels = 2 if task.contents == "direct+residual" else 1
-    own, stamp = encoder.frame_shape, (task.stamp_size, task.stamp_size)
-    wrong = []
-    if encoder.max_frames < task.max_frames:
-        wrong.append(f"max_frames is {encoder.max_frames}, sequences have up to {task.max_frames}")
-    if encoder.bands < len(task.bands):
-        wrong.append(f"bands is {encoder.bands}, the survey has {len(task.bands)}")
-    if own != (stamp if channels == 1 else (channels, *stamp)):
-        found = f"frame_channels is {1 if len(own) == 2 else own[0]} and stamp_size {own[-1]}"
-        wrong.append(f"{found}, contents={task.contents!r} gives {channels} of {task.stamp_size} pixels")
-    if wrong:
-        raise ValueError(f"the encoder does not fit the data: {'; '.join(wrong)}")
-    return encoder
+    return InputShape(task.bands, task.stamp_size, task.max_frames, task.frames_per_group, channels)
+
+
+def check_fit(trunk: Network, inputs: Inputs, task: Task) -> Network:
+    """Return a network's trunk, or raise a ValueError that says where inputs or data do not fit it."""
+    if not isinstance(inputs, trunk.takes):
+        raise ValueError(f"{type(trunk).__name__} takes {trunk.takes.__name__}, not {type(inputs).__name__}")
+    trunk.check_shape(input_shape(task))
+    return trunk
 
 
 class ClassLoss(Metric):

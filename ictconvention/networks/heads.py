@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import Head, Projection
-from ictconvention.networks.convention import ConvEntionEncoder
+from ictconvention.networks.network import Network
 from ictconvention.networks.parts.precision import full_precision
 
 HIDDEN, PROJECTED = 256, 128
@@ -28,36 +28,40 @@ class OnlineOutput(NamedTuple):
         z of eq. 1; None in a network that does not project.
     prediction : tensor (B, 128) or None
         What is compared with the target's projection: the predictor's output, or the projection itself.
+    class_features : tensor (B, 128), or (B, 256) of a trunk
+        What the classifier sees.
     logits : tensor (B, classes)
     """
 
     features: Tensor
     projection: Tensor | None
     prediction: Tensor | None
+    class_features: Tensor
     logits: Tensor
 
 
 class Branch(nn.Module):
-    """An encoder and one head on its features.
+    """A network's trunk, here called the encoder, and one head on its features.
 
     Examples
     --------
+    >>> from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
     >>> branch = Online(ConvEntionEncoder(max_frames=12, width=0.25)).branch("projection")
     >>> branch(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
     torch.Size([2, 128])
     """
 
-    def __init__(self, encoder: ConvEntionEncoder, head: nn.Sequential):
+    def __init__(self, encoder: Network, head: nn.Sequential):
         super().__init__()
         self.encoder, self.head = encoder, head
 
-    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
-        """Return the head's output of a ragged batch; arguments as of the encoder."""
-        return full_precision(self.head, self.encoder(frames, band, lengths))
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return the head's output of a ragged batch; arguments as of the encoder's `features`."""
+        return full_precision(self.head, self.encoder.features(*inputs))
 
-    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
-        """Return the head's output of padded arrays; arguments as of the encoder's `forward_padded`."""
-        return full_precision(self.head, self.encoder.forward_padded(frames, band))
+    def forward_padded(self, *arrays: Tensor) -> Tensor:
+        """Return the head's output of padded arrays; arguments as of the encoder's `features_padded`."""
+        return full_precision(self.head, self.encoder.features_padded(*arrays))
 
 
 class Online(nn.Module):
@@ -67,7 +71,8 @@ class Online(nn.Module):
 
     Parameters
     ----------
-    encoder : ConvEntionEncoder
+    encoder : Network
+        Any network's trunk; the paper's is that of ConvEntion.
     classes : int
     projection : "separate", "shared" or "trunk"
         "separate" (the paper): two projectors 648 -> 256 -> 128, one for the target and one for the classifier.
@@ -86,16 +91,17 @@ class Online(nn.Module):
 
     Examples
     --------
+    >>> from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
     >>> online = Online(ConvEntionEncoder(max_frames=12, width=0.25), classes=4).eval()
     >>> frames, band, lengths = torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])
-    >>> features, projection, prediction, logits = online(frames, band, lengths)
-    >>> features.shape, projection.shape, logits.shape
+    >>> output = online(frames, band, lengths)
+    >>> output.features.shape, output.projection.shape, output.logits.shape
     (torch.Size([2, 648]), torch.Size([2, 128]), torch.Size([2, 4]))
     """
 
     def __init__(
         self,
-        encoder: ConvEntionEncoder,
+        encoder: Network,
         classes: int = 4,
         *,
         projection: Projection = "separate",
@@ -108,7 +114,7 @@ class Online(nn.Module):
             raise ValueError(f"projection is {projection!r}; take 'separate', 'shared' or 'trunk'")
         if predictor and not project:
             raise ValueError("a predictor was asked for without a projection; leave it out")
-        features = encoder.features
+        features = encoder.feature_size
         self.encoder = encoder
         self.projection = projection
         self.project = project
@@ -139,15 +145,15 @@ class Online(nn.Module):
         """Return the encoder with one head; the same modules, not copies."""
         return Branch(self.encoder, self.head(head))
 
-    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> OnlineOutput:
-        """Return features, projections and logits of a ragged batch; arguments as of the encoder."""
-        return full_precision(self._projected_and_classified, self.encoder(frames, band, lengths))
+    def forward(self, *inputs: Tensor) -> OnlineOutput:
+        """Return features, projections and logits of a ragged batch; arguments as of the encoder's `features`."""
+        return full_precision(self._projected_and_classified, self.encoder.features(*inputs))
 
     def _projected_and_classified(self, features: Tensor) -> OnlineOutput:
         class_features = self.class_projector(features)
         logits = self.classifier(class_features)
         if self.projector is None or not self.project:
-            return OnlineOutput(features, None, None, logits)
+            return OnlineOutput(features, None, None, class_features, logits)
         match self.projection:
             case "separate":
                 projected = self.projector(features)
@@ -156,7 +162,7 @@ class Online(nn.Module):
             case "trunk":
                 projected = self.projector[-1](class_features)
         prediction = projected if self.predictor is None else self.predictor(projected)
-        return OnlineOutput(features, projected, prediction, logits)
+        return OnlineOutput(features, projected, prediction, class_features, logits)
 
 
 class Target(Branch):
@@ -166,6 +172,7 @@ class Target(Branch):
 
     Examples
     --------
+    >>> from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
     >>> target = Target.of(Online(ConvEntionEncoder(max_frames=12, width=0.25)))
     >>> target(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
     torch.Size([2, 128])
@@ -179,9 +186,9 @@ class Target(Branch):
         return target
 
     @torch.no_grad()
-    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
-        """Return projections (B, 128), or logits, of a ragged batch; arguments as of the encoder."""
-        return super().forward(frames, band, lengths)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Return projections (B, 128), or logits, of a ragged batch; arguments as of the encoder's `features`."""
+        return super().forward(*inputs)
 
 
 class Inference(Branch):
@@ -189,6 +196,7 @@ class Inference(Branch):
 
     Examples
     --------
+    >>> from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
     >>> inference = Inference.of(Online(ConvEntionEncoder(max_frames=12, width=0.25), classes=4)).eval()
     >>> inference(torch.randn(11, 32, 32), torch.randint(1, 6, (11,)), torch.tensor([7, 4])).shape
     torch.Size([2, 4])

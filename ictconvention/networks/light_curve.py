@@ -1,15 +1,28 @@
 """A recurrent network on light curves: what can be told from photometry alone. After SuperNNova (2020)."""
 
+from typing import ClassVar, Self
+
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import ModelOptions, option_group
+from ictconvention.configuration.registry import register_network
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.inputs.light_curves import LightCurveInputs
+from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, check_padding, pad
 
 HIDDEN = 32
 
 
-class LightCurveRNN(nn.Module):
+@option_group
+class LightCurveOptions(ModelOptions):
+    """Options of the light-curve RNN."""
+
+
+@register_network("light_curve", LightCurveOptions)
+class LightCurveRNN(Network):
     """Bidirectional two-layer LSTM, mean over the steps; 44 804 parameters for ugriz, 35 076 for one band.
 
     A step is a night: the flux and its error in each band, the days since the step before, and a one-hot code of the
@@ -17,8 +30,10 @@ class LightCurveRNN(nn.Module):
 
     Parameters
     ----------
-    classes, bands : int
-        Number of classes, and of bands, at most 9.
+    classes : int, optional
+        Number of classes; without it there is no head.
+    bands : int
+        Number of bands, at most 9.
     dropout : float
         Share of the features that is dropped in training.
 
@@ -37,7 +52,10 @@ class LightCurveRNN(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, classes: int = 4, *, bands: int = 5, dropout: float = 0.3):
+    takes: ClassVar[type[Inputs]] = LightCurveInputs
+    feature_size = 2 * HIDDEN
+
+    def __init__(self, classes: int | None = 4, *, bands: int = 5, dropout: float = 0.3):
         super().__init__()
         if not 1 <= bands <= 9:
             raise ValueError(f"bands is {bands}; take 1 to 9: the one-hot code of their sets doubles with each")
@@ -45,10 +63,25 @@ class LightCurveRNN(nn.Module):
         inputs = 2 * bands + 1 + 2**bands - 1
         self.forwards = nn.ModuleList([nn.LSTM(n, HIDDEN, batch_first=True) for n in (inputs, 2 * HIDDEN)])
         self.backwards = nn.ModuleList([nn.LSTM(n, HIDDEN, batch_first=True) for n in (inputs, 2 * HIDDEN)])
-        self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(2 * HIDDEN, classes))
+        if classes is not None:
+            self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.feature_size, classes))
 
-    def forward(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
-        """Classify a ragged batch.
+    @classmethod
+    def make(cls, options: ModelOptions, shape: InputShape) -> Self:
+        """Build the network, without its head."""
+        return cls(None, bands=len(shape.bands))
+
+    def place_bands(self, places: Places, before: int) -> Rows:
+        """Return the inputs of the first LSTM: fluxes, errors, days, and one for every set of bands."""
+        inputs = [*places, *(None if b is None else before + b for b in places), 2 * before]
+        for code in range(1, 2 ** len(places)):
+            members = [b for place, b in enumerate(places) if code >> place & 1]
+            known = sum(2**b for b in members if b is not None)
+            inputs.append(None if None in members else 2 * before + known)
+        return {f"{way}.0.weight_ih_l0": (1, inputs) for way in ("forwards", "backwards")}
+
+    def features(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
+        """Return the mean over the nights of each object, of a ragged batch.
 
         Parameters
         ----------
@@ -66,7 +99,7 @@ class LightCurveRNN(nn.Module):
 
         Returns
         -------
-        tensor (B, classes)
+        tensor (B, 64)
 
         Raises
         ------
@@ -75,10 +108,10 @@ class LightCurveRNN(nn.Module):
         """
         lengths = check_lengths(lengths, len(flux))
         flux, error, days, observed = (pad(x, lengths) for x in (flux, error, days, observed))
-        return self.forward_padded(flux, error, days, observed, lengths.to(flux.device))
+        return self.features_padded(flux, error, days, observed, lengths.to(flux.device))
 
-    def forward_padded(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
-        """Classify padded arrays (B, S, bands), (B, S); of each object the first `lengths` (B,) nights count.
+    def features_padded(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
+        """Return the same of padded arrays (B, S, bands), (B, S); of each object the first `lengths` (B,) nights count.
 
         Raises
         ------
@@ -103,8 +136,7 @@ class LightCurveRNN(nn.Module):
             back, _ = full_precision(backwards, _reordered(x, mirrored))
             ahead, _ = full_precision(forwards, x)
             x = torch.cat([ahead, _reordered(back, mirrored)], dim=-1)
-        mean = x.masked_fill(~real.unsqueeze(-1), 0).sum(1) / lengths[:, None]
-        return full_precision(self.head, mean)
+        return x.masked_fill(~real.unsqueeze(-1), 0).sum(1) / lengths[:, None]
 
 
 def _reordered(x: Tensor, order: Tensor) -> Tensor:

@@ -3,11 +3,16 @@
 After Gomez et al. 2020 and Carrasco-Davis et al. 2019; the layers are those that give the published parameter counts.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal, Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import ModelOptions, option_group
+from ictconvention.configuration.registry import register_network
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.inputs.nights import NightInputs
+from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, check_padding, pad
 
@@ -37,14 +42,23 @@ class NightCNN(nn.Sequential):
         )
 
 
-class CNNRecurrent(nn.Module):
+@option_group
+class RecurrentOptions(ModelOptions):
+    """Options of CNN+GRU and CNN+LSTM; they have the paper's sizes."""
+
+
+@register_network("cnn_gru", RecurrentOptions)
+@register_network("cnn_lstm", RecurrentOptions)
+class CNNRecurrent(Network):
     """CNN+GRU (1 992 836 parameters for ugriz, 1 991 684 for one band) or CNN+LSTM (2 189 956, 2 188 804).
 
     Parameters
     ----------
     cell : "gru" or "lstm"
-    classes, bands : int
-        Number of classes, and of bands in a night's frame.
+    classes : int, optional
+        Number of classes; without it there is no head.
+    bands : int
+        Number of bands in a night's frame; residuals count as further ones.
     stamp_size : int
         Pixels along a side of a stamp, at least 14.
     dropout : float
@@ -66,7 +80,12 @@ class CNNRecurrent(nn.Module):
     torch.Size([2, 4])
     """
 
-    def __init__(self, cell: Cell, classes: int = 4, *, bands: int = 5, stamp_size: int = 32, dropout: float = 0.3):
+    takes: ClassVar[type[Inputs]] = NightInputs
+    feature_size = HIDDEN
+
+    def __init__(
+        self, cell: Cell, classes: int | None = 4, *, bands: int = 5, stamp_size: int = 32, dropout: float = 0.3
+    ):
         super().__init__()
         self.cnn = NightCNN(bands, stamp_size)
         self.night = (bands, stamp_size, stamp_size)
@@ -77,10 +96,27 @@ class CNNRecurrent(nn.Module):
                 self.rnn = nn.LSTM(512, HIDDEN, batch_first=True)
             case _:
                 raise ValueError(f"cell is {cell!r}; take 'gru' or 'lstm'")
-        self.head = nn.Sequential(nn.Linear(HIDDEN, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, classes))
+        if classes is not None:
+            self.head = _head(classes, dropout)
 
-    def forward(self, nights: Tensor, lengths: Tensor) -> Tensor:
-        """Classify a ragged batch.
+    @classmethod
+    def make(cls, options: ModelOptions, shape: InputShape) -> Self:
+        """Build the network that `options.kind` names, without its head."""
+        cell = cast("Cell", options.kind.removeprefix("cnn_"))
+        return cls(cell, None, bands=len(shape.bands) * shape.channels, stamp_size=shape.stamp_size)
+
+    def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
+        """Return a hidden layer, and the outputs."""
+        return _head(outputs, options.dropout)
+
+    def place_bands(self, places: Places, before: int) -> Rows:
+        """Return the planes of the first convolution: the bands, and their residuals after them."""
+        channels = range(self.night[0] // len(places))
+        planes = [None if b is None else channel * before + b for channel in channels for b in places]
+        return {"cnn.0.weight": (1, planes)}
+
+    def features(self, nights: Tensor, lengths: Tensor) -> Tensor:
+        """Return the state of the cell at the last night of each object, of a ragged batch.
 
         Parameters
         ----------
@@ -92,8 +128,7 @@ class CNNRecurrent(nn.Module):
 
         Returns
         -------
-        tensor (B, classes)
-            Logits, from the cell's state at the last night of each object.
+        tensor (B, 256)
 
         Raises
         ------
@@ -103,10 +138,10 @@ class CNNRecurrent(nn.Module):
         lengths = check_lengths(lengths, len(nights))
         self._check(nights)
         seen = self.cnn(nights.contiguous(memory_format=torch.channels_last))
-        return self._classified(pad(seen, lengths), lengths.to(seen.device))
+        return self._last_state(pad(seen, lengths), lengths.to(seen.device))
 
-    def forward_padded(self, nights: Tensor, lengths: Tensor) -> Tensor:
-        """Classify padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count.
+    def features_padded(self, nights: Tensor, lengths: Tensor) -> Tensor:
+        """Return the same of padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count.
 
         Raises
         ------
@@ -118,13 +153,17 @@ class CNNRecurrent(nn.Module):
         lengths = lengths.to(nights.device)
         real = torch.arange(nights.shape[1], device=nights.device) < lengths[:, None]
         nights = nights.where(real[:, :, None, None, None], 0)  # rubbish in the padding must not reach a gradient
-        return self._classified(self.cnn(nights.flatten(0, 1)).unflatten(0, nights.shape[:2]), lengths)
+        return self._last_state(self.cnn(nights.flatten(0, 1)).unflatten(0, nights.shape[:2]), lengths)
 
     def _check(self, nights: Tensor) -> None:
         if nights.shape[1:] != self.night:
             raise ValueError(f"nights of shape {tuple(nights.shape[1:])} were given; the network takes {self.night}")
 
-    def _classified(self, steps: Tensor, lengths: Tensor) -> Tensor:
+    def _last_state(self, steps: Tensor, lengths: Tensor) -> Tensor:
         states, _ = full_precision(self.rnn, steps)
         last = (lengths - 1)[:, None, None].expand(-1, 1, HIDDEN)
-        return full_precision(self.head, states.gather(1, last).squeeze(1))
+        return states.gather(1, last).squeeze(1)
+
+
+def _head(outputs: int, dropout: float) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(HIDDEN, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, outputs))

@@ -4,27 +4,26 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 
 from ictconvention import __version__
 from ictconvention.configuration.options import Stage, ViewOptions
-from ictconvention.configuration.schema import ModelOptions, RunOptions, stage_of, stages_of
+from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.task import Task
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.inputs import FrameInputs, LightCurveInputs, NightInputs
-from ictconvention.learning.learner import Learner
+from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
-from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
-from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.inputs.inputs import Inputs
+from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.networks.recurrent import Cell, CNNRecurrent
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.warm_start import last_weights
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
@@ -112,6 +111,7 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
 def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
     """Return the data of a stage."""
     ict = options.learner.kind == "ict"
+    takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
     return SeriesDataModule(
         survey,
         split,
@@ -120,7 +120,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames),
         imbalance=options.imbalance,
-        contents="photometry" if options.model.kind == "light_curve" else options.pixels.channels,
+        contents="photometry" if takes.reads == "photometry" else options.pixels.channels,
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
@@ -139,39 +139,21 @@ def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | 
 
 
 def new_learner(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
-    """Return the learner that the options of a run make for a task, with new weights."""
-    model, classes = options.model, len(task.classes)
-    optimiser = stage_of(options, task.stage).optimiser
-    planes = len(task.bands) * (2 if task.contents == "direct+residual" else 1)
-    match model.kind:
-        case "convention" if options.learner.kind == "ict":
-            encoder = ConvEntionEncoder(**_sizes(model, options, task))
-            return ICT(encoder, FrameInputs(scaling), task, options.learner, optimiser, model.dropout)
-        case "convention":
-            network = ConvEntion(classes, dropout=model.dropout, **_sizes(model, options, task))
-            return Supervised(network, FrameInputs(scaling), task, optimiser)
-        case "cnn_gru" | "cnn_lstm":
-            cell: Cell = "gru" if model.kind == "cnn_gru" else "lstm"
-            recurrent = CNNRecurrent(cell, classes, bands=planes, stamp_size=task.stamp_size, dropout=model.dropout)
-            return Supervised(recurrent, NightInputs(scaling), task, optimiser)
-        case "light_curve":
-            curves = LightCurveRNN(classes, bands=len(task.bands), dropout=model.dropout)
-            return Supervised(curves, LightCurveInputs(scaling), task, optimiser)
+    """Return the learner that the options of a run make for a task, with new weights.
 
-
-def _sizes(model: ModelOptions, options: RunOptions, task: Task) -> dict[str, Any]:
-    return {
-        "bands": len(task.bands),
-        "stamp_size": task.stamp_size,
-        "max_frames": task.max_frames,
-        "frames_per_group": options.sequence.frames_per_group,
-        "width": model.width,
-        "frame_channels": 2 if task.contents == "direct+residual" else 1,
-        "blocks": model.blocks,
-        "heads": model.heads,
-        "attention": model.attention,
-        "padding": model.padding,
-    }
+    Raises
+    ------
+    UsageError
+        Nothing that was imported has registered the network.
+    """
+    model, optimiser = options.model, stage_of(options, task.stage).optimiser
+    of_run = replace(task, frames_per_group=options.sequence.frames_per_group)
+    network: Network = find_network(model.kind, model.module).network.make(model, input_shape(of_run))
+    inputs = network.takes(scaling)
+    if options.learner.kind == "ict":
+        return ICT(network.trunk, inputs, task, options.learner, optimiser, model.dropout)
+    network.head = network.make_head(len(task.classes), model)
+    return Supervised(network, inputs, task, optimiser)
 
 
 def digest(content: object) -> str:

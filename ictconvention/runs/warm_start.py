@@ -4,17 +4,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import OmegaConf
-from torch import Tensor, nn
+from torch import Tensor
 
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, stages_of, validate_config
+from ictconvention.configuration.schema import RunOptions, read_recorded, stages_of
 from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
-from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner
-from ictconvention.networks.convention import ConvEntion
-from ictconvention.networks.heads import Online
-from ictconvention.networks.light_curve import LightCurveRNN
-from ictconvention.networks.recurrent import CNNRecurrent
+from ictconvention.networks.network import Places, Rows
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.run_folder import no_run
 from ictconvention.runs.run_record import check_config, check_split
@@ -28,7 +24,6 @@ SHAPING = {  # options that make a network, by group
     "sequence": ("max_frames", "frames_per_group"),
     "pixels": ("channels", "scaling"),
 }
-Rows = dict[str, tuple[int, list[int | None]]]  # tensor: dimension, and for each new place the old one
 
 
 def read_run(folder: str | Path) -> RunOptions:
@@ -48,7 +43,7 @@ def read_run(folder: str | Path) -> RunOptions:
         raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
     config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
     check_config(Path(folder), config)
-    return validate_config(config)
+    return read_recorded(config)
 
 
 def last_weights(folder: str | Path) -> Path:
@@ -140,7 +135,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
     own, before = learner.state_dict(), checkpoint["state_dict"]
     check_weights(own, checkpoint, last_weights(folder))
     classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
-    moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands))
+    moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands), folder)
     new: dict[str, Tensor] = {}
     for name, value in own.items():
         if name.startswith("inputs.scaling."):
@@ -164,51 +159,35 @@ def start_from(learner: Learner, folder: str | Path) -> str:
     return f"weights of {folder}" + "".join(f"; {words}" for words in fresh)
 
 
-def _places(names: tuple[str, ...], before: list[str]) -> list[int | None]:
+def _places(names: tuple[str, ...], before: list[str]) -> Places:
     return [before.index(name) if name in before else None for name in names]
 
 
-def _class_rows(learner: Learner, classes: list[int | None]) -> Rows:
-    """Return the rows of the layer that gives the logits."""
-    network: nn.Module = learner.network
-    match network:
-        case Online():
-            layer = "network.classifier"
-        case ConvEntion() | CNNRecurrent() | LightCurveRNN():
-            layer = f"network.head.{len(network.head) - 1}"
-        case _:
-            raise TypeError(f"no run trains a {type(network).__name__}")
-    names = [f"{layer}.weight", f"{layer}.bias"]
-    if isinstance(learner, ICT) and learner.target is not None and learner.options.compared == "classes":
-        last = len(learner.target.head) - 1
-        names += [f"target.head.{last}.weight", f"target.head.{last}.bias"]
-    return {name: (0, classes) for name in names}
+def _class_rows(learner: Learner, classes: Places) -> Rows:
+    """Return the rows of the layers that give the logits."""
+    return {f"{layer}.{part}": (0, classes) for layer in learner.output_layers for part in ("weight", "bias")}
 
 
-def _band_places(learner: Learner, bands: list[int | None], before: int) -> Rows:
-    """Return the places of bands: rows of an embedding, planes of the first convolution, inputs of an LSTM."""
-    match learner.network:
-        case CNNRecurrent():
-            channels = range(2 if learner.task.contents == "direct+residual" else 1)
-            planes = [None if b is None else channel * before + b for channel in channels for b in bands]
-            return {"network.cnn.0.weight": (1, planes)}
-        case LightCurveRNN():
-            inputs = [*bands, *(None if b is None else before + b for b in bands), 2 * before]
-            for code in range(1, 2 ** len(bands)):  # every set of bands has an input of its own
-                members = [b for place, b in enumerate(bands) if code >> place & 1]
-                known = sum(2**b for b in members if b is not None)
-                inputs.append(None if None in members else 2 * before + known)
-            return {f"network.{way}.0.weight_ih_l0": (1, inputs) for way in ("forwards", "backwards")}
-    rows = [0, *(None if b is None else b + 1 for b in bands)]  # row 0 means "no frame"
-    names = [name for name in learner.state_dict() if name.endswith("encoder.band_embedding.weight")]
-    return {name: (0, rows) for name in names}
+def _band_places(learner: Learner, bands: Places, before: int, folder: str | Path) -> Rows:
+    """Return the places of bands in the weights."""
+    rows: Rows = {}
+    for name, network in learner.trunks.items():
+        placed = network.place_bands(bands, before)
+        if placed is None:
+            if bands == list(range(before)):
+                return {}
+            kind = type(network).__name__
+            found = f"{kind} does not say which of its weights belong to a band, and these are other bands than before"
+            raise UsageError(found, folder, "begin with a run of the same bands, or give it place_bands")
+        rows |= {f"{name}.{tensor}": place for tensor, place in placed.items()}
+    return rows
 
 
 def _alike(value: Tensor, before: Tensor, dimension: int) -> bool:
     return value.select(dimension, 0).shape == before.select(dimension, 0).shape
 
 
-def _moved(value: Tensor, before: Tensor, dimension: int, places: list[int | None]) -> Tensor:
+def _moved(value: Tensor, before: Tensor, dimension: int, places: Places) -> Tensor:
     """Return the new weights with those of the known places before."""
     value = value.clone()
     for new, old in enumerate(places):

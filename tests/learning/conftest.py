@@ -20,11 +20,15 @@ from ictconvention.configuration.options import (
 )
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.inputs import FrameInputs, Inputs, LightCurveInputs, NightInputs
 from ictconvention.learning.learner import Learner
 from ictconvention.learning.supervised import Supervised
-from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.inputs.frames import FrameInputs
+from ictconvention.networks.inputs.inputs import Inputs
+from ictconvention.networks.inputs.light_curves import LightCurveInputs
+from ictconvention.networks.inputs.nights import NightInputs
 from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
 from ictconvention.survey.split import Split

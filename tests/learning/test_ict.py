@@ -20,9 +20,10 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning import ict as ict_module
 from ictconvention.learning.collapse import CollapseMonitor
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.inputs import FrameInputs, NightInputs
 from ictconvention.learning.losses import spread_floor
 from ictconvention.learning.target import update_target
+from ictconvention.networks.inputs.frames import FrameInputs
+from ictconvention.networks.inputs.nights import NightInputs
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.survey.split import Split
 from tests.learning.conftest import encoder, ict, trainer, weights

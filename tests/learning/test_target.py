@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
-from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import Online, Target
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 
 
 @pytest.fixture

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ictconvention.networks.convention import ConvEntion, ConvEntionEncoder
+from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.parts.attention import ConvolutionalAttention
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.published_weights import published_name
 from tests.networks.conftest import parameters, ragged, random_statistics
 from tests.networks.published import Attention, PublishedConvEntion

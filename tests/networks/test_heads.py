@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ictconvention.networks.convention import ConvEntionEncoder
 from ictconvention.networks.heads import Inference, Online, Target
+from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from tests.networks.conftest import parameters, ragged
 
 

@@ -9,8 +9,10 @@ import torch
 
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import ViewRecipe, turn_stamps
-from ictconvention.learning.inputs import FrameInputs, LightCurveInputs, NightInputs
 from ictconvention.networks.convention import ConvEntion
+from ictconvention.networks.inputs.frames import FrameInputs
+from ictconvention.networks.inputs.light_curves import LightCurveInputs
+from ictconvention.networks.inputs.nights import NightInputs
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent

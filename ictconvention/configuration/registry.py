@@ -1,0 +1,179 @@
+"""What has a name in the configuration and may come from a user's own module: networks, schedules, augmentations.
+
+Nothing is imported because a file says so: our own networks are known, and a module of somebody else's is imported
+where the command line, or a Python program, names it.
+"""
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ictconvention.configuration.options import ModelOptions
+from ictconvention.core.errors import UsageError, did_you_mean
+
+OURS = "ictconvention.networks"  # a room above: its files are imported when a network is asked for
+Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class NetworkEntry:
+    """A network, by its name in the configuration.
+
+    Parameters
+    ----------
+    name : str
+        What `model.kind` says.
+    options : type
+        Its options, a group that extends `ModelOptions`.
+    network : type
+        Its class, see `networks.network.Network`.
+    """
+
+    name: str
+    options: type[ModelOptions]
+    network: Any
+
+    @property
+    def source(self) -> Path:
+        """The file of its class."""
+        return Path(inspect.getfile(self.network))
+
+
+_networks: dict[str, NetworkEntry] = {}
+_modules: list[str] = []
+
+
+def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> Callable[[type[Made]], type[Made]]:
+    """Give a network its name in the configuration; a decorator of its class.
+
+    Parameters
+    ----------
+    name : str
+        What `model=` and `model.kind` call it.
+    options : type
+        Its options, each with a default: an `option_group` that extends `ModelOptions`.
+
+    Raises
+    ------
+    UsageError
+        Another network has this name.
+
+    Examples
+    --------
+    >>> @register_network("mine")
+    ... class Mine:
+    ...     pass
+    """
+
+    def registered(network: type[Made]) -> type[Made]:
+        other = _networks.get(name)
+        if other is not None and (other.network.__module__, other.network.__qualname__) != (
+            network.__module__,
+            network.__qualname__,
+        ):
+            found = f"two networks are called {name!r}: {other.network.__qualname__} and {network.__qualname__}"
+            raise UsageError(found, network.__module__, "give one of them another name")
+        _networks[name] = NetworkEntry(name, options, network)
+        return network
+
+    return registered
+
+
+def find_network(name: str, module: str | None = None) -> NetworkEntry:
+    """Return the network of a name.
+
+    Parameters
+    ----------
+    name : str
+        What `model.kind` says.
+    module : str, optional
+        Where a run says that it is from; only named in the error.
+
+    Raises
+    ------
+    UsageError
+        Nothing that was imported has this name.
+    """
+    if name not in _networks:
+        _import_ours()
+    if name in _networks:
+        return _networks[name]
+    if module is not None and module not in _modules:
+        fix = f"name it if you trust it: --module {module}, or model.module={module}; in Python: import {module}"
+        raise UsageError(f"the network {name!r} is of the module {module}, which was not imported", "model.kind", fix)
+    found = f"no network is called {name!r}{did_you_mean(name, _networks)}"
+    raise UsageError(found, "model.kind", f"take one of {', '.join(sorted(_networks))}, or name its module")
+
+
+def is_known(name: str) -> bool:
+    """Return whether a network of this name is ours, or was imported."""
+    if name not in _networks:
+        _import_ours()
+    return name in _networks
+
+
+def own_networks() -> dict[str, NetworkEntry]:
+    """Return the networks that modules of a user's have registered so far, by name."""
+    return {name: entry for name, entry in _networks.items() if not entry.network.__module__.startswith(OURS)}
+
+
+def all_networks() -> list[NetworkEntry]:
+    """Return every network that is known: ours, and those of a user's."""
+    _import_ours()
+    return list(_networks.values())
+
+
+def default_options(entry: NetworkEntry) -> dict[str, Any]:
+    """Return the options of a network by name, each with its default: what a file conf/model/NAME.yaml would hold."""
+    options = entry.options(kind=entry.name)
+    return {one.name: getattr(options, one.name) for one in fields(options)}
+
+
+def import_module(name: str) -> None:
+    """Import a user's module by its name, from the present folder too.
+
+    Raises
+    ------
+    UsageError
+        There is none, or it fails.
+    """
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
+            fix = "start from the folder that it is in, install it, or write its name as in `import`: package.module"
+            raise UsageError(f"there is no module {name}", "model.module", fix) from error
+        raise _broken(name, error) from error
+    except UsageError:
+        raise
+    except Exception as error:  # the module's own code
+        raise _broken(name, error) from error
+    if name not in _modules:
+        _modules.append(name)
+
+
+def imported_modules() -> tuple[str, ...]:
+    """Return the modules of a user's that were imported by name, for a process that is to import them too."""
+    return tuple(_modules)
+
+
+def _broken(name: str, error: Exception) -> UsageError:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    found = f"importing {name} fails: {type(error).__name__}: {error}"
+    return UsageError(found, f"{last.filename}, line {last.lineno}", "correct the module")
+
+
+@cache
+def _import_ours() -> None:
+    package = importlib.import_module(OURS)
+    for found in pkgutil.iter_modules(package.__path__, f"{OURS}."):
+        importlib.import_module(found.name)

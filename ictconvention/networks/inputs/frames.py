@@ -1,0 +1,69 @@
+"""Frames, each of one band: what ConvEntion takes."""
+
+import torch
+from torch import Tensor
+
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.views import turn_stamps
+from ictconvention.networks.inputs.inputs import Inputs, InputShape, make_finite
+from ictconvention.networks.parts.scaling import Scaling
+
+
+class FrameInputs(Inputs):
+    """Frames, their band ids from 1, and how many each object has.
+
+    Where the batch has median frames, each frame's difference to that of its band, the residual, is a second channel.
+    """
+
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return frames (F, H, W) or (F, 2, H, W), band ids (F,) and lengths (B,)."""
+        return scaled_frames(batch, self.scaling), batch.band + 1, batch.lengths
+
+    def padded(self, frames: Tensor, band: Tensor, median: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return scaled frames (B, S, H, W), or (B, S, 2, H, W), and the bands.
+
+        Parameters
+        ----------
+        frames : tensor (B, S, H, W)
+            In time order [flux_unit]; where there is no frame, anything.
+        band : integer tensor (B, S)
+            Band of each frame, from 1 in the order of the survey, 0 where there is none: at the end.
+        median : tensor (B, bands, H, W), optional
+            Each object's median frame in each band [flux_unit], where the network was fed residuals.
+        """
+        position = (band - 1).clamp(min=0)
+        if median is not None:
+            own = position[:, :, None, None].expand_as(frames)
+            median = make_finite(median).gather(1, own).flatten(0, 1)  # each frame's own
+        channels = self.channels(frames.flatten(0, 1), position.flatten(), median)
+        scaled = channels[0] if len(channels) == 1 else torch.stack(channels, dim=1)
+        return scaled.unflatten(0, band.shape), band
+
+    def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random sequences."""
+        steps, size, bands = shape.max_frames, shape.stamp_size, len(shape.bands)
+        real = torch.arange(steps) < torch.randint(1, steps + 1, (objects, 1), generator=generator)
+        band = torch.randint(1, bands + 1, (objects, steps), generator=generator) * real
+        fluxes = self.random_fluxes((objects, steps, size, size, bands), generator)
+        own = (band - 1).clamp(min=0)[:, :, None, None, None].expand(-1, -1, size, size, 1)
+        medians = self.random_medians(shape, objects, generator)
+        return {"frames": fluxes.gather(4, own).squeeze(4), "band": band} | medians
+
+
+def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
+    """Turn the stamps as their views say and scale them: (F, H, W), or (F, 2, H, W) with median frames.
+
+    Turned first: flux is what interpolation preserves.
+    """
+    if batch.frames is None:
+        raise ValueError("the batch holds no stamps; read contents='direct'")
+    turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
+    frames = turn_stamps(batch.frames, *(turn[batch.owner] for turn in turns))
+    direct = scaling(frames, batch.band)
+    if batch.median is None:
+        return direct
+    bands = batch.median.shape[1]
+    of_object = (turn.repeat_interleave(bands) for turn in turns)
+    median = turn_stamps(batch.median.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
+    residual = scaling.residual(frames - median[batch.owner * bands + batch.band], batch.band)
+    return torch.stack([direct, residual], dim=1)

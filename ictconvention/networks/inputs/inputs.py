@@ -1,0 +1,114 @@
+"""From a batch on the device, or from padded arrays of raw flux, to the arguments of a network."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.networks.parts.scaling import Scaling
+
+MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
+Reads = Literal["pixels", "photometry"]
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """What a network is built for.
+
+    Parameters
+    ----------
+    bands : tuple of str
+        Bands of the survey, in its order.
+    stamp_size : int
+        Pixels along a side of a stamp.
+    max_frames, frames_per_group : int
+        M and K: the largest number of frames of a sequence, and of a group of them; K divides M.
+    channels : int
+        Of a frame: 1, or 2 where the residual to a median frame comes along.
+    """
+
+    bands: tuple[str, ...]
+    stamp_size: int = 32
+    max_frames: int = 99
+    frames_per_group: int = 3
+    channels: int = 1
+
+
+class Inputs(nn.Module, ABC):
+    """What a network takes, made of a batch in training and of padded arrays in an exported model.
+
+    Parameters
+    ----------
+    scaling : Scaling
+        Scaling of the training part.
+    """
+
+    reads: ClassVar[Reads] = "pixels"  # what a batch must hold
+
+    def __init__(self, scaling: Scaling):
+        super().__init__()
+        self.scaling = scaling
+
+    @torch.no_grad()
+    def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return the arguments of a network's `features`; in full precision, whether autocast is on or not."""
+        with torch.autocast(batch.band.device.type, enabled=False):
+            return self.arguments(batch)
+
+    @abstractmethod
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return the arguments of `features`, ragged: the rows of all objects, one object after the other."""
+
+    @abstractmethod
+    def padded(self, *arrays: Any, **named: Any) -> tuple[Tensor, ...]:
+        """Return the arguments of `features_padded`, of arrays of raw flux (B, S, ...)."""
+
+    @abstractmethod
+    def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random sequences of some objects, unequally long and with gaps: the arguments of `padded` by name."""
+
+    def channels(self, frames: Tensor, band: Tensor, median: Tensor | None) -> list[Tensor]:
+        """Scale frames (n, ...) of bands (n,), counted from 0; after them their residuals to the median, if given.
+
+        A pixel that is not finite has no flux, or that of the median.
+        """
+        if median is None:
+            return [self.scaling(make_finite(frames), band)]
+        frames = frames.where(frames.isfinite(), median)
+        return [self.scaling(frames, band), self.scaling.residual(frames - median, band)]
+
+    def random_fluxes(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Return random fluxes [flux_unit] about as large as those of the training part, the band last."""
+        faint = torch.randn(shape, generator=generator)
+        return (self.scaling.offset + 3 * self.scaling.scale * faint).masked_fill(
+            torch.rand(shape, generator=generator) < MISSING, torch.nan
+        )
+
+    def random_medians(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random median frames, where the network was fed residuals."""
+        if shape.channels == 1:
+            return {}
+        size = shape.stamp_size
+        fluxes = self.random_fluxes((objects, size, size, len(shape.bands)), generator)
+        return {"median": fluxes.movedim(3, 1).contiguous()}
+
+
+def make_finite(flux: Tensor) -> Tensor:
+    """Return fluxes with 0 where there is none."""
+    return flux.where(flux.isfinite(), 0)
+
+
+def night_row(batch: SeriesBatch) -> Tensor:
+    """Return the row of each frame's night (F,) among the nights of all objects."""
+    before = (batch.nights.cumsum(0) - batch.nights).to(batch.night.device)
+    return before[batch.owner] + batch.night
+
+
+def means(values: Tensor, slot: Tensor, slots: int) -> tuple[Tensor, Tensor]:
+    """Return the mean of the values (F, ...) of each slot (slots, ...), zero in an empty one, and their number."""
+    total = values.new_zeros(slots, *values.shape[1:]).index_add_(0, slot, values)
+    count = values.new_zeros(slots).index_add_(0, slot, values.new_ones(len(slot)))
+    return total / count.clamp(min=1).view(-1, *(1 for _ in values.shape[1:])), count

@@ -1,0 +1,119 @@
+"""What a network must offer, so that learners, sweeps, `predict`, export and first weights can work with it."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+from ictconvention.configuration.options import ModelOptions
+from ictconvention.core.errors import UsageError
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.parts.precision import full_precision
+
+Places = list[int | None]
+Rows = dict[str, tuple[int, Places]]  # tensor: dimension, and for each new place along it the old one
+
+
+class Network(nn.Module, ABC):
+    """From the frames of some objects to features, and by a head to outputs.
+
+    A network of one's own is one class, and `register_network` gives it a name. It must have
+
+    - `takes`: what it is fed, such as `FrameInputs`: frames, their bands from 1, and the length of each object;
+    - `__init__(options, shape)`: builds all but the head, for bands and stamps of this `InputShape`;
+    - `feature_size`: how many features an object has;
+    - `features`: from the ragged arguments that `takes` makes of a batch to features (B, feature_size).
+
+    It may have
+
+    - `make_head`: the layers after the features, the outputs last; by default a single linear layer;
+    - `features_padded`: the same features of padded arrays, in which alone `torch.export` can trace it. Without it the
+      network does not export;
+    - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
+    - `check_shape`: refuses data that it was not built for.
+
+    ICT puts heads of its own on the features, and never calls `make_head`.
+    """
+
+    takes: ClassVar[type[Inputs]]
+    feature_size: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head: nn.Module = nn.Identity()
+
+    @classmethod
+    def make(cls, options: Any, shape: InputShape) -> Self:
+        """Build the network, without its head, from its options."""
+        return cls(options, shape)  # type: ignore[call-arg]
+
+    @abstractmethod
+    def features(self, *inputs: Any, **named: Any) -> Tensor:
+        """Return the features (B, feature_size) of a ragged batch; arguments as of `takes.arguments`."""
+
+    def features_padded(self, *arrays: Any, **named: Any) -> Tensor:
+        """Return the features (B, feature_size) of padded arrays; arguments as of `takes.padded`.
+
+        Raises
+        ------
+        UsageError
+            The network does not export.
+        """
+        name = type(self).__name__
+        raise UsageError(f"{name} takes no padded arrays, and so does not export", name, "give it features_padded")
+
+    def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
+        """Return the layers from the features to the outputs, the layer that gives these last."""
+        return nn.Sequential(nn.Dropout(options.dropout), nn.Linear(self.feature_size, outputs))
+
+    def place_bands(self, places: Places, before: int) -> Rows | None:
+        """Return where the bands stand in the weights, or None where nobody knows.
+
+        Parameters
+        ----------
+        places : list of int
+            For each band of this network its place among those of another, None for a band that is new.
+        before : int
+            How many bands the other has.
+
+        Returns
+        -------
+        dict
+            By the name of each tensor that has weights for bands: its dimension, and for each place along that
+            dimension the other network's.
+        """
+        return None
+
+    def check_shape(self, shape: InputShape) -> None:
+        """Raise a ValueError where data of this shape do not fit the network."""
+
+    @property
+    def trunk(self) -> "Network":
+        """What gives the features, without the head; the same modules, not copies."""
+        return self
+
+    def forward(self, *inputs: Any, **named: Any) -> Tensor:
+        """Return the outputs (B, outputs) of a ragged batch."""
+        return full_precision(self.head, self.features(*inputs, **named))
+
+    def forward_padded(self, *arrays: Any, **named: Any) -> Tensor:
+        """Return the outputs (B, outputs) of padded arrays."""
+        return full_precision(self.head, self.features_padded(*arrays, **named))
+
+    def seen_and_outputs(self, *inputs: Any) -> tuple[Tensor, Tensor]:
+        """Return what the last layer of the head sees (B, n), and the outputs (B, outputs) that it makes of it."""
+        return full_precision(self._last_step, self.features(*inputs))
+
+    def _last_step(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        if not isinstance(self.head, nn.Sequential):
+            return features, self.head(features)
+        seen = self.head[:-1](features)
+        return seen, self.head[-1](seen)
+
+
+def output_layer(head: nn.Module, prefix: str) -> str:
+    """Return the name of the layer of a head that gives the outputs: the last one with weights of its own."""
+    names = [name for name, part in head.named_modules() if next(part.parameters(recurse=False), None) is not None]
+    if not names:
+        raise ValueError(f"{prefix} has no layer with weights")
+    return f"{prefix}.{names[-1]}".removesuffix(".")
