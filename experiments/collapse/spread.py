@@ -59,7 +59,7 @@ def measured(learner: ICT, data: SeriesDataModule) -> dict[str, float]:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    monitor = CollapseMonitor(len(learner.task.classes), network.encoder.features, PROJECTED)
+    monitor = CollapseMonitor(len(learner.task.classes), network.encoder.feature_size, PROJECTED)
     with torch.no_grad():
         for (view,) in data.val_dataloader():
             output = network(*learner.inputs(view))

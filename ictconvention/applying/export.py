@@ -105,7 +105,7 @@ def largest_difference(model: Exportable, known: Mapping[str, Any], path: Path) 
     for objects in SIZES:
         arguments = model.sequences(objects, _generator(objects))
         with torch.no_grad():
-            expected = model(**arguments)
+            expected = model(*arguments.values())
         found = run(arguments)
         if found.keys() != expected.keys():
             return np.inf

@@ -51,7 +51,7 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
     path : Path
         Ends in .onnx or .pt2.
     model : Module
-        Returns outputs by name.
+        Takes any number of arrays, and returns outputs by name.
     example : mapping
         Arguments of the module by name, in their order, the objects first; of at least two objects.
     known : mapping
@@ -61,7 +61,7 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
 
     arguments = tuple(example.values())
     objects = torch.export.Dim("objects", min=1)
-    shapes = {name: {0: objects} for name in example}
+    shapes = (tuple({0: objects} for _ in example),)  # the module takes its arrays as *arrays
     text = json.dumps(known, allow_nan=False)
     with silent(), torch.no_grad():
         program = torch.export.export(model, arguments, dynamic_shapes=shapes)
@@ -77,7 +77,6 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
             program,
             input_names=list(example),
             output_names=list(model(*arguments)),
-            dynamic_shapes=shapes,
             dynamo=True,
             verbose=False,
         )

@@ -52,13 +52,14 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
 
-    check_overrides(overrides)
+    asked = [one.key_or_group for one in check_overrides(overrides)]
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         try:
             config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
         except (HydraException, OmegaConfBaseException) as error:
             raise explain_hydra_error(error) from None
-    options = validate_config({str(name): value for name, value in config.items()} if isinstance(config, dict) else {})
+    content = {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
+    options = validate_config(content, asked)
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options

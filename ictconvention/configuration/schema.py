@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, fields, is_dataclass, make_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -200,10 +200,17 @@ def stages_of(options: RunOptions) -> list[Stage]:
     return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
 
 
-def validate_config(config: Mapping[str, Any]) -> RunOptions:
+def validate_config(config: Mapping[str, Any], asked: Collection[str] = ()) -> RunOptions:
     """Return the options that a composed configuration holds.
 
     The network that it names is imported, last of all; a module of the user's, because `model.module` says so.
+
+    Parameters
+    ----------
+    config : mapping
+        What was composed. A profile may set sizes of another network than this; those are left out.
+    asked : collection of str
+        Keys that were set one by one: of these none is left out.
 
     Raises
     ------
@@ -213,6 +220,14 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
     options = _validated(config)
     if options.model.module is not None and not is_known(options.model.kind):
         import_module(options.model.module)
+    model = config.get("model")
+    if isinstance(model, dict):
+        own = {one.name for one in fields(find_network(options.model.kind).options)}
+        if wrong := [f"model.{name}" for name in model if name not in own and f"model.{name}" in asked]:
+            found = f"{wrong[0]} is no option of the network {options.model.kind!r}"
+            raise UsageError(found, wrong[0], "leave it out, or choose another model")
+        others = {one.name for entry in all_networks() for one in fields(entry.options)} - own
+        config = {**config, "model": {name: value for name, value in model.items() if name not in others}}
     return _with_network(options, config)
 
 
@@ -231,7 +246,7 @@ def read_recorded(config: Mapping[str, Any]) -> RunOptions:
     base = {one.name for one in fields(ModelOptions)}
     unknown = make_dataclass("UnknownOptions", [name for name in model if name not in base], frozen=True)
     kind = make_dataclass("RecordedOptions", [], bases=(ModelOptions, unknown), frozen=True)
-    recorded = object.__new__(kind)
+    recorded: ModelOptions = object.__new__(kind)
     for name, value in ({one.name: one.default for one in fields(ModelOptions)} | model).items():
         object.__setattr__(recorded, name, value)
     return replace(options, model=recorded)

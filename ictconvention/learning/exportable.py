@@ -29,12 +29,16 @@ class Exportable(nn.Module):
         self.shift: Tensor
         self.register_buffer("shift", shift.float())
 
-    def forward(self, *arrays: Tensor) -> dict[str, Tensor]:
+    def forward(self, *arrays: Tensor, **named: Tensor) -> dict[str, Tensor]:
         """Return `probability` (B, classes) at natural class shares, and the `logits` whose softmax that is.
 
-        The arrays are those of `inputs.padded`, in its order.
+        The arrays are those of `inputs.padded`, in its order or by name.
         """
-        logits = (self.network.forward_padded(*self.inputs.padded(*arrays)) + self.shift) / self.temperature
+        return self.calibrated(self.network.forward_padded(*self.inputs.padded(*arrays, **named)))
+
+    def calibrated(self, logits: Tensor) -> dict[str, Tensor]:
+        """Return the outputs that logits (B, classes) of the network make."""
+        logits = (logits + self.shift) / self.temperature
         return {"probability": logits.softmax(1), "logits": logits}
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:

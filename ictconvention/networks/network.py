@@ -37,15 +37,12 @@ class Network(nn.Module, ABC):
 
     takes: ClassVar[type[Inputs]]
     feature_size: int
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.head: nn.Module = nn.Identity()
+    head: nn.Module  # set where the network predicts by itself
 
     @classmethod
     def make(cls, options: Any, shape: InputShape) -> Self:
         """Build the network, without its head, from its options."""
-        return cls(options, shape)  # type: ignore[call-arg]
+        return cls(options, shape)
 
     @abstractmethod
     def features(self, *inputs: Any, **named: Any) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 from ictconvention.applying.export import exportable_run
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import ViewRecipe
-from ictconvention.learning.exportable import Exportable
 from ictconvention.runs.trained_run import TrainedRun
 from tests.reporting.made_up_runs import BANDS, EVERY_KIND, MAX_FRAMES, made_up_run
 
@@ -135,7 +134,7 @@ def test_an_unobserved_band_says_nothing(model: str) -> None:
 
 def test_calibration_is_a_shift_to_natural_shares_and_a_temperature() -> None:
     run = made_up_run()
-    model: Exportable = exportable_run(run)
+    model = exportable_run(run)
     logits = torch.tensor([[1.0, 2.0, -1.0, 0.5]])
     outputs = model.calibrated(logits)
     expected = (logits + torch.tensor(run.survey_prior / run.training_prior).log()) / run.temperature
@@ -156,6 +155,6 @@ def test_random_sequences_are_unequal_and_have_gaps(kind: tuple[str, str, str]) 
     lengths = arrays["nights"] if "nights" in arrays else (arrays["band"] > 0).sum(1)
     assert lengths.unique().tolist() == list(range(1, MAX_FRAMES + 1))
     assert any(x.is_floating_point() and x.isnan().any() for x in arrays.values())
-    assert ("median" in arrays) == (model.task.contents == "direct+residual")
+    assert ("median" in arrays) == (model.shape.channels == 2)
     with torch.no_grad():
         assert model(**arrays)["probability"].std(0).max() > 1e-3

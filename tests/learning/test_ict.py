@@ -313,7 +313,10 @@ def test_encoders_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
     stamps, one_view = FrameInputs(scaling), feed(views=ViewOptions(1)).task
     for made, message in (
         (lambda: ICT(encoder(), stamps, one_view), "ICT takes two views of each object"),
-        (lambda: ICT(encoder(), NightInputs(scaling), data.task), "ICT takes FrameInputs, not NightInputs"),
+        (
+            lambda: ICT(encoder(), NightInputs(scaling), data.task),
+            "Encoder takes FrameInputs, not NightInputs",
+        ),
         (lambda: ICT(encoder(max_frames=6), stamps, data.task), "max_frames is 6, sequences have up to 9"),
         (lambda: ICT(encoder(), stamps, data.task, ICTOptions(unlabelled=True)), "unlabelled is set in one place only"),
         (lambda: ICT(encoder(), stamps, feed(unlabelled=True).task), "unlabelled is set in one place only"),

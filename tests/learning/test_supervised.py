@@ -161,14 +161,19 @@ def test_networks_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
     scaling = Scaling("asinh", *data.scales("asinh"))
     for network, inputs, task, message in (
         (CNNRecurrent("gru"), FrameInputs(scaling), data.task, "CNNRecurrent takes NightInputs, not FrameInputs"),
-        (ConvEntion(max_frames=9), FrameInputs(scaling), curves.task, "photometry is for LightCurveInputs"),
+        (
+            ConvEntion(max_frames=9),
+            FrameInputs(scaling),
+            curves.task,
+            "FrameInputs reads pixels, and the batches hold",
+        ),
         (ConvEntion(max_frames=6), FrameInputs(scaling), data.task, "max_frames is 6, sequences have up to 9"),
         (ConvEntion(max_frames=9, bands=3), FrameInputs(scaling), data.task, "bands is 3, the survey has 5"),
         (
             ConvEntion(max_frames=9, frame_channels=2),
             FrameInputs(scaling),
             data.task,
-            "frame_channels is 2 and stamp_size 32, contents='direct' gives 1 of 32 pixels",
+            "frame_channels is 2 and stamp_size 32, the frames have 1 of 32 pixels",
         ),
         (ConvEntion(max_frames=9), FrameInputs(Scaling("asinh", [0.0], [1.0])), data.task, "the scaling has 1 bands"),
         (ConvEntion(max_frames=9), FrameInputs(scaling), feed().task, "takes one view of labelled objects"),

@@ -301,7 +301,7 @@ def test_band_images_train_but_for_that_of_no_frame(padding: Any) -> None:
 )
 def test_other_sizes(sizes: dict[str, int], features: int) -> None:
     model = ConvEntion(classes=3, width=0.125, padding="masked", **sizes)
-    assert model.encoder.features == features
+    assert model.encoder.feature_size == features
     size = sizes.get("stamp_size", 32)
     frames, band, lengths = ragged([3, 2], size, sizes.get("bands", 5))
     logits = model(frames, band, lengths)

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 
 from ictconvention.configuration.options import SequenceOptions
-from ictconvention.configuration.schema import LearnerOptions, ModelOptions, PixelOptions, RunOptions
+from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.schema import LearnerOptions, PixelOptions, RunOptions
 from ictconvention.feeding.task import Contents, Task
-from ictconvention.learning.exportable import make_exportable
+from ictconvention.learning.exportable import Exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
@@ -36,7 +37,9 @@ def made_up_run(
 ) -> TrainedRun:
     """Return a run of small networks; `sizes` are options of the model."""
     options = RunOptions(
-        model=replace(ModelOptions(model, width=1 / 16, padding="masked"), **sizes),
+        model=find_network(model).options(
+            model, **({"width": 1 / 16, "padding": "masked"} if model == "convention" else {}) | sizes
+        ),
         learner=replace(LearnerOptions(), kind=learner),
         sequence=SequenceOptions(MAX_FRAMES),
         pixels=PixelOptions(channels, scaling),
@@ -57,8 +60,8 @@ def made_up_run(
 @torch.no_grad()
 def _spread(learner: Learner) -> None:
     """Let the last layer tell objects apart, which all look alike to new weights."""
-    model = make_exportable(learner, torch.zeros(len(CLASSES)), 1.0)
-    logits = model(**model.sequences(20, torch.Generator().manual_seed(0)))["logits"]
+    model = Exportable(learner, torch.zeros(len(CLASSES)), 1.0)
+    logits = model(*model.sequences(20, torch.Generator().manual_seed(0)).values())["logits"]
     last = [layer for layer in learner.network.modules() if isinstance(layer, nn.Linear)][-1]
     spread = 2 * logits.std(0)
     last.weight /= spread[:, None]

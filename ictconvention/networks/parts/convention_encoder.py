@@ -95,6 +95,10 @@ class ConvEntionEncoder(Network):
         self.position: Tensor
         self.register_buffer("position", position_table(slots, TOKEN_CHANNELS), persistent=False)
 
+    def forward(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
+        """Return the features (B, feature_size) of a ragged batch; arguments as of `features`."""
+        return self.features(frames, band, lengths)
+
     def features(self, frames: Tensor, band: Tensor, lengths: Tensor) -> Tensor:
         """Encode a ragged batch.
 
@@ -125,6 +129,10 @@ class ConvEntionEncoder(Network):
         return self.pooled(
             *self.tokens(group_frames(frames, lengths, k), group_frames(band, lengths, k), slot.to(frames.device))
         )
+
+    def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
+        """Return the features (B, feature_size) of padded arrays; arguments as of `features_padded`."""
+        return self.features_padded(frames, band)
 
     def features_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Encode padded arrays: frames (B, m, H, W) and band ids (B, m), 0 where there is no frame; m <= max_frames.
