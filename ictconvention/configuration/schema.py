@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields, is_dataclass
-from typing import Annotated, Any, Literal, Self, get_args, get_type_hints
+from typing import Annotated, Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from pydantic import (
     Field,
@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, SHAPES
 from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
@@ -37,40 +38,40 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 class SurveyOptions:
     """Which survey: a folder, or the simulated one, made once and found again; its bands; whether it is verified."""
 
-    path: str | None = None
-    bands: tuple[str, ...] | None = None
-    objects: Annotated[int, Field(ge=100)] | None = None
-    extra_test: NonNegativeInt = 0
-    seed: int = 0
-    verify: bool | Literal["auto"] = "auto"
+    path: Annotated[str | None, PLACE] = None
+    bands: Annotated[tuple[str, ...] | None, CONTENT] = None
+    objects: Annotated[Annotated[int, Field(ge=100)] | None, CONTENT] = None
+    extra_test: Annotated[NonNegativeInt, CONTENT] = 0
+    seed: Annotated[int, CONTENT] = 0
+    verify: Annotated[bool | Literal["auto"], PLACE] = "auto"
 
 
 @option_group
 class ModelOptions:
     """Which network, and its sizes; all but `kind` and `dropout` are ConvEntion's."""
 
-    kind: Literal["convention", "cnn_gru", "cnn_lstm", "light_curve"] = "convention"
+    kind: Annotated[Literal["convention", "cnn_gru", "cnn_lstm", "light_curve"], SHAPES] = "convention"
     dropout: PartialShare = 0.3
-    width: PositiveFloat = 1.0
-    blocks: PositiveInt = 2
-    heads: Literal[1, 2, 4, 8] = 4
-    attention: Literal["pooled", "query"] = "pooled"
-    padding: Literal["paper", "masked"] = "paper"
+    width: Annotated[PositiveFloat, SHAPES] = 1.0
+    blocks: Annotated[PositiveInt, SHAPES] = 2
+    heads: Annotated[Literal[1, 2, 4, 8], SHAPES] = 4
+    attention: Annotated[Literal["pooled", "query"], SHAPES] = "pooled"
+    padding: Annotated[Literal["paper", "masked"], SHAPES] = "paper"
 
 
 @option_group
 class LearnerOptions(ICTOptions):
     """Which learner; all but `kind` are ICT's."""
 
-    kind: Literal["supervised", "ict"] = "ict"
+    kind: Annotated[Literal["supervised", "ict"], SHAPES] = "ict"
 
 
 @option_group
 class PixelOptions:
     """What a network sees of a frame, and on which scale."""
 
-    channels: Literal["direct", "direct+residual"] = "direct"
-    scaling: Literal["asinh", "standardise"] = "asinh"
+    channels: Annotated[Literal["direct", "direct+residual"], SHAPES] = "direct"
+    scaling: Annotated[Literal["asinh", "standardise"], SHAPES] = "asinh"
 
 
 @option_group
@@ -85,7 +86,7 @@ class FoldOptions:
     """Which split; see `make_split`."""
 
     protocol: Literal["rotating", "fixed"] = "rotating"
-    index: int = 0
+    index: Annotated[int, CELL] = 0
     count: int = 5
     seed: int = 0
 
@@ -124,9 +125,9 @@ class TrainerOptions:
     """On which machine, in which portions."""
 
     batch_size: PositiveInt = 128
-    devices: PositiveInt = 1
-    workers: NonNegativeInt = 0
-    precision: Literal["auto", "32-true", "bf16-mixed"] = "auto"
+    devices: Annotated[PositiveInt, PLACE] = 1
+    workers: Annotated[NonNegativeInt, PLACE] = 0
+    precision: Annotated[Literal["auto", "32-true", "bf16-mixed"], CONTENT | CELL] = "auto"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -159,29 +160,29 @@ class LoggerOptions:
 class RunOptions:
     """A run: one model, one fold, all stages. The groups are those of the folder `conf`."""
 
-    name: str = "run"
-    mode: Literal["train", "test"] = "train"
-    run: str | None = None
-    seed: NonNegativeInt = 0
-    resume: Literal["auto", "never"] = "auto"
-    init_from: str | None = None
-    split: str | None = None
-    runs: str = "runs"
-    surveys: str = "surveys"
-    figures: bool = True
+    name: Annotated[str, LABEL] = "run"
+    mode: Annotated[Literal["train", "test"], PLACE] = "train"
+    run: Annotated[str | None, PLACE] = None
+    seed: Annotated[NonNegativeInt, CELL] = 0
+    resume: Annotated[Literal["auto", "never"], PLACE] = "auto"
+    init_from: Annotated[str | None, CONTENT | PLACE] = None
+    split: Annotated[str | None, CONTENT | PLACE] = None
+    runs: Annotated[str, PLACE] = "runs"
+    surveys: Annotated[str, PLACE] = "surveys"
+    figures: Annotated[bool, PLACE] = True
     survey: SurveyOptions = field(default_factory=SurveyOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     learner: LearnerOptions = field(default_factory=LearnerOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     imbalance: Imbalance = field(default_factory=Imbalance)
-    fold: FoldOptions = field(default_factory=FoldOptions)
+    fold: Annotated[FoldOptions, CONTENT] = field(default_factory=FoldOptions)
     sequence: SequenceOptions = field(default_factory=SequenceOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
     views: AsymmetryOptions = field(default_factory=AsymmetryOptions)
     stage: StagesOptions = field(default_factory=StagesOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
-    strategy: StrategyOptions = field(default_factory=StrategyOptions)
-    logger: LoggerOptions = field(default_factory=LoggerOptions)
+    strategy: Annotated[StrategyOptions, PLACE] = field(default_factory=StrategyOptions)
+    logger: Annotated[LoggerOptions, PLACE] = field(default_factory=LoggerOptions)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -245,9 +246,13 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
 
 def describe_range(key: str) -> str:
     """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
+    *groups, name = key.split(".")
     kind: Any = RunOptions
-    for name in key.split("."):
-        kind = get_type_hints(kind, include_extras=True)[name]
+    for group in groups:
+        kind = get_type_hints(kind)[group]
+    kind = get_type_hints(kind, include_extras=True)[name]
+    if get_origin(kind) is Annotated and type(None) in get_args(get_args(kind)[0]):
+        kind = get_args(kind)[0]  # without what it counts for
     optional = type(None) in get_args(kind)
     number = get_args(kind)[0] if optional else kind
     limits = [limit for one in getattr(number, "__metadata__", ()) for limit in getattr(one, "metadata", [one])]
@@ -273,13 +278,22 @@ def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
     return ""
 
 
-def known_keys(kind: type = RunOptions, prefix: str = "") -> Iterator[str]:
+def known_keys() -> Iterator[str]:
     """Yield every key of the configuration, such as trainer.batch_size."""
-    hints = get_type_hints(kind)
-    for one in fields(kind):
-        name = f"{prefix}{one.name}"
-        yield name
-        inner = [hints[one.name], *get_args(hints[one.name])]
-        for option in inner:
-            if is_dataclass(option) and isinstance(option, type):
-                yield from known_keys(option, f"{name}.")
+    for key, _ in _types():
+        yield key
+
+
+def keys_taking(kind: Any) -> list[str]:
+    """Return the keys whose value is of a type, such as str, or is that or null."""
+    return [key for key, own in _types() if own == kind or own == kind | None]
+
+
+def _types(group: type = RunOptions, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(group)
+    for one in fields(group):
+        kind = hints[one.name]
+        yield f"{prefix}{one.name}", kind
+        for inner in (kind, *get_args(kind)):
+            if is_dataclass(inner) and isinstance(inner, type):
+                yield from _types(inner, f"{prefix}{one.name}.")
