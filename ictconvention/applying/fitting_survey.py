@@ -1,15 +1,14 @@
 """Whether a survey is one that a trained network can be applied to: the same bands, pixels, unit and classes."""
 
-from dataclasses import asdict
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.runs.warm_start import SHAPING, overrides_of
+from ictconvention.runs.warm_start import overrides_of
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
 
@@ -77,7 +76,6 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
     for group in ("model", "learner"):  # their choices have the names of their kinds
         if (kind := getattr(run.options, group).kind) != getattr(usual, group).kind:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
-    own, there = asdict(run.options), asdict(compose_run(choices))
-    pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
-    differ = [override(f"{g}.{key}", own[g][key]) for g, key in pairs if own[g][key] != there[g][key]]
+    own, there = values_with(run.options, SHAPES), values_with(compose_run(choices), SHAPES)
+    differ = [override(key, value) for key, value in own.items() if there.get(key) != value]
     return f"python train.py {command([*words, *choices, *differ])}"

@@ -17,7 +17,8 @@ from ictconvention.configuration.overrides import (
     silent_hydra,
     unknown_choice,
 )
-from ictconvention.configuration.schema import RunOptions, known_keys, validate_config
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean
 
 

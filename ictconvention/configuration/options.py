@@ -51,8 +51,8 @@ class SequenceOptions:
         K is not a divisor of M, or below 1.
     """
 
-    max_frames: PositiveInt = 99
-    frames_per_group: PositiveInt = 3
+    max_frames: Annotated[PositiveInt, SHAPES] = 99
+    frames_per_group: Annotated[PositiveInt, SHAPES] = 3
     select: Select = "frames"
 
     @model_validator(mode="after")
@@ -195,9 +195,9 @@ class ICTOptions:
     tau_schedule: TauSchedule = "constant"
     classification: PositiveFloat = 1.0  # nothing else trains what predicts
     consistency: NonNegativeFloat = 1.0
-    consistency_on: Compared = "projection"
-    projection: Projection = "separate"
-    predictor: bool = False
+    consistency_on: Annotated[Compared, SHAPES] = "projection"
+    projection: Annotated[Projection, SHAPES] = "separate"
+    predictor: Annotated[bool, SHAPES] = False
     variance: NonNegativeFloat = 0.0
     unlabelled: bool = False
     target_norms: TargetNorms = "batch"

@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ictconvention.configuration.registry import default_options, import_module, own_networks
-from ictconvention.configuration.schema import known_keys
+from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from hydra.core.override_parser.types import Override
 
-TEXTS = ("name", "run", "init_from", "split", "runs", "surveys", "survey.path")  # whose value may have spaces
-LISTS = ("survey.bands", "logger.tags")  # keys whose value is a list
 WITHOUT_CHOICE = ("experiment", "profile")  # groups that may be null
 TYPOGRAPHERS = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # quotes that no shell knows
 
@@ -202,7 +200,7 @@ def _no_pair(words: Sequence[str], place: int) -> UsageError:
     if word.startswith("="):
         return UsageError(f"{word} has no key", word, "write KEY=VALUE; --help lists the keys")
     key, given, value = words[place - 1].partition("=") if place else ("", "", "")
-    if given and (key in TEXTS or word not in set(known_keys())):
+    if given and (key in keys_taking(str) or word not in set(known_keys())):
         whole = _shell_word(override(key, f"{value} {word}"))
         fix = f"a value with a space is quoted, {whole}; else write KEY=VALUE"
         return UsageError(f"{word} is not an override: it has no equals sign", word, fix)
@@ -243,7 +241,7 @@ def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
 def _several(one: "Override", word: str) -> UsageError:
     key, _, value = word.partition("=")
     fixes = ["give one value", f"add -m for a sweep, a run for each: -m {_shell_word(word)}"]
-    if key in LISTS:
+    if key in keys_taking(tuple[str, ...]):
         fixes[0] = f"write a list as {_shell_word(f'{key}=[{value}]')}"
     elif re.fullmatch(r"\d+,\d+", value):
         fixes[0] = f"give one value (a decimal has a point: {key}={value.replace(',', '.')})"

@@ -10,6 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
+from ictconvention.configuration.identity import CELL, LABEL, leave_out
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.core.output_place import check_place
@@ -224,9 +226,6 @@ def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
 def _configuration(runs: Mapping[Any, FinishedRun]) -> dict[str, Any]:
     """Return what makes a model, which all of its runs have in common but for fold and seed."""
     result = next(iter(runs.values())).result
-    content = {name: value for name, value in result["config"].items() if name not in ("name", "seed")}
-    left_out = {"fold": "index", "trainer": "precision"}  # the precision that was asked for, beside that which was used
-    for group, name in left_out.items():
-        content[group] = {key: value for key, value in content[group].items() if key != name}
+    content = leave_out(result["config"], RunOptions, LABEL | CELL)
     content["survey"] = {"bands": None} | content["survey"]  # results of before bands could be chosen
     return content | {name: result.get(name) for name in ("precision", "init_from", "version")}

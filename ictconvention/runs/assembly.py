@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from ictconvention import __version__
+from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out
 from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
@@ -165,16 +166,9 @@ def run_hash(
     options: RunOptions, survey: Survey, split: Split, precision: str, part: Literal["run", "pretrain"] = "run"
 ) -> str:
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
-    content = asdict(options)
-    for name in ("name", "mode", "run", "resume", "runs", "surveys", "figures"):
-        content.pop(name)
-    for name in ("survey", "fold", "split", "logger", "strategy"):
-        content.pop(name)
-    for name in ("devices", "workers"):
-        content["trainer"].pop(name)
+    content = leave_out(asdict(options), options, LABEL | CONTENT | PLACE)
     content["trainer"]["precision"] = precision
-    if options.init_from is not None:
-        content["init_from"] = weights_hash(last_weights(options.init_from))
+    content["init_from"] = None if options.init_from is None else weights_hash(last_weights(options.init_from))
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.evaluation.confusion import confusion_counts
@@ -275,10 +276,10 @@ def origin(run: FinishedRun) -> str:
 
 def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
-    flat = flatten(run.result["config"]) | {"name": run.model}
+    flat = flatten(leave_out(run.result["config"], RunOptions, CELL)) | {"name": run.model}
     flat |= flatten({name: run.result.get(name) for name in ("precision", "init_from", "version")})
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
-    return {name: value for name, value in flat.items() if name not in ("seed", "fold.index", "trainer.precision")}
+    return flat
 
 
 def _named(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -1,11 +1,12 @@
 """What a finished run says of itself in more than one file: the copies must agree, or its numbers mean nothing."""
 
-import copy
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, roles_of
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.runs.key_by_key import flatten
 from ictconvention.runs.status import read_json
@@ -14,19 +15,11 @@ from ictconvention.survey.split import Split
 REFERENCE_FILE = "reference.npz"  # what the network knows
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 FIX = "restore the file from a copy, or train the run again"
-OF_THE_PLACE = ("mode", "run", "resume", "runs", "surveys", "figures", "logger", "strategy")  # decide no number
-HASHED = ("split", "init_from")  # files and folders, whose content a result records instead
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without what may differ between machines: what `result.json` has a copy of."""
-    content = copy.deepcopy(dict(config))
-    for name in (*OF_THE_PLACE, *HASHED):
-        content.pop(name, None)
-    for group, names in {"trainer": ("workers", "devices"), "survey": ("path", "verify")}.items():
-        for name in names if isinstance(content.get(group), dict) else ():
-            content[group].pop(name, None)
-    return content
+    return leave_out(config, RunOptions, PLACE)
 
 
 def check_config(folder: Path, config: Mapping[str, Any]) -> None:
@@ -53,7 +46,8 @@ def check_config(folder: Path, config: Mapping[str, Any]) -> None:
     if not isinstance(recorded, Mapping):
         raise UsageError("this result records no configuration", folder / "result.json", FIX)
     here, there = flatten(portable(config)), flatten(portable(recorded))
-    hashed = HASHED if "init_from" in result else ()  # the first versions had neither
+    by_content = [key for key, roles in roles_of(RunOptions).items() if CONTENT | PLACE in roles]
+    hashed = by_content if "init_from" in result else []  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
         found = f"this configuration has lost {shorten(lost)}, which the run was made with"
         raise UsageError(found, folder / "config.yaml", FIX)

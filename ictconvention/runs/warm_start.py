@@ -1,13 +1,14 @@
 """First weights from another run, perhaps of other classes and bands: what is the same by name keeps its weights."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, read_recorded, stages_of
+from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.network import Places, Rows
@@ -17,13 +18,6 @@ from ictconvention.runs.run_record import check_config, check_split
 from ictconvention.runs.status import read_json
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
-
-SHAPING = {  # options that make a network, by group
-    "model": ("kind", "width", "blocks", "heads", "attention", "padding"),
-    "learner": ("kind", "projection", "predictor", "consistency_on"),
-    "sequence": ("max_frames", "frames_per_group"),
-    "pixels": ("channels", "scaling"),
-}
 
 
 def read_run(folder: str | Path) -> RunOptions:
@@ -88,11 +82,8 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     """
     seen_before = read_run(folder)
     last_weights(folder)
-    there, here = asdict(seen_before), asdict(options)
-    pairs = [(group, key) for group, keys in SHAPING.items() for key in keys]
-    differ = [
-        override(f"{group}.{key}", there[group][key]) for group, key in pairs if there[group][key] != here[group][key]
-    ]
+    there, here = values_with(seen_before, SHAPES), values_with(options, SHAPES)
+    differ = [override(key, value) for key, value in there.items() if here.get(key) != value]
     if differ:
         raise UsageError("that run is of another architecture", folder, f"take {command(differ)}, as that run did")
     tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}

@@ -27,11 +27,11 @@ from ictconvention.applying.prediction_table import (
 )
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.runs.seen_objects import cannot_be_known, seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
-from ictconvention.runs.warm_start import SHAPING
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
@@ -243,9 +243,7 @@ def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
     overrides = caught.value.fix.partition("python train.py ")[2].split()
     options = compose_run(overrides)
     assert options.init_from == str(trained.folder)
-    for group, keys in SHAPING.items():
-        for key in keys:
-            assert getattr(getattr(options, group), key) == getattr(getattr(trained.options, group), key), key
+    assert values_with(options, SHAPES) == values_with(trained.options, SHAPES)
 
 
 def test_fits_cannot_hold_other_letters_than_ascii(own: Survey, tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
 from ictconvention.configuration.overrides import config_folder
-from ictconvention.configuration.schema import RunOptions, known_keys
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import UsageError
 from tests.conftest import ROOT
 
@@ -62,7 +63,11 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("survey=path", "survey.path is not set", "give it: survey.path=..."),
         ("survey=path survey.path=/nowhere", "no such survey folder", "check survey.path"),
         ("survey.objects=20", "survey.objects is 20", "take a whole number: at least 100, or null"),
-        ("learner=ict model=cnn_gru", "learner.kind is ict, for model.kind cnn_gru", "ICT trains model=convention"),
+        (
+            "model=cnn_gru profile=laptop model.width=0.5",
+            "model.width is no option of the network 'cnn_gru'",
+            "leave it",
+        ),
         ("views.online_frames=30", "are for ICT", "choose learner=ict"),
         ("experiment=ict_sdss views.online_frames=2", "views.online_frames is 2", "take 3 to 99"),
         ("stage.pretrain.max_epochs=-1", "stage.pretrain.max_epochs is -1", "take a whole number: at least 0"),
@@ -100,8 +105,9 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
         assert (result.returncode, result.stdout) == (2, "")
         assert result.stderr.startswith("error: unknown key 'learner.taau' (did you mean learner.tau?)")
         assert "Traceback" not in result.stderr
-    code = "import sys, ictconvention.cli.train as c; c.compose_run([]); print('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    code = "import sys, ictconvention.cli.train as c\ntry: c.compose_run(['learner.tau=2'])\n"
+    code += "except c.UsageError as error: print(error.where, 'torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "learner.tau False\n"
 
 
 def test_help_names_every_group_and_every_key_of_the_root() -> None:

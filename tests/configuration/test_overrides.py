@@ -16,10 +16,11 @@ from ictconvention.applying import fitting_survey
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.cli.train import train
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import check_overrides, command, override
 from ictconvention.configuration.schema import ModelOptions, RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.warm_start import SHAPING, last_weights
+from ictconvention.runs.warm_start import last_weights
 from tests.conftest import image_series, write_survey
 from tests.reporting.made_up_runs import EVERY_KIND, made_up_run
 
@@ -186,9 +187,7 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
             check_survey_fits(run, survey)
         options = composed(_pasted(caught.value.fix))
         assert (options.survey.path, options.init_from) == (str(survey.path), str(run.folder))
-        for group, keys in SHAPING.items():
-            for key in keys:
-                assert getattr(getattr(options, group), key) == getattr(getattr(run.options, group), key), key
+        assert values_with(options, SHAPES) == values_with(run.options, SHAPES)
         if "profile=laptop" in kept:
             assert options.name == experiment
             assert options.stage == composed(kept).stage

@@ -1,12 +1,14 @@
 """A pattern that matches several runs, a file of a run, a folder of runs: each is answered with the runs to name."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ictconvention.cli.main import app
+from ictconvention.configuration.options import ModelOptions
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import no_run
@@ -67,4 +69,4 @@ def test_a_pattern_without_a_run_says_so_and_one_run_is_named(runs: list[Path]) 
 
 def test_a_run_whose_own_name_has_brackets_is_read(runs: list[Path]) -> None:
     folder = runs[0].rename(runs[0].with_name("[x]"))
-    assert read_run(folder) == RunOptions()
+    assert replace(read_run(folder), model=ModelOptions()) == RunOptions()

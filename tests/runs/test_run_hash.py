@@ -9,7 +9,7 @@ import pytest
 from omegaconf import DictConfig, OmegaConf
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import validate_config
+from ictconvention.configuration.validation import validate_config
 from ictconvention.runs.assembly import run_hash
 
 BOTH = [
@@ -108,3 +108,9 @@ def test_survey_split_and_precision_are_in_both(plain: tuple[str, str], content:
     changed = hashes(**content)
     assert changed[0] != plain[0]
     assert changed[1] != plain[1]
+
+
+def test_the_hash_of_a_command_is_the_one_that_its_runs_were_made_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another hash would make a finished run anew, in another folder."""
+    monkeypatch.setattr("ictconvention.runs.assembly.__version__", "0.0.0")
+    assert [one[:8] for one in hashes()] == ["1b421a76", "fe528446"]

@@ -1,0 +1,182 @@
+"""A configuration, checked: every key, type and range, or the first mistake in words."""
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, is_dataclass, make_dataclass, replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from omegaconf import OmegaConf
+from pydantic import TypeAdapter, ValidationError
+
+from ictconvention.configuration.options import ModelOptions
+from ictconvention.configuration.registry import all_networks, find_network, import_module, is_known, own_networks
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.core.errors import UsageError, did_you_mean
+
+Checked = TypeVar("Checked")
+LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
+OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
+
+
+def validate_config(config: Mapping[str, Any], asked: Collection[str] = ()) -> RunOptions:
+    """Return the options that a composed configuration holds.
+
+    The network that it names is imported, last of all; a module of the user's, because `model.module` says so.
+
+    Parameters
+    ----------
+    config : mapping
+        What was composed. A profile may set sizes of another network than this; those are left out.
+    asked : collection of str
+        Keys that were set one by one: of these none is left out.
+
+    Raises
+    ------
+    UsageError
+        A key is unknown (the nearest is named), or a value is of the wrong type or out of range.
+    """
+    options = _validated(config)
+    if options.model.module is not None and not is_known(options.model.kind):
+        import_module(options.model.module)
+    model = config.get("model")
+    if isinstance(model, dict):
+        own = {one.name for one in fields(find_network(options.model.kind).options)}
+        if wrong := [f"model.{name}" for name in model if name not in own and f"model.{name}" in asked]:
+            found = f"{wrong[0]} is no option of the network {options.model.kind!r}"
+            raise UsageError(found, wrong[0], "leave it out, or choose another model")
+        others = {one.name for entry in all_networks() for one in fields(entry.options)} - own
+        config = {**config, "model": {name: value for name, value in model.items() if name not in others}}
+    return _with_network(options, config)
+
+
+def read_recorded(config: Mapping[str, Any]) -> RunOptions:
+    """Return the options that the folder of a run records; as `validate_config`, but no module is imported for it.
+
+    A network whose module was not imported has options of which nobody knows the types.
+    """
+    model = config.get("model")
+    if isinstance(model, dict) and model.get("kind") in ("cnn_gru", "cnn_lstm", "light_curve"):
+        early = ("width", "blocks", "heads", "attention", "padding")  # the first versions recorded ConvEntion's too
+        config = {**config, "model": {name: value for name, value in model.items() if name not in early}}
+    options = _validated(config)
+    if is_known(options.model.kind) or not isinstance(model, dict):
+        return _with_network(options, config)
+    base = {one.name for one in fields(ModelOptions)}
+    unknown = make_dataclass("UnknownOptions", [name for name in model if name not in base], frozen=True)
+    kind = make_dataclass("RecordedOptions", [], bases=(ModelOptions, unknown), frozen=True)
+    recorded: ModelOptions = object.__new__(kind)
+    for name, value in ({one.name: one.default for one in fields(ModelOptions)} | model).items():
+        object.__setattr__(recorded, name, value)
+    return replace(options, model=recorded)
+
+
+def _validated(config: Mapping[str, Any]) -> RunOptions:
+    """Return the options, those of the network as far as every network has them."""
+    model = config.get("model")
+    if isinstance(model, dict):
+        common = {one.name for one in fields(ModelOptions)}
+        config = {**config, "model": {name: value for name, value in model.items() if name in common}}
+    return _checked(RunOptions, config, "")
+
+
+def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
+    """Put in the options of the network, and see that it fits the others."""
+    entry = find_network(options.model.kind, options.model.module)
+    model = _checked(entry.options, config.get("model", {}), "model.")
+    if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
+        found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
+        raise UsageError(found, "pixels.channels", "leave it out")
+    return replace(options, model=model)
+
+
+def _checked(kind: type[Checked], config: Mapping[str, Any], prefix: str) -> Checked:
+    """Return a group of options with the values of a configuration; the keys of errors begin with the prefix."""
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps(config), strict=True, extra="forbid")
+    except ValidationError as error:
+        raise _explained(error, prefix) from None
+
+
+def _explained(error: ValidationError, prefix: str) -> UsageError:
+    """Return the first thing that pydantic found, in words."""
+    first = error.errors()[0]
+    known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+    key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
+    while kind != "unexpected_keyword_argument" and "." in key and key not in known:
+        key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
+    if kind == "unexpected_keyword_argument":
+        found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
+    elif kind == "value_error":
+        found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")
+        fix = fix or "correct it"
+    else:
+        found = f"{key} is {first['input']!r}"
+        fix = str(first["msg"]).replace("Input should be", "it should be")
+        fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
+        fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
+    return UsageError(found, key, fix)
+
+
+def describe_range(key: str) -> str:
+    """Return the numbers that a key may have, in words, such as "a number: at least 0 and at most 1"."""
+    *groups, name = key.split(".")
+    kind: Any = RunOptions
+    for group in groups:
+        kind = get_type_hints(kind)[group]
+    hints = get_type_hints(kind, include_extras=True)
+    if kind is ModelOptions and name not in hints:
+        own = [get_type_hints(entry.options, include_extras=True) for entry in all_networks()]
+        hints = next(one for one in own if name in one)
+    kind = hints[name]
+    if get_origin(kind) is Annotated and type(None) in get_args(get_args(kind)[0]):
+        kind = get_args(kind)[0]  # without what it counts for
+    optional = type(None) in get_args(kind)
+    number = get_args(kind)[0] if optional else kind
+    limits = [limit for one in getattr(number, "__metadata__", ()) for limit in getattr(one, "metadata", [one])]
+    words = [f"{word} {getattr(one, name)}" for one in limits for name, word in LIMITS.items() if hasattr(one, name)]
+    noun = "a whole number" if get_args(number)[:1] == (int,) else "a number"
+    return f"{noun}: {' and '.join(words)}{', or null' * optional}" if words else noun
+
+
+def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
+    """Return what to write instead of a value of the wrong type or out of range, where it is known."""
+    if kind in OUT_OF_RANGE:
+        words = describe_range(key)
+        return f"take {words.replace('a number', 'a finite number') if kind == 'finite_number' else words}"
+    if kind == "string_type" and isinstance(value, int | float):
+        text = f"['{value}']" if listed else f"'{value}'"
+        return f'it should be a text: quote it, "{key}={text}"'
+    if kind == "int_type" and isinstance(value, float) and value.is_integer():
+        return f"it should be a whole number: {key}={value:.0f}"
+    if kind == "int_type" and isinstance(value, str) and (span := re.fullmatch(r"(\d+)-(\d+)", value)):
+        return f"it should be a valid integer; several are a sweep: -m '{key}=range({span[1]},{int(span[2]) + 1})'"
+    if inner := [one for one in known_keys() if one.rpartition(".")[0] == key]:
+        return f"it is a block, whose keys are set one by one: {', '.join(f'{one}=...' for one in inner[:4])}"
+    return ""
+
+
+def known_keys() -> Iterator[str]:
+    """Yield every key of the configuration, such as trainer.batch_size, and those of the networks that are known."""
+    known = [key for key, _ in _types()]
+    own = [one.name for entry in own_networks().values() for one in fields(entry.options)]
+    paths = Path(str(files("ictconvention") / "conf" / "model")).glob("*.yaml")
+    named = [str(name) for path in paths for name in OmegaConf.load(path)]
+    yield from dict.fromkeys([*known, *(f"model.{name}" for name in [*own, *named])])
+
+
+def keys_taking(kind: Any) -> list[str]:
+    """Return the keys whose value is of a type, such as str, or is that or null."""
+    return [key for key, own in _types() if own == kind or own == kind | None]
+
+
+def _types(group: type = RunOptions, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    hints = get_type_hints(group)
+    for one in fields(group):
+        kind = hints[one.name]
+        yield f"{prefix}{one.name}", kind
+        for inner in (kind, *get_args(kind)):
+            if is_dataclass(inner) and isinstance(inner, type):
+                yield from _types(inner, f"{prefix}{one.name}.")
