@@ -17,6 +17,7 @@ class Role(Flag):
     CONTENT = auto()
     PLACE = auto()
     CELL = auto()
+    ADDED = auto()
 
 
 SHAPES = Role.SHAPES  # it makes the network: the weights of a run fit another where these are the same
@@ -24,6 +25,7 @@ LABEL = Role.LABEL  # a name: recorded, and not in the hash
 CONTENT = Role.CONTENT  # it counts by what it leads to, such as the hash of a split, and not by itself
 PLACE = Role.PLACE  # of the machine or the moment: it decides no number, and no record has a copy
 CELL = Role.CELL  # it may differ between the runs of one model
+ADDED = Role.ADDED  # runs were made before there was this option: at its default it is as if it were not there
 
 
 def roles_of(options: Any, prefix: str = "") -> dict[str, Role]:
@@ -79,6 +81,31 @@ def leave_out(content: Mapping[str, Any], options: Any, roles: Role) -> dict[str
         return found
 
     return kept(content, "")
+
+
+def leave_out_added(content: Mapping[str, Any], options: Any) -> dict[str, Any]:
+    """Return nested values by key without the options that are `ADDED` and have their defaults.
+
+    Parameters
+    ----------
+    content : mapping
+        Values of the options; a key that no option has stays.
+    options : dataclass, or an instance of one
+        See `roles_of`.
+    """
+    kind = options if isinstance(options, type) else type(options)
+    known, hints = {one.name: one for one in fields(kind)}, get_type_hints(kind, include_extras=True)
+    kept: dict[str, Any] = {}
+    for name, value in content.items():
+        if name in known:
+            added = any(isinstance(role, Role) and ADDED in role for role in getattr(hints[name], "__metadata__", ()))
+            if added and value == known[name].default:
+                continue
+            group = get_type_hints(kind)[name] if isinstance(options, type) else getattr(options, name)
+            if isinstance(value, Mapping) and is_dataclass(group):
+                value = leave_out_added(value, group)
+        kept[name] = value
+    return kept
 
 
 def values_with(options: Any, role: Role) -> dict[str, Any]:

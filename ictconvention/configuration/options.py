@@ -193,7 +193,7 @@ class ICTOptions:
 
     tau: Weight = 0.99
     tau_schedule: TauSchedule = "constant"
-    classification: PositiveFloat = 1.0  # nothing else trains what predicts
+    classification: NonNegativeFloat = 1.0  # 0 in a stage before the last alone: nothing else trains what predicts
     consistency: NonNegativeFloat = 1.0
     consistency_on: Annotated[Compared, SHAPES] = "projection"
     projection: Annotated[Projection, SHAPES] = "separate"

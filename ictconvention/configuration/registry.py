@@ -4,6 +4,7 @@ Nothing is imported because a file says so: our own networks are known, and a mo
 where the command line, or a Python program, names it.
 """
 
+import hashlib
 import importlib
 import inspect
 import pkgutil
@@ -41,9 +42,11 @@ class NetworkEntry:
     network: Any
 
     @property
-    def source(self) -> Path:
-        """The file of its class."""
-        return Path(inspect.getfile(self.network))
+    def source(self) -> str | None:
+        """The SHA-256 of the file of its class, in hexadecimal; None for a network of ours, which the version names."""
+        if self.network.__module__.startswith(f"{OURS}."):
+            return None
+        return hashlib.sha256(Path(inspect.getfile(self.network)).read_bytes()).hexdigest()
 
 
 _networks: dict[str, NetworkEntry] = {}
@@ -121,7 +124,7 @@ def is_known(name: str) -> bool:
 
 def own_networks() -> dict[str, NetworkEntry]:
     """Return the networks that modules of a user's have registered so far, by name."""
-    return {name: entry for name, entry in _networks.items() if not entry.network.__module__.startswith(OURS)}
+    return {name: entry for name, entry in _networks.items() if entry.source is not None}
 
 
 def all_networks() -> list[NetworkEntry]:

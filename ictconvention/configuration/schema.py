@@ -1,17 +1,18 @@
 """Every key of a run's configuration, its type and its range. Imports nothing heavy: a mistake is reported at once."""
 
 import re
-from dataclasses import field
+from dataclasses import field, replace
 from typing import Annotated, Literal, Self
 
 from pydantic import (
     Field,
+    NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
     model_validator,
 )
 
-from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, SHAPES
+from ictconvention.configuration.identity import ADDED, CELL, CONTENT, LABEL, PLACE, SHAPES
 from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
@@ -78,10 +79,11 @@ class FoldOptions:
 
 @option_group
 class StageOptions:
-    """How long and how a stage trains, and which of its training epochs it keeps."""
+    """How long and how a stage trains, which of its training epochs it keeps, and ICT's weight of eq. 2 in it."""
 
     max_epochs: NonNegativeInt = 50  # 0: no such stage
     keep: Literal["best", "last"] = "best"
+    classification: Annotated[NonNegativeFloat | None, ADDED] = None  # the learner's
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
 
@@ -176,7 +178,39 @@ class RunOptions:
             raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+        self._check_classification()
         return self
+
+    def _check_classification(self) -> None:
+        """Refuse a stage of ICT without the classification term that would teach nothing, or that ends the run."""
+        last = "finetune" if self.stage.finetune.max_epochs else "pretrain"
+        if self.learner.kind == "ict" and self.learner.classification == 0:
+            fix = "for pre-training without labels set stage.pretrain.classification=0"
+            raise ValueError(f"learner.classification is 0, and nothing else trains what predicts; {fix}")
+        for name, one in (("pretrain", self.stage.pretrain), ("finetune", self.stage.finetune)):
+            key, guarded = f"stage.{name}.classification", self.learner.predictor or self.learner.variance
+            if one.classification is None or not one.max_epochs:
+                continue
+            if self.learner.kind != "ict":
+                raise ValueError(f"{key} is for ICT; choose learner=ict")
+            if one.classification:
+                continue
+            if name == last:
+                raise ValueError(
+                    f"{key} is 0 in the last stage, and nothing trains what predicts; take a weight above 0"
+                )
+            if not (self.learner.projects and guarded):
+                fix = "set learner.predictor=true or learner.variance, and consistency_on=projection"
+                raise ValueError(f"{key} is 0, and without a guard the projections collapse; {fix}")
+            if one.keep == "best":
+                fix = f"set stage.{name}.keep=last"
+                raise ValueError(f"{key} is 0, so that no validation score chooses the best training epoch; {fix}")
+
+
+def learner_in(options: RunOptions, stage: Stage) -> LearnerOptions:
+    """Return the options of the learner in a stage."""
+    own = stage_of(options, stage).classification
+    return options.learner if own is None else replace(options.learner, classification=own)
 
 
 def stage_of(options: RunOptions, stage: Stage) -> StageOptions:

@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from torch import Tensor
+from torch import Tensor, nn
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
@@ -72,6 +72,13 @@ class ICT(Learner):
         projected = PROJECTED if options.projects else 0
         self.collapse = CollapseMonitor(len(task.classes), network.encoder.feature_size, projected)
         self._warned = False
+        if not options.classification:  # self-supervised: what only the classes reach rests
+            resting = (
+                network.classifier
+                if network.own_class_projector is None
+                else nn.ModuleList([network.classifier, network.own_class_projector])
+            )
+            resting.requires_grad_(False)
 
     @property
     def trunks(self) -> dict[str, Network]:
@@ -106,8 +113,8 @@ class ICT(Learner):
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
         _, projection, prediction, _, logits = self.network(*inputs)
-        cross_entropy = 2 * self.cross_entropy(logits, pair.label)  # the sum of the two views' means
-        loss, terms = options.classification * cross_entropy, {"loss_ce": cross_entropy}
+        terms = {"loss_ce": 2 * self.cross_entropy(logits, pair.label)}  # the sum of the two views' means
+        weighed = [options.classification * terms["loss_ce"]] if options.classification else []
         if self.target is not None:
             if self.training:  # here, since whoever switches modes does not know the options
                 set_target_mode(self.target, options.target_norms, options.target_dropout)
@@ -115,11 +122,11 @@ class ICT(Learner):
             other = seen.roll(len(seen) // 2, 0) if len(views) == 2 else seen.repeat(2, 1)  # v' for v, and v for v'
             compared = consistency(prediction, other) if prediction is not None else divergence(logits, other)
             terms["loss_consistency"] = 2 * compared.mean()
-            loss = loss + options.consistency * terms["loss_consistency"]
+            weighed.append(options.consistency * terms["loss_consistency"])
         if options.variance and projection is not None:
             terms["loss_variance"] = torch.stack([spread_floor(z) for z in projection.chunk(2)]).sum()
-            loss = loss + options.variance * terms["loss_variance"]
-        return {"loss": loss, **terms}
+            weighed.append(options.variance * terms["loss_variance"])
+        return {"loss": sum(weighed[1:], start=weighed[0]), **terms}
 
     def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
         """Step, then let the target follow: once per optimiser step, however many batches were accumulated for it."""

@@ -11,10 +11,10 @@ from typing import Literal
 import torch
 
 from ictconvention import __version__
-from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out
+from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.registry import find_network
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -152,7 +152,7 @@ def new_learner(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
     network: Network = find_network(model.kind, model.module).network.make(model, input_shape(of_run))
     inputs = network.takes(scaling)
     if options.learner.kind == "ict":
-        return ICT(network.trunk, inputs, task, options.learner, optimiser, model.dropout)
+        return ICT(network.trunk, inputs, task, learner_in(options, task.stage), optimiser, model.dropout)
     network.head = network.make_head(len(task.classes), model)
     return Supervised(network, inputs, task, optimiser)
 
@@ -166,7 +166,9 @@ def run_hash(
     options: RunOptions, survey: Survey, split: Split, precision: str, part: Literal["run", "pretrain"] = "run"
 ) -> str:
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
-    content = leave_out(asdict(options), options, LABEL | CONTENT | PLACE)
+    content = leave_out_added(leave_out(asdict(options), options, LABEL | CONTENT | PLACE), options)
+    if (source := find_network(options.model.kind, options.model.module).source) is not None:
+        content["model"]["source"] = source
     content["trainer"]["precision"] = precision
     content["init_from"] = None if options.init_from is None else weights_hash(last_weights(options.init_from))
     if part == "pretrain":

@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, roles_of
+from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.runs.key_by_key import flatten
@@ -19,7 +19,7 @@ FIX = "restore the file from a copy, or train the run again"
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without what may differ between machines: what `result.json` has a copy of."""
-    return leave_out(config, RunOptions, PLACE)
+    return leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
 
 
 def check_config(folder: Path, config: Mapping[str, Any]) -> None:
