@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
+from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.novelty import NoveltyReference
@@ -119,7 +120,7 @@ def predict_survey(
             pieces = [_part_applied(run, stream, reference, options.batch_size, None, moved, there)]
         else:
             threads = max(1, processors() // devices)
-            task = partial(_part_of_process, run.folder, stream, options.batch_size, threads)
+            task = partial(_part_of_process, run.folder, stream, options.batch_size, threads, imported_modules())
             pieces = []
             for _, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
                 pieces.append(piece)
@@ -159,9 +160,17 @@ def _part_applied(
 
 
 def _part_of_process(
-    folder: Path, stream: SurveyDataset, batch_size: int, threads: int, number: int, positions: NDArray[np.int64]
+    folder: Path,
+    stream: SurveyDataset,
+    batch_size: int,
+    threads: int,
+    modules: tuple[str, ...],
+    number: int,
+    positions: NDArray[np.int64],
 ) -> Piece:
     """Do the same in a process of its own, on the device of its number; without a GPU, with so many threads."""
+    for name in modules:
+        import_module(name)
     keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")

@@ -21,7 +21,18 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
+Module = Annotated[
+    list[str] | None,
+    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
+]
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
+
+
+def _import_modules(names: list[str] | None) -> None:
+    from ictconvention.configuration.registry import import_module
+
+    for name in names or ():
+        import_module(name)
 
 
 def _version(wanted: bool) -> None:
@@ -187,7 +198,8 @@ def test(
 ) -> None:
     """Test a finished run once more: its weights must give the numbers of its result again.
 
-    A survey that has moved is given after RUN, by survey=path survey.path=FOLDER.
+    A survey that has moved is given after RUN, by survey=path survey.path=FOLDER; the module of a network of your own
+    by model.module=MODULE.
     """
     from ictconvention.cli.train import train as train_with
     from ictconvention.configuration.overrides import override
@@ -235,6 +247,7 @@ def predict(
         typer.Option(help="Figure of the scores against days since the first detection, and a CSV beside it."),
     ] = None,
     model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
+    module: Module = None,
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
     devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
     verify: Annotated[
@@ -250,6 +263,7 @@ def predict(
     from ictconvention.runs.run_folder import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
+    _import_modules(module)
     from ictconvention.applying.combine import combine
     from ictconvention.applying.early import check_curve, save_early_curve
     from ictconvention.applying.fitting_survey import check_survey_fits
@@ -297,6 +311,7 @@ def export(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
+    module: Module = None,
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
@@ -304,6 +319,7 @@ def export(
 
     check_one_run([run, *context.args], 1)
     check_model_file(output)
+    _import_modules(module)
     from ictconvention.applying.export import export as write
 
     takes = write(run, output)

@@ -35,7 +35,9 @@ NO_RESULT = (  # keys that change none
     *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
     *("trainer.devices", "trainer.workers", "survey.verify"),
 )
-IN_A_TEST = ("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers")  # may be given
+IN_A_TEST = (  # keys that may be given
+    *("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers", "model.module"),
+)
 
 
 def main() -> None:

@@ -10,14 +10,13 @@ from typing import Annotated, Literal, Self, TypeVar, cast, dataclass_transform
 from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
-from ictconvention.configuration.identity import PLACE, SHAPES
+from ictconvention.configuration.identity import ADDED, PLACE, SHAPES
 
 Share = Annotated[float, Field(gt=0, le=1)]  # of a whole, never nothing
 Weight = Annotated[float, Field(ge=0, le=1)]
 PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
 Stage = Literal["pretrain", "finetune"]
 Select = Literal["frames", "nights"]
-TauSchedule = Literal["constant", "cosine"]
 TargetNorms = Literal["batch", "running"]
 Compared = Literal["projection", "probabilities"]
 Projection = Literal["separate", "shared", "trunk"]
@@ -99,6 +98,8 @@ class Augmentation:
         Turn by a multiple of 90 degrees besides, which interpolates nothing.
     flips : bool
         Flip horizontally and vertically, each with probability 1/2.
+    function : str, optional
+        What else is done to a view: a function of one's own, see `register_augmentation`.
     """
 
     keep: Share = 0.5
@@ -106,6 +107,7 @@ class Augmentation:
     rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
     quarter_turns: bool = False
     flips: bool = True
+    function: Annotated[str | None, ADDED] = None
 
 
 @option_group
@@ -165,8 +167,9 @@ class ICTOptions:
     ----------
     tau : float
         Weight of the target's past, in [0, 1].
-    tau_schedule : "constant" or "cosine"
-        How it changes with the optimiser step; a cosine ends at 1.
+    tau_schedule : str
+        How it changes with the optimiser step: "constant", "cosine", which ends at 1, or a function of one's own, see
+        `register_tau_schedule`.
     classification, consistency : float
         Weights of eq. 2 and of eq. 1 in eq. 3. Without consistency there is no target network: cross-entropy on two
         views.
@@ -192,7 +195,7 @@ class ICTOptions:
     """
 
     tau: Weight = 0.99
-    tau_schedule: TauSchedule = "constant"
+    tau_schedule: str = "constant"
     classification: NonNegativeFloat = 1.0  # 0 in a stage before the last alone: nothing else trains what predicts
     consistency: NonNegativeFloat = 1.0
     consistency_on: Annotated[Compared, SHAPES] = "projection"

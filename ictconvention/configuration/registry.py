@@ -46,7 +46,7 @@ class NetworkEntry:
         """The SHA-256 of the file of its class, in hexadecimal; None for a network of ours, which the version names."""
         if self.network.__module__.startswith(f"{OURS}."):
             return None
-        return hashlib.sha256(Path(inspect.getfile(self.network)).read_bytes()).hexdigest()
+        return file_hash(self.network)
 
 
 _networks: dict[str, NetworkEntry] = {}
@@ -137,6 +137,11 @@ def default_options(entry: NetworkEntry) -> dict[str, Any]:
     """Return the options of a network by name, each with its default: what a file conf/model/NAME.yaml would hold."""
     options = entry.options(kind=entry.name)
     return {one.name: getattr(options, one.name) for one in fields(options)}
+
+
+def file_hash(made: Any) -> str:
+    """Return the SHA-256 of the file that a class or a function stands in, in hexadecimal."""
+    return hashlib.sha256(Path(inspect.getfile(made)).read_bytes()).hexdigest()
 
 
 def import_module(name: str) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
+from ictconvention.configuration.functions import OURS, find_function, function_source
 from ictconvention.configuration.options import ModelOptions
 from ictconvention.configuration.registry import all_networks, find_network, import_module, is_known, own_networks
 from ictconvention.configuration.schema import RunOptions
@@ -39,8 +40,12 @@ def validate_config(config: Mapping[str, Any], asked: Collection[str] = ()) -> R
         A key is unknown (the nearest is named), or a value is of the wrong type or out of range.
     """
     options = _validated(config)
-    if options.model.module is not None and not is_known(options.model.kind):
+    if options.model.module is not None:
         import_module(options.model.module)
+    if options.learner.tau_schedule not in OURS["learner.tau_schedule"]:
+        find_function("learner.tau_schedule", options.learner.tau_schedule)
+    if options.augmentation.function is not None:
+        find_function("augmentation.function", options.augmentation.function)
     model = config.get("model")
     if isinstance(model, dict):
         own = {one.name for one in fields(find_network(options.model.kind).options)}
@@ -90,6 +95,16 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out")
     return replace(options, model=model)
+
+
+def sources_of(options: RunOptions) -> dict[str, str]:
+    """Return the SHA-256 of each file of a user's own that a run depends on, by the key that names what it is for."""
+    found = {
+        "model.kind": find_network(options.model.kind, options.model.module).source,
+        "learner.tau_schedule": function_source("learner.tau_schedule", options.learner.tau_schedule),
+        "augmentation.function": function_source("augmentation.function", options.augmentation.function),
+    }
+    return {key: source for key, source in found.items() if source is not None}
 
 
 def _checked(kind: type[Checked], config: Mapping[str, Any], prefix: str) -> Checked:

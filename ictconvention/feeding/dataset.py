@@ -1,7 +1,7 @@
 """From a survey to batches of views: which frames each view sees. Knows neither parts of a split nor networks."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Self, get_args
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from ictconvention.configuration.functions import find_function
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
+from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.task import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
@@ -86,23 +88,45 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
 
     def views_of(self, draw: SampleKey) -> tuple[SeriesView, ...]:
         """Return the views of one object."""
-        series = self.survey[draw.position]
-        return tuple(self._seen(series, view, draw.position) for view in self._views(series, draw))
+        series, own = self.survey[draw.position], None
+        if self.augmentation is None:
+            return (self._seen(series, whole_view(series, self.sequence), draw.position),)
+        if self.augmentation.function is not None:
+            own = find_function("augmentation.function", self.augmentation.function)
+        views = []
+        for view, rng in self._drawn(series, draw, self.augmentation):
+            seen = self._seen(series, view, draw.position)
+            views.append(seen if own is None else self._checked(own(seen, rng), series))
+        return tuple(views)
 
-    def _views(self, series: ImageSeries, draw: SampleKey) -> list[ViewRecipe]:
-        sequence, augmentation = self.sequence, self.augmentation
-        if augmentation is None:
-            return [whole_view(series, sequence)]
+    def _drawn(
+        self, series: ImageSeries, draw: SampleKey, augmentation: Augmentation
+    ) -> Iterator[tuple[ViewRecipe, np.random.Generator]]:
+        """Yield what each view takes, and the generator that drew it."""
+        sequence = self.sequence
         unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
         short = self.views.online_frames or sequence.max_frames
         plan = [(augmentation, short)] * self.views.count
         if self.views.online_frames:
             plan.append((replace(augmentation, keep=1.0, window=1.0), sequence.max_frames))
-        views = []
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
-            views.append(draw_recipe(unit, most, sequence.frames_per_group, strays, rng))
-        return views
+            yield draw_recipe(unit, most, sequence.frames_per_group, strays, rng), rng
+
+    def _checked(self, view: SeriesView, series: ImageSeries) -> SeriesView:
+        """Refuse what a user's augmentation has made of a view where no network can take it."""
+        where = f"augmentation.function={self.augmentation.function if self.augmentation else None}"
+        if not isinstance(view, SeriesView):
+            raise UsageError(f"it returns a {type(view).__name__}", where, "let it return a SeriesView")
+        lengths = {len(x) for x in (view.band, view.mjd, view.frames, view.photometry) if x is not None}
+        if len(lengths) > 1 or not 1 <= len(view.band) <= self.sequence.max_frames:
+            found = f"it makes a view of {shorten(map(str, sorted(lengths)))} frames of object {series.id}"
+            fix = f"let it return 1 to {self.sequence.max_frames} frames, the same number in each array"
+            raise UsageError(found, where, fix)
+        if not np.isfinite(view.mjd).all() or (np.diff(view.mjd) < 0).any():
+            found = f"the times of object {series.id} are not finite, or not in order"
+            raise UsageError(found, where, "let it return the frames in time order")
+        return view
 
     def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:
         median = self.medians[series.id] if self.medians is not None else None

@@ -8,11 +8,13 @@ from math import cos, pi
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import TargetNorms, TauSchedule
+from ictconvention.configuration.functions import find_function
+from ictconvention.configuration.options import TargetNorms
+from ictconvention.core.errors import UsageError
 from ictconvention.networks.heads import Branch
 
 
-def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:
+def tau_at(step: int, steps: int, tau: float, schedule: str) -> float:
     """Return the weight of the target's past at an optimiser step.
 
     Parameters
@@ -21,14 +23,24 @@ def tau_at(step: int, steps: int, tau: float, schedule: TauSchedule) -> float:
         The optimiser step, counted from 0, and how many there will be.
     tau : float
         The weight, in [0, 1]; of a cosine schedule, the one it starts from (it ends at 1, as in BYOL).
-    schedule : "constant" or "cosine"
-        Constant is the paper's.
+    schedule : str
+        "constant" (the paper's), "cosine", or a registered one.
+
+    Raises
+    ------
+    UsageError
+        Nothing has registered the schedule, or it gives no weight in [0, 1].
     """
     match schedule:
         case "constant":
             return tau
         case "cosine":
             return 1 - (1 - tau) * (cos(pi * min(step / steps, 1)) + 1) / 2
+    value = float(find_function("learner.tau_schedule", schedule)(step, steps, tau))
+    if not 0 <= value <= 1:
+        found = f"learner.tau_schedule={schedule} gives {value:g} at step {step} of {steps}"
+        raise UsageError(found, "learner.tau_schedule", "let the function return a weight from 0 to 1")
+    return value
 
 
 @torch.no_grad()

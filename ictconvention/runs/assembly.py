@@ -15,6 +15,7 @@ from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_ou
 from ictconvention.configuration.options import Stage, ViewOptions
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
+from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -167,8 +168,8 @@ def run_hash(
 ) -> str:
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
     content = leave_out_added(leave_out(asdict(options), options, LABEL | CONTENT | PLACE), options)
-    if (source := find_network(options.model.kind, options.model.module).source) is not None:
-        content["model"]["source"] = source
+    if sources := sources_of(options):
+        content["sources"] = sources
     content["trainer"]["precision"] = precision
     content["init_from"] = None if options.init_from is None else weights_hash(last_weights(options.init_from))
     if part == "pretrain":

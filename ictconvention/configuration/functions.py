@@ -1,0 +1,88 @@
+"""Functions of a user's own that have a name in the configuration: schedules of tau, and augmentations."""
+
+from collections.abc import Callable
+from typing import Any, Literal, TypeVar
+
+from ictconvention.configuration.registry import file_hash
+from ictconvention.core.errors import UsageError, did_you_mean
+
+Kind = Literal["learner.tau_schedule", "augmentation.function"]  # the key that names one
+OURS: dict[Kind, tuple[str, ...]] = {"learner.tau_schedule": ("constant", "cosine"), "augmentation.function": ()}
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+_functions: dict[Kind, dict[str, Callable[..., Any]]] = {kind: {} for kind in OURS}
+
+
+def register_tau_schedule(name: str) -> Callable[[Function], Function]:
+    """Give a schedule of tau its name in the configuration; a decorator.
+
+    The function takes the optimiser step, counted from 0, the number of steps and `learner.tau`, and returns the weight
+    of the target's past, in [0, 1].
+
+    Parameters
+    ----------
+    name : str
+        What `learner.tau_schedule` calls it.
+
+    Examples
+    --------
+    >>> @register_tau_schedule("linear")
+    ... def rise(step: int, steps: int, tau: float) -> float:
+    ...     return tau + (1 - tau) * step / steps
+    """
+    return _register("learner.tau_schedule", name)
+
+
+def register_augmentation(name: str) -> Callable[[Function], Function]:
+    """Give a function on training views its name in the configuration; a decorator.
+
+    The function takes a `SeriesView`, which has been drawn already as the other options of the augmentation say, and a
+    numpy Generator that is the same for the same object, view and training epoch; it returns a `SeriesView`. It may
+    change pixels, fluxes and times, and take frames away; one at least must stay.
+
+    Parameters
+    ----------
+    name : str
+        What `augmentation.function` calls it.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> @register_augmentation("fainter")
+    ... def dim(view, rng):
+    ...     return replace(view, frames=view.frames * rng.uniform(0.5, 1))
+    """
+    return _register("augmentation.function", name)
+
+
+def find_function(kind: Kind, name: str) -> Callable[..., Any]:
+    """Return the function of a name.
+
+    Raises
+    ------
+    UsageError
+        Nothing that was imported has registered it.
+    """
+    if name not in _functions[kind]:
+        known = [*OURS[kind], *_functions[kind]]
+        found = f"{kind} is {name!r}, which nothing has registered{did_you_mean(name, known)}"
+        listed = f"take one of {', '.join(known)}, or " if known else ""
+        raise UsageError(found, kind, f"{listed}name the module that registers it: model.module=MODULE")
+    return _functions[kind][name]
+
+
+def function_source(kind: Kind, name: str | None) -> str | None:
+    """Return the SHA-256 of the file of a user's function, in hexadecimal; None for one of ours, or for none."""
+    return None if name is None or name in OURS[kind] else file_hash(find_function(kind, name))
+
+
+def _register(kind: Kind, name: str) -> Callable[[Function], Function]:
+    def registered(function: Function) -> Function:
+        other = _functions[kind].get(name)
+        place = (function.__module__, function.__qualname__)
+        if name in OURS[kind] or (other is not None and (other.__module__, other.__qualname__) != place):
+            raise UsageError(f"{kind} has another {name!r}", function.__module__, "give the function another name")
+        _functions[kind][name] = function
+        return function
+
+    return registered
