@@ -12,7 +12,7 @@ import torch
 
 from ictconvention import __version__
 from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
-from ictconvention.configuration.options import Stage, ViewOptions
+from ictconvention.configuration.options import Imbalance, Stage, ViewOptions
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
 from ictconvention.configuration.validation import sources_of
@@ -121,7 +121,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         sequence=options.sequence,
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames),
-        imbalance=options.imbalance,
+        imbalance=options.imbalance if learner_in(options, stage).classification else Imbalance(),  # needs classes
         contents="photometry" if takes.reads == "photometry" else options.pixels.channels,
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,

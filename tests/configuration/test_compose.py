@@ -13,6 +13,7 @@ from ictconvention.configuration.overrides import config_folder
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import UsageError
+from ictconvention.networks.convention import ConvEntionOptions
 from tests.conftest import ROOT
 
 EXPERIMENTS = ["ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss"]
@@ -38,7 +39,7 @@ def test_the_paper_profile_is_the_papers() -> None:
     assert options.stage.pretrain.optimiser == OptimiserOptions(2e-3, 0.1339)
     assert (options.stage.pretrain.max_epochs, options.stage.finetune.max_epochs) == (50, 30)
     assert (options.trainer.batch_size, options.learner.tau, options.fold.count) == (128, 0.99, 5)
-    assert (options.model.width, options.model.blocks, options.model.heads, options.model.dropout) == (1, 2, 4, 0.3)
+    assert options.model == ConvEntionOptions(dropout=0.3, width=1.0, blocks=2, heads=4)
 
 
 def test_an_override_reaches_its_key_and_nothing_else() -> None:

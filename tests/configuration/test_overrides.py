@@ -17,8 +17,9 @@ from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.cli.train import train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
+from ictconvention.configuration.options import ModelOptions
 from ictconvention.configuration.overrides import check_overrides, command, override
-from ictconvention.configuration.schema import ModelOptions, RunOptions
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.warm_start import last_weights
 from tests.conftest import image_series, write_survey

@@ -1,7 +1,7 @@
 """Batches depend on seed, stage, epoch, object and view, and carry nothing that a network must not know."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
+from ictconvention.configuration import functions
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, ViewOptions
-from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.core.errors import UsageError
+from ictconvention.feeding.batch import SeriesBatch, SeriesView
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset, class_labels
 from ictconvention.feeding.sampler import TrainingSampler
 from ictconvention.feeding.task import Contents
@@ -203,3 +205,55 @@ def test_each_augmentation_of_the_configuration_draws_views(survey: Survey, name
     if name == "none":
         assert batch.lengths.tolist() == [3, 12, 1, 12, 12, 8]
         assert not batch.horizontal.any() | batch.vertical.any()
+
+
+@pytest.fixture
+def own(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the augmentations of a user's own, by name."""
+    registered: dict[str, Any] = {}
+    monkeypatch.setattr(functions, "_functions", {kind: registered for kind in functions.OURS})
+    return registered
+
+
+def test_an_augmentation_of_ones_own_has_draws_of_its_own_which_a_resumed_run_repeats(
+    survey: Survey, own: dict[str, Any]
+) -> None:
+    own["noise"] = lambda view, rng: replace(view, frames=view.frames + rng.normal(0, 9, view.frames.shape))
+    plain, noisy = (SeriesDataset(survey, SHORT, x, ViewOptions(2)) for x in (PAPER, replace(PAPER, function="noise")))
+    draws = everything(survey)
+    assert equal(noisy[draws], noisy[draws])
+    assert not equal(noisy[draws], noisy[everything(survey, epoch=1)])
+    assert equal(noisy[draws], plain[draws], but=("frames",))
+    pairs = zip(noisy[draws], plain[draws], strict=True)
+    first, second = (after.frames - before.frames for after, before in pairs)  # type: ignore[operator]
+    assert float(first.std()) == pytest.approx(9, rel=0.02)
+    assert first.shape != second.shape or not torch.allclose(first, second)
+    assert equal(noisy.for_evaluation()[draws], plain.for_evaluation()[draws])
+
+
+def test_an_augmentation_of_ones_own_may_take_frames_away(survey: Survey, own: dict[str, Any]) -> None:
+    def first_half(view: SeriesView, rng: np.random.Generator) -> SeriesView:
+        half = slice(-(-len(view.band) // 2))
+        return replace(view, band=view.band[half], mjd=view.mjd[half], frames=view.frames[half])  # type: ignore[index]
+
+    own["first_half"] = first_half
+    (batch,) = SeriesDataset(survey, SHORT, replace(PAPER, function="first_half"))[everything(survey)]
+    (whole,) = SeriesDataset(survey, SHORT, PAPER)[everything(survey)]
+    assert batch.lengths.tolist() == [-(-n // 2) for n in whole.lengths.tolist()]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda view, rng: None,
+        lambda view, rng: replace(view, band=view.band[:0], mjd=view.mjd[:0], frames=view.frames[:0]),
+        lambda view, rng: replace(view, frames=view.frames[1:]),
+        lambda view, rng: replace(view, mjd=view.mjd[::-1]),
+        lambda view, rng: replace(view, mjd=view.mjd * np.nan),
+    ],
+)
+def test_what_no_network_could_take_is_refused(survey: Survey, own: dict[str, Any], wrong: Any) -> None:
+    own["wrong"] = wrong
+    with pytest.raises(UsageError) as caught:
+        SeriesDataset(survey, SHORT, replace(PAPER, function="wrong"))[[SampleKey(1)]]
+    assert caught.value.where == "augmentation.function=wrong"

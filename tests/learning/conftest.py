@@ -7,7 +7,6 @@ from typing import Any
 import lightning
 import pytest
 import torch
-from torch import nn
 
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import (
@@ -28,6 +27,7 @@ from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.inputs.light_curves import LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs
 from ictconvention.networks.light_curve import LightCurveRNN
+from ictconvention.networks.network import Network
 from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
@@ -102,7 +102,7 @@ def ict(
 def supervised(data: SeriesDataModule, model: str) -> Supervised:
     scaling = Scaling("asinh", *data.scales("asinh"))
     sizes: dict[str, Any] = {"max_frames": MAX_FRAMES, "width": 1 / 16, "padding": "masked"}
-    made: dict[str, tuple[Callable[[], nn.Module], type[Inputs]]] = {
+    made: dict[str, tuple[Callable[[], Network], type[Inputs]]] = {
         "convention": (lambda: ConvEntion(4, **sizes), FrameInputs),
         "gru": (lambda: CNNRecurrent("gru", 4), NightInputs),
         "lstm": (lambda: CNNRecurrent("lstm", 4), NightInputs),

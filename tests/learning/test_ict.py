@@ -332,4 +332,4 @@ def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:
     data = feed(contents="direct+residual")
     learner = ict(data, frame_channels=2)
     trainer(tmp_path, max_epochs=1).fit(learner, data)
-    assert learner.network.encoder.frame_cnn.get_parameter("1.conv.weight").shape[1] == 3
+    assert learner.network.encoder.get_parameter("frame_cnn.1.conv.weight").shape[1] == 3

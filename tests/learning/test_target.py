@@ -8,6 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration import functions
+from ictconvention.core.errors import UsageError
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
 from ictconvention.networks.heads import Online, Target
 from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
@@ -120,3 +122,13 @@ def test_schedules_of_tau() -> None:
     assert cosine[50] == pytest.approx(0.95)
     assert cosine[100] == tau_at(150, 100, 0.9, "cosine") == 1
     assert all(later > earlier for earlier, later in pairwise(cosine))
+
+
+def test_a_schedule_of_ones_own_gives_the_weight_at_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_functions", {kind: {} for kind in functions.OURS})
+    functions.register_tau_schedule("linear")(lambda step, steps, tau: tau + (1 - tau) * step / steps)
+    functions.register_tau_schedule("wild")(lambda step, steps, tau: 1 + step)
+    assert [tau_at(step, 4, 0.5, "linear") for step in range(5)] == [0.5, 0.625, 0.75, 0.875, 1.0]
+    with pytest.raises(UsageError) as caught:
+        tau_at(1, 4, 0.5, "wild")
+    assert caught.value.where == "learner.tau_schedule"

@@ -276,8 +276,8 @@ def test_two_training_passes_before_one_backward_pass(padding: Any) -> None:
 
 def test_dropout_is_where_the_paper_has_it() -> None:
     head = ConvEntion(dropout=0.3).head
-    assert [module.p for module in head if isinstance(module, nn.Dropout)] == [0.3, 0.3]
-    assert [type(module) for module in head] == [nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
+    assert [module.p for module in head.children() if isinstance(module, nn.Dropout)] == [0.3, 0.3]
+    assert [type(module) for module in head.children()] == [nn.Dropout, nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
 
 
 @pytest.mark.parametrize("padding", ["paper", "masked"])

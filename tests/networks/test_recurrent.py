@@ -53,7 +53,7 @@ def test_the_layers_are_those_that_give_the_published_counts() -> None:
     model = CNNRecurrent("gru", dropout=0.3)
     kinds = [type(module) for module in model.cnn]
     assert kinds == 3 * [nn.Conv2d, nn.ReLU, nn.MaxPool2d] + [nn.Conv2d, nn.ReLU, nn.Flatten, nn.Linear, nn.ReLU]
-    assert [type(module) for module in model.head] == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
+    assert [type(module) for module in model.head.children()] == [nn.Linear, nn.ReLU, nn.Dropout, nn.Linear]
 
 
 def test_a_missing_band_is_a_zero_frame() -> None:

@@ -36,10 +36,9 @@ def made_up_run(
     learner: Any = "ict", model: Any = "convention", channels: Any = "direct", scaling: Any = "asinh", **sizes: Any
 ) -> TrainedRun:
     """Return a run of small networks; `sizes` are options of the model."""
+    small: dict[str, Any] = {"width": 1 / 16, "padding": "masked"} if model == "convention" else {}
     options = RunOptions(
-        model=find_network(model).options(
-            model, **({"width": 1 / 16, "padding": "masked"} if model == "convention" else {}) | sizes
-        ),
+        model=find_network(model).options(model, **small | sizes),
         learner=replace(LearnerOptions(), kind=learner),
         sequence=SequenceOptions(MAX_FRAMES),
         pixels=PixelOptions(channels, scaling),

@@ -1,0 +1,162 @@
+"""A network of a user's own, examples/my_network.py, goes through all that ours go through, without a line of ours."""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ictconvention.applying.export import export_run
+from ictconvention.configuration import registry
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.registry import import_module
+from ictconvention.core.errors import UsageError
+from ictconvention.learning.ict import ICT
+from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.trained_run import read_trained
+from ictconvention.runs.warm_start import read_run
+from ictconvention.training.run import run
+from tests.conftest import ROOT
+from tests.small_runs import Smoke, places, result_of
+
+MINE = ["model.module=examples.my_network", "model=mean_of_frames"]
+
+
+@pytest.fixture(scope="module")
+def mine(smoke: Smoke) -> Path:
+    """Return a finished run of the example."""
+    return smoke(*MINE, "name=mine")
+
+
+@pytest.fixture
+def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let the process have imported no module of a user's."""
+    monkeypatch.setattr(registry, "_networks", {name: x for name, x in registry._networks.items() if x.source is None})
+    monkeypatch.setattr(registry, "_modules", [])
+    monkeypatch.delitem(sys.modules, "examples.my_network", raising=False)
+    yield
+    sys.modules.pop("examples.my_network", None)  # it may have been imported anew, with classes that are others
+
+
+@pytest.mark.slow
+def test_it_trains_and_predicts_in_folds_like_any_other(mine: Path, smoke: Smoke) -> None:
+    other = smoke(*MINE, "name=mine", "fold.index=1")
+    found, left_out = find_runs(mine.parent)
+    assert {run.folder for run in found} == {mine, other}
+    assert list(group_runs(found, left_out).runs) == ["mine"]
+    trained = read_trained(mine)
+    assert type(trained.learner.network).__name__ == "MeanOfFrames"
+    assert result_of(mine)["parameters"] == sum(p.numel() for p in trained.learner.network.parameters())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "pt2"])
+def test_it_exports(mine: Path, tmp_path: Path, ending: str) -> None:
+    assert "gives the probability of AGN" in export_run(read_trained(mine), tmp_path / f"mine.{ending}")
+
+
+@pytest.mark.slow
+def test_it_begins_with_the_weights_of_another_and_ict_trains_it(mine: Path, smoke: Smoke) -> None:
+    begun = smoke(*MINE, "name=begun", f"init_from={mine}")
+    assert result_of(begun)["init_from"] is not None
+    assert isinstance(read_trained(smoke(*MINE, "name=mine_ict", "learner=ict")).learner, ICT)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_resumes_to_the_same_result(mine: Path, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = compose_run([*places(work), *MINE, "name=stopped"])
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "ictconvention.training.run.evaluate", lambda *arguments: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run(options)
+    again = result_of(run(options))
+    assert again["test"] == result_of(mine)["test"]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forgotten")
+def test_a_run_is_compared_without_its_module_and_applied_only_where_somebody_names_it(mine: Path) -> None:
+    assert not registry.is_known("mean_of_frames")
+    found, _ = find_runs(mine.parent)
+    assert {run.options.model.kind for run in found} == {"mean_of_frames"}
+    assert read_run(mine).model.channels == 16  # type: ignore[attr-defined]
+    with pytest.raises(UsageError) as caught:
+        read_trained(mine)
+    assert caught.value.where == "model.kind"
+    assert "--module examples.my_network" in caught.value.fix
+    assert "examples.my_network" not in sys.modules
+    import_module("examples.my_network")
+    assert read_trained(mine).options.model.kind == "mean_of_frames"
+
+
+@pytest.mark.slow
+def test_a_change_of_its_code_makes_another_run(work: Path, tmp_path: Path) -> None:
+    """Else a run would resume with weights of one code and the steps of another."""
+    package = tmp_path / "changed"
+    package.mkdir()
+    code = (ROOT / "examples" / "my_network.py").read_text()
+    names = set()
+    for version in (code, code, code.replace("stride=2", "stride=1")):
+        (package / "my_network.py").write_text(version)
+        command = [sys.executable, str(ROOT / "train.py"), "model.module=my_network", "model=mean_of_frames"]
+        ended = subprocess.run(
+            [*command, *places(work), f"runs={tmp_path}/runs"], cwd=package, capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+        names |= {path.name for path in (tmp_path / "runs" / "run").iterdir()}
+        shutil.rmtree(package / "__pycache__", ignore_errors=True)
+    assert len(names) == 2
+
+
+@pytest.mark.parametrize(
+    ("overrides", "where"),
+    [
+        (["model.module=examples.nowhere"], "model.module"),
+        ([*MINE, "model.channels=0"], "model.channels"),
+        ([*MINE, "model.width=1.0"], "model.width"),
+        (["model=mean_of_frame", MINE[0]], str(ROOT / "ictconvention" / "conf" / "model")),
+    ],
+)
+def test_a_mistake_names_its_place(overrides: list[str], where: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        compose_run(overrides)
+    assert str(caught.value.where) == where
+
+
+def test_a_module_that_fails_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "broken_network.py").write_text("import torch\n\nraise ZeroDivisionError('oh')\n")
+    with pytest.raises(UsageError) as caught:
+        compose_run(["model.module=broken_network"])
+    assert str(caught.value.where) == f"{tmp_path / 'broken_network.py'}, line 3"
+    assert "ZeroDivisionError" in caught.value.found
+
+
+def test_it_needs_no_row_of_another_object() -> None:
+    """Ragged and padded features are the same, whoever stands beside them."""
+    from examples.my_network import MeanOfFrames, MeanOfFramesOptions
+    from ictconvention.networks.inputs.inputs import InputShape
+
+    torch.manual_seed(0)
+    network = MeanOfFrames(MeanOfFramesOptions("mean_of_frames"), InputShape(("g", "r")))
+    frames, band = torch.randn(5, 32, 32), torch.tensor([1, 2, 2, 1, 1])
+    ragged = network.features(frames, band, torch.tensor([2, 3]))
+    padded, slots = torch.full((2, 4, 32, 32), 9.0), torch.zeros(2, 4, dtype=torch.int64)
+    padded[0, :2], padded[1, :3], slots[0, :2], slots[1, :3] = frames[:2], frames[2:], band[:2], band[2:]
+    torch.testing.assert_close(network.features_padded(padded, slots), ragged)
+    np.testing.assert_allclose(
+        network.features(frames[2:], band[2:], torch.tensor([3])).detach(), ragged[1:].detach(), rtol=1e-5
+    )
+
+
+def test_the_page_shows_the_file_as_it_is() -> None:
+    text = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    assert "python train.py model.module=examples.my_network model=mean_of_frames" in text
+    for name in ("takes", "features", "feature_size", "features_padded", "make_head", "place_bands", "check_shape"):
+        assert f"`{name}" in text
