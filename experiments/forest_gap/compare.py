@@ -20,7 +20,7 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
-from ictconvention.runs.status import read_json
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -88,7 +88,8 @@ def main() -> None:
     survey = open_or_simulate(options, print)
     rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
     for name, choices in RUNS.items():
-        result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"])) / "result.json")
+        folder = run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"]))
+        result = RunFolder(folder).read_result()
         rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))
     classes = survey.header.classes
     heads = ["test: balanced accuracy", "macro F1", "extra test: balanced accuracy", "macro F1"]

@@ -191,7 +191,7 @@ def test(
     """
     from ictconvention.cli.train import train as train_with
     from ictconvention.configuration.overrides import override
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *(word for word in context.args if "=" not in word)], 1)
     train_with(["mode=test", override("run", run), *context.args])
@@ -207,7 +207,7 @@ def report(
     ] = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
     from ictconvention.reporting.page import write_report
@@ -247,7 +247,7 @@ def predict(
     ] = None,
 ) -> None:
     """Apply a trained run to a survey: the probability of each class for every object."""
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
     from ictconvention.applying.combine import combine
@@ -300,7 +300,7 @@ def export(
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *context.args], 1)
     check_model_file(output)

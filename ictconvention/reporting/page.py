@@ -14,6 +14,7 @@ from ictconvention.configuration.identity import CELL, LABEL, leave_out
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
+from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.figures import MOST_BARS, Compared
@@ -24,7 +25,7 @@ from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.runs.collection import FinishedRun
-from ictconvention.runs.key_by_key import KeyByKey, compare_keys
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
@@ -213,7 +214,7 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({f"{run.folder.parent.name}/{run.folder.name}": run.environment for run in runs})
+    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)

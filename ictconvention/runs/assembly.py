@@ -27,7 +27,7 @@ from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import Cell, CNNRecurrent
 from ictconvention.runs.checkpoints import weights_hash
-from ictconvention.runs.warm_start import last_weights
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split
@@ -186,7 +186,8 @@ def run_hash(
     """Return the hash of all that decides a run's result, or its pre-training: not its name, folders or workers."""
     content = leave_out(asdict(options), options, LABEL | CONTENT | PLACE)
     content["trainer"]["precision"] = precision
-    content["init_from"] = None if options.init_from is None else weights_hash(last_weights(options.init_from))
+    start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
+    content["init_from"] = None if start is None else weights_hash(start)
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -8,6 +8,7 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
 from ictconvention.runs.machine import Precision, check_machine, precision_of
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.warm_start import check_start
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -24,7 +25,9 @@ class Plan:
     precision : "32-true" or "bf16-mixed"
     hashes : mapping
         Hashes of the run, and of its pre-training.
-    folder : Path
+    runs : Path
+        Folder of all runs.
+    folder : RunFolder
         Where it is, or will be.
     """
 
@@ -32,7 +35,8 @@ class Plan:
     split: Split
     precision: Precision
     hashes: Mapping[str, str]
-    folder: Path
+    runs: Path
+    folder: RunFolder
 
 
 def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
@@ -66,5 +70,6 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
     precision = precision_of(options.trainer)
     hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
     part = f"fold{options.fold.index}" if options.split is None else "split"
-    folder = Path(options.runs) / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
-    return Plan(survey, split, precision, hashes, folder)
+    runs = Path(options.runs)
+    folder = runs / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
+    return Plan(survey, split, precision, hashes, runs, RunFolder(folder))

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from ictconvention.configuration.schema import LoggerOptions
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import Status
 
 
@@ -20,7 +21,7 @@ class Dashboard:
     Parameters
     ----------
     options : LoggerOptions
-    folder : Path
+    folder : RunFolder
         Folder of the run; W&B's own files go into its folder `wandb`.
     status : Status
         Status of the run; keeps the id.
@@ -35,7 +36,7 @@ class Dashboard:
     def __init__(
         self,
         options: LoggerOptions,
-        folder: Path,
+        folder: RunFolder,
         status: Status,
         config: Mapping[str, Any],
         tags: Sequence[str],
@@ -50,7 +51,7 @@ class Dashboard:
             self._open(options, folder, status, config, tags)
 
     def _open(
-        self, options: LoggerOptions, folder: Path, status: Status, config: Mapping[str, Any], tags: Sequence[str]
+        self, options: LoggerOptions, folder: RunFolder, status: Status, config: Mapping[str, Any], tags: Sequence[str]
     ) -> None:
         import wandb
 
@@ -62,13 +63,13 @@ class Dashboard:
             self.page = wandb.init(
                 project=options.project,
                 entity=options.entity,
-                group=options.group or folder.parent.name,
+                group=options.group or folder.path.parent.name,
                 tags=[*tags, *options.tags],
-                name=f"{folder.parent.name}/{folder.name}",
+                name=folder.title,
                 id=status.content["wandb"],
                 resume="allow",
                 config=dict(config),
-                dir=folder,
+                dir=folder.path,
                 mode=mode,
                 settings=wandb.Settings(silent=True, console="off", init_timeout=60),
             )

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -21,6 +20,7 @@ from ictconvention.runs.checkpoints import (
     take_weights,
 )
 from ictconvention.runs.machine import Precision, rank_zero
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import EpochReport, progress_bars
@@ -42,7 +42,7 @@ def fit(
     options: RunOptions,
     learner: Learner,
     data: SeriesDataModule,
-    folder: Path,
+    folder: RunFolder,
     precision: Precision,
     records: Records | None,
     later: int,
@@ -57,7 +57,7 @@ def fit(
     ----------
     options, learner, data
         Options, learner and data of the stage.
-    folder : Path
+    folder : RunFolder
         Folder of the run.
     precision : "32-true" or "bf16-mixed"
         Precision of the run.
@@ -69,8 +69,7 @@ def fit(
         Called with a line about each thing that happens.
     """
     stage, of_stage = data.stage, stage_of(options, data.stage)
-    finished = folder / "checkpoints" / f"{stage}.ckpt"
-    before, best_file = (finished.with_name(f"{stage}-{name}.ckpt") for name in ("last", "best"))
+    finished, before, best_file = (folder.weights(stage, kept) for kept in ("final", "last", "best"))
     if finished.exists():
         say(f"{stage}: finished before")
         if rank_zero():
@@ -85,8 +84,8 @@ def fit(
     word = f", resumes after training epoch{done}" if going_on else ""
     say(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
-    last = RelocatableCheckpoint(filename=f"{stage}-last", **kept)
-    best = RelocatableCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    last = RelocatableCheckpoint(filename=before.stem, **kept)
+    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/loss_balanced", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     journal = (
         []

@@ -8,7 +8,8 @@ import wandb
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.runs.status import Status, read_json
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making
@@ -24,7 +25,8 @@ def _without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def opened(folder: Path, said: list[str], **options: Any) -> Dashboard:
     folder.mkdir(parents=True, exist_ok=True)
     settings = LoggerOptions("wandb", **options)
-    return Dashboard(settings, folder, Status(folder), {"seed": 0}, ["convention", "fold 0"], said.append)
+    run = RunFolder(folder)
+    return Dashboard(settings, run, run.open_status(), {"seed": 0}, ["convention", "fold 0"], said.append)
 
 
 @pytest.mark.slow
@@ -103,7 +105,7 @@ def test_when_it_does_not_answer_the_page_is_offline(tmp_path: Path, monkeypatch
 def test_files_alone_are_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", None)
     options = compose_run([]).logger
-    page = Dashboard(options, tmp_path, Status(tmp_path), {}, [], print)
+    page = Dashboard(options, RunFolder(tmp_path), RunFolder(tmp_path).open_status(), {}, [], print)
     page.log({"loss": 1.0})
     page.close(failed=False)
     assert page.page is None

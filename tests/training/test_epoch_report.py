@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.runs.status import MetricsTable, Status, read_json
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import PACED, Bar, EpochReport, describe_duration, progress_bars
 from ictconvention.training.lightning_noise import silence_lightning
@@ -26,9 +27,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def kept(folder: Path, said: list[str], short: bool = False) -> EpochReport:
-    status = Status(folder)
-    dashboard = Dashboard(LoggerOptions(), folder, status, {}, [], said.append)
-    return EpochReport("pretrain", 160, 40, short, MetricsTable(folder / "metrics.csv"), status, dashboard, said.append)
+    run = RunFolder(folder)
+    status = run.open_status()
+    dashboard = Dashboard(LoggerOptions(), run, status, {}, [], said.append)
+    return EpochReport("pretrain", 160, 40, short, run.open_metrics(), status, dashboard, said.append)
 
 
 def trainer(**values: Any) -> Any:

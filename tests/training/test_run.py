@@ -154,7 +154,7 @@ def test_runs_that_differ_in_fine_tuning_share_their_pre_training(finished: Path
     said: list[str] = []
     more = "stage.finetune.optimiser.learning_rate=0.01"
     other = smoke("experiment=ict_sdss", "name=other", more, say=said.append)
-    assert f"pretrain: the same as that of {finished}, whose weights are taken" in said
+    assert f"pretrain: the same as that of ict_sdss/{finished.name}, whose weights are taken" in said
     assert other.name != finished.name
     kept = [path / "checkpoints" / "pretrain.ckpt" for path in (finished, other)]
     assert kept[0].read_bytes() == kept[1].read_bytes()
@@ -229,7 +229,7 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: 
     assert found.name.startswith("split-seed0-")
     said: list[str] = []
     smoke(*choices, "stage.pretrain.keep=last", "stage.finetune.keep=last", say=said.append)
-    assert f"pretrain: the same as that of {found}, whose weights are taken" in said
+    assert f"pretrain: the same as that of own/{found.name}, whose weights are taken" in said
     assert not [path for path in (found / "figures").iterdir() if path.name.startswith("views")]  # it sees no stamps
     assert set(pq.read_table(found / "predictions.parquet")["id"].to_pylist()) == set(split["parts"]["test"])
 

@@ -15,6 +15,7 @@ import torch
 from ictconvention.core import atomic
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.status import read_json
 from ictconvention.training import run as run_module
 from ictconvention.training.dashboard import Dashboard
@@ -126,18 +127,23 @@ def test_a_diverged_training_is_told(work: Path, smoke: Smoke) -> None:
     assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.fix
 
 
-def test_a_damaged_neighbour_is_left_alone(work: Path, smoke: Smoke) -> None:
+def test_a_damaged_neighbour_stops_no_run_and_a_damaged_pre_training_is_trained_again(work: Path, smoke: Smoke) -> None:
     settings = ["experiment=light_curve_sdss", f"runs={work}/neighbours"]
     first = smoke(*settings)
-    weights = first / "checkpoints" / "pretrain.ckpt"
-    weights.write_bytes(weights.read_bytes()[:1000])
+    (first / "status.json").write_text("{")
+    (first / "metrics.csv").write_text("?")
     said: list[str] = []
     second = smoke(*settings, "name=second", "stage.finetune.keep=last", say=said.append)
-    assert any(line.startswith(f"{first} is damaged and left alone: these weights are damaged") for line in said)
-    (first / "status.json").write_text("{")
-    smoke(*settings, "name=third", "stage.finetune.max_epochs=2", say=said.append)
-    assert any(line.startswith(f"{first} is damaged and left alone: this is not JSON") for line in said)
-    assert f"pretrain: the same as that of {second}, whose weights are taken" in said
+    assert f"pretrain: the same as that of light_curve_sdss/{first.name}, whose weights are taken" in said
+    (shared,) = (work / "neighbours" / "pretrained").iterdir()
+    weights = shared / "checkpoints" / "pretrain.ckpt"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    third = smoke(*settings, "name=third", "stage.finetune.max_epochs=2", say=said.append)
+    assert any(
+        line.startswith(f"{shared} is left alone, and the stage trains: these weights are damaged") for line in said
+    )
+    hashes = {weights_hash(run / "checkpoints" / "pretrain.ckpt") for run in (second, third)}
+    assert len(hashes) == 1  # trained twice, by the same hash
 
 
 def test_a_figure_that_fails_costs_no_result(work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
