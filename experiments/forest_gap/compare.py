@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
@@ -74,6 +75,7 @@ def forests(survey: Survey, split: Split, max_frames: int) -> Iterator[tuple[str
         yield name, found
 
 
+@lines_on_terminal()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -85,7 +87,7 @@ def main() -> None:
     common = [f"profile={given.profile}", f"survey.extra_test={given.extra_test}", f"surveys={given.surveys}"]
     common += [f"survey.objects={given.objects}"] if given.objects else []
     options = compose_run(common)
-    survey = open_or_simulate(options, print)
+    survey = open_or_simulate(options)
     rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
     for name, choices in RUNS.items():
         folder = run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"]))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
@@ -151,6 +152,7 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | {chief} | {recalls} |"
 
 
+@lines_on_terminal()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the light curves")

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
@@ -34,10 +35,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-) -> None: ...
+) -> None:
+    context.with_resource(lines_on_terminal())
 
 
 @app.command()
@@ -212,7 +215,7 @@ def report(
     check_one_run([sweep, *context.args], 1)
     from ictconvention.reporting.page import write_report
 
-    write_report(sweep, output, survey, typer.echo)
+    write_report(sweep, output, survey)
     typer.echo(output)
 
 

@@ -1,7 +1,8 @@
 """One page that compares the finished runs of a sweep, and needs no other file."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
+logger = logging.getLogger(__name__)
+
 SECTIONS = {
     "words": "In words",
     "table": "Table",
@@ -44,12 +47,9 @@ SECTIONS = {
     "configuration": "Configuration",
 }
 TOLD_FIRST = 4  # sentences; further ones are behind a click
-Say = Callable[[str], object]
 
 
-def write_report(
-    sweep: Path, output: Path, survey: Path | None = None, say: Say = print, comparison: Comparison | None = None
-) -> None:
+def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
     """Write the page of a sweep.
 
     Parameters
@@ -61,8 +61,6 @@ def write_report(
     survey : Path, optional
         Folder of the survey, where it has moved. Where it is not on this machine, the page has no film strips and no
         recall against quantities, and says so.
-    say : function
-        Called with a line about each thing that happens.
     comparison : Comparison, optional
         Comparison of this sweep, where it was made before.
 
@@ -84,9 +82,9 @@ def write_report(
             photometry_recipe(opened.header.pixel_scale, opened.header.stamp_size, opened.path)
         except SurveyError as error:
             opened, survey_said = None, error.found
-    say(f"{pluralize(len(comparison.entries), 'model')}; drawing")
+    logger.info(f"{pluralize(len(comparison.entries), 'model')}; drawing")
     if survey_said:
-        say(f"no film strips, and no recall against quantities: {survey_said}")
+        logger.warning(f"no film strips, and no recall against quantities: {survey_said}")
     page = _page(comparison, opened, survey_said, sweep)
     with whole_file(output, "saving the page") as partial:
         partial.write_bytes(page.encode("utf-8", "replace"))

@@ -124,7 +124,7 @@ def learning_curves(
             tables += [rows] if rows else []
         figure = draw_learning_curves(tables, name, looks[name], survey, PROJECTED**-0.5)
         if figure is None:
-            missing.append(f"{name}: it has left no table of metrics")
+            missing.append(f"{name}: it has left no {RunFolder(run.folder).metrics.name}")
         else:
             says = f"learning curves of {name}, the mean of {pluralize(len(tables), 'training')} and each of them"
             pictures.append(embed_drawing(figure, says))

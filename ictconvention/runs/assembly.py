@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict
@@ -35,8 +36,10 @@ from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 
+logger = logging.getLogger(__name__)
 
-def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Survey:
+
+def open_or_simulate(options: RunOptions) -> Survey:
     """Open the survey of a run; what is simulated, or of some bands, is made where it is not there yet, once for all.
 
     Raises
@@ -52,7 +55,7 @@ def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Surve
         key = digest([objects, wanted.seed, wanted.extra_test, __version__])[:8]
 
         def simulated(path: Path) -> object:
-            say(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+            logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
             return simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
 
         whole = _made_once(Path(options.surveys) / f"simulated-{key}", simulated)
@@ -64,8 +67,8 @@ def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Surve
 
     def selected(path: Path) -> object:
         verify_survey(whole, wanted.verify)  # the new survey has checksums of its own
-        say(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
-        return select_bands(whole, bands, path, say)
+        logger.info(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
+        return select_bands(whole, bands, path)
 
     return _made_once(Path(options.surveys) / f"{whole.path.name}-bands-{key}", selected)
 

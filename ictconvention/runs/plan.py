@@ -1,6 +1,6 @@
 """What a run will be, before it begins: its survey, split, precision, hashes and folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class Plan:
     folder: RunFolder
 
 
-def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
+def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     """Plan a run, and refuse it where it could not be.
 
     A simulated survey is made where it is not there yet; nothing else is written.
@@ -48,8 +48,6 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
     ----------
     options : RunOptions
         Options of the run.
-    say : function
-        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine trains, whose devices and precision nobody knows here.
 
@@ -63,7 +61,7 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
         raise UsageError(found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true")
     if not elsewhere:
         check_machine(options.trainer)
-    survey = open_or_simulate(options, say)
+    survey = open_or_simulate(options)
     split = load_or_draw_split(options, survey)
     if options.init_from is not None:
         check_start(options.init_from, options, split, survey)

@@ -1,7 +1,7 @@
 """Many runs from one command: which they are, checked before the first begins, and the record of how far they are."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,7 +131,6 @@ class Sweep:
 
 def prepare_jobs(
     overrides: Sequence[Sequence[str]],
-    say: Callable[[str], object],
     elsewhere: bool = False,
     before: Sequence[Job] = (),
 ) -> list[Job]:
@@ -141,8 +140,6 @@ def prepare_jobs(
     ----------
     overrides : sequence of sequence of str
         Overrides of each job.
-    say : function
-        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine runs them.
     before : sequence of Job
@@ -169,7 +166,7 @@ def prepare_jobs(
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
-            plan = plan_run(options, say, elsewhere)
+            plan = plan_run(options, elsewhere)
             if plan.survey.hash not in verified:
                 verify_survey(plan.survey, options.survey.verify)
                 verified.add(plan.survey.hash)

@@ -1,8 +1,9 @@
 """A run's page on Weights & Biases, beside its files. Whatever fails there is said once, and stops nothing."""
 
+import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from uuid import uuid4
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import Status
+
+logger = logging.getLogger(__name__)
 
 
 class Dashboard:
@@ -29,8 +32,6 @@ class Dashboard:
         All options of the run.
     tags : sequence of str
         Beside those of the options.
-    say : function
-        Called with a line about each thing that happens.
     """
 
     def __init__(
@@ -40,9 +41,7 @@ class Dashboard:
         status: Status,
         config: Mapping[str, Any],
         tags: Sequence[str],
-        say: Callable[[str], object],
     ) -> None:
-        self.say = say
         self.page: Any = None
         self.open = True
         if options.kind == "csv":
@@ -76,13 +75,13 @@ class Dashboard:
         for stage in ("pretrain", "finetune"):
             self.page.define_metric(f"{stage}/*", step_metric=f"{stage}/epoch")
         place = f"offline; upload it by: wandb sync {self.page.dir}" if mode == "offline" else self.page.url or mode
-        self.say(f"W&B: {str(place).removesuffix('/files')}")
+        logger.info(f"W&B: {str(place).removesuffix('/files')}")
 
     def _reachable(self, wandb: Any) -> str:
         try:
             return "online" if wandb.login(prompt=False) else "offline"
         except wandb.Error as error:
-            self.say(f"W&B does not answer ({str(error).splitlines()[0]})")
+            logger.warning(f"W&B does not answer ({str(error).splitlines()[0]})")
             return "offline"
 
     def log(self, values: Mapping[str, object]) -> None:
@@ -119,4 +118,4 @@ class Dashboard:
         except Exception as error:  # noqa: BLE001 - of whatever kind: a page must not cost a run
             self.open = False
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.say(f"W&B failed ({reason}); the run goes on without it")
+            logger.warning(f"W&B failed ({reason}); the run goes on without it")

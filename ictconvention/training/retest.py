@@ -1,6 +1,6 @@
 """A finished run, tested once more: its weights must give its numbers again."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import replace
 from math import inf, isnan
 from pathlib import Path
@@ -17,10 +17,12 @@ from ictconvention.training.evaluate import evaluate, in_words
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 
+logger = logging.getLogger(__name__)
+
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 
 
-def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = print) -> dict[str, Any]:
+def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     """Test a finished run once more, and compare with its result.
 
     Parameters
@@ -30,8 +32,6 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
     options : RunOptions
         Only `survey.path`, `survey.verify`, `surveys` and `trainer.workers` of it count, where set: the survey
         may have moved.
-    say : function
-        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         )
         weights = run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")
-        survey = open_or_simulate(own, say)
+        survey = open_or_simulate(own)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
         verify_survey(survey, options.survey.verify)
@@ -65,7 +65,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
         take_weights(learner, load_checkpoint(weights), weights)
         result, _, _ = evaluate(learner, data, before["precision"])
         for line in in_words(result, survey):
-            say(line)
+            logger.info(line)
         if "prior" not in before:  # a result of a version before
             survey_prior, training_prior = run.read_priors()
             before["prior"] = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
@@ -75,7 +75,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
             fix = f"compare {run.environment.name}: other versions or processors may compute differently"
             raise UsageError(found, folder, fix)
         how = f"to within {difference:.1g}" if difference else "to the last digit"
-        say(f"the same as {run.result.name}, {how}")
+        logger.info(f"the same as {run.result.name}, {how}")
     return result
 
 

@@ -1,6 +1,6 @@
 """One stage in training: from a learner with its first weights to the weights of its best training epoch."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,8 @@ from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import EpochReport, progress_bars
 from ictconvention.training.seeding import BatchSeeds
 
+logger = logging.getLogger(__name__)
+
 LAPTOP = 30  # frames of a sequence in profile=laptop
 
 
@@ -46,7 +48,6 @@ def fit(
     precision: Precision,
     records: Records | None,
     later: int,
-    say: Callable[[str], object],
 ) -> None:
     """Train a stage, and give the learner the weights of the training epoch that it keeps.
 
@@ -65,13 +66,11 @@ def fit(
         Records of the process that writes.
     later : int
         Objects that the stages after this one draw in all their training epochs.
-    say : function
-        Called with a line about each thing that happens.
     """
     stage, of_stage = data.stage, stage_of(options, data.stage)
     finished, before, best_file = (folder.weights(stage, kept) for kept in ("final", "last", "best"))
     if finished.exists():
-        say(f"{stage}: finished before")
+        logger.info(f"{stage}: finished before")
         if rank_zero():
             for path in (before, best_file):  # of a run that was killed just then
                 path.unlink(missing_ok=True)
@@ -82,7 +81,7 @@ def fit(
         check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
     word = f", resumes after training epoch{done}" if going_on else ""
-    say(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
+    logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=before.stem, **kept)
     best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/loss_balanced", **kept)
@@ -99,7 +98,6 @@ def fit(
                 records.metrics,
                 records.status,
                 records.dashboard,
-                say,
             )
         ]
     )
