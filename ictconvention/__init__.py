@@ -22,4 +22,8 @@ The rooms, from the ground up; imports point down only:
     cli             the command line
 """
 
+import logging
+
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent as a library, see `core.console`

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -64,6 +65,12 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow tests, so that no process of the suite waits for another's last one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.fixture(autouse=True)
+def lines(caplog: pytest.LogCaptureFixture) -> None:
+    """Let `caplog.messages` be the lines that the package says."""
+    caplog.set_level(logging.INFO, "ictconvention")
 
 
 @pytest.fixture

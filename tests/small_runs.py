@@ -50,9 +50,8 @@ def smoke(work: Path) -> Smoke:
     from ictconvention.configuration.compose import compose_run
     from ictconvention.training.run import run
 
-    def started(*overrides: str, **keywords: Any) -> Path:
-        keywords.setdefault("say", lambda line: None)
-        return run(compose_run([*places(work), *overrides]), overrides, **keywords)
+    def started(*overrides: str) -> Path:
+        return run(compose_run([*places(work), *overrides]), overrides)
 
     return started
 

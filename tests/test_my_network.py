@@ -17,8 +17,8 @@ from ictconvention.configuration.registry import import_module
 from ictconvention.core.errors import UsageError
 from ictconvention.learning.ict import ICT
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
-from ictconvention.runs.warm_start import read_run
 from ictconvention.training.run import run
 from tests.conftest import ROOT
 from tests.small_runs import Smoke, places, result_of
@@ -85,7 +85,7 @@ def test_a_run_is_compared_without_its_module_and_applied_only_where_somebody_na
     assert not registry.is_known("mean_of_frames")
     found, _ = find_runs(mine.parent)
     assert {run.options.model.kind for run in found} == {"mean_of_frames"}
-    assert read_run(mine).model.channels == 16  # type: ignore[attr-defined]
+    assert RunFolder(mine).read_options().model.channels == 16  # type: ignore[attr-defined]
     with pytest.raises(UsageError) as caught:
         read_trained(mine)
     assert caught.value.where == "model.kind"

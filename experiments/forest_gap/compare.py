@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
-from ictconvention.runs.status import read_json
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -74,6 +75,7 @@ def forests(survey: Survey, split: Split, max_frames: int) -> Iterator[tuple[str
         yield name, found
 
 
+@lines_on_terminal()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -85,10 +87,11 @@ def main() -> None:
     common = [f"profile={given.profile}", f"survey.extra_test={given.extra_test}", f"surveys={given.surveys}"]
     common += [f"survey.objects={given.objects}"] if given.objects else []
     options = compose_run(common)
-    survey = open_or_simulate(options, print)
+    survey = open_or_simulate(options)
     rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
     for name, choices in RUNS.items():
-        result = read_json(run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"])) / "result.json")
+        folder = run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"]))
+        result = RunFolder(folder).read_result()
         rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))
     classes = survey.header.classes
     heads = ["test: balanced accuracy", "macro F1", "extra test: balanced accuracy", "macro F1"]

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import sncosmo
 from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
@@ -26,7 +26,7 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.machine import precision_of
-from ictconvention.runs.warm_start import last_weights, read_run
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.sdss.passbands import BANDS, SDSS, band_maggies
 from ictconvention.simulation.sdss.supernovae import distance_modulus
 from ictconvention.simulation.simulate import paint_light_curves
@@ -94,14 +94,12 @@ def painted_survey(data: Path, work: Path) -> Survey:
 
 def pooled(folders: list[Path], survey: Survey) -> dict[str, Any]:
     """Return the scores of the predictions of several folds together, at equal class shares."""
-    classes, table = survey.header.classes, survey.object_table()
     likely, labels = [], []
     for folder in folders:
-        found = pq.read_table(folder / "predictions.parquet").to_pydict()
-        split = Split.load(folder / "split.json", table)
-        likely.append(evened(np.column_stack([found[name] for name in classes]), split, classes))
-        labels += [classes.index(name) for name in found["label"]]
-    return scores(np.concatenate(likely), np.array(labels), classes)
+        found = RunFolder(folder).read_predictions()
+        likely.append(found.uniform)
+        labels += found.label.tolist()
+    return scores(np.concatenate(likely), np.array(labels), survey.header.classes)
 
 
 def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) -> NDArray[np.float64]:
@@ -132,13 +130,14 @@ def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def transferred(folder: Path, survey: Survey, folds: int) -> dict[str, Any]:
     """Return the scores of a run of another survey on the same test parts, its scaling and weights as they are."""
-    options = read_run(folder)
+    run = RunFolder(folder)
+    options = run.read_options()
     likely, labels = [], []
     for index in range(folds):
         split = make_split(survey.object_table(), index=index)
         data = make_data(options, survey, split, "finetune")
         learner = make_learner(options, data)
-        learner.load_state_dict(load_checkpoint(last_weights(folder))["state_dict"])
+        learner.load_state_dict(load_checkpoint(run.last_weights())["state_dict"])
         with silence_lightning():
             _, parts, _ = evaluate(learner, data, precision_of(options.trainer))
         likely.append(evened(parts["test"].likely, split, survey.header.classes))
@@ -153,6 +152,7 @@ def row(name: str, found: dict[str, Any]) -> str:
     return f"| {name} | {chief} | {recalls} |"
 
 
+@lines_on_terminal()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of the light curves")

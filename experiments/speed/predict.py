@@ -91,7 +91,7 @@ def main() -> None:
             override("survey.path", str(survey.path)),
             *sizes,
         ]
-        folder = run(compose_run(choices), say=lambda line: None)
+        folder = run(compose_run(choices))
         trained = read_trained(folder)
         arguments = prepared(trained, survey, given.batch)
         seconds: dict[str, list[float]] = {"bare network": [], "predict": []}

@@ -1,6 +1,6 @@
 """The rows without a network: the constant answer, and random forests with and without pixels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ LEAST = 1e-3  # probability below which a forest's share of votes says no more
 CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"
 
 
-def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = print) -> tuple[ModelPredictions, ...]:
+def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
     """Predict the test parts without a network.
 
     Each row has what the networks have: the same objects and frames, training parts, validation parts (which calibrate
@@ -35,15 +35,13 @@ def baselines(folds: Mapping[int, RunOptions], say: Callable[[str], object] = pr
     ----------
     folds : mapping of int to RunOptions
         A run of each fold, of any network.
-    say : function
-        Called with a line about each thing that happens.
     """
     feeds: dict[int, SeriesDataModule] = {}
     for fold, options in folds.items():
-        plan = plan_run(options, say)
+        plan = plan_run(options)
         feeds[fold] = make_data(options, plan.survey, plan.split, "finetune")
     data = next(iter(feeds.values()))
-    say(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
+    print(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
     seen = _features(data)
     predictions: dict[str, dict[tuple[int, int], Predictions]] = {name: {} for name in (CONSTANT, *seen)}
     for fold, feed in feeds.items():

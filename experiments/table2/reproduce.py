@@ -16,6 +16,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.atomic import whole_file
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
@@ -118,7 +119,7 @@ def plan_jobs(wanted: argparse.Namespace) -> list[Job]:
         for name, overrides in rows(common, wanted.controls, bands)
         for seed in range(wanted.seeds * wanted.ensemble)
     ]
-    jobs = prepare_jobs([overrides for _, overrides in asked], print)
+    jobs = prepare_jobs([overrides for _, overrides in asked])
     for job, (name, _) in zip(jobs, asked, strict=True):
         job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
     check_splits(jobs)
@@ -145,6 +146,7 @@ def write_results(sweep: Sweep, wanted: argparse.Namespace) -> None:
     print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
 
 
+@lines_on_terminal()
 def main() -> None:
     """Train, compare, and write the table and the page."""
     wanted = parse_arguments()

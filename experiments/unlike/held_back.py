@@ -21,6 +21,7 @@ from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import predict_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.style import new_panel, style_of
 from ictconvention.evaluation.significance import interval, object_weights
@@ -94,6 +95,7 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     }
 
 
+@lines_on_terminal()
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
@@ -103,7 +105,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=4000, help="labelled ones of the simulated survey")
     parser.add_argument("--figure", type=Path, default=HERE / "roc.png")
     given = parser.parse_args()
-    survey = open_or_simulate(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]), print)
+    survey = open_or_simulate(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]))
     found = {name: studied(survey, name, given) for name in survey.header.classes}
     kinds = list(next(iter(found.values()))["scores"])
     print(

@@ -52,7 +52,7 @@ class FreshProcesses(Launcher):
         if self.config.hydra.sweeper.get("max_batch_size") is not None:
             found = "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run"
             raise UsageError(found, "hydra.sweeper.max_batch_size", "take jobs=n for the number of runs at once")
-        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepare_jobs(job_overrides, print, before=self.done))
+        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepare_jobs(job_overrides, before=self.done))
         run_jobs(sweep, self.jobs, self.on_error)
         sweep.check()
         before, self.done = len(self.done), sweep.jobs
@@ -85,7 +85,7 @@ class Slurm(Launcher):
 
         launcher = load_submitter(self.executor, self.parameters)
         launcher.setup(**self.setting)
-        jobs = prepare_jobs(job_overrides, print, elsewhere=self.executor == "slurm")
+        jobs = prepare_jobs(job_overrides, elsewhere=self.executor == "slurm")
         sweep = Sweep(Path(self.setting["config"].hydra.sweep.dir), jobs)
         submit(sweep, launcher, Path(str(self.parameters["submitit_folder"])).parent)
         sweep.check()

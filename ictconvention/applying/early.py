@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, Progress, predict_survey
 from ictconvention.applying.prediction_table import choose_shares
+from ictconvention.applying.seen_objects import seen_by
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.output_place import check_place
@@ -22,7 +23,6 @@ from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero
 from ictconvention.runs.collection import groups_of
-from ictconvention.runs.seen_objects import seen_by
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 

@@ -7,8 +7,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.runs.warm_start import overrides_of
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
 
@@ -68,7 +68,7 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
 def _beginning(run: TrainedRun, survey: Survey) -> str:
     """Return the command that trains a network for a survey, of this kind and beginning with these weights."""
     words = ["survey=path", override("survey.path", str(survey.path)), override("init_from", str(run.folder))]
-    choices = [word for word in overrides_of(run.folder) if word.partition("=")[0] in CHOICES]
+    choices = [word for word in RunFolder(run.folder).read_overrides() if word.partition("=")[0] in CHOICES]
     try:
         usual = compose_run(choices)
     except UsageError:  # a choice of another version

@@ -10,14 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
+from ictconvention.applying.seen_objects import seen_by
 from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.machine import processors
-from ictconvention.runs.run_record import REFERENCE_FILE
-from ictconvention.runs.seen_objects import seen_by
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import infer
@@ -99,8 +99,7 @@ def predict_survey(
     check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
     stream = SurveyDataset(survey, run.options.sequence, run.task.contents, bands, options.days)
-    path = run.folder / REFERENCE_FILE
-    reference = NoveltyReference.load(path) if path.exists() else None
+    reference = RunFolder(run.folder).read_reference()
     n = len(survey)
     logits = np.zeros((n, len(run.task.classes)))
     distance = np.full(n, np.nan)
@@ -174,6 +173,5 @@ def _part_of_process(
     keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
-    path = folder / REFERENCE_FILE
-    reference = NoveltyReference.load(path) if path.exists() else None
+    reference = RunFolder(folder).read_reference()
     return _part_applied(read_trained(folder), stream, reference, batch_size, device, lambda objects: None, positions)

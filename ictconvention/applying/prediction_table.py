@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ictconvention import __version__
 from ictconvention.applying.combine import Combined, find_counting_runs
 from ictconvention.applying.predict import SurveyPredictions
+from ictconvention.applying.seen_objects import cannot_be_known
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
@@ -18,7 +19,7 @@ from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.prior import estimate_shares
 from ictconvention.files.user_table import read_number, read_text, read_user_table
 from ictconvention.runs.collection import find_runs, group_runs
-from ictconvention.runs.seen_objects import cannot_be_known
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name
@@ -44,7 +45,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     UsageError
         It is neither, it has several models and none was chosen, or its runs are not comparable.
     """
-    if (folder / "config.yaml").exists() or not folder.is_dir():
+    if RunFolder(folder).is_run or not folder.is_dir():
         return [read_trained(folder)], []
     found, left_out = find_runs(folder)
     if model is not None and any(run.model == model for run in found):
@@ -209,7 +210,8 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
     kinds = ", ".join(f"{name} {count}" for name, count in zip(found.classes, counts, strict=True))
     lines = [f"survey {survey.header.full_name}, {pluralize(len(survey), 'object')}: {kinds}"]
     if np.isnan(found.novelty).all():
-        lines.append("novelty: empty, since this run kept no reference.npz; one of this version does")
+        file = RunFolder(runs[0].folder).reference.name
+        lines.append(f"novelty: empty, since this run kept no {file}; one of this version does")
     else:
         share = float((found.novelty[np.isfinite(found.novelty)] > 0.95).mean())
         like = "; of objects that are like it, about 5%" if len(runs) == 1 else ", in the mean of the runs"

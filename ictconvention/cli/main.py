@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
@@ -45,10 +46,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
-) -> None: ...
+) -> None:
+    context.with_resource(lines_on_terminal())
 
 
 @app.command()
@@ -203,7 +206,7 @@ def test(
     """
     from ictconvention.cli.train import train as train_with
     from ictconvention.configuration.overrides import override
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *(word for word in context.args if "=" not in word)], 1)
     train_with(["mode=test", override("run", run), *context.args])
@@ -219,12 +222,12 @@ def report(
     ] = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
     from ictconvention.reporting.page import write_report
 
-    write_report(sweep, output, survey, typer.echo)
+    write_report(sweep, output, survey)
     typer.echo(output)
 
 
@@ -260,7 +263,7 @@ def predict(
     ] = None,
 ) -> None:
     """Apply a trained run to a survey: the probability of each class for every object."""
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
     _import_modules(module)
@@ -315,7 +318,7 @@ def export(
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
-    from ictconvention.runs.run_folder import check_one_run
+    from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *context.args], 1)
     check_model_file(output)

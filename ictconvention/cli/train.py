@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ictconvention.configuration.compose import compose_run, explain_hydra_error
 from ictconvention.configuration.overrides import check_overrides, config_folder, override, silent_hydra
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, report_errors
 
 USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
@@ -46,6 +47,7 @@ def main() -> None:
         train(sys.argv[1:])
 
 
+@lines_on_terminal()
 def train(arguments: Sequence[str]) -> None:
     """Train as some overrides say, or tell how to call it.
 
@@ -84,6 +86,7 @@ def train(arguments: Sequence[str]) -> None:
         sys.exit(2)  # the first process tells it
 
 
+@lines_on_terminal()
 def sweep(arguments: Sequence[str]) -> None:
     """Run every combination of the values that the overrides give.
 

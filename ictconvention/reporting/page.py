@@ -1,7 +1,8 @@
 """One page that compares the finished runs of a sweep, and needs no other file."""
 
+import logging
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ictconvention.configuration.identity import CELL, LABEL, leave_out
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
+from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.figures import MOST_BARS, Compared
@@ -24,9 +26,11 @@ from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.runs.collection import FinishedRun
-from ictconvention.runs.key_by_key import KeyByKey, compare_keys
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
+
+logger = logging.getLogger(__name__)
 
 SECTIONS = {
     "words": "In words",
@@ -43,12 +47,9 @@ SECTIONS = {
     "configuration": "Configuration",
 }
 TOLD_FIRST = 4  # sentences; further ones are behind a click
-Say = Callable[[str], object]
 
 
-def write_report(
-    sweep: Path, output: Path, survey: Path | None = None, say: Say = print, comparison: Comparison | None = None
-) -> None:
+def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
     """Write the page of a sweep.
 
     Parameters
@@ -60,8 +61,6 @@ def write_report(
     survey : Path, optional
         Folder of the survey, where it has moved. Where it is not on this machine, the page has no film strips and no
         recall against quantities, and says so.
-    say : function
-        Called with a line about each thing that happens.
     comparison : Comparison, optional
         Comparison of this sweep, where it was made before.
 
@@ -83,9 +82,9 @@ def write_report(
             photometry_recipe(opened.header.pixel_scale, opened.header.stamp_size, opened.path)
         except SurveyError as error:
             opened, survey_said = None, error.found
-    say(f"{pluralize(len(comparison.entries), 'model')}; drawing")
+    logger.info(f"{pluralize(len(comparison.entries), 'model')}; drawing")
     if survey_said:
-        say(f"no film strips, and no recall against quantities: {survey_said}")
+        logger.warning(f"no film strips, and no recall against quantities: {survey_said}")
     page = _page(comparison, opened, survey_said, sweep)
     with whole_file(output, "saving the page") as partial:
         partial.write_bytes(page.encode("utf-8", "replace"))
@@ -213,7 +212,7 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({f"{run.folder.parent.name}/{run.folder.name}": run.environment for run in runs})
+    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)

@@ -26,7 +26,7 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.runs.collection import Collection
-from ictconvention.runs.status import MetricsTable
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.survey import Survey
 
 SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares
@@ -117,14 +117,14 @@ def learning_curves(
         tables = []
         for run in runs.values():
             try:
-                rows = MetricsTable(run.folder / "metrics.csv").rows
+                rows = RunFolder(run.folder).open_metrics().rows
             except UsageError as error:
                 rows = {}
-                missing.append(f"{run.folder.parent.name}/{run.folder.name}: {error.found}")
+                missing.append(f"{RunFolder(run.folder).title}: {error.found}")
             tables += [rows] if rows else []
         figure = draw_learning_curves(tables, name, looks[name], survey, PROJECTED**-0.5)
         if figure is None:
-            missing.append(f"{name}: it has left no metrics.csv")
+            missing.append(f"{name}: it has left no {RunFolder(run.folder).metrics.name}")
         else:
             says = f"learning curves of {name}, the mean of {pluralize(len(tables), 'training')} and each of them"
             pictures.append(embed_drawing(figure, says))

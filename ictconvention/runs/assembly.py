@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
@@ -27,7 +28,7 @@ from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.checkpoints import weights_hash
-from ictconvention.runs.warm_start import last_weights
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.split import Split
@@ -35,8 +36,10 @@ from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 
+logger = logging.getLogger(__name__)
 
-def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Survey:
+
+def open_or_simulate(options: RunOptions) -> Survey:
     """Open the survey of a run; what is simulated, or of some bands, is made where it is not there yet, once for all.
 
     Raises
@@ -52,7 +55,7 @@ def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Surve
         key = digest([objects, wanted.seed, wanted.extra_test, __version__])[:8]
 
         def simulated(path: Path) -> object:
-            say(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+            logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
             return simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
 
         whole = _made_once(Path(options.surveys) / f"simulated-{key}", simulated)
@@ -64,8 +67,8 @@ def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Surve
 
     def selected(path: Path) -> object:
         verify_survey(whole, wanted.verify)  # the new survey has checksums of its own
-        say(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
-        return select_bands(whole, bands, path, say)
+        logger.info(f"taking the frames in {', '.join(bands)} into a survey of their own at {path}, once")
+        return select_bands(whole, bands, path)
 
     return _made_once(Path(options.surveys) / f"{whole.path.name}-bands-{key}", selected)
 
@@ -171,7 +174,8 @@ def run_hash(
     if sources := sources_of(options):
         content["sources"] = sources
     content["trainer"]["precision"] = precision
-    content["init_from"] = None if options.init_from is None else weights_hash(last_weights(options.init_from))
+    start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
+    content["init_from"] = None if start is None else weights_hash(start)
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -7,24 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
-from ictconvention.evaluation.confusion import confusion_counts
+from ictconvention.core.key_by_key import flatten
+from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
-from ictconvention.evaluation.prior import at_equal_shares
-from ictconvention.runs.key_by_key import flatten
-from ictconvention.runs.run_folder import no_run
-from ictconvention.runs.run_record import TESTED, check_split
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import read_json
-from ictconvention.runs.warm_start import read_run
+from ictconvention.runs.which_run import no_run
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import positions_of, reach_of
 from ictconvention.survey.survey import Survey
-
-SWEEP_FILE = "sweep.json"
 
 
 @dataclass(frozen=True)
@@ -110,7 +105,7 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     Parameters
     ----------
     sweep : str or Path
-        Folder of a sweep, whose `sweep.json` names its runs; or any folder with runs in it.
+        Folder of a sweep, whose record names its runs; or any folder with runs in it.
 
     Raises
     ------
@@ -121,14 +116,14 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     if not sweep.is_dir():
         raise no_run(sweep)
     runs, left_out = [], []
-    for folder, said, model in _listed(sweep) if (sweep / SWEEP_FILE).exists() else _scanned(sweep):
-        if not (folder / "result.json").exists():
-            left_out.append(f"{_short(folder)}: {said}")
+    for folder, said, model in _listed(sweep) if (sweep / SWEEP_MARK).exists() else _scanned(sweep):
+        if not RunFolder(folder).is_finished:
+            left_out.append(f"{RunFolder(folder).title}: {said}")
             continue
         try:
             runs.append(read_finished(folder, model))
         except IctConventionError as error:
-            left_out.append(f"{_short(folder)}: {error.found}")
+            left_out.append(f"{RunFolder(folder).title}: {error.found}")
     if not runs:
         why = f": {shorten(left_out, 3)}" if left_out else ""
         raise UsageError(f"no finished run{why}", sweep, "give the folder of a sweep, and finish its runs")
@@ -136,30 +131,28 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
 
 
 def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
-    content = read_json(sweep / SWEEP_FILE)
+    content = read_json(sweep / SWEEP_MARK)
     try:
         jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
     except (KeyError, TypeError):
-        raise UsageError("this is not a list of jobs", sweep / SWEEP_FILE, "start the sweep again") from None
+        raise UsageError("this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again") from None
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]
 
 
 def _scanned(sweep: Path) -> list[tuple[Path, str, str | None]]:
-    folders = sorted({path.parent for depth in ("", "*/", "*/*/") for path in sweep.glob(f"{depth}config.yaml")})
+    below = sorted({sweep, *sweep.glob("*"), *sweep.glob("*/*")})
+    folders = [folder for folder in below if RunFolder(folder).is_run]
     return [(folder, f"not finished ({_state(folder)})", None) for folder in folders]
 
 
 def _state(folder: Path) -> str:
+    run = RunFolder(folder)
     try:
-        return str(read_json(folder / "status.json").get("state")) if (folder / "status.json").exists() else "not begun"
+        return str(run.read_status().get("state")) if run.status.exists() else "not begun"
     except UsageError:
-        return "its status.json is damaged"
-
-
-def _short(folder: Path) -> str:
-    return f"{folder.parent.name}/{folder.name}"
+        return f"its {run.status.name} is damaged"
 
 
 def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
@@ -170,32 +163,18 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     UsageError
         A file is missing or damaged, or the predictions are not those of the result.
     """
-    options = read_run(folder)
-    names = ("result", "environment", "status", "split")
-    for name in names:
-        if not (folder / f"{name}.json").exists():
-            raise UsageError(f"it has lost its {name}.json", folder, "remove this folder, and run it again")
-    result, environment, status, split = (read_json(folder / f"{name}.json") for name in names)
-    last = [stage for stage in STAGES if stage_of(options, stage).max_epochs][-1]
-    path = folder / TESTED["test"]
-    fix = "remove this folder, and run it again"
-    try:
-        classes = list(result["test"]["classes"])
-        table = pq.read_table(path).to_pydict()
-        label = np.array([classes.index(name) for name in table["label"]], dtype=np.int64)
-        likely = np.column_stack([np.asarray(table[name], dtype=np.float64) for name in classes])
-        class_of = [split["classes"][id_] for id_ in split["parts"][f"{last}_train"]]
-        shares = np.array([class_of.count(name) for name in classes], dtype=np.float64)
-        confusion = confusion_counts(label, likely.argmax(1), len(classes))
-        check_split(folder, split, result)
-        whole = bool(np.isfinite(likely).all())
-        whole &= confusion.tolist() == result["test"]["confusion"] and {"survey", "split", "config"} <= result.keys()
-    except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-        raise UsageError("its result or its predictions are damaged", folder, fix) from error
-    if not whole:
-        raise UsageError("its predictions are not those of its result", folder, fix)
-    predictions = Predictions(np.array(table["id"], dtype=str), label, likely, at_equal_shares(likely, shares))
-    return FinishedRun(folder, options, result, environment, status, split, predictions, model or options.name)
+    run = RunFolder(folder)
+    options = run.read_options()
+    return FinishedRun(
+        folder,
+        options,
+        run.read_result(),
+        run.read_environment(),
+        run.read_status(),
+        run.read_split(),
+        run.read_predictions(),
+        model or options.name,
+    )
 
 
 def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Collection:
@@ -221,7 +200,7 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
         models[name] = made
         fold = run.options.fold.index if run.options.split is None else splits.index(run.result["split"])
         if (key := (fold, run.options.seed)) in by_model[name]:
-            said.append(f"{_short(run.folder)}: the same run as {_short(by_model[name][key].folder)}")
+            said.append(f"{RunFolder(run.folder).title}: the same run as {RunFolder(by_model[name][key].folder).title}")
         else:
             by_model[name][key] = run
     folds = set.intersection(*({fold for fold, _ in keys} for keys in by_model.values()))
@@ -240,7 +219,7 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
         }
         for fold, seed in sorted(found_runs_.keys() - kept[named[number]].keys()):
             why = f"not every model has fold {fold}" if fold not in folds else f"seed {seed} lacks other folds"
-            said.append(f"{_short(found_runs_[fold, seed].folder)}: {why}")
+            said.append(f"{RunFolder(found_runs_[fold, seed].folder).title}: {why}")
     return Collection(kept, tuple(said))
 
 

@@ -1,6 +1,6 @@
 """What a run will be, before it begins: its survey, split, precision, hashes and folder."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
 from ictconvention.runs.machine import Precision, check_machine, precision_of
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.warm_start import check_start
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -24,7 +25,9 @@ class Plan:
     precision : "32-true" or "bf16-mixed"
     hashes : mapping
         Hashes of the run, and of its pre-training.
-    folder : Path
+    runs : Path
+        Folder of all runs.
+    folder : RunFolder
         Where it is, or will be.
     """
 
@@ -32,10 +35,11 @@ class Plan:
     split: Split
     precision: Precision
     hashes: Mapping[str, str]
-    folder: Path
+    runs: Path
+    folder: RunFolder
 
 
-def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool = False) -> Plan:
+def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     """Plan a run, and refuse it where it could not be.
 
     A simulated survey is made where it is not there yet; nothing else is written.
@@ -44,8 +48,6 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
     ----------
     options : RunOptions
         Options of the run.
-    say : function
-        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine trains, whose devices and precision nobody knows here.
 
@@ -59,12 +61,13 @@ def plan_run(options: RunOptions, say: Callable[[str], object], elsewhere: bool 
         raise UsageError(found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true")
     if not elsewhere:
         check_machine(options.trainer)
-    survey = open_or_simulate(options, say)
+    survey = open_or_simulate(options)
     split = load_or_draw_split(options, survey)
     if options.init_from is not None:
         check_start(options.init_from, options, split, survey)
     precision = precision_of(options.trainer)
     hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
     part = f"fold{options.fold.index}" if options.split is None else "split"
-    folder = Path(options.runs) / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
-    return Plan(survey, split, precision, hashes, folder)
+    runs = Path(options.runs)
+    folder = runs / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
+    return Plan(survey, split, precision, hashes, runs, RunFolder(folder))

@@ -1,81 +1,275 @@
-"""Which run folder was meant, where another path was given: a pattern, a file of a run, a folder of runs."""
+"""The folder of a run: the one place that names its files, writes them, reads them, and sees that they fit together."""
 
-import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any, Literal
 
-from ictconvention.core.errors import UsageError, pluralize
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from omegaconf import OmegaConf
 
-MARKS = ("config.yaml", "sweep.json")  # of a run, of a sweep
-LISTED = 8
+from ictconvention.configuration.options import Stage
+from ictconvention.configuration.overrides import command
+from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.validation import read_recorded
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError, shorten
+from ictconvention.core.output_place import RUN_MARK, RUN_STATES
+from ictconvention.evaluation.novelty import NoveltyReference
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.runs import run_record
+from ictconvention.runs.status import MetricsTable, Status, read_json, write_json
+from ictconvention.runs.which_run import no_run
+from ictconvention.survey.split import Split, positions_of
+from ictconvention.survey.survey import Survey
 
-
-def no_run(given: str | Path) -> UsageError:
-    """Return the error about what is not a folder of a run; it names the runs that may have been meant."""
-    path = Path(given)
-    if glob.has_magic(str(given)):
-        root = Path(path.anchor)
-        return several_runs(list(root.glob(str(path.relative_to(root)))), given)
-    if path.is_file():
-        above = next((parent for parent in path.parents if _is_run(parent)), None)
-        fix = f"give the run's folder: {above}" if above else "give a folder that holds config.yaml and checkpoints"
-        return UsageError("this is a file, and a run is a folder", given, fix)
-    around = path if path.is_dir() else path.parent
-    if runs := [one for pattern in ("*", "*/*") for one in sorted(around.glob(pattern)) if _is_run(one)]:
-        found = "this is not a folder of a run" if path.is_dir() else "there is no such folder"
-        return UsageError(found, given, f"name a run: {_listed(runs)}")
-    found = "this is not a folder of a run" if path.exists() else "there is no such folder"
-    return UsageError(found, given, "give one that holds config.yaml and checkpoints")
-
-
-def several_runs(paths: Sequence[Path], given: str | Path) -> UsageError:
-    """Return the error about a pattern such as fold0-seed0-*, by the paths that it matches."""
-    runs = sorted(path for path in paths if _is_run(path))
-    if not runs:
-        fix = "give the whole name of a run's folder: " + _beside(Path(given))
-        return UsageError("no run matches this pattern", given, fix)
-    if len(runs) == 1:
-        return UsageError(
-            "this is a pattern, and it has reached the program as it stands", given, f"name it: {runs[0]}"
-        )
-    number = "two" if len(runs) == 2 else str(len(runs))
-    return UsageError(f"{number} runs match", given, f"name one: {_listed(runs)}")
+TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
+LOST = "remove this folder, and run it again"
+Kept = Literal["final", "last", "best"]
+Priors = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def check_one_run(words: Sequence[str | Path], arguments: int) -> None:
-    """Refuse more arguments than a command takes: the shell makes several of a pattern that matches several runs.
+class RunFolder:
+    """The folder of a run. Its attributes are the paths of what is in it, or may come to be.
 
     Parameters
     ----------
-    words : sequence of str or Path
-        The arguments that stand beside each other.
-    arguments : int
-        How many the command takes.
-
-    Raises
-    ------
-    UsageError
-        There are more.
+    path : str or Path
+        The folder.
     """
-    if len(words) <= arguments:
-        return
-    runs = [Path(word) for word in words if _is_run(Path(word))]
-    if len(runs) > 1:
-        raise several_runs(runs, " ".join(map(str, runs[:LISTED])))
-    found = f"{pluralize(len(words), 'argument')} where the command takes {arguments}"
-    raise UsageError(found, str(words[arguments]), "leave out what is too much, or quote a name that has a space")
 
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.config = self.path / RUN_MARK
+        self.status, self.result = (self.path / name for name in RUN_STATES)
+        self.overrides = self.path / "overrides.txt"
+        self.environment = self.path / "environment.json"
+        self.split = self.path / "split.json"
+        self.metrics = self.path / "metrics.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.reference = self.path / "reference.npz"  # what the network knows
+        self.seen = self.path / "seen_objects.parquet"
+        self.figures = self.path / "figures"
 
-def _is_run(path: Path) -> bool:
-    return any((path / mark).is_file() for mark in MARKS)
+    def __str__(self) -> str:
+        return str(self.path)
 
+    @property
+    def title(self) -> str:
+        """Names the run by its folder and the one above it, which has the name of its options."""
+        return f"{self.path.parent.name}/{self.path.name}"
 
-def _listed(runs: Sequence[Path]) -> str:
-    rest = len(runs) - LISTED
-    return ", ".join(map(str, runs[:LISTED])) + (f" and {rest} more" if rest > 0 else "")
+    @property
+    def is_run(self) -> bool:
+        """Whether there is a run, finished or not."""
+        return self.config.exists()
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has its result, which is the last that it writes."""
+        return self.result.exists()
 
-def _beside(pattern: Path) -> str:
-    parent = next((one for one in pattern.parents if not glob.has_magic(str(one))), Path())
-    runs = [one for depth in ("*", "*/*") for one in sorted(parent.glob(depth)) if _is_run(one)]
-    return _listed(runs) if runs else f"there is none in {parent}"
+    def weights(self, stage: Stage, kept: Kept = "final") -> Path:
+        """Return the file of a stage's weights: those that it ends with, or while it trains its last or its best."""
+        return self.checkpoints / (f"{stage}.ckpt" if kept == "final" else f"{stage}-{kept}.ckpt")
+
+    def predictions(self, part: str = "test") -> Path:
+        """Return the table of the predictions of a part."""
+        return self.path / TESTED[part]
+
+    def figure(self, name: str) -> Path:
+        """Return the file of a figure."""
+        return self.figures / f"{name}.png"
+
+    # What a run writes.
+
+    def begin(
+        self, options: RunOptions, overrides: Sequence[str], split: Split, environment: Mapping[str, Any]
+    ) -> None:
+        """Write all that makes the run: its options, how they were asked for, its split and its environment."""
+        split.save(self.split, record=True)
+        with whole_file(self.config, "saving the configuration", record=True) as partial:
+            OmegaConf.save(OmegaConf.create(asdict(options)), partial)
+        with whole_file(self.overrides, "saving the overrides", record=True) as partial:
+            partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
+        write_json(self.environment, environment)
+
+    def open_status(self) -> Status:
+        """Return the record of how far the run is; errors as of `read_json`."""
+        return Status(self.status)
+
+    def open_metrics(self) -> MetricsTable:
+        """Return the table of the metrics; errors as of `MetricsTable`."""
+        return MetricsTable(self.metrics)
+
+    def write_predictions(self, part: str, columns: Mapping[str, Any]) -> None:
+        """Write the table of a part's predictions: id, fold, label, and the probability of each class."""
+        self._write_table(self.predictions(part), pa.table(dict(columns)), "saving the predictions")
+
+    def write_seen(self, survey: Survey, split: Split, before: "RunFolder | None") -> None:
+        """Write which objects trained or validated: id, ra, dec [deg]; first, what the run before it has seen."""
+        used = sorted({id_ for part, ids in split.parts.items() if "test" not in part for id_ in ids})
+        at = [survey.position(id_) for id_ in used]
+        ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
+        seen = pa.table({"id": used, "ra": ra, "dec": dec})
+        if before is not None and (known := before.read_seen()) is not None:
+            seen = pa.concat_tables([known, seen])
+        self._write_table(self.seen, seen, "saving which objects were seen")
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Write the result, by which the run is finished."""
+        write_json(self.result, result)
+
+    def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
+        with whole_file(path, doing, record=True) as partial:
+            pq.write_table(table, partial)
+
+    # What others read of it.
+
+    def read_options(self) -> RunOptions:
+        """Return the options of the run.
+
+        Raises
+        ------
+        UsageError
+            It is not a run folder, or another version's; or it is finished, and its result records other options.
+        """
+        if not self.is_run:
+            raise no_run(self.path)
+        try:
+            content = OmegaConf.to_container(OmegaConf.load(self.config))
+        except Exception as error:  # rubbish may break the reader anywhere
+            fix = "take another run, or train it again"
+            raise UsageError("this is no configuration of a run", self.config, fix) from error
+        config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
+        if self.is_finished:
+            run_record.check_config(config, self.read_result(), self.config, self.result)
+        return read_recorded(config)
+
+    def read_overrides(self) -> list[str]:
+        """Return the overrides that the run was started with; none where it does not say."""
+        try:
+            return self.overrides.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+
+    def read_result(self, *needed: str) -> dict[str, Any]:
+        """Return the result.
+
+        Parameters
+        ----------
+        *needed : str
+            What must be in it.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished, or its result is damaged or lacks something.
+        """
+        if not self.is_finished:
+            if not self.is_run:
+                raise no_run(self.path)
+            raise UsageError("this run is not finished", self.path, f"finish it: {self._its_command()}")
+        result = read_json(self.result)
+        if absent := [name for name in needed if name not in result]:
+            raise UsageError(f"this result lacks {shorten(absent)}", self.result, "train the run again")
+        return result
+
+    def _its_command(self) -> str:
+        words = self.read_overrides()
+        return f"python train.py {command(words)}" if words else "give the command again that began it"
+
+    def read_status(self) -> dict[str, Any]:
+        """Return what the run says of how far it is; errors as of `read_environment`."""
+        return self._read(self.status)
+
+    def read_environment(self) -> dict[str, Any]:
+        """Return where the run was made; a `UsageError` says that the file is lost or damaged."""
+        return self._read(self.environment)
+
+    def read_split(self) -> dict[str, Any]:
+        """Return the split of the finished run, `parts` and `classes`.
+
+        Raises
+        ------
+        UsageError
+            It is lost or damaged, or not the one that the result records.
+        """
+        split = self._read(self.split)
+        run_record.check_split(split, self.read_result(), self.split, self.result)
+        return split
+
+    def _read(self, path: Path) -> dict[str, Any]:
+        if not path.exists():
+            raise UsageError(f"it has lost its {path.name}", self.path, LOST)
+        return read_json(path)
+
+    def read_priors(self) -> Priors:
+        """Return the shares of the classes (classes,) in the last stage's training part, and in the loss.
+
+        With them every decision of the run can be made again. Both sum to 1.
+
+        Raises
+        ------
+        UsageError
+            The result is damaged, or it is of a version before and the split is damaged.
+        """
+        result = self.read_result()
+        try:
+            if "prior" in result:
+                return run_record.recorded_priors(result)
+            return run_record.priors_of_split(self.read_split(), result, self.read_options())  # of a version before
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UsageError("its result is damaged: it says no shares of the classes", self.result, LOST) from error
+
+    def read_predictions(self) -> Predictions:
+        """Return the predictions of the test part.
+
+        Raises
+        ------
+        UsageError
+            They are damaged, or not those of the result.
+        """
+        result, (survey_prior, _) = self.read_result(), self.read_priors()
+        try:
+            columns = pq.read_table(self.predictions()).to_pydict()
+            predictions, same = run_record.predictions_of(columns, result, survey_prior)
+        except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
+            raise UsageError("its result or its predictions are damaged", self.path, LOST) from error
+        if not same:
+            raise UsageError("its predictions are not those of its result", self.path, LOST)
+        return predictions
+
+    def read_seen(self) -> pa.Table | None:
+        """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg].
+
+        None of a run of a version that kept no such list; a `UsageError` says that it is damaged.
+        """
+        if not self.seen.exists():
+            return None
+        try:
+            return pq.read_table(self.seen, columns=["id", "ra", "dec"])
+        except (pa.ArrowException, OSError) as error:
+            fix = "restore it from a copy, or train the run again"
+            raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix) from error
+
+    def read_reference(self) -> NoveltyReference | None:
+        """Return what the network knows; None of a run of a version that kept it not."""
+        return NoveltyReference.load(self.reference) if self.reference.exists() else None
+
+    def last_weights(self) -> Path:
+        """Return the file of the finished run's final weights.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished, or has lost its weights.
+        """
+        self.read_result()
+        path = self.weights(stages_of(self.read_options())[-1])
+        if not path.exists():
+            raise UsageError("this run has lost its weights", path, "train it again")
+        return path

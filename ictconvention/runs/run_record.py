@@ -1,68 +1,73 @@
-"""What a finished run says of itself in more than one file: the copies must agree, or its numbers mean nothing."""
+"""What a finished run says of itself in more than one file: the copies must agree, or its numbers mean nothing.
 
-from collections.abc import Mapping
+Knows records by their content; `RunFolder` reads them.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
-from ictconvention.runs.key_by_key import flatten
-from ictconvention.runs.status import read_json
+from ictconvention.core.key_by_key import flatten
+from ictconvention.evaluation.confusion import confusion_counts
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.prior import at_equal_shares
+from ictconvention.feeding.sampler import class_shares
 from ictconvention.survey.split import Split
 
-REFERENCE_FILE = "reference.npz"  # what the network knows
-TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 FIX = "restore the file from a copy, or train the run again"
+SUM = 1e-9  # by which shares may miss a sum of 1
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a configuration without what may differ between machines: what `result.json` has a copy of."""
+    """Return a configuration without what may differ between machines: what a result has a copy of."""
     return leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
 
 
-def check_config(folder: Path, config: Mapping[str, Any]) -> None:
-    """Compare the `config.yaml` of a finished run with the copy in its `result.json`, key by key.
+def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Path, of_result: Path) -> None:
+    """Compare the configuration of a finished run with the copy in its result, key by key.
 
     A key that is lost would take its default, and another network, split or choice of frames would be read.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the run; one without a result is not finished, and passes.
     config : mapping
-        What its `config.yaml` holds, before defaults are put in.
+        The configuration, before defaults are put in.
+    result : mapping
+        The result.
+    where, of_result : Path
+        Their files.
 
     Raises
     ------
     UsageError
         Naming the keys.
     """
-    if not (folder / "result.json").exists():
-        return
-    result = read_json(folder / "result.json")
     recorded = result.get("config")
     if not isinstance(recorded, Mapping):
-        raise UsageError("this result records no configuration", folder / "result.json", FIX)
+        raise UsageError("this result records no configuration", of_result, FIX)
     here, there = flatten(portable(config)), flatten(portable(recorded))
     by_content = [key for key, roles in roles_of(RunOptions).items() if CONTENT | PLACE in roles]
     hashed = by_content if "init_from" in result else []  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
-        found = f"this configuration has lost {shorten(lost)}, which the run was made with"
-        raise UsageError(found, folder / "config.yaml", FIX)
+        raise UsageError(f"this configuration has lost {shorten(lost)}, which the run was made with", where, FIX)
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
     differ = [
         f"{key} is {value} here, {there.get(key)} there" for key, value in here.items() if value != there.get(key)
     ]
     if differ:
-        found = f"this configuration is not that of result.json: {shorten(differ, 3)}"
-        raise UsageError(found, folder / "config.yaml", FIX)
+        raise UsageError(f"this configuration is not that of {of_result.name}: {shorten(differ, 3)}", where, FIX)
 
 
-def check_split(folder: Path, split: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    """Refuse a `split.json` whose content has not the hash that the run's result records.
+def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path, of_result: Path) -> None:
+    """Refuse a split whose content has not the hash that the run's result records; files as of `check_config`.
 
     Raises
     ------
@@ -73,6 +78,53 @@ def check_split(folder: Path, split: Mapping[str, Any], result: Mapping[str, Any
         same = Split(**{one.name: split[one.name] for one in fields(Split)}).hash == result["split"]
     except (KeyError, TypeError) as error:
         found = f"this split or its result is damaged, or another version's ({type(error).__name__}: {error})"
-        raise UsageError(found, folder / "split.json", FIX) from error
+        raise UsageError(found, where, FIX) from error
     if not same:
-        raise UsageError("this split is not that of result.json: it was edited", folder / "split.json", FIX)
+        raise UsageError(f"this split is not that of {of_result.name}: it was edited", where, FIX)
+
+
+def recorded_priors(result: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the shares of the classes that a result records: the survey's, and those of training.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        They are no shares.
+    """
+    survey, training = (np.array(result["prior"][name], dtype=np.float64) for name in ("survey", "training"))
+    for shares in (survey, training):
+        sound = shares.shape == (len(result["test"]["classes"]),) and (shares > 0).all()
+        if not sound or not abs(shares.sum() - 1) < SUM:
+            raise ValueError(f"{shares} are no shares")
+    return survey, training
+
+
+def priors_of_split(
+    split: Mapping[str, Any], result: Mapping[str, Any], options: RunOptions
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the same shares for a run whose result does not record them: those of its last training part."""
+    classes: Sequence[str] = list(result["test"]["classes"])
+    ids = split["parts"][f"{stages_of(options)[-1]}_train"]
+    label = np.array([classes.index(split["classes"][id_]) for id_ in ids], dtype=np.int64)
+    return class_shares(label, len(classes), options.imbalance)
+
+
+def predictions_of(
+    columns: Mapping[str, Sequence[Any]], result: Mapping[str, Any], survey_prior: NDArray[np.float64]
+) -> tuple[Predictions, bool]:
+    """Return the predictions of a table, and whether they are those that the result counts.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The table or the result is damaged.
+    """
+    classes = list(result["test"]["classes"])
+    label = np.array([classes.index(name) for name in columns["label"]], dtype=np.int64)
+    likely = np.column_stack([np.asarray(columns[name], dtype=np.float64) for name in classes])
+    uniform = at_equal_shares(likely, survey_prior)
+    same = bool(np.isfinite(likely).all()) and {"survey", "split", "config"} <= result.keys()
+    for part, found in (("test", likely), ("test_uniform", uniform)):
+        counts = confusion_counts(label, found.argmax(1), len(classes)).tolist()
+        same &= part not in result or counts == result[part]["confusion"]
+    return Predictions(np.array(columns["id"], dtype=str), label, likely, uniform), same

@@ -43,12 +43,11 @@ class Status:
 
     Parameters
     ----------
-    folder : Path
-        Folder of the run.
+    path : Path
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "status.json"
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self.content: dict[str, Any] = {"state": "running", "epochs": {}, "seconds": {}, "hashes": {}}
         if self.path.exists():
             self.content |= read_json(self.path)

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.calibration import at_prior, probabilities
-from ictconvention.feeding.sampler import class_shares
 from ictconvention.feeding.task import Task
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
@@ -20,11 +19,9 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
-from ictconvention.runs.run_record import check_split
-from ictconvention.runs.status import read_json
-from ictconvention.runs.warm_start import last_weights, read_run
+from ictconvention.runs.run_folder import RunFolder
 
-NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what result.json says of its survey
+NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what a result says of its survey
 
 
 @dataclass(frozen=True)
@@ -83,17 +80,16 @@ def read_trained(folder: str | Path) -> TrainedRun:
         It is not a folder of a run, not finished, or damaged; its files do not fit together; or its network has learned
         fluxes that are measured otherwise today.
     """
-    folder = Path(folder)
-    options = read_run(folder)
-    weights = last_weights(folder)
+    run = RunFolder(folder)
+    options = run.read_options()
+    weights = run.last_weights()
     checkpoint = load_checkpoint(weights)
-    result, split, status = (read_json(folder / f"{name}.json") for name in ("result", "split", "status"))
+    result, split, status = run.read_result(), run.read_split(), run.read_status()
     known = result.get("survey")
     known = known if isinstance(known, dict) else {}
     if absent := [name for name in NEEDED if name not in known]:
         found = f"this result does not say the {shorten(absent)} of its survey"
-        raise UsageError(found, folder / "result.json", "train the run again by this version")
-    last = stages_of(options)[-1]
+        raise UsageError(found, run.result, "train the run again by this version")
     try:
         task = _task(checkpoint["task"])
         state = checkpoint["state_dict"]
@@ -103,18 +99,16 @@ def read_trained(folder: str | Path) -> TrainedRun:
             options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
         )
         if task.contents == "photometry":
-            _check_photometry(result, known["pixel_scale"], task.stamp_size, folder)
+            _check_photometry(result, known["pixel_scale"], task.stamp_size, run.result)
         learner = new_learner(options, scaling, task)
         take_weights(learner, checkpoint, weights)
-        check_split(folder, split, result)
         if not 0 < (temperature := float(result["temperature"])) < np.inf:
             raise ValueError(f"the temperature is {temperature:g}")
-        label = [task.classes.index(split["classes"][id_]) for id_ in split["parts"][f"{last}_train"]]
-        survey_prior, training_prior = class_shares(
-            np.array(label, dtype=np.int64), len(task.classes), options.imbalance
-        )
+        survey_prior, training_prior = run.read_priors()
+        if list(task.classes) != list(result["test"]["classes"]):
+            raise ValueError("the classes of its weights are not those of its result")
         return TrainedRun(
-            folder,
+            run.path,
             options,
             learner.eval(),
             result["precision"],
@@ -127,19 +121,19 @@ def read_trained(folder: str | Path) -> TrainedRun:
         )
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = f"this run is damaged, or another version's ({type(error).__name__}: {str(error).splitlines()[0]})"
-        raise UsageError(found, folder, "take another run, or train it again") from error
+        raise UsageError(found, run.path, "take another run, or train it again") from error
 
 
-def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, folder: Path) -> None:
+def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, where: Path) -> None:
     """Refuse a network on light curves that has learned fluxes of another recipe."""
-    today = photometry_recipe(pixel_scale, stamp_size, folder).as_dict()
+    today = photometry_recipe(pixel_scale, stamp_size, where).as_dict()
     before = result.get("photometry")
     if before != today:
         known = before if isinstance(before, dict) else {}
         differ = [f"{name} {known.get(name)}, not {x}" for name, x in today.items() if known.get(name) != x]
         how = shorten(differ) if known else "its result does not say how"
         found = f"this network has learned fluxes that are measured otherwise today ({how})"
-        raise UsageError(found, folder / "result.json", "train the run again by this version")
+        raise UsageError(found, where, "train the run again by this version")
 
 
 def _task(content: Mapping[str, Any]) -> Task:

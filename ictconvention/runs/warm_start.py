@@ -2,72 +2,18 @@
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import RunOptions, stages_of
-from ictconvention.configuration.validation import read_recorded
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.network import Places, Rows
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
-from ictconvention.runs.run_folder import no_run
-from ictconvention.runs.run_record import check_config, check_split
-from ictconvention.runs.status import read_json
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
-
-
-def read_run(folder: str | Path) -> RunOptions:
-    """Return the options of a run folder.
-
-    Raises
-    ------
-    UsageError
-        It is not a run folder, or another version's; or it is finished, and its result records other options.
-    """
-    path = Path(folder) / "config.yaml"
-    if not path.exists():
-        raise no_run(folder)
-    try:
-        content = OmegaConf.to_container(OmegaConf.load(path))
-    except Exception as error:  # rubbish may break the reader anywhere
-        raise UsageError("this is no configuration of a run", path, "take another run, or train it again") from error
-    config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
-    check_config(Path(folder), config)
-    return read_recorded(config)
-
-
-def last_weights(folder: str | Path) -> Path:
-    """Return the file of a finished run's final weights.
-
-    Raises
-    ------
-    UsageError
-        The run is not finished, or has lost its weights.
-    """
-    if not (Path(folder) / "result.json").exists():
-        raise UsageError("this run is not finished", folder, f"finish it: {_its_command(Path(folder))}")
-    stage = stages_of(read_run(folder))[-1]
-    path = Path(folder) / "checkpoints" / f"{stage}.ckpt"
-    if not path.exists():
-        raise UsageError("this run has lost its weights", path, "train it again")
-    return path
-
-
-def overrides_of(folder: Path) -> list[str]:
-    """Return the overrides that a run was started with; none where it does not say."""
-    try:
-        return (folder / "overrides.txt").read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
-
-
-def _its_command(folder: Path) -> str:
-    words = overrides_of(folder)
-    return f"python train.py {command(words)}" if words else "give the command again that began it"
 
 
 def check_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
@@ -80,8 +26,9 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     SplitError
         It has seen objects, of the same survey, that are to be tested or to validate here; or a run before it has.
     """
-    seen_before = read_run(folder)
-    last_weights(folder)
+    start = RunFolder(folder)
+    seen_before = start.read_options()
+    start.last_weights()
     there, here = values_with(seen_before, SHAPES), values_with(options, SHAPES)
     differ = [override(key, value) for key, value in there.items() if here.get(key) != value]
     if differ:
@@ -93,17 +40,16 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         if not Path(before).is_dir():
             fix = "put it back in its place, or begin with another run"
             raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, fix)
-        result, drawn = (read_json(Path(before) / f"{name}.json") for name in ("result", "split"))
-        check_split(Path(before), drawn, result)
-        parts = drawn["parts"]
+        run = RunFolder(before)
+        parts = run.read_split()["parts"]
         used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
         chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
         both = sorted((tested & used) | (validating & (used - chose)))
-        if both and result.get("survey", {}).get("hash") == survey.hash:
+        if both and run.read_result().get("survey", {}).get("hash") == survey.hash:
             found = f"{pluralize(len(both), 'object')} that this run would test or validate on trained that one: "
             fix = "begin with a run of the same fold, or of another survey"
             raise SplitError(found + shorten(both), before, fix)
-        before = read_run(before).init_from
+        before = run.read_options().init_from
 
 
 def start_from(learner: Learner, folder: str | Path) -> str:
@@ -116,7 +62,8 @@ def start_from(learner: Learner, folder: str | Path) -> str:
     UsageError
         The weights do not fit.
     """
-    checkpoint = load_checkpoint(last_weights(folder))
+    weights = RunFolder(folder).last_weights()
+    checkpoint = load_checkpoint(weights)
     try:
         task = checkpoint["task"]
         old_classes, old_bands = list(task["classes"]), list(task["bands"])
@@ -124,7 +71,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         fix = "train it again by this version"
         raise UsageError("these weights do not say of which classes and bands they are", folder, fix) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
-    check_weights(own, checkpoint, last_weights(folder))
+    check_weights(own, checkpoint, weights)
     classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
     moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands), folder)
     new: dict[str, Tensor] = {}
@@ -136,7 +83,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         elif name not in moved and name in before and before[name].shape == value.shape:
             new[name] = before[name]
         else:
-            fix = "take stamps of the same size and the options of that run, in its config.yaml"
+            fix = f"take stamps of the same size and the options of that run, in its {RunFolder(folder).config.name}"
             raise UsageError(f"the weights of that run do not fit: {name}", folder, fix)
     learner.load_state_dict(new)
     fresh = [

@@ -1,6 +1,7 @@
 """A survey of some bands of another one: the same objects, labels and positions, with fewer frames."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,14 @@ from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
+logger = logging.getLogger(__name__)
+
 ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
 OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them
 STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 
 
-def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable[[str], object] = print) -> Survey:
+def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     """Write the frames of some bands as a survey of their own.
 
     Objects without a frame in these bands are left out.
@@ -29,8 +32,6 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
         Those to keep, in the order that they will have.
     path : Path
         The folder to make.
-    say : function
-        Called with a line about how many objects were left out.
 
     Raises
     ------
@@ -67,7 +68,8 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path, say: Callable
                 **row,
             )
     if without:
-        say(f"{pluralize(len(without), 'object')} without a frame in {', '.join(bands)}, left out: {shorten(without)}")
+        count = pluralize(len(without), "object")
+        logger.warning(f"{count} without a frame in {', '.join(bands)}, left out: {shorten(without)}")
     return Survey.open(path)
 
 

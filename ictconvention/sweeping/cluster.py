@@ -1,9 +1,10 @@
 """The jobs of a sweep on Slurm, through hydra-submitit-launcher; each is a fresh process there too."""
 
+import logging
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.processes import COMMAND, job_environment
 from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finished
+
+logger = logging.getLogger(__name__)
 
 SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
 OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
@@ -47,7 +50,7 @@ def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
     raise UsageError(f"hydra.launcher.executor is {executor!r}", "hydra.launcher.executor", "take slurm or local")
 
 
-def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object] = print) -> None:
+def submit(sweep: Sweep, launcher: Any, logs: Path) -> None:
     """Submit the jobs that have no result yet, and wait for them.
 
     A job that reaches its time limit, or is pre-empted, is requeued and resumes after its last training epoch.
@@ -60,8 +63,6 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
         As `load_submitter` returns it, set up by Hydra's setting.
     logs : Path
         Where it keeps what the jobs say.
-    say : function
-        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -70,7 +71,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
     """
     with folder_lock(sweep.folder):
         waiting = sweep.begin()
-        say(f"{pluralize(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
+        logger.info(f"{pluralize(len(sweep.jobs), 'job')}, {len(waiting)} of them to submit; record in {sweep.folder}")
         for job in waiting:
             job.state, job.log = "running", logs
         sweep.save()
@@ -79,7 +80,9 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
             if waiting:
                 launcher.launch([add_wandb_group(job, sweep.folder) for job in waiting], 0)
         except KeyboardInterrupt:
-            say("the jobs stay where they are (scancel ends them); when they have ended, the same command resumes")
+            logger.info(
+                "the jobs stay where they are (scancel ends them); when they have ended, the same command resumes"
+            )
             raise
         except (RuntimeError, ValueError, TypeError, NameError) as error:  # submitit's own are RuntimeErrors
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -89,8 +92,10 @@ def submit(sweep: Sweep, launcher: Any, logs: Path, say: Callable[[str], object]
                 sweep.save()
                 fix = "run it where jobs are submitted, correct hydra.launcher, or try hydra.launcher.executor=local"
                 raise UsageError(f"submitting failed: {reason}", "hydra/launcher=slurm", fix) from error
-            say(f"submitit: {reason}")
-            say("it awaits no other job now, and some may still be at work (squeue): start again when they have ended")
+            logger.warning(f"submitit: {reason}")
+            logger.warning(
+                "it awaits no other job now, and some may still be at work (squeue): start again when they have ended"
+            )
             ended: State = "running"
         else:
             ended = "failed"

@@ -1,11 +1,12 @@
 """The jobs of a sweep as processes of this machine: a fresh one for each, some at once, with the threads divided."""
 
+import logging
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import IO, Any, Literal
@@ -18,6 +19,8 @@ from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
+
+logger = logging.getLogger(__name__)
 
 OnError = Literal["stop", "continue"]
 DISTRIBUTED = (  # what torchrun and Lightning tell a process of several
@@ -50,9 +53,7 @@ class _Running:
     before: float  # seconds that the job took in earlier starts
 
 
-def run_jobs(
-    sweep: Sweep, at_once: int = 1, on_error: OnError = "continue", say: Callable[[str], object] = print
-) -> None:
+def run_jobs(sweep: Sweep, at_once: int = 1, on_error: OnError = "continue") -> None:
     """Run the jobs of a sweep that have no result yet.
 
     Parameters
@@ -63,8 +64,6 @@ def run_jobs(
         Jobs that run side by side; the processors are shared out, and the GPUs where there are some.
     on_error : "continue" or "stop"
         What becomes of the jobs that have not begun when one fails.
-    say : function
-        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -81,10 +80,10 @@ def run_jobs(
         waiting = sweep.begin()
         sweep.save()
         done = len(sweep.jobs) - len(waiting)
-        say(f"{pluralize(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
+        logger.info(f"{pluralize(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
         if done:
-            say(f"{done} finished before, and not repeated")
-        _Course(sweep, waiting, _devices(waiting, at_once), on_error, say).take()
+            logger.info(f"{done} finished before, and not repeated")
+        _Course(sweep, waiting, _devices(waiting, at_once), on_error).take()
 
 
 class _Course:
@@ -96,9 +95,8 @@ class _Course:
         waiting: list[Job],
         gpus: list[str | None],
         on_error: OnError,
-        say: Callable[[str], object],
     ) -> None:
-        self.sweep, self.waiting, self.gpus, self.on_error, self.say = sweep, waiting, gpus, on_error, say
+        self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
         self.running: list[_Running] = []
         self.durations: list[float] = []
         self.since, self.before = time.monotonic(), sweep.seconds
@@ -118,7 +116,7 @@ class _Course:
                         lines = [f"  {one.job.title}: {_last_line(one.job)}" for one in self.running]
                         status.update(Text("\n".join(lines)))  # what a job says is no markup
         except BaseException:
-            self.say("ending the runs; the same command resumes them where they were")
+            logger.info("ending the runs; the same command resumes them where they were")
             self._end_all()
             raise
 
@@ -141,7 +139,7 @@ class _Course:
         self.running.append(_Running(job, slot, process, log, time.monotonic(), job.seconds))
         job.state = "running"
         self._save()
-        self.say(f"{self._place(job)} started: {job.title}")
+        logger.info(f"{self._place(job)} started: {job.title}")
 
     def _end(self, one: _Running) -> None:
         """Take note of a job whose process has ended."""
@@ -157,15 +155,15 @@ class _Course:
             mean = sum(self.durations) / len(self.durations)
             turns = (len(self.waiting) + len(self.running)) / len(self.gpus)
             left = f"; about {describe_duration(mean * turns)} left" if turns else ""
-            self.say(
+            logger.info(
                 f"{self._place(job)} finished in {describe_duration(took)}: {job.title}: {chief_scores(job)}{left}"
             )
             return
-        self.say(f"{self._place(job)} FAILED after {describe_duration(took)} ({_ending(code)}): {job.title}")
-        self.say("\n".join(f"    | {line}" for line in _tail(job)))
-        self.say(f"    log: {job.log}")
+        logger.warning(f"{self._place(job)} FAILED after {describe_duration(took)} ({_ending(code)}): {job.title}")
+        logger.warning("\n".join(f"    | {line}" for line in _tail(job)))
+        logger.warning(f"    log: {job.log}")
         if self.on_error == "stop" and self.waiting:
-            self.say(f"on_error=stop: {pluralize(len(self.waiting), 'job')} not started")
+            logger.warning(f"on_error=stop: {pluralize(len(self.waiting), 'job')} not started")
             self.waiting.clear()
 
     def _end_all(self) -> None:

@@ -1,19 +1,20 @@
 """Many runs from one command: which they are, checked before the first begins, and the record of how far they are."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
-from ictconvention.runs.collection import SWEEP_FILE
+from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.plan import plan_run
-from ictconvention.runs.status import MetricsTable, read_json, write_json
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import read_json, write_json
 from ictconvention.survey.verify import verify_survey
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
@@ -60,7 +61,7 @@ class Job:
 
 
 class Sweep:
-    """The jobs of a sweep and their record, `sweep.json` in the sweep's folder.
+    """The jobs of a sweep and their record in the sweep's folder.
 
     Parameters
     ----------
@@ -74,7 +75,7 @@ class Sweep:
         self.seconds = 0.0  # from start to end, over all starts
         with readable_os_errors("making the folder of the sweep", folder):
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-        if (path := folder / SWEEP_FILE).exists():
+        if (path := folder / SWEEP_MARK).exists():
             before = read_json(path)
             known = {entry.get("folder"): entry for entry in before.get("jobs", [])}
             self.seconds = float(before.get("seconds", 0.0))
@@ -103,7 +104,7 @@ class Sweep:
             }
             for job in self.jobs
         ]
-        write_json(self.folder / SWEEP_FILE, {"seconds": round(self.seconds, 1), "jobs": jobs})
+        write_json(self.folder / SWEEP_MARK, {"seconds": round(self.seconds, 1), "jobs": jobs})
 
     def check(self) -> None:
         """Complain where a job has no result.
@@ -130,7 +131,6 @@ class Sweep:
 
 def prepare_jobs(
     overrides: Sequence[Sequence[str]],
-    say: Callable[[str], object],
     elsewhere: bool = False,
     before: Sequence[Job] = (),
 ) -> list[Job]:
@@ -140,8 +140,6 @@ def prepare_jobs(
     ----------
     overrides : sequence of sequence of str
         Overrides of each job.
-    say : function
-        Called with a line about each thing that happens.
     elsewhere : bool
         Whether another machine runs them.
     before : sequence of Job
@@ -168,11 +166,11 @@ def prepare_jobs(
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
-            plan = plan_run(options, say, elsewhere)
+            plan = plan_run(options, elsewhere)
             if plan.survey.hash not in verified:
                 verify_survey(plan.survey, options.survey.verify)
                 verified.add(plan.survey.hash)
-        folder = plan.folder
+        folder = plan.folder.path
         if folder in jobs:
             found = f"{jobs[folder].title} and {title} are the same run"
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
@@ -192,13 +190,13 @@ def _told_of(title: str) -> Iterator[None]:
 
 def is_finished(job: Job) -> bool:
     """Return whether a job's run has its result."""
-    return (job.folder / "result.json").exists()
+    return RunFolder(job.folder).is_finished
 
 
 def chief_scores(job: Job) -> str:
     """Return the scores of a finished job that a reader of the sweep's course looks for."""
-    found: dict[str, Any] = read_json(job.folder / "result.json")
-    likely, uniform = found["test"], found["test_uniform"]
+    result = RunFolder(job.folder).read_result("test", "test_uniform")
+    likely, uniform = result["test"], result["test_uniform"]
     return (
         f"accuracy {likely['accuracy']:.3f}, macro F1 {likely['f1_macro']:.3f}; "
         f"at equal class shares balanced accuracy {uniform['balanced_accuracy']:.3f}"
@@ -216,7 +214,7 @@ def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
 def validation_loss(folder: Path) -> float | None:
     """Return the least class-balanced validation loss of a run's last stage, where it has one."""
     try:
-        rows = MetricsTable(folder / "metrics.csv").rows
+        rows = RunFolder(folder).open_metrics().rows
     except IctConventionError:  # the run has its result all the same
         return None
     losses = [

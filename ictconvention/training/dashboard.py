@@ -1,15 +1,19 @@
 """A run's page on Weights & Biases, beside its files. Whatever fails there is said once, and stops nothing."""
 
+import logging
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from ictconvention.configuration.schema import LoggerOptions
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import Status
+
+logger = logging.getLogger(__name__)
 
 
 class Dashboard:
@@ -20,7 +24,7 @@ class Dashboard:
     Parameters
     ----------
     options : LoggerOptions
-    folder : Path
+    folder : RunFolder
         Folder of the run; W&B's own files go into its folder `wandb`.
     status : Status
         Status of the run; keeps the id.
@@ -28,20 +32,16 @@ class Dashboard:
         All options of the run.
     tags : sequence of str
         Beside those of the options.
-    say : function
-        Called with a line about each thing that happens.
     """
 
     def __init__(
         self,
         options: LoggerOptions,
-        folder: Path,
+        folder: RunFolder,
         status: Status,
         config: Mapping[str, Any],
         tags: Sequence[str],
-        say: Callable[[str], object],
     ) -> None:
-        self.say = say
         self.page: Any = None
         self.open = True
         if options.kind == "csv":
@@ -50,7 +50,7 @@ class Dashboard:
             self._open(options, folder, status, config, tags)
 
     def _open(
-        self, options: LoggerOptions, folder: Path, status: Status, config: Mapping[str, Any], tags: Sequence[str]
+        self, options: LoggerOptions, folder: RunFolder, status: Status, config: Mapping[str, Any], tags: Sequence[str]
     ) -> None:
         import wandb
 
@@ -62,26 +62,26 @@ class Dashboard:
             self.page = wandb.init(
                 project=options.project,
                 entity=options.entity,
-                group=options.group or folder.parent.name,
+                group=options.group or folder.path.parent.name,
                 tags=[*tags, *options.tags],
-                name=f"{folder.parent.name}/{folder.name}",
+                name=folder.title,
                 id=status.content["wandb"],
                 resume="allow",
                 config=dict(config),
-                dir=folder,
+                dir=folder.path,
                 mode=mode,
                 settings=wandb.Settings(silent=True, console="off", init_timeout=60),
             )
         for stage in ("pretrain", "finetune"):
             self.page.define_metric(f"{stage}/*", step_metric=f"{stage}/epoch")
         place = f"offline; upload it by: wandb sync {self.page.dir}" if mode == "offline" else self.page.url or mode
-        self.say(f"W&B: {str(place).removesuffix('/files')}")
+        logger.info(f"W&B: {str(place).removesuffix('/files')}")
 
     def _reachable(self, wandb: Any) -> str:
         try:
             return "online" if wandb.login(prompt=False) else "offline"
         except wandb.Error as error:
-            self.say(f"W&B does not answer ({str(error).splitlines()[0]})")
+            logger.warning(f"W&B does not answer ({str(error).splitlines()[0]})")
             return "offline"
 
     def log(self, values: Mapping[str, object]) -> None:
@@ -118,4 +118,4 @@ class Dashboard:
         except Exception as error:  # noqa: BLE001 - of whatever kind: a page must not cost a run
             self.open = False
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            self.say(f"W&B failed ({reason}); the run goes on without it")
+            logger.warning(f"W&B failed ({reason}); the run goes on without it")

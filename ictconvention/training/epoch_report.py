@@ -1,8 +1,8 @@
 """What a stage in training tells: a line, a row of metrics and the status after each training epoch; a progress bar."""
 
+import logging
 import sys
 import time
-from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
@@ -16,6 +16,8 @@ from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
+
+logger = logging.getLogger(__name__)
 
 WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
@@ -36,8 +38,6 @@ class EpochReport(lightning.Callback):
         Whether the sequences are short already, no more than a laptop's.
     metrics, status, dashboard
         Where the records go.
-    say : function
-        Called with a line about each thing that happens.
     """
 
     def __init__(
@@ -49,9 +49,8 @@ class EpochReport(lightning.Callback):
         metrics: MetricsTable,
         status: Status,
         dashboard: Dashboard,
-        say: Callable[[str], object],
     ) -> None:
-        self.stage, self.objects, self.later, self.short, self.say = stage, objects, later, short, say
+        self.stage, self.objects, self.later, self.short = stage, objects, later, short
         self.metrics, self.status, self.dashboard = metrics, status, dashboard
         self.clock = self.paced = 0.0
         self.batches = 0
@@ -77,7 +76,7 @@ class EpochReport(lightning.Callback):
             left = seconds * self.objects_left(trainer, trainer.current_epoch)
             if left > LONG:
                 short = "" if self.short else "; profile=laptop trains a narrow network on fewer frames in minutes"
-                self.say(f"this takes about {describe_duration(left)} on this machine, which has no GPU{short}")
+                logger.warning(f"this takes about {describe_duration(left)} on this machine, which has no GPU{short}")
 
     def objects_left(self, trainer: lightning.Trainer, epochs: int) -> int:
         """Return how many objects will be drawn after some training epochs, here and in the stages to come."""
@@ -102,7 +101,7 @@ class EpochReport(lightning.Callback):
             words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
         rest = f", about {describe_duration(left)} of training left" if left else ""
-        self.say("; ".join(words) + f"; {describe_duration(seconds)}{rest}")
+        logger.info("; ".join(words) + f"; {describe_duration(seconds)}{rest}")
 
     def on_exception(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, exception: BaseException

@@ -2,15 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ictconvention.core.atomic import whole_file
 from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Pooled
@@ -20,7 +16,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
-from ictconvention.runs.run_record import TESTED
+from ictconvention.runs.run_folder import TESTED
 from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import Inferred, infer
 
@@ -54,9 +50,11 @@ def evaluate(
     Returns
     -------
     result : dict
-        `temperature`; by part `test`, the scores at the class shares of the fine-tuning part, the sky's as far as the
-        survey knows them, and `test_uniform`, those at equal shares: the decisions that serve every class alike, of
-        which balanced accuracy and the worst recall speak. The same for `extra_test` where the split has one.
+        `temperature`; `prior`, the shares of the classes in the fine-tuning part (`survey`) and in the loss
+        (`training`), with which every decision can be made again; by part `test`, the scores at the class shares of the
+        fine-tuning part, the sky's as far as the survey knows them, and `test_uniform`, those at equal shares: the
+        decisions that serve every class alike, of which balanced accuracy and the worst recall speak. The same for
+        `extra_test` where the split has one.
     parts : dict
         The predictions of each part.
     reference : NoveltyReference
@@ -72,7 +70,8 @@ def evaluate(
     temperature = fit_temperature(
         at_prior(validation.logits, training_prior, survey_prior), labels[validation.position]
     )
-    result: dict[str, Any] = {"temperature": temperature}
+    prior = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
+    result: dict[str, Any] = {"temperature": temperature, "prior": prior}
     parts = {}
     for part in TESTED:
         if data.split.parts[part]:
@@ -85,17 +84,15 @@ def evaluate(
     return result, parts, reference
 
 
-def save_predictions(path: Path, survey: Survey, found: PartPredictions, fold: int) -> None:
-    """Write the table of predictions: id, fold, label, and the probability of each class."""
+def prediction_columns(survey: Survey, found: PartPredictions, fold: int) -> dict[str, Any]:
+    """Return the columns of the table of predictions: id, fold, label, and the probability of each class."""
     classes = survey.header.classes
-    columns: dict[str, Any] = {
+    return {
         "id": [survey.ids[i] for i in found.position],
         "fold": np.full(len(found.position), fold),
         "label": [classes[i] for i in found.label],
         **{name: found.likely[:, c] for c, name in enumerate(classes)},
     }
-    with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.table(columns), partial)
 
 
 def in_words(result: Mapping[str, Any], survey: Survey) -> list[str]:

@@ -1,28 +1,28 @@
 """A finished run, tested once more: its weights must give its numbers again."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import replace
 from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.schema import RunOptions, stages_of
-from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
-from ictconvention.runs.run_record import check_split
-from ictconvention.runs.status import read_json
-from ictconvention.runs.warm_start import last_weights, read_run
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.evaluate import evaluate, in_words
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 
+logger = logging.getLogger(__name__)
+
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 
 
-def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = print) -> dict[str, Any]:
+def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     """Test a finished run once more, and compare with its result.
 
     Parameters
@@ -32,8 +32,6 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
     options : RunOptions
         Only `survey.path`, `survey.verify`, `surveys` and `trainer.workers` of it count, where set: the survey
         may have moved.
-    say : function
-        Called with a line about each thing that happens.
 
     Raises
     ------
@@ -43,8 +41,9 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
     """
     keep_freed_memory()
     with silence_lightning(), readable_os_errors("testing the run", folder):
-        own = read_run(folder)
-        known = read_json(folder / "status.json").get("survey") if (folder / "status.json").exists() else None
+        run = RunFolder(folder)
+        own = run.read_options()
+        known = run.read_status().get("survey") if run.status.exists() else None
         survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
         own = replace(
             own,
@@ -52,29 +51,31 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
             surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
             trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
         )
-        weights = last_weights(folder)
-        before = read_json(folder / "result.json")
-        if absent := [name for name in ("survey", "split", "precision", "test") if name not in before]:
-            raise UsageError(f"this result lacks {shorten(absent)}", folder / "result.json", "train the run again")
-        survey = open_or_simulate(own, say)
+        weights = run.last_weights()
+        before = run.read_result("survey", "split", "precision", "test")
+        survey = open_or_simulate(own)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
         verify_survey(survey, options.survey.verify)
-        check_split(folder, read_json(folder / "split.json"), before)
-        split = Split.load(folder / "split.json", survey.object_table())
+        run.read_split()  # sees that it is the run's
+        split = Split.load(run.split, survey.object_table())
         stage = stages_of(own)[-1]
         data = make_data(own, survey, split, stage)
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
         result, _, _ = evaluate(learner, data, before["precision"])
         for line in in_words(result, survey):
-            say(line)
+            logger.info(line)
+        if "prior" not in before:  # a result of a version before
+            survey_prior, training_prior = run.read_priors()
+            before["prior"] = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
         difference = largest_difference(result, {name: before.get(name) for name in result})
         if not difference <= SAME:
-            found = f"the numbers differ from those of result.json by up to {difference:.2g}"
-            fix = "compare environment.json: other versions or processors may compute differently"
+            found = f"the numbers differ from those of {run.result.name} by up to {difference:.2g}"
+            fix = f"compare {run.environment.name}: other versions or processors may compute differently"
             raise UsageError(found, folder, fix)
-        say("the same as result.json" + (f", to within {difference:.1g}" if difference else ", to the last digit"))
+        how = f"to within {difference:.1g}" if difference else "to the last digit"
+        logger.info(f"the same as {run.result.name}, {how}")
     return result
 
 

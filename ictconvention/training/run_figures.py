@@ -24,19 +24,20 @@ from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.networks.heads import PROJECTED
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import MetricsTable
 from ictconvention.training.evaluate import PartPredictions
 
 
 def draw_figures(
-    folder: Path, parts: Mapping[str, PartPredictions], data: SeriesDataModule, metrics: MetricsTable
+    folder: RunFolder, parts: Mapping[str, PartPredictions], data: SeriesDataModule, metrics: MetricsTable
 ) -> dict[str, Path]:
     """Draw and save the figures of a run.
 
     Parameters
     ----------
-    folder : Path
-        Folder of the run; they go into its folder `figures`.
+    folder : RunFolder
+        Folder of the run.
     parts : mapping of str to PartPredictions
         The predictions of each part.
     data : SeriesDataModule
@@ -49,9 +50,9 @@ def draw_figures(
     dict of str to Path
         The files, by name.
     """
-    (folder / "figures").mkdir(exist_ok=True)
+    folder.figures.mkdir(exist_ok=True)
     survey, header = data.survey, data.survey.header
-    name, run = header.full_name, f"{folder.parent.name} {folder.name}"
+    name, run = header.full_name, f"{folder.path.parent.name} {folder.path.name}"
     classes = dict(enumerate(header.classes))
     figures: dict[str, Figure] = {}
     for part, found in parts.items():
@@ -81,7 +82,7 @@ def draw_figures(
         figures[f"views_{end}"] = draw_views(series, views, header)
     saved = {}
     for name, figure in figures.items():
-        saved[name] = folder / "figures" / f"{name}.png"
+        saved[name] = folder.figure(name)
         save_figure(figure, saved[name], record=True)
     return saved
 

@@ -1,8 +1,7 @@
 """One stage in training: from a learner with its first weights to the weights of its best training epoch."""
 
-from collections.abc import Callable
+import logging
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import lightning
@@ -21,10 +20,13 @@ from ictconvention.runs.checkpoints import (
     take_weights,
 )
 from ictconvention.runs.machine import Precision, rank_zero
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import EpochReport, progress_bars
 from ictconvention.training.seeding import BatchSeeds
+
+logger = logging.getLogger(__name__)
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
 
@@ -42,11 +44,10 @@ def fit(
     options: RunOptions,
     learner: Learner,
     data: SeriesDataModule,
-    folder: Path,
+    folder: RunFolder,
     precision: Precision,
     records: Records | None,
     later: int,
-    say: Callable[[str], object],
 ) -> None:
     """Train a stage, and give the learner the weights of the training epoch that it keeps.
 
@@ -57,7 +58,7 @@ def fit(
     ----------
     options, learner, data
         Options, learner and data of the stage.
-    folder : Path
+    folder : RunFolder
         Folder of the run.
     precision : "32-true" or "bf16-mixed"
         Precision of the run.
@@ -65,14 +66,11 @@ def fit(
         Records of the process that writes.
     later : int
         Objects that the stages after this one draw in all their training epochs.
-    say : function
-        Called with a line about each thing that happens.
     """
     stage, of_stage = data.stage, stage_of(options, data.stage)
-    finished = folder / "checkpoints" / f"{stage}.ckpt"
-    before, best_file = (finished.with_name(f"{stage}-{name}.ckpt") for name in ("last", "best"))
+    finished, before, best_file = (folder.weights(stage, kept) for kept in ("final", "last", "best"))
     if finished.exists():
-        say(f"{stage}: finished before")
+        logger.info(f"{stage}: finished before")
         if rank_zero():
             for path in (before, best_file):  # of a run that was killed just then
                 path.unlink(missing_ok=True)
@@ -83,10 +81,10 @@ def fit(
         check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
     word = f", resumes after training epoch{done}" if going_on else ""
-    say(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
+    logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
-    last = RelocatableCheckpoint(filename=f"{stage}-last", **kept)
-    best = RelocatableCheckpoint(filename=f"{stage}-best", monitor=f"{stage}/val/loss_balanced", **kept)
+    last = RelocatableCheckpoint(filename=before.stem, **kept)
+    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/loss_balanced", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     journal = (
         []
@@ -100,7 +98,6 @@ def fit(
                 records.metrics,
                 records.status,
                 records.dashboard,
-                say,
             )
         ]
     )

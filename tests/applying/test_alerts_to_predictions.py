@@ -64,7 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     survey = ingested(work / "alerts", work / "survey", "--objects", work / "labels.csv")
     assert (len(survey), survey.lengths.tolist()) == (60, [10] * 60)
     assert (survey.header.bands, survey.header.classes) == (("g", "r"), CLASSES)
-    return run(compose_run([*LEARN, f"survey.path={survey.path}", f"runs={work}/runs"]), say=lambda line: None)
+    return run(compose_run([*LEARN, f"survey.path={survey.path}", f"runs={work}/runs"]))
 
 
 def predictions(run_folder: Path, survey: Survey, out: Path, *options: object) -> Table:

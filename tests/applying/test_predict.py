@@ -25,12 +25,12 @@ from ictconvention.applying.prediction_table import (
     read_shares,
     save_table,
 )
+from ictconvention.applying.seen_objects import cannot_be_known, seen_by
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import run_parallel
-from ictconvention.runs.seen_objects import cannot_be_known, seen_by
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey

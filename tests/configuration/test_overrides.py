@@ -21,7 +21,7 @@ from ictconvention.configuration.options import ModelOptions
 from ictconvention.configuration.overrides import check_overrides, command, override
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.warm_start import last_weights
+from ictconvention.runs.run_folder import RunFolder
 from tests.conftest import image_series, write_survey
 from tests.reporting.made_up_runs import EVERY_KIND, made_up_run
 
@@ -200,7 +200,7 @@ def test_an_unfinished_run_says_the_command_that_finishes_it(tmp_path: Path) -> 
     (tmp_path / "config.yaml").write_text("")
     (tmp_path / "overrides.txt").write_text("".join(f"{word}\n" for word in words))
     with pytest.raises(UsageError) as caught:
-        last_weights(tmp_path)
+        RunFolder(tmp_path).last_weights()
     assert _pasted(caught.value.fix) == words
 
 

@@ -73,7 +73,7 @@ def small_file(small: Path, survey: Survey, tmp_path_factory: pytest.TempPathFac
     output = tmp_path_factory.mktemp("page") / "page.html"
     with pytest.MonkeyPatch.context() as patched:
         show_two(patched)
-        write_report(small, output, survey.path, say=lambda line: None)
+        write_report(small, output, survey.path)
     return output
 
 
@@ -91,7 +91,7 @@ def lost(sweep: Path) -> Path:
 @pytest.fixture(scope="module")
 def file(sweep: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("page") / "page.html"
-    write_report(sweep, output, say=lambda line: None)
+    write_report(sweep, output)
     return output
 
 
@@ -101,7 +101,7 @@ def page(file: Path) -> Page:
 
 
 def written(sweep: Path, output: Path, **keywords: Any) -> Page:
-    write_report(sweep, output, say=lambda line: None, **keywords)
+    write_report(sweep, output, **keywords)
     return Page(output.read_text())
 
 
@@ -258,12 +258,13 @@ def test_a_class_without_a_test_object_leaves_nothing_to_rank(survey: Survey, tm
     assert "No class can be ranked" in written(sweep, tmp_path / "page.html").text
 
 
-def test_a_page_that_cannot_be_written_is_told_before_anything_is_drawn(sweep: Path, tmp_path: Path) -> None:
-    said: list[str] = []
+def test_a_page_that_cannot_be_written_is_told_before_anything_is_drawn(
+    sweep: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     for output in (tmp_path, tmp_path / "no" / "page.html"):
         with pytest.raises(FileSystemError, match="saving the page failed"):
-            write_report(sweep, output, say=said.append)
-    assert not said
+            write_report(sweep, output)
+    assert not caplog.messages
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

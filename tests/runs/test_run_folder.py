@@ -1,72 +1,137 @@
-"""A pattern that matches several runs, a file of a run, a folder of runs: each is answered with the runs to name."""
+"""One class names, writes and reads the files of a run, and sees that they agree; nothing else spells their names."""
 
-from collections.abc import Callable
-from dataclasses import replace
+import ast
+import json
+import re
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from ictconvention.cli.main import app
-from ictconvention.configuration.options import ModelOptions
-from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.run_folder import no_run
-from ictconvention.runs.warm_start import read_run
+from ictconvention.evaluation.scores import scores
+from ictconvention.runs.collection import read_finished
+from ictconvention.runs.run_folder import TESTED, RunFolder
+from ictconvention.runs.trained_run import read_trained
 from ictconvention.training.retest import retest
+from tests.conftest import ROOT
+from tests.handmade_runs import changed
+from tests.small_runs import LEFT, Smoke, result_of
+
+SPELLED = ("runs/run_folder.py", "core/output_place.py")  # the latter knows a run by its marks, and stands below
+
+
+def texts_of(path: Path) -> list[str]:
+    """Return the texts in a module, also within f-strings, but for docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in docs)
+    return [node.value for node in constants if isinstance(node.value, str)]
+
+
+def test_no_other_module_spells_a_name_of_a_file_of_a_run() -> None:
+    run = RunFolder("run")
+    paths = [path for path in vars(run).values() if path != run.path]
+    names = [path.name for path in paths if path.suffix] + list(TESTED.values()) + [".ckpt"]
+    assert len(names) == 12
+    spelled = re.compile("|".join(map(re.escape, names)))
+    rooms = ("ictconvention", "experiments", "hydra_plugins")
+    modules = [path for room in rooms for path in ROOT.glob(f"{room}/**/*.py")]
+    assert len(modules) > 100
+    found = {
+        str(path.relative_to(ROOT / "ictconvention")): text
+        for path in modules
+        for text in texts_of(path)
+        if (spelled.search(text) or text == "checkpoints") and not path.as_posix().endswith(SPELLED)
+    }
+    assert not found
+
+
+def test_what_a_run_leaves_is_what_its_folder_names(finished: Path) -> None:
+    run = RunFolder(finished)
+    named = {path.name for path in vars(run).values() if path.exists()} - {run.path.name}
+    assert {path.name for path in finished.iterdir()} == named | {run.predictions().name} == LEFT
+    assert set(run.checkpoints.iterdir()) == {run.weights("pretrain"), run.weights("finetune")}
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[Path]:
-    folders = [tmp_path / "ict (v2)" / f"fold0-seed0-{name}" for name in ("aaaa", "bbbb")]
-    for folder in folders:
-        (folder / "checkpoints").mkdir(parents=True)
-        (folder / "config.yaml").write_text("")
-        (folder / "checkpoints" / "finetune.ckpt").write_text("")
-    (folders[0].parent / "fold0-seed0-notes").mkdir()  # no run
-    return folders
+def copied(finished: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished, tmp_path / "run"))
 
 
-@pytest.mark.parametrize("command", ["predict", "export", "report"])
-def test_a_pattern_that_matches_two_runs_is_answered_with_their_names(
-    command: str, runs: list[Path], tmp_path: Path
+def test_a_result_holds_the_priors_with_which_its_decisions_are_made_again(finished: Path) -> None:
+    run, result = RunFolder(finished), result_of(finished)
+    found = run.read_predictions()
+    assert scores(found.likely, found.label, result["test"]["classes"]) == result["test"]
+    assert scores(found.uniform, found.label, result["test"]["classes"]) == result["test_uniform"]
+    survey_prior, training_prior = run.read_priors()
+    assert result["prior"] == {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
+    trained = read_trained(finished)
+    assert (trained.survey_prior.tolist(), trained.training_prior.tolist()) == tuple(result["prior"].values())
+
+
+def test_priors_of_a_result_without_them_come_from_its_split(finished: Path, copied: Path) -> None:
+    result = result_of(copied)
+    result.pop("prior")
+    (copied / "result.json").write_text(json.dumps(result))
+    priors = zip(RunFolder(copied).read_priors(), RunFolder(finished).read_priors(), strict=True)
+    assert all(one.tolist() == other.tolist() for one, other in priors)
+    old, new = (read_finished(folder).predictions.uniform for folder in (copied, finished))
+    np.testing.assert_array_equal(old, new)
+
+
+def test_a_run_of_a_version_without_priors_is_tested_again(copied: Path) -> None:
+    result = result_of(copied)
+    result.pop("prior")
+    (copied / "result.json").write_text(json.dumps(result))
+    assert retest(copied, RunFolder(copied).read_options())["test"] == result["test"]
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        None,
+        {"survey": [0.25] * 4},
+        {"survey": [0.25] * 4, "training": [0.5, 0.5]},
+        {"survey": [0.25] * 4, "training": [1.0, 0.0, 0.0, 0.0]},
+        {"survey": [0.25] * 4, "training": [0.3] * 4},
+        {"survey": [0.25] * 4, "training": "even"},
+    ],
+)
+def test_what_are_no_shares_is_refused(copied: Path, prior: object) -> None:
+    changed(copied / "result.json", prior=prior)
+    with pytest.raises(UsageError, match="says no shares"):
+        RunFolder(copied).read_priors()
+
+
+def test_shares_under_which_the_decisions_would_be_others_are_refused(copied: Path) -> None:
+    changed(copied / "result.json", prior={"survey": [1e-6, 1e-6, 1e-6, 1 - 3e-6], "training": [0.25] * 4})
+    with pytest.raises(UsageError, match="not those of its result"):
+        read_finished(copied)
+
+
+@pytest.mark.parametrize("name", ["environment", "status", "split"])
+def test_a_lost_record_is_named(copied: Path, name: str) -> None:
+    path: Path = getattr(RunFolder(copied), name)
+    path.unlink()
+    with pytest.raises(UsageError, match=re.escape(f"lost its {path.name}")):
+        read_finished(copied)
+
+
+def test_a_result_that_lacks_something_is_named(copied: Path) -> None:
+    with pytest.raises(UsageError, match="this result lacks redshift"):
+        RunFolder(copied).read_result("test", "redshift")
+
+
+def test_a_run_that_takes_a_pre_training_has_the_digits_of_one_that_trains_it(
+    finished: Path, smoke: Smoke, work: Path
 ) -> None:
-    output = tmp_path / ("out.pt2" if command == "export" else "out.csv")
-    survey = ["survey"] if command == "predict" else []
-    for words in ([*map(str, runs), *survey], [str(runs[0].parent / "fold0-*"), *survey]):
-        (tmp_path / "survey").mkdir(exist_ok=True)
-        found = CliRunner().invoke(app, [command, *words, "-o", str(output)])
-        assert isinstance(found.exception, UsageError)
-        assert "two runs match" in found.exception.found
-        assert all(str(run) in found.exception.fix for run in runs)
-    assert not output.exists()
-
-
-def test_one_argument_too_many_is_named(runs: list[Path]) -> None:
-    found = CliRunner().invoke(app, ["report", str(runs[0]), "page"])
-    assert isinstance(found.exception, UsageError)
-    assert found.exception.where == "page"
-
-
-@pytest.mark.parametrize("read", [read_run, lambda folder: retest(Path(folder), RunOptions())])
-def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Path], object], runs: list[Path]) -> None:
-    above = runs[0].parent
-    for given in (above / "fold0-*", above, above / "fold0-seed0-cccc"):
-        with pytest.raises(UsageError) as caught:
-            read(given)
-        assert all(str(run) in caught.value.fix for run in runs)
-        assert "notes" not in caught.value.fix
-    for inside in (runs[1] / "checkpoints" / "finetune.ckpt", runs[1] / "config.yaml"):
-        with pytest.raises(UsageError) as caught:
-            read(inside)
-        assert caught.value.fix.endswith(str(runs[1]))
-
-
-def test_a_pattern_without_a_run_says_so_and_one_run_is_named(runs: list[Path]) -> None:
-    assert "no run matches" in no_run(runs[0].parent / "fold9-*").found
-    assert no_run(runs[0].parent / "fold0-seed0-a*").fix.endswith(str(runs[0]))
-
-
-def test_a_run_whose_own_name_has_brackets_is_read(runs: list[Path]) -> None:
-    folder = runs[0].rename(runs[0].with_name("[x]"))
-    assert replace(read_run(folder), model=ModelOptions()) == RunOptions()
+    settings = ["experiment=ict_sdss", "stage.finetune.optimiser.warm_up=0.2"]
+    taking = smoke(*settings, "name=taking")
+    assert "pretrain" not in RunFolder(taking).read_status()["seconds"]
+    alone = smoke(*settings, f"runs={work}/alone")
+    assert "pretrain" in RunFolder(alone).read_status()["seconds"]
+    one, other = result_of(alone), result_of(taking)
+    assert one.pop("config") == other.pop("config") | {"name": "ict_sdss"}
+    assert one == other

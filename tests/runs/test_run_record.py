@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.collection import find_runs, read_finished
-from ictconvention.runs.warm_start import last_weights, read_run
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
@@ -42,32 +42,32 @@ BLOCKS = ("survey", "model", "learner", "augmentation", "imbalance", "fold", "se
 def test_a_lost_key_is_named_though_it_has_its_default(folder: Path, block: str) -> None:
     change(folder, lambda config: config.pop(block))
     with pytest.raises(UsageError, match=f"has lost {block}") as refused:
-        read_run(folder)
+        RunFolder(folder).read_options()
     assert refused.value.where == folder / "config.yaml"
 
 
 def test_a_key_within_a_block_is_named(folder: Path) -> None:
     change(folder, lambda config: config.stage.finetune.optimiser.pop("clip"))
     with pytest.raises(UsageError, match=r"has lost stage\.finetune\.optimiser\.clip, which"):
-        read_run(folder)
+        RunFolder(folder).read_options()
 
 
 def test_another_value_is_named_with_both(folder: Path) -> None:
     change(folder, lambda config: config.sequence.update(max_frames=30))
     with pytest.raises(UsageError, match=r"sequence\.max_frames is 30 here, 99 there"):
-        read_run(folder)
+        RunFolder(folder).read_options()
 
 
 def test_first_weights_are_of_another_run_or_they_are_not(folder: Path) -> None:
     change(folder, lambda config: config.update(init_from="runs/other"))
     with pytest.raises(UsageError, match="init_from is True here, False there"):
-        read_run(folder)
+        RunFolder(folder).read_options()
     changed(folder / "result.json", init_from="hash of its weights")
-    assert read_run(folder).init_from == "runs/other"
+    assert RunFolder(folder).read_options().init_from == "runs/other"
 
 
 def test_what_decides_no_number_may_differ(folder: Path) -> None:
-    before = read_run(folder)
+    before = RunFolder(folder).read_options()
 
     def elsewhere(config: Any) -> None:
         config.survey.path, config.runs, config.surveys, config.trainer.workers = "/moved", "r", "s", 7
@@ -75,13 +75,13 @@ def test_what_decides_no_number_may_differ(folder: Path) -> None:
         config.pop("logger")
 
     change(folder, elsewhere)
-    assert read_run(folder).model == before.model
+    assert RunFolder(folder).read_options().model == before.model
 
 
 def test_a_run_without_a_result_has_no_copy_to_fit(folder: Path) -> None:
     change(folder, lambda config: config.sequence.update(max_frames=30))
     (folder / "result.json").unlink()
-    assert read_run(folder).sequence.max_frames == 30
+    assert RunFolder(folder).read_options().sequence.max_frames == 30
 
 
 def test_a_result_without_a_configuration_is_refused(folder: Path) -> None:
@@ -89,7 +89,7 @@ def test_a_result_without_a_configuration_is_refused(folder: Path) -> None:
     result.pop("config")
     (folder / "result.json").write_text(json.dumps(result))
     with pytest.raises(UsageError, match="records no configuration"):
-        read_run(folder)
+        RunFolder(folder).read_options()
 
 
 def test_a_report_leaves_such_a_run_out_and_says_why(folder: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_an_edited_split_is_refused(folder: Path) -> None:
 def test_the_weights_of_a_run_that_does_not_fit_are_not_taken(folder: Path) -> None:
     (folder / "checkpoints").mkdir()
     (folder / "checkpoints" / "finetune.ckpt").touch()
-    assert last_weights(folder).name == "finetune.ckpt"
+    assert RunFolder(folder).last_weights().name == "finetune.ckpt"
     change(folder, lambda config: config.stage.finetune.update(max_epochs=0))
     with pytest.raises(UsageError, match=r"stage\.finetune\.max_epochs is 0 here"):
-        last_weights(folder)
+        RunFolder(folder).last_weights()

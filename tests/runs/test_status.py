@@ -37,8 +37,8 @@ def test_a_stage_that_another_run_has_trained_brings_its_rows(tmp_path: Path) ->
 
 
 def test_seconds_of_a_stage_add_up_over_a_kill(tmp_path: Path) -> None:
-    Status(tmp_path).end_epoch("pretrain", 1, 10.0)
-    again = Status(tmp_path)
+    Status(tmp_path / "status.json").end_epoch("pretrain", 1, 10.0)
+    again = Status(tmp_path / "status.json")
     again.end_epoch("pretrain", 2, 5.0)
     again.end_epoch("finetune", 1, 3.0)
     again.set(state="finished")
@@ -54,7 +54,7 @@ def test_seconds_of_a_stage_add_up_over_a_kill(tmp_path: Path) -> None:
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
     with pytest.raises(UsageError) as caught:
-        Status(tmp_path)
+        Status(tmp_path / "status.json")
     assert caught.value.where == tmp_path / "status.json"
 
 

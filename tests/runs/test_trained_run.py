@@ -75,7 +75,7 @@ def test_converted_weights_are_refused_by_every_reader(
     readers: list[Callable[[], object]] = [
         lambda: read_trained(copied),
         lambda: export(copied, copied.parent / "model.pt2"),
-        lambda: retest(copied, options, say=lambda line: None),
+        lambda: retest(copied, options),
         lambda: start_from(learner, copied),
     ]
     for read in readers:

@@ -17,9 +17,10 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import write_json
-from ictconvention.runs.warm_start import check_start, read_run, start_from
+from ictconvention.runs.warm_start import check_start, start_from
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -215,7 +216,7 @@ def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_
     with pytest.raises(UsageError, match="not a folder of a run"):
         check_start(tmp_path, options, split, survey)
     folder = saved(tmp_path / "run", begun(survey, options, 0), options)
-    assert read_run(folder) == options
+    assert RunFolder(folder).read_options() == options
     (folder / "checkpoints" / "finetune.ckpt").unlink()
     with pytest.raises(UsageError, match="this run has lost its weights"):
         check_start(folder, options, split, survey)
@@ -225,4 +226,4 @@ def test_what_is_no_finished_run_is_refused(surveys: Callable[..., Survey], tmp_
     for content in (b"a: [1", b"\xff\xfe\x00", b"nonsense: 1"):
         (folder / "config.yaml").write_bytes(content)
         with pytest.raises(UsageError):
-            read_run(folder)
+            RunFolder(folder).read_options()

@@ -65,7 +65,7 @@ def _actors(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def jobs_of(monkeypatch: pytest.MonkeyPatch, words: list[str], *acts: str) -> list[Job]:
     """Return the jobs of a fold each, and let them act so."""
-    jobs = prepare_jobs([[*words, f"fold.index={fold}"] for fold in range(len(acts))], lambda line: None)
+    jobs = prepare_jobs([[*words, f"fold.index={fold}"] for fold in range(len(acts))])
     roles = {
         str(fold): [act, str(job.folder.absolute())] for fold, (act, job) in enumerate(zip(acts, jobs, strict=True))
     }

@@ -76,7 +76,7 @@ def seen(sweep: Sweep, number: int) -> dict[str, Any]:
 def test_jobs_run_one_after_the_other_or_side_by_side(tmp_path: Path) -> None:
     for at_once in (1, 2):
         sweep = sweep_of(tmp_path / str(at_once), "runs", "runs")
-        run_jobs(sweep, at_once, say=lambda line: None)
+        run_jobs(sweep, at_once)
         ended = float((sweep.jobs[0].folder / "end").read_text())
         overlap = ended > float(str(seen(sweep, 1)["start"]))
         assert overlap == (at_once == 2)
@@ -89,7 +89,7 @@ def test_a_job_with_a_page_on_wandb_is_told_the_group_of_its_sweep(tmp_path: Pat
     for kind, words in pages.items():
         sweep = sweep_of(tmp_path / kind, "runs")
         sweep.jobs[0].options = replace(sweep.jobs[0].options, logger=LoggerOptions(kind))
-        run_jobs(sweep, say=lambda line: None)
+        run_jobs(sweep)
         assert seen(sweep, 0)["words"] == words
 
 
@@ -117,14 +117,14 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     sweep = sweep_of(tmp_path, "runs", "runs", devices=2)
-    run_jobs(sweep, 2, say=lambda line: None)
+    run_jobs(sweep, 2)
     assert {seen(sweep, 0)["CUDA_VISIBLE_DEVICES"], seen(sweep, 1)["CUDA_VISIBLE_DEVICES"]} == {"0,1", "2,3"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
     assert processes._devices(sweep.jobs, 2) == ["3,5", "6,7"]
     with pytest.raises(
         UsageError, match=r"3 jobs at once with trainer\.devices=2 need 6 GPUs, and 4 are here"
     ) as caught:
-        run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3, say=lambda line: None)
+        run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3)
     assert caught.value.fix == "take jobs=2"
 
 
@@ -137,10 +137,10 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     ],
 )
 def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on(
-    tmp_path: Path, act: str, said: str
+    tmp_path: Path, act: str, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sweep, lines = sweep_of(tmp_path, act, "runs"), list[str]()
-    run_jobs(sweep, say=lines.append)
+    run_jobs(sweep := sweep_of(tmp_path, act, "runs"))
+    lines = caplog.messages
     place = next(number for number, line in enumerate(lines) if said in line)
     assert "    | begins" in lines[place + 1]
     assert act != "fails" or "    | error: the disk is full\n    |   fix:   free some space" in lines[place + 1]
@@ -154,21 +154,21 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     assert record["seconds"] >= 0.3
 
 
-def test_on_error_stop_starts_no_more(tmp_path: Path) -> None:
-    sweep, lines = sweep_of(tmp_path, "fails", "runs", "runs"), list[str]()
-    run_jobs(sweep, on_error="stop", say=lines.append)
-    assert lines[-1] == "on_error=stop: 2 jobs not started"
+def test_on_error_stop_starts_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sweep = sweep_of(tmp_path, "fails", "runs", "runs")
+    run_jobs(sweep, on_error="stop")
+    assert caplog.messages[-1] == "on_error=stop: 2 jobs not started"
     assert [job.state for job in sweep.jobs] == ["failed", "waiting", "waiting"]
     assert not sweep.jobs[1].folder.exists()
 
 
-def test_the_same_sweep_again_runs_only_what_has_no_result(tmp_path: Path) -> None:
-    run_jobs(sweep_of(tmp_path, "runs", "fails"), say=lambda line: None)
+def test_the_same_sweep_again_runs_only_what_has_no_result(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run_jobs(sweep_of(tmp_path, "runs", "fails"))
     first = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
-    lines: list[str] = []
     again = sweep_of(tmp_path, "fails", "runs")  # the first would now fail, if it were run
-    run_jobs(again, say=lines.append)
-    assert lines[1:3] == ["1 finished before, and not repeated", "[2/2] started: job runs"]
+    caplog.clear()
+    run_jobs(again)
+    assert caplog.messages[1:3] == ["1 finished before, and not repeated", "[2/2] started: job runs"]
     again.check()
     second = json.loads((tmp_path / "sweep" / "sweep.json").read_text())
     assert second["jobs"][0]["seconds"] == first["jobs"][0]["seconds"]
@@ -182,7 +182,7 @@ def test_a_sweep_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
         sweep = sweep_of(tmp_path, "runs")
         strike = threading.Thread(target=_signal_when, args=(lambda: _begun(sweep, 0), signal.SIGHUP))
         strike.start()
-        run_jobs(sweep, say=lambda line: None)
+        run_jobs(sweep)
         strike.join()
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -195,7 +195,7 @@ def test_the_end_of_a_sweep_is_the_end_of_its_jobs(tmp_path: Path, number: signa
     strike = threading.Thread(target=_signal_when, args=(lambda: all(_begun(sweep, n) for n in (0, 1)), number))
     strike.start()
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(sweep, 2, say=lambda line: None)
+        run_jobs(sweep, 2)
     strike.join()
     assert [job.state for job in sweep.jobs] == ["stopped", "stopped", "waiting"]
     assert all((sweep.jobs[n].folder / "kept").exists() for n in (0, 1))  # each could keep its records
@@ -210,7 +210,7 @@ def test_a_job_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.M
     strike.start()
     began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
-        run_jobs(sweep, say=lambda line: None)
+        run_jobs(sweep)
     strike.join()
     assert time.monotonic() - began < 30
     assert sweep.jobs[0].state == "stopped"
@@ -231,4 +231,4 @@ def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
 def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "runs")
     with folder_lock(sweep.folder), pytest.raises(FileSystemError, match="another process is writing here"):
-        run_jobs(sweep, say=lambda line: None)
+        run_jobs(sweep)

@@ -112,14 +112,14 @@ def test_a_mistake_is_told_before_anything_begins(tmp_path: Path, arguments: lis
 def test_two_jobs_that_are_one_run_are_refused(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
     with pytest.raises(UsageError, match=r"trainer\.workers=0 and trainer\.workers=2 are the same run"):
-        prepare_jobs([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]], lambda line: None)
+        prepare_jobs([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]])
 
 
 @pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "WORLD_SIZE"])
 def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "2")
     with pytest.raises(UsageError, match="each would run the whole sweep"):
-        prepare_jobs([["seed=0"]], lambda line: None)
+        prepare_jobs([["seed=0"]])
 
 
 def test_a_key_of_the_sweep_alone_is_told() -> None:
@@ -163,15 +163,15 @@ def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path)
 def test_another_machine_s_precision_is_not_guessed(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
     with pytest.raises(UsageError, match=r"trainer\.precision is auto, and the machine that would choose is another"):
-        prepare_jobs([words], lambda line: None, elsewhere=True)
-    (job,) = prepare_jobs([[*words, "trainer.precision=bf16-mixed"]], lambda line: None, elsewhere=True)
+        prepare_jobs([words], elsewhere=True)
+    (job,) = prepare_jobs([[*words, "trainer.precision=bf16-mixed"]], elsewhere=True)
     assert job.split
 
 
 def test_a_search_numbers_its_jobs_on(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
-    first = prepare_jobs([[*words, "seed=0"]], lambda line: None)
-    both = prepare_jobs([[*words, "seed=1"]], lambda line: None, before=first)
+    first = prepare_jobs([[*words, "seed=0"]])
+    both = prepare_jobs([[*words, "seed=1"]], before=first)
     assert [job.number for job in both] == [1, 2]
     assert both[0] is first[0]
 

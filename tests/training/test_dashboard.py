@@ -8,7 +8,8 @@ import wandb
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.runs.status import Status, read_json
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making
@@ -21,17 +22,17 @@ def _without_a_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
 
 
-def opened(folder: Path, said: list[str], **options: Any) -> Dashboard:
+def opened(folder: Path, **options: Any) -> Dashboard:
     folder.mkdir(parents=True, exist_ok=True)
     settings = LoggerOptions("wandb", **options)
-    return Dashboard(settings, folder, Status(folder), {"seed": 0}, ["convention", "fold 0"], said.append)
+    run = RunFolder(folder)
+    return Dashboard(settings, run, run.open_status(), {"seed": 0}, ["convention", "fold 0"])
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("wandb_without_launch")
-def test_without_a_key_it_is_offline_and_says_how_to_upload(tmp_path: Path) -> None:
-    said: list[str] = []
-    page = opened(tmp_path / "sweep" / "run", said, group="folds", tags=("mine",))
+def test_without_a_key_it_is_offline_and_says_how_to_upload(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    page = opened(tmp_path / "sweep" / "run", group="folds", tags=("mine",))
     assert page.page.settings.mode == "offline"
     assert page.page.group == "folds"
     assert set(page.page.tags) == {"convention", "fold 0", "mine"}
@@ -40,6 +41,7 @@ def test_without_a_key_it_is_offline_and_says_how_to_upload(tmp_path: Path) -> N
     assert page.page.summary["test/accuracy"] == 0.5
     page.close(failed=False)
     (place,) = (tmp_path / "sweep" / "run" / "wandb").glob("offline-run-*")
+    said = [line for line in caplog.messages if line.startswith("W&B")]  # W&B logs much of its own
     assert said == [f"W&B: offline; upload it by: wandb sync {place}"]
 
 
@@ -55,12 +57,14 @@ def test_a_run_that_goes_on_keeps_its_id_and_another_run_has_another(
 
     monkeypatch.setattr(wandb, "init", init)
     for name in ("first", "first", "second"):
-        opened(tmp_path / name, [])
+        opened(tmp_path / name)
     assert ids[0] == ids[1] != ids[2]
     assert read_json(tmp_path / "second" / "status.json")["wandb"] == ids[2]
 
 
-def test_its_failure_is_said_once_and_harms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_its_failure_is_said_once_and_harms_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     class Page:
         url = "there"
 
@@ -74,36 +78,36 @@ def test_its_failure_is_said_once_and_harms_nothing(tmp_path: Path, monkeypatch:
             ended.append(exit_code)
 
     ended: list[int] = []
-    said: list[str] = []
     monkeypatch.setenv("WANDB_MODE", "online")
     monkeypatch.setattr(wandb, "init", lambda **keywords: Page())
-    page = opened(tmp_path / "run", said)
+    page = opened(tmp_path / "run")
     for _ in range(3):
         page.log({"loss": 1.0})
     page.show({"roc": tmp_path / "absent.png"})
     page.conclude({"test/accuracy": 0.5})
     page.close(failed=True)
-    assert said == ["W&B: there", "W&B failed (no network); the run goes on without it"]
+    assert caplog.messages == ["W&B: there", "W&B failed (no network); the run goes on without it"]
     assert ended == [1]
 
 
-def test_when_it_does_not_answer_the_page_is_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_it_does_not_answer_the_page_is_offline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def login(prompt: bool) -> bool:
         raise wandb.errors.AuthenticationError("no answer")
 
     modes: list[str] = []
     monkeypatch.setattr(wandb, "login", login)
     monkeypatch.setattr(wandb, "init", lambda **keywords: modes.append(keywords["mode"]))
-    said: list[str] = []
-    opened(tmp_path / "run", said)
+    opened(tmp_path / "run")
     assert modes == ["offline"]
-    assert said[0] == "W&B does not answer (no answer)"
+    assert caplog.messages[0] == "W&B does not answer (no answer)"
 
 
 def test_files_alone_are_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wandb, "init", None)
     options = compose_run([]).logger
-    page = Dashboard(options, tmp_path, Status(tmp_path), {}, [], print)
+    page = Dashboard(options, RunFolder(tmp_path), RunFolder(tmp_path).open_status(), {}, [])
     page.log({"loss": 1.0})
     page.close(failed=False)
     assert page.page is None

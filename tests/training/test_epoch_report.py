@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from ictconvention.configuration.schema import LoggerOptions
-from ictconvention.runs.status import MetricsTable, Status, read_json
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import PACED, Bar, EpochReport, describe_duration, progress_bars
 from ictconvention.training.lightning_noise import silence_lightning
@@ -25,10 +26,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def kept(folder: Path, said: list[str], short: bool = False) -> EpochReport:
-    status = Status(folder)
-    dashboard = Dashboard(LoggerOptions(), folder, status, {}, [], said.append)
-    return EpochReport("pretrain", 160, 40, short, MetricsTable(folder / "metrics.csv"), status, dashboard, said.append)
+def kept(folder: Path, short: bool = False) -> EpochReport:
+    run = RunFolder(folder)
+    status = run.open_status()
+    dashboard = Dashboard(LoggerOptions(), run, status, {}, [])
+    return EpochReport("pretrain", 160, 40, short, run.open_metrics(), status, dashboard)
 
 
 def trainer(**values: Any) -> Any:
@@ -38,9 +40,10 @@ def trainer(**values: Any) -> Any:
     return SimpleNamespace(**usual | {"callback_metrics": metrics | scores} | values)
 
 
-def test_a_training_epoch_leaves_a_row_a_line_and_its_time(tmp_path: Path, clock: list[float]) -> None:
-    said: list[str] = []
-    callback = kept(tmp_path, said)
+def test_a_training_epoch_leaves_a_row_a_line_and_its_time(
+    tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = kept(tmp_path)
     callback.on_train_epoch_start(trainer(), NOBODY)
     clock[0] = 20.0
     callback.on_train_epoch_end(trainer(current_epoch=1), NOBODY)
@@ -48,7 +51,7 @@ def test_a_training_epoch_leaves_a_row_a_line_and_its_time(tmp_path: Path, clock
     assert callback.metrics.rows == {("pretrain", 2): row}
     assert read_json(tmp_path / "status.json")["seconds"] == {"pretrain": 20.0}
     left = 20 * (3 * 160 + 40) / 160
-    assert said == [
+    assert caplog.messages == [
         "pretrain, training epoch 2 of 5: loss 1.500; validation: balanced accuracy 0.500, macro F1 0.250; "
         f"20 s, about {left:.0f} s of training left"
     ]
@@ -57,27 +60,27 @@ def test_a_training_epoch_leaves_a_row_a_line_and_its_time(tmp_path: Path, clock
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize(("seconds", "long"), [(0.1, False), (60.0, True)])
 def test_a_long_run_without_a_gpu_is_told_once_and_early(
-    tmp_path: Path, clock: list[float], seconds: float, long: bool, short: bool
+    tmp_path: Path, clock: list[float], seconds: float, long: bool, short: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    said: list[str] = []
-    callback = kept(tmp_path, said, short)
+    callback = kept(tmp_path, short)
     for number in range(2 * PACED):
         clock[0] += seconds
         callback.on_train_batch_end(trainer(), NOBODY, None, [range(16)], number)
     left = 60 / 16 * (5 * 160 + 40)
     told = f"this takes about {describe_duration(left)} on this machine, which has no GPU"
     advice = "" if short else "; profile=laptop trains a narrow network on fewer frames in minutes"
-    assert said == [told + advice] * long
+    assert caplog.messages == [told + advice] * long
 
 
-def test_with_a_gpu_nothing_is_said(tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_a_gpu_nothing_is_said(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    said: list[str] = []
-    callback = kept(tmp_path, said)
+    callback = kept(tmp_path)
     for number in range(2 * PACED):
         clock[0] += 60
         callback.on_train_batch_end(trainer(), NOBODY, None, [range(16)], number)
-    assert not said
+    assert not caplog.messages
 
 
 def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,6 +118,6 @@ def test_a_failure_ends_the_other_processes(tmp_path: Path) -> None:
     ended: list[int] = []
     processes = [SimpleNamespace(kill=lambda n=n: ended.append(n)) for n in (1, 2)]
     failed = trainer(strategy=SimpleNamespace(launcher=SimpleNamespace(procs=processes)))
-    kept(tmp_path, []).on_exception(failed, NOBODY, OSError())
+    kept(tmp_path).on_exception(failed, NOBODY, OSError())
     assert ended == [1, 2]
-    kept(tmp_path, []).on_exception(trainer(strategy=SimpleNamespace(launcher=None)), NOBODY, OSError())
+    kept(tmp_path).on_exception(trainer(strategy=SimpleNamespace(launcher=None)), NOBODY, OSError())

@@ -51,7 +51,7 @@ def test_a_classifier_learns_real_light_curves_and_one_without_pixels_does_not(
     choices += ["pixels.channels=direct+residual"]
     for stage, epochs in (("pretrain", 12), ("finetune", 8)):
         choices += [f"stage.{stage}.max_epochs={epochs}", f"stage.{stage}.optimiser.learning_rate=3e-3"]
-    folder = run(compose_run([*choices, f"runs={tmp_path}/runs"]), say=lambda line: None)
+    folder = run(compose_run([*choices, f"runs={tmp_path}/runs"]))
     found = result_of(folder)
     assert found["survey"]["simulated"]  # the stamps are
     tested = found["test_uniform"]

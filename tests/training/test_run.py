@@ -120,56 +120,63 @@ def test_a_later_test_gives_the_same_numbers(
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])
-    assert retest(copy, options, say=lambda line: None)["test"] == result_of(finished)["test"]
+    assert retest(copy, options)["test"] == result_of(finished)["test"]
     changed = result_of(copy)
     changed["test"]["log_loss"] += 2e-6
     (copy / "result.json").write_text(json.dumps(changed))
     with pytest.raises(UsageError, match=r"differ from those of result\.json by up to 2e-06"):
-        retest(copy, options, say=lambda line: None)
+        retest(copy, options)
     changed["survey"]["hash"] = "another"
     (copy / "result.json").write_text(json.dumps(changed))
     with pytest.raises(UsageError, match="this is not the survey of the run"):
-        retest(copy, options, say=lambda line: None)
+        retest(copy, options)
     (copy / "result.json").unlink()
     with pytest.raises(UsageError, match="this run is not finished"):
-        retest(copy, options, say=lambda line: None)
+        retest(copy, options)
 
 
-def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke) -> None:
+def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture) -> None:
     result = (finished / "result.json").read_text()
-    said: list[str] = []
-    assert smoke("experiment=ict_sdss", say=said.append) == finished
-    assert said[-1] == "finished before, by 1 device; remove the folder to run it again"
-    assert said[-2].startswith("miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0.")
+    assert smoke("experiment=ict_sdss") == finished
+    assert caplog.messages[-1] == "finished before, by 1 device; remove the folder to run it again"
+    assert caplog.messages[-2].startswith(
+        "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
+    )
     (finished / "result.json").unlink()
-    said.clear()
-    smoke("experiment=ict_sdss", say=said.append)
-    assert said[3:5] == ["pretrain: finished before", "finetune: finished before"]
-    assert said[5].startswith("miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0.")
-    assert said[6].startswith("miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0.")
+    caplog.clear()
+    smoke("experiment=ict_sdss")
+    assert caplog.messages[3:5] == ["pretrain: finished before", "finetune: finished before"]
+    assert caplog.messages[5].startswith(
+        "miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0."
+    )
+    assert caplog.messages[6].startswith(
+        "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
+    )
     assert (finished / "result.json").read_text() == result
 
 
-def test_runs_that_differ_in_fine_tuning_share_their_pre_training(finished: Path, smoke: Smoke) -> None:
-    said: list[str] = []
+def test_runs_that_differ_in_fine_tuning_share_their_pre_training(
+    finished: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
+) -> None:
     more = "stage.finetune.optimiser.learning_rate=0.01"
-    other = smoke("experiment=ict_sdss", "name=other", more, say=said.append)
-    assert f"pretrain: the same as that of {finished}, whose weights are taken" in said
+    other = smoke("experiment=ict_sdss", "name=other", more)
+    assert f"pretrain: the same as that of ict_sdss/{finished.name}, whose weights are taken" in caplog.messages
     assert other.name != finished.name
     kept = [path / "checkpoints" / "pretrain.ckpt" for path in (finished, other)]
     assert kept[0].read_bytes() == kept[1].read_bytes()
     first, second = ((path / "metrics.csv").read_text().splitlines() for path in (finished, other))
     assert first[1].split(",")[:10] == second[1].split(",")[:10]
     assert read_json(other / "status.json")["seconds"].keys() == {"finetune"}
-    elsewhere = smoke("experiment=convention_sdss", "stage.finetune.max_epochs=0", say=said.append)
+    elsewhere = smoke("experiment=convention_sdss", "stage.finetune.max_epochs=0")
     assert (elsewhere / "checkpoints" / "pretrain.ckpt").read_bytes() != kept[0].read_bytes()
 
 
-def test_a_run_begins_with_the_weights_of_another(finished: Path, smoke: Smoke) -> None:
-    said: list[str] = []
+def test_a_run_begins_with_the_weights_of_another(
+    finished: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
+) -> None:
     choices = ["experiment=ict_sdss", "name=begun", "stage.pretrain.max_epochs=0"]
-    begun = smoke(*choices, f"init_from={finished}", say=said.append)
-    assert f"weights of {finished}" in said
+    begun = smoke(*choices, f"init_from={finished}")
+    assert f"weights of {finished}" in caplog.messages
     plain = smoke(*choices)
     assert begun.name != plain.name
     assert result_of(begun)["test"]["log_loss"] != result_of(plain)["test"]["log_loss"]
@@ -216,7 +223,9 @@ def test_the_other_networks_run_too(smoke: Smoke, experiment: str) -> None:
     assert result_of(found)["test"]["objects"] == 16
 
 
-def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: Smoke, tmp_path: Path) -> None:
+def test_a_split_of_ones_own_and_the_last_training_epoch(
+    finished: Path, smoke: Smoke, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     split = json.loads((finished / "split.json").read_text())
     own = {"parts": {name: ids for name, ids in split["parts"].items() if name != "pretrain_validation"}}
     own["parts"]["pretrain_validation"] = []
@@ -227,9 +236,8 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(finished: Path, smoke: 
     assert "keep=last" in caught.value.fix
     found = smoke(*choices, "stage.pretrain.keep=last", "figures=true")
     assert found.name.startswith("split-seed0-")
-    said: list[str] = []
-    smoke(*choices, "stage.pretrain.keep=last", "stage.finetune.keep=last", say=said.append)
-    assert f"pretrain: the same as that of {found}, whose weights are taken" in said
+    smoke(*choices, "stage.pretrain.keep=last", "stage.finetune.keep=last")
+    assert f"pretrain: the same as that of own/{found.name}, whose weights are taken" in caplog.messages
     assert not [path for path in (found / "figures").iterdir() if path.name.startswith("views")]  # it sees no stamps
     assert set(pq.read_table(found / "predictions.parquet")["id"].to_pylist()) == set(split["parts"]["test"])
 
@@ -242,7 +250,7 @@ def test_a_class_that_nothing_trains_is_named(tmp_path: Path) -> None:
         load_or_draw_split(options, survey)
     assert "leave the class out" in caught.value.fix
     with pytest.raises(SplitError):
-        run(options, say=lambda line: None)
+        run(options)
     assert not (tmp_path / "runs").exists()
 
 
@@ -289,10 +297,10 @@ def test_a_survey_that_has_changed_is_refused_before_anything_is_made(tmp_path: 
     change_array(survey.path, "frames.npy", lambda frames: frames * 2)
     words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=smoke"]
     with pytest.raises(SurveyError, match="the frames have changed since they were written"):
-        run(compose_run(words), words, say=lambda line: None)
+        run(compose_run(words), words)
     with pytest.raises(SurveyError, match="seed=1: the frames have changed"):
-        prepare_jobs([[*words, f"seed={seed}"] for seed in (1, 2)], print)
-    assert len(prepare_jobs([[*words, "survey.verify=false", f"seed={seed}"] for seed in (1, 2)], print)) == 2
+        prepare_jobs([[*words, f"seed={seed}"] for seed in (1, 2)])
+    assert len(prepare_jobs([[*words, "survey.verify=false", f"seed={seed}"] for seed in (1, 2)])) == 2
     assert not (tmp_path / "runs").exists()
 
 
@@ -303,5 +311,5 @@ def test_bands_are_not_taken_from_a_survey_that_has_changed(tmp_path: Path) -> N
     change_array(survey.path, "frames.npy", lambda frames: frames * 2)
     words = ["survey=path", f"survey.path={survey.path}", "survey.bands=[g,r]", f"surveys={tmp_path}/surveys"]
     with pytest.raises(SurveyError, match="the frames have changed since they were written"):
-        open_or_simulate(compose_run(words), print)
+        open_or_simulate(compose_run(words))
     assert not list((tmp_path / "surveys").glob("mine*"))

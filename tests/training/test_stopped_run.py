@@ -15,6 +15,7 @@ import torch
 from ictconvention.core import atomic
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.status import read_json
 from ictconvention.training import run as run_module
 from ictconvention.training.dashboard import Dashboard
@@ -45,7 +46,7 @@ def same(first: Path, second: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:the projections have collapsed")  # in the paper's form they do
 def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(
-    work: Path, smoke: Smoke, tmp_path: Path
+    work: Path, smoke: Smoke, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Stopped by Ctrl-C in pre-training, then killed there, in fine-tuning and in the test; dropout and all."""
     whole = smoke(*SETTINGS, f"runs={work}/whole")
@@ -66,9 +67,8 @@ def test_a_run_killed_at_a_random_batch_of_each_stage_ends_as_the_whole_one(
         assert ended.returncode == -signal.SIGKILL, (stage, number, ended)
         assert read_json(killed / "status.json")["state"] == "running"
         assert not (killed / "result.json").exists()
-    said: list[str] = []
-    assert smoke(*SETTINGS, f"runs={work}/killed", say=said.append) == killed
-    assert "finetune: finished before" in said
+    assert smoke(*SETTINGS, f"runs={work}/killed") == killed
+    assert "finetune: finished before" in caplog.messages
     same(whole, killed)
 
 
@@ -126,29 +126,35 @@ def test_a_diverged_training_is_told(work: Path, smoke: Smoke) -> None:
     assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.fix
 
 
-def test_a_damaged_neighbour_is_left_alone(work: Path, smoke: Smoke) -> None:
+def test_a_damaged_neighbour_stops_no_run_and_a_damaged_pre_training_is_trained_again(
+    work: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
+) -> None:
     settings = ["experiment=light_curve_sdss", f"runs={work}/neighbours"]
     first = smoke(*settings)
-    weights = first / "checkpoints" / "pretrain.ckpt"
-    weights.write_bytes(weights.read_bytes()[:1000])
-    said: list[str] = []
-    second = smoke(*settings, "name=second", "stage.finetune.keep=last", say=said.append)
-    assert any(line.startswith(f"{first} is damaged and left alone: these weights are damaged") for line in said)
     (first / "status.json").write_text("{")
-    smoke(*settings, "name=third", "stage.finetune.max_epochs=2", say=said.append)
-    assert any(line.startswith(f"{first} is damaged and left alone: this is not JSON") for line in said)
-    assert f"pretrain: the same as that of {second}, whose weights are taken" in said
+    (first / "metrics.csv").write_text("?")
+    second = smoke(*settings, "name=second", "stage.finetune.keep=last")
+    assert f"pretrain: the same as that of light_curve_sdss/{first.name}, whose weights are taken" in caplog.messages
+    (shared,) = (work / "neighbours" / "pretrained").iterdir()
+    weights = shared / "checkpoints" / "pretrain.ckpt"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    third = smoke(*settings, "name=third", "stage.finetune.max_epochs=2")
+    left_alone = f"{shared} is left alone, and the stage trains: these weights are damaged"
+    assert any(line.startswith(left_alone) for line in caplog.messages)
+    hashes = {weights_hash(run / "checkpoints" / "pretrain.ckpt") for run in (second, third)}
+    assert len(hashes) == 1  # trained twice, by the same hash
 
 
-def test_a_figure_that_fails_costs_no_result(work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_figure_that_fails_costs_no_result(
+    work: Path, smoke: Smoke, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def fails(*arguments: Any) -> None:
         raise RuntimeError("no ink")
 
     monkeypatch.setattr(run_module, "draw_figures", fails)
-    said: list[str] = []
     settings = ["experiment=light_curve_sdss", f"runs={work}/ink", "stage.pretrain.max_epochs=0", "figures=true"]
-    folder = smoke(*settings, say=said.append)
-    assert "the figures failed (no ink); all else is there" in said
+    folder = smoke(*settings)
+    assert "the figures failed (no ink); all else is there" in caplog.messages
     assert (folder / "result.json").exists()
 
 
@@ -226,12 +232,13 @@ def test_two_runs_in_one_folder_are_refused(finished: Path, smoke: Smoke) -> Non
     assert smoke("experiment=ict_sdss") == finished
 
 
-def test_never_resuming_begins_an_unfinished_stage_anew(work: Path, smoke: Smoke, tmp_path: Path) -> None:
+def test_never_resuming_begins_an_unfinished_stage_anew(
+    work: Path, smoke: Smoke, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     arguments = [*places(work), f"runs={work}/anew", "experiment=light_curve_sdss", "stage.pretrain.max_epochs=2"]
     assert strike(tmp_path, "pretrain", 3, signal.SIGKILL, *arguments).returncode == -signal.SIGKILL
-    said: list[str] = []
-    folder = smoke("resume=never", *arguments[len(places(work)) :], say=said.append)
-    assert "pretrain: 17 objects, 2 training epochs" in said
+    folder = smoke("resume=never", *arguments[len(places(work)) :])
+    assert "pretrain: 17 objects, 2 training epochs" in caplog.messages
     with (folder / "metrics.csv").open(newline="") as file:
         assert [(row["stage"], row["epoch"]) for row in csv.DictReader(file)][:2] == [
             ("pretrain", "1"),
