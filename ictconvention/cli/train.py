@@ -33,7 +33,7 @@ FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = (  # keys that change none
     *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
-    *("trainer.devices", "trainer.workers", "survey.verify"),
+    *("trainer.devices", "trainer.num_nodes", "trainer.workers", "survey.verify"),
 )
 IN_A_TEST = ("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers")  # may be given
 
@@ -71,15 +71,15 @@ def train(arguments: Sequence[str]) -> None:
 
         retest(Path(options.run), options)
         return
-    from ictconvention.runs.machine import rank_zero
+    from ictconvention.runs.machine import first_of_node
     from ictconvention.training.run import run
 
     try:
         run(options, arguments)
     except IctConventionError:
-        if rank_zero():
+        if first_of_node():
             raise
-        sys.exit(2)  # the first process tells it
+        sys.exit(2)  # the first process of its node tells it
 
 
 def sweep(arguments: Sequence[str]) -> None:

@@ -34,6 +34,8 @@ from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 
+ADDED: dict[str, object] = {"accumulate": 1, "compile": False}  # keys of the trainer, after the first hashes; defaults
+
 
 def open_or_simulate(options: RunOptions, say: Callable[[str], object]) -> Survey:
     """Open the survey of a run; what is simulated, or of some bands, is made where it is not there yet, once for all.
@@ -188,8 +190,11 @@ def run_hash(
         content.pop(name)
     for name in ("survey", "fold", "split", "logger", "strategy"):
         content.pop(name)
-    for name in ("devices", "workers"):
+    for name in ("devices", "num_nodes", "workers"):
         content["trainer"].pop(name)
+    for name, plain in ADDED.items():
+        if content["trainer"][name] == plain:
+            content["trainer"].pop(name)
     content["trainer"]["precision"] = precision
     if options.init_from is not None:
         content["init_from"] = weights_hash(last_weights(options.init_from))

@@ -23,7 +23,7 @@ def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     content = copy.deepcopy(dict(config))
     for name in (*OF_THE_PLACE, *HASHED):
         content.pop(name, None)
-    for group, names in {"trainer": ("workers", "devices"), "survey": ("path", "verify")}.items():
+    for group, names in {"trainer": ("workers", "devices", "num_nodes"), "survey": ("path", "verify")}.items():
         for name in names if isinstance(content.get(group), dict) else ():
             content[group].pop(name, None)
     return content

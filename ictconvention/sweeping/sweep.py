@@ -164,6 +164,9 @@ def prepare_jobs(
             composed.append(options := compose_run(words))
             if options.mode == "test":
                 raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
+            if (nodes := options.trainer.num_nodes) > 1:
+                found = f"trainer.num_nodes is {nodes}, and each run of a sweep is on one node"
+                raise UsageError(found, "trainer.num_nodes", "leave out -m, and start the run with torchrun or srun")
     jobs: dict[Path, Job] = {job.folder: job for job in before}
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):

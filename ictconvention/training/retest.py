@@ -50,7 +50,7 @@ def retest(folder: Path, options: RunOptions, say: Callable[[str], object] = pri
             own,
             survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
             surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
-            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
+            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1, num_nodes=1),
         )
         weights = last_weights(folder)
         before = read_json(folder / "result.json")

@@ -17,7 +17,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint, weights_hash
-from ictconvention.runs.machine import check_slurm, environment, rank_zero, started_alone
+from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run
 from ictconvention.runs.run_record import REFERENCE_FILE, TESTED, portable
 from ictconvention.runs.seen_objects import save_seen
@@ -62,7 +62,7 @@ def run(options: RunOptions, overrides: Sequence[str] = (), say: Say = print) ->
     """
     if not rank_zero():
         say = _silent
-    check_slurm(options.trainer.devices)
+    check_launch(options.trainer)
     keep_freed_memory()
     with silence_lightning():
         plan = plan_run(options, say)
@@ -190,7 +190,7 @@ def write_provenance(plan: Plan, options: RunOptions, overrides: Sequence[str]) 
         OmegaConf.save(OmegaConf.create(asdict(options)), partial)
     with whole_file(folder / "overrides.txt", "saving the overrides", record=True) as partial:
         partial.write_text("".join(f"{line}\n" for line in overrides), encoding="utf-8")
-    write_json(folder / "environment.json", environment(plan.precision, options.trainer.devices))
+    write_json(folder / "environment.json", environment(plan.precision, options.trainer))
 
 
 def _share_pretraining(plan: Plan, records: Records, say: Say) -> None:
@@ -224,8 +224,10 @@ def _report_finished(folder: Path, options: RunOptions, survey: Survey, say: Say
     result = read_json(folder / "result.json")
     for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
         say(line)
-    devices = int(read_json(folder / "environment.json").get("devices", 1))
-    say(f"finished before, by {pluralize(devices, 'device')}; remove the folder to run it again")
+    machine = read_json(folder / "environment.json")
+    devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))
+    by = pluralize(devices * nodes, "device") + (f" on {nodes} nodes" if nodes > 1 else "")
+    say(f"finished before, by {by}; remove the folder to run it again")
     if options.logger.kind == "wandb":
         say("W&B: a finished run gets no page")
 
