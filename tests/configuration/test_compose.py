@@ -59,6 +59,8 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("sequence.max_frames=many", "sequence.max_frames is 'many'", "should be a valid integer"),
         ("trainer.precision=bf17", "trainer.precision is 'bf17'", "'auto', '32-true' or 'bf16-mixed'"),
         ("trainer.devices=3", "trainer.batch_size is 128", "a multiple of trainer.devices, which is 3"),
+        ("trainer.devices=2 trainer.num_nodes=3", "trainer.batch_size is 128", "2 times 3, 6"),
+        ("trainer.accumulate=0", "trainer.accumulate is 0", "take a whole number: above 0"),
         ("survey=path", "survey.path is not set", "give it: survey.path=..."),
         ("survey=path survey.path=/nowhere", "no such survey folder", "check survey.path"),
         ("survey.objects=20", "survey.objects is 20", "take a whole number: at least 100, or null"),
