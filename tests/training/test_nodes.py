@@ -50,7 +50,7 @@ def run_both(
 
 
 def test_two_nodes_give_the_digits_of_two_devices_by_torchrun_as_by_srun(work: Path, tmp_path: Path) -> None:
-    results = {}
+    results: dict[str, set[bytes]] = {}
     for name, launcher, settings in (
         ("devices", torchrun, {"devices": 2, "nodes": 1}),
         ("torchrun", torchrun, {"devices": 1, "nodes": 2}),
@@ -87,12 +87,10 @@ def test_torchrun_itself_on_two_nodes_gives_what_lightning_gives_on_one(work: Pa
     python, port = Path(sys.executable), free_port()
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     words = [str(ROOT / "train.py"), *places(work), "experiment=ict_sdss", "trainer.precision=32-true"]
-    launched = [
-        [str(python.parent / "torchrun"), "--nnodes", "2", "--nproc-per-node", "1", "--node-rank", str(rank)]
-        + ["--master-addr", "127.0.0.1", "--master-port", port, *words]
-        + ["trainer.num_nodes=2", f"runs={tmp_path}/nodes"]
-        for rank in range(2)
-    ]
+    torchrun = [str(python.parent / "torchrun"), "--nnodes", "2", "--nproc-per-node", "1"]
+    torchrun += ["--master-addr", "127.0.0.1", "--master-port", port]
+    own = ["trainer.num_nodes=2", f"runs={tmp_path}/nodes"]
+    launched = [[*torchrun, "--node-rank", str(rank), *words, *own] for rank in range(2)]
     both = [subprocess.Popen(command, env=environment, cwd=tmp_path) for command in launched]
     assert [process.wait(300) for process in both] == [0, 0]
     alone = [sys.executable, *words, "trainer.devices=2", f"runs={tmp_path}/devices"]
