@@ -1,6 +1,7 @@
 """Each epoch's batches: who comes how often, in which order, and in which process."""
 
 from collections import Counter
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -65,16 +66,16 @@ def test_accumulated_batches_are_the_steps_of_the_large_batch(
 ) -> None:
     labels = np.zeros(max(n, processes), dtype=np.int64)
     for rank in range(processes):
-        place = {"labels": labels, "rank": rank, "processes": processes}
+        place: dict[str, Any] = {"labels": labels, "rank": rank, "processes": processes}
         large = drawn(sampler(batch_size=share * processes * accumulate, **place))
         accumulated = sampler(batch_size=share * processes, accumulate=accumulate, **place)
         small = drawn(accumulated)
         assert len(accumulated) == len(small)
         assert 0 < min(map(len, small)) <= max(map(len, small)) <= share
-        steps = [sum(small[first : first + accumulate], []) for first in range(0, len(small), accumulate)]
+        steps = [[*chain(*small[first : first + accumulate])] for first in range(0, len(small), accumulate)]
         assert steps == large or (share == 1 or len(labels) // processes < accumulate)
         assert len(steps) == len(large)
-        assert sum(small, []) == sum(large, [])
+        assert [*chain(*small)] == [*chain(*large)]
 
 
 def test_two_processes_share_the_batches_of_one() -> None:

@@ -1,4 +1,4 @@
-"""Gradients of several batches make one optimiser step: the step of one large batch, in a run and in one that resumes."""
+"""Gradients of several batches make one optimiser step: that of one large batch, also in a run that resumes."""
 
 import csv
 import signal
@@ -23,7 +23,7 @@ def test_two_batches_of_8_end_where_one_of_16_does(work: Path, smoke: Smoke, tmp
     survey = Survey.open(work / "miniature")
     drawn = make_split(survey.object_table())
     sixteen = {part: drawn.parts[part][:16] for part in ("pretrain_train", "finetune_train")}
-    replace(drawn, parts=drawn.parts | sixteen).save(tmp_path / "split.json")
+    replace(drawn, parts={**drawn.parts, **sixteen}).save(tmp_path / "split.json")
     words = [*PLAIN, f"split={tmp_path}/split.json", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2"]
     words.append(f"runs={tmp_path}/runs")
     large, small, other = (
@@ -39,7 +39,8 @@ def test_two_batches_of_8_end_where_one_of_16_does(work: Path, smoke: Smoke, tmp
     assert not all(torch.allclose(ends[name], x, rtol=1e-3, atol=1e-6) for name, x in others.items())
     tables = [pq.read_table(folder / "predictions.parquet") for folder in (large, small)]
     for name in survey.header.classes:
-        assert np.allclose(*(table[name].to_numpy() for table in tables), rtol=0, atol=1e-5)
+        first, second = (table[name].to_numpy() for table in tables)
+        assert np.allclose(first, second, rtol=0, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -58,8 +59,8 @@ def test_a_run_that_accumulates_resumes_to_the_same_weights(work: Path, smoke: S
     killed = smoke(*words, f"runs={tmp_path}/killed")
     assert result_of(killed) == result_of(whole)
     assert (killed / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
-    first, second = weights_of(whole), weights_of(killed)
-    assert all(torch.equal(x, second[name]) for name, x in first.items())
+    resumed = weights_of(killed)
+    assert all(torch.equal(x, resumed[name]) for name, x in weights_of(whole).items())
 
 
 def rows_of(folder: Path) -> list[dict[str, str]]:
