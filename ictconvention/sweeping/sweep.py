@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.folders import FLAG
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
@@ -126,6 +127,12 @@ class Sweep:
 
     def _relative(self, path: Path) -> str:
         return os.path.relpath(path, self.folder)
+
+
+def with_folders(overrides: Sequence[Sequence[str]], searchpath: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job with a user's folders of choices, which Hydra keeps for the sweep."""
+    named = [f"{FLAG}={path.removeprefix('file://')}" for path in searchpath]
+    return [[*named, *words] for words in overrides]
 
 
 def prepare_jobs(

@@ -9,7 +9,7 @@ import pytest
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
-from ictconvention.configuration.overrides import config_folder
+from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.schema import RunOptions, known_keys
 from ictconvention.core.errors import UsageError
 from tests.conftest import ROOT
@@ -109,7 +109,7 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
 def test_help_names_every_group_and_every_key_of_the_root() -> None:
     from ictconvention.cli.train import help_text
 
-    text = help_text()
+    text = help_text(ConfigFolders((config_folder(),)))
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text
     assert "-m (--multirun)" in text

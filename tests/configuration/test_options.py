@@ -16,7 +16,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.configuration.overrides import config_folder
+from ictconvention.configuration.folders import config_folder
 from ictconvention.configuration.schema import LearnerOptions
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
