@@ -62,11 +62,11 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
                 {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
             )
         except UsageError as error:
-            if folders.searchpath and str(error.where) not in {word.partition("=")[0] for word in overrides}:
-                chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
-                where = _file_of(str(error.where), chosen, folders) or error.where
-                raise UsageError(error.found, where, error.fix) from None
-            raise
+            key = str(error.where)
+            if not folders.searchpath or key in {word.partition("=")[0] for word in overrides} - set(folders.groups):
+                raise
+            chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
+            raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix) from None
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from ictconvention.core.errors import UsageError, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 
 FLAG, SEARCHPATH = "--config-dir", "hydra.searchpath"  # how a user names folders
 
@@ -83,11 +83,11 @@ class ConfigFolders:
             groups = [group for group in self.groups if not group.startswith("hydra")]
             fix = f"put a file into the folder of its group, {folder}/GROUP/NAME.yaml; groups are {', '.join(groups)}"
             raise UsageError(f"{word} names a folder without a choice of any group", folder, fix)
-        hidden = [
-            path
-            for group, path in own
-            if (first := self.find(group, path.stem)) and first.read_bytes() != path.read_bytes()
-        ]
+        hidden = []
+        for group, path in own:
+            text, first = _text(path), self.find(group, path.stem)
+            if first is not None and _text(first) != text:
+                hidden.append(path)
         if (folder / "train.yaml").is_file() and not hidden:
             hidden = [folder / "train.yaml"]
         if hidden:
@@ -95,6 +95,14 @@ class ConfigFolders:
             found = f"{names} in this folder would never be read: a folder before it has the same name"
             raise UsageError(found, folder, "give it a name of its own")
         return folder
+
+
+def _text(path: Path) -> str:
+    with readable_os_errors("reading a choice", path):
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise UsageError("this file is no text in UTF-8", path, "save it as yaml in UTF-8") from None
 
 
 def _searchpath(word: str) -> list[str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
 from ictconvention.configuration.folders import ConfigFolders, config_folder
+from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
 from ictconvention.configuration.schema import RunOptions, known_keys
 from ictconvention.core.errors import UsageError
 from tests.conftest import ROOT
