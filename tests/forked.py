@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -43,14 +43,23 @@ class Command:
         Where its output goes.
     arguments : sequence of str
     strike : Strike, optional
+    environment : mapping
+        Variables that it has besides those of this process.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str], strike: Strike | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        strike: Strike | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.outputs = [folder / "stdout", folder / "stderr"]
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(PRELOADED)
-        self.process: ForkServerProcess = context.Process(target=_train, args=(self.outputs, list(arguments), strike))
+        words = (self.outputs, list(arguments), strike, dict(environment or {}))
+        self.process: ForkServerProcess = context.Process(target=_train, args=words)
         self.process.start()
 
     def interrupt(self) -> None:
@@ -68,7 +77,8 @@ class Command:
         return Ended(self.process.exitcode, *(path.read_text() for path in self.outputs))
 
 
-def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None) -> None:
+def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None, environment: dict[str, str]) -> None:
+    os.environ |= environment
     for descriptor, path in enumerate(outputs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     if strike is not None:

@@ -43,7 +43,7 @@ class FreshProcesses(Launcher):
         """
         from ictconvention.core.errors import UsageError
         from ictconvention.sweeping.processes import OnError, run_jobs
-        from ictconvention.sweeping.sweep import Sweep, prepare_jobs
+        from ictconvention.sweeping.sweep import Sweep, prepare_jobs, with_folders
 
         if type(self.jobs) is not int or self.jobs < 1:
             raise UsageError(f"jobs is {self.jobs!r}", "jobs", "take a whole number from 1")
@@ -52,7 +52,8 @@ class FreshProcesses(Launcher):
         if self.config.hydra.sweeper.get("max_batch_size") is not None:
             found = "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run"
             raise UsageError(found, "hydra.sweeper.max_batch_size", "take jobs=n for the number of runs at once")
-        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepare_jobs(job_overrides, before=self.done))
+        words = with_folders(job_overrides, self.config.hydra.searchpath)
+        sweep = Sweep(Path(self.config.hydra.sweep.dir), prepare_jobs(words, before=self.done))
         run_jobs(sweep, self.jobs, self.on_error)
         sweep.check()
         before, self.done = len(self.done), sweep.jobs
@@ -81,12 +82,13 @@ class Slurm(Launcher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Submit a batch of jobs, and wait for them; errors as of `FreshProcesses.launch`."""
         from ictconvention.sweeping.cluster import load_submitter, submit
-        from ictconvention.sweeping.sweep import Sweep, prepare_jobs
+        from ictconvention.sweeping.sweep import Sweep, prepare_jobs, with_folders
 
         launcher = load_submitter(self.executor, self.parameters)
         launcher.setup(**self.setting)
-        jobs = prepare_jobs(job_overrides, elsewhere=self.executor == "slurm")
-        sweep = Sweep(Path(self.setting["config"].hydra.sweep.dir), jobs)
+        config = self.setting["config"].hydra
+        words = with_folders(job_overrides, config.searchpath)
+        sweep = Sweep(Path(config.sweep.dir), prepare_jobs(words, elsewhere=self.executor == "slurm"))
         submit(sweep, launcher, Path(str(self.parameters["submitit_folder"])).parent)
         sweep.check()
         return [_returned(job.folder) for job in sweep.jobs]

@@ -5,16 +5,19 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from ictconvention.configuration.compose import compose_run, explain_hydra_error
-from ictconvention.configuration.overrides import check_overrides, config_folder, override, silent_hydra
+from ictconvention.cli.flags import read_flags
+from ictconvention.configuration.compose import compose_run, readable_hydra_errors
+from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder
+from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, report_errors
 
-USAGE = """usage: python train.py [-m] [KEY=VALUE ...]     (ictconvention train [-m] [KEY=VALUE ...] is the same)
+USAGE = """usage: python train.py [-m] [--config-dir FOLDER] [KEY=VALUE ...]     (ictconvention train ... is the same)
 
 Takes one model through pre-train, fine-tune and test on one fold of a survey.
 With -m (--multirun) keys may have several values; each combination is a run, and what is finished is not repeated.
@@ -27,14 +30,18 @@ With -m (--multirun) keys may have several values; each combination is a run, an
   jobs=N        runs at once of a sweep; processors and GPUs are shared out (1)
   on_error=...  stop or continue: what becomes of the runs that have not begun when one fails (continue)
 
+  --config-dir FOLDER   adds choices of your own: FOLDER/augmentation/mine.yaml is augmentation=mine
+                        (hydra.searchpath=[file://FOLDER] does too)
+  --cfg job             shows the configuration in place of a run; --cfg hydra|all, --package P, --resolve
+  --info                shows how it is composed: all, config, defaults, defaults-tree, plugins or searchpath
+
 """
-SWEEPS = ("-m", "--multirun")
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
 FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = (  # keys that change none
     *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
-    *("trainer.devices", "trainer.workers", "survey.verify"),
+    *("trainer.devices", "trainer.num_nodes", "trainer.workers", "survey.verify"),
 )
 IN_A_TEST = (  # keys that may be given
     *("mode", "run", "survey", "survey.path", "survey.verify", "surveys", "trainer.workers", "model.module"),
@@ -56,15 +63,21 @@ def train(arguments: Sequence[str]) -> None:
     IctConventionError
         A problem that a user can fix.
     """
-    if not arguments or any(argument in ("-h", "--help") for argument in arguments):
-        sys.stdout.write(help_text())
+    request = read_flags(arguments)
+    if not arguments or request.helps:
+        sys.stdout.write(help_text(ConfigFolders.named_in(request.words)))
         return
-    if any(word in SWEEPS for word in arguments):
-        sweep([word for word in arguments if word not in SWEEPS])
+    if request.several:
+        sweep(request.words)
         return
+    arguments = request.words
     if ours := [word for word in arguments if word.split("=")[0] in SHORT]:
         raise UsageError(f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out")
-    testing = any(one.key_or_group == "mode" and one.value() == "test" for one in check_overrides(arguments))
+    overrides = check_overrides(arguments)
+    if request.shown:
+        _hydra([*request.shown, *hydra_words(arguments)], ConfigFolders.named_in(arguments))
+        return
+    testing = any(one.key_or_group == "mode" and one.value() == "test" for one in overrides)
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
     if testing and other:
         found = f"a test takes the configuration of the run, and {other[0]} would change it"
@@ -75,15 +88,15 @@ def train(arguments: Sequence[str]) -> None:
 
         retest(Path(options.run), options)
         return
-    from ictconvention.runs.machine import rank_zero
+    from ictconvention.runs.machine import first_of_node
     from ictconvention.training.run import run
 
     try:
         run(options, arguments)
     except IctConventionError:
-        if rank_zero():
+        if first_of_node():
             raise
-        sys.exit(2)  # the first process tells it
+        sys.exit(2)  # the first process of its node tells it
 
 
 @lines_on_terminal()
@@ -96,6 +109,9 @@ def sweep(arguments: Sequence[str]) -> None:
         A problem that a user can fix; or some runs have failed, after all have ended.
     """
     values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
+    folders = ConfigFolders.named_in(arguments)
+    from ictconvention.sweeping.cluster import run_job
+
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
     folder = Path(str(runs)) / "sweeps" / sweep_name(arguments)
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
@@ -103,7 +119,7 @@ def sweep(arguments: Sequence[str]) -> None:
         words.append(override("hydra.sweep.dir", str(folder)))
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
-        _multirun(words)
+        _hydra(["--multirun", "hydra.job.name=ictconvention", *hydra_words(words)], folders, run_job)
     finally:
         if folder in new and folder.is_dir() and [path.name for path in folder.iterdir()] == [HYDRAS]:
             (folder / HYDRAS).unlink()  # the sweep was refused, and leaves nothing
@@ -112,22 +128,18 @@ def sweep(arguments: Sequence[str]) -> None:
                     path.rmdir()
 
 
-def _multirun(overrides: Sequence[str]) -> None:
-    """Let Hydra expand overrides of several values, and launch a job for each combination."""
+def _hydra(words: Sequence[str], folders: ConfigFolders, task: Callable[[Any], None] = lambda config: None) -> None:
+    """Let Hydra do what its flags say: expand overrides of several values and launch a job for each, or show."""
     import hydra
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
 
-    from ictconvention.sweeping.cluster import run_job
-
-    arguments, sys.argv = sys.argv, [sys.argv[0], "--multirun", "hydra.job.name=ictconvention", *overrides]
+    arguments, sys.argv = sys.argv, [sys.argv[0], *words]
     before = os.environ.get(FULL_ERROR)
     os.environ[FULL_ERROR] = "1"  # else Hydra ends the process with a message of its own
     try:
-        with silent_hydra():
-            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run_job)()
-    except (HydraException, OmegaConfBaseException) as error:
-        raise explain_hydra_error(error) from None
+        with silent_hydra(), readable_hydra_errors(folders):
+            hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(task)()
+    except SystemExit as ended:  # --package names none, and Hydra has said so
+        sys.exit(2 if ended.code else 0)
     finally:
         sys.argv = arguments
         os.environ.pop(FULL_ERROR)
@@ -137,20 +149,21 @@ def _multirun(overrides: Sequence[str]) -> None:
 
 def sweep_name(arguments: Sequence[str]) -> str:
     """Return the name of a sweep's folder: the same for the same runs, so that a sweep that was stopped resumes."""
-    kept = sorted(word for word in arguments if not any(re.match(rf"[+~]*{key}[=./@]", word) for key in NO_RESULT))
+    folders = [f"{FLAG}={path}" for path in ConfigFolders.named_in(arguments).paths[1:]]
+    ours = [word for word in arguments if not any(re.match(rf"[+~]*{key}[=./@]", word) for key in (*NO_RESULT, FLAG))]
+    kept = sorted([*ours, *folders])
     experiment = [word.partition("=")[2] for word in arguments if word.startswith("experiment=")]
     name = experiment[0] if experiment and re.fullmatch(r"\w+", experiment[0]) else "sweep"
     return f"{name}-{hashlib.sha256(' '.join(kept).encode()).hexdigest()[:8]}"
 
 
-def help_text() -> str:
+def help_text(folders: ConfigFolders) -> str:
     """Return how to call it: the groups with their choices, and the keys of conf/train.yaml with their comments."""
-    folder = config_folder()
     lines = ["groups, chosen by GROUP=CHOICE:"]
-    for group in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "hydra"):
-        choices = ", ".join(sorted(path.stem for path in group.glob("*.yaml")))
-        lines.append(f"  {group.name:13} {choices}")
-    text = (folder / "train.yaml").read_text()
+    lines += [
+        f"  {group:13} {', '.join(folders.choices(group))}" for group in folders.groups if not group.startswith("hydra")
+    ]
+    text = (config_folder() / "train.yaml").read_text()
     keys = text[text.index("name:") :].rstrip()
     return (
         USAGE

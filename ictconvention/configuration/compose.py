@@ -1,7 +1,7 @@
 """Compose and check the configuration that ships with the package."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,11 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.overrides import (
     check_overrides,
     command,
-    config_folder,
+    hydra_words,
     override,
     silent_hydra,
     unknown_choice,
@@ -30,10 +31,10 @@ def read_group(group: str, choice: str) -> dict[str, Any]:
     UsageError
         When the group has no such choice; the message names the nearest.
     """
-    folder = config_folder() / group
-    if choice not in [path.stem for path in folder.glob("*.yaml")]:
-        raise unknown_choice(group, choice)
-    content = OmegaConf.to_container(OmegaConf.load(folder / f"{choice}.yaml"), resolve=True)
+    ours = ConfigFolders((config_folder(),))
+    if (path := ours.find(group, choice)) is None:
+        raise unknown_choice(group, choice, ours)
+    content = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     return {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
 
 
@@ -43,7 +44,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     Parameters
     ----------
     overrides : sequence of str
-        Such as "experiment=ict_sdss" and "trainer.devices=4".
+        Such as "experiment=ict_sdss" and "trainer.devices=4"; "--config-dir=FOLDER" adds a folder of choices.
 
     Raises
     ------
@@ -51,16 +52,21 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
         An override names no key, group or choice, or a value is of the wrong type or out of range.
     """
     from hydra import compose, initialize_config_dir
-    from hydra.errors import HydraException
 
     asked = [one.key_or_group for one in check_overrides(overrides)]
+    words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with readable_hydra_errors(folders):
+            config = OmegaConf.to_container(compose("train", words), resolve=True, throw_on_missing=True)
         try:
-            config = OmegaConf.to_container(compose("train", list(overrides)), resolve=True, throw_on_missing=True)
-        except (HydraException, OmegaConfBaseException) as error:
-            raise explain_hydra_error(error) from None
-    content = {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
-    options = validate_config(content, asked)
+            content = {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
+            options = validate_config(content, asked)
+        except UsageError as error:
+            key = str(error.where)
+            if not folders.searchpath or key in {word.partition("=")[0] for word in overrides} - set(folders.groups):
+                raise
+            chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
+            raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix) from None
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options
@@ -87,7 +93,38 @@ def _no_other_hydra() -> Iterator[None]:
         GlobalHydra.instance().hydra = outer
 
 
-def explain_hydra_error(error: Exception) -> UsageError:
+def _file_of(key: str, chosen: Mapping[Any, Any], folders: ConfigFolders) -> Path | None:
+    """Return the file of a user that gives a key its value, of those that were chosen."""
+    for group, choice in reversed(list(chosen.items())):  # an experiment is composed last
+        path = folders.find(str(group), str(choice))
+        if path is None or folders.paths[0] in path.parents:
+            continue
+        whole = re.search(r"^#\s*@package\s+_global_", path.read_text(encoding="utf-8"), re.MULTILINE)
+        content = OmegaConf.load(path)
+        inner = key if whole else key.removeprefix(f"{group}.")
+        if inner == group or OmegaConf.select(content, inner) is not None:
+            return path
+    return None
+
+
+@contextmanager
+def readable_hydra_errors(folders: ConfigFolders) -> Iterator[None]:
+    """Turn what Hydra and the reader of yaml raise into a `UsageError`."""
+    from hydra.errors import HydraException
+    from yaml import MarkedYAMLError, YAMLError
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise _explain(error, folders) from None
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        where = f"{mark.name}, line {mark.line + 1}" if mark else "the files of your choices"
+        problem = str(getattr(error, "problem", None) or error).splitlines()[0]
+        raise UsageError(f"this file is no yaml: {problem}", where, "correct the file") from None
+
+
+def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
     """Return what Hydra found, in one sentence, with the nearest name where there is one."""
     text = str(error)
     if match := re.search(r"Could not override '([^']+)'", text):
@@ -96,12 +133,11 @@ def explain_hydra_error(error: Exception) -> UsageError:
             group = key.split(".")[0]
             found = f"{key} is not a key of this choice of {group}"
             return UsageError(found, key, f"leave it out, or choose another {group}")
-        groups = [path.name for path in config_folder().iterdir() if path.is_dir()]
-        near = did_you_mean(key, [*known_keys(), *groups])
+        near = did_you_mean(key, [*known_keys(), *folders.groups])
         return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out")
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = match.groups()
-        return unknown_choice(group, choice)
+        return unknown_choice(group, choice, folders)
     if "Missing mandatory value" in text:
         key = str(getattr(error, "full_key", None) or "a key")
         return UsageError(f"{key} is not set", key, f"give it: {key}=...")

@@ -7,10 +7,10 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder
 from ictconvention.configuration.registry import default_options, import_module, own_networks
 from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
@@ -20,11 +20,6 @@ if TYPE_CHECKING:
 
 WITHOUT_CHOICE = ("experiment", "profile")  # groups that may be null
 TYPOGRAPHERS = "\u201c\u201d\u201e\u201f\u2018\u2019\u201a\u00ab\u00bb"  # quotes that no shell knows
-
-
-def config_folder() -> Path:
-    """Return the folder `conf`, in a clone as in an installed wheel."""
-    return Path(str(files("ictconvention") / "conf"))
 
 
 def override(key: str, value: object) -> str:
@@ -37,10 +32,17 @@ def command(words: Iterable[str]) -> str:
     return " ".join(map(_shell_word, words))
 
 
+def hydra_words(words: Sequence[str]) -> list[str]:
+    """Return overrides as Hydra takes them: the folders of a user in one key, then the others as they are."""
+    path = ConfigFolders.named_in(words).searchpath
+    return [*([override(SEARCHPATH, path)] if path else []), *(word for word in words if not names_folder(word))]
+
+
 def check_overrides(words: Sequence[str], several: bool = False) -> list["Override"]:
     """Parse overrides, and refuse what is none or means something else than it seems to.
 
-    A key may stand twice: the last one holds, as in Hydra, so that words can be added to a command.
+    A key may stand twice: the last one holds, as in Hydra, so that words can be added to a command. What names a folder
+    of choices is checked and not returned.
 
     Parameters
     ----------
@@ -54,7 +56,9 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
     UsageError
         The message says what to type instead.
     """
-    parsed = [_parsed(words, place) for place in range(len(words))]
+    folders = ConfigFolders.named_in(words)
+    words = [word for word in words if not names_folder(word)]
+    parsed = [_parsed(words, place, folders) for place in range(len(words))]
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
         if key.startswith(("hydra.", "hydra/")) and not several:
@@ -66,8 +70,8 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
             import_named(one)
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
-        if (config_folder() / key).is_dir():
-            _check_choice(key, one)
+        if key in folders.groups:
+            _check_choice(key, one, folders)
     return parsed
 
 
@@ -83,10 +87,9 @@ def import_named(one: "Override") -> None:
         ConfigStore.instance().store(name=name, group="model", node=default_options(entry))
 
 
-def unknown_choice(group: str, choice: str) -> UsageError:
+def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageError:
     """Return the error about a choice that a group does not have; a path is answered with the name that was meant."""
-    choices = sorted(path.stem for path in (config_folder() / group).glob("*.yaml"))
-    choices += list(own_networks()) if group == "model" else []
+    choices = folders.choices(group)
     if not choices:
         fix = "leave it out, or install the plugin that brings it"
         return UsageError(f"{group} has no choice {choice!r}", group, fix)
@@ -95,7 +98,7 @@ def unknown_choice(group: str, choice: str) -> UsageError:
     if not re.search(r"[/\\~]|\.ya?ml$", choice) and not folder:
         return UsageError(
             f"{group} has no choice {choice!r}{did_you_mean(choice, choices)}",
-            config_folder() / group,
+            ", ".join(str(path / group) for path in folders.paths if (path / group).is_dir()),
             f"choose {listed}",
         )
     found = f"{group} has no choice {choice!r}: it takes a name, no path"
@@ -156,7 +159,7 @@ def _shell_word(word: str) -> str:
     return f'"{word}"' if "'" in word and not re.search(r'["$`\\!\n]', word) else shlex.quote(word)
 
 
-def _parsed(words: Sequence[str], place: int) -> "Override":
+def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Override":
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -169,12 +172,12 @@ def _parsed(words: Sequence[str], place: int) -> "Override":
         raise UsageError(found, word, f"set what you want instead, {word[1:].partition('=')[0]}=...")
     if not equals or not key or (not value and place + 1 < len(words) and "=" not in words[place + 1]):
         raise _no_pair(words, place)
-    if not value and (config_folder() / key).is_dir():
-        raise unknown_choice(key, value)
+    if not value and key in folders.groups:
+        raise unknown_choice(key, value, folders)
     try:
         return OverridesParser.create().parse_override(word)
     except HydraException:
-        raise _unreadable(key, value, words[place + 1 :]) from None
+        raise _unreadable(key, value, words[place + 1 :], folders) from None
 
 
 def _dashed(word: str) -> UsageError:
@@ -211,13 +214,13 @@ def _no_pair(words: Sequence[str], place: int) -> UsageError:
     return UsageError(f"{word} has no value", word, f"write {word}=VALUE; --help lists the groups and keys")
 
 
-def _unreadable(key: str, value: str, following: Sequence[str]) -> UsageError:
+def _unreadable(key: str, value: str, following: Sequence[str], folders: ConfigFolders) -> UsageError:
     """Return the error about a value in which Hydra sees letters of its own."""
     if not re.fullmatch(r"\+{0,2}[\w./@:-]+", key):
         near = did_you_mean(key, known_keys())
         return UsageError(f"{key!r} is not a name of a key{near}", key, "write KEY=VALUE; --help lists the keys")
-    if (config_folder() / key).is_dir():
-        return unknown_choice(key, value)
+    if key in folders.groups:
+        return unknown_choice(key, value, folders)
     if value.startswith("="):
         once = f"{key}={value.lstrip('=')}"
         return UsageError(f"{key} has two equals signs", key, f"write {_shell_word(once)}")
@@ -250,7 +253,7 @@ def _several(one: "Override", word: str) -> UsageError:
     return UsageError("one key has several values", word, ", or ".join(fixes))
 
 
-def _check_choice(group: str, one: "Override") -> None:
+def _check_choice(group: str, one: "Override", folders: ConfigFolders) -> None:
     from hydra.core.override_parser.types import ChoiceSweep
 
     if one.is_add() or one.is_force_add():
@@ -264,7 +267,5 @@ def _check_choice(group: str, one: "Override") -> None:
                 raise UsageError(f"{group} takes one choice, not several values", group, f"write {group}=CHOICE")
             case int() | float() | str() | None as name:
                 text = "null" if name is None else str(name)
-                if not (config_folder() / group / f"{text}.yaml").is_file() and not (
-                    group == "model" and text in own_networks()
-                ):
-                    raise unknown_choice(group, text)
+                if folders.find(group, text) is None and not (group == "model" and text in own_networks()):
+                    raise unknown_choice(group, text, folders)

@@ -107,20 +107,31 @@ class TrainerOptions:
 
     batch_size: PositiveInt = 128
     devices: Annotated[PositiveInt, PLACE] = 1
+    num_nodes: Annotated[PositiveInt, PLACE] = 1
     workers: Annotated[NonNegativeInt, PLACE] = 0
     precision: Annotated[Literal["auto", "32-true", "bf16-mixed"], CONTENT | CELL] = "auto"
+    accumulate: Annotated[PositiveInt, ADDED] = 1
+    compile: Annotated[bool, ADDED] = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.batch_size % self.devices:
+        if self.batch_size % self.processes:
             fix = f"take a multiple of trainer.devices, which is {self.devices}"
+            if self.num_nodes > 1:
+                product = f"{self.devices} times {self.num_nodes}, {self.processes}"
+                fix = f"take a multiple of trainer.devices times trainer.num_nodes, {product}"
             raise ValueError(f"trainer.batch_size is {self.batch_size}; {fix}")
         return self
+
+    @property
+    def processes(self) -> int:
+        """The processes that share each batch: one for each device of each node."""
+        return self.devices * self.num_nodes
 
 
 @option_group
 class StrategyOptions:
-    """How several devices share a batch."""
+    """How the devices share a batch: auto, alone or by ddp; ddp also for a single one."""
 
     kind: Literal["auto", "ddp"] = "auto"
 

@@ -66,6 +66,8 @@ class SeriesDataModule(lightning.LightningDataModule):
     workers : int
         Processes that read ahead for each process that trains; 0 reads in the training process itself. The batches
         are the same.
+    accumulate : int
+        Batches whose gradients make one optimiser step; the Trainer must have the same `accumulate_grad_batches`.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         unlabelled: bool = False,
         seed: int = 0,
         workers: int = 0,
+        accumulate: int = 1,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -90,6 +93,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
+        self.accumulate = accumulate
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage)
@@ -142,6 +146,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.seed,
             self.stage,
             *self._process(),
+            self.accumulate,
         )
         return self._loader(self.training, sampler)
 

@@ -50,6 +50,10 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
     objects of each: with several processes up to `processes - 1` objects of an epoch are left out. It is a
     DistributedSampler so that Lightning does not share it out a second time.
 
+    Where the gradients of several batches make one optimiser step, an epoch is first divided into steps as it would be
+    into batches of that size, and each step into its batches: every step sees the same objects either way, and none is
+    short of a batch.
+
     Parameters
     ----------
     positions : array (n,)
@@ -64,6 +68,8 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         Seed and stage of the key.
     rank, processes : int
         Which process this is, of how many.
+    accumulate : int
+        Batches of an optimiser step.
 
     Raises
     ------
@@ -81,6 +87,7 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         stage: str = "",
         rank: int = 0,
         processes: int = 1,
+        accumulate: int = 1,
     ) -> None:
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
@@ -91,21 +98,26 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
             raise UsageError(found, stage, "use fewer devices, or more objects")
         self.positions, self.labels = positions, labels
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
-        self.batch_size, self.seed, self.stage = batch_size, seed, stage
+        self.batch_size, self.accumulate, self.seed, self.stage = batch_size, accumulate, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        units = len(self.positions) // self.num_replicas
-        return -(-units // (self.batch_size // self.num_replicas))
+        return len(self._parts())
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         """Return this process's share of each batch of the epoch that `set_epoch` said."""
         draws = self.order()
         shared = draws[: len(draws) - len(draws) % self.num_replicas]
         own = shared[self.rank :: self.num_replicas]
-        parts = np.array_split(np.arange(len(own)), len(self))
-        return (own[part[0] : part[-1] + 1] for part in parts)
+        return (own[part[0] : part[-1] + 1] for part in self._parts())
+
+    def _parts(self) -> list[NDArray[np.int64]]:
+        """Return the places of each batch among this process's objects of an epoch."""
+        units = np.arange(len(self.positions) // self.num_replicas)
+        largest = self.batch_size // self.num_replicas * self.accumulate
+        steps = np.array_split(units, -(-len(units) // largest))
+        return [part for step in steps for part in np.array_split(step, self.accumulate) if len(part)]
 
     def order(self) -> list[SampleKey]:
         """Return all objects of the epoch in their order."""

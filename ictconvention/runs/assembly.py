@@ -130,6 +130,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
         workers=options.trainer.workers,
+        accumulate=options.trainer.accumulate,
     )
 
 

@@ -16,6 +16,8 @@ from ictconvention.core.errors import UsageError, pluralize
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+PLACES = ("LOCAL_RANK", "SLURM_LOCALID")  # of a process on its node
+SHELLS = ("bash", "interactive")  # names of a job of Slurm's in which somebody types, as Lightning sees it
 
 
 def check_machine(options: TrainerOptions) -> None:
@@ -35,28 +37,59 @@ def check_machine(options: TrainerOptions) -> None:
         raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")
 
 
-def check_slurm(devices: int) -> None:
-    """Refuse what Slurm's variables say of processes that nobody has started, or of others than the run needs.
+def check_launch(options: TrainerOptions) -> None:
+    """Refuse other processes than the run needs, or some that nobody has started: the others would wait for them.
+
+    torchrun's word counts before Slurm's, since srun may start a torchrun on each node.
 
     Raises
     ------
     UsageError
-        SLURM_NTASKS is not the number of devices, or srun has not started the processes.
+        torchrun or srun has started another number of processes or nodes, or none of them starts those of other nodes.
     """
-    tasks = os.environ.get("SLURM_NTASKS")
-    if tasks is None or os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive"):  # as Lightning sees it
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        _check_torchrun(options)
+    elif "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in SHELLS:
+        _check_slurm(options)
+    elif options.num_nodes > 1:
+        found = f"trainer.num_nodes is {options.num_nodes}, and nobody has started the processes of the other nodes"
+        words = f"--nnodes {options.num_nodes} --nproc-per-node {options.devices}"
+        fix = f"start it with srun, or on each node with: torchrun {words} --node-rank 0 (1, ...) --master-addr HOST"
+        raise UsageError(found, "trainer.num_nodes", f"{fix} train.py ...")
+
+
+def _check_torchrun(options: TrainerOptions) -> None:
+    world, local = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if world == options.processes and local == options.devices:
         return
+    found = f"torchrun's WORLD_SIZE is {world} and its LOCAL_WORLD_SIZE {local}"
+    found += f"; trainer.devices is {options.devices} and trainer.num_nodes {options.num_nodes}"
+    fix = f"--nnodes {options.num_nodes} --nproc-per-node {options.devices}"
+    fix = f"take torchrun {fix}, or trainer.devices={local} trainer.num_nodes={max(1, world // local)}"
+    raise UsageError(found, "WORLD_SIZE", fix)
+
+
+def _check_slurm(options: TrainerOptions) -> None:
+    tasks, devices, nodes = os.environ["SLURM_NTASKS"], options.devices, options.num_nodes
     alone = "unset SLURM_NTASKS, and this process starts any others by itself"
-    if tasks != str(devices):
-        found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}: each device has a process of its own"
-        fix = f"submit with --ntasks-per-node={devices} and start it with srun; or {alone}"
-        raise UsageError(found, "SLURM_NTASKS", fix)
-    if devices > 1 and "SLURM_STEP_ID" not in os.environ:
+    wanted = f"--ntasks-per-node={devices}" if nodes == 1 else f"--nodes={nodes} --ntasks-per-node={devices}"
+    if tasks != str(options.processes):
+        several = f" on {nodes} nodes" if nodes > 1 else ""
+        found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}{several}: each device has its own process"
+        fix = f"submit with {wanted} and start it with srun"
+        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}")
+    if (present := os.environ.get("SLURM_NNODES", str(nodes))) != str(nodes):
+        found = f"SLURM_NNODES is {present}, and trainer.num_nodes is {nodes}"
+        raise UsageError(found, "SLURM_NNODES", f"submit with --nodes={nodes}, or set trainer.num_nodes")
+    if options.processes == 1:
+        return
+    if "SLURM_STEP_ID" not in os.environ:
         found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"
-        raise UsageError(found, "SLURM_NTASKS", f"start it with srun; or {alone}")
-    if devices > 1 and "SLURM_NTASKS_PER_NODE" not in os.environ:
-        found = f"SLURM_NTASKS is {tasks}, and SLURM_NTASKS_PER_NODE is not set"
-        raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with --ntasks-per-node={devices}, not --ntasks")
+        fix = "start it with srun"
+        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}")
+    if (each := os.environ.get("SLURM_NTASKS_PER_NODE")) != str(devices):
+        found = f"SLURM_NTASKS_PER_NODE is {each or 'not set'}, and trainer.devices is {devices}"
+        raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with {wanted}, not --ntasks")
 
 
 def precision_of(options: TrainerOptions) -> Precision:
@@ -79,13 +112,18 @@ def rank_zero() -> bool:
     return all(os.environ.get(name, "0") == "0" for name in RANKS)
 
 
+def first_of_node() -> bool:
+    """Return whether this is the process that tells what went wrong on its node."""
+    return all(os.environ.get(name, "0") == "0" for name in PLACES)
+
+
 def started_alone() -> bool:
     """Return whether Lightning starts the other processes, if any, rather than torchrun or Slurm, all at once."""
     return os.environ.get("WORLD_SIZE", os.environ.get("SLURM_NTASKS", "1")) == "1"
 
 
-def environment(precision: Precision, devices: int) -> dict[str, Any]:
-    """Return what a result may depend on beside its configuration."""
+def environment(precision: Precision, options: TrainerOptions) -> dict[str, Any]:
+    """Return what a result may depend on beside its configuration; devices are those of each node."""
     cuda = torch.cuda.is_available()
     return {
         "packages": {name: version(name) for name in PACKAGES} | {"ictconvention": __version__},
@@ -94,7 +132,8 @@ def environment(precision: Precision, devices: int) -> dict[str, Any]:
         "processor": _processor(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] if cuda else [],
-        "devices": devices,
+        "devices": options.devices,
+        "nodes": options.num_nodes,
         "precision": precision,
         "revision": _revision(),
     }

@@ -11,10 +11,11 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ictconvention.configuration.folders import names_folder
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.processes import COMMAND, job_environment
-from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finished
+from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finished, with_folders
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +79,8 @@ def submit(sweep: Sweep, launcher: Any, logs: Path) -> None:
         before = set(logs.rglob(SUBMITTED))
         try:
             if waiting:
-                launcher.launch([add_wandb_group(job, sweep.folder) for job in waiting], 0)
+                words = [add_wandb_group(job, sweep.folder) for job in waiting]
+                launcher.launch([[word for word in own if not names_folder(word)] for own in words], 0)
         except KeyboardInterrupt:
             logger.info(
                 "the jobs stay where they are (scancel ends them); when they have ended, the same command resumes"
@@ -114,10 +116,10 @@ def run_job(config: DictConfig) -> None:
     """
     from hydra.core.hydra_config import HydraConfig
 
-    command = [*COMMAND, *HydraConfig.get().overrides.task]
+    (words,) = with_folders([HydraConfig.get().overrides.task], HydraConfig.get().searchpath)
     gpus = os.environ.get("CUDA_VISIBLE_DEVICES")
     environment = job_environment(1, int(config.trainer.devices), gpus)
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen([*COMMAND, *words], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         code = process.wait()
     finally:  # a requeue leaves by SystemExit, and the job that resumes needs the folder

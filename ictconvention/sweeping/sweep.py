@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.folders import FLAG
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
@@ -129,6 +130,12 @@ class Sweep:
         return os.path.relpath(path, self.folder)
 
 
+def with_folders(overrides: Sequence[Sequence[str]], searchpath: Sequence[str]) -> list[list[str]]:
+    """Return the overrides of each job with a user's folders of choices, which Hydra keeps for the sweep."""
+    named = [f"{FLAG}={path.removeprefix('file://')}" for path in searchpath]
+    return [[*named, *words] for words in overrides]
+
+
 def prepare_jobs(
     overrides: Sequence[Sequence[str]],
     elsewhere: bool = False,
@@ -162,6 +169,9 @@ def prepare_jobs(
             composed.append(options := compose_run(words))
             if options.mode == "test":
                 raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
+            if (nodes := options.trainer.num_nodes) > 1:
+                found = f"trainer.num_nodes is {nodes}, and each run of a sweep is on one node"
+                raise UsageError(found, "trainer.num_nodes", "leave out -m, and start the run with torchrun or srun")
     jobs: dict[Path, Job] = {job.folder: job for job in before}
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):

@@ -49,7 +49,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             own,
             survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
             surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
-            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1),
+            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1, num_nodes=1),
         )
         weights = run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")

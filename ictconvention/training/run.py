@@ -16,7 +16,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import weights_hash
-from ictconvention.runs.machine import check_slurm, environment, rank_zero, started_alone
+from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
@@ -56,7 +56,7 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
     IctConventionError
         A problem that a user can fix.
     """
-    check_slurm(options.trainer.devices)
+    check_launch(options.trainer)
     keep_freed_memory()
     with silence_lightning(), silent_unless(rank_zero()):
         plan = plan_run(options)
@@ -72,7 +72,7 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
                 if rank_zero() and (status := plan.folder.open_status()).content["state"] != "finished":
                     status.set(state="finished")  # it was killed in that moment
             elif rank_zero():
-                made = environment(plan.precision, options.trainer.devices)
+                made = environment(plan.precision, options.trainer)
                 plan.folder.begin(options, overrides, plan.split, made)
                 _run(plan, options)
             else:
@@ -197,8 +197,10 @@ def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> 
     result = folder.read_result()
     for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
         logger.info(line)
-    devices = int(folder.read_environment().get("devices", 1))
-    logger.info(f"finished before, by {pluralize(devices, 'device')}; remove the folder to run it again")
+    machine = folder.read_environment()
+    devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))
+    by = pluralize(devices * nodes, "device") + (f" on {nodes} nodes" if nodes > 1 else "")
+    logger.info(f"finished before, by {by}; remove the folder to run it again")
     if options.logger.kind == "wandb":
         logger.warning("W&B: a finished run gets no page")
 

@@ -102,12 +102,13 @@ def fit(
         ]
     )
     shown = progress_bars()
-    devices = options.trainer.devices
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued
         accelerator="gpu" if torch.cuda.is_available() else "cpu",
-        devices=devices,
-        strategy="ddp" if devices > 1 else options.strategy.kind,
+        devices=options.trainer.devices,
+        num_nodes=options.trainer.num_nodes,
+        strategy="ddp" if options.trainer.processes > 1 else options.strategy.kind,
+        accumulate_grad_batches=options.trainer.accumulate,
         precision=precision,
         max_epochs=of_stage.max_epochs,
         callbacks=[BatchSeeds(options.seed, stage), *journal, *shown, *keeping],

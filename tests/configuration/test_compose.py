@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
-from ictconvention.configuration.overrides import config_folder
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import UsageError
@@ -61,6 +61,8 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("sequence.max_frames=many", "sequence.max_frames is 'many'", "should be a valid integer"),
         ("trainer.precision=bf17", "trainer.precision is 'bf17'", "'auto', '32-true' or 'bf16-mixed'"),
         ("trainer.devices=3", "trainer.batch_size is 128", "a multiple of trainer.devices, which is 3"),
+        ("trainer.devices=2 trainer.num_nodes=3", "trainer.batch_size is 128", "2 times 3, 6"),
+        ("trainer.accumulate=0", "trainer.accumulate is 0", "take a whole number: above 0"),
         ("survey=path", "survey.path is not set", "give it: survey.path=..."),
         ("survey=path survey.path=/nowhere", "no such survey folder", "check survey.path"),
         ("survey.objects=20", "survey.objects is 20", "take a whole number: at least 100, or null"),
@@ -114,7 +116,7 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
 def test_help_names_every_group_and_every_key_of_the_root() -> None:
     from ictconvention.cli.train import help_text
 
-    text = help_text()
+    text = help_text(ConfigFolders((config_folder(),)))
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text
     assert "-m (--multirun)" in text

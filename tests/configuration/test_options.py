@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.folders import config_folder
 from ictconvention.configuration.options import (
     Augmentation,
     ICTOptions,
@@ -16,7 +17,6 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.configuration.overrides import config_folder
 from ictconvention.configuration.schema import LearnerOptions
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}

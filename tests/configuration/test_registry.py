@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from ictconvention.configuration import functions
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.folders import config_folder
 from ictconvention.configuration.functions import (
     find_function,
     function_source,
@@ -15,7 +16,6 @@ from ictconvention.configuration.functions import (
     register_tau_schedule,
 )
 from ictconvention.configuration.identity import SHAPES, roles_of
-from ictconvention.configuration.overrides import config_folder
 from ictconvention.configuration.registry import all_networks, default_options, find_network, register_network
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.errors import UsageError

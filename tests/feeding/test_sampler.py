@@ -1,6 +1,8 @@
 """Each epoch's batches: who comes how often, in which order, and in which process."""
 
 from collections import Counter
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ POSITIONS = np.arange(len(LABELS)) + 1000
 
 
 def sampler(
-    imbalance: str = "none", batch_size: int = 16, labels: np.ndarray = LABELS, **keywords: int
+    imbalance: str = "none", batch_size: int = 16, labels: np.ndarray = LABELS, **keywords: Any
 ) -> TrainingSampler:
     positions = np.arange(len(labels)) + 1000
     return TrainingSampler(
@@ -51,6 +53,29 @@ def test_every_object_comes_once_in_batches_of_nearly_equal_size(
     counts = Counter(draw.position for batches in shares for batch in batches for draw in batch)
     assert set(counts.values()) == {1}
     assert len(counts) == n - n % processes
+
+
+@given(
+    n=st.integers(1, 300),
+    share=st.integers(1, 20),
+    processes=st.integers(1, 4),
+    accumulate=st.integers(1, 5),
+)
+def test_accumulated_batches_are_the_steps_of_the_large_batch(
+    n: int, share: int, processes: int, accumulate: int
+) -> None:
+    labels = np.zeros(max(n, processes), dtype=np.int64)
+    for rank in range(processes):
+        place: dict[str, Any] = {"labels": labels, "rank": rank, "processes": processes}
+        large = drawn(sampler(batch_size=share * processes * accumulate, **place))
+        accumulated = sampler(batch_size=share * processes, accumulate=accumulate, **place)
+        small = drawn(accumulated)
+        assert len(accumulated) == len(small)
+        assert 0 < min(map(len, small)) <= max(map(len, small)) <= share
+        steps = [[*chain(*small[first : first + accumulate])] for first in range(0, len(small), accumulate)]
+        assert steps == large or (share == 1 or len(labels) // processes < accumulate)
+        assert len(steps) == len(large)
+        assert [*chain(*small)] == [*chain(*large)]
 
 
 def test_two_processes_share_the_batches_of_one() -> None:

@@ -1,36 +1,75 @@
-"""What Slurm says of processes agrees with the devices of a run, or the run is refused."""
+"""What torchrun and Slurm say of processes agrees with the devices and nodes of a run, or the run is refused."""
 
 import os
 
 import pytest
 
+from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.machine import check_slurm
+from ictconvention.runs.machine import RANKS, check_launch, first_of_node
+
+TWO = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}
+FOUR = {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_NTASKS_PER_NODE": "2"}
+ELASTIC = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
 
 
-@pytest.mark.parametrize(
-    ("variables", "devices", "named"),
-    [
-        ({"SLURM_NTASKS": "4"}, 1, "SLURM_NTASKS"),
-        ({"SLURM_NTASKS": "1"}, 2, "SLURM_NTASKS"),
-        ({"SLURM_NTASKS": "2"}, 2, "SLURM_NTASKS"),  # nobody has started the other
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}, 2, "SLURM_NTASKS_PER_NODE"),
-        ({"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0", "SLURM_NTASKS_PER_NODE": "2"}, 2, None),
-        ({"SLURM_NTASKS": "1"}, 1, None),
-        ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}, 1, None),
-        ({}, 2, None),
-    ],
-)
-def test_a_run_in_an_allocation_is_one_process_a_device_or_refused(
-    variables: dict[str, str], devices: int, named: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    for name in [name for name in os.environ if name.startswith(("SLURM_", "TORCHELASTIC_")) or name in RANKS]:
         monkeypatch.delenv(name)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "devices", "nodes", "named"),
+    [
+        ({"SLURM_NTASKS": "4"}, 1, 1, "SLURM_NTASKS"),
+        ({"SLURM_NTASKS": "1"}, 2, 1, "SLURM_NTASKS"),
+        ({"SLURM_NTASKS": "2"}, 2, 1, "SLURM_NTASKS"),  # nobody has started the other
+        (TWO, 2, 1, "SLURM_NTASKS_PER_NODE"),
+        (TWO | {"SLURM_NTASKS_PER_NODE": "2"}, 2, 1, None),
+        ({"SLURM_NTASKS": "1"}, 1, 1, None),
+        ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}, 1, 1, None),
+        ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}, 1, 4, "trainer.num_nodes"),
+        ({}, 2, 1, None),
+        ({}, 2, 2, "trainer.num_nodes"),  # nobody would start those of the other node
+        (FOUR | {"SLURM_NNODES": "2"}, 2, 2, None),
+        (FOUR | {"SLURM_NNODES": "4"}, 2, 2, "SLURM_NNODES"),
+        (FOUR | {"SLURM_NNODES": "2"}, 4, 1, "SLURM_NNODES"),
+        (FOUR | {"SLURM_NNODES": "2"}, 2, 1, "SLURM_NTASKS"),
+        (FOUR | {"SLURM_NNODES": "2"}, 1, 4, "SLURM_NNODES"),
+        (FOUR | {"SLURM_NTASKS_PER_NODE": "3"}, 2, 2, "SLURM_NTASKS_PER_NODE"),
+        (ELASTIC, 2, 2, None),
+        (ELASTIC, 4, 1, "WORLD_SIZE"),
+        (ELASTIC, 1, 1, "WORLD_SIZE"),
+        (ELASTIC, 2, 4, "WORLD_SIZE"),
+        (ELASTIC | {"SLURM_NTASKS": "2"}, 2, 2, None),  # srun starts a torchrun on each node
+    ],
+)
+@pytest.mark.usefixtures("launched")
+def test_a_run_is_one_process_for_each_device_of_each_node_or_refused(
+    devices: int, nodes: int, named: str | None
+) -> None:
+    options = TrainerOptions(devices=devices, num_nodes=nodes)
     if named is None:
-        check_slurm(devices)
+        check_launch(options)
         return
     with pytest.raises(UsageError) as caught:
-        check_slurm(devices)
+        check_launch(options)
     assert caught.value.where == named
+
+
+@pytest.mark.parametrize(
+    ("variables", "first"),
+    [
+        ({}, True),
+        ({"RANK": "2", "LOCAL_RANK": "0"}, True),
+        ({"RANK": "1", "LOCAL_RANK": "1"}, False),
+        ({"SLURM_PROCID": "2", "SLURM_LOCALID": "0"}, True),
+        ({"SLURM_PROCID": "3", "SLURM_LOCALID": "1"}, False),
+    ],
+)
+@pytest.mark.usefixtures("launched")
+def test_one_process_of_each_node_tells_what_went_wrong(first: bool) -> None:
+    assert first_of_node() == first

@@ -49,6 +49,8 @@ BOTH = [
     "stage.pretrain.keep=last",
     "stage.pretrain.optimiser.learning_rate=1",
     "trainer.batch_size=16",
+    "trainer.accumulate=2",
+    "trainer.compile=true",
 ]
 RUN = ["stage.finetune.max_epochs=1", "stage.finetune.keep=last", "stage.finetune.optimiser.learning_rate=1"]
 NEITHER = [
@@ -60,6 +62,7 @@ NEITHER = [
     "survey.seed=1",
     "fold.index=1",
     "trainer.devices=2",
+    "trainer.num_nodes=2",
     "trainer.workers=2",
     "strategy.kind=ddp",
     "logger.kind=wandb",

@@ -137,7 +137,9 @@ def test_a_job_that_fails_is_listed_with_its_logs_and_the_others_have_their_resu
 ) -> None:
     monkeypatch.setattr(submitit, "AutoExecutor", HereAndNow)
     monkeypatch.setattr(submitit, "JobEnvironment", lambda: SimpleNamespace(job_id="1"))
-    words = [*places(work), *QUICK, f"runs={tmp_path}/runs"]
+    (own := tmp_path / "own" / "augmentation").mkdir(parents=True)
+    (own / "gentle.yaml").write_text("keep: 0.9\n")  # each job gets the folder of its sweep, in its own process
+    words = [*places(work), *QUICK, f"runs={tmp_path}/runs", f"--config-dir={own.parent}", "augmentation=gentle"]
     failed, whole = jobs_of(monkeypatch, words, "fails", "runs")
     with pytest.raises(UsageError, match=r"1 job of 2 without a result:\n    fold\.index=0: failed, see") as caught:
         sweep([*LOCAL, *words, "fold.index=0,1"])
@@ -146,6 +148,7 @@ def test_a_job_that_fails_is_listed_with_its_logs_and_the_others_have_their_resu
     assert [entry["state"] for entry in read_json(record)["jobs"]] == ["failed", "finished"]
     assert [len(starts_of(job)) for job in (failed, whole)] == [1, 1]
     assert compose_run(starts_of(whole)[0]["words"]) == whole.options
+    assert whole.options.augmentation.keep == 0.9
     jobs_of(monkeypatch, words, "runs", "fails")  # the second would now fail, if it were run
     sweep([*LOCAL, *words, "fold.index=0,1"])
     assert [entry["state"] for entry in read_json(record)["jobs"]] == ["finished", "finished"]

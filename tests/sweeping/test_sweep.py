@@ -97,6 +97,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
             ["hydra.sweeper.max_batch_size=2"],
             "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run",
         ),
+        (["trainer.num_nodes=2"], "job: trainer.num_nodes is 2, and each run of a sweep is on one node"),
         (["mode=test", "run=x"], "job: a sweep trains, and mode=test does not"),
         (["hydra/launcher=slrm"], "hydra/launcher has no choice 'slrm' (did you mean slurm?)"),
         (["hydra/launcher=slurm", "hydra.launcher.executor=x"], "hydra.launcher.executor is 'x'"),
@@ -138,6 +139,7 @@ def test_the_same_runs_have_the_same_sweep_folder_whatever_the_machine() -> None
         "logger=wandb",
         "logger.group=x",
         "trainer.devices=2",
+        "trainer.num_nodes=2",
         "hydra/launcher=slurm",
     ):
         assert sweep_name([more, *words]) == name
