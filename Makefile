@@ -8,6 +8,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
+# A named Python that is not the one of .venv: the environment is made anew.
+base = $(if $(1),$(shell $(1) -c 'import sys; print(sys.base_prefix, *sys.version_info)' 2>/dev/null))
+ifneq ($(origin PYTHON),file)
+ifneq ($(call base,$(PYTHON)),$(call base,$(BIN)/python))
+.PHONY: $(READY)
+endif
+endif
+
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -15,21 +23,28 @@ help: ## list the targets
 .PHONY: setup
 setup: $(READY) ## make the environment .venv from pip and constraints.txt
 
+define check_python
+@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; \
+	echo "  fix:   install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
+@found="$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)" || { \
+	echo "error: PYTHON=$(PYTHON) does not run: $$( ($(PYTHON) -V) 2>&1 | head -n 1)"; \
+	echo "  fix:   give the path of a Python from 3.11 to 3.13: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }; \
+case "$$found" in \
+	3.11|3.12|3.13) $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) ($$found) has no venv"; \
+		echo "  fix:   install it (on Debian: python$$found-venv), or name another: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; };; \
+	*) echo "error: PYTHON=$(PYTHON) is Python $$found; 3.11 to 3.13 are supported"; \
+		echo "  fix:   name another: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2;; \
+esac
+endef
+
 $(READY): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; \
-		echo "  fix:   install one (on Debian with its -venv package), or name it: make PYTHON=/path/to/python3.11 setup"; exit 2; }
-	@found="$$($(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"; \
-	case "$$found" in \
-		3.11|3.12|3.13) $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "error: $(PYTHON) ($$found) has no venv"; \
-			echo "  fix:   install it (on Debian: python$$found-venv), or name another: make PYTHON=/path/to/python3.11 setup"; exit 2; };; \
-		"") echo "error: PYTHON=$(PYTHON) does not run"; \
-			echo "  fix:   give the path of a Python from 3.11 to 3.13: make PYTHON=/path/to/python3.11 setup"; exit 2;; \
-		*) echo "error: PYTHON=$(PYTHON) is Python $$found; 3.11 to 3.13 are supported"; \
-			echo "  fix:   name another: make PYTHON=/path/to/python3.11 setup"; exit 2;; \
-	esac
+	$(check_python)
 	rm -rf .venv
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,export,simulation]'
+	@echo "the packages of constraints.txt: a minute or two"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,export,simulation]' || { \
+		echo "error: pip could not install the packages that constraints.txt names; its reason is above"; \
+		echo "  fix:   see that the package index answers and that the disk has room, then repeat"; exit 2; }
 	touch $(READY)
 
 .PHONY: test
@@ -46,7 +61,10 @@ OLD_WARNINGS := -W ignore::DeprecationWarning -W ignore::PendingDeprecationWarni
 
 .PHONY: test-lowest
 test-lowest: ## run all tests with the lowest versions that pyproject.toml allows, torch excepted, in .venv-lowest
-	@test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; exit 2; }
+	$(check_python)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] > (3, 12))' || { \
+		echo "error: PYTHON=$(PYTHON) is Python 3.13; the lowest versions have wheels for 3.11 and 3.12"; \
+		echo "  fix:   name another: make PYTHON=/path/to/python3.11 $(MAKECMDGOALS)"; exit 2; }
 	rm -rf $(LOWEST)
 	$(PYTHON) -m venv $(LOWEST)
 	$(PYTHON) tests/lowest.py > $(LOWEST)/lowest.txt

@@ -1,4 +1,4 @@
-"""The command that trains, in a child of a process that has imported the trainer already: a start costs no import."""
+"""Processes that begin with the trainer imported, and the command that trains in one: a start costs no import."""
 
 import multiprocessing
 import os
@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,13 @@ class Ended:
     stderr: str
 
 
+def prepared_processes() -> ForkServerContext:
+    """Return how processes begin as copies of one that has imported the trainer, has no threads and used no GPU."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 class Command:
     """The command `python train.py ARGUMENTS`, started.
 
@@ -56,10 +63,8 @@ class Command:
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.outputs = [folder / "stdout", folder / "stderr"]
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
         words = (self.outputs, list(arguments), strike, dict(environment or {}))
-        self.process: ForkServerProcess = context.Process(target=_train, args=words)
+        self.process: ForkServerProcess = prepared_processes().Process(target=_train, args=words)
         self.process.start()
 
     def interrupt(self) -> None:

@@ -1,5 +1,6 @@
 """What is shown on a terminal: a progress bar, which is nothing elsewhere, and tables whose numbers stay whole."""
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
@@ -7,18 +8,31 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console
 
+PAUSE = 0.1  # [s] between two pictures of the bar
+
 
 @contextmanager
 def show_progress(what: str) -> Iterator[Callable[[int, int], object]]:
-    """Yield the function that moves the bar: it takes how much is done, and the total."""
+    """Yield the function that moves the bar: it takes how much is done, and the total.
+
+    The bar has no thread: a process forked meanwhile would inherit its lock, maybe held, and wait for ever to warn.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
     console = Console(stderr=True)
-    progress = Progress(console=console, transient=True)
+    progress = Progress(console=console, transient=True, auto_refresh=False)
+    drawn = 0.0
+
+    def move(done: int, total: int) -> None:
+        nonlocal drawn
+        if due := time.monotonic() > drawn + PAUSE:
+            drawn = time.monotonic()
+        progress.update(task, completed=done, total=total, refresh=due)
+
     with progress if console.is_terminal else nullcontext():
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+        yield move
 
 
 def wide_console() -> "Console":

@@ -1,7 +1,6 @@
 """Several processes train as one does, with every option."""
 
 import json
-import multiprocessing
 import socket
 import warnings
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from ictconvention.survey.survey import Survey
+from tests.forked import prepared_processes
 from tests.learning.test_ict import OPTIONS
 from tests.learning.two_processes import train, train_in_rank
 
@@ -23,14 +23,11 @@ def trained(miniature: Survey, tmp_path_factory: pytest.TempPathFactory) -> Path
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # Forked processes have imported everything; but the threads of a GPU's autograd do not survive a fork.
-    context: Any = multiprocessing.get_context("spawn" if torch.cuda.is_available() else "fork")
+    context = prepared_processes()
     arguments = [(rank, port, miniature.path, folder) for rank in range(2)]
     both = [context.Process(target=train_in_rank, args=words, daemon=True) for words in arguments]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # later Pythons warn where pytest-xdist has a thread
-        for process in both:
-            process.start()
+    for process in both:
+        process.start()
     for process in both:
         process.join(300)
     assert [process.exitcode for process in both] == [0, 0]
