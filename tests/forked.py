@@ -102,7 +102,7 @@ def _lie_in_wait(strike: Strike) -> None:
 
         def step(self: Learner, *arguments: Any) -> Any:
             nonlocal seen
-            if strike.stage == ("test" if name == "features_and_logits" else self.task.stage):
+            if strike.stage == ("test" if name == "features_and_logits" else self.spec.stage):
                 seen += 1
                 if seen == strike.batch:
                     os.kill(os.getpid(), strike.sign)

@@ -13,7 +13,7 @@ from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
-from ictconvention.feeding.task import Contents, Task
+from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split
@@ -117,11 +117,11 @@ class SeriesDataModule(lightning.LightningDataModule):
         return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
 
     @property
-    def task(self) -> Task:
+    def spec(self) -> DataSpec:
         """What a learner must know of these data."""
         header, views = self.survey.header, self.training.views
         labels = self.training.labels[self.positions(*self.train_parts)]
-        return Task(
+        return DataSpec(
             self.stage,
             header.classes,
             header.bands,

@@ -13,7 +13,7 @@ from ictconvention.configuration.functions import find_function
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
-from ictconvention.feeding.task import Contents
+from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.survey.nights import night_index

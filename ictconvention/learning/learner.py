@@ -16,7 +16,7 @@ from torchmetrics.classification import MulticlassConfusionMatrix
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.evaluation.confusion import confusion_scores
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.losses import classification
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.heads import Branch
@@ -42,8 +42,8 @@ class Learner(lightning.LightningModule, ABC):
         What is trained; its parameters are the optimiser's.
     inputs : Inputs
         From a batch to the arguments of the network.
-    task : Task
-        What it is fed: `data.task`.
+    spec : DataSpec
+        What it is fed: `data.spec`.
     optimiser : OptimiserOptions
         How it is trained.
 
@@ -57,27 +57,27 @@ class Learner(lightning.LightningModule, ABC):
         self,
         network: nn.Module,
         inputs: Inputs,
-        task: Task,
+        spec: DataSpec,
         optimiser: OptimiserOptions = OptimiserOptions(),
     ) -> None:
         super().__init__()
-        if (scaled := len(inputs.scaling.scale)) != len(task.bands):
+        if (scaled := len(inputs.scaling.scale)) != len(spec.bands):
             raise ValueError(
-                f"the scaling has {scaled} bands, the data have {', '.join(task.bands)}; scale by data.scales"
+                f"the scaling has {scaled} bands, the data have {', '.join(spec.bands)}; scale by data.scales"
             )
-        if (inputs.reads == "photometry") != (task.contents == "photometry"):
-            raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {task.contents!r}")
-        self.network, self.inputs, self.task, self.optimiser = network, inputs, task, optimiser
+        if (inputs.reads == "photometry") != (spec.contents == "photometry"):
+            raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {spec.contents!r}")
+        self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
         self.class_weights: Tensor
         self.register_buffer(
-            "class_weights", torch.tensor(task.class_weights), persistent=False
+            "class_weights", torch.tensor(spec.class_weights), persistent=False
         )  # each stage has its own
-        self.confusion = MulticlassConfusionMatrix(len(task.classes))
-        self.losses = ClassLoss(len(task.classes))
+        self.confusion = MulticlassConfusionMatrix(len(spec.classes))
+        self.losses = ClassLoss(len(spec.classes))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in a checkpoint, in plain values, of which data its weights are."""
-        checkpoint["task"] = asdict(self.task)
+        checkpoint["task"] = asdict(self.spec)
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
@@ -108,14 +108,14 @@ class Learner(lightning.LightningModule, ABC):
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean of eq. 2 over a batch, in the training's weights."""
-        return classification(logits.float(), label, self.class_weights, self.task.focal).mean()
+        return classification(logits.float(), label, self.class_weights, self.spec.focal).mean()
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""
         terms = self.loss(views)
         for name, value in terms.items():
             self.log(
-                f"{self.task.stage}/train/{name}",
+                f"{self.spec.stage}/train/{name}",
                 value.detach(),
                 batch_size=len(views[0]),
                 prog_bar=name == "loss",
@@ -139,7 +139,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation part."""
-        self._log_scores(f"{self.task.stage}/val")
+        self._log_scores(f"{self.spec.stage}/val")
 
     def test_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the test part."""
@@ -181,7 +181,7 @@ class Learner(lightning.LightningModule, ABC):
         self.losses.update(logits[known].float(), batch.label[known])
 
     def _log_scores(self, where: str) -> None:
-        self.log_each(where, class_scores(self.confusion.compute(), self.task.classes) | self.losses.compute())
+        self.log_each(where, class_scores(self.confusion.compute(), self.spec.classes) | self.losses.compute())
         self.confusion.reset()
         self.losses.reset()
 
@@ -196,17 +196,17 @@ def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]
     }
 
 
-def input_shape(task: Task) -> InputShape:
+def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
-    channels = 2 if task.contents == "direct+residual" else 1
-    return InputShape(task.bands, task.stamp_size, task.max_frames, task.frames_per_group, channels)
+    channels = 2 if spec.contents == "direct+residual" else 1
+    return InputShape(spec.bands, spec.stamp_size, spec.max_frames, spec.frames_per_group, channels)
 
 
-def check_fit(trunk: Network, inputs: Inputs, task: Task) -> Network:
+def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:
     """Return a network's trunk, or raise a ValueError that says where inputs or data do not fit it."""
     if not isinstance(inputs, trunk.takes):
         raise ValueError(f"{type(trunk).__name__} takes {trunk.takes.__name__}, not {type(inputs).__name__}")
-    trunk.check_shape(input_shape(task))
+    trunk.check_shape(input_shape(spec))
     return trunk
 
 

@@ -20,7 +20,7 @@ from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
@@ -138,28 +138,28 @@ def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | 
     """Return the learner of a stage, with new weights, or going on with those of the stage before."""
     torch.manual_seed(options.seed)
     scaling = before.inputs.scaling if before else Scaling(options.pixels.scaling, *data.scales(options.pixels.scaling))
-    learner = new_learner(options, scaling, data.task)
+    learner = new_learner(options, scaling, data.spec)
     if before is not None:
         learner.load_state_dict(before.state_dict())
     return learner
 
 
-def new_learner(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
-    """Return the learner that the options of a run make for a task, with new weights.
+def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learner:
+    """Return the learner that the options of a run make for a spec, with new weights.
 
     Raises
     ------
     UsageError
         Nothing that was imported has registered the network.
     """
-    model, optimiser = options.model, stage_of(options, task.stage).optimiser
-    of_run = replace(task, frames_per_group=options.sequence.frames_per_group)
+    model, optimiser = options.model, stage_of(options, spec.stage).optimiser
+    of_run = replace(spec, frames_per_group=options.sequence.frames_per_group)
     network: Network = find_network(model.kind, model.module).network.make(model, input_shape(of_run))
     inputs = network.takes(scaling)
     if options.learner.kind == "ict":
-        return ICT(network.trunk, inputs, task, learner_in(options, task.stage), optimiser, model.dropout)
-    network.head = network.make_head(len(task.classes), model)
-    return Supervised(network, inputs, task, optimiser)
+        return ICT(network.trunk, inputs, spec, learner_in(options, spec.stage), optimiser, model.dropout)
+    network.head = network.make_head(len(spec.classes), model)
+    return Supervised(network, inputs, spec, optimiser)
 
 
 def digest(content: object) -> str:

@@ -62,7 +62,7 @@ def evaluate(
     """
     labels = data.training.labels
     train = labels[data.positions(f"{data.stage}_train")]
-    survey_prior, training_prior = class_shares(train, len(learner.task.classes), data.imbalance)
+    survey_prior, training_prior = class_shares(train, len(learner.spec.classes), data.imbalance)
 
     known = _predicted(learner, data, f"{data.stage}_train", precision)
     validation = _predicted(learner, data, f"{data.stage}_validation", precision)
@@ -79,8 +79,8 @@ def evaluate(
             label = labels[found.position]
             likely = probabilities(at_prior(found.logits, training_prior, survey_prior), temperature)
             parts[part] = PartPredictions(found.position, label, likely, at_equal_shares(likely, survey_prior))
-            result[part] = scores(likely, label, learner.task.classes)
-            result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.task.classes)
+            result[part] = scores(likely, label, learner.spec.classes)
+            result[f"{part}_uniform"] = scores(parts[part].uniform, label, learner.spec.classes)
     return result, parts, reference
 
 

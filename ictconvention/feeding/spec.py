@@ -9,8 +9,8 @@ Contents = Literal["direct", "direct+residual", "photometry"]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """The stage, the classes and what the batches hold; `SeriesDataModule.task` says it.
+class DataSpec:
+    """The stage, the classes and what the batches hold; `SeriesDataModule.spec` says it.
 
     Parameters
     ----------
