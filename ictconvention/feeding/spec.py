@@ -17,7 +17,7 @@ class DataSpec:
     stage : "pretrain" or "finetune"
         Begins the name of every metric.
     classes, bands : tuples of str
-        Classes and bands of the survey.
+        What a network tells apart, such as the classes of the survey, and its bands.
     class_weights : tuple of float
         Weight of each class in the cross-entropy, see `sampler.class_weights`.
     focal : float

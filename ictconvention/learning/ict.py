@@ -16,6 +16,7 @@ from ictconvention.learning.target import set_target_mode, tau_at, update_target
 from ictconvention.networks.heads import PROJECTED, Branch, Inference, Online, OnlineOutput, Target
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.tasks.task import Task
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
 
@@ -35,7 +36,7 @@ class ICT(Learner):
         What is compared, and how the target follows.
     dropout : float
         Share that the heads drop in training.
-    inputs, spec, optimiser
+    inputs, spec, optimiser, task
         As of `Learner`.
 
     Raises
@@ -52,6 +53,7 @@ class ICT(Learner):
         options: ICTOptions = ICTOptions(),
         optimiser: OptimiserOptions = OptimiserOptions(),
         dropout: float = 0.3,
+        task: Task | None = None,
     ) -> None:
         if spec.views < 2:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
@@ -65,7 +67,7 @@ class ICT(Learner):
             project=options.projects,
             dropout=dropout,
         )
-        super().__init__(network, inputs, spec, optimiser)
+        super().__init__(network, inputs, spec, optimiser, task)
         self.network: Online = network
         self.options = options
         self.target = Target.of(network, options.compared) if options.consistency else None
@@ -141,7 +143,7 @@ class ICT(Learner):
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
         features, projection, _, _, logits = self.network(*self.inputs(views[0]))
-        self._score(views[0], logits)
+        self.metrics.update(logits, views[0].label)
         self.collapse.update(projection, features, views[0].label)
 
     def on_validation_epoch_end(self) -> None:

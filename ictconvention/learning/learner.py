@@ -14,14 +14,14 @@ from torchmetrics import Metric
 from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.evaluation.confusion import confusion_scores
-from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
+from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
-from ictconvention.learning.losses import classification
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.heads import Branch
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.network import Network
+from ictconvention.tasks.classes import Classes
+from ictconvention.tasks.task import Task
 
 Views = tuple[SeriesBatch, ...]
 
@@ -46,6 +46,8 @@ class Learner(lightning.LightningModule, ABC):
         What it is fed: `data.spec`.
     optimiser : OptimiserOptions
         How it is trained.
+    task : Task, optional
+        What it learns; by default the classes.
 
     Raises
     ------
@@ -59,6 +61,7 @@ class Learner(lightning.LightningModule, ABC):
         inputs: Inputs,
         spec: DataSpec,
         optimiser: OptimiserOptions = OptimiserOptions(),
+        task: Task | None = None,
     ) -> None:
         super().__init__()
         if (scaled := len(inputs.scaling.scale)) != len(spec.bands):
@@ -72,8 +75,8 @@ class Learner(lightning.LightningModule, ABC):
         self.register_buffer(
             "class_weights", torch.tensor(spec.class_weights), persistent=False
         )  # each stage has its own
-        self.confusion = MulticlassConfusionMatrix(len(spec.classes))
-        self.losses = ClassLoss(len(spec.classes))
+        self.task = Classes(spec.classes) if task is None else task
+        self.metrics = self.task.make_metrics()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in a checkpoint, in plain values, of which data its weights are."""
@@ -107,8 +110,8 @@ class Learner(lightning.LightningModule, ABC):
         """The names of the layers whose rows are the classes."""
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the mean of eq. 2 over a batch, in the training's weights."""
-        return classification(logits.float(), label, self.class_weights, self.spec.focal).mean()
+        """Return the mean of the task's loss over a batch, eq. 2, in the training's weights."""
+        return self.task.loss(logits.float(), label, self.class_weights, self.spec.focal).mean()
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""
@@ -135,7 +138,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part."""
-        self._score(views[0], self.logits(views[0]))
+        self.metrics.update(self.logits(views[0]), views[0].label)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation part."""
@@ -143,7 +146,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def test_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the test part."""
-        self._score(views[0], self.logits(views[0]))
+        self.metrics.update(self.logits(views[0]), views[0].label)
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test part."""
@@ -175,25 +178,9 @@ class Learner(lightning.LightningModule, ABC):
         for name, value in values.items():
             self.log(f"{where}/{name}", value.float(), sync_dist=True)
 
-    def _score(self, batch: SeriesBatch, logits: Tensor) -> None:
-        known = batch.label != UNLABELLED
-        self.confusion.update(logits[known].float(), batch.label[known])
-        self.losses.update(logits[known].float(), batch.label[known])
-
     def _log_scores(self, where: str) -> None:
-        self.log_each(where, class_scores(self.confusion.compute(), self.spec.classes) | self.losses.compute())
-        self.confusion.reset()
-        self.losses.reset()
-
-
-def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
-    """Return scores from a confusion matrix, rows true; classes without an object are left out."""
-    found = confusion_scores(confusion.cpu().numpy())
-    recalls = {f"recall/{name}": x for name, x in zip(classes, found["recall"], strict=True) if np.isfinite(x)}
-    chief = {name: found[name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
-    return {
-        name: torch.tensor(x, dtype=torch.float64, device=confusion.device) for name, x in (chief | recalls).items()
-    }
+        self.log_each(where, self.metrics.compute())
+        self.metrics.reset()
 
 
 def input_shape(spec: DataSpec) -> InputShape:
@@ -208,35 +195,3 @@ def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:
         raise ValueError(f"{type(trunk).__name__} takes {trunk.takes.__name__}, not {type(inputs).__name__}")
     trunk.check_shape(input_shape(spec))
     return trunk
-
-
-class ClassLoss(Metric):
-    """Cross-entropy over all objects (`loss_ce`), and as the mean of the classes' means (`loss_balanced`).
-
-    Parameters
-    ----------
-    classes : int
-    """
-
-    full_state_update = False
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.total: Tensor
-        self.count: Tensor
-
-    def update(self, logits: Tensor, label: Tensor) -> None:
-        """Add the logits (B, classes) of objects of known classes (B,)."""
-        loss = F.cross_entropy(logits, label, reduction="none").double()
-        self.total.index_add_(0, label, loss)
-        self.count += torch.bincount(label, minlength=len(self.count))
-
-    def compute(self) -> dict[str, Tensor]:
-        """Return both means; classes without an object are left out."""
-        seen = self.count > 0
-        return {
-            "loss_ce": self.total.sum() / self.count.sum(),
-            "loss_balanced": (self.total[seen] / self.count[seen]).mean(),
-        }

@@ -8,18 +8,24 @@ from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.tasks.task import Task
 
 
 class Supervised(Learner):
     """Trains any network with its own head; parameters as of `Learner`."""
 
     def __init__(
-        self, network: Network, inputs: Inputs, spec: DataSpec, optimiser: OptimiserOptions = OptimiserOptions()
+        self,
+        network: Network,
+        inputs: Inputs,
+        spec: DataSpec,
+        optimiser: OptimiserOptions = OptimiserOptions(),
+        task: Task | None = None,
     ) -> None:
         if spec.views != 1 or spec.unlabelled:
             raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
         check_fit(network, inputs, spec)
-        super().__init__(network, inputs, spec, optimiser)
+        super().__init__(network, inputs, spec, optimiser, task)
         self.network: Network = network
 
     @property
