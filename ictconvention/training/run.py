@@ -180,7 +180,7 @@ def _take_pretraining(plan: Plan, records: Records) -> None:
         if (other := shared.take(plan.folder, records.metrics)) is not None:
             logger.info(f"pretrain: the same as that of {other}, whose weights are taken")
     except IctConventionError as error:
-        logger.warning(f"{shared.folder} is left alone, and the stage trains: {error.found}")
+        logger.warning(f"{shared.folder} is left alone, and may be removed; the stage trains: {error.found}")
 
 
 def _keep_pretraining(plan: Plan) -> None:
