@@ -106,6 +106,7 @@ def test_what_counts_by_its_content_is_in_the_hash_by_that() -> None:
 def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
     """A new option that is in none of these lists counts for all: forgetting one is never silent."""
     roles = roles_of(RunOptions)
+
     def keys(role: Role) -> set[str]:
         return {key for key in single_options() if role in roles[key]}
 
