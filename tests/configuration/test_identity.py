@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -106,6 +106,7 @@ def test_what_counts_by_its_content_is_in_the_hash_by_that() -> None:
 def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
     """A new option that is in none of these lists counts for all: forgetting one is never silent."""
     roles = roles_of(RunOptions)
+    assert not any(is_dataclass(value) for value in values_with(RunOptions(), SHAPES).values())
 
     def keys(role: Role) -> set[str]:
         return {key for key in single_options() if role in roles[key]}
