@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from ictconvention.configuration.functions import OURS, find_function, function_source
 from ictconvention.configuration.options import ModelOptions
-from ictconvention.configuration.registry import all_networks, find_network, find_task, import_module, is_known, own_networks
+from ictconvention.configuration.registry import (
+    all_networks,
+    find_network,
+    find_task,
+    import_module,
+    is_known,
+    own_networks,
+)
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 

@@ -1,17 +1,13 @@
 """What all learners share: the stage they train, evaluation, optimiser and schedule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torchmetrics import Metric
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch

@@ -1,6 +1,5 @@
 """The terms that ICT compares views by, one value per object; how they are weighed and added is the learners' part."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -18,7 +18,7 @@ from ictconvention.configuration.registry import find_network, find_task
 from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
-from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import SplitError, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT

@@ -19,7 +19,9 @@ from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.survey.survey import Survey
 
 
-def draw_class_figures(part: str, position: NDArray[np.int64], pooled: Pooled, survey: Survey, run: str) -> dict[str, Figure]:
+def draw_class_figures(
+    part: str, position: NDArray[np.int64], pooled: Pooled, survey: Survey, run: str
+) -> dict[str, Figure]:
     """Return the figures of a part by name: confusion matrices, ROC, reliability and recalls.
 
     Parameters
@@ -39,9 +41,8 @@ def draw_class_figures(part: str, position: NDArray[np.int64], pooled: Pooled, s
     classes, figures = dict(enumerate(header.classes)), {}
     end = part.removeprefix("test").removesuffix("_test")
     end = f"_{end}" if end else ""
-    likely, uniform = (
-        f"{name}, {part.replace('_', ' ')} part\n{run}, at {shares} class shares" for shares in ("the survey's", "equal")
-    )
+    title = f"{name}, {part.replace('_', ' ')} part\n{run}, at"
+    likely, uniform = f"{title} the survey's class shares", f"{title} equal class shares"
     for shares, title in {"likely": likely, "uniform": uniform}.items():
         figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", style_of(0), name)
         figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = add_title(figure, title)

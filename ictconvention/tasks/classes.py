@@ -1,6 +1,5 @@
-"""Learn the class of each object: cross-entropy, one temperature, and decisions at the sky's shares and at equal ones."""
+"""Learn the class of each object: cross-entropy, one temperature, decisions at the sky's shares and at equal ones."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -147,7 +146,8 @@ class Classes(Task):
         """Return the chief scores, a line for each part and shares."""
         lines = []
         if (temperature := result.get("temperature", 1.0)) > VAGUE:
-            lines.append(f"calibration: in validation the network knows next to nothing (temperature {temperature:.0f})")
+            nothing = "in validation the network knows next to nothing"
+            lines.append(f"calibration: {nothing} (temperature {temperature:.0f})")
         for part in [part for part in ("test", "extra_test") if part in result]:
             for end, shares in SHARES.items():
                 found = result[part + end]

@@ -64,8 +64,8 @@ class Task(ABC):
     mask       classes of a pixel     one for each pixel        mean over pixels; IoU, shares of the scene
     ========== ====================== ========================= ==========================================
 
-    Labels are whole numbers from 0, and `UNLABELLED`, so that sampling and weights by label, calibration by a temperature
-    and a shift of the prior serve every task. A head gives (B, outputs), or (B, outputs, H, W) for a mask.
+    Labels are whole numbers from 0, and `UNLABELLED`, so that sampling and weights by label, calibration by a
+    temperature and a shift of the prior serve every task. A head gives (B, outputs), or (B, outputs, H, W) for a mask.
 
     Parameters
     ----------

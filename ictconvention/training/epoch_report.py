@@ -96,9 +96,10 @@ class EpochReport(lightning.Callback):
         self.records.status.end_epoch(self.stage, epoch, seconds)
         self.records.dashboard.log({f"{self.stage}/epoch": epoch, **row})
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
-        if (balanced := row.get(f"{self.stage}/val/balanced_accuracy")) is not None:
-            f1 = row[f"{self.stage}/val/f1_macro"]
-            words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
+        headline = pl_module.task.headline if isinstance(pl_module, Learner) else {}
+        shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in headline.items()}
+        if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:
+            words.append(f"validation: {', '.join(found)}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
         rest = f", about {describe_duration(left)} of training left" if left else ""
         logger.info("; ".join(words) + f"; {describe_duration(seconds)}{rest}")

@@ -1,6 +1,5 @@
 """A trained learner on the test parts of its split: calibrated predictions, their scores, and the table of them."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -53,11 +52,6 @@ def prediction_columns(survey: Survey, task: Task, found: Any, fold: int) -> dic
     """Return the columns of the table of predictions: id, fold, and those of the task."""
     ids = [survey.ids[i] for i in found.position]
     return {"id": ids, "fold": np.full(len(ids), fold), **task.columns(found)}
-
-
-def in_words(result: Mapping[str, Any], task: Task, survey: Survey) -> list[str]:
-    """Return the chief scores of a result, a line each."""
-    return task.describe(result, survey.header.full_name)
 
 
 def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Inferred:

@@ -9,11 +9,12 @@ from typing import Any
 
 from ictconvention import __version__
 from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_learner
+from ictconvention.runs.assembly import make_learner, make_task
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run
@@ -26,7 +27,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import Records, describe_network
-from ictconvention.training.evaluate import evaluate, in_words, prediction_columns
+from ictconvention.training.evaluate import evaluate, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
@@ -133,11 +134,11 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(survey, found, options.fold.index))
+        folder.write_predictions(part, prediction_columns(survey, learner.task, found, options.fold.index))
     failed = None
     try:
         if options.figures:
-            records.dashboard.show(draw_figures(folder, parts, data, records.metrics))
+            records.dashboard.show(draw_figures(folder, learner.task, parts, data, records.metrics))
     except IctConventionError:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result
@@ -161,8 +162,10 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
         "config": portable(asdict(options)),
         "version": __version__,
     }
+    if sources := sources_of(options):
+        result["sources"] = sources
     folder.write_result(result)
-    for line in in_words(result, survey):
+    for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
     if failed is not None:
         logger.warning(failed)
@@ -194,7 +197,8 @@ def _keep_pretraining(plan: Plan) -> None:
 def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> None:
     """Say what a finished run has found, and what the same command will not do again."""
     result = folder.read_result()
-    for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
+    tested = {part: found for part, found in result.items() if "test" in part}
+    for line in make_task(options, survey).describe(tested, survey.header.full_name):
         logger.info(line)
     machine = folder.read_environment()
     devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))

@@ -97,7 +97,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=before.stem, **kept)
-    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/loss_balanced", **kept)
+    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/{learner.task.monitor}", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     short = options.sequence.max_frames <= LAPTOP
     journal = [] if records is None else [EpochReport(stage, objects, run.later(stage), short, records)]

@@ -15,13 +15,13 @@ from torch.nn import functional as F
 
 from ictconvention.configuration.options import ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learning.learner import ClassLoss, class_scores
 from ictconvention.learning.optimiser import share_of_rate
 from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
+from ictconvention.tasks.class_metrics import ClassLoss, class_scores
 from tests.conftest import HEADER
 from tests.learning.conftest import supervised, trainer, weights
 
