@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch._dynamo.exc import TorchDynamoException
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
@@ -36,10 +38,29 @@ def test_a_compiled_run_ends_where_a_plain_one_does_and_is_read_as_any(
     ours, theirs = (load_checkpoint(run / "checkpoints" / "finetune.ckpt")["state_dict"] for run in (folder, plain))
     assert ours.keys() == theirs.keys()
     assert all(torch.allclose(x, ours[name], rtol=1e-3, atol=1e-6) for name, x in theirs.items())
-    from ictconvention.configuration.compose import compose_run
-
     retest(folder, compose_run([]), lambda line: None)
     smoke(*words, f"init_from={folder}", "seed=1")
+
+
+@pytest.mark.parametrize("wrong", ["other numbers", "no kernel"])
+def test_a_compiler_that_is_wrong_or_fails_is_told_before_anything_trains(
+    wrong: str, smoke: Smoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled(self: torch.nn.Module) -> None:
+        def call(*arguments: Any) -> torch.Tensor:
+            if wrong == "no kernel":
+                raise TorchDynamoException("no kernel\nat length")
+            logits: torch.Tensor = self.forward(*arguments)
+            return logits * 1.01
+
+        self._compiled_call_impl = call
+
+    monkeypatch.setattr(machine, "_check_compiler", lambda: None)
+    monkeypatch.setattr(torch.nn.Module, "compile", compiled)
+    with pytest.raises(UsageError, match=wrong) as caught:
+        smoke(*QUICK, f"runs={tmp_path}/runs", "trainer.compile=true")
+    assert caught.value.where == "trainer.compile"
+    assert not list(tmp_path.glob("runs/*/*/checkpoints/*"))
 
 
 def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
