@@ -112,6 +112,6 @@ def _lie_in_wait(strike: Strike) -> None:
 
         setattr(learner, name, step)
 
-    struck(Learner, "training_step")
+    struck(Learner, "training_step")  # type: ignore[type-abstract]
     for learner in (ICT, Supervised):
         struck(learner, "features_and_logits")

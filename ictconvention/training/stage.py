@@ -1,7 +1,9 @@
 """One stage in training: from a learner with its first weights to the weights of its best training epoch."""
 
 import logging
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -9,10 +11,12 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.trainer.states import TrainerStatus
+from torch import Tensor
 
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
-from ictconvention.core.errors import pluralize
+from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_data
@@ -32,6 +36,8 @@ from ictconvention.training.seeding import BatchSeeds
 logger = logging.getLogger(__name__)
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
+ROUNDING = 1e-3  # largest difference of compiled logits, as a share of the largest logit
+GRAPHS = 64  # that torch.compile may make of one function: layers, modes and shapes have their own
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         enable_progress_bar=bool(shown),
     )
     try:
-        trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
+        with _compiled(learner, data) if options.trainer.compile else nullcontext():
+            trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
         if trainer.state.status == TrainerStatus.INTERRUPTED:
             raise KeyboardInterrupt from None
@@ -132,3 +139,47 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         chosen.replace(finished)
         for path in (before, best_file):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _compiled(learner: Learner, data: SeriesDataModule) -> Iterator[None]:
+    """Compile the networks of a learner for the body, in place: the names of their weights stay, and the test is plain.
+
+    Raises
+    ------
+    UsageError
+        torch.compile fails on them, or gives other logits than the plain network does for the first objects.
+    """
+    from torch._dynamo import config
+    from torch._dynamo.exc import TorchDynamoException
+
+    # Where graphs break is no news to a user.
+    torch._logging.set_logs(dynamo=logging.ERROR, inductor=logging.ERROR)  # type: ignore[attr-defined]
+    networks = [network for name, network in learner.named_children() if name in ("network", "target")]
+    batch = next(iter(data.evaluation_loader(data.train_parts[0])))[0]
+    plain = _logits(learner, batch)
+    for network in networks:
+        network.compile()
+    try:
+        with config.patch(recompile_limit=GRAPHS), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"torch\.(_dynamo|_inductor|_functorch)")  # about themselves
+            if not (differ := (_logits(learner, batch) - plain).abs().max() / plain.abs().max()) < ROUNDING:
+                found = f"torch.compile gives other numbers on this network, by {differ:.1g} of the largest logit"
+                raise UsageError(found, "trainer.compile", "leave out trainer.compile, and report it to PyTorch")
+            yield
+    except TorchDynamoException as error:
+        found = f"torch.compile fails on this network ({str(error).splitlines()[0]})"
+        raise UsageError(found, "trainer.compile", "leave out trainer.compile") from error
+    finally:
+        for network in networks:
+            network._compiled_call_impl = None
+
+
+@torch.no_grad()
+def _logits(learner: Learner, batch: SeriesBatch) -> Tensor:
+    """Return what the network makes of a batch, in eval mode and full precision, where it will train."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = learner.training
+    logits = learner.eval().to(device).logits(batch.to(device)).double().cpu()
+    learner.train(training).to("cpu")
+    return logits
