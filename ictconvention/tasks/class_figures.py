@@ -15,6 +15,7 @@ from ictconvention.drawing.figures import (
 )
 from ictconvention.drawing.style import add_title, style_of
 from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.survey.survey import Survey
 
@@ -43,9 +44,9 @@ def draw_class_figures(
     end = f"_{end}" if end else ""
     title = f"{name}, {part.replace('_', ' ')} part\n{run}, at"
     likely, uniform = f"{title} the survey's class shares", f"{title} equal class shares"
-    for shares, title in {"likely": likely, "uniform": uniform}.items():
+    for shares, title in {Prior.SURVEY: likely, Prior.UNIFORM: uniform}.items():
         figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", style_of(0), name)
-        figures[f"confusion{end}" + ("_uniform" if shares == "uniform" else "")] = add_title(figure, title)
+        figures[f"confusion{end}" + ("_uniform" if shares == Prior.UNIFORM else "")] = add_title(figure, title)
     (error,) = calibration_errors(pooled)
     model = Compared(f"expected calibration error {error:.3f}", style_of(0), pooled)
     figures[f"roc{end}"] = add_title(draw_roc([model], classes, name), likely)
