@@ -4,21 +4,34 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from typer.testing import CliRunner
 
 from ictconvention.applying.export import export_run
+from ictconvention.applying.fitting_survey import check_survey_fits
+from ictconvention.cli.main import app
 from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.registry import import_module
 from ictconvention.core.errors import UsageError
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
+from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
+from ictconvention.runs.warm_start import check_start
+from ictconvention.survey.bands import select_bands
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
+from ictconvention.training.retest import retest
 from ictconvention.training.run import run
 from tests.conftest import ROOT
 from tests.small_runs import Smoke, places, result_of
@@ -112,6 +125,64 @@ def test_a_change_of_its_code_makes_another_run(work: Path, tmp_path: Path) -> N
         names |= {path.name for path in (tmp_path / "runs" / "run").iterdir()}
         shutil.rmtree(package / "__pycache__", ignore_errors=True)
     assert len(names) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("forgotten")
+def test_the_lines_of_the_page_that_name_the_module(mine: Path, work: Path, tmp_path: Path) -> None:
+    """The command line alone imports it."""
+    for words in (
+        ["predict", str(mine), f"{work}/miniature", "-o", str(tmp_path / "p.csv"), "--module", "examples.my_network"],
+        ["export", str(mine), "-o", str(tmp_path / "m.pt2"), "--module", "examples.my_network"],
+        ["test", str(mine), "model.module=examples.my_network"],
+    ):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, done.output
+
+
+@pytest.mark.slow
+def test_other_bands_are_answered_with_a_command_that_names_the_module(mine: Path, work: Path, tmp_path: Path) -> None:
+    survey = select_bands(Survey.open(work / "miniature"), ("g", "r"), tmp_path / "gr")
+    with pytest.raises(UsageError) as caught:
+        check_survey_fits(read_trained(mine), survey)
+    assert "lacks u, i, z" in caught.value.found
+    assert "model=mean_of_frames" in caught.value.fix
+    assert "model.module=examples.my_network" in caught.value.fix
+
+
+@pytest.mark.slow
+def test_a_change_since_training_is_said_wherever_the_run_is_read(
+    mine: Path, work: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = registry.find_network("mean_of_frames")
+    monkeypatch.setitem(registry._networks, "mean_of_frames", replace(entry, source="other"))
+    options = compose_run([*places(work), *MINE, f"init_from={mine}"])
+    survey = Survey.open(work / "miniature")
+    for read in (
+        lambda: read_trained(mine),
+        lambda: check_start(mine, options, Split.load(mine / "split.json", survey.object_table()), survey),
+        lambda: retest(mine, compose_run([])),
+    ):
+        caplog.clear()
+        read()
+        assert any("has changed since it was trained" in line for line in caplog.messages)
+
+
+def test_a_head_that_ends_in_no_outputs_is_refused(monkeypatch: pytest.MonkeyPatch, work: Path) -> None:
+    """First weights would leave most of such a layer as it was drawn."""
+    from examples.my_network import MeanOfFrames
+
+    class Gated(nn.Module):
+        def __init__(self, features: int, outputs: int) -> None:
+            super().__init__()
+            self.last, self.gate = nn.Linear(features, outputs), nn.Linear(features, features)
+
+    monkeypatch.setattr(MeanOfFrames, "make_head", lambda self, outputs, options: Gated(self.feature_size, outputs))
+    options = compose_run([*places(work), *MINE])
+    spec = DataSpec("finetune", ("a", "b"), ("g",), (1.0, 1.0))
+    with pytest.raises(UsageError) as caught:
+        new_learner(options, Scaling("asinh", [0.0], [1.0]), spec)
+    assert caught.value.where == "MeanOfFrames"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
+from ictconvention.configuration.registry import find_network
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import check_classes
@@ -78,6 +79,8 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
     for group in ("model", "learner"):  # their choices have the names of their kinds
         if (kind := getattr(run.options, group).kind) != getattr(usual, group).kind:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
+    if run.options.model.module is not None and find_network(run.options.model.kind).source is not None:
+        words.append(override("model.module", run.options.model.module))
     own, there = values_with(run.options, SHAPES), values_with(compose_run(choices), SHAPES)
     differ = [override(key, value) for key, value in own.items() if there.get(key) != value]
     return f"python train.py {command([*words, *choices, *differ])}"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ictconvention.configuration.folders import ConfigFolders, config_folder
@@ -21,6 +21,8 @@ from ictconvention.configuration.overrides import (
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean
+
+SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -53,14 +55,15 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     """
     from hydra import compose, initialize_config_dir
 
-    asked = [one.key_or_group for one in check_overrides(overrides)]
+    check_overrides(overrides)
     words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         with readable_hydra_errors(folders):
-            config = OmegaConf.to_container(compose("train", words), resolve=True, throw_on_missing=True)
+            config = OmegaConf.to_container(_sized(words), resolve=True, throw_on_missing=True)
         try:
-            content = {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
-            options = validate_config(content, asked)
+            options = validate_config(
+                {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
+            )
         except UsageError as error:
             key = str(error.where)
             if not folders.searchpath or key in {word.partition("=")[0] for word in overrides} - set(folders.groups):
@@ -70,6 +73,23 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options
+
+
+def _sized(words: Sequence[str]) -> DictConfig:
+    """Compose; sizes in a profile of ours are ConvEntion's, and another network with such an option keeps its own."""
+    from hydra import compose
+
+    config = compose("train", list(words), return_hydra_config=True)
+    profile = config.hydra.runtime.choices.get("profile")
+    with open_dict(config):
+        config.pop("hydra")
+        if config.model.kind != SIZED:
+            own = compose("train", [*words, "profile=paper"]).model  # which sets no size
+            if (config_folder() / "profile" / f"{profile}.yaml").is_file():
+                config.model = own
+            for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
+                config.model.pop(name, None)
+    return config
 
 
 def _no_survey(path: str) -> UsageError:

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 from typing import Any, Literal, TypeVar
 
-from ictconvention.configuration.registry import file_hash
+from ictconvention.configuration.registry import source_hash
 from ictconvention.core.errors import UsageError, did_you_mean
 
 Kind = Literal["learner.tau_schedule", "augmentation.function"]  # the key that names one
 OURS: dict[Kind, tuple[str, ...]] = {"learner.tau_schedule": ("constant", "cosine"), "augmentation.function": ()}
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-_functions: dict[Kind, dict[str, Callable[..., Any]]] = {kind: {} for kind in OURS}
+_functions: dict[Kind, dict[str, tuple[Callable[..., Any], str]]] = {kind: {} for kind in OURS}  # and their sources
 
 
 def register_tau_schedule(name: str) -> Callable[[Function], Function]:
@@ -38,7 +38,8 @@ def register_augmentation(name: str) -> Callable[[Function], Function]:
 
     The function takes a `SeriesView`, which has been drawn already as the other options of the augmentation say, and a
     numpy Generator that is the same for the same object, view and training epoch; it returns a `SeriesView`. It may
-    change pixels, fluxes and times, and take frames away; one at least must stay.
+    change pixels, fluxes, times and turns, and take frames away; one at least must stay. Median frames are shared with
+    other views: make a copy to change them.
 
     Parameters
     ----------
@@ -68,21 +69,24 @@ def find_function(kind: Kind, name: str) -> Callable[..., Any]:
         found = f"{kind} is {name!r}, which nothing has registered{did_you_mean(name, known)}"
         listed = f"take one of {', '.join(known)}, or " if known else ""
         raise UsageError(found, kind, f"{listed}name the module that registers it: model.module=MODULE")
-    return _functions[kind][name]
+    return _functions[kind][name][0]
 
 
 def function_source(kind: Kind, name: str | None) -> str | None:
-    """Return the SHA-256 of the file of a user's function, in hexadecimal; None for one of ours, or for none."""
-    return None if name is None or name in OURS[kind] else file_hash(find_function(kind, name))
+    """Return the SHA-256 of a user's code when it registered a function; None for one of ours, or for none."""
+    if name is None or name in OURS[kind]:
+        return None
+    find_function(kind, name)
+    return _functions[kind][name][1]
 
 
 def _register(kind: Kind, name: str) -> Callable[[Function], Function]:
     def registered(function: Function) -> Function:
-        other = _functions[kind].get(name)
+        other = _functions[kind].get(name, (None, ""))[0]
         place = (function.__module__, function.__qualname__)
         if name in OURS[kind] or (other is not None and (other.__module__, other.__qualname__) != place):
             raise UsageError(f"{kind} has another {name!r}", function.__module__, "give the function another name")
-        _functions[kind][name] = function
+        _functions[kind][name] = function, source_hash(function.__module__, function)
         return function
 
     return registered

@@ -66,8 +66,9 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
         if one.is_sweep_override() and not several:
             raise _several(one, word)
     for one in parsed:
-        if one.key_or_group == "model.module":
-            import_named(one)
+        if one.key_or_group == "model.module" and not one.is_sweep_override() and isinstance(one.value(), str):
+            import_module(str(one.value()))
+    store_networks()
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
         if key in folders.groups:
@@ -75,14 +76,10 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
     return parsed
 
 
-def import_named(one: "Override") -> None:
-    """Import the modules that an override of `model.module` names; what they register is a choice of `model` then."""
+def store_networks() -> None:
+    """Let Hydra know the networks of a user's own that were imported: they are choices of `model`."""
     from hydra.core.config_store import ConfigStore
 
-    values = one.value() if not one.is_sweep_override() else None
-    if not isinstance(values, str):
-        return
-    import_module(values)
     for name, entry in own_networks().items():
         ConfigStore.instance().store(name=name, group="model", node=default_options(entry))
 

@@ -35,18 +35,18 @@ class NetworkEntry:
         Its options, a group that extends `ModelOptions`.
     network : type
         Its class, see `networks.network.Network`.
+    module : str
+        The module that has registered it.
+    source : str, optional
+        The SHA-256 of the code of that module when it was imported, in hexadecimal; None for a network of ours, which
+        the version names.
     """
 
     name: str
     options: type[ModelOptions]
     network: Any
-
-    @property
-    def source(self) -> str | None:
-        """The SHA-256 of the file of its class, in hexadecimal; None for a network of ours, which the version names."""
-        if self.network.__module__.startswith(f"{OURS}."):
-            return None
-        return file_hash(self.network)
+    module: str
+    source: str | None
 
 
 _networks: dict[str, NetworkEntry] = {}
@@ -75,6 +75,7 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
     ... class Mine:
     ...     pass
     """
+    module = str(sys._getframe(1).f_globals.get("__name__"))
 
     def registered(network: type[Made]) -> type[Made]:
         other = _networks.get(name)
@@ -84,7 +85,8 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
         ):
             found = f"two networks are called {name!r}: {other.network.__qualname__} and {network.__qualname__}"
             raise UsageError(found, network.__module__, "give one of them another name")
-        _networks[name] = NetworkEntry(name, options, network)
+        source = None if module.startswith(f"{OURS}.") else source_hash(module, network)
+        _networks[name] = NetworkEntry(name, options, network, module, source)
         return network
 
     return registered
@@ -136,7 +138,7 @@ def all_networks() -> list[NetworkEntry]:
 
 def default_options(entry: NetworkEntry) -> dict[str, Any]:
     """Return the options of a network by name, each with its default: what a file conf/model/NAME.yaml would hold."""
-    options = entry.options(kind=entry.name)
+    options = entry.options(kind=entry.name, module=None if entry.source is None else entry.module)
     return {one.name: getattr(options, one.name) for one in fields(options)}
 
 
@@ -175,9 +177,22 @@ def find_task(name: str) -> Any:
     return _tasks[name]
 
 
-def file_hash(made: Any) -> str:
-    """Return the SHA-256 of the file that a class or a function stands in, in hexadecimal."""
-    return hashlib.sha256(Path(inspect.getfile(made)).read_bytes()).hexdigest()
+def source_hash(module: str, made: Any) -> str:
+    """Return the SHA-256 of the code of a module, in hexadecimal; in a notebook, of what was made there.
+
+    Raises
+    ------
+    UsageError
+        There is no code to be found.
+    """
+    try:
+        return hashlib.sha256(Path(inspect.getfile(sys.modules[module])).read_bytes()).hexdigest()
+    except (KeyError, TypeError, OSError):  # no file
+        try:
+            return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()
+        except (TypeError, OSError) as error:
+            fix = "write it into a file, and import that"
+            raise UsageError(f"the code of {made.__qualname__} is in no file", module, fix) from error
 
 
 def import_module(name: str) -> None:
@@ -189,7 +204,7 @@ def import_module(name: str) -> None:
         There is none, or it fails.
     """
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))
     try:
         importlib.import_module(name)
     except ModuleNotFoundError as error:

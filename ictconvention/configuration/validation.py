@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -17,7 +17,7 @@ from ictconvention.configuration.registry import (
     all_networks,
     find_network,
     find_task,
-    import_module,
+    imported_modules,
     is_known,
     own_networks,
 )
@@ -29,38 +29,25 @@ LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # wh
 OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 
 
-def validate_config(config: Mapping[str, Any], asked: Collection[str] = ()) -> RunOptions:
+def validate_config(config: Mapping[str, Any]) -> RunOptions:
     """Return the options that a composed configuration holds.
 
-    The network that it names is imported, last of all; a module of the user's, because `model.module` says so.
-
-    Parameters
-    ----------
-    config : mapping
-        What was composed. A profile may set sizes of another network than this; those are left out.
-    asked : collection of str
-        Keys that were set one by one: of these none is left out.
+    The network is found last of all, since that imports torch.
 
     Raises
     ------
     UsageError
-        A key is unknown (the nearest is named), or a value is of the wrong type or out of range.
+        A key is unknown (the nearest is named), a value is of the wrong type or out of range, or a module is named that
+        was not imported.
     """
     options = _validated(config)
-    if options.model.module is not None:
-        import_module(options.model.module)
+    if (module := options.model.module) is not None and module not in imported_modules():
+        found = f"a file names the module {module}, and no file makes this package import code"
+        raise UsageError(found, "model.module", f"name it in the command, if you trust it: model.module={module}")
     if options.learner.tau_schedule not in OURS["learner.tau_schedule"]:
         find_function("learner.tau_schedule", options.learner.tau_schedule)
     if options.augmentation.function is not None:
         find_function("augmentation.function", options.augmentation.function)
-    model = config.get("model")
-    if isinstance(model, dict):
-        own = {one.name for one in fields(find_network(options.model.kind).options)}
-        if wrong := [f"model.{name}" for name in model if name not in own and f"model.{name}" in asked]:
-            found = f"{wrong[0]} is no option of the network {options.model.kind!r}"
-            raise UsageError(found, wrong[0], "leave it out, or choose another model")
-        others = {one.name for entry in all_networks() for one in fields(entry.options)} - own
-        config = {**config, "model": {name: value for name, value in model.items() if name not in others}}
     return _with_network(options, config)
 
 
@@ -102,6 +89,8 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out")
     find_task(options.task.kind)
+    if entry.source is not None and model.module is None:
+        model = replace(model, module=entry.module)  # for those who read the run without it
     return replace(options, model=model)
 
 

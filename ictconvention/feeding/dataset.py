@@ -99,7 +99,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         views = []
         for view, rng in self._drawn(series, draw, self.augmentation):
             seen = self._seen(series, view, draw.position)
-            views.append(seen if own is None else self._checked(own(seen, rng), series))
+            views.append(seen if own is None else self._checked(own(seen, rng), seen, series.id))
         return tuple(views)
 
     def _drawn(
@@ -116,19 +116,22 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
             yield draw_recipe(unit, most, sequence.frames_per_group, strays, rng), rng
 
-    def _checked(self, view: SeriesView, series: ImageSeries) -> SeriesView:
+    def _checked(self, view: SeriesView, drawn: SeriesView, id_: str) -> SeriesView:
         """Refuse what a user's augmentation has made of a view where no network can take it."""
         where = f"augmentation.function={self.augmentation.function if self.augmentation else None}"
         if not isinstance(view, SeriesView):
             raise UsageError(f"it returns a {type(view).__name__}", where, "let it return a SeriesView")
         lengths = {len(x) for x in (view.band, view.mjd, view.frames, view.photometry) if x is not None}
         if len(lengths) > 1 or not 1 <= len(view.band) <= self.sequence.max_frames:
-            found = f"it makes a view of {shorten(map(str, sorted(lengths)))} frames of object {series.id}"
+            found = f"it makes a view of {shorten(map(str, sorted(lengths)))} frames of object {id_}"
             fix = f"let it return 1 to {self.sequence.max_frames} frames, the same number in each array"
             raise UsageError(found, where, fix)
         if not np.isfinite(view.mjd).all() or (np.diff(view.mjd) < 0).any():
-            found = f"the times of object {series.id} are not finite, or not in order"
+            found = f"the times of object {id_} are not finite, or not in order"
             raise UsageError(found, where, "let it return the frames in time order")
+        if (view.label, view.index) != (drawn.label, drawn.index) or view.band.max() >= len(self.survey.header.bands):
+            found = f"it changes the class or the place of object {id_}, or names a band that the survey has not"
+            raise UsageError(found, where, "let it change frames, fluxes, times and turns alone")
         return view
 
     def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:

@@ -74,7 +74,8 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
     Raises
     ------
     UsageError
-        The batch does not share out among the processes, or there are fewer objects than processes.
+        The batch does not share out among the processes, there are fewer objects than processes, or a step has fewer
+        objects than batches.
     """
 
     def __init__(
@@ -100,6 +101,9 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.accumulate, self.seed, self.stage = batch_size, accumulate, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
+        if len(self._parts()) % accumulate:
+            found = f"trainer.accumulate is {accumulate}, and a step has fewer objects than batches for each device"
+            raise UsageError(found, "trainer.accumulate", "take a smaller one, or a larger trainer.batch_size")
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""

@@ -7,6 +7,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics import Metric
 
+from ictconvention.feeding.batch import UNLABELLED
+
 COLLAPSED = 0.2  # [spread of a whole sphere]; below it an average pair of objects has a cosine above 0.96
 
 
@@ -55,13 +57,14 @@ class CollapseMonitor(Metric):
         self.class_squares: Tensor
 
     def update(self, projection: Tensor | None, features: Tensor, label: Tensor) -> None:
-        """Add the projections (B, D), features (B, f) and classes (B,) of a batch."""
+        """Add the projections (B, D), features (B, f) and labels (B,), some perhaps `UNLABELLED`, of a batch."""
         if projection is not None:
             z = F.normalize(projection.double(), dim=1)
             self.objects += len(z)
             self.sum += z.sum(0)
             self.products += z.T @ z
-        features, one_hot = features.double(), F.one_hot(label, self.classes).double()
+        known = label != UNLABELLED
+        features, one_hot = features[known].double(), F.one_hot(label[known], self.classes).double()
         self.class_objects += one_hot.sum(0)
         self.class_sum += one_hot.T @ features
         self.class_squares += one_hot.T @ features.square().sum(1)

@@ -60,7 +60,11 @@ def update_target(target: Branch, online: Branch, tau: float) -> None:
     """
     theta = online.state_dict()
     floats: tuple[list[Tensor], list[Tensor]] = [], []
+    seen: set[int] = set()  # a tensor that layers share has a name for each, and moves once
     for name, xi in target.state_dict().items():
+        if xi.numel() and xi.data_ptr() in seen:
+            continue
+        seen.add(xi.data_ptr())
         if xi.is_floating_point():
             floats[0].append(xi)
             floats[1].append(theta[name])
@@ -84,8 +88,11 @@ def set_target_mode(target: nn.Module, norms: TargetNorms, dropout: bool) -> Non
     """
     target.train(norms == "batch")  # all of it: the parts around a batch norm choose by their mode what it sees
     for module in target.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+        if isinstance(module, nn.modules.batchnorm._NormBase):
             module.momentum = 0.0
+        elif isinstance(module, nn.RNNBase | nn.MultiheadAttention):  # with a dropout of their own
+            module.train()
+            module.dropout = module.dropout if dropout else 0.0
         elif isinstance(module, nn.modules.dropout._DropoutNd):
             module.train()
             module.p = module.p if dropout else 0.0

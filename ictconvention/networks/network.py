@@ -32,7 +32,9 @@ class Network(nn.Module, ABC):
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for.
 
-    ICT puts heads of its own on the features, and never calls `make_head`.
+    ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
+    is switched by module: use `nn.Dropout`, not `F.dropout(x, training=self.training)`. What changes in training must
+    be a parameter or a persistent buffer, or neither the target nor a resumed run has it.
     """
 
     takes: ClassVar[type[Inputs]]

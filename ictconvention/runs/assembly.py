@@ -18,7 +18,7 @@ from ictconvention.configuration.registry import find_network, find_task
 from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
-from ictconvention.core.errors import SplitError, readable_os_errors
+from ictconvention.core.errors import SplitError, UsageError, pluralize, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
@@ -169,7 +169,12 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     if options.learner.kind == "ict":
         return ICT(network.trunk, inputs, spec, learner_in(options, spec.stage), optimiser, model.dropout, task)
     network.head = network.make_head(len(task.names), model)
-    return Supervised(network, inputs, spec, optimiser, task)
+    learner = Supervised(network, inputs, spec, optimiser, task)
+    (last,) = learner.output_layers
+    if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != len(task.names):
+        found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {len(task.names)}"
+        raise UsageError(found, type(network).__name__, "let make_head end in the layer that gives the outputs")
+    return learner
 
 
 def digest(content: object) -> str:

@@ -3,6 +3,7 @@
 Knows records by their content; `RunFolder` reads them.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
+from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.core.key_by_key import flatten
@@ -20,6 +22,8 @@ from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.survey.split import Split
+
+logger = logging.getLogger(__name__)
 
 FIX = "restore the file from a copy, or train the run again"
 SUM = 1e-9  # by which shares may miss a sum of 1
@@ -81,6 +85,13 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
         raise UsageError(found, where, FIX) from error
     if not same:
         raise UsageError(f"this split is not that of {of_result.name}: it was edited", where, FIX)
+
+
+def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
+    """Warn where the code of a user's own network is another than that which was trained."""
+    recorded, today = result.get("sources", {}), find_network(options.model.kind, options.model.module).source
+    if today is not None and today != recorded.get("model.kind"):
+        logger.warning(f"{where}: the module of the network {options.model.kind!r} has changed since it was trained")
 
 
 def check_classes(options: RunOptions, folder: Path, doing: str) -> None:

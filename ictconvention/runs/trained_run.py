@@ -1,6 +1,5 @@
 """A finished run, ready to predict: its network with the final weights, and what makes probabilities of its logits."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.calibration import at_prior, probabilities
@@ -22,9 +20,7 @@ from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.run_record import names_of
-
-logger = logging.getLogger(__name__)
+from ictconvention.runs.run_record import names_of, warn_of_changed_code
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what a result says of its survey
 
@@ -106,7 +102,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         if spec.contents == "photometry":
             _check_photometry(result, known["pixel_scale"], spec.stamp_size, run.result)
         learner = new_learner(options, scaling, spec)
-        _check_source(options, result, run.result)
+        warn_of_changed_code(options, result, run.result)
         take_weights(learner, checkpoint, weights)
         if not 0 < (temperature := float(result["temperature"])) < np.inf:
             raise ValueError(f"the temperature is {temperature:g}")
@@ -128,13 +124,6 @@ def read_trained(folder: str | Path) -> TrainedRun:
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = f"this run is damaged, or another version's ({type(error).__name__}: {str(error).splitlines()[0]})"
         raise UsageError(found, run.path, "take another run, or train it again") from error
-
-
-def _check_source(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
-    """Warn of a network of a user's own whose code is another than that which was trained."""
-    recorded, today = result.get("sources", {}), find_network(options.model.kind).source
-    if today is not None and today != recorded.get("model.kind"):
-        logger.warning(f"{where}: the file of the network {options.model.kind!r} has changed since it was trained")
 
 
 def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, where: Path) -> None:

@@ -12,6 +12,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.networks.network import Places, Rows
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
@@ -33,6 +34,7 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     differ = [override(key, value) for key, value in there.items() if here.get(key) != value]
     if differ:
         raise UsageError("that run is of another architecture", folder, f"take {command(differ)}, as that run did")
+    warn_of_changed_code(seen_before, start.read_result(), start.result)
     tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
     validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
     before: str | Path | None = folder
@@ -126,7 +128,15 @@ def _alike(value: Tensor, before: Tensor, dimension: int) -> bool:
 
 
 def _moved(value: Tensor, before: Tensor, dimension: int, places: Places) -> Tensor:
-    """Return the new weights with those of the known places before."""
+    """Return the new weights with those of the known places before.
+
+    Raises
+    ------
+    ValueError
+        There are other places than rows.
+    """
+    if len(places) != value.shape[dimension]:
+        raise ValueError(f"{len(places)} places were given for {value.shape[dimension]} along dimension {dimension}")
     value = value.clone()
     for new, old in enumerate(places):
         if old is not None:

@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -46,12 +47,17 @@ class EpochReport(lightning.Callback):
         Drawn in all training epochs of the stages after it.
     short : bool
         Whether the sequences are short already, no more than a laptop's.
+    headline : mapping of str to str
+        Metrics of validation that the line about a training epoch has, in words.
     records : Records
         Where they go.
     """
 
-    def __init__(self, stage: Stage, objects: int, later: int, short: bool, records: Records) -> None:
+    def __init__(
+        self, stage: Stage, objects: int, later: int, short: bool, headline: Mapping[str, str], records: Records
+    ) -> None:
         self.stage, self.objects, self.later, self.short, self.records = stage, objects, later, short, records
+        self.headline = headline
         self.clock = self.paced = 0.0
         self.batches = 0
 
@@ -96,8 +102,7 @@ class EpochReport(lightning.Callback):
         self.records.status.end_epoch(self.stage, epoch, seconds)
         self.records.dashboard.log({f"{self.stage}/epoch": epoch, **row})
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
-        headline = pl_module.task.headline if isinstance(pl_module, Learner) else {}
-        shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in headline.items()}
+        shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in self.headline.items()}
         if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:
             words.append(f"validation: {', '.join(found)}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ictconvention.evaluation.novelty import NoveltyReference
+from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
@@ -36,7 +37,9 @@ def evaluate(
 
     known = _predicted(learner, data, f"{data.stage}_train", precision)
     validation = _predicted(learner, data, f"{data.stage}_validation", precision)
-    reference = NoveltyReference.fit(known.features, labels[known.position], validation.features)
+    labelled = labels[known.position] != UNLABELLED
+    features, of_known = known.features[labelled], labels[known.position][labelled]
+    reference = NoveltyReference.fit(features, of_known, validation.features)
     calibration = task.calibrate(validation.logits, labels[validation.position], survey_prior, training_prior)
     result: dict[str, Any] = calibration.record
     parts = {}

@@ -11,6 +11,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.evaluate import evaluate
@@ -53,6 +54,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         )
         weights = run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")
+        warn_of_changed_code(own, before, run.result)
         survey = open_or_simulate(own)
         if survey.hash != before["survey"]["hash"]:
             raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")

@@ -1,6 +1,7 @@
 """One stage in training: from a learner with its first weights to the weights of its best training epoch."""
 
 import logging
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -106,7 +107,8 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/{learner.task.monitor}", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     short = options.sequence.max_frames <= LAPTOP
-    journal = [] if records is None else [EpochReport(stage, objects, run.later(stage), short, records)]
+    headline = learner.task.headline
+    journal = [] if records is None else [EpochReport(stage, objects, run.later(stage), short, headline, records)]
     shown = progress_bars()
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued
@@ -178,7 +180,7 @@ def _compiled(learner: Learner, data: SeriesDataModule) -> Iterator[None]:
 @torch.no_grad()
 def _logits(learner: Learner, batch: SeriesBatch) -> Tensor:
     """Return what the network makes of a batch, in eval mode and full precision, where it will train."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     training = learner.training
     logits = learner.eval().to(device).logits(batch.to(device)).double().cpu()
     learner.train(training).to("cpu")

@@ -68,8 +68,8 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("survey.objects=20", "survey.objects is 20", "take a whole number: at least 100, or null"),
         (
             "model=cnn_gru profile=laptop model.width=0.5",
-            "model.width is no option of the network 'cnn_gru'",
-            "leave it",
+            "model.width is not a key of this choice of model",
+            "leave it out",
         ),
         ("views.online_frames=30", "are for ICT", "choose learner=ict"),
         ("experiment=ict_sdss views.online_frames=2", "views.online_frames is 2", "take 3 to 99"),

@@ -1,12 +1,14 @@
 """Names of networks, schedules and augmentations: each once, found with the nearest, and none imported by a file."""
 
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
-from ictconvention.configuration import functions
+from ictconvention.configuration import functions, registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import config_folder
 from ictconvention.configuration.functions import (
@@ -82,3 +84,78 @@ def test_an_augmentation_counts_for_the_run(tmp_path: Path) -> None:
         return view
 
     assert sources_of(compose_run(["augmentation.function=nothing"])).keys() == {"augmentation.function"}
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Return a function that makes a module of a network called `own`, and returns its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_networks", dict(registry._networks))
+    monkeypatch.setattr(registry, "_modules", [])
+    names: list[str] = []
+
+    def made(code: str) -> str:
+        names.append(f"own_network_{len(names)}")
+        (tmp_path / f"{names[-1]}.py").write_text(HEAD + code)
+        return names[-1]
+
+    yield made
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+HEAD = """from typing import Annotated
+from ictconvention.configuration.options import ModelOptions, option_group
+from ictconvention.configuration.registry import register_network
+from ictconvention.networks.inputs.frames import FrameInputs
+"""
+WIDE = """
+@option_group
+class Options(ModelOptions):
+    width: float = 2.0
+
+@register_network("own", Options)
+class Own:
+    takes = FrameInputs
+"""
+
+
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_a_profile_sets_no_size_of_a_network_of_ones_own(own_module: Callable[[str], str], profile: str) -> None:
+    """What ConvEntion calls width, another network may call so too."""
+    words = [f"model.module={own_module(WIDE)}", "model=own", f"profile={profile}"]
+    assert compose_run(words).model.width == 2.0  # type: ignore[attr-defined]
+    assert compose_run([*words, "model.width=0.5"]).model.width == 0.5  # type: ignore[attr-defined]
+    ours = compose_run([f"profile={profile}"]).model
+    assert ours.width == {"paper": 1.0, "laptop": 0.25, "smoke": 0.125}[profile]  # type: ignore[attr-defined]
+
+
+def test_the_code_that_counts_is_that_which_was_imported(own_module: Callable[[str], str], tmp_path: Path) -> None:
+    """A file that is edited, or removed, while a run trains says nothing of that run."""
+    name = own_module(WIDE)
+    options = compose_run([f"model.module={name}", "model=own"])
+    before = sources_of(options)
+    (tmp_path / f"{name}.py").write_text("edited")
+    assert sources_of(options) == before
+    (tmp_path / f"{name}.py").unlink()
+    assert sources_of(options) == before
+
+
+def test_a_network_of_ours_under_a_name_of_ones_own_is_ones_own(own_module: Callable[[str], str]) -> None:
+    name = own_module(
+        "from ictconvention.networks.recurrent import CNNRecurrent\nregister_network('cnn_gru_mine')(CNNRecurrent)\n"
+    )
+    options = compose_run([f"model.module={name}", "model=cnn_gru_mine"])
+    assert sources_of(options).keys() == {"model.kind"}
+    assert compose_run(["model=cnn_gru_mine"]).model.module == name  # as a record of the run will say
+
+
+def test_no_file_makes_the_package_import_a_module(own_module: Callable[[str], str], tmp_path: Path) -> None:
+    name = own_module(WIDE)
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    text = f"# @package _global_\nmodel:\n  module: {name}\n"
+    (tmp_path / "conf" / "experiment" / "odd.yaml").write_text(text)
+    with pytest.raises(UsageError) as caught:
+        compose_run([f"--config-dir={tmp_path}/conf", "experiment=odd"])
+    assert f"model.module={name}" in caught.value.fix
+    assert name not in sys.modules

@@ -210,9 +210,13 @@ def test_each_augmentation_of_the_configuration_draws_views(survey: Survey, name
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return the augmentations of a user's own, by name."""
-    registered: dict[str, Any] = {}
-    monkeypatch.setattr(functions, "_functions", {kind: registered for kind in functions.OURS})
-    return registered
+    monkeypatch.setattr(functions, "_functions", {kind: {} for kind in functions.OURS})
+
+    class Registered(dict[str, Any]):
+        def __setitem__(self, name: str, function: Any) -> None:
+            functions.register_augmentation(name)(function)
+
+    return Registered()
 
 
 def test_an_augmentation_of_ones_own_has_draws_of_its_own_which_a_resumed_run_repeats(
@@ -250,6 +254,8 @@ def test_an_augmentation_of_ones_own_may_take_frames_away(survey: Survey, own: d
         lambda view, rng: replace(view, frames=view.frames[1:]),
         lambda view, rng: replace(view, mjd=view.mjd[::-1]),
         lambda view, rng: replace(view, mjd=view.mjd * np.nan),
+        lambda view, rng: replace(view, label=1 + view.label),
+        lambda view, rng: replace(view, band=view.band + 9),
     ],
 )
 def test_what_no_network_could_take_is_refused(survey: Survey, own: dict[str, Any], wrong: Any) -> None:

@@ -68,12 +68,16 @@ def test_accumulated_batches_are_the_steps_of_the_large_batch(
     for rank in range(processes):
         place: dict[str, Any] = {"labels": labels, "rank": rank, "processes": processes}
         large = drawn(sampler(batch_size=share * processes * accumulate, **place))
-        accumulated = sampler(batch_size=share * processes, accumulate=accumulate, **place)
+        try:
+            accumulated = sampler(batch_size=share * processes, accumulate=accumulate, **place)
+        except UsageError:  # a step has fewer objects than batches
+            assert min(map(len, large)) < accumulate
+            continue
         small = drawn(accumulated)
         assert len(accumulated) == len(small)
         assert 0 < min(map(len, small)) <= max(map(len, small)) <= share
         steps = [[*chain(*small[first : first + accumulate])] for first in range(0, len(small), accumulate)]
-        assert steps == large or (share == 1 or len(labels) // processes < accumulate)
+        assert steps == large
         assert len(steps) == len(large)
         assert [*chain(*small)] == [*chain(*large)]
 
@@ -168,3 +172,15 @@ def test_batches_that_do_not_share_out_are_refused() -> None:
         sampler(labels=np.zeros(1, dtype=np.int64), processes=2)
     with pytest.raises(UsageError, match="1 object to evaluate, for 2 devices"):
         EvaluationSampler(POSITIONS[:1], 16, processes=2)
+
+
+@pytest.mark.parametrize(("objects", "batch", "processes", "accumulate"), [(89, 4, 4, 8), (47, 64, 1, 64)])
+def test_a_step_with_fewer_objects_than_batches_is_refused(
+    objects: int, batch: int, processes: int, accumulate: int
+) -> None:
+    """Its batches would be counted to the next step, and its gradient divided by too many."""
+    positions, labels = np.arange(objects), np.zeros(objects, dtype=np.int64)
+    with pytest.raises(UsageError) as caught:
+        TrainingSampler(positions, labels, Imbalance(), batch, processes=processes, accumulate=accumulate)
+    assert caught.value.where == "trainer.accumulate"
+    assert len(TrainingSampler(positions, labels, Imbalance(), batch, processes=processes, accumulate=2)) % 2 == 0

@@ -63,3 +63,15 @@ def test_without_projections_the_features_remain() -> None:
     monitor.update(None, torch.randn(8, 5), torch.arange(8) % 4)
     assert set(monitor.compute()) == {"intra_class", "inter_class"}
     assert collapse_warning(monitor.compute(), 128) is None
+
+
+def test_objects_without_a_label_count_for_projections_alone() -> None:
+    torch.manual_seed(0)
+    projection, features, label = torch.randn(20, 8), torch.randn(20, 5), torch.arange(20) % 4
+    unknown = label.masked_fill(torch.arange(20) >= 12, -1)
+    some, all_ = CollapseMonitor(4, 5, 8), CollapseMonitor(4, 5, 8)
+    some.update(projection, features, unknown)
+    all_.update(projection[:12], features[:12], label[:12])
+    found, labelled = some.compute(), all_.compute()
+    assert found["intra_class"] == labelled["intra_class"]
+    assert found["spread"] != labelled["spread"]

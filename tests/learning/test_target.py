@@ -132,3 +132,44 @@ def test_a_schedule_of_ones_own_gives_the_weight_at_each_step(monkeypatch: pytes
     with pytest.raises(UsageError) as caught:
         tau_at(1, 4, 0.5, "wild")
     assert caught.value.where == "learner.tau_schedule"
+
+
+class Tied(nn.Module):
+    """Two layers with the weights of one, and parts with a dropout or statistics of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = self.second = nn.Linear(4, 4)
+        self.rnn = nn.LSTM(4, 4, num_layers=2, dropout=0.5, batch_first=True)
+        self.attention = nn.MultiheadAttention(4, 2, dropout=0.5, batch_first=True)
+        self.norm = nn.InstanceNorm1d(4, track_running_stats=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        seen, _ = self.rnn(self.second(self.first(x)))
+        seen, _ = self.attention(seen, seen, seen)
+        normed: Tensor = self.norm(seen)
+        return normed
+
+
+def test_weights_that_layers_share_move_once() -> None:
+    online = Tied()
+    target = copy.deepcopy(online)
+    before = target.first.weight.clone()
+    online.first.weight.data += 1
+    update_target(target, online, 0.9)  # type: ignore[arg-type]
+    torch.testing.assert_close(target.first.weight, before + 0.1)
+
+
+@pytest.mark.parametrize("norms", ["batch", "running"])
+def test_a_target_without_dropout_drops_nothing_of_any_kind(norms: Any) -> None:
+    torch.manual_seed(0)
+    target, x = Tied(), torch.randn(3, 4, 4)
+    set_target_mode(target, norms, False)
+    first = target(x)
+    kept = target.norm.running_mean.clone()  # type: ignore[union-attr]
+    torch.testing.assert_close(target(x), first, rtol=0, atol=0)
+    torch.testing.assert_close(target.norm.running_mean, kept, rtol=0, atol=0)
+    assert torch.equal(kept, torch.zeros(4))
+    other = Tied()
+    set_target_mode(other, norms, True)
+    assert not torch.equal(other(x), other(x))

@@ -11,6 +11,7 @@ import torch
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import read_json
+from ictconvention.tasks.classes import Classes
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import PACED, Bar, EpochReport, Records, describe_duration, progress_bars
 from ictconvention.training.lightning_noise import silence_lightning
@@ -30,7 +31,7 @@ def kept(folder: Path, short: bool = False) -> EpochReport:
     run = RunFolder(folder)
     status = run.open_status()
     dashboard = Dashboard(LoggerOptions(), run, status, {}, [])
-    return EpochReport("pretrain", 160, 40, short, Records(run.open_metrics(), status, dashboard))
+    return EpochReport("pretrain", 160, 40, short, Classes.headline, Records(run.open_metrics(), status, dashboard))
 
 
 def trainer(**values: Any) -> Any:

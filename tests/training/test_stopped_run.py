@@ -146,11 +146,10 @@ def test_a_damaged_neighbour_stops_no_run_and_a_damaged_pre_training_is_trained_
 
 
 def test_a_pre_training_that_cannot_be_shared_costs_no_result(
-    work: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
 ) -> None:
-    (work / "alone").mkdir()
-    (work / "alone" / "pretrained").touch()  # in the way
-    folder = smoke("experiment=light_curve_sdss", f"runs={work}/alone")
+    (tmp_path / "pretrained").touch()  # in the way
+    folder = smoke("experiment=light_curve_sdss", f"runs={tmp_path}")
     assert any(line.startswith("pretrain: not kept for other runs: ") for line in caplog.messages)
     assert (folder / "result.json").exists()
 
