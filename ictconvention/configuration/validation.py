@@ -51,7 +51,7 @@ def validate_config(config: Mapping[str, Any], asked: Collection[str] = ()) -> R
         own = {one.name for one in fields(find_network(options.model.kind).options)}
         if wrong := [f"model.{name}" for name in model if name not in own and f"model.{name}" in asked]:
             found = f"{wrong[0]} is no option of the network {options.model.kind!r}"
-            raise UsageError(found, wrong[0], "leave it out, or choose another model")
+            raise UsageError(found, wrong[0], "leave it out, or choose another model", "E-CONFIG-UNKNOWN")
         others = {one.name for entry in all_networks() for one in fields(entry.options)} - own
         config = {**config, "model": {name: value for name, value in model.items() if name not in others}}
     return _with_network(options, config)
@@ -93,7 +93,7 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     model = _checked(entry.options, config.get("model", {}), "model.")
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
-        raise UsageError(found, "pixels.channels", "leave it out")
+        raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
     return replace(options, model=model)
 
 
@@ -119,6 +119,7 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
     """Return the first thing that pydantic found, in words."""
     first = error.errors()[0]
     known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+    code = "E-CONFIG-UNKNOWN" if kind == "unexpected_keyword_argument" else "E-CONFIG-VALUE"
     key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
     while kind != "unexpected_keyword_argument" and "." in key and key not in known:
         key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
@@ -132,7 +133,7 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
         fix = str(first["msg"]).replace("Input should be", "it should be")
         fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
         fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
-    return UsageError(found, key, fix)
+    return UsageError(found, key, fix, code)
 
 
 def describe_range(key: str) -> str:

@@ -101,15 +101,15 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
         if not split.parts[part]:
             fix = "give it objects, or a split of your own by split=FILE"
             fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
-            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix)
+            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix, "E-SPLIT-EMPTY")
     if taken := [name for name in survey.header.classes if name in ("id", "fold", "label")]:
         found = f"a class is called {shorten(taken)}, as a column of the predictions is"
-        raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
+        raise UsageError(found, f"survey {survey.header.name}", "give the class another name", "E-CLASS-NAME")
     last = f"{stages[-1]}_train"
     if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
         found = f"class {shorten(absent)} has no object in {last}"
         fix = "label some objects, or leave the class out of the survey's classes"
-        raise SplitError(found, f"survey {survey.header.name}", fix)
+        raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
     return split
 
 
