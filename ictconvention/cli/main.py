@@ -9,7 +9,7 @@ import typer
 
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, report_errors
+from ictconvention.core.errors import UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -328,6 +328,22 @@ def export(
     takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
+
+
+@app.command()
+def errors(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="Code of an error, E-AREA-KIND.", show_default="all")
+    ] = None,
+) -> None:
+    """Say what the code of an error means. Codes stay as they are from release to release, messages may not."""
+    from ictconvention.core.error_codes import CODES
+
+    if code is not None and code not in CODES:
+        found = f"no error has the code {code}{did_you_mean(code, CODES)}"
+        raise UsageError(found, "errors", "`ictconvention errors` lists the codes", "E-COMMAND-VALUE")
+    for name, meaning in CODES.items() if code is None else [(code, CODES[code])]:
+        typer.echo(f"{name:<{max(map(len, CODES))}}  {meaning}")
 
 
 def main() -> None:
