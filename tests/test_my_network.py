@@ -21,6 +21,7 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.training.run import run
 from tests.conftest import ROOT
+from tests.refusals import refused
 from tests.small_runs import Smoke, places, result_of
 
 MINE = ["model.module=examples.my_network", "model=mean_of_frames"]
@@ -86,7 +87,7 @@ def test_a_run_is_compared_without_its_module_and_applied_only_where_somebody_na
     found, _ = find_runs(mine.parent)
     assert {run.options.model.kind for run in found} == {"mean_of_frames"}
     assert RunFolder(mine).read_options().model.channels == 16  # type: ignore[attr-defined]
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-MODULE-UNKNOWN", "--module examples.my_network") as caught:
         read_trained(mine)
     assert caught.value.where == "model.kind"
     assert "--module examples.my_network" in caught.value.fix
@@ -132,7 +133,7 @@ def test_a_mistake_names_its_place(overrides: list[str], where: str) -> None:
 def test_a_module_that_fails_says_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "broken_network.py").write_text("import torch\n\nraise ZeroDivisionError('oh')\n")
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-MODULE-FAILS", "ZeroDivisionError") as caught:
         compose_run(["model.module=broken_network"])
     assert str(caught.value.where) == f"{tmp_path / 'broken_network.py'}, line 3"
     assert "ZeroDivisionError" in caught.value.found

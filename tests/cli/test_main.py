@@ -14,6 +14,7 @@ from ictconvention.cli.main import main
 from ictconvention.core.errors import SurveyError
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
+from tests.refusals import refused
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -163,7 +164,7 @@ def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path, run: 
 def test_debug_lets_the_traceback_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICTCONVENTION_DEBUG", "1")
     monkeypatch.setattr(sys, "argv", ["ictconvention", "check", str(tmp_path / "nowhere")])
-    with pytest.raises(SurveyError, match="no such folder"):
+    with refused(SurveyError, "E-SURVEY-MISSING", where=tmp_path / "nowhere"):
         main()
 
 

@@ -9,6 +9,7 @@ from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import Augmentation
 from ictconvention.configuration.overrides import hydra_words
 from ictconvention.core.errors import FileSystemError, UsageError
+from tests.refusals import refused
 
 MINE = """# @package _global_
 defaults:
@@ -71,12 +72,12 @@ def test_a_package_may_hold_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_choice_is_answered_with_those_of_all_folders(own: Path) -> None:
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-CONFIG-CHOICE", "'gentl'", "gentle, none, paper, quarter_turns, strong") as caught:
         compose_run([f"--config-dir={own}", "augmentation=gentl"])
     assert caught.value.found == "augmentation has no choice 'gentl' (did you mean gentle?)"
     assert caught.value.fix == "choose gentle, none, paper, quarter_turns, strong"
     assert str(caught.value.where) == f"{config_folder()}/augmentation, {own}/augmentation"
-    with pytest.raises(UsageError, match="augmentation has no choice 'gentle'"):
+    with refused(UsageError, "E-CONFIG-CHOICE", "'gentle'"):
         compose_run(["augmentation=gentle"])
 
 
@@ -137,7 +138,7 @@ def test_a_folder_that_would_silently_do_nothing_is_refused(word: str, tmp_path:
 
 def test_of_two_folders_of_ones_own_neither_hides_the_other(own: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", augmentation__gentle="keep: 0.8\n")
-    with pytest.raises(UsageError, match=r"augmentation/gentle\.yaml in this folder would never be read"):
+    with refused(UsageError, "E-CONFIG-FOLDER", "augmentation/gentle.yaml", where=tmp_path / "other"):
         compose_run([f"--config-dir={own}", f"--config-dir={other}"])
     (other / "augmentation" / "gentle.yaml").write_bytes((own / "augmentation" / "gentle.yaml").read_bytes())
     assert compose_run([f"--config-dir={own}", f"--config-dir={other}", "augmentation=gentle"]).augmentation.keep == 0.9

@@ -23,6 +23,7 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from tests.conftest import image_series, write_survey
+from tests.refusals import refused
 from tests.reporting.made_up_runs import EVERY_KIND, made_up_run
 
 TEXTS = ("init_from", "split", "runs", "surveys", "logger.group")  # keys that take any text
@@ -93,7 +94,7 @@ def test_values_of_every_type_come_back() -> None:
 @pytest.mark.parametrize("name", ["my survey (v2)", "a=b", "\u00e9lan", "[x", "\u201cmine\u201d"])
 def test_an_unquoted_name_is_answered_with_the_quoted_one(name: str, several: list[str], tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-CONFIG-SYNTAX") as caught:
         train([*several, "survey=path", f"survey.path={tmp_path}/{name}"])
     assert str(caught.value.where) == "survey.path"
     (meant,) = re.findall(r"\"?survey\.path=.*", caught.value.fix)
@@ -102,7 +103,7 @@ def test_an_unquoted_name_is_answered_with_the_quoted_one(name: str, several: li
 
 def test_a_name_that_the_shell_has_split_is_put_together_again(tmp_path: Path) -> None:
     (tmp_path / "my survey").mkdir()
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-CONFIG-SYNTAX", where="survey") as caught:
         compose_run(["survey=path", f"survey.path={tmp_path}/my", "survey"])
     (meant,) = re.findall(r"\".*?\"", caught.value.fix)
     assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/my survey"
@@ -184,7 +185,7 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
     assert (named.learner.kind, named.model.kind) == (learner, model)
     for kept in ([], [f"experiment={experiment}", "profile=laptop"], ["experiment=gone", "profile=smoke"]):
         (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
-        with pytest.raises(UsageError) as caught:
+        with refused(UsageError, "E-SURVEY-UNSUITED", where="/it's (v2), [gri]") as caught:
             check_survey_fits(run, survey)
         options = composed(_pasted(caught.value.fix))
         assert (options.survey.path, options.init_from) == (str(survey.path), str(run.folder))
@@ -199,7 +200,7 @@ def test_an_unfinished_run_says_the_command_that_finishes_it(tmp_path: Path) -> 
     words = ["survey=path", override("survey.path", str(tmp_path)), override("init_from", "a (b)"), "seed=3"]
     (tmp_path / "config.yaml").write_text("")
     (tmp_path / "overrides.txt").write_text("".join(f"{word}\n" for word in words))
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-RUN-UNFINISHED", where=tmp_path) as caught:
         RunFolder(tmp_path).last_weights()
     assert _pasted(caught.value.fix) == words
 

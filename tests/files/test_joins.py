@@ -2,20 +2,19 @@
 
 from pathlib import Path
 
-import pytest
-
 from ictconvention.core.errors import UsageError
 from ictconvention.files.joins import check_matched, report_unused_names
 from tests.ingest.alert_packets import alert, write_avro
 from tests.ingest.commands import refusal, spoken, write_table
+from tests.refusals import refused
 
 
 def test_ids_of_which_none_matches_are_an_error_with_both_sides() -> None:
-    with pytest.raises(UsageError) as refused:
+    with refused(UsageError, "E-INGEST-MISMATCH", "a, b, c and 1 more", "A, B") as caught:
         check_matched(Path("labels.csv"), ["a", "b", "c", "d"], ["A", "B"], "the alerts")
-    assert "a, b, c and 1 more" in refused.value.found
-    assert "A, B" in refused.value.found
-    assert refused.value.where == Path("labels.csv")
+    assert "a, b, c and 1 more" in caught.value.found
+    assert "A, B" in caught.value.found
+    assert caught.value.where == Path("labels.csv")
 
 
 def test_ids_of_which_some_match_are_a_line_and_all_are_none() -> None:

@@ -11,9 +11,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ictconvention.cli.main import main
-from ictconvention.core.errors import IctConventionError, UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.files.user_table import read_objects, read_user_table
 from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
+from tests.refusals import refused
 
 SCALE = ("--pixel-scale", 0.4)
 
@@ -192,6 +193,6 @@ def test_a_process_of_its_own_ends_with_2_and_no_traceback(tmp_path: Path) -> No
 
 
 def test_errors_are_of_the_kind_that_users_can_mend(tmp_path: Path) -> None:
-    with pytest.raises(IctConventionError):
+    with refused(UsageError, "E-FILES-ENDING", where=tmp_path):
         read_user_table(tmp_path, ("id",))
     assert rejects_of(tmp_path / "s") == []

@@ -18,6 +18,7 @@ from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.ingest.commands import flat, made, refusal, rejects_of, spoken, write_table
+from tests.refusals import refused
 
 SCALE = ("--pixel-scale", 0.4)
 SIZE = 32
@@ -244,10 +245,10 @@ def test_a_process_killed_in_the_middle_leaves_nothing_that_opens(tmp_path: Path
     process.start()
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    with pytest.raises(SurveyError, match="never finished"):
+    with refused(SurveyError, "E-SURVEY-UNFINISHED", where=tmp_path / "s"):
         Survey.open(tmp_path / "s")
     for folder in tmp_path.rglob("*"):
-        with pytest.raises(SurveyError):
+        with refused(SurveyError, "E-SURVEY-FORMAT"):
             Survey.open(folder)
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:  # until the workers have seen that their parent is gone
@@ -273,7 +274,7 @@ def found_or_broken(number: int) -> list[Found]:
 
 
 def test_options_need_a_job_a_pixel_and_a_share() -> None:
-    with pytest.raises(UsageError, match="jobs is 0"):
+    with refused(UsageError, "E-COMMAND-VALUE", "jobs is 0", where="options of ingest"):
         options(Path("s"), jobs=0)
 
 

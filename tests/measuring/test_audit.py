@@ -20,6 +20,7 @@ from ictconvention.survey.format import read_header, sha256, write_header
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 from tests.conftest import HEADER, image_series, write_survey
+from tests.refusals import refused
 
 
 def change_header(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -136,10 +137,10 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_damaged_survey_does_not_open(survey: Survey, case: str) -> None:
     spoil, message = ON_OPENING[case]
     spoil(survey.path)
-    with pytest.raises(SurveyError, match=message.replace("RESTORE", "restore")) as refused:
+    with pytest.raises(SurveyError, match=message.replace("RESTORE", "restore")) as caught:
         Survey.open(survey.path)
-    assert str(survey.path) in str(refused.value)
-    assert refused.value.fix
+    assert str(survey.path) in str(caught.value)
+    assert caught.value.fix
 
 
 # The same for what only reading everything finds; the checksums are made to fit, so that the flaw itself is found.
@@ -232,12 +233,12 @@ def test_many_flaws_are_counted_not_poured_out(tmp_path: Path) -> None:
 
 
 def test_what_is_no_survey_is_said_to_be_none(tmp_path: Path) -> None:
-    with pytest.raises(SurveyError, match="no such folder"):
+    with refused(SurveyError, "E-SURVEY-MISSING", where=tmp_path / "nowhere"):
         Survey.open(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(SurveyError, match="a file, not a survey folder"):
+    with refused(SurveyError, "E-SURVEY-FORMAT", where=tmp_path / "file"):
         Survey.open(tmp_path / "file")
-    with pytest.raises(SurveyError, match="this folder is not a survey"):
+    with refused(SurveyError, "E-SURVEY-FORMAT", where=tmp_path):
         Survey.open(tmp_path)
 
 

@@ -12,6 +12,7 @@ from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.collection import find_runs
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
+from tests.refusals import refused
 
 
 def trained(runs: Path, name: str) -> RunFolder:
@@ -79,7 +80,7 @@ def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pret
 def test_what_fails_on_its_way_leaves_nothing(tmp_path: Path) -> None:
     run, shared = trained(tmp_path, "first"), Pretraining(tmp_path, "ab12")
     weights = run.weights("pretrain").rename(tmp_path / "elsewhere")
-    with pytest.raises(FileSystemError, match="sharing the pre-training failed"):
+    with refused(FileSystemError, "E-FILES-MISSING", where=tmp_path / "pretrained/ab12"):
         shared.keep(run)
     assert not list((tmp_path / "pretrained").iterdir())
     weights.rename(run.weights("pretrain"))
@@ -93,7 +94,7 @@ def test_two_runs_at_once_do_not_write_into_one_another(tmp_path: Path, monkeypa
 
     def meanwhile(*paths: Path) -> None:
         tries.append(paths)
-        with pytest.raises(FileSystemError, match="another process is writing here"):
+        with refused(FileSystemError, "E-FILES-LOCKED", where=tmp_path / "pretrained/ab12"):
             Pretraining(tmp_path, "ab12").keep(second)
         link(*paths)
 
@@ -116,8 +117,8 @@ def test_a_disk_without_second_names_gets_a_copy(tmp_path: Path, monkeypatch: py
 
 
 def test_it_is_no_run(tmp_path: Path, shared: Pretraining) -> None:
-    with pytest.raises(UsageError, match="no finished run") as caught:
+    with refused(UsageError, "E-RUN-UNFINISHED", where=tmp_path) as caught:
         find_runs(tmp_path)
     assert "pretrained" not in caught.value.found
-    with pytest.raises(UsageError, match="not a folder of a run"):
+    with refused(UsageError, "E-RUN-MISSING", where=tmp_path / "pretrained/ab12"):
         RunFolder(shared.folder.path).read_options()

@@ -14,6 +14,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.which_run import no_run
 from ictconvention.training.retest import retest
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Pa
         assert all(str(run) in caught.value.fix for run in runs)
         assert "notes" not in caught.value.fix
     for inside in (runs[1] / "checkpoints" / "finetune.ckpt", runs[1] / "config.yaml"):
-        with pytest.raises(UsageError) as caught:
+        with refused(UsageError, "E-RUN-MISSING") as caught:
             read(inside)
         assert caught.value.fix.endswith(str(runs[1]))
 

@@ -12,6 +12,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
 from tests.forked import Command
+from tests.refusals import refused
 from tests.small_runs import LEFT, Smoke, places, result_of
 
 SAID = (
@@ -112,19 +113,19 @@ def test_a_mistake_is_told_before_anything_begins(tmp_path: Path, arguments: lis
 
 def test_two_jobs_that_are_one_run_are_refused(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
-    with pytest.raises(UsageError, match=r"trainer\.workers=0 and trainer\.workers=2 are the same run"):
+    with refused(UsageError, "E-SWEEP-DUPLICATE", "trainer.workers=0", "trainer.workers=2"):
         prepare_jobs([[*words, "trainer.workers=0"], [*words, "trainer.workers=2"]])
 
 
 @pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "WORLD_SIZE"])
 def test_one_of_several_processes_starts_no_sweep(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "2")
-    with pytest.raises(UsageError, match="each would run the whole sweep"):
+    with refused(UsageError, "E-MACHINE-NODES", where="the environment"):
         prepare_jobs([["seed=0"]])
 
 
 def test_a_key_of_the_sweep_alone_is_told() -> None:
-    with pytest.raises(UsageError, match="jobs is a key of a sweep") as caught:
+    with refused(UsageError, "E-CONFIG-SWEEP", "jobs", "-m", where="jobs=2") as caught:
         train(["jobs=2"])
     assert "add -m" in caught.value.fix
 
@@ -164,7 +165,7 @@ def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path)
 
 def test_another_machine_s_precision_is_not_guessed(work: Path, smoke: Smoke) -> None:
     words = [*places(work), *QUICK]
-    with pytest.raises(UsageError, match=r"trainer\.precision is auto, and the machine that would choose is another"):
+    with refused(UsageError, "E-MACHINE-PRECISION", where="trainer.precision"):
         prepare_jobs([words], elsewhere=True)
     (job,) = prepare_jobs([[*words, "trainer.precision=bf16-mixed"]], elsewhere=True)
     assert job.split
@@ -180,5 +181,5 @@ def test_a_search_numbers_its_jobs_on(work: Path, smoke: Smoke) -> None:
 
 def test_a_damaged_record_is_named(tmp_path: Path) -> None:
     (tmp_path / "sweep.json").write_text("{")
-    with pytest.raises(UsageError, match="this is not JSON"):
+    with refused(UsageError, "E-RUN-DAMAGED", where=tmp_path / "sweep.json"):
         Sweep(tmp_path, [])
