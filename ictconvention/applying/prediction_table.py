@@ -122,7 +122,7 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
             content = read_json(path)
         except UsageError as error:
             raise UsageError(
-                error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}', error.code
+                error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}', "E-TABLE-DAMAGED"
             ) from error
         given = {str(name): read_number({"share": share}, "share", str(path)) for name, share in content.items()}
     else:

@@ -77,6 +77,7 @@ _CODES = {
     errno.EACCES: "E-FILES-DENIED",
     errno.EPERM: "E-FILES-DENIED",
     errno.EROFS: "E-FILES-DENIED",
+    errno.EEXIST: "E-FILES-EXISTS",
     errno.ENOENT: "E-FILES-MISSING",
     errno.ENOTDIR: "E-FILES-KIND",
     errno.EISDIR: "E-FILES-KIND",

@@ -235,10 +235,8 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     model_file.check_model_file(Path("model.pt2"))
     with refused(
         UsageError, "E-PACKAGE-MISSING", "onnxscript", "pip install -c constraints.txt '.[export]'", where="model.onnx"
-    ) as caught:
+    ):
         model_file.check_model_file(Path("model.onnx"))
-    assert caught.value.found == "the package onnxscript is not installed"
-    assert "pip install -c constraints.txt '.[export]'" in caught.value.fix
 
 
 def unfinished(folder: Path) -> Path:

@@ -94,9 +94,8 @@ def test_values_of_every_type_come_back() -> None:
 @pytest.mark.parametrize("name", ["my survey (v2)", "a=b", "\u00e9lan", "[x", "\u201cmine\u201d"])
 def test_an_unquoted_name_is_answered_with_the_quoted_one(name: str, several: list[str], tmp_path: Path) -> None:
     (tmp_path / name).mkdir()
-    with refused(UsageError, "E-CONFIG-SYNTAX") as caught:
+    with refused(UsageError, "E-CONFIG-SYNTAX", where="survey.path") as caught:
         train([*several, "survey=path", f"survey.path={tmp_path}/{name}"])
-    assert str(caught.value.where) == "survey.path"
     (meant,) = re.findall(r"\"?survey\.path=.*", caught.value.fix)
     assert compose_run(["survey=path", *shlex.split(meant)]).survey.path == f"{tmp_path}/{name}"
 
@@ -110,60 +109,59 @@ def test_a_name_that_the_shell_has_split_is_put_together_again(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("words", "meant"),
+    ("words", "kind", "meant"),
     [
-        ("experiment = ict_sdss", "experiment=ict_sdss"),
-        ("experiment= ict_sdss", "experiment=ict_sdss"),
-        ("experiment =ict_sdss", "experiment=ict_sdss"),
-        ("experiment:ict_sdss", "experiment=ict_sdss"),
-        ("seed==1", "seed=1"),
-        ("seed=1e3", "seed=1000"),
-        ("init_from=2024", "\"init_from='2024'\""),
-        ("survey.bands=g,r", "'survey.bands=[g,r]'"),
-        ("learner.tau=0,99", "learner.tau=0.99"),
-        ("fold.index=0-4", "'fold.index=range(0,5)'"),
-        ("model=conf/model/cnn_gru.yaml", "model=cnn_gru"),
-        ("imbalance=weighted.yaml", "imbalance=weighted"),
-        ("survey=surveys/mine", "survey=path survey.path=surveys/mine"),
-        ("survey=tests", "survey=path survey.path=tests"),
-        ("experiment=my.yaml", "ict_sdss"),
-        ("fold=2", "rotating"),
-        ("--fold 1", "fold.index"),
-        ("--seed=1", "seed"),
-        ("~learner", "learner=..."),
-        ("~trainer.batch_size", "trainer.batch_size=..."),
-        ("model=null", "convention"),
-        ("model=[convention,cnn_gru]", "model=CHOICE"),
-        ("+model=convention", "model=CHOICE"),
-        ("+name=x", "name=VALUE"),
-        ("trainer=4", "trainer.devices=..."),
-        ("hydra/launcher=slurm", "-m"),
-        ("survey.path=~/mine", f"survey.path={Path.home()}/mine"),
-        ("name=${nothing}", "quote"),
-        ("learner=", "supervised"),
-        ("=1", "KEY=VALUE"),
-        ("train seed=1", "leave it out"),
+        ("experiment = ict_sdss", "SYNTAX", "experiment=ict_sdss"),
+        ("experiment= ict_sdss", "SYNTAX", "experiment=ict_sdss"),
+        ("experiment =ict_sdss", "SYNTAX", "experiment=ict_sdss"),
+        ("experiment:ict_sdss", "SYNTAX", "experiment=ict_sdss"),
+        ("seed==1", "SYNTAX", "seed=1"),
+        ("seed=1e3", "VALUE", "seed=1000"),
+        ("init_from=2024", "VALUE", "\"init_from='2024'\""),
+        ("survey.bands=g,r", "SWEEP", "'survey.bands=[g,r]'"),
+        ("learner.tau=0,99", "SWEEP", "learner.tau=0.99"),
+        ("fold.index=0-4", "VALUE", "'fold.index=range(0,5)'"),
+        ("model=conf/model/cnn_gru.yaml", "CHOICE", "model=cnn_gru"),
+        ("imbalance=weighted.yaml", "CHOICE", "imbalance=weighted"),
+        ("survey=surveys/mine", "CHOICE", "survey=path survey.path=surveys/mine"),
+        ("survey=tests", "CHOICE", "survey=path survey.path=tests"),
+        ("experiment=my.yaml", "CHOICE", "ict_sdss"),
+        ("fold=2", "CHOICE", "rotating"),
+        ("--fold 1", "SYNTAX", "fold.index"),
+        ("--seed=1", "SYNTAX", "seed"),
+        ("~learner", "SYNTAX", "learner=..."),
+        ("~trainer.batch_size", "SYNTAX", "trainer.batch_size=..."),
+        ("model=null", "CHOICE", "convention"),
+        ("model=[convention,cnn_gru]", "SWEEP", "model=CHOICE"),
+        ("+model=convention", "SYNTAX", "model=CHOICE"),
+        ("+name=x", "SYNTAX", "name=VALUE"),
+        ("trainer=4", "VALUE", "trainer.devices=..."),
+        ("hydra/launcher=slurm", "SWEEP", "-m"),
+        ("survey.path=~/mine", "SYNTAX", f"survey.path={Path.home()}/mine"),
+        ("name=${nothing}", "SYNTAX", "quote"),
+        ("learner=", "CHOICE", "supervised"),
+        ("=1", "SYNTAX", "KEY=VALUE"),
+        ("train seed=1", "SYNTAX", "leave it out"),
     ],
 )
-def test_a_wrong_line_is_answered_with_what_to_type(words: str, meant: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_a_wrong_line_is_answered_with_what_to_type(words: str, kind: str, meant: str) -> None:
+    with refused(UsageError, f"E-CONFIG-{kind}", meant) as caught:
         compose_run(words.split())
     error = caught.value
-    assert meant in f"{error.found} {error.fix}"
     assert "\n" not in f"{error.found}{error.fix}"
     for hydras in ("Lexer", "mismatched", "struct", "full_key", "object_type", "viable", "defaults list"):
         assert hydras not in str(error)
 
 
 def test_a_sweep_refuses_before_hydra_speaks(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    for words in (
-        ["--fold", "1"],
-        ["--config-name=x"],
-        ["fold=2"],
-        ["survey=a/b,c/d"],
-        ["seed"],
+    for kind, *words in (
+        ("SYNTAX", "--fold", "1"),
+        ("SYNTAX", "--config-name=x"),
+        ("CHOICE", "fold=2"),
+        ("CHOICE", "survey=a/b,c/d"),
+        ("SYNTAX", "seed"),
     ):
-        with pytest.raises(UsageError):
+        with refused(UsageError, f"E-CONFIG-{kind}"):
             train(["-m", f"runs={tmp_path}/runs", *words])
     assert capfd.readouterr() == ("", "")
     assert not list(tmp_path.iterdir())

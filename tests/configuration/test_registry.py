@@ -47,9 +47,8 @@ def test_sizes_shape_a_network_and_dropout_does_not() -> None:
 def test_a_name_is_given_once() -> None:
     with refused(UsageError, "E-MODULE-DUPLICATE", "'convention'", where="tests.configuration.test_registry"):
         register_network("convention")(type("Other", (), {}))
-    with refused(UsageError, "E-MODULE-UNKNOWN", "convention", where="model.kind") as caught:
+    with refused(UsageError, "E-MODULE-UNKNOWN", "convention", where="model.kind"):
         find_network("convenion")
-    assert "did you mean convention?" in caught.value.found
 
 
 @pytest.mark.usefixtures("clean")

@@ -23,9 +23,8 @@ def test_a_full_disk_leaves_the_weights_before(tmp_path: Path, monkeypatch: pyte
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(atomic, "_sync", full)
-    with refused(FileSystemError, "E-FILES-FULL", where=tmp_path / "checkpoints/pretrain-last.ckpt") as caught:
+    with refused(FileSystemError, "E-FILES-FULL", where=path):
         WholeCheckpoints().save_checkpoint({"state_dict": {"x": torch.zeros(3)}}, path)
-    assert "free some space" in caught.value.fix
     assert torch.equal(load_checkpoint(path)["state_dict"]["x"], torch.ones(3))
     assert [file.name for file in path.parent.iterdir()] == [path.name]
 
@@ -36,9 +35,8 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (b"", b"rubbish", whole[: len(whole) // 2]):
         path.write_bytes(content)
-        with refused(UsageError, "E-WEIGHTS-DAMAGED", where=tmp_path / "pretrain.ckpt") as caught:
+        with refused(UsageError, "E-WEIGHTS-DAMAGED", where=path):
             load_checkpoint(path)
-        assert "remove this file" in caught.value.fix
     with refused(FileSystemError, "E-FILES-MISSING", where=tmp_path / "absent.ckpt"):
         load_checkpoint(tmp_path / "absent.ckpt")
 
@@ -54,7 +52,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "two.ckpt").write_bytes(pickle.dumps(Malice()))
     torch.save([1, 2], tmp_path / "three.ckpt")
     for name in ("one", "two", "three"):
-        with refused(UsageError, "E-WEIGHTS-DAMAGED"):
+        with refused(UsageError, "E-WEIGHTS-DAMAGED", where=tmp_path / f"{name}.ckpt"):
             load_checkpoint(tmp_path / f"{name}.ckpt")
     assert not Path("malice").exists()
 
@@ -68,9 +66,8 @@ def test_weights_of_another_type_are_refused_and_named(kind: torch.dtype) -> Non
     take_weights(layer, {"state_dict": state}, "x.ckpt")
     state["bias"] = state["bias"].to(kind)
     name = str(kind).removeprefix("torch.")
-    with refused(UsageError, "E-WEIGHTS-MISMATCH", "bias", name, "float32") as caught:
+    with refused(UsageError, "E-WEIGHTS-MISMATCH", "bias", name, "float32", where="x.ckpt"):
         take_weights(layer, {"state_dict": state}, "x.ckpt")
-    assert caught.value.where == "x.ckpt"
     assert torch.equal(layer.weight, before)
 
 

@@ -59,8 +59,18 @@ def test_it_takes_no_room_beside_the_run_and_outlives_it(tmp_path: Path, shared:
     assert shared.take(own, own.open_metrics()) is not None
 
 
-@pytest.mark.parametrize("damage", ["weights", "other weights", "metrics", "record"])
-def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pretraining, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "code", "place"),
+    [
+        ("weights", "E-WEIGHTS-DAMAGED", "/ab12/checkpoints/pretrain.ckpt"),
+        ("other weights", "E-RUN-DAMAGED", "/ab12/checkpoints/pretrain.ckpt"),
+        ("metrics", "E-RUN-DAMAGED", "/ab12/metrics.csv"),
+        ("record", "E-RUN-DAMAGED", "/ab12"),
+    ],
+)
+def test_what_is_damaged_is_named_and_gives_nothing(
+    tmp_path: Path, shared: Pretraining, damage: str, code: str, place: str
+) -> None:
     own = RunFolder(tmp_path / "own")
     own.path.mkdir()
     match damage:
@@ -72,7 +82,7 @@ def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pret
             shared.folder.metrics.write_text("?")
         case "record":
             next(shared.folder.path.glob("*.json")).unlink()
-    with pytest.raises(UsageError):
+    with refused(UsageError, code, where=place):
         shared.take(own, own.open_metrics())
     assert not list(own.path.iterdir())
 
@@ -107,10 +117,10 @@ def test_two_runs_at_once_do_not_write_into_one_another(tmp_path: Path, monkeypa
 
 
 def test_a_disk_without_second_names_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*paths: Path) -> None:
+    def forbidden(*paths: Path) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "link", forbidden)
     shared = Pretraining(tmp_path, "ab12")
     shared.keep(run := trained(tmp_path, "first"))
     assert shared.folder.weights("pretrain").read_bytes() == run.weights("pretrain").read_bytes()
@@ -119,6 +129,6 @@ def test_a_disk_without_second_names_gets_a_copy(tmp_path: Path, monkeypatch: py
 def test_it_is_no_run(tmp_path: Path, shared: Pretraining) -> None:
     with refused(UsageError, "E-RUN-UNFINISHED", where=tmp_path) as caught:
         find_runs(tmp_path)
-    assert "pretrained" not in caught.value.found
+    assert "pretrained" not in caught.value.found  # it is no run that could not be read
     with refused(UsageError, "E-RUN-MISSING", where=tmp_path / "pretrained/ab12"):
         RunFolder(shared.folder.path).read_options()

@@ -38,7 +38,7 @@ def test_a_pattern_that_matches_two_runs_is_answered_with_their_names(
         (tmp_path / "survey").mkdir(exist_ok=True)
         found = CliRunner().invoke(app, [command, *words, "-o", str(output)])
         assert isinstance(found.exception, UsageError)
-        assert "two runs match" in found.exception.found
+        assert found.exception.code == "E-COMMAND-ARGUMENTS"
         assert all(str(run) in found.exception.fix for run in runs)
     assert not output.exists()
 
@@ -56,13 +56,17 @@ def read_options(folder: str | Path) -> RunOptions:
 @pytest.mark.parametrize("read", [read_options, lambda folder: retest(Path(folder), RunOptions())])
 def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Path], object], runs: list[Path]) -> None:
     above = runs[0].parent
-    for given in (above / "fold0-*", above, above / "fold0-seed0-cccc"):
-        with pytest.raises(UsageError) as caught:
+    for given, code in (
+        (above / "fold0-*", "E-COMMAND-ARGUMENTS"),
+        (above, "E-RUN-MISSING"),
+        (above / "fold0-seed0-cccc", "E-RUN-MISSING"),
+    ):
+        with refused(UsageError, code, where=given) as caught:
             read(given)
         assert all(str(run) in caught.value.fix for run in runs)
         assert "notes" not in caught.value.fix
     for inside in (runs[1] / "checkpoints" / "finetune.ckpt", runs[1] / "config.yaml"):
-        with refused(UsageError, "E-RUN-MISSING") as caught:
+        with refused(UsageError, "E-RUN-MISSING", where=inside) as caught:
             read(inside)
         assert caught.value.fix.endswith(str(runs[1]))
 

@@ -51,17 +51,18 @@ def test_objects_without_a_frame_in_the_bands_are_left_out_and_said(
     assert not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(("bands", "said"), [(("G",), "no band 'G'"), (("g", "g"), "bands are"), ((), "bands are")])
-def test_bands_that_cannot_be_are_named(tmp_path: Path, bands: tuple[str, ...], said: str) -> None:
+@pytest.mark.parametrize(
+    ("bands", "code"), [(("G",), "E-BAND-UNKNOWN"), (("g", "g"), "E-CONFIG-VALUE"), ((), "E-CONFIG-VALUE")]
+)
+def test_bands_that_cannot_be_are_named(tmp_path: Path, bands: tuple[str, ...], code: str) -> None:
     survey = write_survey(tmp_path / "whole", [image_series(1, 10)])
-    with pytest.raises(SurveyError, match=said):
+    with refused(SurveyError, code, *(f"'{name}'" for name in set(bands))):
         select_bands(survey, bands, tmp_path / "few")
 
 
 def test_a_band_that_is_no_list_is_told_how_to_be_written() -> None:
-    with refused(UsageError, "E-CONFIG-VALUE", "'[a,b]'", where="survey.bands") as caught:
+    with refused(UsageError, "E-CONFIG-VALUE", "'[a,b]'", where="survey.bands"):
         compose_run(["survey.bands=g"])
-    assert "written '[a,b]'" in caught.value.fix
 
 
 def test_a_run_makes_the_survey_of_its_bands_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -175,62 +175,65 @@ def test_a_read_only_folder_is_a_readable_error(tmp_path: Path, monkeypatch: pyt
         pass
 
 
-REFUSALS: dict[str, tuple[dict[str, Any], str]] = {
-    "frames of text": ({"frames": np.full((4, 32, 32), "x")}, "frames of type"),
-    "complex frames": ({"frames": np.zeros((4, 32, 32), complex)}, "frames of type"),
-    "one frame too few dimensions": ({"frames": np.zeros((32, 32))}, "frames of shape"),
-    "stamps of another size": ({"frames": np.zeros((4, 31, 32))}, r"\(n, 32, 32\) is expected"),
-    "stamps of several sizes": ({"frames": [np.zeros((32, 32)), np.zeros((31, 31))]}, "frames is not an array"),
-    "no frame": ({"frames": np.zeros((0, 32, 32)), "band": [], "mjd": []}, "at least one"),
-    "a band too many": ({"band": [0, 1, 2, 5]}, "band 5 where the survey has 5"),
-    "a negative band": ({"band": [0, 1, 2, -1]}, "whole number from 0"),
-    "bands as text": ({"band": ["u", "g", "r", "i"]}, "whole number from 0"),
-    "a band missing": ({"band": [0, 1, 2]}, "band of shape"),
-    "unsorted times": ({"mjd": [53601.0, 53603.0, 53602.0, 53604.0]}, "frame 1 at MJD 53603.0"),
-    "a time that is not a number": ({"mjd": [53601.0, 53602.0, np.nan, 53604.0]}, "finite MJD"),
-    "Julian dates": ({"mjd": 2453600.5 + np.arange(4)}, "subtract 2400000.5"),
-    "seeing of zero": ({"psf_fwhm": [1.0, 1.0, 0.0, 1.0]}, "seeing must be positive"),
-    "infinite sky noise": ({"sky_sigma": [1.0, np.inf, 1.0, 1.0]}, "sky noise must be positive"),
-    "an unknown class": ({"class_name": "SN ia"}, "did you mean SN Ia"),
-    "an unknown label source": ({"label_source": "guess"}, "none of spectroscopic, photometric"),
-    "a redshift as text": ({"redshift": "0.3"}, "redshift is '0.3', no number"),
-    "an impossible redshift": ({"redshift": -9.0}, "leave it empty .None, NaN. where it is unknown"),
-    "a declination beyond the pole": ({"dec": 91.0}, "outside -90 to 90"),
-    "a number as id": ({"id": 17}, "give ids as text"),
-    "an empty id": ({"id": " "}, "id ' ' is empty"),
-    "an id with a line break": ({"id": "a\nb"}, "unprintable"),
-    "half a letter as id": ({"id": "\ud800"}, "unprintable"),
-    "a source without a class": ({"class_name": None, "label_source": "photometric"}, "label source without a class"),
-    "half a position": ({"dec": None}, "one of ra and dec is missing"),
-    "a masked time": ({"mjd": np.ma.masked_greater([1.0, 2.0, 3.0, 4.0], 3.5)}, "finite MJD"),
-    "a masked band": ({"band": np.ma.masked_equal([0, 1, 2, 3], 1)}, "whole number from 0"),
-    "frames with a unit": ({"frames": np.ones((4, 32, 32)) * u.nmgy}, "frames carries the unit nmgy"),
-    "an id twice": ({"id": "sn0000"}, "added before"),
-    "a column of the format": ({"first": 3}, "the format's own"),
-    "a column of lists": ({"neighbours": ["a"]}, "give text, a number"),
-    "a column of two types": ({"own": "text"}, "own' is str here and int before"),
-    "a number that no float holds": ({"own": 2**53 + 1}, "cannot hold exactly"),
-    "unprintable text": ({"text": "\ud800"}, "unprintable characters"),
-    "times counted from another day": ({"mjd": 3600.5 + np.arange(4)}, "counts from another day"),
-    "seconds since 1970": ({"mjd": 1.67e9 + np.arange(4)}, "seconds since 1970"),
-    "times of half a night's precision": ({"mjd": np.float32(53600.0) + np.arange(4, dtype="f4")}, "mjd is float32"),
-    "a seeing that stands for none": ({"psf_fwhm": [1.0, 1.0, 99.0, 1.0]}, "seeing must be positive and at most 90"),
-    "an id that stands for none": ({"id": "nan"}, "stands for a missing value"),
-    "an id that lost its digits": ({"id": "1.69e+17"}, "lost its last digits"),
-    "a time before photography": ({"mjd": [-1e9, 1.0, 2.0, 3.0]}, "before 1858"),
-    "an id with spaces around": ({"id": " a"}, "spaces at its ends"),
-    "sky noise beyond float32": ({"sky_sigma": [1.0, 1e60, 1.0, 1.0]}, "sky noise must be positive"),
-    "pixels beyond float32": ({"frames": np.full((4, 32, 32), 1e60)}, "a pixel too large for float32"),
+REFUSALS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "frames of text": ({"frames": np.full((4, 32, 32), "x")}, ("E-VALUE-TYPE",)),
+    "complex frames": ({"frames": np.zeros((4, 32, 32), complex)}, ("E-VALUE-TYPE",)),
+    "one frame too few dimensions": ({"frames": np.zeros((32, 32))}, ("E-VALUE-SHAPE",)),
+    "stamps of another size": ({"frames": np.zeros((4, 31, 32))}, ("E-VALUE-SHAPE", "(n, 32, 32)")),
+    "stamps of several sizes": ({"frames": [np.zeros((32, 32)), np.zeros((31, 31))]}, ("E-VALUE-SHAPE",)),
+    "no frame": ({"frames": np.zeros((0, 32, 32)), "band": [], "mjd": []}, ("E-VALUE-SHAPE",)),
+    "a band too many": ({"band": [0, 1, 2, 5]}, ("E-BAND-UNKNOWN", "band 5")),
+    "a negative band": ({"band": [0, 1, 2, -1]}, ("E-BAND-UNKNOWN",)),
+    "bands as text": ({"band": ["u", "g", "r", "i"]}, ("E-BAND-UNKNOWN",)),
+    "a band missing": ({"band": [0, 1, 2]}, ("E-VALUE-SHAPE", "band")),
+    "unsorted times": ({"mjd": [53601.0, 53603.0, 53602.0, 53604.0]}, ("E-VALUE-TIME", "frame 1", "53603.00000")),
+    "a time that is not a number": ({"mjd": [53601.0, 53602.0, np.nan, 53604.0]}, ("E-VALUE-TIME",)),
+    "Julian dates": ({"mjd": 2453600.5 + np.arange(4)}, ("E-VALUE-TIME", "2400000.5")),
+    "seeing of zero": ({"psf_fwhm": [1.0, 1.0, 0.0, 1.0]}, ("E-VALUE-RANGE", "psf_fwhm")),
+    "infinite sky noise": ({"sky_sigma": [1.0, np.inf, 1.0, 1.0]}, ("E-VALUE-RANGE", "sky_sigma")),
+    "an unknown class": ({"class_name": "SN ia"}, ("E-CLASS-UNKNOWN", "did you mean SN Ia?")),
+    "an unknown label source": ({"label_source": "guess"}, ("E-VALUE-RANGE", "spectroscopic, photometric")),
+    "a redshift as text": ({"redshift": "0.3"}, ("E-VALUE-TYPE", "redshift", "'0.3'")),
+    "an impossible redshift": ({"redshift": -9.0}, ("E-VALUE-RANGE", "redshift", "-9.0")),
+    "a declination beyond the pole": ({"dec": 91.0}, ("E-VALUE-RANGE", "dec", "-90 to 90")),
+    "a number as id": ({"id": 17}, ("E-ID-FORMAT", "17")),
+    "an empty id": ({"id": " "}, ("E-ID-FORMAT",)),
+    "an id with a line break": ({"id": "a\nb"}, ("E-ID-FORMAT",)),
+    "half a letter as id": ({"id": "\ud800"}, ("E-ID-FORMAT",)),
+    "a source without a class": ({"class_name": None, "label_source": "photometric"}, ("E-VALUE-MISSING",)),
+    "half a position": ({"dec": None}, ("E-VALUE-MISSING", "ra", "dec")),
+    "a masked time": ({"mjd": np.ma.masked_greater([1.0, 2.0, 3.0, 4.0], 3.5)}, ("E-VALUE-TIME",)),
+    "a masked band": ({"band": np.ma.masked_equal([0, 1, 2, 3], 1)}, ("E-BAND-UNKNOWN",)),
+    "frames with a unit": ({"frames": np.ones((4, 32, 32)) * u.nmgy}, ("E-VALUE-UNITS", "nmgy")),
+    "an id twice": ({"id": "sn0000"}, ("E-ID-DUPLICATE",)),
+    "a column of the format": ({"first": 3}, ("E-TABLE-COLUMN", "'first'")),
+    "a column of lists": ({"neighbours": ["a"]}, ("E-VALUE-TYPE", "'neighbours'")),
+    "a column of two types": ({"own": "text"}, ("E-VALUE-TYPE", "'own'", "str", "int")),
+    "a number that no float holds": ({"own": 2**53 + 1}, ("E-VALUE-PRECISION", "'own'", "9007199254740993")),
+    "unprintable text": ({"text": "\ud800"}, ("E-VALUE-TYPE",)),
+    "times counted from another day": ({"mjd": 3600.5 + np.arange(4)}, ("E-VALUE-TIME", "15000")),
+    "seconds since 1970": ({"mjd": 1.67e9 + np.arange(4)}, ("E-VALUE-TIME", "1970")),
+    "times of half a night's precision": (
+        {"mjd": np.float32(53600.0) + np.arange(4, dtype="f4")},
+        ("E-VALUE-PRECISION", "mjd", "float32"),
+    ),
+    "a seeing that stands for none": ({"psf_fwhm": [1.0, 1.0, 99.0, 1.0]}, ("E-VALUE-RANGE", "psf_fwhm", "90")),
+    "an id that stands for none": ({"id": "nan"}, ("E-VALUE-MISSING",)),
+    "an id that lost its digits": ({"id": "1.69e+17"}, ("E-VALUE-PRECISION",)),
+    "a time before photography": ({"mjd": [-1e9, 1.0, 2.0, 3.0]}, ("E-VALUE-TIME", "1858")),
+    "an id with spaces around": ({"id": " a"}, ("E-ID-FORMAT",)),
+    "sky noise beyond float32": ({"sky_sigma": [1.0, 1e60, 1.0, 1.0]}, ("E-VALUE-RANGE", "sky_sigma")),
+    "pixels beyond float32": ({"frames": np.full((4, 32, 32), 1e60)}, ("E-VALUE-RANGE", "float32")),
 }
 
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_a_bad_object_is_refused_and_leaves_no_trace(tmp_path: Path, case: str) -> None:
-    changes, message = REFUSALS[case]
+    changes, (code, *facts) = REFUSALS[case]
     good = [image_series(0, 3), image_series(2, 5)]
     with SurveyWriter(tmp_path / "s", HEADER) as writer:
         writer.add(**good[0], own=1)
-        with pytest.raises(SurveyError, match=message) as caught:
+        with refused(SurveyError, code, *facts) as caught:
             writer.add(**{**image_series(1, 4), **changes})
         writer.add(**good[1], own=2)
     assert str(tmp_path / "s") in str(caught.value.where)
@@ -336,23 +339,24 @@ def _spoil(name: str, path: Path, objects: list[dict[str, Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    ("name", "code", "place", "facts"),
     [
-        ("no shards", "missing shards: shard-00000; there are 0"),
-        ("a shard missing", "missing shards: shard-00001"),
-        ("an id in two shards", "ids stand in two shards: sn0002, sn0003; the first in shard-00000 and shard-00001"),
-        ("other bands", "this shard's bands differ"),
-        ("a column of two types", "columns do not fit together"),
-        ("a shard unfinished", "unfinished shards: .shard-00001"),
+        ("no shards", "E-SURVEY-SHARDS", "many", ["shard-00000", "0"]),
+        ("a shard missing", "E-SURVEY-SHARDS", "many", ["shard-00001"]),
+        ("an id in two shards", "E-ID-DUPLICATE", "many", ["sn0002, sn0003", "shard-00000 and shard-00001"]),
+        ("other bands", "E-SURVEY-SHARDS", "many/shard-00001/survey.json", ["bands"]),
+        ("a column of two types", "E-SURVEY-SHARDS", "many", ["columns"]),
+        ("a shard unfinished", "E-SURVEY-UNFINISHED", "many", [".shard-00001.partial"]),
     ],
 )
 def test_shards_that_make_no_survey_are_not_joined(
-    tmp_path: Path, objects: list[dict[str, Any]], name: str, message: str
+    tmp_path: Path, objects: list[dict[str, Any]], name: str, code: str, place: str, facts: list[str]
 ) -> None:
     _spoil(name, tmp_path / "many", objects)
-    with pytest.raises(SurveyError, match=message):
+    with refused(SurveyError, code, *facts, where=tmp_path / place):
         join_shards(tmp_path / "many")
-    with pytest.raises(SurveyError):
+    code = "E-SURVEY-FORMAT" if name == "no shards" else "E-SURVEY-UNFINISHED"
+    with refused(SurveyError, code, where=tmp_path / "many"):
         Survey.open(tmp_path / "many")
 
 

@@ -122,9 +122,8 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {seen(sweep, 0)["CUDA_VISIBLE_DEVICES"], seen(sweep, 1)["CUDA_VISIBLE_DEVICES"]} == {"0,1", "2,3"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
     assert processes._devices(sweep.jobs, 2) == ["3,5", "6,7"]
-    with refused(UsageError, "E-MACHINE-DEVICES", "3 jobs", "6 GPUs", "4", "jobs=2", where="jobs") as caught:
+    with refused(UsageError, "E-MACHINE-DEVICES", "3 jobs", "6 GPUs", "4", "jobs=2", where="jobs"):
         run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3)
-    assert caught.value.fix == "take jobs=2"
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,9 @@ def test_a_later_test_gives_the_same_numbers(
     monkeypatch.setattr(sys, "argv", [*command, "learner.tau=0.5"])
     with pytest.raises(SystemExit, match="2"):
         main()
-    refused = capsys.readouterr().err
-    assert refused.startswith("error: a test takes the configuration of the run, and learner.tau=0.5 would")
+    said = capsys.readouterr().err
+    assert "learner.tau=0.5" in said
+    assert said.endswith("  code:  E-CONFIG-CONFLICT\n")
 
 
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
@@ -183,13 +184,12 @@ def test_a_run_begins_with_the_weights_of_another(
     assert result_of(begun)["test"]["log_loss"] != result_of(plain)["test"]["log_loss"]
     weights = weights_hash(finished / "checkpoints" / "finetune.ckpt")
     assert (result_of(begun)["init_from"], result_of(plain)["init_from"]) == (weights, None)
-    with refused(SplitError, "E-SPLIT-LEAK"):
+    with refused(SplitError, "E-SPLIT-LEAK", where=finished):
         smoke(*choices, "fold.index=1", f"init_from={finished}")
-    with refused(UsageError, "E-WEIGHTS-MISMATCH") as caught:
+    with refused(UsageError, "E-WEIGHTS-MISMATCH", "learner.kind=ict", where=finished):
         smoke("experiment=convention_sdss", f"init_from={finished}")
-    assert "learner.kind=ict" in caught.value.fix
     for wrong in (f"{begun}/checkpoints", f"{begun}/result.json", ""):
-        with refused(UsageError, "E-RUN-MISSING"):
+        with refused(UsageError, "E-RUN-MISSING", where=wrong or "."):
             smoke("experiment=ict_sdss", f"init_from='{wrong}'")
 
 
@@ -211,10 +211,10 @@ def test_a_run_says_how_its_fluxes_were_measured_and_one_of_other_fluxes_is_refu
     result = result_of(folder)
     assert result["photometry"] == photometry_recipe(0.396, 32, "here").as_dict()
     assert read_trained(folder).task.contents == "photometry"
-    for other, said in (({"moffat_beta": 2.5}, r"\(moffat_beta 2\.5, not 3\.0\)"), (None, "does not say how")):
+    for other, facts in (({"moffat_beta": 2.5}, ["moffat_beta 2.5", "3.0"]), (None, [])):
         changed = result | {"photometry": other and result["photometry"] | other}
         (folder / "result.json").write_text(json.dumps(changed))
-        with pytest.raises(UsageError, match=said):
+        with refused(UsageError, "E-RUN-VERSION", *facts, where=folder / "result.json"):
             read_trained(folder)
 
 
@@ -232,11 +232,8 @@ def test_a_split_of_ones_own_and_the_last_training_epoch(
     own["parts"]["pretrain_validation"] = []
     (tmp_path / "own.json").write_text(json.dumps(own))
     choices = ["experiment=light_curve_sdss", f"split={tmp_path}/own.json", "name=own"]
-    with refused(
-        SplitError, "E-SPLIT-EMPTY", "pretrain_validation", "keep=last", where="split of survey miniature"
-    ) as caught:
+    with refused(SplitError, "E-SPLIT-EMPTY", "pretrain_validation", "keep=last", where="split of survey miniature"):
         smoke(*choices)
-    assert "keep=last" in caught.value.fix
     found = smoke(*choices, "stage.pretrain.keep=last", "figures=true")
     assert found.name.startswith("split-seed0-")
     smoke(*choices, "stage.pretrain.keep=last", "stage.finetune.keep=last")

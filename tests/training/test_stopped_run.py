@@ -87,9 +87,8 @@ def test_a_full_disk_ends_a_run_in_words_and_the_next_one_goes_on(
         sync(path)
 
     monkeypatch.setattr(atomic, "_sync", full)
-    with refused(FileSystemError, "E-FILES-FULL", where="/pretrain-last.ckpt") as caught:
+    with refused(FileSystemError, "E-FILES-FULL", where="/pretrain-last.ckpt"):
         smoke(*settings)
-    assert "free some space" in caught.value.fix
     monkeypatch.undo()
     (folder,) = (work / "full" / "light_curve_sdss").iterdir()
     assert not [path for path in folder.rglob("*") if ".partial" in path.name]
@@ -124,9 +123,8 @@ def test_a_diverged_training_is_told(work: Path, smoke: Smoke) -> None:
     settings += ["stage.finetune.max_epochs=3", "stage.finetune.optimiser.clip=null"]
     with refused(
         UsageError, "E-TRAINING-DIVERGED", "stage.finetune.optimiser.learning_rate", where="finetune, epoch 2"
-    ) as caught:
+    ):
         smoke(*settings, "stage.finetune.optimiser.learning_rate=1e30")
-    assert "smaller stage.finetune.optimiser.learning_rate" in caught.value.fix
 
 
 def test_a_damaged_neighbour_stops_no_run_and_a_damaged_pre_training_is_trained_again(
@@ -198,15 +196,13 @@ def test_damaged_weights_of_a_stopped_run_are_told(work: Path, smoke: Smoke) -> 
     for where in (path, last):  # of a finished stage, and of one that resumes
         path.unlink()
         torch.save(half, where)
-        with refused(UsageError, "E-WEIGHTS-MISMATCH", "float16", "float32") as caught:
+        with refused(UsageError, "E-WEIGHTS-MISMATCH", "float16", "float32", where=where):
             smoke(*settings)
-        assert caught.value.where == where
         where.unlink()
         path.write_bytes(whole)
     path.write_bytes(path.read_bytes()[:1000])
-    with refused(UsageError, "E-WEIGHTS-DAMAGED") as caught:
+    with refused(UsageError, "E-WEIGHTS-DAMAGED", where=path):
         smoke(*settings)
-    assert caught.value.where == path
     path.unlink()  # as it says
     smoke(*settings)
     assert (folder / "result.json").read_text() == result
@@ -220,7 +216,7 @@ def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
     (folder / "metrics.csv").mkdir()  # in the way, as a folder that one may not write in would be
-    with refused(FileSystemError, "E-FILES-KIND"):
+    with refused(FileSystemError, "E-FILES-KIND", where=folder):
         smoke(*settings)
     (folder / "metrics.csv").rmdir()
     (folder / "checkpoints").rmdir()
@@ -230,7 +226,7 @@ def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
 
 
 def test_two_runs_in_one_folder_are_refused(finished: Path, smoke: Smoke) -> None:
-    with folder_lock(finished), refused(FileSystemError, "E-FILES-LOCKED"):
+    with folder_lock(finished), refused(FileSystemError, "E-FILES-LOCKED", where=finished):
         smoke("experiment=ict_sdss")
     assert smoke("experiment=ict_sdss") == finished
 
