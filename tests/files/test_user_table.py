@@ -14,7 +14,7 @@ from ictconvention.cli.main import main
 from ictconvention.core.errors import UsageError
 from ictconvention.files.user_table import read_objects, read_user_table
 from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
-from tests.refusals import refused
+from tests.refusals import check_refusal, refused
 
 SCALE = ("--pixel-scale", 0.4)
 
@@ -93,7 +93,8 @@ def test_what_is_no_table_is_refused(
 
 
 def test_a_table_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
-    assert "No such file" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
+    check_refusal(error, "E-FILES-MISSING", where=tmp_path / "t.csv")
 
 
 BASE = {"id": "a", "file": "a.fits", "band": "g", "mjd": 58000.0, "class": "SN Ia", "ra": 1.0, "dec": 2.0}
@@ -105,49 +106,49 @@ def test_one_id_for_two_objects_is_refused_naming_both_rows(tmp_path: Path, name
     first, second = values.get(name, (1.25, 1.5))
     rows = [BASE | {"id": "b"}, BASE | {name: first}, BASE | {name: first}, BASE | {name: second}]
     error = refusal("stamps", write_table(tmp_path / "t.csv", rows), tmp_path / "s", *SCALE)
-    assert "one id for two objects: 'a' has" in error.found
-    assert str(first) in error.found
-    assert str(second) in error.found
-    assert str(error.where).endswith("t.csv, row 2 and row 4")
+    check_refusal(error, "E-ID-DUPLICATE", "'a'", str(first), str(second), where="/t.csv, row 2 and row 4")
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "code", "facts"),
     [
-        ({"id": None}, "this row has no id"),
-        ({"id": "a\x07"}, "unprintable"),
-        ({"file": None}, "this row names no file"),
-        ({"mjd": "yesterday"}, "mjd is 'yesterday', no number"),
-        ({"ra": "1:2:3"}, "ra is '1:2:3', no number"),
-        ({"ra": 361}, "ra is 361.0, outside -180 to 360"),
-        ({"dec": None}, "one of ra and dec is missing"),
-        ({"redshift": -3}, "redshift is -3.0, outside"),
-        ({"label_source": "guessed"}, "label_source 'guessed' is none of"),
-        ({"plane": 1.5}, "plane is 1.5"),
-        ({"plane": -1}, "plane is -1"),
-        ({"class_name": "SN Ia"}, "a column is called class_name"),
-        ({"crc32": "1"}, "column 'crc32' is the format's own"),
-        ({"2mass": "1"}, "column '2mass' is the format's own, or no name"),
+        ({"id": None}, "E-VALUE-MISSING", ["id"]),
+        ({"id": "a\x07"}, "E-ID-FORMAT", []),
+        ({"file": None}, "E-VALUE-MISSING", ["file"]),
+        ({"mjd": "yesterday"}, "E-VALUE-TYPE", ["mjd", "'yesterday'"]),
+        ({"ra": "1:2:3"}, "E-VALUE-TYPE", ["ra", "'1:2:3'"]),
+        ({"ra": 361}, "E-VALUE-RANGE", ["ra", "361.0", "-180 to 360"]),
+        ({"dec": None}, "E-VALUE-MISSING", ["ra", "dec"]),
+        ({"redshift": -3}, "E-VALUE-RANGE", ["redshift", "-3.0"]),
+        ({"label_source": "guessed"}, "E-VALUE-RANGE", ["label_source", "'guessed'"]),
+        ({"plane": 1.5}, "E-VALUE-RANGE", ["plane", "1.5"]),
+        ({"plane": -1}, "E-VALUE-RANGE", ["plane", "-1"]),
+        ({"class_name": "SN Ia"}, "E-TABLE-COLUMN", ["class_name"]),
+        ({"crc32": "1"}, "E-TABLE-COLUMN", ["'crc32'"]),
+        ({"2mass": "1"}, "E-TABLE-COLUMN", ["'2mass'"]),
     ],
 )
-def test_a_bad_cell_is_refused_before_anything_is_read(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_bad_cell_is_refused_before_anything_is_read(
+    tmp_path: Path, changes: dict[str, Any], code: str, facts: list[str]
+) -> None:
     columns = list(BASE | changes)
     error = refusal("stamps", write_table(tmp_path / "t.csv", [BASE | changes], columns), tmp_path / "s", *SCALE)
-    assert message in error.found
+    check_refusal(error, code, *facts)
+    assert str(error.where).startswith(str(tmp_path / "t.csv"))
     assert not list(tmp_path.glob(".*"))
 
 
 def test_a_class_that_is_not_listed_is_refused_naming_the_nearest(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", [BASE | {"class": "SN IA"}])
     error = refusal("stamps", table, tmp_path / "s", *SCALE, "--classes", "AGN,SN Ia")
-    assert "class 'SN IA' is not among the survey's classes AGN, SN Ia (did you mean SN Ia?)" in error.found
-    assert "object a" in str(error.where)
+    check_refusal(error, "E-CLASS-UNKNOWN", "'SN IA'", "AGN, SN Ia", "did you mean SN Ia?", where="object a")
 
 
 def test_a_column_of_vectors_in_a_fits_table_is_refused_by_name(tmp_path: Path) -> None:
     columns: dict[str, Any] = {name: [value] * 2 for name, value in BASE.items()}
     Table(columns | {"mags": np.ones((2, 5))}).write(tmp_path / "t.fits")
-    assert "column 'mags' is list" in refusal("stamps", tmp_path / "t.fits", tmp_path / "s", *SCALE).found
+    error = refusal("stamps", tmp_path / "t.fits", tmp_path / "s", *SCALE)
+    check_refusal(error, "E-VALUE-TYPE", "'mags'", "list")
 
 
 def test_columns_of_numbers_are_numbers_and_others_text() -> None:

@@ -114,9 +114,9 @@ def test_a_later_test_gives_the_same_numbers(
     monkeypatch.setattr(sys, "argv", [*command, "learner.tau=0.5"])
     with pytest.raises(SystemExit, match="2"):
         main()
-    said = capsys.readouterr().err
-    assert "learner.tau=0.5" in said
-    assert said.endswith("  code:  E-CONFIG-CONFLICT\n")
+    mistake = capsys.readouterr().err
+    assert "learner.tau=0.5" in mistake
+    assert mistake.endswith("  code:  E-CONFIG-CONFLICT\n")
 
 
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
