@@ -60,7 +60,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
         none = f"no model {model!r}{did_you_mean(str(model), names)}"
         raise UsageError(none, folder, f"choose among {shorten(names, 8)}", "E-SWEEP-MODEL")
     runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
-    if any(run.task.classes != runs[0].task.classes for run in runs):
+    if any(run.spec.classes != runs[0].spec.classes for run in runs):
         raise UsageError(
             "these runs have other classes, or another order of them", folder, "predict by one of them", "E-SWEEP-MODEL"
         )
@@ -83,7 +83,7 @@ def choose_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArr
     UsageError
         The file is not such a thing.
     """
-    classes = parts[0].run.task.classes
+    classes = parts[0].run.spec.classes
     match prior:
         case "train":
             mean = np.mean([part.run.survey_prior for part in parts], axis=0)

@@ -286,7 +286,7 @@ def predict(
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
-    check_output(output, opened, runs[0].task.classes)
+    check_output(output, opened, runs[0].spec.classes)
     for one in runs:
         check_survey_fits(one, opened)
     with show_progress("verifying") as progress:

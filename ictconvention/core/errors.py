@@ -28,9 +28,7 @@ class IctConventionError(Exception):
         from release to release; the sentences may be reworded.
     """
 
-    def __init__(
-        self, found: str, where: str | Path, fix: str, code: str = "E-NONE"
-    ) -> None:  # required once every site is merged
+    def __init__(self, found: str, where: str | Path, fix: str, code: str) -> None:
         super().__init__(found, where, fix, code)  # all four in args, so that it pickles across processes
         self.found = found
         self.where = where

@@ -62,7 +62,7 @@ def test_a_process_that_fails_shows_no_traceback(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     lines = result.stderr.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  fix"]
+    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  fix", "  code"]
 
 
 def test_check_reports_a_sound_survey(labelled: Survey, run: Run) -> None:

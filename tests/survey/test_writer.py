@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import numpy as np
 import pytest
 from astropy import units as u
 
-from ictconvention.core.errors import FileSystemError, IctConventionError, SurveyError
+from ictconvention.core.errors import FileSystemError, SurveyError
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
@@ -378,11 +377,6 @@ def test_a_list_of_shards_cut_short_is_refused(tmp_path: Path, objects: list[dic
     with refused(SurveyError, "E-SURVEY-HASH", where=tmp_path / "s/survey.json"):
         Survey.open(tmp_path / "s")
     assert len(join_shards(tmp_path / "s")) == 3
-
-
-def test_errors_pass_between_processes() -> None:
-    error: IctConventionError = pickle.loads(pickle.dumps(SurveyError("found", Path("/a"), "fix")))
-    assert (error.found, error.where, error.fix) == ("found", Path("/a"), "fix")
 
 
 def test_a_shard_changed_after_joining_is_refused(tmp_path: Path, objects: list[dict[str, Any]]) -> None:
