@@ -36,7 +36,7 @@ CODES: dict[str, str] = {
     "E-INGEST-MISMATCH": "The ids or positions of a table match none of the images.",
     "E-INGEST-NOTHING": "The source holds no file, or no image, of the kind that the command reads.",
     "E-INGEST-REJECTS": "More frames were rejected than allowed, or all of them.",
-    "E-MACHINE-COMPILE": "torch.compile does not work here, or changes the numbers of the network.",
+    "E-MACHINE-COMPILE": "The networks cannot be compiled by torch.compile, or give other numbers then.",
     "E-MACHINE-DEVICES": "More devices than the machine has, or than the batch or the objects can be shared among.",
     "E-MACHINE-KILLED": "A process was killed from outside, as happens when the memory is used up.",
     "E-MACHINE-NODES": "The processes that torchrun or srun started do not fit the configured nodes and devices.",

@@ -246,17 +246,18 @@ def unfinished(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "where"),
     [
-        (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
-        (["run", "-o", "model"], "model ends in no format of an exported model"),
-        (["run", "-o", "model.pt2"], "this run is not finished"),
-        (["nowhere", "-o", "model.pt2"], "there is no such folder"),
+        (["run", "-o", "model.h5"], "E-FILES-ENDING", "model.h5"),
+        (["run", "-o", "model"], "E-FILES-ENDING", "model"),
+        (["run", "-o", "model.pt2"], "E-RUN-UNFINISHED", "run"),
+        (["nowhere", "-o", "model.pt2"], "E-RUN-MISSING", "nowhere"),
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(
     arguments: list[str],
-    message: str,
+    code: str,
+    where: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -268,8 +269,10 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
         main()
     assert stopped.value.code == 2
     lines = capsys.readouterr().err.splitlines()
-    assert message in lines[0]
-    assert [line[:9] for line in lines[1:]] == ["  where: ", "  fix:   "]
+    assert lines[0].startswith("error: ")
+    assert lines[1] == f"  where: {where}"
+    assert lines[2].startswith("  fix:   ")
+    assert lines[3:] == [f"  code:  {code}"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 

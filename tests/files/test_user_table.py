@@ -134,7 +134,6 @@ def test_a_bad_cell_is_refused_before_anything_is_read(
     columns = list(BASE | changes)
     error = refusal("stamps", write_table(tmp_path / "t.csv", [BASE | changes], columns), tmp_path / "s", *SCALE)
     check_refusal(error, code, *facts)
-    assert str(error.where).startswith(str(tmp_path / "t.csv"))
     assert not list(tmp_path.glob(".*"))
 
 

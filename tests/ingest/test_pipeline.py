@@ -186,7 +186,7 @@ def test_a_target_that_cannot_be_written_is_told_in_words(tmp_path: Path, where:
             pytest.skip("this user may write anywhere")
     error = refusal("stamps", table, target / "s", *SCALE)
     assert isinstance(error, FileSystemError)
-    check_refusal(error, "E-FILES-KIND" if where == "below a file" else "E-FILES-DENIED", where=target / "s")
+    check_refusal(error, "E-FILES-EXISTS" if where == "below a file" else "E-FILES-DENIED", where=target / "s")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.which_run import no_run
 from ictconvention.training.retest import retest
-from tests.refusals import refused
+from tests.refusals import check_refusal, refused
 
 
 @pytest.fixture
@@ -72,8 +72,9 @@ def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Pa
 
 
 def test_a_pattern_without_a_run_says_so_and_one_run_is_named(runs: list[Path]) -> None:
-    assert "no run matches" in no_run(runs[0].parent / "fold9-*").found
-    assert no_run(runs[0].parent / "fold0-seed0-a*").fix.endswith(str(runs[0]))
+    none, one = (runs[0].parent / pattern for pattern in ("fold9-*", "fold0-seed0-a*"))
+    check_refusal(no_run(none), "E-RUN-MISSING", where=none)
+    check_refusal(no_run(one), "E-COMMAND-ARGUMENTS", str(runs[0]), where=one)
 
 
 def test_a_run_whose_own_name_has_brackets_is_read(runs: list[Path]) -> None:

@@ -246,9 +246,8 @@ def test_a_class_that_nothing_trains_is_named(tmp_path: Path) -> None:
     objects = [image_series(number, 6) | {"label_source": None} for number in range(60) if number % 4 != 3]
     survey = write_survey(tmp_path / "mine", objects)
     options = compose_run(["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs"])
-    with refused(SplitError, "E-SPLIT-LABELS", "SN Other", "finetune_train", where="survey tiny") as caught:
+    with refused(SplitError, "E-SPLIT-LABELS", "SN Other", "finetune_train", where="survey tiny"):
         load_or_draw_split(options, survey)
-    assert "leave the class out" in caught.value.fix
     with refused(SplitError, "E-SPLIT-LABELS", where="survey tiny"):
         run(options)
     assert not (tmp_path / "runs").exists()

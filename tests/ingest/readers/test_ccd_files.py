@@ -144,4 +144,4 @@ def test_masks_that_are_all_missing_end_it(tmp_path: Path) -> None:
     Sky().hdu().writeto(tmp_path / "images" / "a_ooi.fits")
     listed = positions(tmp_path / "o.csv")
     error = refusal("ccd", tmp_path / "images", tmp_path / "s", "--positions", listed, "--masks", "ooi=ood")
-    check_refusal(error, "E-INGEST-NOTHING", "a_ood.fits", where=tmp_path / "images")
+    check_refusal(error, "E-INGEST-REJECTS", "a_ood.fits", where=tmp_path / "s")
