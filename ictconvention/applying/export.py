@@ -15,6 +15,7 @@ from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
+from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
 
@@ -42,6 +43,7 @@ def export(folder: str | Path, output: Path) -> str:
 
 def export_run(run: TrainedRun, output: Path) -> str:
     """Write a run's model; as `export`."""
+    check_classes(run.options, run.folder, "export")
     model = exportable_run(run)
     known = describe_model(run, model)
     with whole_file(output, "exporting the model") as partial:

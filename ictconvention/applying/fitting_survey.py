@@ -8,6 +8,7 @@ from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
@@ -26,6 +27,7 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         The survey has other bands, pixels of another size, another stamp, flux unit, or class; the message says what,
         by which factor, and how a network is trained for it.
     """
+    check_classes(run.options, run.folder, "predict")
     header, spec = survey.header, run.spec
 
     def begin() -> str:  # composed for a refusal alone: it takes longer than all the checks

@@ -22,6 +22,7 @@ from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import names_of
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         if not 0 < (temperature := float(result["temperature"])) < np.inf:
             raise ValueError(f"the temperature is {temperature:g}")
         survey_prior, training_prior = run.read_priors()
-        if list(spec.classes) != list(result["test"]["classes"]):
+        if list(spec.classes) != names_of(result):
             raise ValueError("the classes of its weights are not those of its result")
         return TrainedRun(
             run.path,

@@ -154,6 +154,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             "pixel_scale": survey.header.pixel_scale,
             "flux_unit": survey.header.flux_unit,
         },
+        "task": {"kind": options.task.kind, "names": list(learner.task.names)},
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),
         "split": plan.split.hash,
         "init_from": None if start is None else weights_hash(start.last_weights()),
