@@ -96,9 +96,8 @@ def check_classes(options: RunOptions, folder: Path, doing: str) -> None:
         The run has learned something else.
     """
     if (kind := options.task.kind) != "classes":
-        raise UsageError(
-            f"this run has learned {kind}, and {doing} knows classes only", folder, "take a run of classes"
-        )
+        found = f"this run has learned {kind}, and {doing} knows classes only"
+        raise UsageError(found, folder, "take a run of classes", "E-RUN-TASK")
 
 
 def names_of(result: Mapping[str, Any]) -> list[str]:
