@@ -63,6 +63,7 @@ _FIXES = {
     errno.EPERM: "choose a folder that you may write in, or ask its owner",
     errno.EROFS: "this file system is read-only: choose another folder",
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.EEXIST: "a file is in the way: move it, or choose another path",
     errno.ENOENT: "check the path: the file, or a folder in it, does not exist",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",

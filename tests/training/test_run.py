@@ -257,7 +257,7 @@ def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None
     (work / "in_the_way").touch()
     with refused(FileSystemError, "E-FILES-KIND"):
         smoke("experiment=ict_sdss", f"runs={work}/in_the_way")
-    with refused(FileSystemError, "E-FILES-SYSTEM", where="/in_the_way"):
+    with refused(FileSystemError, "E-FILES-EXISTS", where="/in_the_way"):
         run(compose_run([f"runs={work}/runs", "profile=smoke", f"surveys={work}/in_the_way"]))
 
 
