@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import pytest
-
 from experiments.table2.reproduce import CONTROLS, MODELS, check_splits, longer, rows
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.sweeping.sweep import Job
+from tests.refusals import refused
 
 
 def test_equal_compute_is_eight_thirds_of_the_training_epochs() -> None:
@@ -36,6 +35,6 @@ def test_rows_on_other_objects_are_refused_before_any_begins(tmp_path: Path) -> 
     jobs = [
         Job(n, name, (), options, tmp_path / name, split) for n, (name, split) in enumerate((("a", "x"), ("b", "y")))
     ]
-    with pytest.raises(UsageError, match="a and b would test different objects"):
+    with refused(UsageError, "E-COMPARE-MISMATCH", "a", "b", where="BANDS"):
         check_splits(jobs)
     check_splits(jobs[:1])

@@ -84,7 +84,9 @@ def check_splits(jobs: Sequence[Job]) -> None:
         other = split.setdefault(job.options.fold.index, job)
         if other.split != job.split:
             found = f"{other.title} and {job.title} would test different objects: some have no frame in these bands"
-            raise UsageError(found, "BANDS", "leave BANDS out, or take a survey of objects that have all bands")
+            raise UsageError(
+                found, "BANDS", "leave BANDS out, or take a survey of objects that have all bands", "E-COMPARE-MISMATCH"
+            )
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -152,7 +154,7 @@ def main() -> None:
     wanted = parse_arguments()
     for name in ("seeds", "ensemble", "folds", "jobs"):
         if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
-            raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more")
+            raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more", "E-COMMAND-VALUE")
     jobs = plan_jobs(wanted)
     key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)

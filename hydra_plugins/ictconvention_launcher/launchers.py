@@ -46,12 +46,16 @@ class FreshProcesses(Launcher):
         from ictconvention.sweeping.sweep import Sweep, prepare_jobs, with_folders
 
         if type(self.jobs) is not int or self.jobs < 1:
-            raise UsageError(f"jobs is {self.jobs!r}", "jobs", "take a whole number from 1")
+            raise UsageError(f"jobs is {self.jobs!r}", "jobs", "take a whole number from 1", "E-CONFIG-VALUE")
         if self.on_error not in get_args(OnError):
-            raise UsageError(f"on_error is {self.on_error!r}", "on_error", f"take {' or '.join(get_args(OnError))}")
+            raise UsageError(
+                f"on_error is {self.on_error!r}", "on_error", f"take {' or '.join(get_args(OnError))}", "E-CONFIG-VALUE"
+            )
         if self.config.hydra.sweeper.get("max_batch_size") is not None:
             found = "hydra.sweeper.max_batch_size would stop a sweep after a batch with a failed run"
-            raise UsageError(found, "hydra.sweeper.max_batch_size", "take jobs=n for the number of runs at once")
+            raise UsageError(
+                found, "hydra.sweeper.max_batch_size", "take jobs=n for the number of runs at once", "E-CONFIG-CONFLICT"
+            )
         words = with_folders(job_overrides, self.config.hydra.searchpath)
         sweep = Sweep(Path(self.config.hydra.sweep.dir), prepare_jobs(words, before=self.done))
         run_jobs(sweep, self.jobs, self.on_error)

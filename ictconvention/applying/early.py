@@ -46,11 +46,13 @@ def check_curve(
     for own in (path, path.with_suffix(".csv")):
         if check_place(own, "saving the curve", inputs) == Path(os.path.realpath(predictions)):
             found = f"the curve writes {own.name}, and the predictions are to have that name"
-            raise UsageError(found, own, "give the curve another name: its CSV has the name of the figure")
+            raise UsageError(
+                found, own, "give the curve another name: its CSV has the name of the figure", "E-COMMAND-CONFLICT"
+            )
     some = survey.select(_scored(runs, survey))
     if not _longest(some) > 0:
         found = "no object was observed later than on its first day"
-        raise UsageError(found, survey.path, "leave out --curve: there is nothing to follow")
+        raise UsageError(found, survey.path, "leave out --curve: there is nothing to follow", "E-PREDICT-NOTHING")
 
 
 def save_early_curve(
@@ -116,7 +118,12 @@ def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
         found = "no object has a class" if not known.any() else "all labelled objects trained the network"
-        raise UsageError(f"{found}: nothing can be scored", survey.path, "leave out --curve, or give other objects")
+        raise UsageError(
+            f"{found}: nothing can be scored",
+            survey.path,
+            "leave out --curve, or give other objects",
+            "E-PREDICT-NOTHING",
+        )
     return np.asarray(scored)
 
 

@@ -52,7 +52,9 @@ def export_run(run: TrainedRun, output: Path) -> str:
         if not difference <= TOLERANCE:  # nor if it is NaN
             found = f"the exported model differs from the run by up to {difference:.2g}; nothing was written"
             other = ".pt2" if output.suffix == ".onnx" else ".onnx"
-            raise UsageError(found, output, f"take the package versions of constraints.txt, or export to {other}")
+            raise UsageError(
+                found, output, f"take the package versions of constraints.txt, or export to {other}", "E-EXPORT-DIFFERS"
+            )
     return in_words(known)
 
 

@@ -35,7 +35,7 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         return f"train a network for it that begins with this one: {_beginning(run, survey)}"
 
     def refused(found: str, *fixes: str) -> UsageError:
-        return UsageError(found, survey.path, ", or ".join(fix for fix in fixes if fix))
+        return UsageError(found, survey.path, ", or ".join(fix for fix in fixes if fix), "E-SURVEY-UNSUITED")
 
     if set(header.bands) != set(spec.bands):
         lacks = [name for name in spec.bands if name not in header.bands]

@@ -35,12 +35,12 @@ def check_model_file(path: Path) -> None:
     """
     if path.suffix not in NEEDED:
         found = f"{path.name} ends in no format of an exported model"
-        raise UsageError(found, path, f"end the name in {' or '.join(NEEDED)}")
+        raise UsageError(found, path, f"end the name in {' or '.join(NEEDED)}", "E-FILES-ENDING")
     check_place(path, "exporting the model")
     for package in NEEDED[path.suffix]:
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"
-            raise UsageError(f"the package {package} is not installed", path, fix)
+            raise UsageError(f"the package {package} is not installed", path, fix, "E-PACKAGE-MISSING")
 
 
 def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"], known: Mapping[str, Any]) -> None:

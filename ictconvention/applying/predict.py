@@ -48,13 +48,15 @@ class PredictOptions:
 
     def __post_init__(self) -> None:
         if self.days is not None and not 0 <= self.days < np.inf:
-            raise UsageError(f"--first-days is {self.days:g}", "options of predict", "give days from 0")
+            raise UsageError(
+                f"--first-days is {self.days:g}", "options of predict", "give days from 0", "E-COMMAND-VALUE"
+            )
         if self.batch_size < 1 or self.devices < 1:
             found = f"--batch-size is {self.batch_size}, --devices {self.devices}"
-            raise UsageError(found, "options of predict", "give at least one of each")
+            raise UsageError(found, "options of predict", "give at least one of each", "E-COMMAND-VALUE")
         if torch.cuda.is_available() and self.devices > (present := torch.cuda.device_count()):
             found = f"{self.devices} devices, this machine has {pluralize(present, 'GPU')}"
-            raise UsageError(found, "--devices", f"give at most {present}")
+            raise UsageError(found, "--devices", f"give at most {present}", "E-MACHINE-DEVICES")
 
 
 @dataclass(frozen=True, eq=False)

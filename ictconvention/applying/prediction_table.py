@@ -54,14 +54,16 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     names = list(collection.runs)
     if model is None and len(names) > 1:
         several = f"this sweep has several models: {shorten(names, 8)}"
-        raise UsageError(several, folder, f"choose one: {command(['--model', names[0]])}")
+        raise UsageError(several, folder, f"choose one: {command(['--model', names[0]])}", "E-SWEEP-MODEL")
     chosen = names[0] if len(names) == 1 and model in (None, collection.first.model) else model
     if chosen not in names:
         none = f"no model {model!r}{did_you_mean(str(model), names)}"
-        raise UsageError(none, folder, f"choose among {shorten(names, 8)}")
+        raise UsageError(none, folder, f"choose among {shorten(names, 8)}", "E-SWEEP-MODEL")
     runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
     if any(run.spec.classes != runs[0].spec.classes for run in runs):
-        raise UsageError("these runs have other classes, or another order of them", folder, "predict by one of them")
+        raise UsageError(
+            "these runs have other classes, or another order of them", folder, "predict by one of them", "E-SWEEP-MODEL"
+        )
     return runs, list(collection.left_out)
 
 
@@ -91,7 +93,12 @@ def choose_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArr
         case "estimate":
             there = np.flatnonzero(parts[0].frames)
             if not len(there):
-                raise UsageError("no object has a frame to estimate the shares from", "--prior", "give other shares")
+                raise UsageError(
+                    "no object has a frame to estimate the shares from",
+                    "--prior",
+                    "give other shares",
+                    "E-PREDICT-NOTHING",
+                )
             likely, priors = [part.likely[there] for part in parts], [part.run.survey_prior for part in parts]
             shares = estimate_shares(likely, priors, find_counting_runs(parts)[:, there])
             return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
@@ -109,12 +116,14 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
     """
     if not path.exists():
         found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
-        raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares")
+        raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares", "E-FILES-MISSING")
     if path.suffix.lower() == ".json":
         try:
             content = read_json(path)
         except UsageError as error:
-            raise UsageError(error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}') from error
+            raise UsageError(
+                error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}', "E-TABLE-DAMAGED"
+            ) from error
         given = {str(name): read_number({"share": share}, "share", str(path)) for name, share in content.items()}
     else:
         table = read_user_table(path, ("class", "share"))
@@ -122,15 +131,20 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
         given = {}
         for number, row in rows:
             if (name := read_text(row, "class") or "") in given:
-                raise UsageError(f"the class {name!r} stands twice", table.where(number), "give each class one share")
+                raise UsageError(
+                    f"the class {name!r} stands twice",
+                    table.where(number),
+                    "give each class one share",
+                    "E-SHARES-CLASSES",
+                )
             given[name] = read_number(row, "share", table.where(number))
     fix = f"give one share above 0 for each of {', '.join(classes)}"
     if other := [name for name in given if name not in classes]:
-        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, fix)
+        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, fix, "E-CLASS-UNKNOWN")
     if absent := [name for name in classes if name not in given]:
-        raise UsageError(f"no share of {shorten(absent)}", path, fix)
+        raise UsageError(f"no share of {shorten(absent)}", path, fix, "E-SHARES-CLASSES")
     if wrong := [name for name in classes if not 0 < given[name] < np.inf]:
-        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, fix)
+        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, fix, "E-VALUE-RANGE")
     shares = np.array([given[name] for name in classes])
     return np.asarray(shares / shares.sum())
 
@@ -147,7 +161,9 @@ def prediction_table(
     """
     spreads = [f"{name} spread" for name in found.classes] if len(runs) > 1 else []
     if taken := [name for name in found.classes if name in (*OWN, *spreads)]:
-        raise UsageError(f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name")
+        raise UsageError(
+            f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name", "E-CLASS-NAME"
+        )
     columns: dict[str, Any] = {"id": np.array(survey.ids, dtype=str)}
     columns |= {name: found.probability[:, c] for c, name in enumerate(found.classes)}
     columns |= {
@@ -183,9 +199,14 @@ def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
     """
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
-        raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}")
+        raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}", "E-FILES-ENDING")
     if path.suffix.lower() == ".fits" and (odd := [name for name in (*survey.ids, *classes) if not name.isascii()]):
-        raise UsageError(f"FITS holds ASCII alone, and {odd[0]!r} is not", path, "end the name in .parquet or .ecsv")
+        raise UsageError(
+            f"FITS holds ASCII alone, and {odd[0]!r} is not",
+            path,
+            "end the name in .parquet or .ecsv",
+            "E-FILES-ENDING",
+        )
     target = check_place(path, "writing the predictions")
     trial = target.with_name(f".{target.name}.trial")
     with readable_os_errors("writing the predictions", path):

@@ -57,7 +57,7 @@ def read_flags(arguments: Sequence[str]) -> Request:
         elif name in (FLAG, "--package", *SHOWN):
             if not equals and (not rest or rest[0].startswith("-") or "=" in rest[0]):
                 choices = "|".join(SHOWN.get(name, ("FOLDER" if name == FLAG else "PACKAGE",)))
-                raise UsageError(f"{word} has no value", word, f"write {name} {choices}")
+                raise UsageError(f"{word} has no value", word, f"write {name} {choices}", "E-COMMAND-VALUE")
             value = value if equals else rest.pop(0)
             if name == FLAG:
                 words.append(f"{FLAG}={value}")
@@ -79,11 +79,18 @@ def _check(given: dict[str, str]) -> None:
     for name, choices in SHOWN.items():
         if name in given and given[name] not in choices:
             found = f"{name} is {given[name]!r}{did_you_mean(given[name], choices)}"
-            raise UsageError(found, name, f"take {', '.join(choices)}")
+            raise UsageError(found, name, f"take {', '.join(choices)}", "E-COMMAND-VALUE")
     if "--help" in given:
         return
     if len(alone := [name for name in ("--cfg", "--info", "--multirun") if name in given]) > 1:
-        raise UsageError(f"{alone[0]} and {alone[1]} exclude each other", alone[1], f"leave out {alone[1]}")
+        raise UsageError(
+            f"{alone[0]} and {alone[1]} exclude each other", alone[1], f"leave out {alone[1]}", "E-COMMAND-CONFLICT"
+        )
     for name in ("--package", "--resolve"):
         if name in given and "--cfg" not in given:
-            raise UsageError(f"{name} says what --cfg shows, and there is no --cfg", name, f"write --cfg job {name}")
+            raise UsageError(
+                f"{name} says what --cfg shows, and there is no --cfg",
+                name,
+                f"write --cfg job {name}",
+                "E-COMMAND-CONFLICT",
+            )

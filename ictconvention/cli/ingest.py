@@ -162,7 +162,9 @@ def ccd(
     from ictconvention.ingest.readers.ccd_images import find_images, first_pixel_scale
 
     if masks is not None and (masks.count("=") != 1 or masks.startswith("=")):
-        raise UsageError(f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood")
+        raise UsageError(
+            f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood", "E-COMMAND-VALUE"
+        )
     old, _, new = (masks or "").partition("=")
     folder, images, rejects = find_images(source, (old, new) if masks else None, hdu)
     objects, ra, dec = read_positions(positions)
@@ -175,7 +177,7 @@ def ccd(
     except SurveyError as error:
         if miss := nearest_miss(how, images):
             fix = "check that ra and dec are in degrees, and that these are the images"
-            raise UsageError(miss, positions, fix) from error
+            raise UsageError(miss, positions, fix, "E-INGEST-MISMATCH") from error
         raise
     if shared.bands is None and not shared.dry_run:
         _say_unusual_bands(shared.out)

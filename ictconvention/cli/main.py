@@ -9,7 +9,7 @@ import typer
 
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, report_errors
+from ictconvention.core.errors import UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -121,7 +121,7 @@ def split(
     given = {name: value for name, value in options.items() if value is not None}
     if load and given:
         found = f"--load reads a split that is drawn already, and --{next(iter(given))} would draw one"
-        raise UsageError(found, "options of split", "leave out one of the two")
+        raise UsageError(found, "options of split", "leave out one of the two", "E-COMMAND-CONFLICT")
     if output:
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
@@ -167,7 +167,7 @@ def simulate(
     for package in ("galsim", "sncosmo", "speclite"):
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
-            raise UsageError(f"the package {package} is not installed", "simulate", fix)
+            raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
     from ictconvention.evaluation.ceiling import print_ceiling
     from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
     from ictconvention.simulation.simulate import simulate as write
@@ -175,7 +175,7 @@ def simulate(
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
-        raise UsageError(found, "options of simulate", "leave out one of the two")
+        raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     with show_progress("simulating") as progress:
         if light_curves:
             survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
@@ -328,6 +328,22 @@ def export(
     takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
+
+
+@app.command()
+def errors(
+    code: Annotated[
+        str | None, typer.Argument(metavar="[CODE]", help="Code of an error, E-AREA-KIND.", show_default="all")
+    ] = None,
+) -> None:
+    """Say what the code of an error means. Codes stay as they are from release to release, messages may not."""
+    from ictconvention.core.error_codes import CODES
+
+    if code is not None and code not in CODES:
+        found = f"no error has the code {code}{did_you_mean(code, CODES)}"
+        raise UsageError(found, "errors", "`ictconvention errors` lists the codes", "E-COMMAND-VALUE")
+    for name, meaning in CODES.items() if code is None else [(code, CODES[code])]:
+        typer.echo(f"{name:<{max(map(len, CODES))}}  {meaning}")
 
 
 def main() -> None:

@@ -72,7 +72,9 @@ def train(arguments: Sequence[str]) -> None:
         return
     arguments = request.words
     if ours := [word for word in arguments if word.split("=")[0] in SHORT]:
-        raise UsageError(f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out")
+        raise UsageError(
+            f"{ours[0].split('=')[0]} is a key of a sweep", ours[0], "add -m, or leave it out", "E-CONFIG-SWEEP"
+        )
     overrides = check_overrides(arguments)
     if request.shown:
         _hydra([*request.shown, *hydra_words(arguments)], ConfigFolders.named_in(arguments))
@@ -81,7 +83,7 @@ def train(arguments: Sequence[str]) -> None:
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
     if testing and other:
         found = f"a test takes the configuration of the run, and {other[0]} would change it"
-        raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given")
+        raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given", "E-CONFIG-CONFLICT")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
         from ictconvention.training.retest import retest

@@ -69,7 +69,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
             if not folders.searchpath or key in {word.partition("=")[0] for word in overrides} - set(folders.groups):
                 raise
             chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
-            raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix) from None
+            raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix, error.code) from None
     if options.survey.path is not None and not Path(options.survey.path).is_dir():
         raise _no_survey(options.survey.path)
     return options
@@ -97,7 +97,7 @@ def _no_survey(path: str) -> UsageError:
     fix = "check survey.path"
     if path.startswith("~"):
         fix = f"write the whole path: {command([override('survey.path', str(Path(path).expanduser()))])}"
-    return UsageError("no such survey folder", path, fix)
+    return UsageError("no such survey folder", path, fix, "E-SURVEY-MISSING")
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def readable_hydra_errors(folders: ConfigFolders) -> Iterator[None]:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         where = f"{mark.name}, line {mark.line + 1}" if mark else "the files of your choices"
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
-        raise UsageError(f"this file is no yaml: {problem}", where, "correct the file") from None
+        raise UsageError(f"this file is no yaml: {problem}", where, "correct the file", "E-CONFIG-FILE") from None
 
 
 def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
@@ -152,21 +152,23 @@ def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
         if key in known_keys():
             group = key.split(".")[0]
             found = f"{key} is not a key of this choice of {group}"
-            return UsageError(found, key, f"leave it out, or choose another {group}")
+            return UsageError(found, key, f"leave it out, or choose another {group}", "E-CONFIG-UNKNOWN")
         near = did_you_mean(key, [*known_keys(), *folders.groups])
-        return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out")
+        return UsageError(f"unknown key {key!r}{near}", key, "correct its name, or leave it out", "E-CONFIG-UNKNOWN")
     if match := re.search(r"Could not find '([^']+)/([^'/]+)'", text):
         group, choice = match.groups()
         return unknown_choice(group, choice, folders)
     if "Missing mandatory value" in text:
         key = str(getattr(error, "full_key", None) or "a key")
-        return UsageError(f"{key} is not set", key, f"give it: {key}=...")
+        return UsageError(f"{key} is not set", key, f"give it: {key}=...", "E-CONFIG-MISSING")
     if match := re.search(r"An item is already at '([^']+)'", text):
         key = match.group(1)
-        return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE")
+        return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE", "E-CONFIG-SYNTAX")
     first = text.strip().splitlines()[0]
     if "nterpolation" in text:
         fix = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
-        return UsageError(f"a reference in the overrides leads nowhere ({first})", "the overrides", fix)
+        return UsageError(
+            f"a reference in the overrides leads nowhere ({first})", "the overrides", fix, "E-CONFIG-SYNTAX"
+        )
     found = f"these overrides do not fit together ({first})"
-    return UsageError(found, "the overrides", "correct them; --help lists the groups and keys")
+    return UsageError(found, "the overrides", "correct them; --help lists the groups and keys", "E-CONFIG-CONFLICT")

@@ -84,7 +84,7 @@ class ConfigFolders:
         if not own:
             groups = [group for group in self.groups if not group.startswith("hydra")]
             fix = f"put a file into the folder of its group, {folder}/GROUP/NAME.yaml; groups are {', '.join(groups)}"
-            raise UsageError(f"{word} names a folder without a choice of any group", folder, fix)
+            raise UsageError(f"{word} names a folder without a choice of any group", folder, fix, "E-CONFIG-FOLDER")
         hidden = []
         for group, path in own:
             text, first = _text(path), self.find(group, path.stem)
@@ -95,7 +95,7 @@ class ConfigFolders:
         if hidden:
             names = shorten(path.relative_to(folder).as_posix() for path in hidden)
             found = f"{names} in this folder would never be read: a folder before it has the same name"
-            raise UsageError(found, folder, "give it a name of its own")
+            raise UsageError(found, folder, "give it a name of its own", "E-CONFIG-FOLDER")
         return folder
 
 
@@ -104,7 +104,9 @@ def _text(path: Path) -> str:
         try:
             return path.read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise UsageError("this file is no text in UTF-8", path, "save it as yaml in UTF-8") from None
+            raise UsageError(
+                "this file is no text in UTF-8", path, "save it as yaml in UTF-8", "E-CONFIG-FILE"
+            ) from None
 
 
 def _searchpath(word: str) -> list[str]:
@@ -119,7 +121,9 @@ def _searchpath(word: str) -> list[str]:
         value = None
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         found = f"{word} is no list of folders"
-        raise UsageError(found, SEARCHPATH, f"write '{SEARCHPATH}=[file://FOLDER]', in quotes for the shell")
+        raise UsageError(
+            found, SEARCHPATH, f"write '{SEARCHPATH}=[file://FOLDER]', in quotes for the shell", "E-CONFIG-FOLDER"
+        )
     return [str(one) for one in value]
 
 
@@ -133,14 +137,18 @@ def _path(text: str, word: str) -> Path:
         except (ImportError, ValueError):
             known = None
         if known is None:
-            raise UsageError(f"no such package: {package}", word, "install it, or name a folder: file://FOLDER")
+            raise UsageError(
+                f"no such package: {package}", word, "install it, or name a folder: file://FOLDER", "E-PACKAGE-MISSING"
+            )
         return Path(str(files(package)))
     if separated and scheme != "file":
-        raise UsageError(f"{text} begins with {scheme}://", word, "take file://FOLDER or pkg://PACKAGE")
+        raise UsageError(
+            f"{text} begins with {scheme}://", word, "take file://FOLDER or pkg://PACKAGE", "E-CONFIG-FOLDER"
+        )
     path = Path(rest if separated else text)
     if not str(path).strip() or not text or not path.is_dir():
         fix = f"check {word.partition('=')[0]}"
         if str(path).startswith("~"):
             fix = f"write the whole path: {path.expanduser()}"
-        raise UsageError("no such folder", path if text else word, fix)
+        raise UsageError("no such folder", path if text else word, fix, "E-FILES-MISSING")
     return path.absolute()

@@ -68,7 +68,9 @@ def find_function(kind: Kind, name: str) -> Callable[..., Any]:
         known = [*OURS[kind], *_functions[kind]]
         found = f"{kind} is {name!r}, which nothing has registered{did_you_mean(name, known)}"
         listed = f"take one of {', '.join(known)}, or " if known else ""
-        raise UsageError(found, kind, f"{listed}name the module that registers it: model.module=MODULE")
+        raise UsageError(
+            found, kind, f"{listed}name the module that registers it: model.module=MODULE", "E-MODULE-UNKNOWN"
+        )
     return _functions[kind][name][0]
 
 
@@ -85,7 +87,12 @@ def _register(kind: Kind, name: str) -> Callable[[Function], Function]:
         other = _functions[kind].get(name, (None, ""))[0]
         place = (function.__module__, function.__qualname__)
         if name in OURS[kind] or (other is not None and (other.__module__, other.__qualname__) != place):
-            raise UsageError(f"{kind} has another {name!r}", function.__module__, "give the function another name")
+            raise UsageError(
+                f"{kind} has another {name!r}",
+                function.__module__,
+                "give the function another name",
+                "E-MODULE-DUPLICATE",
+            )
         _functions[kind][name] = function, source_hash(function.__module__, function)
         return function
 

@@ -62,7 +62,7 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
         if key.startswith(("hydra.", "hydra/")) and not several:
-            raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out")
+            raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out", "E-CONFIG-SWEEP")
         if one.is_sweep_override() and not several:
             raise _several(one, word)
     for one in parsed:
@@ -89,7 +89,7 @@ def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageErro
     choices = folders.choices(group)
     if not choices:
         fix = "leave it out, or install the plugin that brings it"
-        return UsageError(f"{group} has no choice {choice!r}", group, fix)
+        return UsageError(f"{group} has no choice {choice!r}", group, fix, "E-CONFIG-CHOICE")
     listed = ", ".join(choices)
     folder = group == "survey" and Path(choice).is_dir() and bool(choice)
     if not re.search(r"[/\\~]|\.ya?ml$", choice) and not folder:
@@ -97,6 +97,7 @@ def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageErro
             f"{group} has no choice {choice!r}{did_you_mean(choice, choices)}",
             ", ".join(str(path / group) for path in folders.paths if (path / group).is_dir()),
             f"choose {listed}",
+            "E-CONFIG-CHOICE",
         )
     found = f"{group} has no choice {choice!r}: it takes a name, no path"
     stem = re.sub(r"\.ya?ml$", "", choice.replace("\\", "/").rsplit("/", 1)[-1])
@@ -107,7 +108,7 @@ def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageErro
         fix = f"for a survey in a folder write {command(['survey=path', override('survey.path', path)])}"
     else:
         fix = f"choose {listed}; other values are set one by one, KEY=VALUE"
-    return UsageError(found, group, fix)
+    return UsageError(found, group, fix, "E-CONFIG-CHOICE")
 
 
 @contextmanager
@@ -166,7 +167,7 @@ def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Overri
         raise _dashed(word)
     if word.startswith("~"):
         found = f"{word} would take away what a run needs, and another value would silently stand in its place"
-        raise UsageError(found, word, f"set what you want instead, {word[1:].partition('=')[0]}=...")
+        raise UsageError(found, word, f"set what you want instead, {word[1:].partition('=')[0]}=...", "E-CONFIG-SYNTAX")
     if not equals or not key or (not value and place + 1 < len(words) and "=" not in words[place + 1]):
         raise _no_pair(words, place)
     if not value and key in folders.groups:
@@ -183,7 +184,10 @@ def _dashed(word: str) -> UsageError:
     keys = [key for key in keys if not any(other.startswith(f"{key}.") for other in keys)]
     listed = f" (did you mean {', '.join(keys[:6])}?)" if keys else did_you_mean(name, known_keys())
     return UsageError(
-        f"{word} is not an override{listed}", word, "write KEY=VALUE, without dashes; --help lists the keys"
+        f"{word} is not an override{listed}",
+        word,
+        "write KEY=VALUE, without dashes; --help lists the keys",
+        "E-CONFIG-SYNTAX",
     )
 
 
@@ -196,46 +200,63 @@ def _no_pair(words: Sequence[str], place: int) -> UsageError:
         pair += words[place]
     if "=" in word + following[:1] and re.fullmatch(r"[^=]+=[^=]+", pair):
         fix = f"write {command([pair])}"
-        return UsageError("there is a space beside an equals sign", f"{word} {following}".strip(), fix)
+        return UsageError(
+            "there is a space beside an equals sign", f"{word} {following}".strip(), fix, "E-CONFIG-SYNTAX"
+        )
     if word.startswith("="):
-        return UsageError(f"{word} has no key", word, "write KEY=VALUE; --help lists the keys")
+        return UsageError(f"{word} has no key", word, "write KEY=VALUE; --help lists the keys", "E-CONFIG-SYNTAX")
     key, given, value = words[place - 1].partition("=") if place else ("", "", "")
     if given and (key in keys_taking(str) or word not in set(known_keys())):
         whole = _shell_word(override(key, f"{value} {word}"))
         fix = f"a value with a space is quoted, {whole}; else write KEY=VALUE"
-        return UsageError(f"{word} is not an override: it has no equals sign", word, fix)
+        return UsageError(f"{word} is not an override: it has no equals sign", word, fix, "E-CONFIG-SYNTAX")
     if separated := re.fullmatch(r"([\w.]+):(.+)", word):
-        return UsageError(f"{word} has no equals sign", word, f"write {command([override(*separated.groups())])}")
+        return UsageError(
+            f"{word} has no equals sign", word, f"write {command([override(*separated.groups())])}", "E-CONFIG-SYNTAX"
+        )
     if word in ("train", "python", "train.py"):
-        return UsageError(f"{word} is not an override", word, "leave it out")
-    return UsageError(f"{word} has no value", word, f"write {word}=VALUE; --help lists the groups and keys")
+        return UsageError(f"{word} is not an override", word, "leave it out", "E-CONFIG-SYNTAX")
+    return UsageError(
+        f"{word} has no value", word, f"write {word}=VALUE; --help lists the groups and keys", "E-CONFIG-SYNTAX"
+    )
 
 
 def _unreadable(key: str, value: str, following: Sequence[str], folders: ConfigFolders) -> UsageError:
     """Return the error about a value in which Hydra sees letters of its own."""
     if not re.fullmatch(r"\+{0,2}[\w./@:-]+", key):
         near = did_you_mean(key, known_keys())
-        return UsageError(f"{key!r} is not a name of a key{near}", key, "write KEY=VALUE; --help lists the keys")
+        return UsageError(
+            f"{key!r} is not a name of a key{near}", key, "write KEY=VALUE; --help lists the keys", "E-CONFIG-SYNTAX"
+        )
     if key in folders.groups:
         return unknown_choice(key, value, folders)
     if value.startswith("="):
         once = f"{key}={value.lstrip('=')}"
-        return UsageError(f"{key} has two equals signs", key, f"write {_shell_word(once)}")
+        return UsageError(f"{key} has two equals signs", key, f"write {_shell_word(once)}", "E-CONFIG-SYNTAX")
     if value[:1] in TYPOGRAPHERS:
         last = next((n for n, word in enumerate(following) if word[-1:] in TYPOGRAPHERS), -1)
         whole = " ".join([value, *following[: last + 1]]) if value[-1:] not in TYPOGRAPHERS else value
         found = f"{key} is {whole}, in a typographer's quotes, which no shell knows"
-        return UsageError(found, key, f"write {_shell_word(override(key, whole.strip(TYPOGRAPHERS)))}")
+        return UsageError(
+            found, key, f"write {_shell_word(override(key, whole.strip(TYPOGRAPHERS)))}", "E-CONFIG-SYNTAX"
+        )
     if value.startswith("~"):
         found = f"{key} is {value}, and no shell opens ~ in the midst of a word"
-        return UsageError(found, key, f"write {_shell_word(override(key, str(Path(value).expanduser())))}")
+        return UsageError(
+            found, key, f"write {_shell_word(override(key, str(Path(value).expanduser())))}", "E-CONFIG-SYNTAX"
+        )
     quote = f"quote it: {_shell_word(override(key, value))}"
     if value[:1] in ("[", "{", "'", '"'):
         found = f"{key} is {value}, whose brackets or quotes do not close, or hold no list"
         return UsageError(
-            found, key, f"write a list as '{key}=[a,b]', in quotes for the shell; if it is a text, {quote}"
+            found,
+            key,
+            f"write a list as '{key}=[a,b]', in quotes for the shell; if it is a text, {quote}",
+            "E-CONFIG-SYNTAX",
         )
-    return UsageError(f"{key} is {value}, with letters that mean something else unless it is quoted", key, quote)
+    return UsageError(
+        f"{key} is {value}, with letters that mean something else unless it is quoted", key, quote, "E-CONFIG-SYNTAX"
+    )
 
 
 def _several(one: "Override", word: str) -> UsageError:
@@ -247,21 +268,25 @@ def _several(one: "Override", word: str) -> UsageError:
         fixes[0] = f"give one value (a decimal has a point: {key}={value.replace(',', '.')})"
     elif not one.is_choice_sweep() or not re.fullmatch(r"[\w.,+-]+", value):
         fixes[0] = f"quote a value that has a comma: {_shell_word(override(key, value))}"
-    return UsageError("one key has several values", word, ", or ".join(fixes))
+    return UsageError("one key has several values", word, ", or ".join(fixes), "E-CONFIG-SWEEP")
 
 
 def _check_choice(group: str, one: "Override", folders: ConfigFolders) -> None:
     from hydra.core.override_parser.types import ChoiceSweep
 
     if one.is_add() or one.is_force_add():
-        raise UsageError(f"+ adds a group, and {group} is there", group, f"leave out the +: {group}=CHOICE")
+        raise UsageError(
+            f"+ adds a group, and {group} is there", group, f"leave out the +: {group}=CHOICE", "E-CONFIG-SYNTAX"
+        )
     value: Any = one._value  # the choices of a sweep too, which value() refuses to give
     for choice in value.list if isinstance(value, ChoiceSweep) else [value]:
         match getattr(choice, "text", choice):
             case None if group in WITHOUT_CHOICE:
                 continue
             case list() | dict():
-                raise UsageError(f"{group} takes one choice, not several values", group, f"write {group}=CHOICE")
+                raise UsageError(
+                    f"{group} takes one choice, not several values", group, f"write {group}=CHOICE", "E-CONFIG-SWEEP"
+                )
             case int() | float() | str() | None as name:
                 text = "null" if name is None else str(name)
                 if folders.find(group, text) is None and not (group == "model" and text in own_networks()):

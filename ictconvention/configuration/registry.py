@@ -84,7 +84,7 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
             network.__qualname__,
         ):
             found = f"two networks are called {name!r}: {other.network.__qualname__} and {network.__qualname__}"
-            raise UsageError(found, network.__module__, "give one of them another name")
+            raise UsageError(found, network.__module__, "give one of them another name", "E-MODULE-DUPLICATE")
         source = None if module.startswith(f"{OURS}.") else source_hash(module, network)
         _networks[name] = NetworkEntry(name, options, network, module, source)
         return network
@@ -113,9 +113,16 @@ def find_network(name: str, module: str | None = None) -> NetworkEntry:
         return _networks[name]
     if module is not None and module not in _modules:
         fix = f"name it if you trust it: --module {module}, or model.module={module}; in Python: import {module}"
-        raise UsageError(f"the network {name!r} is of the module {module}, which was not imported", "model.kind", fix)
+        raise UsageError(
+            f"the network {name!r} is of the module {module}, which was not imported",
+            "model.kind",
+            fix,
+            "E-MODULE-UNKNOWN",
+        )
     found = f"no network is called {name!r}{did_you_mean(name, _networks)}"
-    raise UsageError(found, "model.kind", f"take one of {', '.join(sorted(_networks))}, or name its module")
+    raise UsageError(
+        found, "model.kind", f"take one of {', '.join(sorted(_networks))}, or name its module", "E-MODULE-UNKNOWN"
+    )
 
 
 def is_known(name: str) -> bool:
@@ -154,7 +161,9 @@ def register_task(name: str) -> Callable[[type[Made]], type[Made]]:
     def registered(task: type[Made]) -> type[Made]:
         other = _tasks.get(name)
         if other is not None and (other.__module__, other.__qualname__) != (task.__module__, task.__qualname__):
-            raise UsageError(f"two tasks are called {name!r}", task.__module__, "give one of them another name")
+            raise UsageError(
+                f"two tasks are called {name!r}", task.__module__, "give one of them another name", "E-MODULE-DUPLICATE"
+            )
         _tasks[name] = task
         return task
 
@@ -173,7 +182,7 @@ def find_task(name: str) -> Any:
         _import_room(OUR_TASKS)
     if name not in _tasks:
         found = f"no task is called {name!r}{did_you_mean(name, _tasks)}"
-        raise UsageError(found, "task.kind", f"take one of {', '.join(sorted(_tasks))}")
+        raise UsageError(found, "task.kind", f"take one of {', '.join(sorted(_tasks))}", "E-MODULE-UNKNOWN")
     return _tasks[name]
 
 
@@ -192,7 +201,9 @@ def source_hash(module: str, made: Any) -> str:
             return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()
         except (TypeError, OSError) as error:
             fix = "write it into a file, and import that"
-            raise UsageError(f"the code of {made.__qualname__} is in no file", module, fix) from error
+            raise UsageError(
+                f"the code of {made.__qualname__} is in no file", module, fix, "E-MODULE-MISSING"
+            ) from error
 
 
 def import_module(name: str) -> None:
@@ -210,7 +221,7 @@ def import_module(name: str) -> None:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             fix = "start from the folder that it is in, install it, or write its name as in `import`: package.module"
-            raise UsageError(f"there is no module {name}", "model.module", fix) from error
+            raise UsageError(f"there is no module {name}", "model.module", fix, "E-MODULE-MISSING") from error
         raise _broken(name, error) from error
     except UsageError:
         raise
@@ -228,7 +239,7 @@ def imported_modules() -> tuple[str, ...]:
 def _broken(name: str, error: Exception) -> UsageError:
     last = traceback.extract_tb(error.__traceback__)[-1]
     found = f"importing {name} fails: {type(error).__name__}: {error}"
-    return UsageError(found, f"{last.filename}, line {last.lineno}", "correct the module")
+    return UsageError(found, f"{last.filename}, line {last.lineno}", "correct the module", "E-MODULE-FAILS")
 
 
 @cache

@@ -43,7 +43,8 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
     options = _validated(config)
     if (module := options.model.module) is not None and module not in imported_modules():
         found = f"a file names the module {module}, and no file makes this package import code"
-        raise UsageError(found, "model.module", f"name it in the command, if you trust it: model.module={module}")
+        fix = f"name it in the command, if you trust it: model.module={module}"
+        raise UsageError(found, "model.module", fix, "E-MODULE-UNKNOWN")
     if options.learner.tau_schedule not in OURS["learner.tau_schedule"]:
         find_function("learner.tau_schedule", options.learner.tau_schedule)
     if options.augmentation.function is not None:
@@ -87,7 +88,7 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     model = _checked(entry.options, config.get("model", {}), "model.")
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
-        raise UsageError(found, "pixels.channels", "leave it out")
+        raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
     find_task(options.task.kind)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it
@@ -116,6 +117,7 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
     """Return the first thing that pydantic found, in words."""
     first = error.errors()[0]
     known, kind, place = set(known_keys()), str(first["type"]), first["loc"]
+    code = "E-CONFIG-UNKNOWN" if kind == "unexpected_keyword_argument" else "E-CONFIG-VALUE"
     key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
     while kind != "unexpected_keyword_argument" and "." in key and key not in known:
         key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
@@ -129,7 +131,7 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
         fix = str(first["msg"]).replace("Input should be", "it should be")
         fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
         fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
-    return UsageError(found, key, fix)
+    return UsageError(found, key, fix, code)
 
 
 def describe_range(key: str) -> str:

@@ -39,7 +39,7 @@ def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
     if not record:
         path = check_place(path, doing)
     elif path.is_dir():
-        raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name")
+        raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name", "E-FILES-KIND")
     partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
     with readable_os_errors(doing, path):
         try:
@@ -100,7 +100,9 @@ class WholeFolder:
         if not self.shard:
             check_outside(self.path, "making the folder")
         if self.path.exists() or self.path.is_symlink():
-            raise FileSystemError("this path exists already", self.path, "choose another path, or remove it")
+            raise FileSystemError(
+                "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"
+            )
 
     def complete(self) -> None:
         """Write everything through to the disk and rename the folder to its path; the reservation stays.
@@ -114,7 +116,9 @@ class WholeFolder:
             _sync(file)
         _sync(self.partial)
         if self.path.exists():
-            raise FileSystemError("another program has made this path meanwhile", self.path, "choose another path")
+            raise FileSystemError(
+                "another program has made this path meanwhile", self.path, "choose another path", "E-FILES-EXISTS"
+            )
         self.partial.rename(self.path)
         _sync(self.path.parent)
 
@@ -168,7 +172,7 @@ def _locked(lock: Path, path: Path, wait: bool = False) -> BinaryIO:
         if wait:
             return _locked(lock, path, wait)
         found = "another process is writing here"
-        raise FileSystemError(found, path, "wait for it, or write to another path") from None
+        raise FileSystemError(found, path, "wait for it, or write to another path", "E-FILES-LOCKED") from None
     except OSError:
         file.close()
         raise

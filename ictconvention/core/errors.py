@@ -1,4 +1,4 @@
-"""The errors a user can fix: each says what was found, where, and how to fix it."""
+"""The errors a user can fix: each says what was found, where, and how to fix it, and has a stable code."""
 
 import difflib
 import errno
@@ -13,7 +13,7 @@ from pathlib import Path
 class IctConventionError(Exception):
     """A problem in what came in: a file, a config, an option.
 
-    The command line prints it without a traceback and exits with code 2.
+    The command line prints it without a traceback and ends with exit code 2.
 
     Parameters
     ----------
@@ -23,16 +23,20 @@ class IctConventionError(Exception):
         The file, object or config key it was found in.
     fix : str
         What to do about it.
+    code : str
+        What kind of problem it is, for scripts: one of `error_codes.CODES`, such as E-SURVEY-HASH. It stays the same
+        from release to release; the sentences may be reworded.
     """
 
-    def __init__(self, found: str, where: str | Path, fix: str) -> None:
-        super().__init__(found, where, fix)  # all three in args, so that it pickles across processes
+    def __init__(self, found: str, where: str | Path, fix: str, code: str) -> None:
+        super().__init__(found, where, fix, code)  # all four in args, so that it pickles across processes
         self.found = found
         self.where = where
         self.fix = fix
+        self.code = code
 
     def __str__(self) -> str:
-        return f"{self.found}\n  where: {self.where}\n  fix:   {self.fix}"
+        return f"{self.found}\n  where: {self.where}\n  fix:   {self.fix}\n  code:  {self.code}"
 
 
 class FileSystemError(IctConventionError):
@@ -59,10 +63,23 @@ _FIXES = {
     errno.EPERM: "choose a folder that you may write in, or ask its owner",
     errno.EROFS: "this file system is read-only: choose another folder",
     errno.EMFILE: "too many files are open: raise `ulimit -n`",
+    errno.EEXIST: "a file is in the way: move it, or choose another path",
     errno.ENOENT: "check the path: the file, or a folder in it, does not exist",
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
     errno.EISDIR: "this is a folder: give a file name",
+}
+_CODES = {
+    errno.ENOSPC: "E-FILES-FULL",
+    errno.EDQUOT: "E-FILES-FULL",
+    errno.EFBIG: "E-FILES-FULL",
+    errno.EACCES: "E-FILES-DENIED",
+    errno.EPERM: "E-FILES-DENIED",
+    errno.EROFS: "E-FILES-DENIED",
+    errno.EEXIST: "E-FILES-EXISTS",
+    errno.ENOENT: "E-FILES-MISSING",
+    errno.ENOTDIR: "E-FILES-KIND",
+    errno.EISDIR: "E-FILES-KIND",
 }
 
 
@@ -74,7 +91,8 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or str(error)
         fix = _FIXES.get(error.errno or 0, "fix what the system says, then run it again")
-        raise FileSystemError(f"{doing} failed: {reason}", where, fix) from error
+        code = _CODES.get(error.errno or 0, "E-FILES-SYSTEM")
+        raise FileSystemError(f"{doing} failed: {reason}", where, fix, code) from error
 
 
 @contextmanager

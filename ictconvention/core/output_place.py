@@ -37,20 +37,27 @@ def check_place(output: Path, doing: str, inputs: Iterable[Path | None] = ()) ->
     """
     target = Path(os.path.realpath(output))
     if not output.name or target.is_dir():
-        raise FileSystemError(f"{doing} failed: this is a folder", output, "give a file name")
+        raise FileSystemError(f"{doing} failed: this is a folder", output, "give a file name", "E-FILES-KIND")
     if target.is_symlink():  # realpath stops at a circle
         raise FileSystemError(
-            f"{doing} failed: these symbolic links lead in a circle", output, "give another file name"
+            f"{doing} failed: these symbolic links lead in a circle", output, "give another file name", "E-FILES-KIND"
         )
     if target.exists() and not target.is_file():
         found = f"{doing} failed: this is a device, a pipe or a socket, not a plain file"
-        raise FileSystemError(found, output, "give the name of a new or a plain file")
+        raise FileSystemError(found, output, "give the name of a new or a plain file", "E-FILES-KIND")
     if not target.parent.is_dir():
-        raise FileSystemError(f"{doing} failed: there is no such folder", target.parent, "make it, or name another")
+        raise FileSystemError(
+            f"{doing} failed: there is no such folder", target.parent, "make it, or name another", "E-FILES-MISSING"
+        )
     check_outside(target, doing)
     for given in inputs:
         if given is not None and given.exists() and target.exists() and target.samefile(given):
-            raise UsageError(f"{doing} would replace the file {given.name}, which is read", output, "give another name")
+            raise UsageError(
+                f"{doing} would replace the file {given.name}, which is read",
+                output,
+                "give another name",
+                "E-FILES-PROTECTED",
+            )
     return target
 
 
@@ -61,11 +68,11 @@ def check_outside(path: Path, doing: str) -> None:
         kind = "a survey" if _is_survey(folder) else "a run" if _is_run(folder) else None
         if kind is not None:
             found = f"{doing} would write into {kind}, whose files are its record"
-            raise UsageError(found, path, f"give a path outside of {folder}")
+            raise UsageError(found, path, f"give a path outside of {folder}", "E-FILES-PROTECTED")
         inside = real.relative_to(folder).parts[0]
         if inside in SWEEP_RECORDS and _marks(folder, SWEEP_MARK):
             found = f"{doing} would write over {inside}, a record of a sweep"
-            raise UsageError(found, path, "give another name")
+            raise UsageError(found, path, "give another name", "E-FILES-PROTECTED")
 
 
 def _is_survey(folder: Path) -> bool:

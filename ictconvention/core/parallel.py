@@ -58,7 +58,7 @@ def run_parallel(
             for done in as_completed(tasks):
                 yield tasks.pop(done), done.result()
         except BrokenProcessPool as error:
-            raise FileSystemError("a process was killed at its work", where, fix) from error
+            raise FileSystemError("a process was killed at its work", where, fix, "E-MACHINE-KILLED") from error
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise

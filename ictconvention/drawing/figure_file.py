@@ -47,5 +47,5 @@ def check_figure_name(path: Path) -> str:
     ending = path.suffix.removeprefix(".").lower()
     if ending not in FigureCanvasBase.get_supported_filetypes():
         found = f"{path.suffix or 'no ending'!r} is not an image format"
-        raise UsageError(found, path, "end the name in .png, .pdf or .svg")
+        raise UsageError(found, path, "end the name in .png, .pdf or .svg", "E-FILES-ENDING")
     return ending

@@ -94,5 +94,5 @@ class NoveltyReference:
                 raise ValueError("a number in it is NaN or infinite")
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "remove it; predictions then come without the column novelty"
-            raise UsageError(f"this reference is damaged: {error}", path, fix) from error
+            raise UsageError(f"this reference is damaged: {error}", path, fix, "E-RUN-DAMAGED") from error
         return found

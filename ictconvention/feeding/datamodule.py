@@ -180,7 +180,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         """
         positions = self.positions(part)
         if not len(positions):
-            raise SplitError(f"the part {part} is empty", "split", "put objects into it, or choose another part")
+            raise SplitError(
+                f"the part {part} is empty", "split", "put objects into it, or choose another part", "E-SPLIT-EMPTY"
+            )
         return self._loader(self.evaluation, EvaluationSampler(positions, self.batch_size, *self._process()))
 
     def _loader(self, dataset: SeriesDataset, sampler: TrainingSampler | EvaluationSampler) -> Loader:

@@ -120,18 +120,20 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Refuse what a user's augmentation has made of a view where no network can take it."""
         where = f"augmentation.function={self.augmentation.function if self.augmentation else None}"
         if not isinstance(view, SeriesView):
-            raise UsageError(f"it returns a {type(view).__name__}", where, "let it return a SeriesView")
+            raise UsageError(
+                f"it returns a {type(view).__name__}", where, "let it return a SeriesView", "E-MODULE-RESULT"
+            )
         lengths = {len(x) for x in (view.band, view.mjd, view.frames, view.photometry) if x is not None}
         if len(lengths) > 1 or not 1 <= len(view.band) <= self.sequence.max_frames:
             found = f"it makes a view of {shorten(map(str, sorted(lengths)))} frames of object {id_}"
             fix = f"let it return 1 to {self.sequence.max_frames} frames, the same number in each array"
-            raise UsageError(found, where, fix)
+            raise UsageError(found, where, fix, "E-MODULE-RESULT")
         if not np.isfinite(view.mjd).all() or (np.diff(view.mjd) < 0).any():
             found = f"the times of object {id_} are not finite, or not in order"
-            raise UsageError(found, where, "let it return the frames in time order")
+            raise UsageError(found, where, "let it return the frames in time order", "E-MODULE-RESULT")
         if (view.label, view.index) != (drawn.label, drawn.index) or view.band.max() >= len(self.survey.header.bands):
             found = f"it changes the class or the place of object {id_}, or names a band that the survey has not"
-            raise UsageError(found, where, "let it change frames, fluxes, times and turns alone")
+            raise UsageError(found, where, "let it change frames, fluxes, times and turns alone", "E-MODULE-RESULT")
         return view
 
     def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:

@@ -93,17 +93,18 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
             fix = f"take a multiple of {processes}, from {processes}"
-            raise UsageError(found, "trainer.batch_size", fix)
+            raise UsageError(found, "trainer.batch_size", fix, "E-MACHINE-DEVICES")
         if len(positions) < processes:
             found = f"{pluralize(len(positions), 'object')} to train on, for {pluralize(processes, 'device')}"
-            raise UsageError(found, stage, "use fewer devices, or more objects")
+            raise UsageError(found, stage, "use fewer devices, or more objects", "E-MACHINE-DEVICES")
         self.positions, self.labels = positions, labels
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.accumulate, self.seed, self.stage = batch_size, accumulate, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
         if len(self._parts()) % accumulate:
             found = f"trainer.accumulate is {accumulate}, and a step has fewer objects than batches for each device"
-            raise UsageError(found, "trainer.accumulate", "take a smaller one, or a larger trainer.batch_size")
+            fix = "take a smaller one, or a larger trainer.batch_size"
+            raise UsageError(found, "trainer.accumulate", fix, "E-MACHINE-DEVICES")
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -148,7 +149,7 @@ class EvaluationSampler(DistributedSampler[list[SampleKey]]):
     def __init__(self, positions: NDArray[np.int64], batch_size: int, rank: int = 0, processes: int = 1) -> None:
         if len(positions) < processes:
             found = f"{pluralize(len(positions), 'object')} to evaluate, for {pluralize(processes, 'device')}"
-            raise UsageError(found, "split", "use fewer devices, or a larger part")
+            raise UsageError(found, "split", "use fewer devices, or a larger part", "E-MACHINE-DEVICES")
         self.own = [SampleKey(int(i)) for i in positions[rank::processes]]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0

@@ -109,9 +109,9 @@ def day_zero(survey: Survey) -> NDArray[np.float64]:
         return first
     where, fix = f"{survey.path}, column {DETECTED}", "write the survey with MJD [days] there"
     if table[DETECTED].dtype.kind not in "fiu":
-        raise UsageError(f"{DETECTED} is not a number: {table[DETECTED][0]}", where, fix)
+        raise UsageError(f"{DETECTED} is not a number: {table[DETECTED][0]}", where, fix, "E-VALUE-TYPE")
     known = np.ma.filled(np.ma.asarray(table[DETECTED], dtype=np.float64), np.nan)
     if (wrong := np.flatnonzero((known < EARLIEST_MJD) | (known > LATEST_MJD))).size:
         found = f"{DETECTED} of object {survey.ids[wrong[0]]} is {known[wrong[0]]:.1f}, no MJD"
-        raise UsageError(found, where, f"{fix}: a Julian date minus 2400000.5")
+        raise UsageError(found, where, f"{fix}: a Julian date minus 2400000.5", "E-VALUE-TIME")
     return np.asarray(np.where(np.isfinite(known), known, first))

@@ -34,7 +34,7 @@ def check_matched(table: Path, listed: Collection[str], present: Collection[str]
         there = shorten(sorted(present), 3)
         found = f"none of {pluralize(len(listed), 'id')} is in {images}: the table has {shorten(listed, 3)}"
         fix = "write ids as they are there, to the letter, or give the table of these objects"
-        raise UsageError(f"{found}; {images} have {there}", table, fix)
+        raise UsageError(f"{found}; {images} have {there}", table, fix, "E-INGEST-MISMATCH")
     if not without:
         return []
     of = f"{len(without)} of {pluralize(len(listed), 'id')}"

@@ -99,13 +99,17 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
             columns = {name: _Column(table[name], getattr(table[name], "unit", None)) for name in table.colnames}
     named = {name_of(name): column for name, column in columns.items()}
     if len(named) < len(columns):
-        raise UsageError(f"two columns have one name: {', '.join(columns)}", path, "rename one of them")
+        raise UsageError(
+            f"two columns have one name: {', '.join(columns)}", path, "rename one of them", "E-TABLE-COLUMN"
+        )
     cells: dict[str, list[Any]] = {}
     units = UNITS | ({"error": (u.nmgy,) if "flux" in named else (u.mag,)})
     for name, column in named.items():
         if isinstance(column.values, SkyCoord):
             if {"ra", "dec"} & named.keys():
-                raise UsageError(f"column {name} is a position, as ra or dec is", path, f"leave {name} out")
+                raise UsageError(
+                    f"column {name} is a position, as ra or dec is", path, f"leave {name} out", "E-TABLE-COLUMN"
+                )
             place = column.values.icrs
             cells |= {"ra": place.ra.deg.tolist(), "dec": place.dec.deg.tolist()}
             continue
@@ -136,7 +140,7 @@ def _parquet(content: bytes, path: Path, name_of: Names) -> dict[str, _Column]:
         if pa.types.is_timestamp(field.type) and name_of(field.name) == "mjd":
             if field.type.tz is None:
                 found = f"column {field.name} holds timestamps without a time zone"
-                raise UsageError(found, path, "give MJD, or timestamps in UTC with their zone")
+                raise UsageError(found, path, "give MJD, or timestamps in UTC with their zone", "E-VALUE-TIME")
             nanoseconds = values.cast(pa.timestamp("ns", "UTC")).cast(pa.int64())
             days = [None if one is None else 40_587 + one / 86_400e9 for one in nanoseconds.to_pylist()]
             columns[field.name] = _Column(days)
@@ -184,12 +188,12 @@ def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: P
     if array is not None and array.dtype.kind == "f":
         plain = np.ma.getdata(np.asarray(array))
         if name == "mjd" and (flaw := flaw_of_precision(name, plain)):
-            raise UsageError(flaw.found, path, flaw.fix)
+            raise UsageError(flaw.found, path, flaw.fix, flaw.code)
         exact = 2 ** (np.finfo(array.dtype).nmant + 1)
         if name == "id" and exact < LARGEST_WHOLE and (np.abs(plain) >= exact).any():
             row = int(np.flatnonzero(np.abs(plain) >= exact)[0]) + 1
             found = f"id {plain[row - 1]:.0f} is {array.dtype.newbyteorder('=')}, and has lost its last digits"
-            raise UsageError(found, f"{path}, row {row}", "write ids as whole numbers or as text")
+            raise UsageError(found, f"{path}, row {row}", "write ids as whole numbers or as text", "E-VALUE-PRECISION")
     if isinstance(values, u.Quantity):
         values = np.ma.asarray(values.unmasked.value if hasattr(values, "unmasked") else values.value)
     if column.unit is None or not wanted or str(column.unit) == "":
@@ -200,7 +204,9 @@ def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: P
     try:
         return list(np.ma.asarray(values, dtype=np.float64) * factor)
     except (TypeError, ValueError) as error:
-        raise UsageError(f"column {name} is in {column.unit} and holds text", path, "give numbers") from error
+        raise UsageError(
+            f"column {name} is in {column.unit} and holds text", path, "give numbers", "E-VALUE-UNITS"
+        ) from error
 
 
 def _factor(name: str, unit: Any, wanted: Sequence[u.UnitBase], path: Path) -> float:
@@ -217,7 +223,12 @@ def _factor(name: str, unit: Any, wanted: Sequence[u.UnitBase], path: Path) -> f
         except (u.UnitConversionError, TypeError, ValueError):
             continue
     first = wanted[0].to_string() or "a number without a unit"
-    raise UsageError(f"column {name} is in {unit}", path, f"convert it to {first}, or remove the unit if it is wrong")
+    raise UsageError(
+        f"column {name} is in {unit}",
+        path,
+        f"convert it to {first}, or remove the unit if it is wrong",
+        "E-VALUE-UNITS",
+    )
 
 
 def _mjd(name: str, times: Time, path: Path) -> list[Any]:
@@ -225,7 +236,9 @@ def _mjd(name: str, times: Time, path: Path) -> list[Any]:
     if name != "mjd":
         return [str(one) for one in times.isot]
     if times.scale not in ATOMIC_SCALES:
-        raise UsageError(f"column {name} is in the time scale {times.scale}", path, "give UTC, TAI or TDB")
+        raise UsageError(
+            f"column {name} is in the time scale {times.scale}", path, "give UTC, TAI or TDB", "E-VALUE-TIME"
+        )
     days = np.ma.asarray(times.utc.mjd)
     return list(np.ma.array(np.asarray(np.ma.getdata(days)), mask=np.ma.getmaskarray(days) | np.asarray(times.mask)))
 

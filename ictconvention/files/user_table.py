@@ -63,7 +63,7 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
-        raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}")
+        raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
     with readable_os_errors("reading the table", path):
         content = path.read_bytes()
     names = {name.lower(): name for name in (*needed, *optional)}
@@ -75,14 +75,17 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         raise
     except Exception as error:  # rubbish may break the readers anywhere
         raise UsageError(
-            f"this is not a table: {error}", path, "write it as CSV with a header line, or by astropy"
+            f"this is not a table: {error}",
+            path,
+            "write it as CSV with a header line, or by astropy",
+            "E-TABLE-DAMAGED",
         ) from error
     rows = as_rows(columns)
     if not rows:
-        raise UsageError("the table has no row", path, "give at least one")
+        raise UsageError("the table has no row", path, "give at least one", "E-TABLE-EMPTY")
     if absent := [name for name in needed if name not in columns]:
         found = f"the table lacks the column {shorten(absent)}{did_you_mean(absent[0], columns)}"
-        raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}")
+        raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}", "E-TABLE-COLUMN")
     return UserTable(path, rows)
 
 
@@ -97,7 +100,7 @@ def read_text(row: Mapping[str, Any], name: str) -> str | None:
 def file_of(row: Mapping[str, Any], where: str) -> str:
     """Return the file that a row names; a `UsageError` where it names none."""
     if (file := read_text(row, "file")) is None:
-        raise UsageError("this row names no file", where, "give the file of the image")
+        raise UsageError("this row names no file", where, "give the file of the image", "E-VALUE-MISSING")
     return file
 
 
@@ -110,7 +113,7 @@ def read_id(row: Mapping[str, Any], where: str) -> str:
         There is none, or it was a number that has lost its last digits.
     """
     if flaw := flaw_of_id(row.get("id")):
-        raise UsageError(flaw.found, where, flaw.fix)
+        raise UsageError(flaw.found, where, flaw.fix, flaw.code)
     return read_text(row, "id") or ""
 
 
@@ -131,7 +134,7 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
         fix = "correct it, or leave it empty"
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d+[:hd ]\s*\d+[:m' ].*", value):
             fix = f"give {name} in degrees, as a decimal number"
-        raise UsageError(f"{name} is {value!r}, no number", where, fix) from None
+        raise UsageError(f"{name} is {value!r}, no number", where, fix, "E-VALUE-TYPE") from None
 
 
 def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
@@ -144,7 +147,7 @@ def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
     """
     number = read_number(row, name, where)
     if flaw := flaw_of_number(name, number):
-        raise UsageError(flaw.found, where, f"correct {name}, or leave the cell empty where it is unknown")
+        raise UsageError(flaw.found, where, f"correct {name}, or leave the cell empty where it is unknown", flaw.code)
     return number
 
 
@@ -177,7 +180,9 @@ def read_objects(
     skipped = {*not_columns, "id", "class", "label_source", *ranged}
     own_columns = dict.fromkeys(name for _, row in listed for name in row if name not in skipped)
     if "class_name" in own_columns:
-        raise UsageError("a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class")
+        raise UsageError(
+            "a column is called class_name", listed[0][0].rpartition(", ")[0], "call it class", "E-TABLE-COLUMN"
+        )
     numeric = {name for name in own_columns if all(_is_number(row.get(name)) for _, row in listed)}
     for where, row in listed:
         id_ = read_id(row, where)
@@ -185,7 +190,7 @@ def read_objects(
         own |= {name: None if math.isnan(x := check_number(row, name, where)) else x for name in ranged}
         ra, dec = own.pop("ra"), own.pop("dec")
         if (ra is None) != (dec is None):
-            raise UsageError("one of ra and dec is missing", where, "give both, or leave both empty")
+            raise UsageError("one of ra and dec is missing", where, "give both, or leave both empty", "E-VALUE-MISSING")
         if ra is not None:
             places.setdefault(id_, []).append((where, ra, dec))
         for name in own_columns:
@@ -196,7 +201,7 @@ def read_objects(
             found = f"one id for two objects: {id_!r} has {name} {objects[id_].get(name)!r} and {own[name]!r}"
             there = where.rpartition(", ")[2]
             fix = f"give each object an id of its own, or leave {name} out where it differs from frame to frame"
-            raise UsageError(found, f"{first[id_]} and {there}", fix)
+            raise UsageError(found, f"{first[id_]} and {there}", fix, "E-ID-DUPLICATE")
         first.setdefault(id_, where)
     for id_, own in objects.items():
         own["ra"], own["dec"] = _one_place(id_, places[id_]) if id_ in places else (None, None)
@@ -219,7 +224,7 @@ def _one_place(id_: str, places: Sequence[tuple[str, float, float]]) -> tuple[fl
         found = f"one id for two objects: {id_!r} has positions {apart[far]:.2f} arcsec apart"
         there = where[far].rpartition(", ")[2]
         fix = f"give each object an id of its own, or one position within {SAME_PLACE:g} arcsec"
-        raise UsageError(found, f"{where[0]} and {there}", fix)
+        raise UsageError(found, f"{where[0]} and {there}", fix, "E-ID-DUPLICATE")
     return median_position(ra, dec)
 
 
@@ -242,7 +247,7 @@ def check_objects(objects: Mapping[str, Mapping[str, Any]], header: SurveyHeader
                 try:
                     kinds[name] = merge_kind(name, kinds.get(name), check_value(name, value, here), here)
                 except SurveyError as error:
-                    raise SurveyError(error.found, here, f"{error.fix}, or leave the column out") from error
+                    raise SurveyError(error.found, here, f"{error.fix}, or leave the column out", error.code) from error
 
 
 def _is_number(value: Any) -> bool:

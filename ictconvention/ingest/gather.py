@@ -102,7 +102,9 @@ def check_fluxes(flux_unit: str, frames: GatheredFrames, where: str) -> None:
     normalised = frames.lines.column("normalised").to_numpy(zero_copy_only=False)
     if flux_unit == NANOMAGGY and len(frames) and normalised.all():
         found = "every stamp has a length or a maximum of exactly 1: these pixels were normalised, and are no fluxes"
-        raise UsageError(found, where, "give the fluxes, or say that there is no unit: --flux-unit none")
+        raise UsageError(
+            found, where, "give the fluxes, or say that there is no unit: --flux-unit none", "E-VALUE-UNITS"
+        )
 
 
 def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

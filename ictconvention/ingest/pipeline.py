@@ -79,7 +79,12 @@ class IngestOptions:
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
             found = f"jobs is {self.jobs}, size {self.size}, max-rejects {self.max_rejects:g}"
-            raise UsageError(found, "options of ingest", "give at least one job and one pixel, and a share from 0 to 1")
+            raise UsageError(
+                found,
+                "options of ingest",
+                "give at least one job and one pixel, and a share from 0 to 1",
+                "E-COMMAND-VALUE",
+            )
 
 
 @dataclass(frozen=True)

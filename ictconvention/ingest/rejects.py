@@ -34,7 +34,7 @@ def check_rejects_place(survey: Path) -> None:
             first = file.readline(200)
         if first.strip() != ",".join(COLUMNS).encode():
             found = f"the rejects are written to {path.name}, and a file of this name is something else"
-            raise UsageError(found, path, "give the survey another name, or move this file")
+            raise UsageError(found, path, "give the survey another name, or move this file", "E-FILES-PROTECTED")
 
 
 def save_rejects(rejects: Sequence[Reject], survey: Path) -> Path | None:
@@ -78,7 +78,7 @@ def check_share(rejects: Sequence[Reject], frames: int, most: float, table: Path
     found += f": {'; '.join(kinds)}" if kinds else ": the source holds none"
     fix = "fix the source" + (f"; {table} lists all rejects" if table else "")
     fix += f", or allow more: --max-rejects {min(1.0, share + 0.01):.2f}" if frames else ""
-    raise SurveyError(found, survey, fix)
+    raise SurveyError(found, survey, fix, "E-INGEST-REJECTS")
 
 
 def _kind(reject: Reject) -> str:

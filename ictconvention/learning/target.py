@@ -39,7 +39,9 @@ def tau_at(step: int, steps: int, tau: float, schedule: str) -> float:
     value = float(find_function("learner.tau_schedule", schedule)(step, steps, tau))
     if not 0 <= value <= 1:
         found = f"learner.tau_schedule={schedule} gives {value:g} at step {step} of {steps}"
-        raise UsageError(found, "learner.tau_schedule", "let the function return a weight from 0 to 1")
+        raise UsageError(
+            found, "learner.tau_schedule", "let the function return a weight from 0 to 1", "E-MODULE-RESULT"
+        )
     return value
 
 

@@ -93,7 +93,9 @@ def photometry_recipe(pixel_scale: float, stamp_size: int, where: str | Path) ->
         least = int(np.ceil(2 * LEAST_REACH * sigma / pixel_scale)) + 1
         side = f"{stamp_size} x {stamp_size} pixels of {pixel_scale:g} arcsec"
         found = f"stamps of {side} are too small for photometry"
-        raise SurveyError(found, where, f"write the survey with stamps of {least} x {least} pixels or more")
+        raise SurveyError(
+            found, where, f"write the survey with stamps of {least} x {least} pixels or more", "E-VALUE-SMALL"
+        )
     circle = max(CIRCLE, CIRCLE_PIXELS * pixel_scale)
     reach = min(REACH * sigma, fits)
     return PhotometryRecipe(pixel_scale, sigma, MOFFAT_BETA, reach, circle, sky_radius(pixel_scale), VERSION)

@@ -97,5 +97,5 @@ def _checked(scales: BandScales, survey: Survey) -> BandScales:
         if not (np.isfinite(scale) and scale > 0):
             found = f"band {band} cannot be scaled: the training part has no frame of it, or no pixel that varies"
             fix = "train with other objects, or write the survey without this band"
-            raise SurveyError(found, survey.path, fix)
+            raise SurveyError(found, survey.path, fix, "E-BAND-EMPTY")
     return scales

@@ -59,7 +59,12 @@ class Network(nn.Module, ABC):
             The network does not export.
         """
         name = type(self).__name__
-        raise UsageError(f"{name} takes no padded arrays, and so does not export", name, "give it features_padded")
+        raise UsageError(
+            f"{name} takes no padded arrays, and so does not export",
+            name,
+            "give it features_padded",
+            "E-EXPORT-NETWORK",
+        )
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return the layers from the features to the outputs, the layer that gives these last."""

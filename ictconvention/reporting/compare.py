@@ -88,7 +88,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     for entry, whole in zip(entries[1:], wholes[1:], strict=True):
         if not (np.array_equal(whole.ids, wholes[0].ids) and np.array_equal(whole.label, wholes[0].label)):
             found = f"{entry.name} and {entries[0].name} were tested on different objects, and are not comparable"
-            raise UsageError(found, sweep, "compare runs of the same folds of one survey")
+            raise UsageError(found, sweep, "compare runs of the same folds of one survey", "E-COMPARE-MISMATCH")
     group = np.arange(len(wholes[0].ids)) if opened is None else groups_of(opened, wholes[0].ids.tolist())
     kinds = [next(iter(of.values())).options.learner.kind for of in collection.runs.values()]
     lead = kinds.index("ict") if "ict" in kinds else 0
@@ -118,7 +118,9 @@ def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     try:
         return ensemble(entry, members)
     except ValueError as error:
-        raise UsageError(str(error), entry.name, "train as many seeds as the ensembles need") from None
+        raise UsageError(
+            str(error), entry.name, "train as many seeds as the ensembles need", "E-COMPARE-INCOMPLETE"
+        ) from None
 
 
 def _of_seeds(lead: ModelPredictions, others: list[ModelPredictions], cells: int) -> list[str]:

@@ -60,5 +60,7 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, 
                 found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = found
     except (KeyError, ValueError, OSError) as error:
-        raise UsageError(f"these predictions are damaged, or of other classes ({error})", path, "remove it") from error
+        raise UsageError(
+            f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
+        ) from error
     return tuple(ModelPredictions(name, of) for name, of in predictions.items())

@@ -37,7 +37,9 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
         survey = Survey.open(given)
         if survey.hash not in hashes:
             found = f"this survey has the hash {survey.hash[:12]}, that of the runs has {next(iter(hashes))[:12]}"
-            raise UsageError(found, given, f"give the folder of the survey {name!r} that the runs were made on")
+            raise UsageError(
+                found, given, f"give the folder of the survey {name!r} that the runs were made on", "E-SURVEY-MISMATCH"
+            )
         return survey, ""
     opened: dict[str, Survey] = {}
     changed = ""

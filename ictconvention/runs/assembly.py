@@ -102,7 +102,7 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
         if not split.parts[part]:
             fix = "give it objects, or a split of your own by split=FILE"
             fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
-            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix)
+            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix, "E-SPLIT-EMPTY")
     make_task(options, survey).check_split(survey, split, stages[-1])
     return split
 
@@ -173,7 +173,8 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     (last,) = learner.output_layers
     if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != len(task.names):
         found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {len(task.names)}"
-        raise UsageError(found, type(network).__name__, "let make_head end in the layer that gives the outputs")
+        fix = "let make_head end in the layer that gives the outputs"
+        raise UsageError(found, type(network).__name__, fix, "E-MODULE-RESULT")
     return learner
 
 

@@ -12,7 +12,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
 
 REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
 
@@ -75,14 +75,17 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         It is damaged, or holds more than tensors and plain values.
     """
     try:
-        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise FileSystemError(f"reading the weights failed: {error.strerror}", path, "check the path") from error
+        with readable_os_errors("reading the weights", path):
+            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except FileSystemError:
+        raise
     except Exception as error:  # rubbish may break the reader anywhere
         fix = "remove this file: its stage then trains anew"
-        raise UsageError("these weights are damaged, or no checkpoint of plain tensors", path, fix) from error
+        raise UsageError(
+            "these weights are damaged, or no checkpoint of plain tensors", path, fix, "E-WEIGHTS-DAMAGED"
+        ) from error
     if not isinstance(content, dict) or "state_dict" not in content:
-        raise UsageError("this file holds no checkpoint", path, "give the weights of a run")
+        raise UsageError("this file holds no checkpoint", path, "give the weights of a run", "E-WEIGHTS-DAMAGED")
     return content
 
 
@@ -107,15 +110,15 @@ def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path
     for name, value in checkpoint["state_dict"].items():
         if name in own and value.dtype != own[name].dtype:
             found = f"the weights {name} are {_type(value)}, and the network has {_type(own[name])}"
-            raise UsageError(f"{found}: they were converted after training", path, fix)
+            raise UsageError(f"{found}: they were converted after training", path, fix, "E-WEIGHTS-MISMATCH")
         if value.is_floating_point() and value.isnan().any():
-            raise UsageError(f"the weights {name} hold NaN", path, fix)
+            raise UsageError(f"the weights {name} hold NaN", path, fix, "E-NETWORK-NAN")
     for optimiser in checkpoint.get("optimizer_states", ()):
         for state in optimiser["state"].values():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.dtype != torch.float32:
                     found = f"the optimiser's {name} is {_type(value)}, not {_type(torch.ones(1))}"
-                    raise UsageError(found, path, fix)
+                    raise UsageError(found, path, fix, "E-WEIGHTS-MISMATCH")
 
 
 def _type(value: Tensor) -> str:

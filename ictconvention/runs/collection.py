@@ -127,7 +127,9 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
             left_out.append(f"{RunFolder(folder).title}: {error.found}")
     if not runs:
         why = f": {shorten(left_out, 3)}" if left_out else ""
-        raise UsageError(f"no finished run{why}", sweep, "give the folder of a sweep, and finish its runs")
+        raise UsageError(
+            f"no finished run{why}", sweep, "give the folder of a sweep, and finish its runs", "E-RUN-UNFINISHED"
+        )
     return runs, left_out
 
 
@@ -136,7 +138,9 @@ def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
     try:
         jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
     except (KeyError, TypeError):
-        raise UsageError("this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again") from None
+        raise UsageError(
+            "this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again", "E-RUN-DAMAGED"
+        ) from None
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]
@@ -209,13 +213,17 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
     named = _named(models)
     if not folds:
         found = f"no fold was tested by all of {shorten(named.values())}"
-        raise UsageError(found, runs[0].folder.parent.parent, "run the same folds of each model")
+        raise UsageError(
+            found, runs[0].folder.parent.parent, "run the same folds of each model", "E-COMPARE-INCOMPLETE"
+        )
     kept: dict[str, dict[Key, FinishedRun]] = {}
     for number, found_runs_ in by_model.items():
         seeds = set.intersection(*({s for f, s in found_runs_ if f == fold} for fold in folds))
         if not seeds:
             found = f"no seed of {named[number]} was trained in all of the folds {shorten(map(str, sorted(folds)))}"
-            raise UsageError(found, runs[0].folder.parent.parent, "run the same seeds in each fold")
+            raise UsageError(
+                found, runs[0].folder.parent.parent, "run the same seeds in each fold", "E-COMPARE-INCOMPLETE"
+            )
         kept[named[number]] = {
             key: found_runs_[key] for key in sorted(found_runs_) if {key[0]} <= folds and key[1] in seeds
         }
@@ -232,12 +240,14 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
         if origin(run) != origin(first) or run.classes != first.classes:
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"
-            raise UsageError(found, where, "compare runs of one survey")
+            raise UsageError(found, where, "compare runs of one survey", "E-COMPARE-MISMATCH")
     own = [run for run in runs if run.options.split is not None]
     if own and len(own) < len(runs):
         found = "some of these runs have a split of their own, others a fold, and are not comparable"
         others = next(run for run in runs if run.options.split is None)
-        raise UsageError(found, f"{own[0].folder} and {others.folder}", "compare runs of the same splits")
+        raise UsageError(
+            found, f"{own[0].folder} and {others.folder}", "compare runs of the same splits", "E-COMPARE-MISMATCH"
+        )
     splits: dict[int, FinishedRun] = {}
     for run in runs:
         if run.options.split is None:
@@ -245,7 +255,10 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
             if other.result["split"] != run.result["split"]:
                 found = f"these runs have other splits of fold {run.options.fold.index}, and are not comparable"
                 raise UsageError(
-                    found, f"{other.folder} and {run.folder}", "compare runs of one protocol and fold seed"
+                    found,
+                    f"{other.folder} and {run.folder}",
+                    "compare runs of one protocol and fold seed",
+                    "E-COMPARE-MISMATCH",
                 )
 
 

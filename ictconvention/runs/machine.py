@@ -35,9 +35,14 @@ def check_machine(options: TrainerOptions) -> None:
         return
     if options.devices > (present := torch.cuda.device_count()):
         found = f"trainer.devices is {options.devices}, this machine has {pluralize(present, 'GPU')}"
-        raise UsageError(found, "trainer.devices", f"take at most {present}, or another machine")
+        raise UsageError(found, "trainer.devices", f"take at most {present}, or another machine", "E-MACHINE-DEVICES")
     if options.precision == "bf16-mixed" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")
+        raise UsageError(
+            "this GPU has no bfloat16",
+            "trainer.precision",
+            "take trainer.precision=32-true, or auto",
+            "E-MACHINE-PRECISION",
+        )
 
 
 @cache
@@ -48,7 +53,7 @@ def _check_compiler() -> None:
     except Exception as error:  # whatever the machine lacks
         found = f"trainer.compile is true, and torch.compile does not work here ({str(error).splitlines()[0]})"
         fix = "install a C++ compiler (on Debian: g++), for a GPU Triton too; or leave out trainer.compile"
-        raise UsageError(found, "trainer.compile", fix) from error
+        raise UsageError(found, "trainer.compile", fix, "E-MACHINE-COMPILE") from error
 
 
 def check_launch(options: TrainerOptions) -> None:
@@ -69,7 +74,7 @@ def check_launch(options: TrainerOptions) -> None:
         found = f"trainer.num_nodes is {options.num_nodes}, and nobody has started the processes of the other nodes"
         words = f"--nnodes {options.num_nodes} --nproc-per-node {options.devices}"
         fix = f"start it with srun, or on each node with: torchrun {words} --node-rank 0 (1, ...) --master-addr HOST"
-        raise UsageError(found, "trainer.num_nodes", f"{fix} train.py ...")
+        raise UsageError(found, "trainer.num_nodes", f"{fix} train.py ...", "E-MACHINE-NODES")
 
 
 def _check_torchrun(options: TrainerOptions) -> None:
@@ -80,7 +85,7 @@ def _check_torchrun(options: TrainerOptions) -> None:
     found += f"; trainer.devices is {options.devices} and trainer.num_nodes {options.num_nodes}"
     fix = f"--nnodes {options.num_nodes} --nproc-per-node {options.devices}"
     fix = f"take torchrun {fix}, or trainer.devices={local} trainer.num_nodes={max(1, world // local)}"
-    raise UsageError(found, "WORLD_SIZE", fix)
+    raise UsageError(found, "WORLD_SIZE", fix, "E-MACHINE-NODES")
 
 
 def _check_slurm(options: TrainerOptions) -> None:
@@ -91,19 +96,21 @@ def _check_slurm(options: TrainerOptions) -> None:
         several = f" on {nodes} nodes" if nodes > 1 else ""
         found = f"SLURM_NTASKS is {tasks}, and trainer.devices is {devices}{several}: each device has its own process"
         fix = f"submit with {wanted} and start it with srun"
-        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}")
+        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}", "E-MACHINE-NODES")
     if (present := os.environ.get("SLURM_NNODES", str(nodes))) != str(nodes):
         found = f"SLURM_NNODES is {present}, and trainer.num_nodes is {nodes}"
-        raise UsageError(found, "SLURM_NNODES", f"submit with --nodes={nodes}, or set trainer.num_nodes")
+        raise UsageError(
+            found, "SLURM_NNODES", f"submit with --nodes={nodes}, or set trainer.num_nodes", "E-MACHINE-NODES"
+        )
     if options.processes == 1:
         return
     if "SLURM_STEP_ID" not in os.environ:
         found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"
         fix = "start it with srun"
-        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}")
+        raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}", "E-MACHINE-NODES")
     if (each := os.environ.get("SLURM_NTASKS_PER_NODE")) != str(devices):
         found = f"SLURM_NTASKS_PER_NODE is {each or 'not set'}, and trainer.devices is {devices}"
-        raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with {wanted}, not --ntasks")
+        raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with {wanted}, not --ntasks", "E-MACHINE-NODES")
 
 
 def precision_of(options: TrainerOptions) -> Precision:

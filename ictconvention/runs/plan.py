@@ -58,7 +58,9 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     """
     if elsewhere and options.trainer.precision == "auto":
         found = "trainer.precision is auto, and the machine that would choose is another one than this"
-        raise UsageError(found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true")
+        raise UsageError(
+            found, "trainer.precision", "take trainer.precision=bf16-mixed or 32-true", "E-MACHINE-PRECISION"
+        )
     if not elsewhere:
         check_machine(options.trainer)
     survey = open_or_simulate(options)

@@ -77,10 +77,12 @@ class Pretraining:
         if own.exists() or not self.folder.path.exists():
             return None
         if not (self.folder.path / RECORD).exists():
-            raise UsageError("a file of it is lost", self.folder.path, "remove this folder")
+            raise UsageError("a file of it is lost", self.folder.path, "remove this folder", "E-RUN-DAMAGED")
         record = read_json(self.folder.path / RECORD)
         if not weights.exists() or weights_hash(weights) != record.get("weights"):
-            raise UsageError("its weights are not those that were put there", weights, "remove this folder")
+            raise UsageError(
+                "its weights are not those that were put there", weights, "remove this folder", "E-RUN-DAMAGED"
+            )
         rows = self.folder.open_metrics()
         _check_rows(rows)
         metrics.take(rows, STAGE)
@@ -92,7 +94,7 @@ class Pretraining:
 
 def _check_rows(table: MetricsTable) -> None:
     if not any(stage == STAGE for stage, _ in table.rows):
-        raise UsageError("its metrics are lost", table.path, "remove this folder, and run it again")
+        raise UsageError("its metrics are lost", table.path, "remove this folder, and run it again", "E-RUN-DAMAGED")
 
 
 def _link_or_copy(file: Path, path: Path) -> None:

@@ -143,7 +143,7 @@ class RunFolder:
             content = OmegaConf.to_container(OmegaConf.load(self.config))
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "take another run, or train it again"
-            raise UsageError("this is no configuration of a run", self.config, fix) from error
+            raise UsageError("this is no configuration of a run", self.config, fix, "E-RUN-DAMAGED") from error
         config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
         if self.is_finished:
             run_record.check_config(config, self.read_result(), self.config, self.result)
@@ -172,10 +172,14 @@ class RunFolder:
         if not self.is_finished:
             if not self.is_run:
                 raise no_run(self.path)
-            raise UsageError("this run is not finished", self.path, f"finish it: {self._its_command()}")
+            raise UsageError(
+                "this run is not finished", self.path, f"finish it: {self._its_command()}", "E-RUN-UNFINISHED"
+            )
         result = read_json(self.result)
         if absent := [name for name in needed if name not in result]:
-            raise UsageError(f"this result lacks {shorten(absent)}", self.result, "train the run again")
+            raise UsageError(
+                f"this result lacks {shorten(absent)}", self.result, "train the run again", "E-RUN-DAMAGED"
+            )
         return result
 
     def _its_command(self) -> str:
@@ -204,7 +208,7 @@ class RunFolder:
 
     def _read(self, path: Path) -> dict[str, Any]:
         if not path.exists():
-            raise UsageError(f"it has lost its {path.name}", self.path, LOST)
+            raise UsageError(f"it has lost its {path.name}", self.path, LOST, "E-RUN-DAMAGED")
         return read_json(path)
 
     def read_priors(self) -> Priors:
@@ -223,7 +227,9 @@ class RunFolder:
                 return run_record.recorded_priors(result)
             return run_record.priors_of_split(self.read_split(), result, self.read_options())  # of a version before
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise UsageError("its result is damaged: it says no shares of the classes", self.result, LOST) from error
+            raise UsageError(
+                "its result is damaged: it says no shares of the classes", self.result, LOST, "E-RUN-DAMAGED"
+            ) from error
 
     def read_predictions(self) -> Predictions:
         """Return the predictions of the test part.
@@ -238,9 +244,9 @@ class RunFolder:
             columns = pq.read_table(self.predictions()).to_pydict()
             predictions, same = run_record.predictions_of(columns, result, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
-            raise UsageError("its result or its predictions are damaged", self.path, LOST) from error
+            raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
-            raise UsageError("its predictions are not those of its result", self.path, LOST)
+            raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
 
     def read_seen(self) -> pa.Table | None:
@@ -254,7 +260,7 @@ class RunFolder:
             return pq.read_table(self.seen, columns=["id", "ra", "dec"])
         except (pa.ArrowException, OSError) as error:
             fix = "restore it from a copy, or train the run again"
-            raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix) from error
+            raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix, "E-RUN-DAMAGED") from error
 
     def read_reference(self) -> NoveltyReference | None:
         """Return what the network knows; None of a run of a version that kept it not."""
@@ -271,5 +277,5 @@ class RunFolder:
         self.read_result()
         path = self.weights(stages_of(self.read_options())[-1])
         if not path.exists():
-            raise UsageError("this run has lost its weights", path, "train it again")
+            raise UsageError("this run has lost its weights", path, "train it again", "E-RUN-DAMAGED")
         return path

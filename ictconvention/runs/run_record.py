@@ -55,19 +55,23 @@ def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Pa
     """
     recorded = result.get("config")
     if not isinstance(recorded, Mapping):
-        raise UsageError("this result records no configuration", of_result, FIX)
+        raise UsageError("this result records no configuration", of_result, FIX, "E-RUN-DAMAGED")
     here, there = flatten(portable(config)), flatten(portable(recorded))
     by_content = [key for key, roles in roles_of(RunOptions).items() if CONTENT | PLACE in roles]
     hashed = by_content if "init_from" in result else []  # the first versions had neither
     if lost := [key for key in (*there, *hashed) if key not in here and key not in config]:
-        raise UsageError(f"this configuration has lost {shorten(lost)}, which the run was made with", where, FIX)
+        raise UsageError(
+            f"this configuration has lost {shorten(lost)}, which the run was made with", where, FIX, "E-RUN-DAMAGED"
+        )
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
     differ = [
         f"{key} is {value} here, {there.get(key)} there" for key, value in here.items() if value != there.get(key)
     ]
     if differ:
-        raise UsageError(f"this configuration is not that of {of_result.name}: {shorten(differ, 3)}", where, FIX)
+        raise UsageError(
+            f"this configuration is not that of {of_result.name}: {shorten(differ, 3)}", where, FIX, "E-RUN-EDITED"
+        )
 
 
 def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path, of_result: Path) -> None:
@@ -82,9 +86,9 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
         same = Split(**{one.name: split[one.name] for one in fields(Split)}).hash == result["split"]
     except (KeyError, TypeError) as error:
         found = f"this split or its result is damaged, or another version's ({type(error).__name__}: {error})"
-        raise UsageError(found, where, FIX) from error
+        raise UsageError(found, where, FIX, "E-RUN-DAMAGED") from error
     if not same:
-        raise UsageError(f"this split is not that of {of_result.name}: it was edited", where, FIX)
+        raise UsageError(f"this split is not that of {of_result.name}: it was edited", where, FIX, "E-RUN-EDITED")
 
 
 def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
@@ -103,9 +107,8 @@ def check_classes(options: RunOptions, folder: Path, doing: str) -> None:
         The run has learned something else.
     """
     if (kind := options.task.kind) != "classes":
-        raise UsageError(
-            f"this run has learned {kind}, and {doing} knows classes only", folder, "take a run of classes"
-        )
+        found = f"this run has learned {kind}, and {doing} knows classes only"
+        raise UsageError(found, folder, "take a run of classes", "E-RUN-TASK")
 
 
 def names_of(result: Mapping[str, Any]) -> list[str]:

@@ -28,9 +28,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UsageError(f"this is not JSON: {error}", path, "remove it, and run again") from None
+        raise UsageError(f"this is not JSON: {error}", path, "remove it, and run again", "E-RUN-DAMAGED") from None
     if not isinstance(content, dict):
-        raise UsageError("this holds no record", path, "remove it, and run again")
+        raise UsageError("this holds no record", path, "remove it, and run again", "E-RUN-DAMAGED")
     return content
 
 
@@ -89,7 +89,7 @@ class MetricsTable:
                         self.rows[key] = {name: value for name, value in row.items() if value}
             except (KeyError, TypeError, ValueError, csv.Error) as error:
                 fix = "remove it: the training epochs to come make a new one"
-                raise UsageError("this is not a table of metrics", path, fix) from error
+                raise UsageError("this is not a table of metrics", path, fix, "E-RUN-DAMAGED") from error
 
     def add(self, stage: str, epoch: int, metrics: dict[str, float]) -> None:
         """Add the row of a training epoch, counted from 1, and save."""

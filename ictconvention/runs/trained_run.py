@@ -90,7 +90,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
     known = known if isinstance(known, dict) else {}
     if absent := [name for name in NEEDED if name not in known]:
         found = f"this result does not say the {shorten(absent)} of its survey"
-        raise UsageError(found, run.result, "train the run again by this version")
+        raise UsageError(found, run.result, "train the run again by this version", "E-RUN-VERSION")
     try:
         spec = _spec(checkpoint["task"])
         state = checkpoint["state_dict"]
@@ -123,7 +123,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         )
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         found = f"this run is damaged, or another version's ({type(error).__name__}: {str(error).splitlines()[0]})"
-        raise UsageError(found, run.path, "take another run, or train it again") from error
+        raise UsageError(found, run.path, "take another run, or train it again", "E-RUN-DAMAGED") from error
 
 
 def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, where: Path) -> None:
@@ -135,7 +135,7 @@ def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size:
         differ = [f"{name} {known.get(name)}, not {x}" for name, x in today.items() if known.get(name) != x]
         how = shorten(differ) if known else "its result does not say how"
         found = f"this network has learned fluxes that are measured otherwise today ({how})"
-        raise UsageError(found, where, "train the run again by this version")
+        raise UsageError(found, where, "train the run again by this version", "E-RUN-VERSION")
 
 
 def _spec(content: Mapping[str, Any]) -> DataSpec:

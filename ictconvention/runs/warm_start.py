@@ -33,7 +33,12 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     there, here = values_with(seen_before, SHAPES), values_with(options, SHAPES)
     differ = [override(key, value) for key, value in there.items() if here.get(key) != value]
     if differ:
-        raise UsageError("that run is of another architecture", folder, f"take {command(differ)}, as that run did")
+        raise UsageError(
+            "that run is of another architecture",
+            folder,
+            f"take {command(differ)}, as that run did",
+            "E-WEIGHTS-MISMATCH",
+        )
     warn_of_changed_code(seen_before, start.read_result(), start.result)
     tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
     validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
@@ -41,7 +46,9 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
     while before is not None:
         if not Path(before).is_dir():
             fix = "put it back in its place, or begin with another run"
-            raise UsageError("a run that came before is gone, so that nobody can say what it has seen", before, fix)
+            raise UsageError(
+                "a run that came before is gone, so that nobody can say what it has seen", before, fix, "E-RUN-MISSING"
+            )
         run = RunFolder(before)
         parts = run.read_split()["parts"]
         used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
@@ -50,7 +57,7 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         if both and run.read_result().get("survey", {}).get("hash") == survey.hash:
             found = f"{pluralize(len(both), 'object')} that this run would test or validate on trained that one: "
             fix = "begin with a run of the same fold, or of another survey"
-            raise SplitError(found + shorten(both), before, fix)
+            raise SplitError(found + shorten(both), before, fix, "E-SPLIT-LEAK")
         before = run.read_options().init_from
 
 
@@ -71,7 +78,9 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         old_classes, old_bands = list(task["classes"]), list(task["bands"])
     except (KeyError, TypeError):
         fix = "train it again by this version"
-        raise UsageError("these weights do not say of which classes and bands they are", folder, fix) from None
+        raise UsageError(
+            "these weights do not say of which classes and bands they are", folder, fix, "E-WEIGHTS-MISMATCH"
+        ) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
     check_weights(own, checkpoint, weights)
     classes, bands = _places(learner.spec.classes, old_classes), _places(learner.spec.bands, old_bands)
@@ -86,7 +95,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
             new[name] = before[name]
         else:
             fix = f"take stamps of the same size and the options of that run, in its {RunFolder(folder).config.name}"
-            raise UsageError(f"the weights of that run do not fit: {name}", folder, fix)
+            raise UsageError(f"the weights of that run do not fit: {name}", folder, fix, "E-WEIGHTS-MISMATCH")
     learner.load_state_dict(new)
     fresh = [
         f"new weights for {what} {shorten(names)}"
@@ -118,7 +127,9 @@ def _band_places(learner: Learner, bands: Places, before: int, folder: str | Pat
                 return {}
             kind = type(network).__name__
             found = f"{kind} does not say which of its weights belong to a band, and these are other bands than before"
-            raise UsageError(found, folder, "begin with a run of the same bands, or give it place_bands")
+            raise UsageError(
+                found, folder, "begin with a run of the same bands, or give it place_bands", "E-WEIGHTS-MISMATCH"
+            )
         rows |= {f"{name}.{tensor}": place for tensor, place in placed.items()}
     return rows
 

@@ -21,13 +21,13 @@ def no_run(given: str | Path) -> UsageError:
     if path.is_file():
         above = next((parent for parent in path.parents if _is_run(parent)), None)
         fix = f"give the run's folder: {above}" if above else HOLDS
-        return UsageError("this is a file, and a run is a folder", given, fix)
+        return UsageError("this is a file, and a run is a folder", given, fix, "E-RUN-MISSING")
     around = path if path.is_dir() else path.parent
     if runs := [one for pattern in ("*", "*/*") for one in sorted(around.glob(pattern)) if _is_run(one)]:
         found = "this is not a folder of a run" if path.is_dir() else "there is no such folder"
-        return UsageError(found, given, f"name a run: {_listed(runs)}")
+        return UsageError(found, given, f"name a run: {_listed(runs)}", "E-RUN-MISSING")
     found = "this is not a folder of a run" if path.exists() else "there is no such folder"
-    return UsageError(found, given, HOLDS)
+    return UsageError(found, given, HOLDS, "E-RUN-MISSING")
 
 
 def several_runs(paths: Sequence[Path], given: str | Path) -> UsageError:
@@ -35,13 +35,16 @@ def several_runs(paths: Sequence[Path], given: str | Path) -> UsageError:
     runs = sorted(path for path in paths if _is_run(path))
     if not runs:
         fix = "give the whole name of a run's folder: " + _beside(Path(given))
-        return UsageError("no run matches this pattern", given, fix)
+        return UsageError("no run matches this pattern", given, fix, "E-RUN-MISSING")
     if len(runs) == 1:
         return UsageError(
-            "this is a pattern, and it has reached the program as it stands", given, f"name it: {runs[0]}"
+            "this is a pattern, and it has reached the program as it stands",
+            given,
+            f"name it: {runs[0]}",
+            "E-COMMAND-ARGUMENTS",
         )
     number = "two" if len(runs) == 2 else str(len(runs))
-    return UsageError(f"{number} runs match", given, f"name one: {_listed(runs)}")
+    return UsageError(f"{number} runs match", given, f"name one: {_listed(runs)}", "E-COMMAND-ARGUMENTS")
 
 
 def check_one_run(words: Sequence[str | Path], arguments: int) -> None:
@@ -65,7 +68,12 @@ def check_one_run(words: Sequence[str | Path], arguments: int) -> None:
     if len(runs) > 1:
         raise several_runs(runs, " ".join(map(str, runs[:LISTED])))
     found = f"{pluralize(len(words), 'argument')} where the command takes {arguments}"
-    raise UsageError(found, str(words[arguments]), "leave out what is too much, or quote a name that has a space")
+    raise UsageError(
+        found,
+        str(words[arguments]),
+        "leave out what is too much, or quote a name that has a space",
+        "E-COMMAND-ARGUMENTS",
+    )
 
 
 def _is_run(path: Path) -> bool:

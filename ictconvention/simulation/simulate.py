@@ -94,7 +94,9 @@ def paint_light_curves(
     count = len(curves) if objects is None else objects
     if not 1 <= count <= len(curves):
         fix = f"give 1 to {len(curves)}: no light curve is painted twice, since copies would leak between parts"
-        raise UsageError(f"{count} objects of {len(curves)} light curves", "the number of objects", fix)
+        raise UsageError(
+            f"{count} objects of {len(curves)} light curves", "the number of objects", fix, "E-COMMAND-VALUE"
+        )
     _check_least(seed=(seed, 0), jobs=(jobs, 1))
     order = generator(seed, LAYOUT).permutation(len(curves))
     chosen = [curves[i] for i in np.sort(order[:count])]
@@ -137,7 +139,7 @@ def _check_least(**given: tuple[int, int]) -> None:
     """Refuse a number, given with the least that it may be."""
     for name, (value, least) in given.items():
         if value < least:
-            raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more")
+            raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more", "E-COMMAND-VALUE")
 
 
 def _header(name: str, how: str, sources: dict[str, Any]) -> SurveyHeader:

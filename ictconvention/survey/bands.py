@@ -49,7 +49,9 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     )
     without = []
     if not any(np.isin(series.band, old).any() for series in survey):
-        raise SurveyError(f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands")
+        raise SurveyError(
+            f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands", "E-BAND-EMPTY"
+        )
     with SurveyWriter(path, header) as writer:
         for series in survey:
             here = np.isin(series.band, old)
@@ -78,9 +80,13 @@ def check_bands(survey: Survey, bands: Sequence[str]) -> None:
     for name in bands:
         if name not in survey.header.bands:
             found = f"no band {name!r}{did_you_mean(name, survey.header.bands)}"
-            raise SurveyError(found, survey.path, f"choose among {', '.join(survey.header.bands)} (survey.bands)")
+            raise SurveyError(
+                found, survey.path, f"choose among {', '.join(survey.header.bands)} (survey.bands)", "E-BAND-UNKNOWN"
+            )
     if not bands or len(set(bands)) < len(bands):
-        raise SurveyError(f"bands are {list(bands)}", "survey.bands", "name at least one band, each once")
+        raise SurveyError(
+            f"bands are {list(bands)}", "survey.bands", "name at least one band, each once", "E-CONFIG-VALUE"
+        )
 
 
 def origin_of(survey: Survey) -> str:

@@ -138,7 +138,7 @@ class SurveyHeader:
             json.dumps(dict(self.provenance), allow_nan=False)
         except (TypeError, ValueError) as error:
             found = f"provenance is not plain JSON: {error}"
-            raise SurveyError(found, "survey header", "use text and numbers") from error
+            raise SurveyError(found, "survey header", "use text and numbers", "E-SURVEY-HEADER") from error
 
     @property
     def full_name(self) -> str:
@@ -188,27 +188,32 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     try:
         entries = json.loads(text)
     except ValueError as error:
-        raise SurveyError(f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy") from error
+        raise SurveyError(
+            f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy", "E-SURVEY-FORMAT"
+        ) from error
     if not isinstance(entries, dict) or entries.pop("format", None) != FORMAT:
-        raise SurveyError(f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder")
+        raise SurveyError(
+            f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder", "E-SURVEY-FORMAT"
+        )
     intact = entries.pop("sha256", None) == _digest({"format": FORMAT, **entries})
     version = entries.pop("version", None)
     if type(version) is not int or version < 1:
-        raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy")
+        raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy", "E-SURVEY-FORMAT")
     if version > VERSION:
         raise SurveyError(
             f"this survey has format version {version}; this release reads up to {VERSION}",
             path,
             "upgrade: pip install --upgrade ictconvention",
+            "E-SURVEY-VERSION",
         )
     known = {f.name for f in fields(SurveyHeader)}
     missing = sorted({"name", "bands", "classes", "pixel_scale", "stamp_size", "dtype"} - entries.keys())
     if missing:
-        raise SurveyError(f"the header lacks {', '.join(missing)}", path, "restore it from a copy")
+        raise SurveyError(f"the header lacks {', '.join(missing)}", path, "restore it from a copy", "E-SURVEY-DAMAGED")
     try:
         header = SurveyHeader(**{name: entries.pop(name) for name in known & entries.keys()})
     except SurveyError as error:
-        raise SurveyError(error.found, path, error.fix) from error
+        raise SurveyError(error.found, path, error.fix, error.code) from error
     entries["version"] = version
     entries["intact"] = intact
     entries["hash"] = hashlib.sha256(text).hexdigest()
@@ -244,6 +249,7 @@ def unknown_class(name: object, header: SurveyHeader, where: str | Path) -> Surv
         f"class {name!r} is not among the survey's classes {', '.join(header.classes)}{near}",
         where,
         "correct the class, name it in the header's classes, or leave it null for an unlabelled object",
+        "E-CLASS-UNKNOWN",
     )
 
 
@@ -259,7 +265,9 @@ def _names(key: str, values: object) -> tuple[str, ...]:
         if not isinstance(value, str) or not re.fullmatch(r"[^\s/\\][^/\\\n\t]*", value):
             raise _header_error(key, value)
     if len(set(values)) != len(values):
-        raise SurveyError(f"{key} names one twice: {', '.join(values)}", "survey header", "name each once")
+        raise SurveyError(
+            f"{key} names one twice: {', '.join(values)}", "survey header", "name each once", "E-SURVEY-HEADER"
+        )
     return tuple(values)
 
 
@@ -275,7 +283,7 @@ _HEADER_FIXES = {
 
 def _header_error(key: str, value: object) -> SurveyError:
     fix = _HEADER_FIXES.get(key, "see the docstring of SurveyHeader")
-    return SurveyError(f"{key} of the header is {value!r}", "survey header", fix)
+    return SurveyError(f"{key} of the header is {value!r}", "survey header", fix, "E-SURVEY-HEADER")
 
 
 def _no_survey(folder: Path) -> SurveyError:
@@ -287,14 +295,23 @@ def _no_survey(folder: Path) -> SurveyError:
                 "this survey was never finished: its writer is still at work, or stopped",
                 folder,
                 f"wait for it, or write it again (what is left of it in {partial.name} is then replaced)",
+                "E-SURVEY-UNFINISHED",
             )
-        return SurveyError("no such folder", folder, "check the path")
+        return SurveyError("no such folder", folder, "check the path", "E-SURVEY-MISSING")
     if not folder.is_dir():
-        return SurveyError("this is a file, not a survey folder", folder, f"name the folder that holds {HEADER_FILE}")
+        return SurveyError(
+            "this is a file, not a survey folder",
+            folder,
+            f"name the folder that holds {HEADER_FILE}",
+            "E-SURVEY-FORMAT",
+        )
     if any(folder.glob(f"{SHARD_PREFIX}*")) or any(folder.glob(f".{SHARD_PREFIX}*{PARTIAL}")):
         return SurveyError(
             f"this folder holds shards, but no {HEADER_FILE} of their own: they were never joined",
             folder,
             "wait for the writers and call join_shards, or write the survey again",
+            "E-SURVEY-UNFINISHED",
         )
-    return SurveyError(f"this folder is not a survey: it has no {HEADER_FILE}", folder, "check the path")
+    return SurveyError(
+        f"this folder is not a survey: it has no {HEADER_FILE}", folder, "check the path", "E-SURVEY-FORMAT"
+    )

@@ -76,24 +76,32 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
     if "shards" not in entries:
         return header, [_shard(path, header, entries, edited)], entries["hash"]
     if not entries["intact"]:
-        raise SurveyError(f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN)
+        raise SurveyError(
+            f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN, "E-SURVEY-HASH"
+        )
     shards = []
     try:
         listed = {entry["folder"]: entry["sha256"] for entry in entries["shards"]}
     except (TypeError, KeyError) as error:
-        raise SurveyError("the list of shards is damaged", path / HEADER_FILE, RESTORE) from error
+        raise SurveyError("the list of shards is damaged", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED") from error
     for name, checksum in listed.items():
         folder = path / str(name)
         if folder.parent != path:  # a name such as ../elsewhere
-            raise SurveyError(f"shard {name!r} lies outside its survey", path / HEADER_FILE, RESTORE)
+            raise SurveyError(
+                f"shard {name!r} lies outside its survey", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED"
+            )
         if not (folder / HEADER_FILE).is_file():
-            raise SurveyError(f"shard {name} is missing or incomplete", folder, "restore the folder from a copy")
+            raise SurveyError(
+                f"shard {name} is missing or incomplete", folder, "restore the folder from a copy", "E-SURVEY-DAMAGED"
+            )
         if sha256(folder / HEADER_FILE) != checksum:
             fix = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
-            raise SurveyError(f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, fix)
+            raise SurveyError(
+                f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, fix, "E-SURVEY-HASH"
+            )
         shards.append(open_shard(folder))
     if not shards:
-        raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE)
+        raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     check_one_sky(header, shards)
     return header, shards, entries["hash"]
 
@@ -112,7 +120,7 @@ def open_shard(folder: Path) -> Shard:
 def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: bool = False) -> Shard:
     checksums = entries.get("checksums")
     if not isinstance(checksums, dict):
-        raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE)
+        raise SurveyError("the header has no checksums", folder / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     size = header.stamp_size
     frames = _map(folder / FRAMES_FILE, np.dtype(header.dtype).newbyteorder("<"), (size, size))
     stored = stored_columns(entries["version"])
@@ -122,7 +130,7 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
     for name, column in columns.items():
         if len(column) != len(frames):
             found = f"{len(column)} values for {len(frames)} frames"
-            raise SurveyError(found, folder / f"{name}.npy", RESTORE)
+            raise SurveyError(found, folder / f"{name}.npy", RESTORE, "E-SURVEY-DAMAGED")
     objects = _read_objects(folder / OBJECTS_FILE)
     shard = Shard(folder, header, entries["intact"], checksums, objects, frames, **columns, version=entries["version"])
     if (objects.num_rows, len(frames)) != (entries.get("objects"), entries.get("frames")):
@@ -130,7 +138,7 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
             f"{HEADER_FILE} speaks of {entries.get('objects')} objects and {entries.get('frames')} frames, the files"
         )
         found += f" hold {objects.num_rows} and {len(frames)}"
-        raise SurveyError(found, folder / HEADER_FILE, RESTORE)
+        raise SurveyError(found, folder / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     _check_objects(shard)
     if not (shard.intact or edited):  # last: what else is wrong says more
         raise edited_header_error(folder)
@@ -139,7 +147,9 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
 
 def edited_header_error(folder: Path) -> SurveyError:
     """Return the error for a `survey.json` that its own checksum does not fit any more."""
-    return SurveyError(f"{HEADER_FILE} has changed since it was written", folder / HEADER_FILE, NOT_BY_HAND)
+    return SurveyError(
+        f"{HEADER_FILE} has changed since it was written", folder / HEADER_FILE, NOT_BY_HAND, "E-SURVEY-HASH"
+    )
 
 
 def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
@@ -147,45 +157,51 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
     for shard in shards:
         if differs := shard.header.differences(header):
             found = f"this shard's {', '.join(differs)} differ from those of the survey"
-            raise SurveyError(found, shard.folder / HEADER_FILE, "write it again with the header of the others")
+            raise SurveyError(
+                found, shard.folder / HEADER_FILE, "write it again with the header of the others", "E-SURVEY-SHARDS"
+            )
     try:
         pa.unify_schemas([shard.objects.schema for shard in shards], promote_options="permissive")
     except pa.ArrowException as error:
         fix = "write the shards again with one type per column"
-        raise SurveyError(f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix) from error
+        raise SurveyError(
+            f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix, "E-SURVEY-SHARDS"
+        ) from error
     if twice := find_repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
         holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
         found = f"ids stand in two shards: {shorten(twice)}; the first in {' and '.join(holders)}"
-        raise SurveyError(found, shards[0].folder.parent, "write one of the shards again without them")
+        raise SurveyError(
+            found, shards[0].folder.parent, "write one of the shards again without them", "E-ID-DUPLICATE"
+        )
 
 
 def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any]:
     """Map one of the shard's arrays, of the given type and shape (any, *tail)."""
     if not path.is_file():
-        raise SurveyError(f"{path.name} is missing", path, RESTORE)
+        raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
     with readable_os_errors("mapping the file", path):
         try:
             return map_array(path, dtype, tail)
         except ValueError as error:
-            raise SurveyError(str(error), path, RESTORE) from error
+            raise SurveyError(str(error), path, RESTORE, "E-SURVEY-DAMAGED") from error
 
 
 def _read_objects(path: Path) -> pa.Table:
     if not path.is_file():
-        raise SurveyError(f"{path.name} is missing", path, RESTORE)
+        raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
     with readable_os_errors("reading the object table", path):
         content = path.read_bytes()
     try:
         table = pq.read_table(pa.BufferReader(content))
         table.validate(full=True)  # text that is no UTF-8
     except (pa.ArrowException, OSError) as error:  # what is damaged comes as either
-        raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE) from error
+        raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE, "E-SURVEY-DAMAGED") from error
     for name, dtype in OBJECT_COLUMNS.items():
         if name not in table.column_names:
-            raise SurveyError(f"column {name!r} is missing", path, RESTORE)
+            raise SurveyError(f"column {name!r} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
         if table.schema.field(name).type != dtype:
             found = f"column {name!r} is of type {table.schema.field(name).type}, not {dtype}"
-            raise SurveyError(found, path, RESTORE)
+            raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED")
     return table
 
 
@@ -193,14 +209,17 @@ def _check_objects(shard: Shard) -> None:
     path = shard.folder / OBJECTS_FILE
     table = shard.objects
     if not table.num_rows:
-        raise SurveyError("the object table is empty", path, RESTORE)
+        raise SurveyError("the object table is empty", path, RESTORE, "E-SURVEY-DAMAGED")
     ids = table.column("id").to_pylist()
     for name in ("id", "first", "length", "crc32"):
         if table.column(name).null_count:
-            raise SurveyError(f"column {name!r} has nulls", path, RESTORE)
+            raise SurveyError(f"column {name!r} has nulls", path, RESTORE, "E-SURVEY-DAMAGED")
     if pc.count_distinct(table.column("id")).as_py() < len(ids):
         raise SurveyError(
-            f"ids stand twice: {shorten(find_repeated(ids))}", path, "write the survey again with each id once"
+            f"ids stand twice: {shorten(find_repeated(ids))}",
+            path,
+            "write the survey again with each id once",
+            "E-ID-DUPLICATE",
         )
     _check_offsets(shard, ids)
     for name, known in (("class", shard.header.classes), ("label_source", LABEL_SOURCES)):
@@ -211,7 +230,7 @@ def _check_objects(shard: Shard) -> None:
             if name == "class":
                 raise unknown_class(value, shard.header, f"{path}, object {id_}")
             found = f"label_source {value!r} is none of {', '.join(LABEL_SOURCES)}"
-            raise SurveyError(found, f"{path}, object {id_}", "correct it, or leave it null")
+            raise SurveyError(found, f"{path}, object {id_}", "correct it, or leave it null", "E-SURVEY-DAMAGED")
 
 
 def _check_offsets(shard: Shard, ids: list[str]) -> None:
@@ -220,16 +239,18 @@ def _check_offsets(shard: Shard, ids: list[str]) -> None:
     first = shard.objects.column("first").to_numpy()
     length = shard.objects.column("length").to_numpy().astype(np.int64)
     if (bad := np.flatnonzero(length < 1)).size:
-        raise SurveyError(f"{length[bad[0]]} frames", f"{path}, object {ids[bad[0]]}", RESTORE)
+        raise SurveyError(f"{length[bad[0]]} frames", f"{path}, object {ids[bad[0]]}", RESTORE, "E-SURVEY-DAMAGED")
     if (bad := np.flatnonzero((first < 0) | (first > len(shard.frames) - length))).size:
         i = bad[0]
         found = f"{length[i]} frames from {first[i]} overrun the {len(shard.frames)} of {FRAMES_FILE}"
-        raise SurveyError(found, f"{path}, object {ids[i]}", RESTORE)
+        raise SurveyError(found, f"{path}, object {ids[i]}", RESTORE, "E-SURVEY-DAMAGED")
     order = np.argsort(first, kind="stable")
     start, end = first[order], (first + length)[order]
     if (bad := np.flatnonzero(start[1:] < end[:-1])).size:
         i, j = order[bad[0]], order[bad[0] + 1]
-        raise SurveyError("the frames of two objects overlap", f"{path}, objects {ids[i]} and {ids[j]}", RESTORE)
+        raise SurveyError(
+            "the frames of two objects overlap", f"{path}, objects {ids[i]} and {ids[j]}", RESTORE, "E-SURVEY-DAMAGED"
+        )
     if length.sum() != len(shard.frames):
         found = f"the objects own {length.sum()} frames, {FRAMES_FILE} holds {len(shard.frames)}"
-        raise SurveyError(found, path, RESTORE)
+        raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED")

@@ -115,17 +115,24 @@ class Split:
         try:
             entries = json.loads(text, object_pairs_hook=_once)
         except (ValueError, RecursionError) as error:
-            raise SplitError(f"not a split: this is not JSON ({error})", path, fix) from error
+            raise SplitError(f"not a split: this is not JSON ({error})", path, fix, "E-SPLIT-FORMAT") from error
         listed = entries.get("parts") if isinstance(entries, dict) else None
         if not isinstance(listed, dict) or not listed:
-            raise SplitError("not a split: it has no parts", path, fix)
+            raise SplitError("not a split: it has no parts", path, fix, "E-SPLIT-FORMAT")
         for part, ids in listed.items():
             if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
-                raise SplitError(f"not a split: {part} is not a list of texts", path, f"give ids in quotes; {fix}")
+                raise SplitError(
+                    f"not a split: {part} is not a list of texts", path, f"give ids in quotes; {fix}", "E-SPLIT-FORMAT"
+                )
         parts = {part: tuple(ids) for part, ids in listed.items()}
         for part in parts:
             if part not in PARTS:
-                raise SplitError(f"unknown part {part!r}{did_you_mean(part, PARTS)}", path, f"use {', '.join(PARTS)}")
+                raise SplitError(
+                    f"unknown part {part!r}{did_you_mean(part, PARTS)}",
+                    path,
+                    f"use {', '.join(PARTS)}",
+                    "E-SPLIT-FORMAT",
+                )
         classes = classes_of(objects)
         if "hash" not in entries:  # made by hand
             named = {id_ for ids in parts.values() for id_ in ids}
@@ -135,15 +142,17 @@ class Split:
         else:
             if entries.get("format") != FORMAT or entries.get("version") != VERSION:
                 found = f"format {entries.get('format')!r}, version {entries.get('version')!r}"
-                raise SplitError(found, path, f"this release reads {FORMAT!r}, version {VERSION}")
+                raise SplitError(found, path, f"this release reads {FORMAT!r}, version {VERSION}", "E-SPLIT-VERSION")
             try:
                 own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
             except KeyError as error:
-                raise SplitError(f"the file lacks {error}", path, "make the split again") from error
+                raise SplitError(f"the file lacks {error}", path, "make the split again", "E-SPLIT-FORMAT") from error
             split = cls(parts, **own)
             if split.hash != entries["hash"]:
                 fix = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
-                raise SplitError("the file was changed after it was saved: its hash is another", path, fix)
+                raise SplitError(
+                    "the file was changed after it was saved: its hash is another", path, fix, "E-SPLIT-HASH"
+                )
         split.check(objects, path)
         return split
 
@@ -164,18 +173,22 @@ class Split:
             for id_ in ids:
                 if id_ in part_of:
                     places = f"{part_of[id_]} and {part}" if part_of[id_] != part else f"{part}, twice"
-                    raise SplitError(f"object {id_} is in {places}", where, "name each object in one part, once")
+                    raise SplitError(
+                        f"object {id_} is in {places}", where, "name each object in one part, once", "E-SPLIT-LEAK"
+                    )
                 part_of[id_] = part
         unlabelled = [id_ for id_, part in part_of.items() if self.classes[id_] is None and part != UNLABELLED]
         if unlabelled:
             found = f"objects without a class in a labelled part: {shorten(unlabelled)}"
-            raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out")
+            raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
         self._check_sky_groups(objects, part_of, where)
         present = sorted({name for name in self.classes.values() if name is not None})
         for part, count in self.counts().items():
             if part in NEEDS_EVERY_CLASS and (absent := [name for name in present if not count[name]]):
                 found = f"no object of {', '.join(absent)} in {part}"
-                raise SplitError(found, where, "label more objects, use fewer folds, or leave the class out")
+                raise SplitError(
+                    found, where, "label more objects, use fewer folds, or leave the class out", "E-SPLIT-LABELS"
+                )
 
     def _check_survey(self, objects: Table, where: str | Path) -> None:
         actual = classes_of(objects)
@@ -186,7 +199,12 @@ class Split:
                 near = did_you_mean(unknown[0], actual)
                 if not any(id_ in actual for ids in self.parts.values() for id_ in ids):
                     near = f"; none of its ids is there: the survey has {shorten(sorted(actual), 3)}"
-                raise SplitError(f"{found}{near}", where, "correct them, or choose the survey that the split is for")
+                raise SplitError(
+                    f"{found}{near}",
+                    where,
+                    "correct them, or choose the survey that the split is for",
+                    "E-SPLIT-MISMATCH",
+                )
         mentioned = {id_ for ids in self.parts.values() for id_ in ids} | self.classes.keys()
         differences = {
             "not in the survey": [id_ for id_ in mentioned if id_ not in actual],
@@ -197,7 +215,9 @@ class Split:
             f"{pluralize(len(ids), 'id')} {what}: {shorten(sorted(ids))}" for what, ids in differences.items() if ids
         ]
         if found := "; ".join(listed):
-            raise SplitError(f"the split is for another survey: {found}", where, "make a split for this survey")
+            raise SplitError(
+                f"the split is for another survey: {found}", where, "make a split for this survey", "E-SPLIT-MISMATCH"
+            )
 
     def _check_sky_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
         groups: dict[int, list[str]] = {}
@@ -212,7 +232,7 @@ class Split:
             groups_torn = f"{pluralize(len(torn), 'group')} of neighbours within {reach:g} arcsec"
             found = f"torn apart: {groups_torn}: {pairs}"
             fix = "neighbours share pixels: put each group into one part, or leave members out"
-            raise SplitError(found, where, fix)
+            raise SplitError(found, where, fix, "E-SPLIT-LEAK")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -110,17 +110,24 @@ class _Crowd:
         where = f"survey {objects.meta.get('SURVEY', 'table')}"
         columns = ("id", "class", "label_source", "ra", "dec")
         if absent := [name for name in columns if name not in objects.colnames]:
-            raise SplitError(f"the table lacks {', '.join(absent)}", where, "give survey.object_table()")
+            raise SplitError(
+                f"the table lacks {', '.join(absent)}", where, "give survey.object_table()", "E-TABLE-COLUMN"
+            )
         if not len(objects):
-            raise SplitError("no objects", where, "give a survey with objects")
+            raise SplitError("no objects", where, "give a survey with objects", "E-TABLE-EMPTY")
         class_of = classes_of(objects)
         ids = np.array(list(class_of))
         if len(ids) < len(objects):
-            raise SplitError("ids stand twice", where, "give each object an id of its own")
+            raise SplitError("ids stand twice", where, "give each object an id of its own", "E-ID-DUPLICATE")
         order = np.argsort(ids)
         names = sorted({name for name in class_of.values() if name is not None})
         if not names:
-            raise SplitError("no object has a class", where, "label some objects, or use the survey to predict only")
+            raise SplitError(
+                "no object has a class",
+                where,
+                "label some objects, or use the survey to predict only",
+                "E-SPLIT-LABELS",
+            )
         number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
         weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
         extra = np.zeros(len(ids), dtype=bool)
@@ -166,6 +173,7 @@ def _test_folds(crowd: _Crowd, count: int, rng: np.random.Generator) -> Ints:
                 found,
                 "survey",
                 "use fewer folds (fold.count), label more objects, or drop the class",
+                "E-SPLIT-LABELS",
             )
     weak = crowd.table(crowd.weak).sum(axis=0)
     targets = np.zeros((count, len(total)), dtype=np.int64)
@@ -264,13 +272,15 @@ def _check_rule(rule: Mapping[str, Any]) -> None:
     """Refuse a fold that cannot be; its keys are those of conf/fold and of the command `split`."""
     for name in ("index", "count", "seed"):
         if type(rule[name]) is not int:
-            raise SplitError(f"fold.{name} is {rule[name]!r}", "the fold", "give a whole number")
+            raise SplitError(f"fold.{name} is {rule[name]!r}", "the fold", "give a whole number", "E-SPLIT-RULE")
     if rule["protocol"] not in PROTOCOLS:
-        raise SplitError(f"fold.protocol is {rule['protocol']!r}", "the fold", f"choose {shorten(PROTOCOLS)}")
+        raise SplitError(
+            f"fold.protocol is {rule['protocol']!r}", "the fold", f"choose {shorten(PROTOCOLS)}", "E-SPLIT-RULE"
+        )
     if rule["count"] < 2:
-        raise SplitError(f"fold.count is {rule['count']}", "the fold", "use at least 2 folds")
+        raise SplitError(f"fold.count is {rule['count']}", "the fold", "use at least 2 folds", "E-SPLIT-RULE")
     if not 0 <= rule["index"] < rule["count"]:
         found = f"fold.index is {rule['index']} where fold.count is {rule['count']}"
-        raise SplitError(found, "the fold", f"choose 0 to {rule['count'] - 1}")
+        raise SplitError(found, "the fold", f"choose 0 to {rule['count'] - 1}", "E-SPLIT-RULE")
     if rule["seed"] < 0:
-        raise SplitError(f"fold.seed is {rule['seed']}", "the fold", "give a number from 0")
+        raise SplitError(f"fold.seed is {rule['seed']}", "the fold", "give a number from 0", "E-SPLIT-RULE")

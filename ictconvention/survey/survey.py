@@ -213,7 +213,7 @@ class Survey:
             return self._positions[id_]
         except KeyError:
             found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
-            raise SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}") from None
+            raise SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}", "E-ID-UNKNOWN") from None
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.
@@ -229,18 +229,27 @@ class Survey:
             When an id is unknown or named twice, or the mask has another length than the survey.
         """
         if isinstance(which, str):
-            raise SurveyError(f"a selection of {which!r}", self.path, f"give a list of ids: [{which!r}]")
+            raise SurveyError(
+                f"a selection of {which!r}", self.path, f"give a list of ids: [{which!r}]", "E-SURVEY-SELECTION"
+            )
         chosen = np.asarray(which if isinstance(which, np.ndarray) else list(which))
         if chosen.dtype == bool:
             if chosen.shape != (len(self),):
                 found = f"a mask of shape {chosen.shape} for a survey of {pluralize(len(self), 'object')}"
-                raise SurveyError(found, self.path, "give one value per object, in the survey's order")
+                raise SurveyError(
+                    found, self.path, "give one value per object, in the survey's order", "E-SURVEY-SELECTION"
+                )
             return self._at(np.flatnonzero(chosen))
         if chosen.size and (chosen.ndim != 1 or chosen.dtype.kind not in "UOT"):
             found = f"a selection of {chosen.dtype} values"
-            raise SurveyError(found, self.path, "give a mask of booleans or a list of ids; for positions take a slice")
+            raise SurveyError(
+                found,
+                self.path,
+                "give a mask of booleans or a list of ids; for positions take a slice",
+                "E-SURVEY-SELECTION",
+            )
         if twice := find_repeated(map(str, chosen.tolist())):
-            raise SurveyError(f"chosen twice: {shorten(twice)}", self.path, "name each id once")
+            raise SurveyError(f"chosen twice: {shorten(twice)}", self.path, "name each id once", "E-SURVEY-SELECTION")
         return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":
@@ -288,7 +297,9 @@ def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey
     """Open a pickled survey in another process; it must still be the same survey."""
     survey = Survey.open(path)
     if survey.hash != expected:
-        raise SurveyError("the survey has changed since it was opened", path, "start again with it as it is now")
+        raise SurveyError(
+            "the survey has changed since it was opened", path, "start again with it as it is now", "E-SURVEY-CHANGED"
+        )
     return survey if rows is None else Survey(path, survey.header, survey.shards, expected, rows)
 
 

@@ -53,16 +53,18 @@ def check_frames(
     pixels = _array("frames", frames, where)
     size = header.stamp_size
     if pixels.dtype.kind not in "fiu":
-        raise SurveyError(f"frames of type {pixels.dtype}", where, "give floating-point numbers")
+        raise SurveyError(f"frames of type {pixels.dtype}", where, "give floating-point numbers", "E-VALUE-TYPE")
     if pixels.ndim != 3 or pixels.shape[1:] != (size, size) or not len(pixels):
         found = f"frames of shape {pixels.shape} where (n, {size}, {size}) is expected"
-        raise SurveyError(found, where, f"cut or pad every frame to {size} x {size} pixels; give at least one")
+        raise SurveyError(
+            found, where, f"cut or pad every frame to {size} x {size} pixels; give at least one", "E-VALUE-SHAPE"
+        )
     dtype = np.dtype(header.dtype).newbyteorder("<")
     with np.errstate(over="ignore"):
         stored = np.ascontiguousarray(pixels, dtype=dtype)
     if (np.isinf(stored) & np.isfinite(pixels)).any():
         fix = "set dtype='float32' in the survey's header" if header.dtype == "float16" else "check the flux unit"
-        raise SurveyError(f"a pixel too large for {header.dtype}", where, fix)
+        raise SurveyError(f"a pixel too large for {header.dtype}", where, fix, "E-VALUE-RANGE")
     check_finite(stored, where)
     arrays: dict[str, NDArray[Any]] = {FRAMES_FILE: stored}
     for name, dtype in FRAME_COLUMNS.items():
@@ -80,13 +82,15 @@ def check_frame_columns(header: SurveyHeader, columns: Mapping[str, NDArray[Any]
     """Refuse bands out of range, times that are no MJD in order, and impossible seeing, noise, gain or places."""
     if (band := int(columns["band"].max())) >= len(header.bands):
         found = f"band {band} where the survey has {len(header.bands)}: {', '.join(header.bands)}"
-        raise SurveyError(found, where, f"number the bands 0 to {len(header.bands) - 1} in the header's order")
+        raise SurveyError(
+            found, where, f"number the bands 0 to {len(header.bands) - 1} in the header's order", "E-BAND-UNKNOWN"
+        )
     mjd = columns["mjd"]
     _refuse(flaw_of_times(mjd), where)
     if (back := np.flatnonzero(np.diff(mjd) < 0)).size:
         i = back[0]
         found = f"times are not sorted: frame {i} at MJD {mjd[i]:.5f}, the next at {mjd[i + 1]:.5f}"
-        raise SurveyError(found, where, "sort the frames of each object by time")
+        raise SurveyError(found, where, "sort the frames of each object by time", "E-VALUE-TIME")
     _refuse(flaw_of_frame_columns(columns, header.stamp_size), where)
 
 
@@ -101,23 +105,27 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
     stored = dict(row)
     id_ = row["id"]
     if not isinstance(id_, str):
-        raise SurveyError(f"id {id_!r} is not a text", where, "give ids as text: str(id)")
+        raise SurveyError(f"id {id_!r} is not a text", where, "give ids as text: str(id)", "E-ID-FORMAT")
     _refuse(flaw_of_id(id_), where)
     if row["class"] is not None and row["class"] not in header.classes:
         raise unknown_class(row["class"], header, where)
     if row["label_source"] is not None and row["label_source"] not in LABEL_SOURCES:
         found = f"label_source {row['label_source']!r} is none of {', '.join(LABEL_SOURCES)}"
-        raise SurveyError(found, where, "correct it, or leave it None")
+        raise SurveyError(found, where, "correct it, or leave it None", "E-VALUE-RANGE")
     if row["label_source"] is not None and row["class"] is None:
-        raise SurveyError("a label source without a class", where, "give the class, or leave both None")
+        raise SurveyError(
+            "a label source without a class", where, "give the class, or leave both None", "E-VALUE-MISSING"
+        )
     if (row["ra"] is None) != (row["dec"] is None):
-        raise SurveyError("one of ra and dec is missing", where, "give both, or leave both None")
+        raise SurveyError("one of ra and dec is missing", where, "give both, or leave both None", "E-VALUE-MISSING")
     for name in ("redshift", "ra", "dec"):
         value = row[name]
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-            raise SurveyError(f"{name} is {value!r}, no number", where, f"give {name} as a number, or None")
+            raise SurveyError(
+                f"{name} is {value!r}, no number", where, f"give {name} as a number, or None", "E-VALUE-TYPE"
+            )
         _refuse(flaw_of_number(name, float(value)), where)
         stored[name] = None if math.isnan(value) else float(value)
     return stored
@@ -126,15 +134,24 @@ def check_object(header: SurveyHeader, where: str, row: Mapping[str, Any]) -> di
 def check_value(name: str, value: Any, where: str) -> str | float | bool | None:
     """Return the value of a column of the survey's own as a plain Python one."""
     if name in (*OBJECT_COLUMNS, *FRAME_COLUMNS, "frames", "self") or not name.isidentifier():
-        raise SurveyError(f"column {name!r} is the format's own, or no name", where, "choose another name")
+        raise SurveyError(
+            f"column {name!r} is the format's own, or no name", where, "choose another name", "E-TABLE-COLUMN"
+        )
     plain = value.item() if isinstance(value, np.generic) else value
     if plain is not None and not isinstance(plain, str | bool | int | float):
         found = f"column {name!r} is {type(value).__name__}"
-        raise SurveyError(found, where, "give text, a number, True, False or None")
+        raise SurveyError(found, where, "give text, a number, True, False or None", "E-VALUE-TYPE")
     if isinstance(plain, int) and not -LARGEST_WHOLE <= plain <= LARGEST_WHOLE:
-        raise SurveyError(f"column {name!r} is {plain}, which a float cannot hold exactly", where, "give it as text")
+        raise SurveyError(
+            f"column {name!r} is {plain}, which a float cannot hold exactly",
+            where,
+            "give it as text",
+            "E-VALUE-PRECISION",
+        )
     if isinstance(plain, str) and not plain.isprintable():
-        raise SurveyError(f"column {name!r} holds unprintable characters: {plain!r}", where, "give text on one line")
+        raise SurveyError(
+            f"column {name!r} holds unprintable characters: {plain!r}", where, "give text on one line", "E-VALUE-TYPE"
+        )
     return None if isinstance(plain, float) and math.isnan(plain) else plain
 
 
@@ -146,25 +163,32 @@ def merge_kind(name: str, kind: type | None, value: str | float | bool | None, w
     if {kind, new} == {int, float}:
         return float
     found = f"column {name!r} is {new.__name__ if new else None} here and {kind.__name__ if kind else None} before"
-    raise SurveyError(found, where, "give one type in the whole column")
+    raise SurveyError(found, where, "give one type in the whole column", "E-VALUE-TYPE")
 
 
 def _refuse(flaw: Flaw | None, where: str | Path) -> None:
     """Raise the `SurveyError` of a flaw, where there is one."""
     if flaw is not None:
-        raise SurveyError(flaw.found, where, flaw.fix)
+        raise SurveyError(flaw.found, where, flaw.fix, flaw.code)
 
 
 def _array(name: str, values: ArrayLike, where: str) -> NDArray[Any]:
     """Return plain numbers; masked ones become NaN, and a unit is refused rather than dropped."""
     if (unit := getattr(values, "unit", None)) is not None:
-        raise SurveyError(f"{name} carries the unit {unit}", where, "convert it and give plain numbers: quantity.value")
+        raise SurveyError(
+            f"{name} carries the unit {unit}",
+            where,
+            "convert it and give plain numbers: quantity.value",
+            "E-VALUE-UNITS",
+        )
     if np.ma.isMaskedArray(values) and np.ma.getmaskarray(values).any():
         return np.where(np.ma.getmaskarray(values), np.nan, np.ma.getdata(values))
     try:
         return np.asarray(values)
     except ValueError as error:  # rows of different lengths
-        raise SurveyError(f"{name} is not an array: {error}", where, "give every frame the same shape") from error
+        raise SurveyError(
+            f"{name} is not an array: {error}", where, "give every frame the same shape", "E-VALUE-SHAPE"
+        ) from error
 
 
 def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: int, where: str) -> NDArray[Any]:
@@ -172,13 +196,20 @@ def _frame_column(name: str, values: ArrayLike | None, dtype: np.dtype[Any], n: 
         return np.full(n, np.nan, dtype=dtype)
     given = _array(name, values, where)
     if given.shape != (n,):
-        raise SurveyError(f"{name} of shape {given.shape} for {n} frames", where, f"give one {name} per frame")
+        raise SurveyError(
+            f"{name} of shape {given.shape} for {n} frames", where, f"give one {name} per frame", "E-VALUE-SHAPE"
+        )
     if name == "band":
         if given.dtype.kind not in "iu" or given.min() < 0 or given.max() > 255:
             found = f"bands {', '.join(map(str, np.unique(given)[:5]))}"
-            raise SurveyError(found, where, "give each frame's position in the header's bands, a whole number from 0")
+            raise SurveyError(
+                found,
+                where,
+                "give each frame's position in the header's bands, a whole number from 0",
+                "E-BAND-UNKNOWN",
+            )
     elif given.dtype.kind not in "fiu":
-        raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers")
+        raise SurveyError(f"{name} of type {given.dtype}", where, "give numbers", "E-VALUE-TYPE")
     if name == "mjd":
         _refuse(flaw_of_precision(name, given), where)
     with np.errstate(over="ignore"):  # an overflow to infinity is refused later

@@ -58,14 +58,14 @@ def changed_files(shard: Shard) -> Iterator[SurveyError]:
     """Yield an error for each file of a shard, other than the frames, whose checksum is not that of its header."""
     for name in shard.small_files:
         if shard.checksums.get(name) != sha256(shard.folder / name):
-            yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE)
+            yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE, "E-SURVEY-HASH")
 
 
 def changed_frames(frames: NDArray[np.floating], crc32: int, where: str) -> SurveyError | None:
     """Return an error where the frames of an object are not those that were written."""
     if zlib.crc32(frames.data) == crc32:
         return None
-    return SurveyError("the frames have changed since they were written", where, RESTORE)
+    return SurveyError("the frames have changed since they were written", where, RESTORE, "E-SURVEY-HASH")
 
 
 def _verify_frames(shard: Shard) -> None:
@@ -95,4 +95,6 @@ def check_present(series: ImageSeries, rows: NDArray[np.integer] | slice = slice
     for row in used[~np.isfinite(series.frames[used, middle, middle])]:
         if not np.isfinite(series.frames[row]).any():
             found = "a frame has no finite pixel, which no survey is written with"
-            raise SurveyError(found, f"object {series.id}, its frame {row} in {FRAMES_FILE}", RESTORE)
+            raise SurveyError(
+                found, f"object {series.id}, its frame {row} in {FRAMES_FILE}", RESTORE, "E-SURVEY-DAMAGED"
+            )

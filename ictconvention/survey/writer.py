@@ -140,12 +140,16 @@ class SurveyWriter:
             When the disk is full; the survey is then given up.
         """
         if not self._folder.taken or self._broken:
-            raise SurveyError("this writer is closed", self.path, "add objects inside the `with` block")
+            raise SurveyError(
+                "this writer is closed", self.path, "add objects inside the `with` block", "E-SURVEY-CLOSED"
+            )
         where = f"{self.path}, object {id if isinstance(id, str) and id.isprintable() else repr(id)}"
         given = {"band": band, "mjd": mjd, "psf_fwhm": psf_fwhm, "sky_sigma": sky_sigma, "x": x, "y": y, "gain": gain}
         arrays = check_frames(self.header, where, frames, given)
         if id in self._ids:
-            raise SurveyError(f"id {id!r} was added before", where, "give each object an id of its own")
+            raise SurveyError(
+                f"id {id!r} was added before", where, "give each object an id of its own", "E-ID-DUPLICATE"
+            )
         row = {"id": id, "class": class_name, "label_source": label_source, "redshift": redshift, "ra": ra, "dec": dec}
         row = check_object(self.header, where, row)
         kinds = dict(self._kinds)
@@ -177,7 +181,7 @@ class SurveyWriter:
             if kind is None:
                 if not self._ids or self._broken:
                     found = "an object was written in part" if self._broken else "no object was added"
-                    raise SurveyError(found, self.path, "add at least one whole object")
+                    raise SurveyError(found, self.path, "add at least one whole object", "E-SURVEY-EMPTY")
                 with readable_os_errors("finishing the survey", self.path):
                     self._finish()
         finally:
@@ -229,19 +233,29 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
     path = Path(path)
     if (path / HEADER_FILE).is_file() and "shards" not in read_header(path)[1]:
         found = "this survey is one shard itself, and joining shards below it would lose it"
-        raise SurveyError(found, path, f"move it to a new folder as {shard_name(0)}, beside the others, and join there")
+        raise SurveyError(
+            found,
+            path,
+            f"move it to a new folder as {shard_name(0)}, beside the others, and join there",
+            "E-SURVEY-SHARDS",
+        )
     unfinished = sorted(folder.name for folder in path.glob(f".{SHARD_PREFIX}*{PARTIAL}"))
     if unfinished:
         fix = "wait for their writers; if none is at work, write these shards again or remove these folders"
-        raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, fix)
+        raise SurveyError(f"unfinished shards: {shorten(unfinished)}", path, fix, "E-SURVEY-UNFINISHED")
     folders = sorted(folder for folder in path.glob(f"{SHARD_PREFIX}*") if folder.is_dir())
     names = {folder.name for folder in folders}
     expected = {shard_name(number) for number in range(max(len(folders), 1) if count is None else count)}
     if missing := sorted(expected - names):
         fix = f"write them, numbered {shard_name(0)}, {shard_name(1)} and so on, then join again"
-        raise SurveyError(f"missing shards: {shorten(missing)}; there are {len(names)}", path, fix)
+        raise SurveyError(f"missing shards: {shorten(missing)}; there are {len(names)}", path, fix, "E-SURVEY-SHARDS")
     if extra := sorted(names - expected):
-        raise SurveyError(f"more shards than expected: {shorten(extra)}", path, "move them away, or give their count")
+        raise SurveyError(
+            f"more shards than expected: {shorten(extra)}",
+            path,
+            "move them away, or give their count",
+            "E-SURVEY-SHARDS",
+        )
     shards = [open_shard(folder) for folder in folders]
     check_one_sky(shards[0].header, shards)
     entries = {

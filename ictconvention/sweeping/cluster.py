@@ -42,13 +42,17 @@ def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher
     except ImportError:
         fix = "install the extra: pip install -c constraints.txt '.[slurm]'"
-        raise UsageError("the package hydra-submitit-launcher is not installed", "hydra/launcher=slurm", fix) from None
+        raise UsageError(
+            "the package hydra-submitit-launcher is not installed", "hydra/launcher=slurm", fix, "E-PACKAGE-MISSING"
+        ) from None
     match executor:
         case "slurm":
             return submitit_launcher.SlurmLauncher(**parameters)
         case "local":
             return submitit_launcher.LocalLauncher(**{k: v for k, v in parameters.items() if k not in OF_SLURM})
-    raise UsageError(f"hydra.launcher.executor is {executor!r}", "hydra.launcher.executor", "take slurm or local")
+    raise UsageError(
+        f"hydra.launcher.executor is {executor!r}", "hydra.launcher.executor", "take slurm or local", "E-CONFIG-VALUE"
+    )
 
 
 def submit(sweep: Sweep, launcher: Any, logs: Path) -> None:
@@ -93,7 +97,9 @@ def submit(sweep: Sweep, launcher: Any, logs: Path) -> None:
                     job.state, job.log = "waiting", None
                 sweep.save()
                 fix = "run it where jobs are submitted, correct hydra.launcher, or try hydra.launcher.executor=local"
-                raise UsageError(f"submitting failed: {reason}", "hydra/launcher=slurm", fix) from error
+                raise UsageError(
+                    f"submitting failed: {reason}", "hydra/launcher=slurm", fix, "E-SWEEP-SUBMIT"
+                ) from error
             logger.warning(f"submitit: {reason}")
             logger.warning(
                 "it awaits no other job now, and some may still be at work (squeue): start again when they have ended"

@@ -75,7 +75,7 @@ def run_jobs(sweep: Sweep, at_once: int = 1, on_error: OnError = "continue") -> 
         By Ctrl-C or a signal to end; the jobs were ended before, and resume when they are started again.
     """
     if at_once < 1:
-        raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more")
+        raise UsageError(f"jobs is {at_once}", "jobs", "take 1 or more", "E-CONFIG-VALUE")
     with folder_lock(sweep.folder), _signals_as_interrupts(), readable_os_errors("running the sweep", sweep.folder):
         waiting = sweep.begin()
         sweep.save()
@@ -223,7 +223,7 @@ def _devices(jobs: list[Job], at_once: int) -> list[str | None]:
     each = max((job.options.trainer.devices for job in jobs), default=1)
     if each * at_once > present:
         found = f"{at_once} jobs at once with trainer.devices={each} need {each * at_once} GPUs, and {present} are here"
-        raise UsageError(found, "jobs", f"take jobs={max(1, present // each)}")
+        raise UsageError(found, "jobs", f"take jobs={max(1, present // each)}", "E-MACHINE-DEVICES")
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = visible.split(",") if visible else [str(gpu) for gpu in range(present)]
     return [",".join(names[slot * each : (slot + 1) * each]) for slot in range(at_once)]

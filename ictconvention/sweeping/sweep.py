@@ -125,7 +125,7 @@ class Sweep:
         ]
         found = f"{pluralize(len(without), 'job')} of {len(self.jobs)} without a result:{''.join(lines)}"
         fix = "fix what the logs say; the same command resumes where it was, and repeats nothing that is finished"
-        raise UsageError(found, self.folder, fix)
+        raise UsageError(found, self.folder, fix, "E-SWEEP-FAILED")
 
     def _relative(self, path: Path) -> str:
         return os.path.relpath(path, self.folder)
@@ -161,7 +161,7 @@ def prepare_jobs(
     if any(os.environ.get(name, "0") != "0" for name in SEVERAL) or int(os.environ.get("WORLD_SIZE", "1")) > 1:
         found = "this is one of several processes, and each would run the whole sweep"
         fix = "start a sweep without torchrun or srun: it starts the processes of each job by itself"
-        raise UsageError(found, "the environment", fix)
+        raise UsageError(found, "the environment", fix, "E-MACHINE-NODES")
     common = set.intersection(*(set(words) for words in overrides))
     titles = [" ".join(word for word in words if word not in common) or "job" for words in overrides]
     composed: list[RunOptions] = []
@@ -169,10 +169,17 @@ def prepare_jobs(
         with _told_of(title):
             composed.append(options := compose_run(words))
             if options.mode == "test":
-                raise UsageError("a sweep trains, and mode=test does not", "mode", "test one run at a time")
+                raise UsageError(
+                    "a sweep trains, and mode=test does not", "mode", "test one run at a time", "E-CONFIG-CONFLICT"
+                )
             if (nodes := options.trainer.num_nodes) > 1:
                 found = f"trainer.num_nodes is {nodes}, and each run of a sweep is on one node"
-                raise UsageError(found, "trainer.num_nodes", "leave out -m, and start the run with torchrun or srun")
+                raise UsageError(
+                    found,
+                    "trainer.num_nodes",
+                    "leave out -m, and start the run with torchrun or srun",
+                    "E-CONFIG-CONFLICT",
+                )
     jobs: dict[Path, Job] = {job.folder: job for job in before}
     verified: set[str] = set()
     for title, words, options in zip(titles, overrides, composed, strict=True):
@@ -185,7 +192,7 @@ def prepare_jobs(
         if folder in jobs:
             found = f"{jobs[folder].title} and {title} are the same run"
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
-            raise UsageError(found, folder, fix)
+            raise UsageError(found, folder, fix, "E-SWEEP-DUPLICATE")
         jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
     return list(jobs.values())
 
@@ -196,7 +203,7 @@ def _told_of(title: str) -> Iterator[None]:
     try:
         yield
     except IctConventionError as error:
-        raise type(error)(f"{title}: {error.found}", error.where, error.fix) from None
+        raise type(error)(f"{title}: {error.found}", error.where, error.fix, error.code) from None
 
 
 def is_finished(job: Job) -> bool:

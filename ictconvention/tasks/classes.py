@@ -71,7 +71,7 @@ class Classes(Task):
         """
         if taken := [name for name in survey.header.classes if name in COLUMNS]:
             found = f"a class is called {shorten(taken)}, as a column of the predictions is"
-            raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
+            raise UsageError(found, f"survey {survey.header.name}", "give the class another name", "E-CLASS-NAME")
         return cls(survey.header.classes)
 
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
@@ -84,7 +84,7 @@ class Classes(Task):
         if absent := [name for name in self.names if not split.counts()[part].get(name)]:
             found = f"class {shorten(absent)} has no object in {part}"
             fix = "label some objects, or leave the class out of the survey's classes"
-            raise SplitError(found, f"survey {survey.header.name}", fix)
+            raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
 
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:
         """Return eq. 2 of ICT-ConvEntion, the weighed cross-entropy (B,); 0 for objects without a label.

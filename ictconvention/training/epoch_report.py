@@ -96,7 +96,12 @@ class EpochReport(lightning.Callback):
         row = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(self.stage)}
         if not isfinite(loss := row[f"{self.stage}/train/loss"]):
             fix = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip"
-            raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", fix)
+            raise UsageError(
+                f"the loss is {loss}: the training has diverged",
+                f"{self.stage}, epoch {epoch}",
+                fix,
+                "E-TRAINING-DIVERGED",
+            )
         row["step"] = trainer.global_step
         self.records.metrics.add(self.stage, epoch, row)
         self.records.status.end_epoch(self.stage, epoch, seconds)

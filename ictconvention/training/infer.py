@@ -90,7 +90,7 @@ def infer(
         count = pluralize(int((~sound).sum()), "object")
         fix = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
         where = f"the object at position {made.position[~sound][0]} of the survey, counted from 0"
-        raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, fix)
+        raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, fix, "E-NETWORK-NAN")
     return made
 
 

@@ -57,7 +57,9 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         warn_of_changed_code(own, before, run.result)
         survey = open_or_simulate(own)
         if survey.hash != before["survey"]["hash"]:
-            raise UsageError("this is not the survey of the run", survey.path, "give it by survey.path=FOLDER")
+            raise UsageError(
+                "this is not the survey of the run", survey.path, "give it by survey.path=FOLDER", "E-SURVEY-MISMATCH"
+            )
         verify_survey(survey, options.survey.verify)
         run.read_split()  # sees that it is the run's
         split = Split.load(run.split, survey.object_table())
@@ -75,7 +77,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         if not difference <= SAME:
             found = f"the numbers differ from those of {run.result.name} by up to {difference:.2g}"
             fix = f"compare {run.environment.name}: other versions or processors may compute differently"
-            raise UsageError(found, folder, fix)
+            raise UsageError(found, folder, fix, "E-RUN-NUMBERS")
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
     return result

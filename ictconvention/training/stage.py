@@ -167,11 +167,13 @@ def _compiled(learner: Learner, data: SeriesDataModule) -> Iterator[None]:
             warnings.filterwarnings("ignore", module=r"torch\.(_dynamo|_inductor|_functorch)")  # about themselves
             if not (differ := (_logits(learner, batch) - plain).abs().max() / plain.abs().max()) < ROUNDING:
                 found = f"torch.compile gives other numbers on this network, by {differ:.1g} of the largest logit"
-                raise UsageError(found, "trainer.compile", "leave out trainer.compile, and report it to PyTorch")
+                raise UsageError(
+                    found, "trainer.compile", "leave out trainer.compile, and report it to PyTorch", "E-MACHINE-COMPILE"
+                )
             yield
     except TorchDynamoException as error:
         found = f"torch.compile fails on this network ({str(error).splitlines()[0]})"
-        raise UsageError(found, "trainer.compile", "leave out trainer.compile") from error
+        raise UsageError(found, "trainer.compile", "leave out trainer.compile", "E-MACHINE-COMPILE") from error
     finally:
         for network in networks:
             network._compiled_call_impl = None

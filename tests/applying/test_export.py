@@ -28,6 +28,7 @@ from ictconvention.runs.status import read_json, write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
+from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run
 
 Kind = tuple[str, ...]
@@ -215,7 +216,7 @@ def test_a_file_that_gives_other_numbers_does_not_take_its_name(
     run, path = made_up_run(*SMALL), tmp_path / "model.pt2"
     path.write_text("the one before")
     stub_file(monkeypatch, run, differs)
-    with pytest.raises(UsageError, match=rf"differs from the run by up to {difference}; nothing was written"):
+    with refused(UsageError, "E-EXPORT-DIFFERS", difference, where=tmp_path / "model.pt2"):
         export_run(run, path)
     assert path.read_text() == "the one before"
     assert sorted(tmp_path.iterdir()) == [path]
@@ -225,17 +226,17 @@ def test_a_file_that_gives_other_numbers_does_not_take_its_name(
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FileSystemError, match="exporting the model failed"):
+    with refused(FileSystemError, "E-FILES-MISSING", where=tmp_path / "nowhere"):
         export_run(made_up_run(*SMALL), tmp_path / "nowhere" / "model.pt2")
 
 
 def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_file, "find_spec", lambda name: None if name == "onnxscript" else object())
     model_file.check_model_file(Path("model.pt2"))
-    with pytest.raises(UsageError) as caught:
+    with refused(
+        UsageError, "E-PACKAGE-MISSING", "onnxscript", "pip install -c constraints.txt '.[export]'", where="model.onnx"
+    ):
         model_file.check_model_file(Path("model.onnx"))
-    assert caught.value.found == "the package onnxscript is not installed"
-    assert "pip install -c constraints.txt '.[export]'" in caught.value.fix
 
 
 def unfinished(folder: Path) -> Path:
@@ -245,17 +246,18 @@ def unfinished(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "where"),
     [
-        (["run", "-o", "model.h5"], "model.h5 ends in no format of an exported model"),
-        (["run", "-o", "model"], "model ends in no format of an exported model"),
-        (["run", "-o", "model.pt2"], "this run is not finished"),
-        (["nowhere", "-o", "model.pt2"], "there is no such folder"),
+        (["run", "-o", "model.h5"], "E-FILES-ENDING", "model.h5"),
+        (["run", "-o", "model"], "E-FILES-ENDING", "model"),
+        (["run", "-o", "model.pt2"], "E-RUN-UNFINISHED", "run"),
+        (["nowhere", "-o", "model.pt2"], "E-RUN-MISSING", "nowhere"),
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(
     arguments: list[str],
-    message: str,
+    code: str,
+    where: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -267,8 +269,10 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
         main()
     assert stopped.value.code == 2
     lines = capsys.readouterr().err.splitlines()
-    assert message in lines[0]
-    assert [line[:9] for line in lines[1:]] == ["  where: ", "  fix:   "]
+    assert lines[0].startswith("error: ")
+    assert lines[1] == f"  where: {where}"
+    assert lines[2].startswith("  fix:   ")
+    assert lines[3:] == [f"  code:  {code}"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
@@ -287,7 +291,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
     write_json(folder / "result.json", {"config": portable(asdict(RunOptions()))})
     (folder / "checkpoints").mkdir()
     torch.save({"state_dict": {}, "task": Payload(made)}, folder / "checkpoints" / "finetune.ckpt")
-    with pytest.raises(UsageError, match="no checkpoint of plain tensors"):
+    with refused(UsageError, "E-WEIGHTS-DAMAGED", where=tmp_path / "run/checkpoints/finetune.ckpt"):
         read_trained(folder)
     assert not made.exists()
     torch.load(folder / "checkpoints" / "finetune.ckpt", weights_only=False)

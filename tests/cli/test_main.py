@@ -14,6 +14,7 @@ from ictconvention.cli.main import main
 from ictconvention.core.errors import SurveyError
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
+from tests.refusals import refused
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -61,7 +62,7 @@ def test_a_process_that_fails_shows_no_traceback(tmp_path: Path) -> None:
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     lines = result.stderr.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  fix"]
+    assert [line.split(":")[0] for line in lines] == ["error", "  where", "  fix", "  code"]
 
 
 def test_check_reports_a_sound_survey(labelled: Survey, run: Run) -> None:
@@ -108,26 +109,26 @@ def test_split_counts_and_saves_a_fold(labelled: Survey, run: Run, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("arguments", "code", "fact"),
     [
-        (["check", "nowhere"], "no such folder"),
-        (["show", "nowhere", "1"], "no such folder"),
-        (["show", "labelled", "sn003"], "did you mean sn00"),
-        (["show", "labelled", "sn0003", "-o", "x.doc"], "is not an image format"),
-        (["split", "labelled", "--index", "7"], "fold.index is 7 where fold.count is 5"),
-        (["split", "labelled", "--protocol", "rotate"], "did you mean rotating"),
-        (["split", "labelled", "--protocol", "../model"], "no choice '../model'"),
-        (["split", "labelled", "--count", "11"], "class AGN has 10 objects to test"),
-        (["split", "labelled", "--load", "nowhere.json"], "No such file"),
-        (["split", "labelled", "-o", "nowhere/split.json"], "there is no such folder"),
-        (["split", "labelled", "-o", "labelled"], "this is a folder"),
-        (["split", "labelled", "-o", "."], "this is a folder"),
-        (["check", "x" * 300], "File name too long"),
-        (["split", "labelled", "--load", "split.json", "--index", "1"], "--index would draw one"),
+        (["check", "nowhere"], "E-SURVEY-MISSING", "nowhere"),
+        (["show", "nowhere", "1"], "E-SURVEY-MISSING", "nowhere"),
+        (["show", "labelled", "sn003"], "E-ID-UNKNOWN", "did you mean sn0039?"),
+        (["show", "labelled", "sn0003", "-o", "x.doc"], "E-FILES-ENDING", "'.doc'"),
+        (["split", "labelled", "--index", "7"], "E-SPLIT-RULE", "fold.index is 7"),
+        (["split", "labelled", "--protocol", "rotate"], "E-CONFIG-CHOICE", "did you mean rotating?"),
+        (["split", "labelled", "--protocol", "../model"], "E-CONFIG-CHOICE", "'../model'"),
+        (["split", "labelled", "--count", "11"], "E-SPLIT-LABELS", "class AGN has 10 objects"),
+        (["split", "labelled", "--load", "nowhere.json"], "E-FILES-MISSING", "nowhere.json"),
+        (["split", "labelled", "-o", "nowhere/split.json"], "E-FILES-MISSING", "nowhere"),
+        (["split", "labelled", "-o", "labelled"], "E-FILES-KIND", "labelled"),
+        (["split", "labelled", "-o", "."], "E-FILES-KIND", "folder"),
+        (["check", "x" * 300], "E-FILES-SYSTEM", "x" * 300),
+        (["split", "labelled", "--load", "split.json", "--index", "1"], "E-COMMAND-CONFLICT", "--index"),
     ],
 )
 def test_a_mendable_problem_is_one_message_and_exit_code_2(
-    labelled: Survey, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
+    labelled: Survey, run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: str, fact: str
 ) -> None:
     monkeypatch.chdir(labelled.path.parent)
     result = run(*arguments)
@@ -136,7 +137,8 @@ def test_a_mendable_problem_is_one_message_and_exit_code_2(
     assert lines[0].startswith("error: ")
     assert lines[1].startswith("  where: ")
     assert lines[2].startswith("  fix:   ")
-    assert message in result.stderr
+    assert lines[3:] == [f"  code:  {code}"]
+    assert fact in result.stderr
     assert sorted(entry.name for entry in labelled.path.parent.iterdir()) == ["labelled"]  # nothing half-written
 
 
@@ -163,7 +165,7 @@ def test_ids_that_look_like_markup_are_printed_as_they_are(tmp_path: Path, run: 
 def test_debug_lets_the_traceback_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ICTCONVENTION_DEBUG", "1")
     monkeypatch.setattr(sys, "argv", ["ictconvention", "check", str(tmp_path / "nowhere")])
-    with pytest.raises(SurveyError, match="no such folder"):
+    with refused(SurveyError, "E-SURVEY-MISSING", where=tmp_path / "nowhere"):
         main()
 
 

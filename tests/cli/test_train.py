@@ -6,6 +6,7 @@ import pytest
 
 from ictconvention.cli.main import app
 from ictconvention.core.errors import UsageError
+from tests.refusals import refused
 
 
 def test_the_command_that_tests_a_run_is_the_same_as_its_mode(
@@ -22,14 +23,13 @@ def test_the_command_that_tests_a_run_is_the_same_as_its_mode(
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("words", "code", "facts"),
     [
-        (["a", "learner.tau=0.5"], "a test takes the configuration of the run, and learner.tau=0.5 would change it"),
-        (["a", "b"], "2 arguments where the command takes 1"),
-        (["nowhere"], "there is no such folder"),
+        (["a", "learner.tau=0.5"], "E-CONFIG-CONFLICT", ["learner.tau=0.5"]),
+        (["a", "b"], "E-COMMAND-ARGUMENTS", ["2 arguments", "1"]),
+        (["nowhere"], "E-RUN-MISSING", []),
     ],
 )
-def test_what_a_test_cannot_take_is_refused(words: list[str], found: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_what_a_test_cannot_take_is_refused(words: list[str], code: str, facts: list[str]) -> None:
+    with refused(UsageError, code, *facts, where=words[-1]):
         app(["test", *words], standalone_mode=False)
-    assert caught.value.found == found

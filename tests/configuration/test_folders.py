@@ -8,7 +8,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import Augmentation
 from ictconvention.configuration.overrides import hydra_words
-from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.errors import UsageError
+from tests.refusals import refused
 
 MINE = """# @package _global_
 defaults:
@@ -71,49 +72,50 @@ def test_a_package_may_hold_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_choice_is_answered_with_those_of_all_folders(own: Path) -> None:
-    with pytest.raises(UsageError) as caught:
+    facts = ["'gentl'", "did you mean gentle?", "gentle, none, paper, quarter_turns, strong"]
+    places = f"{config_folder()}/augmentation, {own}/augmentation"
+    with refused(UsageError, "E-CONFIG-CHOICE", *facts, where=places):
         compose_run([f"--config-dir={own}", "augmentation=gentl"])
-    assert caught.value.found == "augmentation has no choice 'gentl' (did you mean gentle?)"
-    assert caught.value.fix == "choose gentle, none, paper, quarter_turns, strong"
-    assert str(caught.value.where) == f"{config_folder()}/augmentation, {own}/augmentation"
-    with pytest.raises(UsageError, match="augmentation has no choice 'gentle'"):
+    with refused(UsageError, "E-CONFIG-CHOICE", "'gentle'", where=config_folder() / "augmentation"):
         compose_run(["augmentation=gentle"])
 
 
 @pytest.mark.parametrize(
-    ("choices", "words", "found", "file"),
+    ("choices", "words", "kind", "facts", "file"),
     [
         (
             {"augmentation__a": "kep: 0.9\n"},
             "augmentation=a",
-            "unknown key 'augmentation.kep' (did you mean augmentation.keep?)",
+            "UNKNOWN",
+            ["'augmentation.kep'", "did you mean augmentation.keep?"],
             "augmentation/a.yaml",
         ),
-        ({"augmentation__a": "keep: 7\n"}, "augmentation=a", "augmentation.keep is 7", "augmentation/a.yaml"),
-        ({"augmentation__a": "- keep\n"}, "augmentation=a", "augmentation is ['keep']", "augmentation/a.yaml"),
+        ({"augmentation__a": "keep: 7\n"}, "augmentation=a", "VALUE", ["keep is 7"], "augmentation/a.yaml"),
+        ({"augmentation__a": "- keep\n"}, "augmentation=a", "VALUE", ["['keep']"], "augmentation/a.yaml"),
         (
             {"experiment__a": "# @package _global_\ntrainer: {batch_sise: 3}\n", "imbalance__b": "focal: 1.0\n"},
             "experiment=a imbalance=b",
-            "unknown key 'trainer.batch_sise' (did you mean trainer.batch_size?)",
+            "UNKNOWN",
+            ["'trainer.batch_sise'", "did you mean trainer.batch_size?"],
             "experiment/a.yaml",
         ),
         (
             {"augmentation__a": "keep: 1.0\nkeep: 0.5\n"},
             "augmentation=a",
-            "this file is no yaml: found duplicate key keep",
+            "FILE",
+            ["duplicate key keep"],
             "augmentation/a.yaml, line 2",
         ),
-        ({"augmentation__a": "keep: [1\n"}, "augmentation=a", "this file is no yaml: ", "augmentation/a.yaml, line 2"),
-        ({"augmentation__a": "keep: 1.0\n"}, "augmentation=a augmentation.keep=7", "augmentation.keep is 7", None),
-        ({"augmentation__a": "keep: 1.0\n"}, "augmentation=a learner.tau=2", "learner.tau", None),
+        ({"augmentation__a": "keep: [1\n"}, "augmentation=a", "FILE", [], "augmentation/a.yaml, line 2"),
+        ({"augmentation__a": "keep: 1.0\n"}, "augmentation=a augmentation.keep=7", "VALUE", ["keep is 7"], None),
+        ({"augmentation__a": "keep: 1.0\n"}, "augmentation=a learner.tau=2", "UNKNOWN", ["learner.tau"], None),
     ],
 )
 def test_a_mistake_in_a_file_of_ones_own_names_the_file(
-    choices: dict[str, str], words: str, found: str, file: str | None, tmp_path: Path
+    choices: dict[str, str], words: str, kind: str, facts: list[str], file: str | None, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, f"E-CONFIG-{kind}", *facts) as caught:
         compose_run([f"--config-dir={write(tmp_path, **choices)}", *words.split()])
-    assert caught.value.found.startswith(found) or found in str(caught.value)
     if file is None:
         assert "/" not in str(caught.value.where)
     else:
@@ -123,48 +125,44 @@ def test_a_mistake_in_a_file_of_ones_own_names_the_file(
 @pytest.mark.parametrize("word", ["--config-dir={}", "hydra.searchpath=['file://{}']"])
 def test_a_folder_that_would_silently_do_nothing_is_refused(word: str, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
-    for text, found in (
-        (empty, "no such folder"),
-        (write(tmp_path / "one", gentle="keep: 1.0\n"), "names a folder without a choice of any group"),
-        (write(tmp_path / "two", augmentation__paper="keep: 1.0\n"), "augmentation/paper.yaml in this folder would"),
-        (write(tmp_path / "three", train="seed: 1\n", fold__mine="index: 1\n"), "train.yaml in this folder would"),
+    for text, code, *facts in (
+        (empty, "E-FILES-MISSING"),
+        (write(tmp_path / "one", gentle="keep: 1.0\n"), "E-CONFIG-FOLDER", "GROUP/NAME.yaml"),
+        (write(tmp_path / "two", augmentation__paper="keep: 1.0\n"), "E-CONFIG-FOLDER", "augmentation/paper.yaml"),
+        (write(tmp_path / "three", train="seed: 1\n", fold__mine="index: 1\n"), "E-CONFIG-FOLDER", "train.yaml"),
     ):
-        with pytest.raises(UsageError) as caught:
+        with refused(UsageError, code, *facts, where=text):
             compose_run([word.format(text)])
-        assert found in caught.value.found
-        assert str(caught.value.where) == str(text)
 
 
 def test_of_two_folders_of_ones_own_neither_hides_the_other(own: Path, tmp_path: Path) -> None:
     other = write(tmp_path / "other", augmentation__gentle="keep: 0.8\n")
-    with pytest.raises(UsageError, match=r"augmentation/gentle\.yaml in this folder would never be read"):
+    with refused(UsageError, "E-CONFIG-FOLDER", "augmentation/gentle.yaml", where=tmp_path / "other"):
         compose_run([f"--config-dir={own}", f"--config-dir={other}"])
     (other / "augmentation" / "gentle.yaml").write_bytes((own / "augmentation" / "gentle.yaml").read_bytes())
     assert compose_run([f"--config-dir={own}", f"--config-dir={other}", "augmentation=gentle"]).augmentation.keep == 0.9
 
 
 @pytest.mark.parametrize(
-    ("word", "where"),
+    ("word", "code", "where"),
     [
-        ("hydra.searchpath=conf", "hydra.searchpath"),
-        ("hydra.searchpath=[1]", "hydra.searchpath"),
-        ("hydra.searchpath=[conf", "hydra.searchpath"),
-        ("hydra.searchpath=[a],[b]", "hydra.searchpath"),
-        ("hydra.searchpath=[pkg://no_such_package]", "hydra.searchpath=[pkg://no_such_package]"),
-        ("hydra.searchpath=[http://x]", "hydra.searchpath=[http://x]"),
-        ("--config-dir=", "--config-dir="),
-        ("--config-dir=~/no such folder", "~/no such folder"),
+        ("hydra.searchpath=conf", "E-CONFIG-FOLDER", "hydra.searchpath"),
+        ("hydra.searchpath=[1]", "E-CONFIG-FOLDER", "hydra.searchpath"),
+        ("hydra.searchpath=[conf", "E-CONFIG-FOLDER", "hydra.searchpath"),
+        ("hydra.searchpath=[a],[b]", "E-CONFIG-FOLDER", "hydra.searchpath"),
+        ("hydra.searchpath=[pkg://no_such_package]", "E-PACKAGE-MISSING", "hydra.searchpath=[pkg://no_such_package]"),
+        ("hydra.searchpath=[http://x]", "E-CONFIG-FOLDER", "hydra.searchpath=[http://x]"),
+        ("--config-dir=", "E-FILES-MISSING", "--config-dir="),
+        ("--config-dir=~/no such folder", "E-FILES-MISSING", "~/no such folder"),
     ],
 )
-def test_what_names_no_folder_is_refused(word: str, where: str) -> None:
-    with pytest.raises(UsageError) as caught:
+def test_what_names_no_folder_is_refused(word: str, code: str, where: str) -> None:
+    with refused(UsageError, code, where=where):
         compose_run([word])
-    assert str(caught.value.where) == where
 
 
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, augmentation__a="") / "augmentation" / "a.yaml"
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises((UsageError, FileSystemError)) as caught:
+    with refused(UsageError, "E-CONFIG-FILE", where=path):
         compose_run([f"--config-dir={tmp_path}", "augmentation=a"])
-    assert caught.value.where == path

@@ -7,6 +7,7 @@ import pytest
 
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.novelty import NoveltyReference
+from tests.refusals import refused
 
 SPREAD = np.array([[2.0, 0.6], [0.6, 0.5]])
 CENTRES = np.array([[0.0, 0.0], [10.0, 0.0]])
@@ -49,11 +50,11 @@ def test_it_survives_the_disk_and_damage_is_told(reference: NoveltyReference, tm
     points = drawn(50, 3)[0]
     np.testing.assert_array_equal(NoveltyReference.load(path).distance(points), reference.distance(points))
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(UsageError, match="damaged"):
+    with refused(UsageError, "E-RUN-DAMAGED", where=tmp_path / "reference.npz"):
         NoveltyReference.load(path)
     np.savez(path, means=np.full((2, 2), np.nan), precision=np.eye(2), validation=np.zeros(3))
-    with pytest.raises(UsageError, match="NaN"):
+    with refused(UsageError, "E-RUN-DAMAGED", "NaN", where=tmp_path / "reference.npz"):
         NoveltyReference.load(path)
     np.savez(path, means=np.array([print], dtype=object), precision=np.eye(2), validation=np.zeros(3))
-    with pytest.raises(UsageError, match="damaged"):
+    with refused(UsageError, "E-RUN-DAMAGED", where=tmp_path / "reference.npz"):
         NoveltyReference.load(path)

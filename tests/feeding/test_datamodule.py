@@ -20,6 +20,7 @@ from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.learning.conftest import feed, feed_of, miniature, split
+from tests.refusals import refused
 
 __all__ = ["feed", "miniature", "split"]  # fixtures
 Feed = Callable[..., SeriesDataModule]
@@ -130,5 +131,5 @@ def test_what_does_not_exist_is_refused(feed: Feed) -> None:
 
 
 def test_an_empty_part_is_named(feed: Feed) -> None:
-    with pytest.raises(SplitError, match="the part extra_test is empty"):
+    with refused(SplitError, "E-SPLIT-EMPTY", "extra_test", where="split"):
         feed().evaluation_loader("extra_test")

@@ -21,6 +21,7 @@ from ictconvention.feeding.spec import Contents
 from ictconvention.survey.nights import night_index
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
+from tests.refusals import refused
 
 PAPER = Augmentation(**read_group("augmentation", "paper"))
 SHORT = SequenceOptions(max_frames=12)
@@ -260,6 +261,6 @@ def test_an_augmentation_of_ones_own_may_take_frames_away(survey: Survey, own: d
 )
 def test_what_no_network_could_take_is_refused(survey: Survey, own: dict[str, Any], wrong: Any) -> None:
     own["wrong"] = wrong
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-MODULE-RESULT") as caught:
         SeriesDataset(survey, SHORT, replace(PAPER, function="wrong"))[[SampleKey(1)]]
     assert caught.value.where == "augmentation.function=wrong"

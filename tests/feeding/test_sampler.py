@@ -14,6 +14,7 @@ from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
+from tests.refusals import refused
 
 LABELS = np.repeat([0, 1, 2, 3], [90, 362, 322, 26])
 POSITIONS = np.arange(len(LABELS)) + 1000
@@ -166,11 +167,11 @@ def test_evaluation_takes_every_object_once_in_one_of_the_processes() -> None:
 
 
 def test_batches_that_do_not_share_out_are_refused() -> None:
-    with pytest.raises(UsageError, match="batch_size is 15, for 2 devices"):
+    with refused(UsageError, "E-MACHINE-DEVICES", "15", "2 devices", where="trainer.batch_size"):
         sampler(batch_size=15, processes=2)
-    with pytest.raises(UsageError, match="1 object to train on, for 2 devices"):
+    with refused(UsageError, "E-MACHINE-DEVICES", "1 object", "2 devices", where="pretrain"):
         sampler(labels=np.zeros(1, dtype=np.int64), processes=2)
-    with pytest.raises(UsageError, match="1 object to evaluate, for 2 devices"):
+    with refused(UsageError, "E-MACHINE-DEVICES", "1 object", "2 devices", where="split"):
         EvaluationSampler(POSITIONS[:1], 16, processes=2)
 
 

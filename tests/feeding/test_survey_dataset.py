@@ -14,6 +14,7 @@ from ictconvention.feeding.survey_dataset import SurveyDataset, day_zero
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.feeding.test_dataset import equal
+from tests.refusals import refused
 
 SAME = np.arange(5)
 SHORT = SequenceOptions(max_frames=12)
@@ -65,8 +66,8 @@ def test_bands_come_to_their_places_in_the_network(survey: Survey) -> None:
     assert torch.equal(turned.median, straight.median.flip(1))
 
 
-@pytest.mark.parametrize(("value", "found"), [(2453990.7, "no MJD"), ("2006-09-12", "not a number")])
-def test_a_first_detection_that_is_no_mjd_is_refused(tmp_path: Path, value: object, found: str) -> None:
+@pytest.mark.parametrize(("value", "code"), [(2453990.7, "E-VALUE-TIME"), ("2006-09-12", "E-VALUE-TYPE")])
+def test_a_first_detection_that_is_no_mjd_is_refused(tmp_path: Path, value: object, code: str) -> None:
     objects = [image_series(n, 5) | {"first_detection": value} for n in range(2)]
-    with pytest.raises(UsageError, match=found):
+    with refused(UsageError, code, str(value), where="/wrong, column first_detection"):
         SurveyDataset(write_survey(tmp_path / "wrong", objects), SHORT, "direct", SAME, days=1.0)

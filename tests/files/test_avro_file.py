@@ -14,6 +14,7 @@ from ictconvention.files.avro_file import MOST_UNPACKED, read_avro
 from ictconvention.files.reading import ForeignError, UnreadableError
 from tests.ingest.alert_packets import alert, avro_bytes, schema
 from tests.ingest.commands import refusal
+from tests.refusals import check_refusal
 
 SYNC = bytes(range(16))
 
@@ -92,7 +93,8 @@ def test_a_message_without_its_schema_is_named_with_the_number_of_it(tmp_path: P
     with pytest.raises(ForeignError, match="703"):
         read(content)
     (tmp_path / "a.avro").write_bytes(content)
-    assert "Confluent" in str(refusal("ztf", tmp_path / "a.avro", tmp_path / "s"))
+    error = refusal("ztf", tmp_path / "a.avro", tmp_path / "s")
+    check_refusal(error, "E-INGEST-REJECTS", "Confluent", where=tmp_path / "s")
 
 
 def test_alerts_of_rubin_are_named_as_such(tmp_path: Path) -> None:
@@ -100,7 +102,8 @@ def test_alerts_of_rubin_are_named_as_such(tmp_path: Path) -> None:
     with (tmp_path / "a.avro").open("wb") as file:
         rubin = {"type": "record", "name": "alert", "fields": fields}
         fastavro.writer(file, rubin, [{"diaSourceId": 1, "cutoutScience": b""}])
-    assert "Rubin" in str(refusal("ztf", tmp_path / "a.avro", tmp_path / "s"))
+    error = refusal("ztf", tmp_path / "a.avro", tmp_path / "s")
+    check_refusal(error, "E-INGEST-REJECTS", "Rubin", where=tmp_path / "s")
 
 
 def test_all_blocks_together_unpack_to_no_more_than_a_file_may_hold() -> None:

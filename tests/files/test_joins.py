@@ -2,20 +2,16 @@
 
 from pathlib import Path
 
-import pytest
-
 from ictconvention.core.errors import UsageError
 from ictconvention.files.joins import check_matched, report_unused_names
 from tests.ingest.alert_packets import alert, write_avro
 from tests.ingest.commands import refusal, spoken, write_table
+from tests.refusals import check_refusal, refused
 
 
 def test_ids_of_which_none_matches_are_an_error_with_both_sides() -> None:
-    with pytest.raises(UsageError) as refused:
+    with refused(UsageError, "E-INGEST-MISMATCH", "a, b, c and 1 more", "A, B", where="labels.csv"):
         check_matched(Path("labels.csv"), ["a", "b", "c", "d"], ["A", "B"], "the alerts")
-    assert "a, b, c and 1 more" in refused.value.found
-    assert "A, B" in refused.value.found
-    assert refused.value.where == Path("labels.csv")
 
 
 def test_ids_of_which_some_match_are_a_line_and_all_are_none() -> None:
@@ -38,8 +34,7 @@ def test_labels_of_alerts_match_or_are_said_not_to(tmp_path: Path) -> None:
         write_avro(tmp_path / "a" / f"{number}.avro", [alert(f"ZTF18{'ab'[number]}", day=number)])
     write_table(tmp_path / "case.csv", [{"id": "ztf18a", "class": "AGN"}, {"id": "ztf18b", "class": "AGN"}])
     error = refusal("ztf", tmp_path / "a", tmp_path / "s", "--objects", tmp_path / "case.csv")
-    assert "ztf18a" in error.found
-    assert "ZTF18a" in error.found
+    check_refusal(error, "E-INGEST-MISMATCH", "ztf18a", "ZTF18a", where=tmp_path / "case.csv")
     write_table(tmp_path / "part.csv", [{"id": "ZTF18a", "class": "AGN"}, {"id": "ZTF18x", "class": "AGN"}])
     lines = spoken("ztf", tmp_path / "a", tmp_path / "s", "--objects", tmp_path / "part.csv")
     assert any("1 of 2 ids in part.csv" in line and "ZTF18x" in line for line in lines)

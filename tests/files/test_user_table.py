@@ -11,9 +11,10 @@ from astropy.io import fits
 from astropy.table import Table
 
 from ictconvention.cli.main import main
-from ictconvention.core.errors import IctConventionError, UsageError
+from ictconvention.core.errors import UsageError
 from ictconvention.files.user_table import read_objects, read_user_table
 from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
+from tests.refusals import check_refusal, refused
 
 SCALE = ("--pixel-scale", 0.4)
 
@@ -62,36 +63,38 @@ def test_numbers_and_what_is_missing_are_known_in_every_spelling(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "message"),
+    ("name", "content", "code", "facts"),
     [
-        ("t.csv", b"", "the table has no row"),
-        ("t.csv", b"id,ra\n", "the table has no row"),
-        ("t.csv", b"name,ra\n1,2\n", "lacks the column id"),
-        ("t.csv", b"idd,ra\n1,2\n", "lacks the column id (did you mean idd?)"),
-        ("t.csv", b"id,ra\n1,2\n1,2,3\n", "row 2 has another number of cells"),
-        ("t.csv", b"id,ra\n1,2\n1\n", "row 2 has another number of cells"),
-        ("t.csv", b'id,ra\n"1,2\n', "this is not a table"),
-        ("t.csv", b"id,ra\n\xff\xfe,2\n", "this is not a table"),
-        ("t.csv", b"id,ra\n1\x00,2\n", None),
-        ("t.parquet", b"PAR1 it is not", "this is not a table"),
-        ("t.fits", b"SIMPLE it is not", "this is not a table"),
-        ("t.ecsv", b"id ra\n1 2\n", "this is not a table"),
-        ("t.txt", b"id ra\n1 2\n", "'.txt' is not a format of tables"),
-        ("table", b"id ra\n1 2\n", "'no ending' is not a format of tables"),
+        ("t.csv", b"", "E-TABLE-EMPTY", []),
+        ("t.csv", b"id,ra\n", "E-TABLE-EMPTY", []),
+        ("t.csv", b"name,ra\n1,2\n", "E-TABLE-COLUMN", ["id"]),
+        ("t.csv", b"idd,ra\n1,2\n", "E-TABLE-COLUMN", ["id", "did you mean idd?"]),
+        ("t.csv", b"id,ra\n1,2\n1,2,3\n", "E-TABLE-DAMAGED", ["row 2"]),
+        ("t.csv", b"id,ra\n1,2\n1\n", "E-TABLE-DAMAGED", ["row 2"]),
+        ("t.csv", b'id,ra\n"1,2\n', "E-TABLE-DAMAGED", []),
+        ("t.csv", b"id,ra\n\xff\xfe,2\n", "E-TABLE-DAMAGED", []),
+        ("t.csv", b"id,ra\n1\x00,2\n", None, []),
+        ("t.parquet", b"PAR1 it is not", "E-TABLE-DAMAGED", []),
+        ("t.fits", b"SIMPLE it is not", "E-TABLE-DAMAGED", []),
+        ("t.ecsv", b"id ra\n1 2\n", "E-TABLE-DAMAGED", []),
+        ("t.txt", b"id ra\n1 2\n", "E-FILES-ENDING", ["'.txt'"]),
+        ("table", b"id ra\n1 2\n", "E-FILES-ENDING", ["'no ending'"]),
     ],
 )
-def test_what_is_no_table_is_refused(tmp_path: Path, name: str, content: bytes, message: str | None) -> None:
-    if message is None:
+def test_what_is_no_table_is_refused(
+    tmp_path: Path, name: str, content: bytes, code: str | None, facts: list[str]
+) -> None:
+    if code is None:
         rows = rows_of(content, tmp_path, name)
         assert rows[0]["id"] == "1\x00"  # which no survey takes as an id
         return
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, code, *facts, where=tmp_path / name):
         rows_of(content, tmp_path, name)
-    assert message in caught.value.found
 
 
 def test_a_table_that_is_not_there_is_told_in_words(tmp_path: Path) -> None:
-    assert "No such file" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
+    check_refusal(error, "E-FILES-MISSING", where=tmp_path / "t.csv")
 
 
 BASE = {"id": "a", "file": "a.fits", "band": "g", "mjd": 58000.0, "class": "SN Ia", "ra": 1.0, "dec": 2.0}
@@ -103,49 +106,48 @@ def test_one_id_for_two_objects_is_refused_naming_both_rows(tmp_path: Path, name
     first, second = values.get(name, (1.25, 1.5))
     rows = [BASE | {"id": "b"}, BASE | {name: first}, BASE | {name: first}, BASE | {name: second}]
     error = refusal("stamps", write_table(tmp_path / "t.csv", rows), tmp_path / "s", *SCALE)
-    assert "one id for two objects: 'a' has" in error.found
-    assert str(first) in error.found
-    assert str(second) in error.found
-    assert str(error.where).endswith("t.csv, row 2 and row 4")
+    check_refusal(error, "E-ID-DUPLICATE", "'a'", str(first), str(second), where="/t.csv, row 2 and row 4")
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("changes", "code", "facts"),
     [
-        ({"id": None}, "this row has no id"),
-        ({"id": "a\x07"}, "unprintable"),
-        ({"file": None}, "this row names no file"),
-        ({"mjd": "yesterday"}, "mjd is 'yesterday', no number"),
-        ({"ra": "1:2:3"}, "ra is '1:2:3', no number"),
-        ({"ra": 361}, "ra is 361.0, outside -180 to 360"),
-        ({"dec": None}, "one of ra and dec is missing"),
-        ({"redshift": -3}, "redshift is -3.0, outside"),
-        ({"label_source": "guessed"}, "label_source 'guessed' is none of"),
-        ({"plane": 1.5}, "plane is 1.5"),
-        ({"plane": -1}, "plane is -1"),
-        ({"class_name": "SN Ia"}, "a column is called class_name"),
-        ({"crc32": "1"}, "column 'crc32' is the format's own"),
-        ({"2mass": "1"}, "column '2mass' is the format's own, or no name"),
+        ({"id": None}, "E-VALUE-MISSING", ["id"]),
+        ({"id": "a\x07"}, "E-ID-FORMAT", []),
+        ({"file": None}, "E-VALUE-MISSING", ["file"]),
+        ({"mjd": "yesterday"}, "E-VALUE-TYPE", ["mjd", "'yesterday'"]),
+        ({"ra": "1:2:3"}, "E-VALUE-TYPE", ["ra", "'1:2:3'"]),
+        ({"ra": 361}, "E-VALUE-RANGE", ["ra", "361.0", "-180 to 360"]),
+        ({"dec": None}, "E-VALUE-MISSING", ["ra", "dec"]),
+        ({"redshift": -3}, "E-VALUE-RANGE", ["redshift", "-3.0"]),
+        ({"label_source": "guessed"}, "E-VALUE-RANGE", ["label_source", "'guessed'"]),
+        ({"plane": 1.5}, "E-VALUE-RANGE", ["plane", "1.5"]),
+        ({"plane": -1}, "E-VALUE-RANGE", ["plane", "-1"]),
+        ({"class_name": "SN Ia"}, "E-TABLE-COLUMN", ["class_name"]),
+        ({"crc32": "1"}, "E-TABLE-COLUMN", ["'crc32'"]),
+        ({"2mass": "1"}, "E-TABLE-COLUMN", ["'2mass'"]),
     ],
 )
-def test_a_bad_cell_is_refused_before_anything_is_read(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_bad_cell_is_refused_before_anything_is_read(
+    tmp_path: Path, changes: dict[str, Any], code: str, facts: list[str]
+) -> None:
     columns = list(BASE | changes)
     error = refusal("stamps", write_table(tmp_path / "t.csv", [BASE | changes], columns), tmp_path / "s", *SCALE)
-    assert message in error.found
+    check_refusal(error, code, *facts)
     assert not list(tmp_path.glob(".*"))
 
 
 def test_a_class_that_is_not_listed_is_refused_naming_the_nearest(tmp_path: Path) -> None:
     table = write_table(tmp_path / "t.csv", [BASE | {"class": "SN IA"}])
     error = refusal("stamps", table, tmp_path / "s", *SCALE, "--classes", "AGN,SN Ia")
-    assert "class 'SN IA' is not among the survey's classes AGN, SN Ia (did you mean SN Ia?)" in error.found
-    assert "object a" in str(error.where)
+    check_refusal(error, "E-CLASS-UNKNOWN", "'SN IA'", "AGN, SN Ia", "did you mean SN Ia?", where="object a")
 
 
 def test_a_column_of_vectors_in_a_fits_table_is_refused_by_name(tmp_path: Path) -> None:
     columns: dict[str, Any] = {name: [value] * 2 for name, value in BASE.items()}
     Table(columns | {"mags": np.ones((2, 5))}).write(tmp_path / "t.fits")
-    assert "column 'mags' is list" in refusal("stamps", tmp_path / "t.fits", tmp_path / "s", *SCALE).found
+    error = refusal("stamps", tmp_path / "t.fits", tmp_path / "s", *SCALE)
+    check_refusal(error, "E-VALUE-TYPE", "'mags'", "list")
 
 
 def test_columns_of_numbers_are_numbers_and_others_text() -> None:
@@ -164,7 +166,7 @@ def test_columns_of_numbers_are_numbers_and_others_text() -> None:
     ("command", "arguments"),
     [("stamps", SCALE), ("ccd", ("--positions", "missing.csv")), ("tao", ()), ("ztf", ())],
 )
-def test_the_command_line_ends_with_2_and_three_lines_of_words(
+def test_the_command_line_ends_with_2_and_four_lines_of_words(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -178,7 +180,7 @@ def test_the_command_line_ends_with_2_and_three_lines_of_words(
         main()
     assert ended.value.code == 2
     lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "fix"]
+    assert [line.split(":")[0].strip() for line in lines] == ["error", "where", "fix", "code"]
     assert not (tmp_path / "s").exists()
 
 
@@ -188,10 +190,10 @@ def test_a_process_of_its_own_ends_with_2_and_no_traceback(tmp_path: Path) -> No
     result = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 2
     assert "Traceback" not in result.stderr
-    assert [line.split(":")[0].strip() for line in result.stderr.splitlines()] == ["error", "where", "fix"]
+    assert [line.split(":")[0].strip() for line in result.stderr.splitlines()] == ["error", "where", "fix", "code"]
 
 
 def test_errors_are_of_the_kind_that_users_can_mend(tmp_path: Path) -> None:
-    with pytest.raises(IctConventionError):
+    with refused(UsageError, "E-FILES-ENDING", where=tmp_path):
         read_user_table(tmp_path, ("id",))
     assert rejects_of(tmp_path / "s") == []

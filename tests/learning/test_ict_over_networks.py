@@ -21,6 +21,7 @@ from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
 from tests.learning.conftest import trainer, weights
+from tests.refusals import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")
 Feed = Callable[..., SeriesDataModule]
@@ -113,5 +114,5 @@ def test_a_stage_may_do_without_classes_where_the_next_has_them() -> None:
     ],
 )
 def test_what_would_teach_nothing_is_refused(wrong: list[str]) -> None:
-    with pytest.raises(UsageError):
+    with refused(UsageError, "E-CONFIG-VALUE", where="the configuration"):
         compose_run(wrong)

@@ -27,6 +27,7 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_sweep
+from tests.refusals import refused
 from tests.reporting.read_page import Page
 
 CLASSES = ("AGN", "SN Ia")
@@ -237,7 +238,7 @@ def test_the_command_takes_the_survey_from_where_it_is_now_and_gives_the_same_pa
 
 def test_another_survey_is_refused(sweep: Path, tmp_path: Path) -> None:
     other = surveyed(tmp_path / "other", count=20)
-    with pytest.raises(UsageError, match=f"this survey has the hash {other.hash[:12]}, that of the runs has"):
+    with refused(UsageError, "E-SURVEY-MISMATCH", other.hash[:12], where=tmp_path / "other"):
         write_report(sweep, tmp_path / "page.html", other.path)
     assert not (tmp_path / "page.html").exists()
 
@@ -261,14 +262,18 @@ def test_a_class_without_a_test_object_leaves_nothing_to_rank(survey: Survey, tm
 def test_a_page_that_cannot_be_written_is_told_before_anything_is_drawn(
     sweep: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for output in (tmp_path, tmp_path / "no" / "page.html"):
-        with pytest.raises(FileSystemError, match="saving the page failed"):
+    absent = tmp_path / "no"
+    for output, code, place in (
+        (tmp_path, "E-FILES-KIND", tmp_path),
+        (absent / "page.html", "E-FILES-MISSING", absent),
+    ):
+        with refused(FileSystemError, code, where=place):
             write_report(sweep, output)
     assert not caplog.messages
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no finished run"):
+    with refused(UsageError, "E-RUN-UNFINISHED", where=tmp_path):
         write_report(tmp_path, tmp_path / "page.html")
 
 

@@ -7,6 +7,7 @@ import pytest
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.machine import RANKS, check_launch, first_of_node
+from tests.refusals import refused
 
 TWO = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}
 FOUR = {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_NTASKS_PER_NODE": "2"}
@@ -55,7 +56,7 @@ def test_a_run_is_one_process_for_each_device_of_each_node_or_refused(
     if named is None:
         check_launch(options)
         return
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-MACHINE-NODES") as caught:
         check_launch(options)
     assert caught.value.where == named
 

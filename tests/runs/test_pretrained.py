@@ -12,6 +12,7 @@ from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.collection import find_runs
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
+from tests.refusals import refused
 
 
 def trained(runs: Path, name: str) -> RunFolder:
@@ -58,8 +59,18 @@ def test_it_takes_no_room_beside_the_run_and_outlives_it(tmp_path: Path, shared:
     assert shared.take(own, own.open_metrics()) is not None
 
 
-@pytest.mark.parametrize("damage", ["weights", "other weights", "metrics", "record"])
-def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pretraining, damage: str) -> None:
+@pytest.mark.parametrize(
+    ("damage", "code", "place"),
+    [
+        ("weights", "E-WEIGHTS-DAMAGED", "/ab12/checkpoints/pretrain.ckpt"),
+        ("other weights", "E-RUN-DAMAGED", "/ab12/checkpoints/pretrain.ckpt"),
+        ("metrics", "E-RUN-DAMAGED", "/ab12/metrics.csv"),
+        ("record", "E-RUN-DAMAGED", "/ab12"),
+    ],
+)
+def test_what_is_damaged_is_named_and_gives_nothing(
+    tmp_path: Path, shared: Pretraining, damage: str, code: str, place: str
+) -> None:
     own = RunFolder(tmp_path / "own")
     own.path.mkdir()
     match damage:
@@ -71,7 +82,7 @@ def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pret
             shared.folder.metrics.write_text("?")
         case "record":
             next(shared.folder.path.glob("*.json")).unlink()
-    with pytest.raises(UsageError):
+    with refused(UsageError, code, where=place):
         shared.take(own, own.open_metrics())
     assert not list(own.path.iterdir())
 
@@ -79,7 +90,7 @@ def test_what_is_damaged_is_named_and_gives_nothing(tmp_path: Path, shared: Pret
 def test_what_fails_on_its_way_leaves_nothing(tmp_path: Path) -> None:
     run, shared = trained(tmp_path, "first"), Pretraining(tmp_path, "ab12")
     weights = run.weights("pretrain").rename(tmp_path / "elsewhere")
-    with pytest.raises(FileSystemError, match="sharing the pre-training failed"):
+    with refused(FileSystemError, "E-FILES-MISSING", where=tmp_path / "pretrained/ab12"):
         shared.keep(run)
     assert not list((tmp_path / "pretrained").iterdir())
     weights.rename(run.weights("pretrain"))
@@ -93,7 +104,7 @@ def test_two_runs_at_once_do_not_write_into_one_another(tmp_path: Path, monkeypa
 
     def meanwhile(*paths: Path) -> None:
         tries.append(paths)
-        with pytest.raises(FileSystemError, match="another process is writing here"):
+        with refused(FileSystemError, "E-FILES-LOCKED", where=tmp_path / "pretrained/ab12"):
             Pretraining(tmp_path, "ab12").keep(second)
         link(*paths)
 
@@ -106,18 +117,18 @@ def test_two_runs_at_once_do_not_write_into_one_another(tmp_path: Path, monkeypa
 
 
 def test_a_disk_without_second_names_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(*paths: Path) -> None:
+    def forbidden(*paths: Path) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "link", refused)
+    monkeypatch.setattr(os, "link", forbidden)
     shared = Pretraining(tmp_path, "ab12")
     shared.keep(run := trained(tmp_path, "first"))
     assert shared.folder.weights("pretrain").read_bytes() == run.weights("pretrain").read_bytes()
 
 
 def test_it_is_no_run(tmp_path: Path, shared: Pretraining) -> None:
-    with pytest.raises(UsageError, match="no finished run") as caught:
+    with refused(UsageError, "E-RUN-UNFINISHED", where=tmp_path) as caught:
         find_runs(tmp_path)
-    assert "pretrained" not in caught.value.found
-    with pytest.raises(UsageError, match="not a folder of a run"):
+    assert "pretrained" not in caught.value.found  # it is no run that could not be read
+    with refused(UsageError, "E-RUN-MISSING", where=tmp_path / "pretrained/ab12"):
         RunFolder(shared.folder.path).read_options()

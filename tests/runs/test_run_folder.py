@@ -17,6 +17,7 @@ from ictconvention.runs.trained_run import read_trained
 from ictconvention.training.retest import retest
 from tests.conftest import ROOT
 from tests.handmade_runs import changed
+from tests.refusals import refused
 from tests.small_runs import LEFT, Smoke, result_of
 
 SPELLED = ("runs/run_folder.py", "core/output_place.py")  # the latter knows a run by its marks, and stands below
@@ -101,13 +102,13 @@ def test_a_run_of_a_version_without_priors_is_tested_again(copied: Path) -> None
 )
 def test_what_are_no_shares_is_refused(copied: Path, prior: object) -> None:
     changed(copied / "result.json", prior=prior)
-    with pytest.raises(UsageError, match="says no shares"):
+    with refused(UsageError, "E-RUN-DAMAGED", where="/result.json"):
         RunFolder(copied).read_priors()
 
 
 def test_shares_under_which_the_decisions_would_be_others_are_refused(copied: Path) -> None:
     changed(copied / "result.json", prior={"survey": [1e-6, 1e-6, 1e-6, 1 - 3e-6], "training": [0.25] * 4})
-    with pytest.raises(UsageError, match="not those of its result"):
+    with refused(UsageError, "E-RUN-EDITED", where="/run"):
         read_finished(copied)
 
 
@@ -115,12 +116,12 @@ def test_shares_under_which_the_decisions_would_be_others_are_refused(copied: Pa
 def test_a_lost_record_is_named(copied: Path, name: str) -> None:
     path: Path = getattr(RunFolder(copied), name)
     path.unlink()
-    with pytest.raises(UsageError, match=re.escape(f"lost its {path.name}")):
+    with refused(UsageError, "E-RUN-DAMAGED", path.name, where="/run"):
         read_finished(copied)
 
 
 def test_a_result_that_lacks_something_is_named(copied: Path) -> None:
-    with pytest.raises(UsageError, match="this result lacks redshift"):
+    with refused(UsageError, "E-RUN-DAMAGED", "redshift", where="/result.json"):
         RunFolder(copied).read_result("test", "redshift")
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import MetricsTable, Status, read_json
+from tests.refusals import refused
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -53,7 +54,7 @@ def test_seconds_of_a_stage_add_up_over_a_kill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "[1]", "{'a': 1}"])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-RUN-DAMAGED") as caught:
         Status(tmp_path / "status.json")
     assert caught.value.where == tmp_path / "status.json"
 
@@ -61,5 +62,5 @@ def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", "stage,epoch\npretrain,first\n"])
 def test_a_table_of_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
-    with pytest.raises(UsageError, match="this is not a table of metrics"):
+    with refused(UsageError, "E-RUN-DAMAGED", where=tmp_path / "metrics.csv"):
         MetricsTable(tmp_path / "metrics.csv")

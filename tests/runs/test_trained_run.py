@@ -16,6 +16,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import start_from
 from ictconvention.training.retest import retest
+from tests.refusals import refused
 
 
 @pytest.fixture
@@ -42,22 +43,30 @@ def test_it_needs_no_survey_and_no_place(copied: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "how", "found"),
+    ("file", "how", "kind", "place", "facts"),
     [
-        ("result.json", lambda c: c["survey"].pop("pixel_scale"), "does not say the pixel_scale of its survey"),
-        ("result.json", lambda c: c.pop("survey"), "does not say the name, simulated, bands"),
-        ("result.json", lambda c: c.pop("temperature"), "damaged, or another version's"),
-        ("result.json", lambda c: c.update(temperature=float("nan")), "the temperature is nan"),
-        ("result.json", lambda c: c.update(temperature=0.0), "the temperature is 0"),
-        ("result.json", lambda c: c["config"]["sequence"].update(max_frames=30), "sequence.max_frames is"),
-        ("split.json", lambda c: c["parts"]["finetune_train"].pop(), "this split is not that of result.json"),
-        ("split.json", lambda c: c.pop("parts"), "damaged, or another version's"),
-        ("status.json", lambda c: c.pop("hashes"), "damaged, or another version's"),
+        ("result.json", lambda c: c["survey"].pop("pixel_scale"), "VERSION", "result.json", ["pixel_scale"]),
+        ("result.json", lambda c: c.pop("survey"), "VERSION", "result.json", ["name, simulated, bands"]),
+        ("result.json", lambda c: c.pop("temperature"), "DAMAGED", "", ["'temperature'"]),
+        ("result.json", lambda c: c.update(temperature=float("nan")), "DAMAGED", "", ["temperature", "nan"]),
+        ("result.json", lambda c: c.update(temperature=0.0), "DAMAGED", "", ["temperature", "0"]),
+        (
+            "result.json",
+            lambda c: c["config"]["sequence"].update(max_frames=30),
+            "EDITED",
+            "config.yaml",
+            ["sequence.max_frames"],
+        ),
+        ("split.json", lambda c: c["parts"]["finetune_train"].pop(), "EDITED", "split.json", []),
+        ("split.json", lambda c: c.pop("parts"), "DAMAGED", "split.json", ["'parts'"]),
+        ("status.json", lambda c: c.pop("hashes"), "DAMAGED", "", ["'hashes'"]),
     ],
 )
-def test_what_is_missing_is_told(copied: Path, file: str, how: Callable[[dict[str, Any]], object], found: str) -> None:
+def test_what_is_missing_is_told(
+    copied: Path, file: str, how: Callable[[dict[str, Any]], object], kind: str, place: str, facts: list[str]
+) -> None:
     change(copied / file, how)
-    with pytest.raises(UsageError, match=found):
+    with refused(UsageError, f"E-RUN-{kind}", *facts, where=copied / place):
         read_trained(copied)
 
 
@@ -79,6 +88,5 @@ def test_converted_weights_are_refused_by_every_reader(
         lambda: start_from(learner, copied),
     ]
     for read in readers:
-        with pytest.raises(UsageError, match="and the network has float32: they were converted") as refused:
+        with refused(UsageError, "E-WEIGHTS-MISMATCH", "float32", where=path):
             read()
-        assert refused.value.where == path

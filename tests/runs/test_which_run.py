@@ -14,6 +14,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.which_run import no_run
 from ictconvention.training.retest import retest
+from tests.refusals import check_refusal, refused
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_pattern_that_matches_two_runs_is_answered_with_their_names(
         (tmp_path / "survey").mkdir(exist_ok=True)
         found = CliRunner().invoke(app, [command, *words, "-o", str(output)])
         assert isinstance(found.exception, UsageError)
-        assert "two runs match" in found.exception.found
+        assert found.exception.code == "E-COMMAND-ARGUMENTS"
         assert all(str(run) in found.exception.fix for run in runs)
     assert not output.exists()
 
@@ -55,20 +56,25 @@ def read_options(folder: str | Path) -> RunOptions:
 @pytest.mark.parametrize("read", [read_options, lambda folder: retest(Path(folder), RunOptions())])
 def test_what_is_no_run_is_answered_with_the_runs_there(read: Callable[[str | Path], object], runs: list[Path]) -> None:
     above = runs[0].parent
-    for given in (above / "fold0-*", above, above / "fold0-seed0-cccc"):
-        with pytest.raises(UsageError) as caught:
+    for given, code in (
+        (above / "fold0-*", "E-COMMAND-ARGUMENTS"),
+        (above, "E-RUN-MISSING"),
+        (above / "fold0-seed0-cccc", "E-RUN-MISSING"),
+    ):
+        with refused(UsageError, code, where=given) as caught:
             read(given)
         assert all(str(run) in caught.value.fix for run in runs)
         assert "notes" not in caught.value.fix
     for inside in (runs[1] / "checkpoints" / "finetune.ckpt", runs[1] / "config.yaml"):
-        with pytest.raises(UsageError) as caught:
+        with refused(UsageError, "E-RUN-MISSING", where=inside) as caught:
             read(inside)
         assert caught.value.fix.endswith(str(runs[1]))
 
 
 def test_a_pattern_without_a_run_says_so_and_one_run_is_named(runs: list[Path]) -> None:
-    assert "no run matches" in no_run(runs[0].parent / "fold9-*").found
-    assert no_run(runs[0].parent / "fold0-seed0-a*").fix.endswith(str(runs[0]))
+    none, one = (runs[0].parent / pattern for pattern in ("fold9-*", "fold0-seed0-a*"))
+    check_refusal(no_run(none), "E-RUN-MISSING", where=none)
+    check_refusal(no_run(one), "E-COMMAND-ARGUMENTS", str(runs[0]), where=one)
 
 
 def test_a_run_whose_own_name_has_brackets_is_read(runs: list[Path]) -> None:

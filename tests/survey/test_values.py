@@ -14,22 +14,25 @@ from ictconvention.survey.values import (
 
 
 @pytest.mark.parametrize(
-    ("mjd", "found"),
+    ("mjd", "fact"),
     [
         (15_000.0, None),
         (400_000.0, None),
-        (14_999.9, "counts from another day"),
-        (-1.0, "before 1858"),
-        (2_460_000.5, "Julian date"),
-        (450_000.0, "after the year 2954"),
-        (1_677_290_640.0, "seconds since 1970"),
-        (np.nan, "finite MJD"),
-        (np.inf, "finite MJD"),
+        (14_999.9, "15000"),
+        (-1.0, "1858"),
+        (2_460_000.5, "2400000.5"),
+        (450_000.0, "2954"),
+        (1_677_290_640.0, "1970"),
+        (np.nan, "MJD"),
+        (np.inf, "MJD"),
     ],
 )
-def test_a_time_that_is_no_mjd_is_named_by_what_it_is(mjd: float, found: str | None) -> None:
+def test_a_time_that_is_no_mjd_is_named_by_what_it_is(mjd: float, fact: str | None) -> None:
     flaw = flaw_of_times(np.array([58_000.0, mjd]))
-    assert (flaw is None) if found is None else (flaw is not None and found in flaw.found)
+    assert (flaw is None) == (fact is None)
+    if flaw is not None and fact is not None:
+        assert flaw.code == "E-VALUE-TIME"
+        assert fact in f"{flaw.found}; {flaw.fix}"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +54,8 @@ def test_a_type_that_cannot_tell_exposures_apart_is_refused(times: np.ndarray, c
 def test_the_precision_is_said_in_minutes() -> None:
     flaw = flaw_of_precision("mjd", np.array([60_000.3], dtype="f4"))
     assert flaw is not None
-    assert "float32, which near MJD 60000 tells times only to 5.6 minutes" in flaw.found
+    assert flaw.code == "E-VALUE-PRECISION"
+    assert all(fact in flaw.found for fact in ("float32", "60000", "5.6 minutes"))
 
 
 @pytest.mark.parametrize(
@@ -88,4 +92,5 @@ def test_a_frame_without_a_pixel_is_named() -> None:
     frames[2] = np.inf
     flaw = flaw_of_pixels(frames)
     assert flaw is not None
-    assert flaw.found.startswith("frame 2")
+    assert flaw.code == "E-VALUE-PIXELS"
+    assert "frame 2" in flaw.found

@@ -23,6 +23,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes
 from ictconvention.sweeping.cluster import load_submitter
 from ictconvention.sweeping.sweep import Job, prepare_jobs
+from tests.refusals import refused
 from tests.small_runs import places
 
 pytestmark = pytest.mark.slow
@@ -141,9 +142,15 @@ def test_a_job_that_fails_is_listed_with_its_logs_and_the_others_have_their_resu
     (own / "gentle.yaml").write_text("keep: 0.9\n")  # each job gets the folder of its sweep, in its own process
     words = [*places(work), *QUICK, f"runs={tmp_path}/runs", f"--config-dir={own.parent}", "augmentation=gentle"]
     failed, whole = jobs_of(monkeypatch, words, "fails", "runs")
-    with pytest.raises(UsageError, match=r"1 job of 2 without a result:\n    fold\.index=0: failed, see") as caught:
+    with refused(
+        UsageError,
+        "E-SWEEP-FAILED",
+        "1 job of 2",
+        "fold.index=0",
+    ) as caught:
         sweep([*LOCAL, *words, "fold.index=0,1"])
     (record,) = tmp_path.glob("runs/sweeps/*/sweep.json")
+    assert caught.value.where == record.parent
     assert f"see {record.parent / 'slurm'}" in caught.value.found
     assert [entry["state"] for entry in read_json(record)["jobs"]] == ["failed", "finished"]
     assert [len(starts_of(job)) for job in (failed, whole)] == [1, 1]
@@ -159,7 +166,7 @@ def test_where_there_is_no_slurm_nothing_is_submitted_and_that_is_told(
 ) -> None:
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
     words = [*places(work), "experiment=light_curve_sdss", "trainer.precision=32-true", f"runs={tmp_path}/runs"]
-    with pytest.raises(UsageError, match="submitting failed: Could not detect"):
+    with refused(UsageError, "E-SWEEP-SUBMIT", where="hydra/launcher=slurm"):
         sweep(["hydra/launcher=slurm", *words])
     (record,) = tmp_path.glob("runs/sweeps/*/sweep.json")
     assert [(job["state"], job["log"]) for job in read_json(record)["jobs"]] == [("waiting", None)]
@@ -167,6 +174,7 @@ def test_where_there_is_no_slurm_nothing_is_submitted_and_that_is_told(
 
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "hydra_plugins.hydra_submitit_launcher", None)
-    with pytest.raises(UsageError, match="hydra-submitit-launcher is not installed") as caught:
+    with refused(
+        UsageError, "E-PACKAGE-MISSING", "hydra-submitit-launcher", "'.[slurm]'", where="hydra/launcher=slurm"
+    ):
         load_submitter("slurm", {})
-    assert ".[slurm]" in caught.value.fix

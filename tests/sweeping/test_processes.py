@@ -20,6 +20,7 @@ from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.sweeping import processes
 from ictconvention.sweeping.processes import job_environment, run_jobs
 from ictconvention.sweeping.sweep import Job, Sweep
+from tests.refusals import refused
 
 # A job that does as its first override says, in place of one that trains.
 ACTOR = """
@@ -121,11 +122,8 @@ def test_each_place_has_its_own_gpus(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {seen(sweep, 0)["CUDA_VISIBLE_DEVICES"], seen(sweep, 1)["CUDA_VISIBLE_DEVICES"]} == {"0,1", "2,3"}
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5,6,7")
     assert processes._devices(sweep.jobs, 2) == ["3,5", "6,7"]
-    with pytest.raises(
-        UsageError, match=r"3 jobs at once with trainer\.devices=2 need 6 GPUs, and 4 are here"
-    ) as caught:
+    with refused(UsageError, "E-MACHINE-DEVICES", "3 jobs", "6 GPUs", "4", "jobs=2", where="jobs"):
         run_jobs(sweep_of(tmp_path / "more", "runs", devices=2), 3)
-    assert caught.value.fix == "take jobs=2"
 
 
 @pytest.mark.parametrize(
@@ -146,7 +144,7 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     assert act != "fails" or "    | error: the disk is full\n    |   fix:   free some space" in lines[place + 1]
     assert lines[place + 3] == "[2/2] started: job runs"
     assert [job.state for job in sweep.jobs] == ["failed", "finished"]
-    with pytest.raises(UsageError, match="1 job of 2 without a result") as caught:
+    with refused(UsageError, "E-SWEEP-FAILED", "1 job of 2", where=tmp_path / "sweep") as caught:
         sweep.check()
     assert f"job {act}: failed, see {sweep.jobs[0].log}" in str(caught.value)
     record = json.loads((sweep.folder / "sweep.json").read_text())
@@ -230,5 +228,5 @@ def _signal_when(ready: Callable[[], bool], number: signal.Signals) -> None:
 
 def test_a_sweep_is_run_by_one_process(tmp_path: Path) -> None:
     sweep = sweep_of(tmp_path, "runs")
-    with folder_lock(sweep.folder), pytest.raises(FileSystemError, match="another process is writing here"):
+    with folder_lock(sweep.folder), refused(FileSystemError, "E-FILES-LOCKED", where=tmp_path / "sweep"):
         run_jobs(sweep)

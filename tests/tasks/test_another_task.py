@@ -31,6 +31,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.sweeping.sweep import chief_scores, prepare_jobs
 from ictconvention.tasks.task import Calibration, Task
 from ictconvention.training.retest import retest
+from tests.refusals import refused
 from tests.small_runs import Smoke, places, result_of
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class RedshiftBins(Task):
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         labels = self.read_labels(survey)
         if not any(labels[survey.position(id_)] != UNLABELLED for id_ in split.parts[f"{stage}_train"]):
-            raise SplitError("no redshift to train on", f"survey {survey.header.name}", "give it redshifts")
+            raise SplitError(
+                "no redshift to train on", f"survey {survey.header.name}", "give it redshifts", "E-SPLIT-LABELS"
+            )
 
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:
         known = label.clamp(min=0)
@@ -171,14 +174,13 @@ def test_it_trains_and_is_tested_again_to_the_last_digit(smoke: Smoke, words: li
 def test_what_knows_classes_only_refuses_it(smoke: Smoke, work: Path, words: list[str], tmp_path: Path) -> None:
     folder = smoke(*words, "experiment=light_curve_sdss", "name=redshifts")
     run, survey = read_trained(folder), Survey.open(work / "miniature")
-    for refused in (
+    for ask in (
         lambda: read_finished(folder),
         lambda: check_survey_fits(run, survey),
         lambda: export_run(run, tmp_path / "model.pt2"),
     ):
-        with pytest.raises(UsageError) as caught:
-            refused()
-        assert caught.value.where == folder
+        with refused(UsageError, "E-RUN-TASK", where=folder):
+            ask()
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.classes import Classes
 from ictconvention.tasks.task import Calibration
 from tests.conftest import image_series, write_survey
+from tests.refusals import refused
 
 TASK = Classes(("AGN", "SN Ia", "Variable", "SN Other"))
 
@@ -48,9 +49,8 @@ def test_a_sure_answer_has_a_gradient_under_any_focus(focal: float) -> None:
 def test_a_class_that_is_called_as_a_column_is_refused(tmp_path: Path) -> None:
     header = SurveyHeader(name="odd", bands=("g",), classes=("AGN", "fold"), pixel_scale=0.4)
     objects = [image_series(number, 3, header) for number in range(4)]
-    with pytest.raises(UsageError) as caught:
+    with refused(UsageError, "E-CLASS-NAME", "fold", where="survey odd"):
         Classes.of_survey(write_survey(tmp_path / "odd", objects, header))
-    assert caught.value.where == "survey odd"
 
 
 def test_labels_are_places_among_the_names(survey: Survey) -> None:
@@ -67,7 +67,7 @@ def test_a_class_without_a_training_object_is_refused(tmp_path: Path) -> None:
     split = make_split(survey.object_table())
     task = Classes.of_survey(survey)
     task.check_split(survey, split, "finetune")
-    with pytest.raises(SplitError):
+    with refused(SplitError, "E-SPLIT-LABELS", "Kilonova", "finetune_train", where="survey tiny"):
         Classes((*task.names, "Kilonova")).check_split(survey, split, "finetune")
 
 
@@ -103,7 +103,7 @@ def test_metrics_of_training_hold_the_one_that_chooses_and_those_that_are_said()
 
 def test_a_task_has_a_name_once() -> None:
     assert find_task("classes") is Classes
-    with pytest.raises(UsageError):
+    with refused(UsageError, "E-MODULE-UNKNOWN", "did you mean classes?", where="task.kind"):
         find_task("clases")
-    with pytest.raises(UsageError):
+    with refused(UsageError, "E-MODULE-DUPLICATE", "'classes'", where=__name__):
         register_task("classes")(type("Other", (), {}))

@@ -13,6 +13,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.training.retest import retest
+from tests.refusals import refused
 from tests.small_runs import Smoke
 
 QUICK = ["experiment=light_curve_sdss", "trainer.precision=32-true", "model.dropout=0", "stage.pretrain.max_epochs=0"]
@@ -57,9 +58,8 @@ def test_a_compiler_that_is_wrong_or_fails_is_told_before_anything_trains(
 
     monkeypatch.setattr(machine, "_check_compiler", lambda: None)
     monkeypatch.setattr(torch.nn.Module, "compile", compiled)
-    with pytest.raises(UsageError, match=wrong) as caught:
+    with refused(UsageError, "E-MACHINE-COMPILE", wrong, where="trainer.compile"):
         smoke(*QUICK, f"runs={tmp_path}/runs", "trainer.compile=true")
-    assert caught.value.where == "trainer.compile"
     assert not list(tmp_path.glob("runs/*/*/checkpoints/*"))
 
 
@@ -70,5 +70,5 @@ def test_a_machine_without_a_compiler_is_told(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch, "compile", absent)
     machine._check_compiler.cache_clear()
     machine.check_machine(TrainerOptions())
-    with pytest.raises(UsageError, match=r"torch\.compile does not work here \(No working C\+\+ compiler found\)"):
+    with refused(UsageError, "E-MACHINE-COMPILE", "No working C++ compiler found", where="trainer.compile"):
         machine.check_machine(TrainerOptions(compile=True))

@@ -28,7 +28,7 @@ def read_band_names(own: Path | None = None) -> dict[str, str]:
         for where, row in read_user_table(own, ("alias", "band")).located:
             alias, band = read_text(row, "alias"), read_text(row, "band")
             if alias is None or band is None:
-                raise UsageError("this row lacks an alias or its band", where, "give both")
+                raise UsageError("this row lacks an alias or its band", where, "give both", "E-VALUE-MISSING")
             names[_key(alias)] = band
     return names
 

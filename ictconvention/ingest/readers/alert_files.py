@@ -59,14 +59,19 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
         folder = source
         names = files_below(source, AVRO + PARQUET + TAR)
     else:
-        raise UsageError("there is no such file or folder", source, "check the path")
+        raise UsageError("there is no such file or folder", source, "check the path", "E-FILES-MISSING")
     parquet, tar = ([name for name in names if name.lower().endswith(kind)] for kind in (PARQUET, TAR))
     avro = [name for name in names if name.lower().endswith(AVRO) or not Path(name).suffix]  # a link that leads nowhere
     if not (avro or parquet or tar):
-        raise UsageError("no alert file is there", source, f"give files that end in {', '.join(AVRO + PARQUET + TAR)}")
+        raise UsageError(
+            "no alert file is there",
+            source,
+            f"give files that end in {', '.join(AVRO + PARQUET + TAR)}",
+            "E-INGEST-NOTHING",
+        )
     if (avro or tar) and find_spec("fastavro") is None:
         fix = "install the extra: pip install -c constraints.txt '.[ztf]'"
-        raise UsageError("the package fastavro is not installed", "ingest ztf", fix)
+        raise UsageError("the package fastavro is not installed", "ingest ztf", fix, "E-PACKAGE-MISSING")
     units = [AlertUnit(tuple(avro[i : i + FILES_AT_ONCE])) for i in range(0, len(avro), FILES_AT_ONCE)]
     units += [AlertUnit((name,)) for name in tar]
     for name in parquet:

@@ -88,9 +88,11 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
     table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
     objects = read_objects(table.located)
     if twice := find_repeated(read_id(row, where) for where, row in table.located):
-        raise UsageError(f"ids stand twice: {shorten(twice)}", path, "give each object one row")
+        raise UsageError(f"ids stand twice: {shorten(twice)}", path, "give each object one row", "E-ID-DUPLICATE")
     if without := [id_ for id_, own in objects.items() if own["ra"] is None or own["dec"] is None]:
-        raise UsageError(f"no position: {shorten(without)}", path, "give ra and dec of each object [deg]")
+        raise UsageError(
+            f"no position: {shorten(without)}", path, "give ra and dec of each object [deg]", "E-VALUE-MISSING"
+        )
     ra, dec = (np.array([own[name] for own in objects.values()]) for name in ("ra", "dec"))
     return objects, ra, dec
 

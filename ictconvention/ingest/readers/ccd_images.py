@@ -98,7 +98,12 @@ def find_images(
     images = [replace(one, hdu=one.hdu or hdu) for one in images]
     if not images:
         what = f" whose name holds {masks[0]!r}" if masks else ""
-        raise UsageError(f"no FITS file{what} is there", source, f"give a folder with {', '.join(FITS_ENDINGS[:3])}")
+        raise UsageError(
+            f"no FITS file{what} is there",
+            source,
+            f"give a folder with {', '.join(FITS_ENDINGS[:3])}",
+            "E-INGEST-NOTHING",
+        )
     return folder, images, rejects
 
 
@@ -130,7 +135,9 @@ def first_pixel_scale(folder: Path, images: Sequence[CcdImage]) -> float:
                     return round(pixel_scale(read_wcs(header)), 4)
         except (UnreadableError, OSError) as error:
             first = first or f": {image.file}: {error}"
-    raise UsageError(f"no image with a WCS is there{first}", folder, "give images whose headers hold a sound one")
+    raise UsageError(
+        f"no image with a WCS is there{first}", folder, "give images whose headers hold a sound one", "E-INGEST-NOTHING"
+    )
 
 
 def image_names(hdus: fits.HDUList, hdu: str | None) -> list[str]:

@@ -95,10 +95,12 @@ def read_stamp_table(
     without = [where for where, row in located if read_text(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{pluralize(len(without), 'row')} without zero_point, the others have one"
-        raise UsageError(found, without[0], "give it in every row, or for all others by --zero-point")
+        raise UsageError(
+            found, without[0], "give it in every row, or for all others by --zero-point", "E-VALUE-MISSING"
+        )
     if flux_unit != NANOMAGGY and (zero_point is not None or len(without) < len(located)):
         found = f"zero points give {NANOMAGGY}, and --flux-unit is {flux_unit!r}"
-        raise UsageError(found, path, "leave out --flux-unit, or the zero points")
+        raise UsageError(found, path, "leave out --flux-unit, or the zero points", "E-COMMAND-CONFLICT")
     files = list(by_file.values())
     some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
     units = [[row for rows in chosen for row in rows] for chosen in some]
@@ -124,7 +126,9 @@ def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Fo
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
     plane = read_number(row, "plane", where)
     if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
-        raise UsageError(f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty")
+        raise UsageError(
+            f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty", "E-VALUE-RANGE"
+        )
     numbers = {name: read_number(row, name, where) for name in ("mjd", "zero_point")}
     numbers |= {name: check_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
@@ -146,7 +150,7 @@ def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
         if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
             found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
             fix = "make a survey of the stamps of each pixel scale: a survey has one"
-            raise UsageError(found, where, fix)
+            raise UsageError(found, where, fix, "E-COMMAND-CONFLICT")
 
 
 def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:

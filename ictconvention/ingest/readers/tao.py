@@ -40,9 +40,13 @@ def find_files(folder: Path) -> list[str]:
         There is none.
     """
     if not folder.is_dir():
-        raise UsageError("there is no such folder", folder, "give the folder that holds the FITS files")
+        raise UsageError(
+            "there is no such folder", folder, "give the folder that holds the FITS files", "E-FILES-MISSING"
+        )
     if not (names := files_below(folder, FITS_ENDINGS)):
-        raise UsageError("no FITS file is there", folder, "give the folder that holds the FITS files")
+        raise UsageError(
+            "no FITS file is there", folder, "give the folder that holds the FITS files", "E-INGEST-NOTHING"
+        )
     return names
 
 

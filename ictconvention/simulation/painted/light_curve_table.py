@@ -84,25 +84,33 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
         path = Path(file)
         if name and name not in CLASSES:
             known = f"choose {', '.join(CLASSES)}"
-            raise UsageError(f"class {name!r} is unknown{did_you_mean(name, CLASSES)}", source, known)
+            raise UsageError(
+                f"class {name!r} is unknown{did_you_mean(name, CLASSES)}", source, known, "E-CLASS-UNKNOWN"
+            )
         if path.suffix not in FORMATS:
             found = f"{path.suffix or 'no ending'!r} is not a format of light curves"
-            raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}")
+            raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
         with readable_os_errors("reading the light curves", path):
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
     if twice := find_repeated(curve.id for curve in curves):
-        raise SurveyError(f"ids stand twice: {shorten(twice)}", ", ".join(sources), "give each object its own id")
+        raise SurveyError(
+            f"ids stand twice: {shorten(twice)}", ", ".join(sources), "give each object its own id", "E-ID-DUPLICATE"
+        )
     return curves
 
 
 def _read_table(path: Path, class_name: str) -> list[RealCurve]:
     table = read_user_table(path, ("id", "mjd", "band", "error"), ("class", "flux", "mag", *OF_HOSTS))
     if not class_name and "class" not in table.rows[0]:
-        raise SurveyError("the table lacks the column class", path, "add it, or give the file as CLASS=file")
+        raise SurveyError(
+            "the table lacks the column class", path, "add it, or give the file as CLASS=file", "E-TABLE-COLUMN"
+        )
     value = next((name for name in ("flux", "mag") if name in table.rows[0]), None)
     if value is None:
-        raise SurveyError("the table lacks the column flux or mag", path, "give nanomaggies, or AB magnitudes")
+        raise SurveyError(
+            "the table lacks the column flux or mag", path, "give nanomaggies, or AB magnitudes", "E-TABLE-COLUMN"
+        )
     of_objects = ("id", *OF_HOSTS) if class_name else ("id", "class", *OF_HOSTS)
     points: dict[str, list[tuple[float, ...]]] = {}
     for where, row in table.located:
@@ -127,23 +135,27 @@ def _known(where: str, what: str, name: str | None, known: Sequence[str]) -> int
     """Return the place of a band or class among those that are known."""
     if name is None or name not in known:
         found = f"unknown {what} {name!r}{did_you_mean(str(name), known)}"
-        raise SurveyError(found, where, f"use {', '.join(known)}")
+        raise SurveyError(found, where, f"use {', '.join(known)}", "E-VALUE-RANGE")
     return list(known).index(name)
 
 
 def _read_npz(path: Path, class_name: str) -> list[RealCurve]:
     if not class_name:
-        raise UsageError("an npz file of light curves names no class", path, f"give it as CLASS={path}")
+        raise UsageError(
+            "an npz file of light curves names no class", path, f"give it as CLASS={path}", "E-COMMAND-VALUE"
+        )
     try:
         data = npz_arrays(path)
     except UnreadableError as error:
         fix = "restore it from a copy; split it where it is too large"
-        raise SurveyError(f"this is not an npz file of light curves: {error}", path, fix) from error
+        raise SurveyError(f"this is not an npz file of light curves: {error}", path, fix, "E-TABLE-DAMAGED") from error
     wide = {"mjd", "mag", "err"} <= data.keys()
     long = {"mjd", "band", "fluxcal", "fluxcalerr"} <= data.keys()
     if "offset" not in data or not (wide or long):
         found = f"it holds {', '.join(data)}"
-        raise SurveyError(found, path, "it needs offset, and mjd, mag, err or mjd, band, fluxcal, fluxcalerr")
+        raise SurveyError(
+            found, path, "it needs offset, and mjd, mag, err or mjd, band, fluxcal, fluxcalerr", "E-TABLE-COLUMN"
+        )
     _check_npz(data, wide, path)
     offset = data["offset"]
     names = next((data[name] for name in ("id", "dbid", "cid") if name in data), np.arange(len(offset) - 1))
@@ -178,23 +190,31 @@ def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None
     for name in columns:
         if data[name].shape != shape or data[name].dtype.kind not in "fiu":
             found = f"{name} is of type {data[name].dtype} and shape {data[name].shape}, not numbers of shape {shape}"
-            raise SurveyError(found, path, "give one value per measurement")
+            raise SurveyError(found, path, "give one value per measurement", "E-VALUE-SHAPE")
     if flaw := flaw_of_precision("mjd", data["mjd"]):
-        raise SurveyError(flaw.found, path, flaw.fix)
+        raise SurveyError(flaw.found, path, flaw.fix, flaw.code)
     offset = data["offset"]
     if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
         raise SurveyError(
-            "offset does not go from 0 to the number of rows", path, "give offset[k]:offset[k + 1] per object"
+            "offset does not go from 0 to the number of rows",
+            path,
+            "give offset[k]:offset[k + 1] per object",
+            "E-TABLE-DAMAGED",
         )
     if (np.diff(offset) < 0).any() or len(offset) < 2:
-        raise SurveyError("offset decreases or holds no object", path, "give offset[k]:offset[k + 1] per object")
+        raise SurveyError(
+            "offset decreases or holds no object", path, "give offset[k]:offset[k + 1] per object", "E-TABLE-DAMAGED"
+        )
     for name in ("id", "dbid", "cid", "z"):
         if name in data and data[name].shape != (len(offset) - 1,):
             raise SurveyError(
-                f"{name} has shape {data[name].shape} for {len(offset) - 1} objects", path, "give one each"
+                f"{name} has shape {data[name].shape} for {len(offset) - 1} objects",
+                path,
+                "give one each",
+                "E-VALUE-SHAPE",
             )
     if not wide and not np.isin(data["band"], np.arange(5)).all():
-        raise SurveyError("a band is none of 0 to 4", path, "number the bands u, g, r, i, z from 0")
+        raise SurveyError("a band is none of 0 to 4", path, "number the bands u, g, r, i, z from 0", "E-BAND-UNKNOWN")
 
 
 def _curve(
@@ -217,7 +237,7 @@ def _curve(
     )
     for flaw in flaws:
         if flaw is not None:
-            raise SurveyError(flaw.found, where, flaw.fix)
+            raise SurveyError(flaw.found, where, flaw.fix, flaw.code)
     order = np.argsort(mjd, kind="stable")
     arrays = (np.asarray(values)[order].astype(np.float64) for values in (mjd, flux, error))
     times, fluxes, errors = arrays
@@ -228,7 +248,7 @@ def _check_lengths(curves: list[RealCurve], path: Path) -> None:
     short = [curve.id for curve in curves if len(curve.mjd) < LEAST_POINTS]
     if short:
         found = f"{pluralize(len(short), 'light curve')} of fewer than {LEAST_POINTS} points: {shorten(short)}"
-        raise SurveyError(found, path, "leave them out: there is nothing to smooth")
+        raise SurveyError(found, path, "leave them out: there is nothing to smooth", "E-VALUE-SMALL")
 
 
 def _from_magnitudes(magnitude: NDArray[Any], error: NDArray[Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -223,7 +223,9 @@ def stratum_counts(objects: int) -> list[int]:
     """
     if objects < LEAST_OBJECTS:
         fix = f"simulate at least {LEAST_OBJECTS}"
-        raise UsageError(f"{objects} objects are too few for every class", "the number of objects", fix)
+        raise UsageError(
+            f"{objects} objects are too few for every class", "the number of objects", fix, "E-COMMAND-VALUE"
+        )
     share = [stratum.count * objects / LABELLED for stratum in STRATA]
     counts = [int(number) for number in share]
     for i, stratum in enumerate(STRATA):

@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from tests.ingest.commands import Made, centroid, made, refusal, table, write_table
 from tests.ingest.images import DEC, RA, SCALE, STAMP, TURNS, Sky, beside
+from tests.refusals import check_refusal
 
 FLUX = 20_000.0
 
@@ -172,8 +173,7 @@ def test_what_the_table_of_images_says_comes_before_the_header(tmp_path: Path) -
     assert series.frames.shape == (1, 16, 16)
     write_table(tmp_path / "images.csv", [row, row | {"psf_fwhm": -9}])
     error = refusal("ccd", tmp_path / "images.csv", tmp_path / "t", "--positions", tmp_path / "objects.csv")
-    assert error.found.startswith("psf_fwhm is -9")
-    assert str(error.where).endswith("images.csv, row 2")
+    check_refusal(error, "E-VALUE-RANGE", "psf_fwhm", "-9", where="/images.csv, row 2")
 
 
 def test_a_header_tells_the_middle_of_the_exposure_and_the_seeing(tmp_path: Path) -> None:
@@ -201,8 +201,11 @@ def test_the_pixel_scale_is_that_of_the_first_image_unless_given(tmp_path: Path)
 def test_positions_without_a_place_or_twice_the_same_id_are_refused(tmp_path: Path) -> None:
     Sky().hdu().writeto(tmp_path / "a.fits")
     listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": 1, "dec": 2}, {"id": "b", "ra": None, "dec": None}])
-    assert "no position: b" in refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed).found
+    error = refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed)
+    check_refusal(error, "E-VALUE-MISSING", "b", where=listed)
     write_table(tmp_path / "o.csv", [{"id": "a", "ra": 1, "dec": 2}] * 2)
-    assert "ids stand twice: a" in refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed).found
+    error = refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed)
+    check_refusal(error, "E-ID-DUPLICATE", "a", where=listed)
     write_table(tmp_path / "o.csv", [{"id": "a", "ra": "16:19:07", "dec": 2}])
-    assert "ra is '16:19:07', no number" in refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed).found
+    error = refusal("ccd", tmp_path, tmp_path / "s", "--positions", listed)
+    check_refusal(error, "E-VALUE-TYPE", "ra", "'16:19:07'", where=f"{listed}, row 1")

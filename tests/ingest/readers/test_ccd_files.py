@@ -9,6 +9,7 @@ from astropy.io import fits
 from tests.ingest.commands import made, refusal, write_table
 from tests.ingest.images import DEC, RA, Sky, beside
 from tests.ingest.readers.test_ccd import FLUX, cut, positions
+from tests.refusals import check_refusal
 
 APART = 0.5  # [deg] between the images of a mosaic
 
@@ -134,8 +135,8 @@ def test_positions_beside_all_images_are_refused_with_the_nearest(tmp_path: Path
     Sky().hdu().writeto(tmp_path / "images" / "a.fits")
     listed = positions(tmp_path / "o.csv", far=(RA, DEC + 30), near=(RA, DEC - 2.5))
     error = refusal("ccd", tmp_path / "images", tmp_path / "s", "--positions", listed)
-    assert "no position lies on any image: the nearest, near at 150.0000, -0.5000, is 2.5 degrees" in error.found
-    assert "a.fits[PRIMARY] at 150.0000, 2.0000" in error.found
+    facts = ["near at 150.0000, -0.5000", "2.5 degrees", "a.fits[PRIMARY] at 150.0000, 2.0000"]
+    check_refusal(error, "E-INGEST-MISMATCH", *facts, where=listed)
 
 
 def test_masks_that_are_all_missing_end_it(tmp_path: Path) -> None:
@@ -143,4 +144,4 @@ def test_masks_that_are_all_missing_end_it(tmp_path: Path) -> None:
     Sky().hdu().writeto(tmp_path / "images" / "a_ooi.fits")
     listed = positions(tmp_path / "o.csv")
     error = refusal("ccd", tmp_path / "images", tmp_path / "s", "--positions", listed, "--masks", "ooi=ood")
-    assert "its mask a_ood.fits: No such file" in error.found
+    check_refusal(error, "E-INGEST-REJECTS", "a_ood.fits", where=tmp_path / "s")

@@ -9,6 +9,7 @@ from astropy.io import fits
 
 from tests.ingest.commands import Made, made, refusal, write_table
 from tests.ingest.images import DEC, RA, STAMP, Sky, beside
+from tests.refusals import check_refusal
 
 
 def rejected(tmp_path: Path, hdu: Any, *options: object, sound: Any = None) -> dict[str, str]:
@@ -212,10 +213,10 @@ def test_a_file_without_an_image_or_that_is_no_fits_is_rejected(tmp_path: Path) 
 def test_no_image_and_bad_options_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     positions = write_table(tmp_path / "o.csv", [{"id": "a", "ra": RA, "dec": DEC}])
-    refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
-    assert "no FITS file is there" in refused.found
+    error = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
+    check_refusal(error, "E-INGEST-NOTHING", where=tmp_path / "empty")
     fits.PrimaryHDU(np.zeros((50, 50))).writeto(tmp_path / "empty" / "a.fits")
-    refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
-    assert "no image with a WCS is there: a.fits: no WCS in the header" in refused.found
-    refused = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions, "--masks", "ood")
-    assert "--masks is 'ood'" in refused.found
+    error = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions)
+    check_refusal(error, "E-INGEST-NOTHING", "WCS", "a.fits", where=tmp_path / "empty")
+    error = refusal("ccd", tmp_path / "empty", tmp_path / "s", "--positions", positions, "--masks", "ood")
+    check_refusal(error, "E-COMMAND-VALUE", "--masks", "'ood'", where="options of ingest ccd")

@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from ictconvention.evaluation.quantities import quantities_of
 from tests.ingest.commands import blob, centroid, flat, frame_bytes, made, refusal, write_table
+from tests.refusals import check_refusal
 
 SIZE = 32
 SCALE = ("--pixel-scale", 0.4)
@@ -146,14 +147,15 @@ def test_planes_are_taken_by_their_numbers(tmp_path: Path) -> None:
     result = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
     np.testing.assert_array_equal(result.survey["a"].frames, cube(5)[[4, 0]])
     write_table(tmp_path / "t.csv", listed)
-    assert "there is no plane 7: the cube has 5" in str(refusal("stamps", tmp_path / "t.csv", tmp_path / "t", *SCALE))
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "t", *SCALE)
+    check_refusal(error, "E-INGEST-REJECTS", "plane 7", "5", where=tmp_path / "t")
 
 
 def test_a_cube_with_another_number_of_planes_than_rows_is_rejected(tmp_path: Path) -> None:
     fits.PrimaryHDU(cube(4)).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows())
     error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
-    assert "4 planes for 3 rows" in error.found
+    check_refusal(error, "E-INGEST-REJECTS", "4 planes", "3 rows", where=tmp_path / "s")
 
 
 def test_the_sky_is_subtracted_and_its_noise_kept_where_asked(tmp_path: Path) -> None:
@@ -204,9 +206,8 @@ def test_binned_blocks_of_which_half_is_missing_stand_for_the_whole(tmp_path: Pa
 def test_a_stamp_that_is_too_small_is_rejected_with_both_sizes(tmp_path: Path) -> None:
     fits.PrimaryHDU(cube(3, 31)).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows())
-    assert (
-        "31 x 31 pixels, and the stamp 32 x 32" in refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE).found
-    )
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
+    check_refusal(error, "E-INGEST-REJECTS", "31 x 31 pixels", "32 x 32", where=tmp_path / "s")
 
 
 def test_the_number_of_processes_changes_no_byte(tmp_path: Path) -> None:
@@ -252,8 +253,7 @@ def test_a_zero_point_in_some_rows_alone_is_refused(tmp_path: Path) -> None:
     table[1]["zero_point"] = ""
     write_table(tmp_path / "t.csv", table)
     error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE)
-    assert "1 row without zero_point" in error.found
-    assert str(error.where).endswith("row 2")
+    check_refusal(error, "E-VALUE-MISSING", "1 row", "zero_point", where="/t.csv, row 2")
     series = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--zero-point", 22.5).survey["a"]
     np.testing.assert_allclose(series.frames[1], cube()[1])
 
@@ -268,10 +268,11 @@ def test_pixels_without_a_zero_point_may_have_another_unit_or_none(tmp_path: Pat
     assert survey.header.flux_words == ("no unit" if flux_unit == "none" else "count")
     np.testing.assert_array_equal(survey["a"].frames, cube())
     assert not any("magnitude" in name for name in quantities_of(survey, np.array([0])))
-    refused = refusal("stamps", tmp_path / "t.csv", tmp_path / "t", *options, "--zero-point", 25)
-    assert "--flux-unit" in refused.found
+    error = refusal("stamps", tmp_path / "t.csv", tmp_path / "t", *options, "--zero-point", 25)
+    check_refusal(error, "E-COMMAND-CONFLICT", "--flux-unit")
     write_table(tmp_path / "z.csv", rows(zero_point=25.0))
-    assert "--flux-unit" in refusal("stamps", tmp_path / "z.csv", tmp_path / "z", *options).found
+    error = refusal("stamps", tmp_path / "z.csv", tmp_path / "z", *options)
+    check_refusal(error, "E-COMMAND-CONFLICT", "--flux-unit", where=tmp_path / "z.csv")
 
 
 @pytest.mark.parametrize("by", ["length", "maximum"])
@@ -283,7 +284,7 @@ def test_normalised_stamps_are_no_nanomaggies(tmp_path: Path, by: str, options: 
     fits.PrimaryHDU(pixels.astype(np.float32)).writeto(tmp_path / "a.fits")
     write_table(tmp_path / "t.csv", rows())
     error = refusal("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, *options)
-    assert "--flux-unit none" in error.fix
+    check_refusal(error, "E-VALUE-UNITS", "--flux-unit none")
     survey = made("stamps", tmp_path / "t.csv", tmp_path / "s", *SCALE, "--flux-unit", "none").survey
     assert survey.header.flux_unit == "none"
 
@@ -304,8 +305,7 @@ def test_positions_that_differ_from_detection_to_detection_give_their_median(tmp
     assert (found["ra"], found["dec"]) == pytest.approx((10.00001, -1.00001), abs=1e-9)
     table[2]["dec"] += 2 / 3600
     error = refusal("stamps", write_table(tmp_path / "t.csv", table), tmp_path / "t", *SCALE)
-    assert "one id for two objects" in error.found
-    assert str(error.where).endswith("row 1 and row 3")
+    check_refusal(error, "E-ID-DUPLICATE", where="row 1 and row 3")
 
 
 def test_the_same_row_twice_is_no_reject_and_another_frame_at_its_time_is_one(tmp_path: Path) -> None:
@@ -332,7 +332,7 @@ def test_stamps_of_another_pixel_scale_are_a_survey_of_their_own(tmp_path: Path)
     listed = rows(pixel_scale=0.4)
     listed[2]["pixel_scale"] = 0.26
     error = refusal("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
-    assert str(error.where).endswith("row 3")
+    check_refusal(error, "E-COMMAND-CONFLICT", "0.4", where="/t.csv, row 3")
     listed[2]["pixel_scale"] = 0.4
     survey = made("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE).survey
     assert "pixel_scale" not in survey["a"].metadata
@@ -344,8 +344,7 @@ def test_a_mark_of_something_missing_is_refused_with_its_row(tmp_path: Path, nam
     listed = [row | {name: 1.0} for row in rows()]
     listed[1][name] = -999
     error = refusal("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
-    assert name in error.found
-    assert str(error.where).endswith("row 2")
+    check_refusal(error, "E-VALUE-RANGE", name, where="/t.csv, row 2")
     listed[1][name] = None
     made("stamps", write_table(tmp_path / "t.csv", listed), tmp_path / "s", *SCALE)
 

@@ -8,6 +8,7 @@ import pytest
 from astropy.io import fits
 
 from tests.ingest.commands import blob, made, refusal, write_table
+from tests.refusals import check_refusal
 
 SIDE = 64
 FLUX = 10_000.0  # [counts] in the first image
@@ -56,8 +57,7 @@ def test_labels_of_which_none_is_of_a_file_are_refused_and_some_are_a_line(tmp_p
     write_object(tmp_path / "in" / "a.fits", "CRTS1", None)
     table = write_table(tmp_path / "labels.csv", [{"id": "crts1", "class": "SN"}])
     error = refusal("tao", tmp_path / "in", tmp_path / "s", "--objects", table)
-    assert "crts1" in error.found
-    assert "CRTS1" in error.found
+    check_refusal(error, "E-INGEST-MISMATCH", "crts1", "CRTS1", where=table)
     write_table(table, [{"id": "CRTS1", "class": "SN"}, {"id": "CRTS9", "class": "SN"}])
     lines = made("tao", tmp_path / "in", tmp_path / "s", "--objects", table).lines
     assert any(line.startswith("1 of 2 ids in labels.csv") and "CRTS9" in line for line in lines)
@@ -210,12 +210,13 @@ def test_a_file_that_cannot_be_read_is_rejected_beside_a_sound_one(tmp_path: Pat
     assert reason in result.rejects[-1]["reason"]
     assert result.rejects[-1]["file"].startswith("b.fits")
     (tmp_path / "a.fits").unlink()
-    assert "no frame is left" in refusal("tao", tmp_path, tmp_path / "out" / "t").found
+    error = refusal("tao", tmp_path, tmp_path / "out" / "t")
+    check_refusal(error, "E-INGEST-REJECTS", where=tmp_path / "out" / "t")
 
 
 def test_a_folder_without_files_is_refused(tmp_path: Path) -> None:
-    assert "no FITS file is there" in refusal("tao", tmp_path, tmp_path / "s").found
-    assert "there is no such folder" in refusal("tao", tmp_path / "no", tmp_path / "s").found
+    for folder, code in ((tmp_path, "E-INGEST-NOTHING"), (tmp_path / "no", "E-FILES-MISSING")):
+        check_refusal(refusal("tao", folder, tmp_path / "s"), code, where=folder)
 
 
 def test_a_link_that_leads_nowhere_is_a_reject(tmp_path: Path) -> None:

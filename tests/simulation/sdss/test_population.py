@@ -11,6 +11,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.simulation.sdss.population import BRIGHTEST_HIDDEN, Population, stratum_counts
 from ictconvention.simulation.sdss.strata import LABELLED, LEVELS, STRATA
 from ictconvention.survey.neighbours import sky_groups
+from tests.refusals import refused
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def test_counts_scale_and_keep_enough_spectroscopic_objects(objects: int) -> Non
 
 @pytest.mark.parametrize("objects", [-1, 0, 1, 99])
 def test_too_few_objects_are_refused(objects: int) -> None:
-    with pytest.raises(UsageError, match="simulate at least 100"):
+    with refused(UsageError, "E-COMMAND-VALUE", "100", where="the number of objects"):
         stratum_counts(objects)
 
 
