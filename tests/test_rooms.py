@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
-    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingest", "feeding", "evaluation"),
+    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
     *("networks", "learning", "drawing", "runs", "training", "sweeping", "applying", "reporting", "cli"),
 )
 MODULES = {

@@ -16,8 +16,8 @@ from ictconvention.core.errors import SurveyError, UsageError, shorten
 from ictconvention.core.progress import show_progress
 
 if TYPE_CHECKING:
-    from ictconvention.ingest.fitting import Fitting
-    from ictconvention.ingest.pipeline import IngestOptions
+    from ictconvention.ingestion.fitting import Fitting
+    from ictconvention.ingestion.pipeline import IngestOptions
 
 app = typer.Typer(
     help="Make a survey of images that you have. The last line says how much is in it.",
@@ -57,13 +57,13 @@ class Shared:
 
     def fitting(self, sky: bool) -> "Fitting":
         """Return how cutouts come to stamps; `sky` says whether it is subtracted."""
-        from ictconvention.ingest.fitting import Fitting
+        from ictconvention.ingestion.fitting import Fitting
 
         return Fitting(self.size, "bin" if self.bin_pixels else "crop", sky, self.simulated)
 
     def options(self, pixel_scale: float, **more: Any) -> "IngestOptions":
         """Return what holds for every source, from the size of a pixel of the files [arcsec] and what else is known."""
-        from ictconvention.ingest.pipeline import IngestOptions
+        from ictconvention.ingestion.pipeline import IngestOptions
 
         given = {"bands": _listed(self.bands), "classes": _listed(self.classes), **more}
         return IngestOptions(
@@ -126,8 +126,8 @@ def stamps(
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
 ) -> None:
     """Take stamps that are cut already: FITS cubes, a FITS file per epoch, or npz, named by a table."""
-    from ictconvention.ingest.fitting import CutoutOptions
-    from ictconvention.ingest.readers.stamps import read_stamp_table, read_stamps
+    from ictconvention.ingestion.fitting import CutoutOptions
+    from ictconvention.ingestion.readers.stamps import read_stamp_table, read_stamps
 
     units, objects = read_stamp_table(source, zero_point, flux_unit, pixel_scale)
     how = CutoutOptions(source.parent, shared.fitting(sky), zero_point)
@@ -156,10 +156,10 @@ def ccd(
     ] = None,
 ) -> None:
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
-    from ictconvention.ingest.headers.band_names import read_band_names
-    from ictconvention.ingest.headers.dates import MEANING
-    from ictconvention.ingest.readers.ccd import CcdOptions, nearest_miss, read_ccd, read_positions
-    from ictconvention.ingest.readers.ccd_images import find_images, first_pixel_scale
+    from ictconvention.ingestion.headers.band_names import read_band_names
+    from ictconvention.ingestion.headers.dates import MEANING
+    from ictconvention.ingestion.readers.ccd import CcdOptions, nearest_miss, read_ccd, read_positions
+    from ictconvention.ingestion.readers.ccd_images import find_images, first_pixel_scale
 
     if masks is not None and (masks.count("=") != 1 or masks.startswith("=")):
         raise UsageError(f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood")
@@ -192,7 +192,7 @@ def tao(
 ) -> None:
     """Take TAO's files: one multi-extension FITS per object, in a folder for each class or with it in the header."""
     from ictconvention.files.joins import check_matched
-    from ictconvention.ingest.readers.tao import TaoOptions, find_files, read_objects, read_tao
+    from ictconvention.ingestion.readers.tao import TaoOptions, find_files, read_objects, read_tao
 
     names = find_files(source)
     with show_progress("reading headers") as progress:
@@ -225,8 +225,8 @@ def ztf(
     ] = None,
 ) -> None:
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
-    from ictconvention.ingest.readers.alert_files import find_alerts
-    from ictconvention.ingest.readers.ztf import ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
+    from ictconvention.ingestion.readers.alert_files import find_alerts
+    from ictconvention.ingestion.readers.ztf import ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
 
     folder, units = find_alerts(source)
     subtract = cutout == "science" if sky is None else sky
@@ -237,7 +237,7 @@ def ztf(
 
 def _say_unusual_bands(out: Path) -> None:
     """Say which names of bands are as the headers have them."""
-    from ictconvention.ingest.found import USUAL_BANDS
+    from ictconvention.ingestion.found import USUAL_BANDS
     from ictconvention.survey.format import read_header
 
     header, _ = read_header(out)
@@ -254,8 +254,8 @@ def _ingest(
     **more: Any,
 ) -> None:
     """Make the survey, and say what became of it all; the further arguments are those of `ingest`."""
-    from ictconvention.ingest.pipeline import ingest
-    from ictconvention.ingest.rejects import reasons
+    from ictconvention.ingestion.pipeline import ingest
+    from ictconvention.ingestion.rejects import reasons
 
     with show_progress("reading") as progress:
         result = ingest(options, read, units, objects, progress, **more)

@@ -6,8 +6,8 @@ import pytest
 
 from ictconvention.core.errors import UsageError
 from ictconvention.files.joins import check_matched, report_unused_names
-from tests.ingest.alert_packets import alert, write_avro
-from tests.ingest.commands import refusal, spoken, write_table
+from tests.ingestion.alert_packets import alert, write_avro
+from tests.ingestion.commands import refusal, spoken, write_table
 
 
 def test_ids_of_which_none_matches_are_an_error_with_both_sides() -> None:

@@ -243,7 +243,7 @@ def test_real_constant_stars_scatter_no_more_than_their_catalogue_says(shared: C
     that the alert gives (`xpos`, `ypos`: in pixels; the cutout's centre is the nearest whole one). The catalogue's
     scatter is `sigmagnr`. Left out are what is no lone star in it (`chinr` of 1.5 and more, farther than 1 arcsec).
     """
-    from ictconvention.ingest.readers.ztf import cutout_pixels
+    from ictconvention.ingestion.readers.ztf import cutout_pixels
 
     columns = ["candidate", "cutoutTemplate"]
     alerts = pq.read_table(shared("ztf_alerts/alerts.parquet"), columns=columns).to_pylist()
