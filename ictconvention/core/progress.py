@@ -1,8 +1,9 @@
-"""What is shown on a terminal: a progress bar, which is nothing elsewhere, and tables whose numbers stay whole."""
+"""What is shown: on a terminal a progress bar, which is nothing elsewhere, and whole tables; in a notebook a few facts."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,3 +43,10 @@ def wide_console() -> "Console":
     console = Console()
     console.width = max(console.width, 100)
     return console
+
+
+def facts_html(title: str, facts: Mapping[str, object]) -> str:
+    """Return a title and a row for each fact, as HTML for a notebook; what they hold is text, and no HTML."""
+    head = "<th style='text-align:left'>"
+    rows = (f"<tr>{head}{escape(name)}</th><td>{escape(str(fact))}</td></tr>" for name, fact in facts.items())
+    return f"<div><b>{escape(title)}</b><table>{''.join(rows)}</table></div>"
