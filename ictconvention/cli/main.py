@@ -267,40 +267,23 @@ def predict(
 
     check_one_run([run, survey, *context.args], 2)
     _import_modules(module)
-    from ictconvention.applying.combine import combine
+    from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
-    from ictconvention.applying.fitting_survey import check_survey_fits
-    from ictconvention.applying.predict import PredictOptions, predict_survey
-    from ictconvention.applying.prediction_table import (
-        check_output,
-        choose_runs,
-        choose_shares,
-        in_words,
-        prediction_table,
-        save_table,
-    )
+    from ictconvention.applying.predict import PredictOptions
+    from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
     from ictconvention.survey.survey import Survey
-    from ictconvention.survey.verify import verify_survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task.classes)
-    for one in runs:
-        check_survey_fits(one, opened)
-    with show_progress("verifying") as progress:
-        verify_survey(opened, "auto" if verify is None else verify, progress)
+    check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
-    parts = []
-    for number, one in enumerate(runs):
-        with show_progress(f"predicting {number + 1}/{len(runs)}") as progress:
-            parts.append(predict_survey(one, opened, options, progress))
-    shares, said = choose_shares(prior, parts)
-    found = combine(parts, shares)
-    save_table(prediction_table(found, opened, runs, said, first_days), output)
-    for line in (*(f"left out: {one}" for one in left_out), said, *in_words(found, runs, opened)):
+    found = apply_runs(runs, opened, options, prior, show_progress)
+    save_table(found.table, output)
+    for line in (*(f"left out: {one}" for one in left_out), *found.said):
         typer.echo(line)
     typer.echo(output)
     if curve is not None:
