@@ -11,7 +11,7 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
     *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
-    *("networks", "learning", "drawing", "runs", "training", "sweeping", "applying", "reporting", "cli"),
+    *("networks", "learning", "drawing", "runs", "training", "sweeping", "applying", "reporting", "api", "cli"),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path

@@ -50,7 +50,7 @@ class Applied:
 def apply_runs(
     runs: Sequence[TrainedRun],
     survey: Survey,
-    options: PredictOptions = PredictOptions(),
+    options: PredictOptions,
     prior: str | Mapping[str, float] = "train",
     show: Show = show_nothing,
 ) -> Applied:

@@ -1,7 +1,5 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -111,10 +109,9 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
+    from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
-    from ictconvention.configuration.compose import read_group
     from ictconvention.survey.split import Split
-    from ictconvention.survey.split_drawing import make_split
     from ictconvention.survey.survey import Survey
 
     options = {"protocol": protocol, "index": index, "count": count, "seed": seed}
@@ -126,10 +123,7 @@ def split(
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
     objects = opened.object_table()
-    if load:
-        drawn = Split.load(load, objects)
-    else:
-        drawn = make_split(objects, **read_group("fold", protocol or "rotating") | given)
+    drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
     if output:
         drawn.save(output)
     console = wide_console()
@@ -164,25 +158,14 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
-    for package in ("galsim", "sncosmo", "speclite"):
-        if find_spec(package) is None:
-            fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
-            raise UsageError(f"the package {package} is not installed", "simulate", fix)
-    from ictconvention.evaluation.ceiling import print_ceiling
-    from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
-    from ictconvention.simulation.simulate import simulate as write
+    from ictconvention.api.surveys import simulate as write
 
-    workers = (os.cpu_count() or 1) if jobs is None else jobs
-    if light_curves and extra_test is not None:
-        found = "--extra-test draws objects, and --light-curves paints those of a file"
-        raise UsageError(found, "options of simulate", "leave out one of the two")
     with show_progress("simulating") as progress:
-        if light_curves:
-            survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
-        else:
-            survey = write(out, PAPER_OBJECTS if objects is None else objects, seed, workers, extra_test or 0, progress)
+        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
     if not light_curves:
+        from ictconvention.evaluation.ceiling import print_ceiling
+
         print_ceiling(survey, wide_console())
 
 

@@ -1,4 +1,4 @@
-"""What is shown: on a terminal a progress bar, which is nothing elsewhere, and whole tables; in a notebook a few facts."""
+"""What is shown: on a terminal a progress bar and tables whose numbers stay whole, in a notebook a few facts."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

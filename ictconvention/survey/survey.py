@@ -231,7 +231,9 @@ class Survey:
         first = self._first[i]
         at = slice(first, first + self._length[i])
         columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
-        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i), header=self.header)
+        return ImageSeries(
+            self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i), header=self.header
+        )
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
