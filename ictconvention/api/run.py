@@ -225,8 +225,9 @@ def predict_together(
     verify: bool | Literal["auto"],
 ) -> Table:
     """Return the table of predictions of runs of one model together; parameters and errors as of `Run.predict`."""
-    from ictconvention.applying.apply import apply_runs, check_survey, show_nothing
+    from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.predict import PredictOptions
+    from ictconvention.core.progress import show_nothing
 
     options = PredictOptions(first_days, batch_size, devices)
     opened = survey if isinstance(survey, Survey) else Survey.open(survey)

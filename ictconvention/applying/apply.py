@@ -1,7 +1,6 @@
 """Apply one run, or the runs of one model together, to a survey: the table of predictions, and what is said of it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,18 +8,12 @@ from astropy.table import Table
 
 from ictconvention.applying.combine import combine
 from ictconvention.applying.fitting_survey import check_survey_fits
-from ictconvention.applying.predict import PredictOptions, Progress, predict_survey
+from ictconvention.applying.predict import PredictOptions, predict_survey
 from ictconvention.applying.prediction_table import choose_shares, in_words, prediction_table
+from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
-
-Show = Callable[[str], AbstractContextManager[Progress]]
-
-
-def show_nothing(what: str) -> AbstractContextManager[Progress]:
-    """Show no progress."""
-    return nullcontext(lambda done, total: None)
 
 
 def check_survey(runs: Sequence[TrainedRun], survey: Survey, verify: bool | Literal["auto"], show: Show) -> None:

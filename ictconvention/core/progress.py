@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+Progress = Callable[[int, int], object]  # takes how much is done, and the total
+Show = Callable[[str], AbstractContextManager[Progress]]  # shows the progress of a step, which it names
 PAUSE = 0.1  # [s] between two pictures of the bar
 
 
@@ -43,6 +45,11 @@ def wide_console() -> "Console":
     console = Console()
     console.width = max(console.width, 100)
     return console
+
+
+def show_nothing(what: str) -> AbstractContextManager[Progress]:
+    """Show no progress, as a library does."""
+    return nullcontext(lambda done, total: None)
 
 
 def facts_html(title: str, facts: Mapping[str, object]) -> str:

@@ -18,10 +18,11 @@ from ictconvention.files.joins import check_matched, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
-from ictconvention.ingestion.rejects import check_rejects_place, check_share, save_rejects
+from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.ingestion.unit_reading import Progress, Reader, read_units
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 
 
@@ -96,6 +97,8 @@ class Ingested:
         The table of it; None where nothing was left out, or nothing was written.
     remarks : tuple of str
         What else is to be said: repeats, and names in tables and options that match nothing.
+    out : Path, optional
+        The survey's folder; None of a dry run.
     """
 
     objects: int
@@ -103,6 +106,22 @@ class Ingested:
     rejects: list[Reject]
     rejects_file: Path | None = None
     remarks: tuple[str, ...] = ()
+    out: Path | None = None
+
+    @property
+    def survey(self) -> Survey:
+        """The survey that was made; a `UsageError` says that it was a dry run."""
+        if self.out is None:
+            raise UsageError("this was a dry run, which writes nothing", "dry_run", "leave dry_run out")
+        return Survey.open(self.out)
+
+    @property
+    def said(self) -> list[str]:
+        """What became of it all, in lines: what was left out and why, and in the last line how much there is."""
+        lines = [f"rejected: {line}" for line in reasons(self.rejects)]
+        lines += [f"all rejects: {self.rejects_file}"] if self.rejects_file is not None else []
+        written = "dry run: nothing was written" if self.out is None else f"survey: {self.out}"
+        return [*lines, *self.remarks, written, str(self)]
 
     def __str__(self) -> str:
         kinds = pluralize(self.objects, "object"), pluralize(self.frames, "frame")
@@ -191,7 +210,7 @@ def ingest(
             shutil.rmtree(scratch)
             join_shards(folder.partial, count=shards)
             folder.complete()
-        return replace(result, rejects_file=rejects_file)
+        return replace(result, rejects_file=rejects_file, out=options.out)
     finally:
         folder.discard()
 
