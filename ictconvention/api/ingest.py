@@ -44,7 +44,8 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
     >>> import numpy as np
     >>> from astropy.table import Table
     >>> np.save(folder / "frames.npy", np.random.default_rng(0).normal(size=(2, 32, 32)))
-    >>> rows = {"id": ["a", "a"], "file": ["frames.npy"] * 2, "plane": [0, 1], "band": ["g", "r"], "mjd": [1.0, 2.0]}
+    >>> rows = {"id": ["a"] * 2, "file": ["frames.npy"] * 2, "plane": [0, 1], "band": ["g", "r"]}
+    >>> rows |= {"mjd": [53600.1, 53600.2]}
     >>> Table(rows).write(folder / "frames.csv")
     >>> made = ict.ingest("stamps", folder / "frames.csv", folder / "ingested", pixel_scale=0.396, jobs=1)
     >>> print(made, made.survey.header.bands)

@@ -120,7 +120,7 @@ def split(
     --------
     >>> parts = ict.split(survey, index=1).parts
     >>> len(parts["test"]), len(parts["pretrain_train"])
-    (12, 19)
+    (12, 18)
     """
     given = {"index": index, "count": count, "seed": seed}
     rule = read_group("fold", protocol or "rotating") | {name: x for name, x in given.items() if x is not None}

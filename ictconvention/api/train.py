@@ -73,7 +73,7 @@ def train(
     >>> small = {"survey": survey, "profile": "smoke", "trainer": {"batch_size": 16}, "figures": False, "runs": folder}
     >>> run = ict.train("ict_sdss", **small, learner={"tau": 0.9}, seed=1, quiet=True)
     >>> sorted(run.result["test"])[:2]
-    ['accuracy', 'auroc']
+    ['accuracy', 'auroc_macro']
     """
     overrides = overrides_of(experiment, survey, config_dir, keywords)
     options = compose_run(overrides)

@@ -85,7 +85,8 @@ def choose_shares(
     """
     classes = parts[0].run.task.classes
     if not isinstance(prior, str):
-        shares = check_shares({name: float(share) for name, share in prior.items()}, classes, "prior")
+        given = {name: read_number({"share": share}, "share", "prior") for name, share in prior.items()}
+        shares = check_shares(given, classes, "prior")
         return shares, f"at the class shares {_in_words(shares, classes)}"
     match prior:
         case "train":

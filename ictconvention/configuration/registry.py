@@ -70,7 +70,7 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
 
     Examples
     --------
-    >>> @register_network("mine")
+    >>> @ict.register_network("mine")
     ... class Mine:
     ...     pass
     """

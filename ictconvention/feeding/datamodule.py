@@ -68,6 +68,13 @@ class SeriesDataModule(lightning.LightningDataModule):
         are the same.
     accumulate : int
         Batches whose gradients make one optimiser step; the Trainer must have the same `accumulate_grad_batches`.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", views=ict.ViewOptions(2), batch_size=8)
+    >>> first, second = next(iter(data.train_dataloader()))
+    >>> len(first.lengths) == len(second.lengths), first.frames.shape[1:]
+    (True, torch.Size([32, 32]))
     """
 
     def __init__(

@@ -11,7 +11,16 @@ from ictconvention.networks.network import Network, output_layer
 
 
 class Supervised(Learner):
-    """Trains any network with its own head; parameters as of `Learner`."""
+    """Trains any network with its own head; parameters as of `Learner`.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", batch_size=8)
+    >>> inputs = ict.NightInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> learner = ict.Supervised(ict.CNNRecurrent("gru", classes=4, bands=5), inputs, data.task)
+    >>> learner.logits(next(iter(data.train_dataloader()))[0]).shape[1]
+    4
+    """
 
     def __init__(
         self, network: Network, inputs: Inputs, task: Task, optimiser: OptimiserOptions = OptimiserOptions()

@@ -33,6 +33,17 @@ class Network(nn.Module, ABC):
     - `check_shape`: refuses data that it was not built for.
 
     ICT puts heads of its own on the features, and never calls `make_head`.
+
+    Examples
+    --------
+    >>> class MeanFrame(ict.Network):
+    ...     takes = ict.FrameInputs
+    ...     feature_size = 1024
+    ...
+    ...     def features(self, frames, band, lengths):
+    ...         return torch.stack([one.mean(0).flatten() for one in frames.split(lengths.tolist())])
+    >>> MeanFrame().features(torch.zeros(5, 32, 32), torch.ones(5), torch.tensor([2, 3])).shape
+    torch.Size([2, 1024])
     """
 
     takes: ClassVar[type[Inputs]]

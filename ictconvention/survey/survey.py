@@ -85,7 +85,7 @@ class ImageSeries:
     --------
     >>> series = survey["sn0003"]
     >>> len(series), series.frames.shape, series.metadata["class"]
-    (12, (12, 32, 32), 'AGN')
+    (11, (11, 32, 32), 'AGN')
     """
 
     id: str
@@ -153,6 +153,14 @@ class Survey:
     hash : str
         SHA-256 of its survey.json, which holds the checksums, as it was opened: surveys with equal hashes have equal
         content. A selection has the hash of the whole.
+
+    Examples
+    --------
+    >>> survey
+    <Survey 'miniature (simulated)': 60 objects, 479 frames at ...>
+    >>> survey.select(survey.lengths > 11).ids[:2], len(survey[:10])
+    (('sn0008', 'sn0022'), 10)
+    >>> figure = survey.show()
     """
 
     def __init__(
