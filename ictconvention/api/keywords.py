@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.folders import FLAG, ConfigFolders
+from ictconvention.configuration.functions import OURS, find_function
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import own_networks
 from ictconvention.core.errors import UsageError
@@ -110,20 +111,22 @@ def _plain(key: str, value: Any) -> object:
 
 
 def _module_of(words: list[str]) -> list[str]:
-    """Return the override that names the module of a network which this program has registered.
+    """Return the override that names the module of what this program has registered and the words choose.
 
     Raises
     ------
     UsageError
-        Its module is the program that runs, which no other process could import.
+        It is the program that runs, which no other process could import.
     """
     given = dict(word.partition("=")[::2] for word in words)
-    entry = own_networks().get(given.get("model", ""))
-    if entry is None or "model.module" in given:
+    if "model.module" in given:
         return []
-    if (module := entry.network.__module__) == "__main__":
-        found = (
-            f"the network {entry.name!r} is defined in the program that runs, where nothing can import it from later"
-        )
-        raise UsageError(found, "model", "move its class to a file of its own, and import that")
+    network = own_networks().get(given.get("model", ""))
+    made = [] if network is None else [network.network]
+    made += [find_function(kind, given[kind]) for kind in OURS if given.get(kind, "null") not in ("null", *OURS[kind])]
+    if not made:
+        return []
+    if (module := made[0].__module__) == "__main__":
+        found = f"{made[0].__qualname__} is defined in the program that runs, and so no other process could import it"
+        raise UsageError(found, module, "move it to a file of its own, and import that")
     return [override("model.module", module)]

@@ -82,6 +82,7 @@ def _register(kind: Kind, name: str) -> Callable[[Function], Function]:
         place = (function.__module__, function.__qualname__)
         if name in OURS[kind] or (other is not None and (other.__module__, other.__qualname__) != place):
             raise UsageError(f"{kind} has another {name!r}", function.__module__, "give the function another name")
+        file_hash(function)  # which needs a file
         _functions[kind][name] = function
         return function
 

@@ -6,7 +6,6 @@ where the command line, or a Python program, names it.
 
 import hashlib
 import importlib
-import inspect
 import pkgutil
 import sys
 import traceback
@@ -66,7 +65,8 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
     Raises
     ------
     UsageError
-        Another network has this name.
+        Another network has this name; or it stands in no file, as in a cell of a notebook, from which no other process
+        could import it.
 
     Examples
     --------
@@ -83,7 +83,9 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
         ):
             found = f"two networks are called {name!r}: {other.network.__qualname__} and {network.__qualname__}"
             raise UsageError(found, network.__module__, "give one of them another name")
-        _networks[name] = NetworkEntry(name, options, network)
+        entry = NetworkEntry(name, options, network)
+        _ = entry.source  # which needs a file
+        _networks[name] = entry
         return network
 
     return registered
@@ -140,8 +142,18 @@ def default_options(entry: NetworkEntry) -> dict[str, Any]:
 
 
 def file_hash(made: Any) -> str:
-    """Return the SHA-256 of the file that a class or a function stands in, in hexadecimal."""
-    return hashlib.sha256(Path(inspect.getfile(made)).read_bytes()).hexdigest()
+    """Return the SHA-256 of the file that a class or a function stands in, in hexadecimal.
+
+    Raises
+    ------
+    UsageError
+        It stands in none, as what a cell of a notebook defines.
+    """
+    path = getattr(sys.modules.get(made.__module__), "__file__", None)
+    if path is None:
+        found = f"{made.__qualname__} stands in no file, and so no other process could import it"
+        raise UsageError(found, made.__module__, "write it to a file beside your program, and import that")
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def import_module(name: str) -> None:

@@ -159,7 +159,7 @@ class Survey:
     >>> survey
     <Survey 'miniature (simulated)': 60 objects, 479 frames at ...>
     >>> survey.select(survey.lengths > 11).ids[:2], len(survey[:10])
-    (('sn0008', 'sn0022'), 10)
+    (('sn0007', 'sn0015'), 10)
     >>> figure = survey.show()
     """
 

@@ -39,7 +39,8 @@ def test_they_show_figures_that_need_no_screen(work: Path) -> None:
     survey = ict.open(work / "miniature")
     for figure in (survey.show(), survey[0].show()):
         assert figure._repr_png_().startswith(PNG)  # type: ignore[attr-defined]
-        assert any("(simulated)" in text.get_text() for axes in (figure, *figure.axes) for text in axes.texts)
+        texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+        assert any("(simulated)" in text.get_text() for text in texts)
 
 
 def test_the_sheet_has_a_row_for_each_class_there_is(work: Path) -> None:
@@ -88,7 +89,8 @@ def test_an_option_that_a_kind_has_not_is_refused(tmp_path: Path, kind: str, opt
 
 def test_what_ingestion_leaves_out_is_in_its_result(tmp_path: Path) -> None:
     np.save(tmp_path / "frames.npy", np.random.default_rng(0).normal(size=(3, 32, 32)))
-    lines = ["id,file,plane,band,mjd,class", *(f"a,frames.npy,{n},g,{53600.5 + n},AGN" for n in range(4))]
+    lines = ["id,file,plane,band,mjd,class", *(f"a,frames.npy,{n},g,{53600.5 + n},AGN" for n in range(3))]
+    lines.append("b,nowhere.npy,0,g,53600.5,AGN")
     (tmp_path / "frames.csv").write_text("\n".join(lines))
     made = ict.ingest("stamps", tmp_path / "frames.csv", tmp_path / "out", pixel_scale=0.4, jobs=1)
     assert (made.objects, made.frames, len(made.rejects)) == (1, 3, 1)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import ictconvention as ict
 from ictconvention.api.keywords import overrides_of
-from ictconvention.configuration import registry
+from ictconvention.configuration import functions, registry
 from ictconvention.configuration.compose import compose_run
 from tests.small_runs import Smoke, result_of
 
@@ -28,7 +28,8 @@ def test_it_finds_the_run_of_the_command_and_trains_it_not_again(
     finished: Path, work: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     written = (finished / "result.json").stat().st_mtime_ns
-    run = ict.train("ict_sdss", **small(work) | {"survey": ict.open(work / "miniature")})
+    given: dict[str, Any] = {"survey": ict.open(work / "miniature")}
+    run = ict.train("ict_sdss", **small(work) | given)
     assert run.folder.resolve() == finished.resolve()
     assert (finished / "result.json").stat().st_mtime_ns == written
     assert "finished before, by 1 device" in capsys.readouterr().out
@@ -71,14 +72,14 @@ def test_keywords_are_overrides(work: Path) -> None:
         "profile": "smoke",
         "model": ("cnn_gru", {"dropout": 0.1}),
         "stage": {"pretrain": {"max_epochs": 0}, "finetune": {"optimiser": {"clip": None}}},
-        "logger": {"tags": ["a b", "c"]},
+        "logger": ("wandb", {"tags": ["a b", "c"]}),
         "trainer.workers": np.int64(2),
         "figures": False,
     }
     words = overrides_of("ict_sdss", {"objects": 400}, None, given)
     assert words == [
         *("experiment=ict_sdss", "survey.objects=400", "profile=smoke", "model=cnn_gru", "model.dropout=0.1"),
-        *("stage.pretrain.max_epochs=0", "stage.finetune.optimiser.clip=null", "logger.tags=['a b',c]"),
+        *("stage.pretrain.max_epochs=0", "stage.finetune.optimiser.clip=null", "logger=wandb", "logger.tags=['a b',c]"),
         *("trainer.workers=2", "figures=false"),
     ]
     options = compose_run(words)
@@ -103,7 +104,7 @@ def test_a_path_with_odd_letters_is_a_survey(tmp_path: Path, work: Path) -> None
         ({"mode": "test", "run": "runs"}, "mode"),
         ({"trainer": {"num_nodes": 2}}, "trainer.num_nodes"),
         ({"survey": 3}, "survey"),
-        ({"config_dir": "nowhere"}, "--config-dir=nowhere"),
+        ({"config_dir": "nowhere"}, "nowhere"),
     ],
 )
 def test_a_mistake_names_its_place(keywords: dict[str, Any], where: str) -> None:
@@ -146,13 +147,25 @@ def test_a_network_that_was_imported_is_a_choice(work: Path) -> None:
 def test_a_network_of_the_program_itself_is_refused(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_networks", dict(registry._networks))
 
-    class Here(ict.Network):
+    class Here(ict.ConvEntion):
         pass
 
     Here.__module__ = "__main__"
     with pytest.raises(ict.UsageError) as caught:
         ict.train(model=ict.register_network("here")(Here).__name__.lower(), survey=work / "miniature")
-    assert caught.value.where == "model"
+    assert caught.value.where == "__main__"
+
+
+def test_a_schedule_that_was_imported_names_its_module(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_functions", {kind: dict(of) for kind, of in functions._functions.items()})
+
+    @ict.register_tau_schedule("straight")
+    def straight(step: int, steps: int, tau: float) -> float:
+        return tau
+
+    words = overrides_of(None, None, None, {"learner": ("ict", {"tau_schedule": "straight"})})
+    assert words[-1] == f"model.module={__name__}"
+    assert overrides_of(None, None, None, {"learner": ("ict", {"tau_schedule": "cosine"})})[-1].endswith("cosine")
 
 
 @pytest.mark.slow

@@ -82,3 +82,14 @@ def test_an_augmentation_counts_for_the_run(tmp_path: Path) -> None:
         return view
 
     assert sources_of(compose_run(["augmentation.function=nothing"])).keys() == {"augmentation.function"}
+
+
+def test_what_stands_in_no_file_is_refused_at_once() -> None:
+    """A cell of a notebook: no other process could import it, and the hash of a run could not cover it."""
+    place: dict[str, Any] = {"__name__": "nowhere"}
+    exec(compile("class Cell: pass\ndef cell(view, rng): return view", "<cell>", "exec"), place)
+    with pytest.raises(UsageError):
+        register_network("cell")(place["Cell"])
+    with pytest.raises(UsageError):
+        register_augmentation("cell")(place["cell"])
+    assert "cell" not in {entry.name for entry in all_networks()}
