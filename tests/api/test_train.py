@@ -37,7 +37,12 @@ def test_it_finds_the_run_of_the_command_and_trains_it_not_again(
 
 @pytest.mark.slow
 def test_the_command_finds_the_run_of_python(work: Path, smoke: Smoke, capsys: pytest.CaptureFixture[str]) -> None:
-    asked = {"name": "both", "learner": {"tau": np.float64(0.9)}, "seed": 1, "fold": ("fixed", {"index": 1})}
+    asked: dict[str, Any] = {
+        "name": "both",
+        "learner": {"tau": np.float64(0.9)},
+        "seed": 1,
+        "fold": ("fixed", {"index": 1}),
+    }
     run = ict.train("ict_sdss", **small(work), **asked, quiet=True)
     assert capsys.readouterr().out == ""
     words = (run.folder / "overrides.txt").read_text().splitlines()
