@@ -31,6 +31,24 @@ def imports_of(module: str) -> set[str]:
     return found & MODULES.keys() - {module}
 
 
+BY_NAME = {  # what a module asks for by its name, when it is needed, of a room above
+    "ictconvention.configuration.registry": {"networks"},  # the networks of ours, as those of a user
+    "ictconvention.sweeping.processes": {"cli"},  # a job is a process of the command line
+    "ictconvention.survey.survey": {"drawing"},  # what a notebook shows of a survey and a series
+}
+
+
+def named_in(module: str) -> set[str]:
+    """Return the rooms above a module that a text in it names, in whatever way it imports them."""
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    above = set(ROOMS[ROOMS.index(room_of(module)) + 1 :])
+    return {room for room in above if any(text.split(".")[:2] == ["ictconvention", room] for text in texts)}
+
+
 def room_of(module: str) -> str:
     return module.split(".")[1]
 
@@ -51,6 +69,10 @@ def test_imports_point_down(room: str) -> None:
         if room_of(other) in above
     ]
     assert not up
+
+
+def test_three_modules_ask_for_a_room_above_and_no_others() -> None:
+    assert {module: rooms for module in MODULES if (rooms := named_in(module))} == BY_NAME
 
 
 def test_no_imports_go_in_a_circle() -> None:
