@@ -93,22 +93,25 @@ def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None,
 
 
 def _lie_in_wait(strike: Strike) -> None:
+    from ictconvention.learning.ict import ICT
     from ictconvention.learning.learner import Learner
+    from ictconvention.learning.supervised import Supervised
 
     seen = 0
 
-    def struck(name: str) -> None:
-        original = getattr(Learner, name)
+    def struck(learner: type[Learner], name: str) -> None:
+        original = getattr(learner, name)
 
         def step(self: Learner, *arguments: Any) -> Any:
             nonlocal seen
-            if strike.stage == ("test" if name == "features_and_logits" else self.task.stage):
+            if strike.stage == ("test" if name == "features_and_logits" else self.spec.stage):
                 seen += 1
                 if seen == strike.batch:
                     os.kill(os.getpid(), strike.sign)
             return original(self, *arguments)
 
-        setattr(Learner, name, step)
+        setattr(learner, name, step)
 
-    struck("training_step")
-    struck("features_and_logits")
+    struck(Learner, "training_step")  # type: ignore[type-abstract]
+    for learner in (ICT, Supervised):
+        struck(learner, "features_and_logits")

@@ -11,7 +11,19 @@ from tests.conftest import ROOT
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
     *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
-    *("networks", "learning", "drawing", "runs", "training", "sweeping", "applying", "reporting", "api", "cli"),
+    *(
+        "drawing",
+        "tasks",
+        "networks",
+        "learning",
+        "runs",
+        "training",
+        "sweeping",
+        "applying",
+        "reporting",
+        "api",
+        "cli",
+    ),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -32,7 +44,7 @@ def imports_of(module: str) -> set[str]:
 
 
 BY_NAME = {  # what a module asks for by its name, when it is needed, of a room above
-    "ictconvention.configuration.registry": {"networks"},  # the networks of ours, as those of a user
+    "ictconvention.configuration.registry": {"networks", "tasks"},  # ours, as those of a user
     "ictconvention.sweeping.processes": {"cli"},  # a job is a process of the command line
     "ictconvention.survey.survey": {"drawing"},  # what a notebook shows of a survey and a series
 }

@@ -59,7 +59,7 @@ def measured(learner: ICT, data: SeriesDataModule) -> dict[str, float]:
     for module in network.modules():
         if isinstance(module, nn.Dropout):
             module.eval()
-    monitor = CollapseMonitor(len(learner.task.classes), network.encoder.feature_size, PROJECTED)
+    monitor = CollapseMonitor(len(learner.spec.classes), network.encoder.feature_size, PROJECTED)
     with torch.no_grad():
         for (view,) in data.val_dataloader():
             output = network(*learner.inputs(view))
@@ -80,7 +80,7 @@ def course(data: SeriesDataModule, options: ICTOptions, seed: int, steps: int, e
     torch.manual_seed(seed)
     encoder = ConvEntionEncoder(max_frames=30, width=0.25, padding="masked")
     inputs = FrameInputs(Scaling("asinh", *data.scales("asinh")))
-    learner = ICT(encoder, inputs, data.task, options, OptimiserOptions(1e-3, 0.05))
+    learner = ICT(encoder, inputs, data.spec, options, OptimiserOptions(1e-3, 0.05))
     network = learner.network
     optimiser, schedule = optimiser_for(network, learner.optimiser, steps)
     seen = [measured(learner, data)]

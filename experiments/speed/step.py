@@ -150,10 +150,10 @@ def steppers(survey: Survey, profile: Profile) -> dict[str, Stepper]:
     scaling = Scaling("asinh", *feed(ViewOptions(1)).scales("asinh"))
 
     def supervised(data: SeriesDataModule) -> Learner:
-        return Supervised(ConvEntion(len(survey.header.classes), **sizes), FrameInputs(scaling), data.task)
+        return Supervised(ConvEntion(len(survey.header.classes), **sizes), FrameInputs(scaling), data.spec)
 
     def ict(data: SeriesDataModule, **options: Any) -> Learner:
-        return ICT(ConvEntionEncoder(**sizes), FrameInputs(scaling), data.task, ICTOptions(**options))
+        return ICT(ConvEntionEncoder(**sizes), FrameInputs(scaling), data.spec, ICTOptions(**options))
 
     made: dict[str, tuple[Callable[[SeriesDataModule], Learner], ViewOptions]] = {
         "ConvEntion": (supervised, ViewOptions(1)),

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 from astropy.table import Table
 
+from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.core.progress import facts_html
@@ -58,11 +59,8 @@ class Run:
         facts: dict[str, object] = {"model": self.options.model.kind, "learner": self.options.learner.kind}
         facts |= {"fold": self.options.fold.index, "seed": self.options.seed}
         if self._files.is_finished:
-            result = self.result
-            facts |= {"survey": full_name(result["survey"]["name"], result["survey"]["simulated"])}
-            for part, said in (("test", "at the survey's class shares"), ("test_uniform", "at equal class shares")):
-                scores = {name: result[part][name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
-                facts |= {said: ", ".join(f"{name} {x:.3f}" for name, x in scores.items())}
+            about = self.result["survey"]
+            facts |= {"survey": full_name(about["name"], about["simulated"]), "test part": self.summary}
         else:
             facts |= {"state": "not finished"}
         return facts_html(self._files.title, facts | {"folder": self.folder})
@@ -71,6 +69,12 @@ class Run:
     def result(self) -> dict[str, Any]:
         """What `result.json` says: the scores by part, and the survey, priors and temperature behind them."""
         return self._files.read_result()
+
+    @property
+    def summary(self) -> str:
+        """The chief scores of the finished run's test part, in a few words."""
+        said: str = find_task(self.options.task.kind).sum_up(self.result)
+        return said
 
     @cached_property
     def survey(self) -> Survey:
@@ -118,7 +122,8 @@ class Run:
         if part not in TESTED:
             found = f"no run tests a part {part!r}{did_you_mean(part, TESTED)}"
             raise UsageError(found, self.folder, f"take one of {', '.join(TESTED)}")
-        self._files.read_predictions()
+        if self.options.task.kind == "classes":
+            self._files.read_predictions()  # sees that they are those of the result
         if not (path := self._files.predictions(part)).exists():
             raise UsageError(f"this run has no predictions of the part {part}", self.folder, "take part='test'")
         columns = pq.read_table(path).to_pydict()

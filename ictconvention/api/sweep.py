@@ -82,7 +82,7 @@ class FinishedSweep:
         return f"<FinishedSweep {self.folder}: {pluralize(len(self.runs), 'finished run')}>"
 
     def _repr_html_(self) -> str:
-        facts: dict[str, object] = {repr(run): f"accuracy {run.result['test']['accuracy']:.3f}" for run in self.runs}
+        facts: dict[str, object] = {repr(run): run.summary for run in self.runs}
         return facts_html(f"{self.folder}: {pluralize(len(self.runs), 'finished run')}", facts)
 
     def compare(self, survey: Survey | str | Path | None = None, members: int = 1) -> SweepComparison:

@@ -77,7 +77,7 @@ def combine(parts: Sequence[SurveyPredictions], shares: NDArray[np.floating] | N
     distance = _averaged(np.stack([part.distance for part in parts]), counts)
     novelty = _averaged(np.stack([part.novelty for part in parts]), counts)
     seen = np.logical_and.reduce([part.seen_in_training for part in parts])
-    return Combined(first.run.task.classes, mean, np.sqrt(variance), distance, novelty, first.frames, np.asarray(seen))
+    return Combined(first.run.spec.classes, mean, np.sqrt(variance), distance, novelty, first.frames, np.asarray(seen))
 
 
 def _averaged(values: NDArray[np.float64], counts: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def save_early_curve(
     """
     scored = _scored(runs, survey)
     some = survey.select(scored)
-    classes = runs[0].task.classes
+    classes = runs[0].spec.classes
     names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
     label = names[class_labels(some)]
     group = groups_of(survey, some.ids)

@@ -15,6 +15,7 @@ from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
+from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
 
@@ -42,6 +43,7 @@ def export(folder: str | Path, output: Path) -> str:
 
 def export_run(run: TrainedRun, output: Path) -> str:
     """Write a run's model; as `export`."""
+    check_classes(run.options, run.folder, "export")
     model = exportable_run(run)
     known = describe_model(run, model)
     with whole_file(output, "exporting the model") as partial:
@@ -62,7 +64,7 @@ def exportable_run(run: TrainedRun) -> Exportable:
 
 def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
     """Return what must be known of an exported model, in plain values."""
-    task, options, scaling = run.task, run.options, run.learner.inputs.scaling
+    spec, options, scaling = run.spec, run.options, run.learner.inputs.scaling
     example = model.sequences(2, _generator())
     known = {
         "format": FORMAT,
@@ -72,23 +74,23 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "survey": {name: run.survey[name] for name in ("name", "simulated")},
         "model": options.model.kind,
         "learner": options.learner.kind,
-        "classes": list(task.classes),
+        "classes": list(spec.classes),
         "prior": run.survey_prior.tolist(),  # class shares that the probabilities are at
         "temperature": run.temperature,
-        "bands": list(task.bands),
+        "bands": list(spec.bands),
         "pixel_scale": run.survey["pixel_scale"],  # [arcsec]
         "flux_unit": run.survey["flux_unit"],
-        "stamp_size": task.stamp_size,  # [pixels]
-        "max_frames": task.max_frames,
+        "stamp_size": spec.stamp_size,  # [pixels]
+        "max_frames": spec.max_frames,
         "frames_per_group": options.sequence.frames_per_group,
         "select": options.sequence.select,  # what is evenly chosen of longer series: frames or nights
-        "contents": task.contents,
+        "contents": spec.contents,
         "scaling": {"kind": scaling.kind, "offset": scaling.offset.tolist(), "scale": scaling.scale.tolist()},
         "inputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in example.items()},
-        "outputs": {name: {"dtype": "float32", "shape": ["objects", len(task.classes)]} for name in OUTPUTS},
+        "outputs": {name: {"dtype": "float32", "shape": ["objects", len(spec.classes)]} for name in OUTPUTS},
     }
-    if task.contents == "photometry":
-        recipe = photometry_recipe(run.survey["pixel_scale"], task.stamp_size, run.folder)
+    if spec.contents == "photometry":
+        recipe = photometry_recipe(run.survey["pixel_scale"], spec.stamp_size, run.folder)
         known["photometry"] = {"method": METHOD, **recipe.as_dict()}  # lengths in arcsec
     return known
 

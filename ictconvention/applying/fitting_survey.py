@@ -8,6 +8,7 @@ from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
@@ -26,7 +27,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         The survey has other bands, pixels of another size, another stamp, flux unit, or class; the message says what,
         by which factor, and how a network is trained for it.
     """
-    header, task = survey.header, run.task
+    check_classes(run.options, run.folder, "predict")
+    header, spec = survey.header, run.spec
 
     def begin() -> str:  # composed for a refusal alone: it takes longer than all the checks
         return f"train a network for it that begins with this one: {_beginning(run, survey)}"
@@ -34,18 +36,18 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     def refused(found: str, *fixes: str) -> UsageError:
         return UsageError(found, survey.path, ", or ".join(fix for fix in fixes if fix))
 
-    if set(header.bands) != set(task.bands):
-        lacks = [name for name in task.bands if name not in header.bands]
-        besides = [name for name in header.bands if name not in task.bands]
+    if set(header.bands) != set(spec.bands):
+        lacks = [name for name in spec.bands if name not in header.bands]
+        besides = [name for name in header.bands if name not in spec.bands]
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
-        without = "" if lacks else f"leave them out (ingest with {command(['--bands', ','.join(task.bands)])})"
-        found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(task.bands)}"
+        without = "" if lacks else f"leave them out (ingest with {command(['--bands', ','.join(spec.bands)])})"
+        found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(spec.bands)}"
         raise refused(found, without, begin())
     there = float(run.survey["pixel_scale"])
     if abs((ratio := header.pixel_scale / there) - 1) > SAME_SCALE:
         size = f"{header.pixel_scale:g} arcsec, {ratio:.3g} times the {there:g} of the training survey"
         raise refused(f"this survey has pixels of {size}", begin())
-    if (stamp := header.stamp_size) != (taken := task.stamp_size):
+    if (stamp := header.stamp_size) != (taken := spec.stamp_size):
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
         raise refused(found, f"cut them so (--size {taken})")
     if header.flux_unit != (unit := str(run.survey["flux_unit"])):
@@ -54,15 +56,15 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
             raise refused(found, multiply, begin())
-    if other := [name for name in header.classes if name not in task.classes]:
-        near = did_you_mean(other[0], task.classes)
-        found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(task.classes)}"
+    if other := [name for name in header.classes if name not in spec.classes]:
+        near = did_you_mean(other[0], spec.classes)
+        found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(spec.classes)}"
         raise refused(found, "write the survey without these labels", begin())
 
 
 def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
     """Return the place of each of the survey's bands among those of the network, (bands,)."""
-    return np.array([run.task.bands.index(name) for name in survey.header.bands], dtype=np.int64)
+    return np.array([run.spec.bands.index(name) for name in survey.header.bands], dtype=np.int64)
 
 
 def _beginning(run: TrainedRun, survey: Survey) -> str:

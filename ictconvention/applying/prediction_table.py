@@ -60,7 +60,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
         none = f"no model {model!r}{did_you_mean(str(model), names)}"
         raise UsageError(none, folder, f"choose among {shorten(names, 8)}")
     runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
-    if any(run.task.classes != runs[0].task.classes for run in runs):
+    if any(run.spec.classes != runs[0].spec.classes for run in runs):
         raise UsageError("these runs have other classes, or another order of them", folder, "predict by one of them")
     return runs, list(collection.left_out)
 
@@ -83,7 +83,7 @@ def choose_shares(
     UsageError
         The file is not such a thing, or a share is not above 0.
     """
-    classes = parts[0].run.task.classes
+    classes = parts[0].run.spec.classes
     if not isinstance(prior, str):
         given = {name: read_number({"share": share}, "share", "prior") for name, share in prior.items()}
         shares = check_shares(given, classes, "prior")

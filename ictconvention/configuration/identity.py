@@ -92,7 +92,7 @@ def leave_out(content: Mapping[str, Any], options: Any, roles: Role) -> dict[str
 
 
 def leave_out_added(content: Mapping[str, Any], options: Any) -> dict[str, Any]:
-    """Return nested values by key without the options that are `ADDED` and have their defaults.
+    """Return nested values by key without the options that are `ADDED` and have their defaults, nor what gets empty.
 
     Parameters
     ----------
@@ -111,7 +111,10 @@ def leave_out_added(content: Mapping[str, Any], options: Any) -> dict[str, Any]:
                 continue
             group = get_type_hints(kind)[name] if isinstance(options, type) else getattr(options, name)
             if isinstance(value, Mapping) and is_dataclass(group):
-                value = leave_out_added(value, group)
+                inner = leave_out_added(value, group)
+                if value and not inner:
+                    continue
+                value = inner
         kept[name] = value
     return kept
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from ictconvention.configuration.options import ModelOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 
-OURS = "ictconvention.networks"  # a room above: its files are imported when a network is asked for
+OURS, OUR_TASKS = "ictconvention.networks", "ictconvention.tasks"  # rooms above, imported when one is asked for
 Made = TypeVar("Made")
 
 
@@ -49,6 +49,7 @@ class NetworkEntry:
 
 
 _networks: dict[str, NetworkEntry] = {}
+_tasks: dict[str, Any] = {}
 _modules: list[str] = []
 
 
@@ -107,7 +108,7 @@ def find_network(name: str, module: str | None = None) -> NetworkEntry:
         Nothing that was imported has this name.
     """
     if name not in _networks:
-        _import_ours()
+        _import_room(OURS)
     if name in _networks:
         return _networks[name]
     if module is not None and module not in _modules:
@@ -120,7 +121,7 @@ def find_network(name: str, module: str | None = None) -> NetworkEntry:
 def is_known(name: str) -> bool:
     """Return whether a network of this name is ours, or was imported."""
     if name not in _networks:
-        _import_ours()
+        _import_room(OURS)
     return name in _networks
 
 
@@ -131,7 +132,7 @@ def own_networks() -> dict[str, NetworkEntry]:
 
 def all_networks() -> list[NetworkEntry]:
     """Return every network that is known: ours, and those of a user's."""
-    _import_ours()
+    _import_room(OURS)
     return list(_networks.values())
 
 
@@ -139,6 +140,41 @@ def default_options(entry: NetworkEntry) -> dict[str, Any]:
     """Return the options of a network by name, each with its default: what a file conf/model/NAME.yaml would hold."""
     options = entry.options(kind=entry.name)
     return {one.name: getattr(options, one.name) for one in fields(options)}
+
+
+def register_task(name: str) -> Callable[[type[Made]], type[Made]]:
+    """Give a task its name in the configuration; a decorator of its class, see `tasks.task.Task`.
+
+    Raises
+    ------
+    UsageError
+        Another task has this name.
+    """
+
+    def registered(task: type[Made]) -> type[Made]:
+        other = _tasks.get(name)
+        if other is not None and (other.__module__, other.__qualname__) != (task.__module__, task.__qualname__):
+            raise UsageError(f"two tasks are called {name!r}", task.__module__, "give one of them another name")
+        _tasks[name] = task
+        return task
+
+    return registered
+
+
+def find_task(name: str) -> Any:
+    """Return the class of the task of a name.
+
+    Raises
+    ------
+    UsageError
+        Nothing that was imported has this name.
+    """
+    if name not in _tasks:
+        _import_room(OUR_TASKS)
+    if name not in _tasks:
+        found = f"no task is called {name!r}{did_you_mean(name, _tasks)}"
+        raise UsageError(found, "task.kind", f"take one of {', '.join(sorted(_tasks))}")
+    return _tasks[name]
 
 
 def file_hash(made: Any) -> str:
@@ -193,7 +229,7 @@ def _broken(name: str, error: Exception) -> UsageError:
 
 
 @cache
-def _import_ours() -> None:
-    package = importlib.import_module(OURS)
-    for found in pkgutil.iter_modules(package.__path__, f"{OURS}."):
+def _import_room(room: str) -> None:
+    package = importlib.import_module(room)
+    for found in pkgutil.iter_modules(package.__path__, f"{room}."):
         importlib.import_module(found.name)

@@ -40,6 +40,13 @@ class SurveyOptions:
 
 
 @option_group
+class TaskOptions:
+    """What is learned of each object."""
+
+    kind: Annotated[str, ADDED | SHAPES] = "classes"
+
+
+@option_group
 class LearnerOptions(ICTOptions):
     """Which learner; all but `kind` are ICT's."""
 
@@ -163,6 +170,7 @@ class RunOptions:
     surveys: Annotated[str, PLACE] = "surveys"
     figures: Annotated[bool, PLACE] = True
     survey: SurveyOptions = field(default_factory=SurveyOptions)
+    task: TaskOptions = field(default_factory=TaskOptions)
     model: ModelOptions = field(default_factory=ModelOptions)
     learner: LearnerOptions = field(default_factory=LearnerOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -13,7 +13,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from ictconvention.configuration.functions import OURS, find_function, function_source
 from ictconvention.configuration.options import ModelOptions
-from ictconvention.configuration.registry import all_networks, find_network, import_module, is_known, own_networks
+from ictconvention.configuration.registry import (
+    all_networks,
+    find_network,
+    find_task,
+    import_module,
+    is_known,
+    own_networks,
+)
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 
@@ -94,6 +101,7 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out")
+    find_task(options.task.kind)
     return replace(options, model=model)
 
 

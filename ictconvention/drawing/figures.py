@@ -18,6 +18,7 @@ from sklearn.metrics import roc_auc_score, roc_curve
 from ictconvention.drawing.style import HEADROOM, WIDTH, Style, new_panel, shorten_middle, style_of
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Key, Pooled
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 
 FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged
@@ -74,17 +75,17 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style
     return figure
 
 
-def mean_confusion(pooled: Pooled, shares: str) -> NDArray[np.float64]:
+def mean_confusion(pooled: Pooled, shares: Prior) -> NDArray[np.float64]:
     """Return the confusion matrix (classes, classes), rows true and columns predicted, as a mean over the seeds.
 
     Parameters
     ----------
     pooled : Pooled
         Pooled predictions of a model.
-    shares : "likely" or "uniform"
+    shares : Prior
         Which of the probabilities decide.
     """
-    probabilities: NDArray[np.float64] = getattr(pooled, shares)
+    probabilities = pooled.at(shares)
     classes = probabilities.shape[2]
     found = [confusion_counts(pooled.label, guess, classes) for guess in probabilities.argmax(2)]
     return np.asarray(np.mean(found, axis=0), dtype=np.float64)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.evaluation.prior import Prior
+
 Key = tuple[int, int]  # fold and seed of one training
 
 
@@ -27,6 +29,10 @@ class Predictions:
     label: NDArray[np.int64]
     likely: NDArray[np.float64]
     uniform: NDArray[np.float64]
+
+    def at(self, prior: Prior) -> NDArray[np.float64]:
+        """Return the probabilities at a prior."""
+        return self.likely if prior == Prior.SURVEY else self.uniform
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,10 @@ class Pooled:
     likely: NDArray[np.float64]
     uniform: NDArray[np.float64]
 
+    def at(self, prior: Prior) -> NDArray[np.float64]:
+        """Return the probabilities at a prior."""
+        return self.likely if prior == Prior.SURVEY else self.uniform
+
 
 def pool(entry: ModelPredictions) -> Pooled:
     """Bring the folds of an entry together."""
@@ -121,9 +131,7 @@ def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     for number, seeds in enumerate(groups):
         for fold in entry.folds:
             parts = [entry.predictions[fold, seed] for seed in seeds]
-            likely, uniform = (
-                np.mean([getattr(part, shares) for part in parts], axis=0) for shares in ("likely", "uniform")
-            )
+            likely, uniform = (np.mean([part.at(prior) for part in parts], axis=0) for prior in Prior)
             predictions[fold, number] = Predictions(parts[0].ids, parts[0].label, likely, uniform)
             if all((fold, seed) in entry.seconds for seed in seeds):
                 seconds[fold, number] = sum(entry.seconds[fold, seed] for seed in seeds)

@@ -1,12 +1,20 @@
 """The shares of the classes where predictions are used: given, or estimated from the predictions themselves."""
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 STEPS, CHANGE = 10_000, 1e-8  # of the iteration: at most so many, until no share changes by more
 IMAGINED = 10.0  # objects at the classes' own shares that are added, so that networks that know nothing keep these
+
+
+class Prior(StrEnum):
+    """The shares of the classes that probabilities are at; the values name them in tables and in attributes."""
+
+    SURVEY = "likely"  # those of the fine-tuning part
+    UNIFORM = "uniform"  # equal ones: the decisions that serve every class alike
 
 
 def at_shares(

@@ -10,6 +10,7 @@ from scipy.stats import binomtest
 
 from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
 from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.prior import Prior
 
 Metric = Literal["f1_macro", "balanced_accuracy", "worst_class_recall"]
 METRICS: dict[Metric, str] = {
@@ -17,10 +18,10 @@ METRICS: dict[Metric, str] = {
     "balanced_accuracy": "balanced accuracy",
     "worst_class_recall": "worst recall",
 }
-AT: dict[Metric, Literal["likely", "uniform"]] = {  # class shares at which each is decided
-    "f1_macro": "likely",
-    "balanced_accuracy": "uniform",
-    "worst_class_recall": "uniform",
+AT: dict[Metric, Prior] = {  # class shares at which each is decided
+    "f1_macro": Prior.SURVEY,
+    "balanced_accuracy": Prior.UNIFORM,
+    "worst_class_recall": Prior.UNIFORM,
 }
 REPLICATES = 4000
 LEVEL = 0.95
@@ -139,9 +140,9 @@ def object_weights(
     return weight
 
 
-def _confusions(model: Pooled, at: str, weight: NDArray[np.float32]) -> NDArray[np.float64]:
+def _confusions(model: Pooled, at: Prior, weight: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return weighted confusion matrices, (replicates, cells, seeds, classes, classes): true, then predicted."""
-    likely: NDArray[np.float64] = getattr(model, at)
+    likely = model.at(at)
     seeds, _, classes = likely.shape
     cells = [np.flatnonzero(model.cell == cell) for cell in range(int(model.cell.max()) + 1)]
     counts = np.zeros((len(weight), len(cells), seeds, classes, classes))

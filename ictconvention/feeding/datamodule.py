@@ -13,7 +13,7 @@ from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
-from ictconvention.feeding.task import Contents, Task
+from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split
@@ -68,6 +68,10 @@ class SeriesDataModule(lightning.LightningDataModule):
         are the same.
     accumulate : int
         Batches whose gradients make one optimiser step; the Trainer must have the same `accumulate_grad_batches`.
+    names : tuple of str, optional
+        Names of what a network tells apart; by default the classes.
+    labels : array (n,), optional
+        Which of them each object of the survey is, or `UNLABELLED`.
 
     Examples
     --------
@@ -93,6 +97,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         seed: int = 0,
         workers: int = 0,
         accumulate: int = 1,
+        names: tuple[str, ...] | None = None,
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -103,7 +109,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.accumulate = accumulate
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage)
+        self.names = survey.header.classes if names is None else names
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, labels)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
@@ -124,15 +131,15 @@ class SeriesDataModule(lightning.LightningDataModule):
         return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
 
     @property
-    def task(self) -> Task:
+    def spec(self) -> DataSpec:
         """What a learner must know of these data."""
         header, views = self.survey.header, self.training.views
         labels = self.training.labels[self.positions(*self.train_parts)]
-        return Task(
+        return DataSpec(
             self.stage,
-            header.classes,
+            self.names,
             header.bands,
-            tuple(class_weights(labels, len(header.classes), self.imbalance).tolist()),
+            tuple(class_weights(labels, len(self.names), self.imbalance).tolist()),
             self.imbalance.focal,
             header.stamp_size,
             self.sequence.max_frames,

@@ -13,7 +13,7 @@ from ictconvention.configuration.functions import find_function
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
-from ictconvention.feeding.task import Contents
+from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.survey.nights import night_index
@@ -47,6 +47,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         What is read of each frame.
     seed, stage : int, str
         Seed and stage of the key.
+    labels : array (n,), optional
+        What is learned of each object, as a task reads it; by default its class.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         contents: Contents = "direct",
         seed: int = 0,
         stage: str = "",
+        labels: NDArray[np.int64] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -68,7 +71,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             )
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
-        self.labels = class_labels(survey)
+        self.labels = class_labels(survey) if labels is None else labels
         self.medians = CachedMedianFrames(survey) if contents == "direct+residual" else None
         self.photometry = CachedPhotometry(survey) if contents == "photometry" else None
 

@@ -11,7 +11,7 @@ from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
 from ictconvention.feeding.dataset import apply_view, whole_view
-from ictconvention.feeding.task import Contents
+from ictconvention.feeding.spec import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import FRAME_COLUMNS

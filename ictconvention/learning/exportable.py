@@ -25,7 +25,7 @@ class Exportable(nn.Module):
     def __init__(self, learner: Learner, shift: Tensor, temperature: float) -> None:
         super().__init__()
         self.inputs, self.network, self.temperature = learner.inputs, learner.predictor, temperature
-        self.shape = input_shape(learner.task)
+        self.shape = input_shape(learner.spec)
         self.shift: Tensor
         self.register_buffer("shift", shift.float())
 

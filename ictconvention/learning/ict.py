@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.learning.losses import consistency, divergence, spread_floor
@@ -16,6 +16,7 @@ from ictconvention.learning.target import set_target_mode, tau_at, update_target
 from ictconvention.networks.heads import PROJECTED, Branch, Inference, Online, OnlineOutput, Target
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.tasks.task import Task
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
 
@@ -35,7 +36,7 @@ class ICT(Learner):
         What is compared, and how the target follows.
     dropout : float
         Share that the heads drop in training.
-    inputs, task, optimiser
+    inputs, spec, optimiser, task
         As of `Learner`.
 
     Raises
@@ -48,7 +49,7 @@ class ICT(Learner):
     >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", views=ict.ViewOptions(2), batch_size=8)
     >>> inputs = ict.FrameInputs(ict.Scaling("asinh", *data.scales("asinh")))
     >>> encoder = ict.ConvEntion(width=0.125, padding="masked").trunk
-    >>> learner = ict.ICT(encoder, inputs, data.task, ict.ICTOptions(tau=0.9))
+    >>> learner = ict.ICT(encoder, inputs, data.spec, ict.ICTOptions(tau=0.9))
     >>> list(learner.loss(next(iter(data.train_dataloader()))))
     ['loss', 'loss_ce', 'loss_consistency']
     """
@@ -57,29 +58,30 @@ class ICT(Learner):
         self,
         encoder: Network,
         inputs: Inputs,
-        task: Task,
+        spec: DataSpec,
         options: ICTOptions = ICTOptions(),
         optimiser: OptimiserOptions = OptimiserOptions(),
         dropout: float = 0.3,
+        task: Task | None = None,
     ) -> None:
-        if task.views < 2:
+        if spec.views < 2:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
-        if task.stage == "pretrain" and options.unlabelled != task.unlabelled:
+        if spec.stage == "pretrain" and options.unlabelled != spec.unlabelled:
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
         network = Online(
-            check_fit(encoder, inputs, task),
-            len(task.classes),
+            check_fit(encoder, inputs, spec),
+            len(spec.classes),
             projection=options.projection,
             predictor=options.predictor,
             project=options.projects,
             dropout=dropout,
         )
-        super().__init__(network, inputs, task, optimiser)
+        super().__init__(network, inputs, spec, optimiser, task)
         self.network: Online = network
         self.options = options
         self.target = Target.of(network, options.compared) if options.consistency else None
         projected = PROJECTED if options.projects else 0
-        self.collapse = CollapseMonitor(len(task.classes), network.encoder.feature_size, projected)
+        self.collapse = CollapseMonitor(len(spec.classes), network.encoder.feature_size, projected)
         self._warned = False
         if not options.classification:  # self-supervised: what only the classes reach rests
             resting = (
@@ -145,19 +147,19 @@ class ICT(Learner):
         steps = int(self.trainer.estimated_stepping_batches)
         tau = tau_at(self.trainer.global_step, steps, self.options.tau, self.options.tau_schedule)
         update_target(self.target, self.network.branch(self.options.compared), tau)
-        self.log(f"{self.task.stage}/train/tau", tau)
+        self.log(f"{self.spec.stage}/train/tau", tau)
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
         features, projection, _, _, logits = self.network(*self.inputs(views[0]))
-        self._score(views[0], logits)
+        self.metrics.update(logits, views[0].label)
         self.collapse.update(projection, features, views[0].label)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores and the spread of the projections; warn once if they have collapsed."""
         super().on_validation_epoch_end()
         statistics = self.collapse.compute()
-        self.log_each(f"{self.task.stage}/val/collapse", statistics)
+        self.log_each(f"{self.spec.stage}/val/collapse", statistics)
         self.collapse.reset()
         early = self.trainer.global_step < EARLY
         if not (early or self._warned) and (warning := collapse_warning(statistics, PROJECTED)):

@@ -1,27 +1,23 @@
 """What all learners share: the stage they train, evaluation, optimiser and schedule."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 import lightning
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
-from torchmetrics import Metric
-from torchmetrics.classification import MulticlassConfusionMatrix
 
 from ictconvention.configuration.options import OptimiserOptions
-from ictconvention.evaluation.confusion import confusion_scores
-from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
-from ictconvention.feeding.task import Task
-from ictconvention.learning.losses import classification
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.heads import Branch
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.network import Network
+from ictconvention.tasks.classes import Classes
+from ictconvention.tasks.task import Task
 
 Views = tuple[SeriesBatch, ...]
 
@@ -42,10 +38,12 @@ class Learner(lightning.LightningModule, ABC):
         What is trained; its parameters are the optimiser's.
     inputs : Inputs
         From a batch to the arguments of the network.
-    task : Task
-        What it is fed: `data.task`.
+    spec : DataSpec
+        What it is fed: `data.spec`.
     optimiser : OptimiserOptions
         How it is trained.
+    task : Task, optional
+        What it learns; by default the classes.
 
     Raises
     ------
@@ -57,27 +55,28 @@ class Learner(lightning.LightningModule, ABC):
         self,
         network: nn.Module,
         inputs: Inputs,
-        task: Task,
+        spec: DataSpec,
         optimiser: OptimiserOptions = OptimiserOptions(),
+        task: Task | None = None,
     ) -> None:
         super().__init__()
-        if (scaled := len(inputs.scaling.scale)) != len(task.bands):
+        if (scaled := len(inputs.scaling.scale)) != len(spec.bands):
             raise ValueError(
-                f"the scaling has {scaled} bands, the data have {', '.join(task.bands)}; scale by data.scales"
+                f"the scaling has {scaled} bands, the data have {', '.join(spec.bands)}; scale by data.scales"
             )
-        if (inputs.reads == "photometry") != (task.contents == "photometry"):
-            raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {task.contents!r}")
-        self.network, self.inputs, self.task, self.optimiser = network, inputs, task, optimiser
+        if (inputs.reads == "photometry") != (spec.contents == "photometry"):
+            raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {spec.contents!r}")
+        self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
         self.class_weights: Tensor
         self.register_buffer(
-            "class_weights", torch.tensor(task.class_weights), persistent=False
+            "class_weights", torch.tensor(spec.class_weights), persistent=False
         )  # each stage has its own
-        self.confusion = MulticlassConfusionMatrix(len(task.classes))
-        self.losses = ClassLoss(len(task.classes))
+        self.task = Classes(spec.classes) if task is None else task
+        self.metrics = self.task.make_metrics()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in a checkpoint, in plain values, of which data its weights are."""
-        checkpoint["task"] = asdict(self.task)
+        checkpoint["task"] = asdict(self.spec)
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
@@ -107,15 +106,15 @@ class Learner(lightning.LightningModule, ABC):
         """The names of the layers whose rows are the classes."""
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the mean of eq. 2 over a batch, in the training's weights."""
-        return classification(logits.float(), label, self.class_weights, self.task.focal).mean()
+        """Return the mean of the task's loss over a batch, eq. 2, in the training's weights."""
+        return self.task.loss(logits.float(), label, self.class_weights, self.spec.focal).mean()
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""
         terms = self.loss(views)
         for name, value in terms.items():
             self.log(
-                f"{self.task.stage}/train/{name}",
+                f"{self.spec.stage}/train/{name}",
                 value.detach(),
                 batch_size=len(views[0]),
                 prog_bar=name == "loss",
@@ -135,15 +134,15 @@ class Learner(lightning.LightningModule, ABC):
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part."""
-        self._score(views[0], self.logits(views[0]))
+        self.metrics.update(self.logits(views[0]), views[0].label)
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation part."""
-        self._log_scores(f"{self.task.stage}/val")
+        self._log_scores(f"{self.spec.stage}/val")
 
     def test_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the test part."""
-        self._score(views[0], self.logits(views[0]))
+        self.metrics.update(self.logits(views[0]), views[0].label)
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test part."""
@@ -175,68 +174,20 @@ class Learner(lightning.LightningModule, ABC):
         for name, value in values.items():
             self.log(f"{where}/{name}", value.float(), sync_dist=True)
 
-    def _score(self, batch: SeriesBatch, logits: Tensor) -> None:
-        known = batch.label != UNLABELLED
-        self.confusion.update(logits[known].float(), batch.label[known])
-        self.losses.update(logits[known].float(), batch.label[known])
-
     def _log_scores(self, where: str) -> None:
-        self.log_each(where, class_scores(self.confusion.compute(), self.task.classes) | self.losses.compute())
-        self.confusion.reset()
-        self.losses.reset()
+        self.log_each(where, self.metrics.compute())
+        self.metrics.reset()
 
 
-def class_scores(confusion: Tensor, classes: Sequence[str]) -> dict[str, Tensor]:
-    """Return scores from a confusion matrix, rows true; classes without an object are left out."""
-    found = confusion_scores(confusion.cpu().numpy())
-    recalls = {f"recall/{name}": x for name, x in zip(classes, found["recall"], strict=True) if np.isfinite(x)}
-    chief = {name: found[name] for name in ("accuracy", "balanced_accuracy", "f1_macro")}
-    return {
-        name: torch.tensor(x, dtype=torch.float64, device=confusion.device) for name, x in (chief | recalls).items()
-    }
-
-
-def input_shape(task: Task) -> InputShape:
+def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
-    channels = 2 if task.contents == "direct+residual" else 1
-    return InputShape(task.bands, task.stamp_size, task.max_frames, task.frames_per_group, channels)
+    channels = 2 if spec.contents == "direct+residual" else 1
+    return InputShape(spec.bands, spec.stamp_size, spec.max_frames, spec.frames_per_group, channels)
 
 
-def check_fit(trunk: Network, inputs: Inputs, task: Task) -> Network:
+def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:
     """Return a network's trunk, or raise a ValueError that says where inputs or data do not fit it."""
     if not isinstance(inputs, trunk.takes):
         raise ValueError(f"{type(trunk).__name__} takes {trunk.takes.__name__}, not {type(inputs).__name__}")
-    trunk.check_shape(input_shape(task))
+    trunk.check_shape(input_shape(spec))
     return trunk
-
-
-class ClassLoss(Metric):
-    """Cross-entropy over all objects (`loss_ce`), and as the mean of the classes' means (`loss_balanced`).
-
-    Parameters
-    ----------
-    classes : int
-    """
-
-    full_state_update = False
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.add_state("total", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros(classes, dtype=torch.float64), dist_reduce_fx="sum")
-        self.total: Tensor
-        self.count: Tensor
-
-    def update(self, logits: Tensor, label: Tensor) -> None:
-        """Add the logits (B, classes) of objects of known classes (B,)."""
-        loss = F.cross_entropy(logits, label, reduction="none").double()
-        self.total.index_add_(0, label, loss)
-        self.count += torch.bincount(label, minlength=len(self.count))
-
-    def compute(self) -> dict[str, Tensor]:
-        """Return both means; classes without an object are left out."""
-        seen = self.count > 0
-        return {
-            "loss_ce": self.total.sum() / self.count.sum(),
-            "loss_balanced": (self.total[seen] / self.count[seen]).mean(),
-        }

@@ -1,10 +1,7 @@
-"""The terms of ICT's loss, one value per object; how they are weighed and added up is the learners' part."""
+"""The terms that ICT compares views by, one value per object; how they are weighed and added is the learners' part."""
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
-
-from ictconvention.feeding.batch import UNLABELLED
 
 
 def consistency(prediction: Tensor, target: Tensor) -> Tensor:
@@ -28,28 +25,6 @@ def divergence(logits: Tensor, target: Tensor) -> Tensor:
     """
     expected = target.log_softmax(1)
     return F.kl_div(logits.log_softmax(1), expected, reduction="none", log_target=True).sum(1)
-
-
-def classification(logits: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:
-    """Return eq. 2 of ICT-ConvEntion, the weighed cross-entropy (B,); 0 for objects without a label.
-
-    Parameters
-    ----------
-    logits : tensor (B, classes)
-        Logits of one view.
-    label : integer tensor (B,)
-        Classes, or `UNLABELLED`.
-    weights : tensor (classes,)
-        Weight of each class.
-    focal : float
-        Gamma of the focal loss; 0 is the cross-entropy.
-    """
-    known = label.clamp(min=0)
-    cross_entropy = F.cross_entropy(logits, known, reduction="none")
-    if focal:
-        doubt = (1 - torch.exp(-cross_entropy)).clamp(min=1e-6)  # the slope of a root is infinite at 0
-        cross_entropy = doubt.pow(focal) * cross_entropy
-    return torch.where(label == UNLABELLED, 0, weights[known] * cross_entropy)
 
 
 def spread_floor(projection: Tensor) -> Tensor:

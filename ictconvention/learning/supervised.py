@@ -4,10 +4,11 @@ from torch import Tensor
 
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.tasks.task import Task
 
 
 class Supervised(Learner):
@@ -17,18 +18,23 @@ class Supervised(Learner):
     --------
     >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", batch_size=8)
     >>> inputs = ict.NightInputs(ict.Scaling("asinh", *data.scales("asinh")))
-    >>> learner = ict.Supervised(ict.CNNRecurrent("gru", classes=4, bands=5), inputs, data.task)
+    >>> learner = ict.Supervised(ict.CNNRecurrent("gru", classes=4, bands=5), inputs, data.spec)
     >>> learner.logits(next(iter(data.train_dataloader()))[0]).shape[1]
     4
     """
 
     def __init__(
-        self, network: Network, inputs: Inputs, task: Task, optimiser: OptimiserOptions = OptimiserOptions()
+        self,
+        network: Network,
+        inputs: Inputs,
+        spec: DataSpec,
+        optimiser: OptimiserOptions = OptimiserOptions(),
+        task: Task | None = None,
     ) -> None:
-        if task.views != 1 or task.unlabelled:
+        if spec.views != 1 or spec.unlabelled:
             raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
-        check_fit(network, inputs, task)
-        super().__init__(network, inputs, task, optimiser)
+        check_fit(network, inputs, spec)
+        super().__init__(network, inputs, spec, optimiser, task)
         self.network: Network = network
 
     @property
@@ -61,6 +67,6 @@ class Supervised(Learner):
         return {"loss": self.cross_entropy(self.logits(views[0]), views[0].label)}
 
     def _checked(self, logits: Tensor) -> Tensor:
-        if logits.shape[1] != (classes := len(self.task.classes)):
+        if logits.shape[1] != (classes := len(self.spec.classes)):
             raise ValueError(f"the network gives {logits.shape[1]} classes, the survey has {classes}")
         return logits

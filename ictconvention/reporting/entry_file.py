@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.evaluation.prior import Prior
 
 ENTRIES_FILE = "baselines.parquet"
-SHARES = ("likely", "uniform")
 
 
 def save_entries(path: Path, entries: Sequence[ModelPredictions], classes: Sequence[str]) -> None:
@@ -27,9 +27,9 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], classes: Seque
                 "id": found.ids,
                 "label": np.array(classes, dtype=str)[found.label],
             }
-            for shares in SHARES:
+            for shares in Prior:
                 for c, name in enumerate(classes):
-                    columns[f"{shares} {name}"] = getattr(found, shares)[:, c]
+                    columns[f"{shares} {name}"] = found.at(shares)[:, c]
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
         pq.write_table(pa.concat_tables(parts), partial)
@@ -54,9 +54,7 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, 
                 set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
             ):
                 here = (table["entry"] == name) & (table["fold"] == fold) & (table["seed"] == seed)
-                likely, uniform = (
-                    np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in SHARES
-                )
+                likely, uniform = (np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in Prior)
                 if not (np.isfinite(likely).all() and np.isfinite(uniform).all()):
                     raise ValueError(f"a probability of {name} is not a number")
                 found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)

@@ -21,6 +21,7 @@ from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.drawing.learning_curves import draw_learning_curves
 from ictconvention.drawing.style import Style
 from ictconvention.evaluation.predictions import ModelPredictions
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.evaluation.scores import scores
 from ictconvention.evaluation.significance import METRICS
@@ -29,11 +30,11 @@ from ictconvention.runs.collection import Collection
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.survey import Survey
 
-SHARES = {"uniform": "equal", "likely": "the survey's"}  # of the probabilities that decide: which class shares
+SHARES = {Prior.UNIFORM: "equal", Prior.SURVEY: "the survey's"}  # of the probabilities that decide: which class shares
 
 
 def points(
-    entries: Sequence[ModelPredictions], looks: Mapping[str, Style], classes: Sequence[str], shares: str, survey: str
+    entries: Sequence[ModelPredictions], looks: Mapping[str, Style], classes: Sequence[str], shares: Prior, survey: str
 ) -> list[Picture]:
     """Return the chief scores of every fold and seed, a picture for each score.
 
@@ -51,9 +52,7 @@ def points(
         Names the survey, and says whether it is simulated; of all functions here.
     """
     found = {
-        entry.name: {
-            key: scores(getattr(one, shares), one.label, classes) for key, one in sorted(entry.predictions.items())
-        }
+        entry.name: {key: scores(one.at(shares), one.label, classes) for key, one in sorted(entry.predictions.items())}
         for entry in entries
     }
     pictures = []
@@ -69,7 +68,7 @@ def points(
     return pictures
 
 
-def confusions(models: Sequence[Compared], classes: Sequence[str], shares: str, survey: str) -> list[Picture]:
+def confusions(models: Sequence[Compared], classes: Sequence[str], shares: Prior, survey: str) -> list[Picture]:
     """Return the confusion matrix of each model, over all folds; `shares` is one of `SHARES`."""
     pictures = []
     for model in models:

@@ -9,16 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.evaluation.predictions import ModelPredictions, pool
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
 
 # Metric, class shares at which it is decided, title.
 MEASURES = (
-    ("accuracy", "likely", "accuracy"),
-    ("f1_macro", "likely", "macro F1"),
-    ("balanced_accuracy", "uniform", "balanced accuracy"),
-    ("worst_class_recall", "uniform", "worst recall"),
-    ("recall_spread", "uniform", "spread of recalls"),
-    ("auroc_macro", "likely", "macro AUROC"),
+    ("accuracy", Prior.SURVEY, "accuracy"),
+    ("f1_macro", Prior.SURVEY, "macro F1"),
+    ("balanced_accuracy", Prior.UNIFORM, "balanced accuracy"),
+    ("worst_class_recall", Prior.UNIFORM, "worst recall"),
+    ("recall_spread", Prior.UNIFORM, "spread of recalls"),
+    ("auroc_macro", Prior.SURVEY, "macro AUROC"),
 )
 RANKED = ("auroc_macro",)  # over folds whose probabilities are calibrated apart, one ranking would mean little
 BY_FOLD = ("accuracy", "f1_macro")  # those that the paper gives, as means over folds
@@ -79,16 +80,16 @@ class Table:
     numbers: tuple[Mapping[str, str | float | None], ...] = field(default=())
 
 
-def measure_model(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, str], Measured]:
+def measure_model(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, Prior], Measured]:
     """Return every metric of `MEASURES` at both class shares, by metric and shares."""
     whole = pool(entry)
-    found: dict[tuple[str, str], Measured] = {}
-    for at in ("likely", "uniform"):
+    found: dict[tuple[str, Prior], Measured] = {}
+    for at in Prior:
         by_fold = [
-            [scores(getattr(entry.predictions[f, s], at), entry.predictions[f, s].label, classes) for s in entry.seeds]
+            [scores(entry.predictions[f, s].at(at), entry.predictions[f, s].label, classes) for s in entry.seeds]
             for f in entry.folds
         ]
-        together = [scores(likely, whole.label, classes) for likely in getattr(whole, at)]
+        together = [scores(likely, whole.label, classes) for likely in whole.at(at)]
         for metric, _, _ in MEASURES:
             folds = np.array([_mean([one[metric] for one in of_fold]) for of_fold in by_fold])
             seeds = np.array([np.nan if one[metric] is None else one[metric] for one in together], dtype=float)
@@ -163,7 +164,7 @@ def make_table(
             one = found[metric, at]
             cells += [_with_deviation(one.mean, one.deviation)] if metric in BY_FOLD else []
             cells += [_with_deviation(one.mean if metric in RANKED else one.pooled, None)]
-            for shares, name in (("likely", "survey_shares"), ("uniform", "equal_shares")):
+            for shares, name in ((Prior.SURVEY, "survey_shares"), (Prior.UNIFORM, "equal_shares")):
                 of = found[metric, shares]
                 record |= {
                     f"{metric}_{name}_fold_mean": of.mean,

@@ -14,13 +14,13 @@ import torch
 from ictconvention import __version__
 from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.options import Imbalance, Stage, ViewOptions
-from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.registry import find_network, find_task
 from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
-from ictconvention.core.errors import SplitError, UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import SplitError, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
@@ -35,6 +35,7 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
+from ictconvention.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -102,21 +103,27 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
             fix = "give it objects, or a split of your own by split=FILE"
             fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
             raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix)
-    if taken := [name for name in survey.header.classes if name in ("id", "fold", "label")]:
-        found = f"a class is called {shorten(taken)}, as a column of the predictions is"
-        raise UsageError(found, f"survey {survey.header.name}", "give the class another name")
-    last = f"{stages[-1]}_train"
-    if absent := [name for name in survey.header.classes if not split.counts()[last].get(name)]:
-        found = f"class {shorten(absent)} has no object in {last}"
-        fix = "label some objects, or leave the class out of the survey's classes"
-        raise SplitError(found, f"survey {survey.header.name}", fix)
+    make_task(options, survey).check_split(survey, split, stages[-1])
     return split
+
+
+def make_task(options: RunOptions, survey: Survey) -> Task:
+    """Return what the options of a run learn of a survey.
+
+    Raises
+    ------
+    UsageError
+        The survey cannot teach it.
+    """
+    kind: type[Task] = find_task(options.task.kind)
+    return kind.of_survey(survey)
 
 
 def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
     """Return the data of a stage."""
     ict = options.learner.kind == "ict"
     takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
+    task = make_task(options, survey)
     return SeriesDataModule(
         survey,
         split,
@@ -131,6 +138,8 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         seed=options.seed,
         workers=options.trainer.workers,
         accumulate=options.trainer.accumulate,
+        names=task.names,
+        labels=task.read_labels(survey),
     )
 
 
@@ -138,28 +147,29 @@ def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | 
     """Return the learner of a stage, with new weights, or going on with those of the stage before."""
     torch.manual_seed(options.seed)
     scaling = before.inputs.scaling if before else Scaling(options.pixels.scaling, *data.scales(options.pixels.scaling))
-    learner = new_learner(options, scaling, data.task)
+    learner = new_learner(options, scaling, data.spec)
     if before is not None:
         learner.load_state_dict(before.state_dict())
     return learner
 
 
-def new_learner(options: RunOptions, scaling: Scaling, task: Task) -> Learner:
-    """Return the learner that the options of a run make for a task, with new weights.
+def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learner:
+    """Return the learner that the options of a run make for such data, with new weights.
 
     Raises
     ------
     UsageError
         Nothing that was imported has registered the network.
     """
-    model, optimiser = options.model, stage_of(options, task.stage).optimiser
-    of_run = replace(task, frames_per_group=options.sequence.frames_per_group)
+    model, optimiser = options.model, stage_of(options, spec.stage).optimiser
+    of_run = replace(spec, frames_per_group=options.sequence.frames_per_group)
     network: Network = find_network(model.kind, model.module).network.make(model, input_shape(of_run))
     inputs = network.takes(scaling)
+    task: Task = find_task(options.task.kind)(spec.classes)
     if options.learner.kind == "ict":
-        return ICT(network.trunk, inputs, task, learner_in(options, task.stage), optimiser, model.dropout)
-    network.head = network.make_head(len(task.classes), model)
-    return Supervised(network, inputs, task, optimiser)
+        return ICT(network.trunk, inputs, spec, learner_in(options, spec.stage), optimiser, model.dropout, task)
+    network.head = network.make_head(len(task.names), model)
+    return Supervised(network, inputs, spec, optimiser, task)
 
 
 def digest(content: object) -> str:

@@ -15,6 +15,7 @@ from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.status import read_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.neighbours import sky_groups
@@ -161,10 +162,11 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     Raises
     ------
     UsageError
-        A file is missing or damaged, or the predictions are not those of the result.
+        A file is missing or damaged, the predictions are not those of the result, or it has learned no classes.
     """
     run = RunFolder(folder)
     options = run.read_options()
+    check_classes(options, folder, "a comparison")
     return FinishedRun(
         folder,
         options,

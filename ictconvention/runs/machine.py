@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +27,10 @@ def check_machine(options: TrainerOptions) -> None:
     Raises
     ------
     UsageError
-        It has fewer GPUs, or its GPU knows no bfloat16.
+        It has fewer GPUs, its GPU knows no bfloat16, or torch.compile does not work here.
     """
+    if options.compile:
+        _check_compiler()
     if not torch.cuda.is_available():
         return
     if options.devices > (present := torch.cuda.device_count()):
@@ -35,6 +38,17 @@ def check_machine(options: TrainerOptions) -> None:
         raise UsageError(found, "trainer.devices", f"take at most {present}, or another machine")
     if options.precision == "bf16-mixed" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise UsageError("this GPU has no bfloat16", "trainer.precision", "take trainer.precision=32-true, or auto")
+
+
+@cache
+def _check_compiler() -> None:
+    """Compile next to nothing, to see whether it can be done."""
+    try:
+        torch.compile(torch.nn.Tanh())(torch.ones(2, device="cuda" if torch.cuda.is_available() else "cpu"))
+    except Exception as error:  # whatever the machine lacks
+        found = f"trainer.compile is true, and torch.compile does not work here ({str(error).splitlines()[0]})"
+        fix = "install a C++ compiler (on Debian: g++), for a GPU Triton too; or leave out trainer.compile"
+        raise UsageError(found, "trainer.compile", fix) from error
 
 
 def check_launch(options: TrainerOptions) -> None:

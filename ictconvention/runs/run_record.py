@@ -83,6 +83,31 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
         raise UsageError(f"this split is not that of {of_result.name}: it was edited", where, FIX)
 
 
+def check_classes(options: RunOptions, folder: Path, doing: str) -> None:
+    """Refuse what only runs that have learned classes are fit for.
+
+    Raises
+    ------
+    UsageError
+        The run has learned something else.
+    """
+    if (kind := options.task.kind) != "classes":
+        raise UsageError(
+            f"this run has learned {kind}, and {doing} knows classes only", folder, "take a run of classes"
+        )
+
+
+def names_of(result: Mapping[str, Any]) -> list[str]:
+    """Return the names of a network's outputs; a result of before there were tasks names its classes.
+
+    Raises
+    ------
+    KeyError, TypeError
+        The result is damaged.
+    """
+    return list(result["task"]["names"] if "task" in result else result["test"]["classes"])
+
+
 def recorded_priors(result: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the shares of the classes that a result records: the survey's, and those of training.
 
@@ -91,9 +116,10 @@ def recorded_priors(result: Mapping[str, Any]) -> tuple[NDArray[np.float64], NDA
     KeyError, TypeError, ValueError
         They are no shares.
     """
+    some_empty = "task" in result and result["task"]["kind"] != "classes"  # of classes each has an object
     survey, training = (np.array(result["prior"][name], dtype=np.float64) for name in ("survey", "training"))
     for shares in (survey, training):
-        sound = shares.shape == (len(result["test"]["classes"]),) and (shares > 0).all()
+        sound = shares.shape == (len(names_of(result)),) and (shares >= 0).all() and (some_empty or (shares > 0).all())
         if not sound or not abs(shares.sum() - 1) < SUM:
             raise ValueError(f"{shares} are no shares")
     return survey, training

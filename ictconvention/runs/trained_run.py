@@ -1,5 +1,6 @@
 """A finished run, ready to predict: its network with the final weights, and what makes probabilities of its logits."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -9,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.calibration import at_prior, probabilities
-from ictconvention.feeding.task import Task
+from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.networks.parts.scaling import Scaling
@@ -20,6 +22,9 @@ from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import names_of
+
+logger = logging.getLogger(__name__)
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what a result says of its survey
 
@@ -62,9 +67,9 @@ class TrainedRun:
     hash: str
 
     @property
-    def task(self) -> Task:
+    def spec(self) -> DataSpec:
         """What the network was fed."""
-        return self.learner.task
+        return self.learner.spec
 
     def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return calibrated probabilities (n, classes) of logits (n, classes), at the survey's shares."""
@@ -91,21 +96,22 @@ def read_trained(folder: str | Path) -> TrainedRun:
         found = f"this result does not say the {shorten(absent)} of its survey"
         raise UsageError(found, run.result, "train the run again by this version")
     try:
-        task = _task(checkpoint["task"])
+        spec = _spec(checkpoint["task"])
         state = checkpoint["state_dict"]
         scales = {f"inputs.scaling.{name}": torch.ones(1) for name in ("offset", "scale")}
         check_weights(scales, checkpoint, weights)  # before anything is made of them
         scaling = Scaling(
             options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
         )
-        if task.contents == "photometry":
-            _check_photometry(result, known["pixel_scale"], task.stamp_size, run.result)
-        learner = new_learner(options, scaling, task)
+        if spec.contents == "photometry":
+            _check_photometry(result, known["pixel_scale"], spec.stamp_size, run.result)
+        learner = new_learner(options, scaling, spec)
+        _check_source(options, result, run.result)
         take_weights(learner, checkpoint, weights)
         if not 0 < (temperature := float(result["temperature"])) < np.inf:
             raise ValueError(f"the temperature is {temperature:g}")
         survey_prior, training_prior = run.read_priors()
-        if list(task.classes) != list(result["test"]["classes"]):
+        if list(spec.classes) != names_of(result):
             raise ValueError("the classes of its weights are not those of its result")
         return TrainedRun(
             run.path,
@@ -124,6 +130,13 @@ def read_trained(folder: str | Path) -> TrainedRun:
         raise UsageError(found, run.path, "take another run, or train it again") from error
 
 
+def _check_source(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
+    """Warn of a network of a user's own whose code is another than that which was trained."""
+    recorded, today = result.get("sources", {}), find_network(options.model.kind).source
+    if today is not None and today != recorded.get("model.kind"):
+        logger.warning(f"{where}: the file of the network {options.model.kind!r} has changed since it was trained")
+
+
 def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size: int, where: Path) -> None:
     """Refuse a network on light curves that has learned fluxes of another recipe."""
     today = photometry_recipe(pixel_scale, stamp_size, where).as_dict()
@@ -136,8 +149,8 @@ def _check_photometry(result: Mapping[str, Any], pixel_scale: float, stamp_size:
         raise UsageError(found, where, "train the run again by this version")
 
 
-def _task(content: Mapping[str, Any]) -> Task:
-    """Return the task that a checkpoint names, in plain values."""
-    known = {one.name for one in fields(Task)}
+def _spec(content: Mapping[str, Any]) -> DataSpec:
+    """Return the spec that a checkpoint names, in plain values."""
+    known = {one.name for one in fields(DataSpec)}
     plain: dict[str, Any] = {name: tuple(x) if isinstance(x, list) else x for name, x in content.items()}
-    return Task(**{name: value for name, value in plain.items() if name in known})
+    return DataSpec(**{name: value for name, value in plain.items() if name in known})

@@ -72,7 +72,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         raise UsageError("these weights do not say of which classes and bands they are", folder, fix) from None
     own, before = learner.state_dict(), checkpoint["state_dict"]
     check_weights(own, checkpoint, weights)
-    classes, bands = _places(learner.task.classes, old_classes), _places(learner.task.bands, old_bands)
+    classes, bands = _places(learner.spec.classes, old_classes), _places(learner.spec.bands, old_bands)
     moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands), folder)
     new: dict[str, Tensor] = {}
     for name, value in own.items():
@@ -89,8 +89,8 @@ def start_from(learner: Learner, folder: str | Path) -> str:
     fresh = [
         f"new weights for {what} {shorten(names)}"
         for what, names in (
-            ("class", [c for c, place in zip(learner.task.classes, classes, strict=True) if place is None]),
-            ("band", [b for b, place in zip(learner.task.bands, bands, strict=True) if place is None]),
+            ("class", [c for c, place in zip(learner.spec.classes, classes, strict=True) if place is None]),
+            ("band", [b for b, place in zip(learner.spec.bands, bands, strict=True) if place is None]),
         )
         if names
     ]

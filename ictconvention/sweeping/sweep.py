@@ -10,6 +10,7 @@ from typing import Literal
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import FLAG
 from ictconvention.configuration.overrides import override
+from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
@@ -205,12 +206,8 @@ def is_finished(job: Job) -> bool:
 
 def chief_scores(job: Job) -> str:
     """Return the scores of a finished job that a reader of the sweep's course looks for."""
-    result = RunFolder(job.folder).read_result("test", "test_uniform")
-    likely, uniform = result["test"], result["test_uniform"]
-    return (
-        f"accuracy {likely['accuracy']:.3f}, macro F1 {likely['f1_macro']:.3f}; "
-        f"at equal class shares balanced accuracy {uniform['balanced_accuracy']:.3f}"
-    )
+    said: str = find_task(job.options.task.kind).sum_up(RunFolder(job.folder).read_result("test"))
+    return said
 
 
 def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
@@ -222,15 +219,16 @@ def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
 
 
 def validation_loss(folder: Path) -> float | None:
-    """Return the least class-balanced validation loss of a run's last stage, where it has one."""
+    """Return the least validation loss of a run's last stage, the one that chooses its training epochs, if any."""
     try:
-        rows = RunFolder(folder).open_metrics().rows
+        run = RunFolder(folder)
+        rows, monitor = run.open_metrics().rows, find_task(run.read_options().task.kind).monitor
     except IctConventionError:  # the run has its result all the same
         return None
     losses = [
         (STAGES.index(stage), float(row[name]))
         for (stage, _), row in rows.items()
-        if stage in STAGES and (name := f"{stage}/val/loss_balanced") in row
+        if stage in STAGES and (name := f"{stage}/val/{monitor}") in row
     ]
     last = max((place for place, _ in losses), default=None)
     return min((loss for place, loss in losses if place == last), default=None)

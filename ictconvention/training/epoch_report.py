@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
@@ -23,6 +24,15 @@ WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
 
 
+@dataclass(frozen=True)
+class Records:
+    """Where a run keeps its records; only the process that writes has them."""
+
+    metrics: MetricsTable
+    status: Status
+    dashboard: Dashboard
+
+
 class EpochReport(lightning.Callback):
     """Keeps the records of one stage; before the checkpoints, which Lightning calls last.
 
@@ -36,22 +46,12 @@ class EpochReport(lightning.Callback):
         Drawn in all training epochs of the stages after it.
     short : bool
         Whether the sequences are short already, no more than a laptop's.
-    metrics, status, dashboard
-        Where the records go.
+    records : Records
+        Where they go.
     """
 
-    def __init__(
-        self,
-        stage: Stage,
-        objects: int,
-        later: int,
-        short: bool,
-        metrics: MetricsTable,
-        status: Status,
-        dashboard: Dashboard,
-    ) -> None:
-        self.stage, self.objects, self.later, self.short = stage, objects, later, short
-        self.metrics, self.status, self.dashboard = metrics, status, dashboard
+    def __init__(self, stage: Stage, objects: int, later: int, short: bool, records: Records) -> None:
+        self.stage, self.objects, self.later, self.short, self.records = stage, objects, later, short, records
         self.clock = self.paced = 0.0
         self.batches = 0
 
@@ -92,13 +92,14 @@ class EpochReport(lightning.Callback):
             fix = f"take a smaller stage.{self.stage}.optimiser.learning_rate, or a clip"
             raise UsageError(f"the loss is {loss}: the training has diverged", f"{self.stage}, epoch {epoch}", fix)
         row["step"] = trainer.global_step
-        self.metrics.add(self.stage, epoch, row)
-        self.status.end_epoch(self.stage, epoch, seconds)
-        self.dashboard.log({f"{self.stage}/epoch": epoch, **row})
+        self.records.metrics.add(self.stage, epoch, row)
+        self.records.status.end_epoch(self.stage, epoch, seconds)
+        self.records.dashboard.log({f"{self.stage}/epoch": epoch, **row})
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
-        if (balanced := row.get(f"{self.stage}/val/balanced_accuracy")) is not None:
-            f1 = row[f"{self.stage}/val/f1_macro"]
-            words.append(f"validation: balanced accuracy {balanced:.3f}, macro F1 {f1:.3f}")
+        headline = pl_module.task.headline if isinstance(pl_module, Learner) else {}
+        shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in headline.items()}
+        if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:
+            words.append(f"validation: {', '.join(found)}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
         rest = f", about {describe_duration(left)} of training left" if left else ""
         logger.info("; ".join(words) + f"; {describe_duration(seconds)}{rest}")

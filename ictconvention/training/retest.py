@@ -13,7 +13,7 @@ from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
-from ictconvention.training.evaluate import evaluate, in_words
+from ictconvention.training.evaluate import evaluate
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 
@@ -64,7 +64,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
         result, _, _ = evaluate(learner, data, before["precision"])
-        for line in in_words(result, survey):
+        for line in learner.task.describe(result, survey.header.full_name):
             logger.info(line)
         if "prior" not in before:  # a result of a version before
             survey_prior, training_prior = run.read_priors()

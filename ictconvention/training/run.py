@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
-from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.assembly import make_learner, make_task
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run
@@ -26,12 +26,12 @@ from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import describe_network
-from ictconvention.training.evaluate import evaluate, in_words, prediction_columns
+from ictconvention.training.epoch_report import Records, describe_network
+from ictconvention.training.evaluate import evaluate, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
-from ictconvention.training.stage import Records, fit
+from ictconvention.training.stage import Run, fit
 
 logger = logging.getLogger(__name__)
 
@@ -74,13 +74,13 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
             elif rank_zero():
                 made = environment(plan.precision, options.trainer)
                 plan.folder.begin(options, overrides, plan.split, made)
-                _run(plan, options)
+                _keep_records(options, plan)
             else:
-                _stages(plan, options, None)
+                _take_stages(Run(options, plan, None))
     return folder
 
 
-def _run(plan: Plan, options: RunOptions) -> None:
+def _keep_records(options: RunOptions, plan: Plan) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
     folder = plan.folder
     status = folder.open_status()
@@ -88,8 +88,7 @@ def _run(plan: Plan, options: RunOptions) -> None:
     dashboard = Dashboard(options.logger, folder, status, portable(asdict(options)), _tags(options))
     finished = False
     try:
-        records = Records(folder.open_metrics(), status, dashboard)
-        _stages(plan, options, records)
+        _take_stages(Run(options, plan, Records(folder.open_metrics(), status, dashboard)))
         finished = True
         status.set(state="finished")
     except KeyboardInterrupt:
@@ -105,46 +104,45 @@ def _run(plan: Plan, options: RunOptions) -> None:
         dashboard.close(failed=not finished)
 
 
-def _stages(plan: Plan, options: RunOptions, records: Records | None) -> None:
-    stages = stages_of(options)
-    feeds = {stage: make_data(options, plan.survey, plan.split, stage) for stage in stages}
-    objects = {stage: len(feeds[stage].positions(*feeds[stage].train_parts)) for stage in stages}
-    if records is not None and "pretrain" in stages and started_alone():
-        _take_pretraining(plan, records)
+def _take_stages(run: Run) -> None:
+    """Train every stage, and test."""
+    options, records = run.options, run.records
+    if records is not None and "pretrain" in run.feeds and started_alone():
+        _take_pretraining(run.plan, records)
     learner: Learner | None = None
-    for place, stage in enumerate(stages):
+    for stage, data in run.feeds.items():
         first = learner is None
-        learner = make_learner(options, feeds[stage], learner)
+        learner = make_learner(options, data, learner)
         if first:
             logger.info(describe_network(learner))
             if options.init_from is not None:
                 logger.info(start_from(learner, options.init_from))
-        later = sum(objects[other] * stage_of(options, other).max_epochs for other in stages[place + 1 :])
-        fit(options, learner, feeds[stage], plan.folder, plan.precision, records, later)
-        if records is not None and stage == "pretrain" and later:
-            _keep_pretraining(plan)
+        fit(run, stage, learner)
+        if records is not None and stage == "pretrain" and run.later(stage):
+            _keep_pretraining(run.plan)
     assert learner is not None  # the options have at least one stage
     if records is not None:
-        _test(plan, options, learner, feeds[stages[-1]], records)
+        _test(run, learner, records)
 
 
-def _test(plan: Plan, options: RunOptions, learner: Learner, data: SeriesDataModule, records: Records) -> None:
+def _test(run: Run, learner: Learner, records: Records) -> None:
     """Test, and leave predictions, figures and, last of all, the result."""
+    options, plan, data = run.options, run.plan, list(run.feeds.values())[-1]
     survey, folder = plan.survey, plan.folder
     result, parts, reference = evaluate(learner, data, plan.precision)
     reference.save(folder.reference)
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(survey, found, options.fold.index))
-    said = in_words(result, survey)
+        folder.write_predictions(part, prediction_columns(survey, learner.task, found, options.fold.index))
+    failed = None
     try:
         if options.figures:
-            records.dashboard.show(draw_figures(folder, parts, data, records.metrics))
+            records.dashboard.show(draw_figures(folder, learner.task, parts, data, records.metrics))
     except IctConventionError:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result
-        said.append(f"the figures failed ({error}); all else is there")
+        failed = f"the figures failed ({error}); all else is there"
     records.dashboard.conclude({f"{part}/{name}": value for part in result for name, value in _numbers(result[part])})
     result |= {
         "survey": {
@@ -156,6 +154,7 @@ def _test(plan: Plan, options: RunOptions, learner: Learner, data: SeriesDataMod
             "pixel_scale": survey.header.pixel_scale,
             "flux_unit": survey.header.flux_unit,
         },
+        "task": {"kind": options.task.kind, "names": list(learner.task.names)},
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),
         "split": plan.split.hash,
         "init_from": None if start is None else weights_hash(start.last_weights()),
@@ -164,9 +163,13 @@ def _test(plan: Plan, options: RunOptions, learner: Learner, data: SeriesDataMod
         "config": portable(asdict(options)),
         "version": __version__,
     }
+    if sources := sources_of(options):
+        result["sources"] = sources
     folder.write_result(result)
-    for line in said:
+    for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
+    if failed is not None:
+        logger.warning(failed)
     logger.info(f"result, predictions{' and figures' if options.figures else ''}: {folder}")
 
 
@@ -181,7 +184,7 @@ def _take_pretraining(plan: Plan, records: Records) -> None:
         if (other := shared.take(plan.folder, records.metrics)) is not None:
             logger.info(f"pretrain: the same as that of {other}, whose weights are taken")
     except IctConventionError as error:
-        logger.warning(f"{shared.folder} is left alone, and the stage trains: {error.found}")
+        logger.warning(f"{shared.folder} is left alone, and may be removed; the stage trains: {error.found}")
 
 
 def _keep_pretraining(plan: Plan) -> None:
@@ -195,7 +198,8 @@ def _keep_pretraining(plan: Plan) -> None:
 def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> None:
     """Say what a finished run has found, and what the same command will not do again."""
     result = folder.read_result()
-    for line in in_words({part: found for part, found in result.items() if "test" in part}, survey):
+    tested = {part: found for part, found in result.items() if "test" in part}
+    for line in make_task(options, survey).describe(tested, survey.header.full_name):
         logger.info(line)
     machine = folder.read_environment()
     devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))

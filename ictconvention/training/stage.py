@@ -1,17 +1,25 @@
 """One stage in training: from a learner with its first weights to the weights of its best training epoch."""
 
 import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import lightning
 import torch
 from lightning.pytorch.trainer.states import TrainerStatus
+from torch import Tensor
 
-from ictconvention.configuration.schema import RunOptions, stage_of
-from ictconvention.core.errors import pluralize
+from ictconvention.configuration.options import Stage
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
+from ictconvention.runs.assembly import make_data
 from ictconvention.runs.checkpoints import (
     RelocatableCheckpoint,
     WholeCheckpoints,
@@ -19,56 +27,68 @@ from ictconvention.runs.checkpoints import (
     load_checkpoint,
     take_weights,
 )
-from ictconvention.runs.machine import Precision, rank_zero
+from ictconvention.runs.machine import rank_zero
+from ictconvention.runs.plan import Plan
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import MetricsTable, Status
-from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import EpochReport, progress_bars
+from ictconvention.training.epoch_report import EpochReport, Records, progress_bars
 from ictconvention.training.seeding import BatchSeeds
 
 logger = logging.getLogger(__name__)
 
 LAPTOP = 30  # frames of a sequence in profile=laptop
+ROUNDING = 1e-3  # largest difference of compiled logits, as a share of the largest logit
+GRAPHS = 64  # that torch.compile may make of one function: layers, modes and shapes have their own
 
 
 @dataclass(frozen=True)
-class Records:
-    """Where a run keeps its records; only the process that writes has them."""
+class Run:
+    """A run at work: what was asked for, what follows from it, and where its records go.
 
-    metrics: MetricsTable
-    status: Status
-    dashboard: Dashboard
+    Parameters
+    ----------
+    options : RunOptions
+    plan : Plan
+        Its survey, split, precision, hashes and folder.
+    records : Records, optional
+        Of the process that writes; the others have none.
+    """
+
+    options: RunOptions
+    plan: Plan
+    records: Records | None
+
+    @property
+    def folder(self) -> RunFolder:
+        """Folder of the run."""
+        return self.plan.folder
+
+    @cached_property
+    def feeds(self) -> Mapping[Stage, SeriesDataModule]:
+        """The data of each stage that trains, in their order."""
+        plan = self.plan
+        return {stage: make_data(self.options, plan.survey, plan.split, stage) for stage in stages_of(self.options)}
+
+    def objects(self, stage: Stage) -> int:
+        """Return how many objects a training epoch of a stage draws."""
+        data = self.feeds[stage]
+        return len(data.positions(*data.train_parts))
+
+    def later(self, stage: Stage) -> int:
+        """Return how many objects the stages after this one draw, in all their training epochs."""
+        stages = list(self.feeds)
+        after = stages[stages.index(stage) + 1 :]
+        return sum(self.objects(other) * stage_of(self.options, other).max_epochs for other in after)
 
 
-def fit(
-    options: RunOptions,
-    learner: Learner,
-    data: SeriesDataModule,
-    folder: RunFolder,
-    precision: Precision,
-    records: Records | None,
-    later: int,
-) -> None:
+def fit(run: Run, stage: Stage, learner: Learner) -> None:
     """Train a stage, and give the learner the weights of the training epoch that it keeps.
 
     In a run that was stopped, a finished stage is not trained again, and an unfinished one resumes after its last
     training epoch, unless `resume` is never.
-
-    Parameters
-    ----------
-    options, learner, data
-        Options, learner and data of the stage.
-    folder : RunFolder
-        Folder of the run.
-    precision : "32-true" or "bf16-mixed"
-        Precision of the run.
-    records : Records, optional
-        Records of the process that writes.
-    later : int
-        Objects that the stages after this one draw in all their training epochs.
     """
-    stage, of_stage = data.stage, stage_of(options, data.stage)
-    finished, before, best_file = (folder.weights(stage, kept) for kept in ("final", "last", "best"))
+    options, precision, records, data = run.options, run.plan.precision, run.records, run.feeds[stage]
+    of_stage, objects = stage_of(options, stage), run.objects(stage)
+    finished, before, best_file = (run.folder.weights(stage, kept) for kept in ("final", "last", "best"))
     if finished.exists():
         logger.info(f"{stage}: finished before")
         if rank_zero():
@@ -76,7 +96,6 @@ def fit(
                 path.unlink(missing_ok=True)
         take_weights(learner, load_checkpoint(finished), finished)
         return
-    objects = len(data.positions(*data.train_parts))
     if going_on := options.resume == "auto" and before.exists():
         check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
     done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
@@ -84,23 +103,10 @@ def fit(
     logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=before.stem, **kept)
-    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/loss_balanced", **kept)
+    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/{learner.task.monitor}", **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
-    journal = (
-        []
-        if records is None
-        else [
-            EpochReport(
-                stage,
-                objects,
-                later,
-                options.sequence.max_frames <= LAPTOP,
-                records.metrics,
-                records.status,
-                records.dashboard,
-            )
-        ]
-    )
+    short = options.sequence.max_frames <= LAPTOP
+    journal = [] if records is None else [EpochReport(stage, objects, run.later(stage), short, records)]
     shown = progress_bars()
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued
@@ -120,7 +126,8 @@ def fit(
         enable_progress_bar=bool(shown),
     )
     try:
-        trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
+        with _compiled(learner, data) if options.trainer.compile else nullcontext():
+            trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
     except SystemExit:  # Lightning's answer to Ctrl-C
         if trainer.state.status == TrainerStatus.INTERRUPTED:
             raise KeyboardInterrupt from None
@@ -132,3 +139,47 @@ def fit(
         chosen.replace(finished)
         for path in (before, best_file):
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _compiled(learner: Learner, data: SeriesDataModule) -> Iterator[None]:
+    """Compile the networks of a learner for the body, in place: the names of their weights stay, and the test is plain.
+
+    Raises
+    ------
+    UsageError
+        torch.compile fails on them, or gives other logits than the plain network does for the first objects.
+    """
+    from torch._dynamo import config
+    from torch._dynamo.exc import TorchDynamoException
+
+    # Where graphs break is no news to a user.
+    torch._logging.set_logs(dynamo=logging.ERROR, inductor=logging.ERROR)  # type: ignore[attr-defined]
+    networks = [network for name, network in learner.named_children() if name in ("network", "target")]
+    batch = next(iter(data.evaluation_loader(data.train_parts[0])))[0]
+    plain = _logits(learner, batch)
+    for network in networks:
+        network.compile()
+    try:
+        with config.patch(recompile_limit=GRAPHS), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"torch\.(_dynamo|_inductor|_functorch)")  # about themselves
+            if not (differ := (_logits(learner, batch) - plain).abs().max() / plain.abs().max()) < ROUNDING:
+                found = f"torch.compile gives other numbers on this network, by {differ:.1g} of the largest logit"
+                raise UsageError(found, "trainer.compile", "leave out trainer.compile, and report it to PyTorch")
+            yield
+    except TorchDynamoException as error:
+        found = f"torch.compile fails on this network ({str(error).splitlines()[0]})"
+        raise UsageError(found, "trainer.compile", "leave out trainer.compile") from error
+    finally:
+        for network in networks:
+            network._compiled_call_impl = None
+
+
+@torch.no_grad()
+def _logits(learner: Learner, batch: SeriesBatch) -> Tensor:
+    """Return what the network makes of a batch, in eval mode and full precision, where it will train."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    training = learner.training
+    logits = learner.eval().to(device).logits(batch.to(device)).double().cpu()
+    learner.train(training).to("cpu")
+    return logits

@@ -178,7 +178,7 @@ def test_what_must_be_known_of_a_model() -> None:
 def test_the_photometry_of_a_light_curve_is_told() -> None:
     run = made_up_run("supervised", "light_curve")
     known = exporting.describe_model(run, exportable_run(run))
-    recipe = photometry_recipe(run.survey["pixel_scale"], run.task.stamp_size, "here")
+    recipe = photometry_recipe(run.survey["pixel_scale"], run.spec.stamp_size, "here")
     assert {name: known["photometry"][name] for name in recipe.as_dict()} == recipe.as_dict()
     assert set(known["photometry"]) == {"method", *recipe.as_dict()}
     assert list(known["inputs"]) == ["flux", "error", "days", "observed", "nights"]

@@ -117,5 +117,14 @@ def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
     assert keys(CONTENT | PLACE) == {"init_from", "split"}
     assert {key.partition(".")[0] for key in keys(CONTENT)} == {"init_from", "split", "survey", "fold", "trainer"}
     places = {key for key in keys(PLACE) if key.partition(".")[0] not in ("logger", "strategy")}
-    machine = {"model.module", "trainer.devices", "trainer.workers", "survey.path", "survey.verify", "runs", "surveys"}
+    machine = {
+        "model.module",
+        "trainer.devices",
+        "trainer.num_nodes",
+        "trainer.workers",
+        "survey.path",
+        "survey.verify",
+        "runs",
+        "surveys",
+    }
     assert places == machine | {"mode", "run", "resume", "figures", "init_from", "split"}

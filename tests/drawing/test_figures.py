@@ -29,6 +29,7 @@ from ictconvention.drawing.figures import (
 )
 from ictconvention.drawing.style import COLOURS, LINES, LONGEST, add_title, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
 
 CLASSES = ("AGN", "SN Ia", "SN Other")
@@ -102,10 +103,10 @@ def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
 
 def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:
     pooled = models[0].pooled
-    for shares, found in (("likely", pooled.likely), ("uniform", pooled.uniform)):
+    for shares, found in ((Prior.SURVEY, pooled.likely), (Prior.UNIFORM, pooled.uniform)):
         each = [confusion_matrix(pooled.label, one.argmax(1), labels=[0, 1, 2]) for one in found]
         np.testing.assert_array_equal(mean_confusion(pooled, shares), (each[0] + each[1]) / 2)
-    count = mean_confusion(pooled, "likely")
+    count = mean_confusion(pooled, Prior.SURVEY)
     figure = draw_confusion(count, CLASSES, "model 0", style_of(0), SURVEY)
     said = {text.get_position(): text.get_text() for text in figure.axes[0].texts}
     assert said[0, 0] == f"{count[0, 0] / 45:.0%}\n{count[0, 0]:.4g}"
@@ -185,7 +186,7 @@ def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
     pooled = drawn(classes=classes)
     models = [Compared(name, style_of(number), pooled) for number, name in enumerate(names[:3])]
     figures = [draw_points({name: {(0, 0): 1.0} for name in names[:3]}, [m.look for m in models], "$", "$")]
-    figures += [draw_confusion(mean_confusion(pooled, "likely"), names, names[0], style_of(0), "$")]
+    figures += [draw_confusion(mean_confusion(pooled, Prior.SURVEY), names, names[0], style_of(0), "$")]
     figures += [draw_reliability(models[0], "$")]
     figures += [draw_roc(models, {0: names[0]}, "$"), draw_roc(models[:1], dict(enumerate(names)), "$")]
     for chosen in (models, {0: names[0]}), (models[:1], dict(enumerate(names))):

@@ -78,8 +78,8 @@ def test_scales_come_from_the_training_part_alone(feed: Feed, miniature: Survey,
 
 
 def test_class_weights_count_the_training_part(feed: Feed, miniature: Survey, split: Split) -> None:
-    assert np.allclose(feed().task.class_weights, 1)
-    weights = feed(imbalance="weighted").task.class_weights
+    assert np.allclose(feed().spec.class_weights, 1)
+    weights = feed(imbalance="weighted").spec.class_weights
     counts = split.counts()["pretrain_train"]
     total = sum(counts.values())
     expected = [total / (4 * counts[name]) for name in miniature.header.classes]
@@ -95,7 +95,7 @@ def test_unlabelled_objects_join_pre_training_when_asked(tmp_path: Path) -> None
     pretrain = feed_of(survey, own)(unlabelled=True)
     labels = [int(label) for views in pretrain.train_dataloader() for label in views[0].label]
     assert labels.count(-1) == 7
-    assert pretrain.task.class_weights[0] == pytest.approx(len(labels) / (len(labels) - 7))
+    assert pretrain.spec.class_weights[0] == pytest.approx(len(labels) / (len(labels) - 7))
     for data in (feed_of(survey, own)(), feed_of(survey, own)(unlabelled=True, stage="finetune")):
         assert all((views[0].label >= 0).all() for views in data.train_dataloader())
 
@@ -108,9 +108,9 @@ def test_derived_data_are_made_once_for_training_and_evaluation(feed: Feed) -> N
 
 
 def test_a_learner_is_told_what_it_must_know(feed: Feed, miniature: Survey) -> None:
-    task = feed(imbalance="focal", views=ViewOptions(2, online_frames=6)).task
-    assert (task.stage, task.classes, task.bands) == ("pretrain", miniature.header.classes, miniature.header.bands)
-    assert (task.focal, task.views, task.max_frames, task.contents) == (2.0, 3, 9, "direct")
+    spec = feed(imbalance="focal", views=ViewOptions(2, online_frames=6)).spec
+    assert (spec.stage, spec.classes, spec.bands) == ("pretrain", miniature.header.classes, miniature.header.bands)
+    assert (spec.focal, spec.views, spec.max_frames, spec.contents) == (2.0, 3, 9, "direct")
 
 
 def test_without_a_validation_part_there_is_nothing_to_validate(feed: Feed, split: Split) -> None:

@@ -9,8 +9,8 @@ import torch
 from ictconvention.configuration.options import Select, SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
+from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.survey_dataset import SurveyDataset, day_zero
-from ictconvention.feeding.task import Contents
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.feeding.test_dataset import equal

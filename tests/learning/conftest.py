@@ -92,7 +92,7 @@ def ict(
     return ICT(
         encoder(frame_channels=frame_channels),
         FrameInputs(Scaling("asinh", *data.scales("asinh"))),
-        data.task,
+        data.spec,
         ICTOptions(**options),
         OptimiserOptions(rate, 0.05),
         dropout,
@@ -109,7 +109,7 @@ def supervised(data: SeriesDataModule, model: str) -> Supervised:
         "light_curve": (lambda: LightCurveRNN(4), LightCurveInputs),
     }
     network, inputs = made[model]
-    return Supervised(network(), inputs(scaling), data.task, OptimiserOptions(1e-3, 0.05))
+    return Supervised(network(), inputs(scaling), data.spec, OptimiserOptions(1e-3, 0.05))
 
 
 def trainer(folder: Path, **keywords: Any) -> lightning.Trainer:

@@ -73,10 +73,10 @@ def arrays_of(views: list[SeriesView], run: TrainedRun) -> dict[str, Tensor]:
             start = np.array([view.mjd[night[i] == n].min() for n in range(int(nights[i]))])
             days[i, 1 : int(nights[i])] = torch.as_tensor(np.diff(start), dtype=torch.float32)
         arrays = {"frames": frames, "observed": observed, "nights": nights}
-        if run.task.contents == "photometry":
+        if run.spec.contents == "photometry":
             flux, error = photometry.unbind(-1)
             arrays = {"flux": flux, "error": error, "days": days, "observed": observed, "nights": nights}
-    if run.task.contents == "direct+residual":
+    if run.spec.contents == "direct+residual":
         arrays["median"] = torch.stack([torch.as_tensor(view.median) for view in views])
     return arrays
 
@@ -91,7 +91,7 @@ def found(run: TrainedRun, arrays: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize("kind", EVERY_KIND, ids="-".join)
 def test_padded_arrays_give_what_the_learner_gives(kind: tuple[str, str, str], scaling: str) -> None:
     run = made_up_run(*kind, scaling)
-    views = objects(run.task.contents)
+    views = objects(run.spec.contents)
     with torch.no_grad():
         logits = run.learner.logits(batch_of(views)).numpy()
     expected = run.probabilities(logits)
@@ -125,7 +125,7 @@ def test_a_missing_pixel_has_no_flux_and_next_to_a_median_no_residual() -> None:
 @pytest.mark.parametrize("model", ["cnn_gru", "light_curve"])
 def test_an_unobserved_band_says_nothing(model: str) -> None:
     run = made_up_run("supervised", model)
-    arrays = arrays_of(objects(run.task.contents), run)
+    arrays = arrays_of(objects(run.spec.contents), run)
     before = found(run, arrays)["logits"]
     for name in arrays.keys() & {"frames", "flux", "error"}:
         arrays[name][~arrays["observed"]] = -99.0

@@ -310,22 +310,22 @@ def test_the_monitor_sees_the_validation_part_anew_in_each_epoch(feed: Feed, tmp
 def test_encoders_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
     data = feed()
     scaling = Scaling("asinh", *data.scales("asinh"))
-    stamps, one_view = FrameInputs(scaling), feed(views=ViewOptions(1)).task
+    stamps, one_view = FrameInputs(scaling), feed(views=ViewOptions(1)).spec
     for made, message in (
         (lambda: ICT(encoder(), stamps, one_view), "ICT takes two views of each object"),
         (
-            lambda: ICT(encoder(), NightInputs(scaling), data.task),
+            lambda: ICT(encoder(), NightInputs(scaling), data.spec),
             "Encoder takes FrameInputs, not NightInputs",
         ),
-        (lambda: ICT(encoder(max_frames=6), stamps, data.task), "max_frames is 6, sequences have up to 9"),
-        (lambda: ICT(encoder(), stamps, data.task, ICTOptions(unlabelled=True)), "unlabelled is set in one place only"),
-        (lambda: ICT(encoder(), stamps, feed(unlabelled=True).task), "unlabelled is set in one place only"),
+        (lambda: ICT(encoder(max_frames=6), stamps, data.spec), "max_frames is 6, sequences have up to 9"),
+        (lambda: ICT(encoder(), stamps, data.spec, ICTOptions(unlabelled=True)), "unlabelled is set in one place only"),
+        (lambda: ICT(encoder(), stamps, feed(unlabelled=True).spec), "unlabelled is set in one place only"),
     ):
         with pytest.raises(ValueError, match=message):
             made()
-    ICT(encoder(), stamps, feed(unlabelled=True).task, ICTOptions(unlabelled=True))
+    ICT(encoder(), stamps, feed(unlabelled=True).spec, ICTOptions(unlabelled=True))
     tuned = feed(stage="finetune", unlabelled=True)  # no objects without a class there
-    ICT(encoder(), stamps, tuned.task, ICTOptions(unlabelled=True))
+    ICT(encoder(), stamps, tuned.spec, ICTOptions(unlabelled=True))
 
 
 def test_a_residual_channel_goes_through(feed: Feed, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ Feed = Callable[..., SeriesDataModule]
 NETWORKS: dict[str, Callable[[SeriesDataModule], Network]] = {
     "cnn_gru": lambda data: CNNRecurrent("gru", None),
     "light_curve": lambda data: LightCurveRNN(None),
-    "mine": lambda data: MeanOfFrames(MeanOfFramesOptions("mean_of_frames"), input_shape(data.task)),
+    "mine": lambda data: MeanOfFrames(MeanOfFramesOptions("mean_of_frames"), input_shape(data.spec)),
 }
 
 
@@ -35,7 +35,7 @@ def learner_of(feed: Feed, kind: str, **options: Any) -> tuple[ICT, SeriesDataMo
     data = feed(contents="photometry" if kind == "light_curve" else "direct")
     network = NETWORKS[kind](data)
     inputs = network.takes(Scaling("asinh", *data.scales("asinh")))
-    return ICT(network, inputs, data.task, ICTOptions(**options)), data
+    return ICT(network, inputs, data.spec, ICTOptions(**options)), data
 
 
 @pytest.mark.parametrize("kind", NETWORKS)

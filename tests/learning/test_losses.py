@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ictconvention.learning.losses import classification, consistency, divergence, spread_floor
+from ictconvention.learning.losses import consistency, divergence, spread_floor
 
 
 def test_consistency_is_eq_1() -> None:
@@ -13,31 +13,6 @@ def test_consistency_is_eq_1() -> None:
     assert torch.allclose(consistency(z, target), 2 - 2 * cosine)
     assert torch.allclose(consistency(z, 7 * z), torch.zeros(6).double(), atol=1e-12)
     assert torch.allclose(consistency(z, -z), torch.full((6,), 4.0).double())
-
-
-def test_classification_is_eq_2_weighed_by_class() -> None:
-    logits, label, weights = torch.randn(5, 4), torch.tensor([0, 3, 3, 1, 2]), torch.tensor([1.0, 2.0, 0.5, 4.0])
-    expected = -logits.log_softmax(1)[torch.arange(5), label] * weights[label]
-    assert torch.allclose(classification(logits, label, weights, 0.0), expected)
-    probability = logits.softmax(1)[torch.arange(5), label]
-    assert torch.allclose(classification(logits, label, weights, 2.0), (1 - probability) ** 2 * expected, atol=1e-6)
-
-
-def test_an_object_without_a_label_costs_nothing_and_moves_nothing() -> None:
-    logits = torch.randn(3, 4, requires_grad=True)
-    loss = classification(logits, torch.tensor([1, -1, 2]), torch.ones(4), 0.0)
-    assert loss[1] == 0
-    torch.autograd.backward(loss.sum())
-    assert logits.grad is not None
-    assert (logits.grad.abs().sum(1) > 0).tolist() == [True, False, True]
-
-
-@pytest.mark.parametrize("focal", [0.5, 1.0, 2.0])
-def test_a_sure_answer_has_a_gradient_under_any_focus(focal: float) -> None:
-    logits = torch.tensor([[40.0, 0.0], [40.0, 0.0]], requires_grad=True)
-    torch.autograd.backward(classification(logits, torch.tensor([0, -1]), torch.ones(2), focal).sum())
-    assert logits.grad is not None
-    assert logits.grad.isfinite().all()
 
 
 def test_divergence_is_that_of_the_online_probabilities_from_the_targets() -> None:

@@ -15,13 +15,13 @@ from torch.nn import functional as F
 
 from ictconvention.configuration.options import ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.learning.learner import ClassLoss, class_scores
 from ictconvention.learning.optimiser import share_of_rate
 from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
+from ictconvention.tasks.class_metrics import ClassLoss, class_scores
 from tests.conftest import HEADER
 from tests.learning.conftest import supervised, trainer, weights
 
@@ -114,10 +114,10 @@ def test_weights_and_focus_reach_the_loss(feed: Feed) -> None:
     learner = supervised(data, "convention").eval()
     (view,) = next(iter(data.train_dataloader()))
     each = F.cross_entropy(learner.logits(view), view.label, reduction="none")
-    share = torch.tensor(data.task.class_weights)[view.label]
+    share = torch.tensor(data.spec.class_weights)[view.label]
     assert share.unique().numel() > 1
     assert learner.loss((view,))["loss"].item() == pytest.approx(float((share * each).mean()), rel=1e-5)
-    learner.task = replace(learner.task, focal=2.0)
+    learner.spec = replace(learner.spec, focal=2.0)
     focused = (share * (1 - torch.exp(-each)) ** 2 * each).mean()
     assert learner.loss((view,))["loss"].item() == pytest.approx(float(focused), rel=1e-5)
 
@@ -159,28 +159,28 @@ def test_the_learning_rate_changes_with_every_step(feed: Feed, tmp_path: Path) -
 def test_networks_inputs_and_data_that_do_not_fit_are_named(feed: Feed) -> None:
     data, curves = fed(feed, "convention"), fed(feed, "light_curve")
     scaling = Scaling("asinh", *data.scales("asinh"))
-    for network, inputs, task, message in (
-        (CNNRecurrent("gru"), FrameInputs(scaling), data.task, "CNNRecurrent takes NightInputs, not FrameInputs"),
+    for network, inputs, spec, message in (
+        (CNNRecurrent("gru"), FrameInputs(scaling), data.spec, "CNNRecurrent takes NightInputs, not FrameInputs"),
         (
             ConvEntion(max_frames=9),
             FrameInputs(scaling),
-            curves.task,
+            curves.spec,
             "FrameInputs reads pixels, and the batches hold",
         ),
-        (ConvEntion(max_frames=6), FrameInputs(scaling), data.task, "max_frames is 6, sequences have up to 9"),
-        (ConvEntion(max_frames=9, bands=3), FrameInputs(scaling), data.task, "bands is 3, the survey has 5"),
+        (ConvEntion(max_frames=6), FrameInputs(scaling), data.spec, "max_frames is 6, sequences have up to 9"),
+        (ConvEntion(max_frames=9, bands=3), FrameInputs(scaling), data.spec, "bands is 3, the survey has 5"),
         (
             ConvEntion(max_frames=9, frame_channels=2),
             FrameInputs(scaling),
-            data.task,
+            data.spec,
             "frame_channels is 2 and stamp_size 32, the frames have 1 of 32 pixels",
         ),
-        (ConvEntion(max_frames=9), FrameInputs(Scaling("asinh", [0.0], [1.0])), data.task, "the scaling has 1 bands"),
-        (ConvEntion(max_frames=9), FrameInputs(scaling), feed().task, "takes one view of labelled objects"),
+        (ConvEntion(max_frames=9), FrameInputs(Scaling("asinh", [0.0], [1.0])), data.spec, "the scaling has 1 bands"),
+        (ConvEntion(max_frames=9), FrameInputs(scaling), feed().spec, "takes one view of labelled objects"),
     ):
         with pytest.raises(ValueError, match=re.escape(message)):
-            Supervised(network, inputs, task)
-    wrong = Supervised(ConvEntion(3, max_frames=9, width=1 / 16), FrameInputs(scaling), data.task)
+            Supervised(network, inputs, spec)
+    wrong = Supervised(ConvEntion(3, max_frames=9, width=1 / 16), FrameInputs(scaling), data.spec)
     with pytest.raises(ValueError, match="the network gives 3 classes, the survey has 4"):
         wrong.loss(next(iter(data.train_dataloader())))
 

@@ -11,7 +11,7 @@ from torch import nn
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import LearnerOptions, PixelOptions, RunOptions
-from ictconvention.feeding.task import Contents, Task
+from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
@@ -45,9 +45,9 @@ def made_up_run(
     )
     contents: Contents = "photometry" if model == "light_curve" else channels
     views = 2 if learner == "ict" else 1
-    task = Task("finetune", CLASSES, BANDS, (1.0,) * 4, max_frames=MAX_FRAMES, contents=contents, views=views)
+    spec = DataSpec("finetune", CLASSES, BANDS, (1.0,) * 4, max_frames=MAX_FRAMES, contents=contents, views=views)
     torch.manual_seed(0)
-    made = new_learner(options, Scaling(scaling, OFFSET, SCALE), task)
+    made = new_learner(options, Scaling(scaling, OFFSET, SCALE), spec)
     random_statistics(made)
     _spread(made.eval())
     survey = {"name": "tiny", "simulated": True, "bands": BANDS, "pixel_scale": 0.396, "flux_unit": "nanomaggy"}

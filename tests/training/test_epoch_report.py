@@ -12,7 +12,7 @@ from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import PACED, Bar, EpochReport, describe_duration, progress_bars
+from ictconvention.training.epoch_report import PACED, Bar, EpochReport, Records, describe_duration, progress_bars
 from ictconvention.training.lightning_noise import silence_lightning
 
 NOBODY: Any = None  # the learner, whom the journal does not look at
@@ -30,7 +30,7 @@ def kept(folder: Path, short: bool = False) -> EpochReport:
     run = RunFolder(folder)
     status = run.open_status()
     dashboard = Dashboard(LoggerOptions(), run, status, {}, [])
-    return EpochReport("pretrain", 160, 40, short, run.open_metrics(), status, dashboard)
+    return EpochReport("pretrain", 160, 40, short, Records(run.open_metrics(), status, dashboard))
 
 
 def trainer(**values: Any) -> Any:
@@ -48,7 +48,7 @@ def test_a_training_epoch_leaves_a_row_a_line_and_its_time(
     clock[0] = 20.0
     callback.on_train_epoch_end(trainer(current_epoch=1), NOBODY)
     row = {"pretrain/train/loss": 1.5, "pretrain/val/balanced_accuracy": 0.5, "pretrain/val/f1_macro": 0.25, "step": 10}
-    assert callback.metrics.rows == {("pretrain", 2): row}
+    assert callback.records.metrics.rows == {("pretrain", 2): row}
     assert read_json(tmp_path / "status.json")["seconds"] == {"pretrain": 20.0}
     left = 20 * (3 * 160 + 40) / 160
     assert caplog.messages == [

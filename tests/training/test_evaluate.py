@@ -15,7 +15,6 @@ from ictconvention.measuring.photometry import measure_photometry, photometry_re
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.training import evaluate as testing
-from ictconvention.training.evaluate import in_words
 from ictconvention.training.infer import Inferred
 from ictconvention.training.retest import largest_difference
 from ictconvention.training.run_figures import _examples, _plain
@@ -62,7 +61,7 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
 
 
 def test_views_are_shown_of_training_objects_about_as_long_as_a_sequence(data: SeriesDataModule) -> None:
-    examples = _examples(data)
+    examples = _examples(data, 4)
     assert set(examples) <= set(data.positions("finetune_train").tolist())
     assert [int(data.training.labels[place]) for place in examples] == [0, 1, 2, 3]
     for place in examples:
@@ -95,11 +94,6 @@ def _blob() -> NDArray[np.float64]:
 
 def test_a_name_can_stand_in_a_file_name() -> None:
     assert [_plain(name) for name in ("SN Ia", "a/b", "../x", "é")] == ["SN_Ia", "a_b", "x", "class"]
-
-
-def test_a_calibration_that_found_nothing_is_said(data: SeriesDataModule) -> None:
-    assert in_words({"temperature": 1e3}, data.survey)[0].endswith("next to nothing (temperature 1000)")
-    assert in_words({"temperature": 1.2}, data.survey) == []
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,7 @@ def test_a_run_says_how_its_fluxes_were_measured_and_one_of_other_fluxes_is_refu
     shutil.copytree(smoke("experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"), folder)
     result = result_of(folder)
     assert result["photometry"] == photometry_recipe(0.396, 32, "here").as_dict()
-    assert read_trained(folder).task.contents == "photometry"
+    assert read_trained(folder).spec.contents == "photometry"
     for other, said in (({"moffat_beta": 2.5}, r"\(moffat_beta 2\.5, not 3\.0\)"), (None, "does not say how")):
         changed = result | {"photometry": other and result["photometry"] | other}
         (folder / "result.json").write_text(json.dumps(changed))

@@ -139,10 +139,20 @@ def test_a_damaged_neighbour_stops_no_run_and_a_damaged_pre_training_is_trained_
     weights = shared / "checkpoints" / "pretrain.ckpt"
     weights.write_bytes(weights.read_bytes()[:1000])
     third = smoke(*settings, "name=third", "stage.finetune.max_epochs=2")
-    left_alone = f"{shared} is left alone, and the stage trains: these weights are damaged"
+    left_alone = f"{shared} is left alone, and may be removed; the stage trains: these weights are damaged"
     assert any(line.startswith(left_alone) for line in caplog.messages)
     hashes = {weights_hash(run / "checkpoints" / "pretrain.ckpt") for run in (second, third)}
     assert len(hashes) == 1  # trained twice, by the same hash
+
+
+def test_a_pre_training_that_cannot_be_shared_costs_no_result(
+    work: Path, smoke: Smoke, caplog: pytest.LogCaptureFixture
+) -> None:
+    (work / "alone").mkdir()
+    (work / "alone" / "pretrained").touch()  # in the way
+    folder = smoke("experiment=light_curve_sdss", f"runs={work}/alone")
+    assert any(line.startswith("pretrain: not kept for other runs: ") for line in caplog.messages)
+    assert (folder / "result.json").exists()
 
 
 def test_a_figure_that_fails_costs_no_result(

@@ -198,7 +198,8 @@ class ConvEntionEncoder(Network):
         else:
             nothing = frames.new_zeros(1, *frames.shape[1:])
             empty, mask = self._convolved(nothing, band.new_zeros(1, band.shape[1]), True), torch.ones_like(present)
-        tokens = empty.expand(present.numel(), -1, -1, -1).index_copy(0, slot, tokens)
+        # On a clone: torch.compile of torch 2.13 gives wrong numbers for an index_copy onto an expanded tensor.
+        tokens = empty.expand(present.numel(), -1, -1, -1).clone().index_copy_(0, slot, tokens)
         return tokens.unflatten(0, present.shape), mask
 
     def pooled(self, tokens: Tensor, mask: Tensor) -> Tensor:

@@ -20,6 +20,8 @@ def time_taps(steps: int, stride: int, padding: int) -> list[dict[int, int]]:
     return [{start + tap: tap for tap in range(TAPS) if 0 <= start + tap < steps} for start in starts]
 
 
+# The compiler of torch 2.13 fails on these strides where the number of groups varies.
+@torch.compiler.disable  # type: ignore[untyped-decorator]
 def time_convolution(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> Tensor:
     """Convolve in time, height and width; equal to `torch.nn.functional.conv3d` up to rounding.
 

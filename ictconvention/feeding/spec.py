@@ -9,15 +9,15 @@ Contents = Literal["direct", "direct+residual", "photometry"]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """The stage, the classes and what the batches hold; `SeriesDataModule.task` says it.
+class DataSpec:
+    """The stage, the classes and what the batches hold; `SeriesDataModule.spec` says it.
 
     Parameters
     ----------
     stage : "pretrain" or "finetune"
         Begins the name of every metric.
     classes, bands : tuples of str
-        Classes and bands of the survey.
+        What a network tells apart, such as the classes of the survey, and its bands.
     class_weights : tuple of float
         Weight of each class in the cross-entropy, see `sampler.class_weights`.
     focal : float
