@@ -138,11 +138,11 @@ def _train_apart(options: RunOptions, overrides: Sequence[str], folder: Path) ->
                 lines.append(line.rstrip())
                 logger.info(lines[-1])
         except BaseException:
-            os.killpg(process.pid, signal.SIGINT)  # gently, so that it keeps its records
-            with suppress(subprocess.TimeoutExpired):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(process.pid, signal.SIGINT)  # gently, so that it keeps its records
                 process.wait(PATIENCE)
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # with the processes of its devices
             raise
     if process.returncode or not RunFolder(folder).is_finished:
         found = "the processes that train have failed: " + " | ".join(line for line in lines if line)
