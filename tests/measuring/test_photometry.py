@@ -31,7 +31,7 @@ def series(frames: NDArray[Any], **columns: Any) -> ImageSeries:
     """Return frames as an object: columns are numbers or arrays, unknown where not given; the sky noise is 1."""
     n = len(frames)
     known = {"sky_sigma": 1.0} | columns
-    given = {
+    given: dict[str, Any] = {
         name: np.broadcast_to(np.asarray(known.get(name, UNKNOWN), dtype=np.float32), n)
         for name in ("psf_fwhm", "sky_sigma", "x", "y", "gain")
     }
