@@ -9,28 +9,23 @@ import torch
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
-from ictconvention.configuration.identity import SHAPES
-from ictconvention.configuration.options import ModelOptions, option_group
-from ictconvention.configuration.registry import register_network
-from ictconvention.networks.inputs.frames import FrameInputs
-from ictconvention.networks.inputs.inputs import Inputs, InputShape
-from ictconvention.networks.network import Network, Places, Rows
+import ictconvention as ict
 
 
-@option_group
-class MeanOfFramesOptions(ModelOptions):
-    """Options of the network, beside those that every network has; `SHAPES`: weights fit only where it is the same."""
+@ict.option_group
+class MeanOfFramesOptions(ict.ModelOptions):
+    """Options of the network, beside every network's; `ict.SHAPES`: weights fit only where it is the same."""
 
-    channels: Annotated[PositiveInt, SHAPES] = 16
+    channels: Annotated[PositiveInt, ict.SHAPES] = 16
 
 
-@register_network("mean_of_frames", MeanOfFramesOptions)
-class MeanOfFrames(Network):
+@ict.register_network("mean_of_frames", MeanOfFramesOptions)
+class MeanOfFrames(ict.Network):
     """The mean over the frames of a CNN's features and an embedding of the band; 10 000 parameters."""
 
-    takes: ClassVar[type[Inputs]] = FrameInputs
+    takes: ClassVar[type[ict.Inputs]] = ict.FrameInputs
 
-    def __init__(self, options: MeanOfFramesOptions, shape: InputShape) -> None:
+    def __init__(self, options: MeanOfFramesOptions, shape: ict.InputShape) -> None:
         super().__init__()
         self.feature_size = 4 * options.channels
         self.band = nn.Embedding(1 + len(shape.bands), self.feature_size, padding_idx=0)  # 0 where there is no frame
@@ -51,7 +46,7 @@ class MeanOfFrames(Network):
         real = (band > 0).unsqueeze(-1)
         return each.where(real, 0).sum(1) / real.sum(1)
 
-    def place_bands(self, places: Places, before: int) -> Rows:
+    def place_bands(self, places: list[int | None], before: int) -> dict[str, tuple[int, list[int | None]]]:
         """Return the rows of the embedding, so that first weights go by the names of bands."""
         return {"band.weight": (0, [0, *(None if place is None else place + 1 for place in places)])}
 

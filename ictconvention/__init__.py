@@ -8,7 +8,7 @@ The rooms, from the ground up; imports point down only:
     configuration   the options of a run, with their ranges, composed by Hydra
     files           what files of other people hold: images, tables, Avro
     simulation      simulated surveys (sdss), and real light curves painted into stamps (painted)
-    ingest          from what readers find to a survey (headers, readers)
+    ingestion       from what readers find to a survey (headers, readers)
     feeding         from a survey to batches of views
     evaluation      predictions in, numbers out
     networks        from frames to logits (parts)
@@ -19,11 +19,78 @@ The rooms, from the ground up; imports point down only:
     sweeping        many runs from one command
     applying        a finished run at work: predictions, early ones, exports
     reporting       a sweep compared: table, sentences, page
+    api             the functions and objects of `import ictconvention as ict`, over all rooms
     cli             the command line
+
+`import ictconvention as ict` gives the public names below, each loaded when it is first used. All else is private and
+may move.
 """
 
 import logging
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
+_HOMES = {  # the module of each public name, and its name there where that is another; for type checkers __init__.pyi
+    "open": "api.surveys",
+    "simulate": "api.surveys",
+    "split": "api.surveys",
+    "ingest": "api.ingest",
+    "train": "api.train",
+    "Run": "api.run",
+    "load": "api.run",
+    "FinishedSweep": "api.sweep",
+    "load_sweep": "api.sweep",
+    "show_log": "core.console:lines_on_terminal",
+    "FileSystemError": "core.errors",
+    "IctConventionError": "core.errors",
+    "SplitError": "core.errors",
+    "SurveyError": "core.errors",
+    "UsageError": "core.errors",
+    "ImageSeries": "survey.survey",
+    "Survey": "survey.survey",
+    "SurveyHeader": "survey.format",
+    "SurveyWriter": "survey.writer",
+    "join_shards": "survey.writer",
+    "Split": "survey.split",
+    "ICTOptions": "configuration.options",
+    "ModelOptions": "configuration.options",
+    "SequenceOptions": "configuration.options",
+    "ViewOptions": "configuration.options",
+    "option_group": "configuration.options",
+    "SHAPES": "configuration.identity",
+    "register_network": "configuration.registry",
+    "register_augmentation": "configuration.functions",
+    "register_tau_schedule": "configuration.functions",
+    "SeriesDataModule": "feeding.datamodule",
+    "Network": "networks.network",
+    "Inputs": "networks.inputs.inputs",
+    "InputShape": "networks.inputs.inputs",
+    "FrameInputs": "networks.inputs.frames",
+    "NightInputs": "networks.inputs.nights",
+    "LightCurveInputs": "networks.inputs.light_curves",
+    "ConvEntion": "networks.convention",
+    "CNNRecurrent": "networks.recurrent",
+    "LightCurveRNN": "networks.light_curve",
+    "Scaling": "networks.parts.scaling",
+    "ICT": "learning.ict",
+    "Supervised": "learning.supervised",
+    "keep_freed_memory": "training.memory",
+}
+__all__ = [*_HOMES]
+
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent as a library, see `core.console`
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from its module when it is first used (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, there = _HOMES[name].partition(":")
+    globals()[name] = value = getattr(import_module(f"{__name__}.{module}"), there or name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

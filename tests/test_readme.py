@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import ictconvention as ict
 from ictconvention.cli.main import main
 from ictconvention.runs import assembly
 from ictconvention.simulation import simulate as simulation
@@ -95,7 +96,17 @@ def test_every_command_and_the_python_run(
     assert "(3, 32, 32) [53990.2  53990.21 53995.2 ] 0.21" in said
     assert "{'loss': " in said
     assert "test/f1_macro" in said
-    assert (tmp_path / "views.png").stat().st_size > 50_000
+    assert len(list((tmp_path / "runs" / "mine").glob("fold1-seed0-*/result.json"))) == 1
+
+
+@pytest.mark.parametrize("page", ["README.md", "examples/README.md", "examples/my_network.py"])
+def test_its_python_uses_public_names_alone(page: str) -> None:
+    """A deep module is private, and may move."""
+    text = (ROOT / page).read_text()
+    assert not re.findall(r"(?:from|import) ictconvention\.\S+|`ictconvention\.(?!json)\w+", text)
+    used = set(re.findall(r"\bict\.(\w+)", text))
+    assert used
+    assert used <= set(ict.__all__)
 
 
 def test_every_file_it_names_is_there() -> None:

@@ -10,8 +10,20 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
-    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingest", "feeding", "evaluation"),
-    *("drawing", "tasks", "networks", "learning", "runs", "training", "sweeping", "applying", "reporting", "cli"),
+    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
+    *(
+        "drawing",
+        "tasks",
+        "networks",
+        "learning",
+        "runs",
+        "training",
+        "sweeping",
+        "applying",
+        "reporting",
+        "api",
+        "cli",
+    ),
 )
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts): path
@@ -29,6 +41,24 @@ def imports_of(module: str) -> set[str]:
         elif isinstance(node, ast.Import):
             found |= {one.name for one in node.names}
     return found & MODULES.keys() - {module}
+
+
+BY_NAME = {  # what a module asks for by its name, when it is needed, of a room above
+    "ictconvention.configuration.registry": {"networks", "tasks"},  # ours, as those of a user
+    "ictconvention.sweeping.processes": {"cli"},  # a job is a process of the command line
+    "ictconvention.survey.survey": {"drawing"},  # what a notebook shows of a survey and a series
+}
+
+
+def named_in(module: str) -> set[str]:
+    """Return the rooms above a module that a text in it names, in whatever way it imports them."""
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    above = set(ROOMS[ROOMS.index(room_of(module)) + 1 :])
+    return {room for room in above if any(text.split(".")[:2] == ["ictconvention", room] for text in texts)}
 
 
 def room_of(module: str) -> str:
@@ -51,6 +81,10 @@ def test_imports_point_down(room: str) -> None:
         if room_of(other) in above
     ]
     assert not up
+
+
+def test_three_modules_ask_for_a_room_above_and_no_others() -> None:
+    assert {module: rooms for module in MODULES if (rooms := named_in(module))} == BY_NAME
 
 
 def test_no_imports_go_in_a_circle() -> None:

@@ -28,10 +28,10 @@ from typing import Any
 import fastavro
 import numpy as np
 
-from ictconvention.ingest.pipeline import IngestOptions, ingest
-from ictconvention.ingest.readers.alert_files import find_alerts
-from ictconvention.ingest.readers.ztf import PIXEL_SCALE, ZtfOptions, read_ztf
-from tests.ingest.alert_packets import Alert, alert, detection, limit, schema, write_parquet
+from ictconvention.ingestion.pipeline import IngestOptions, ingest
+from ictconvention.ingestion.readers.alert_files import find_alerts
+from ictconvention.ingestion.readers.ztf import PIXEL_SCALE, ZtfOptions, read_ztf
+from tests.ingestion.alert_packets import Alert, alert, detection, limit, schema, write_parquet
 
 PREVIOUS = 20  # measurements in the history of an alert
 SEQUENCE = 10  # alerts of an object

@@ -23,7 +23,10 @@ from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import infer
 from ictconvention.training.memory import keep_freed_memory
 
-FEWER = "the system may have run out of memory: use a smaller --batch-size, or fewer --devices"
+FEWER = (
+    "the system may have run out of memory: use a smaller --batch-size, or fewer --devices; a script of your own has "
+    'its code below `if __name__ == "__main__":`, since each process reads it'
+)
 AT_ONCE = 4096  # objects whose features are in memory
 Progress = Callable[[int, int], object]
 

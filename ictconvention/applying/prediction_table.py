@@ -1,6 +1,6 @@
 """The table of predictions: which runs, at which shares of the classes, and as which kind of file."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +67,29 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     return runs, list(collection.left_out)
 
 
-def choose_shares(prior: str, parts: Sequence[SurveyPredictions]) -> tuple[NDArray[np.float64] | None, str]:
+def choose_shares(
+    prior: str | Mapping[str, float], parts: Sequence[SurveyPredictions]
+) -> tuple[NDArray[np.float64] | None, str]:
     """Return the shares of the classes to predict at, (classes,), and what is to be said of them.
 
     Parameters
     ----------
-    prior : str
-        "train": each run's own, None is returned; "uniform"; "estimate": from the predictions themselves; else a file,
-        JSON such as {"AGN": 0.2, ...}, or a table with the columns class and share.
+    prior : str or mapping
+        "train": each run's own, None is returned; "uniform"; "estimate": from the predictions themselves; a share for
+        each class by name; else a file, JSON such as {"AGN": 0.2, ...}, or a table with the columns class and share.
     parts : sequence of SurveyPredictions
         What the runs make of the survey.
 
     Raises
     ------
     UsageError
-        The file is not such a thing.
+        The file is not such a thing, or a share is not above 0.
     """
     classes = parts[0].run.spec.classes
+    if not isinstance(prior, str):
+        given = {name: read_number({"share": share}, "share", "prior") for name, share in prior.items()}
+        shares = check_shares(given, classes, "prior")
+        return shares, f"at the class shares {_in_words(shares, classes)}"
     match prior:
         case "train":
             mean = np.mean([part.run.survey_prior for part in parts], axis=0)
@@ -138,13 +144,24 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
                     "E-SHARES-CLASSES",
                 )
             given[name] = read_number(row, "share", table.where(number))
+    return check_shares(given, classes, path)
+
+
+def check_shares(given: Mapping[str, float], classes: Sequence[str], where: str | Path) -> NDArray[np.float64]:
+    """Return shares of the classes in their order so that they sum to 1, (classes,).
+
+    Raises
+    ------
+    UsageError
+        Another class is named or one is left out, or a share is not above 0.
+    """
     fix = f"give one share above 0 for each of {', '.join(classes)}"
     if other := [name for name in given if name not in classes]:
-        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", path, fix, "E-CLASS-UNKNOWN")
+        raise UsageError(f"unknown class {other[0]!r}{did_you_mean(other[0], classes)}", where, fix, "E-CLASS-UNKNOWN")
     if absent := [name for name in classes if name not in given]:
-        raise UsageError(f"no share of {shorten(absent)}", path, fix, "E-SHARES-CLASSES")
+        raise UsageError(f"no share of {shorten(absent)}", where, fix, "E-SHARES-CLASSES")
     if wrong := [name for name in classes if not 0 < given[name] < np.inf]:
-        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", path, fix, "E-VALUE-RANGE")
+        raise UsageError(f"the share of {wrong[0]} is {given[wrong[0]]:g}", where, fix, "E-VALUE-RANGE")
     shares = np.array([given[name] for name in classes])
     return np.asarray(shares / shares.sum())
 

@@ -1,7 +1,5 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -111,10 +109,9 @@ def split(
     ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
+    from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
-    from ictconvention.configuration.compose import read_group
     from ictconvention.survey.split import Split
-    from ictconvention.survey.split_drawing import make_split
     from ictconvention.survey.survey import Survey
 
     options = {"protocol": protocol, "index": index, "count": count, "seed": seed}
@@ -126,10 +123,7 @@ def split(
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
     objects = opened.object_table()
-    if load:
-        drawn = Split.load(load, objects)
-    else:
-        drawn = make_split(objects, **read_group("fold", protocol or "rotating") | given)
+    drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
     if output:
         drawn.save(output)
     console = wide_console()
@@ -164,25 +158,14 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
-    for package in ("galsim", "sncosmo", "speclite"):
-        if find_spec(package) is None:
-            fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
-            raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
-    from ictconvention.evaluation.ceiling import print_ceiling
-    from ictconvention.simulation.simulate import PAPER_OBJECTS, paint_light_curves
-    from ictconvention.simulation.simulate import simulate as write
+    from ictconvention.api.surveys import simulate as write
 
-    workers = (os.cpu_count() or 1) if jobs is None else jobs
-    if light_curves and extra_test is not None:
-        found = "--extra-test draws objects, and --light-curves paints those of a file"
-        raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     with show_progress("simulating") as progress:
-        if light_curves:
-            survey = paint_light_curves(out, light_curves, objects, seed, workers, progress)
-        else:
-            survey = write(out, PAPER_OBJECTS if objects is None else objects, seed, workers, extra_test or 0, progress)
+        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
     if not light_curves:
+        from ictconvention.evaluation.ceiling import print_ceiling
+
         print_ceiling(survey, wide_console())
 
 
@@ -267,40 +250,23 @@ def predict(
 
     check_one_run([run, survey, *context.args], 2)
     _import_modules(module)
-    from ictconvention.applying.combine import combine
+    from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
-    from ictconvention.applying.fitting_survey import check_survey_fits
-    from ictconvention.applying.predict import PredictOptions, predict_survey
-    from ictconvention.applying.prediction_table import (
-        check_output,
-        choose_runs,
-        choose_shares,
-        in_words,
-        prediction_table,
-        save_table,
-    )
+    from ictconvention.applying.predict import PredictOptions
+    from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
     from ictconvention.survey.survey import Survey
-    from ictconvention.survey.verify import verify_survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].spec.classes)
-    for one in runs:
-        check_survey_fits(one, opened)
-    with show_progress("verifying") as progress:
-        verify_survey(opened, "auto" if verify is None else verify, progress)
+    check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
-    parts = []
-    for number, one in enumerate(runs):
-        with show_progress(f"predicting {number + 1}/{len(runs)}") as progress:
-            parts.append(predict_survey(one, opened, options, progress))
-    shares, said = choose_shares(prior, parts)
-    found = combine(parts, shares)
-    save_table(prediction_table(found, opened, runs, said, first_days), output)
-    for line in (*(f"left out: {one}" for one in left_out), said, *in_words(found, runs, opened)):
+    found = apply_runs(runs, opened, options, prior, show_progress)
+    save_table(found.table, output)
+    for line in (*(f"left out: {one}" for one in left_out), *found.said):
         typer.echo(line)
     typer.echo(output)
     if curve is not None:

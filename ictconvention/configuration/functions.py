@@ -26,7 +26,7 @@ def register_tau_schedule(name: str) -> Callable[[Function], Function]:
 
     Examples
     --------
-    >>> @register_tau_schedule("linear")
+    >>> @ict.register_tau_schedule("linear")
     ... def rise(step: int, steps: int, tau: float) -> float:
     ...     return tau + (1 - tau) * step / steps
     """
@@ -49,7 +49,7 @@ def register_augmentation(name: str) -> Callable[[Function], Function]:
     Examples
     --------
     >>> from dataclasses import replace
-    >>> @register_augmentation("fainter")
+    >>> @ict.register_augmentation("fainter")
     ... def dim(view, rng):
     ...     return replace(view, frames=view.frames * rng.uniform(0.5, 1))
     """

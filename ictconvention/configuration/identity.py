@@ -10,7 +10,15 @@ from typing import Any, get_args, get_type_hints
 
 
 class Role(Flag):
-    """What else an option counts for. It may have several roles; those of a group hold for each option in it."""
+    """What else an option counts for. It may have several roles; those of a group hold for each option in it.
+
+    Examples
+    --------
+    >>> from typing import Annotated
+    >>> @ict.option_group
+    ... class Mine(ict.ModelOptions):
+    ...     channels: Annotated[int, ict.SHAPES] = 16  # weights of 16 channels fit no network of 8
+    """
 
     SHAPES = auto()
     LABEL = auto()

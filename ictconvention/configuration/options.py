@@ -26,7 +26,17 @@ Group = TypeVar("Group")
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def option_group(group: type[Group]) -> type[Group]:
-    """Make a frozen dataclass that refuses a value of the wrong type or out of range by a ValueError."""
+    """Make a frozen dataclass that refuses a value of the wrong type or out of range by a ValueError.
+
+    Examples
+    --------
+    >>> from pydantic import PositiveInt
+    >>> @ict.option_group
+    ... class Sizes:
+    ...     channels: PositiveInt = 16
+    >>> Sizes(channels=8)
+    Sizes(channels=8)
+    """
     strict = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
     return cast("type[Group]", dataclass(frozen=True, slots=True, config=strict)(group))
 
@@ -48,6 +58,11 @@ class SequenceOptions:
     ------
     ValueError
         K is not a divisor of M, or below 1.
+
+    Examples
+    --------
+    >>> ict.SequenceOptions(max_frames=30, select="nights").frames_per_group
+    3
     """
 
     max_frames: Annotated[PositiveInt, SHAPES] = 99
@@ -75,6 +90,14 @@ class ModelOptions:
         A Python module of your own that registers it, imported because the command line says so.
     dropout : float
         Share that heads drop in training.
+
+    Examples
+    --------
+    >>> @ict.option_group
+    ... class Mine(ict.ModelOptions):
+    ...     channels: int = 16
+    >>> Mine(kind="mine").dropout
+    0.3
     """
 
     kind: Annotated[str, SHAPES] = "convention"
@@ -126,6 +149,11 @@ class ViewOptions:
     ------
     ValueError
         Other counts, or `online_frames` for one view.
+
+    Examples
+    --------
+    >>> ict.ViewOptions(2, online_frames=15)
+    ViewOptions(count=2, online_frames=15)
     """
 
     count: Literal[1, 2] = 1
@@ -192,6 +220,11 @@ class ICTOptions:
     ------
     ValueError
         A number is out of range, or two options exclude each other.
+
+    Examples
+    --------
+    >>> ict.ICTOptions(tau=0.9, predictor=True).compared
+    'projection'
     """
 
     tau: Weight = 0.99

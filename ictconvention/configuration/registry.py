@@ -6,7 +6,6 @@ where the command line, or a Python program, names it.
 
 import hashlib
 import importlib
-import inspect
 import pkgutil
 import sys
 import traceback
@@ -67,17 +66,19 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
     Raises
     ------
     UsageError
-        Another network has this name.
+        Another network has this name; or it stands in no file, as in a cell of a notebook, from which no other process
+        could import it.
 
     Examples
     --------
-    >>> @register_network("mine")
+    >>> @ict.register_network("mine")
     ... class Mine:
     ...     pass
     """
-    module = str(sys._getframe(1).f_globals.get("__name__"))
+    caller = sys._getframe(1).f_globals.get("__name__")
 
     def registered(network: type[Made]) -> type[Made]:
+        module = str(caller or network.__module__)
         other = _networks.get(name)
         if other is not None and (other.network.__module__, other.network.__qualname__) != (
             network.__module__,
@@ -187,23 +188,18 @@ def find_task(name: str) -> Any:
 
 
 def source_hash(module: str, made: Any) -> str:
-    """Return the SHA-256 of the code of a module, in hexadecimal; in a notebook, of what was made there.
+    """Return the SHA-256 of the code of a module, in hexadecimal.
 
     Raises
     ------
     UsageError
-        There is no code to be found.
+        It stands in no file, as what a cell of a notebook defines.
     """
-    try:
-        return hashlib.sha256(Path(inspect.getfile(sys.modules[module])).read_bytes()).hexdigest()
-    except (KeyError, TypeError, OSError):  # no file
-        try:
-            return hashlib.sha256(inspect.getsource(made).encode()).hexdigest()
-        except (TypeError, OSError) as error:
-            fix = "write it into a file, and import that"
-            raise UsageError(
-                f"the code of {made.__qualname__} is in no file", module, fix, "E-MODULE-MISSING"
-            ) from error
+    path = getattr(sys.modules.get(module), "__file__", None)
+    if path is None:
+        found = f"{made.__qualname__} stands in no file, and so no other process could import it"
+        raise UsageError(found, module, "write it to a file beside your program, and import that", "E-MODULE-MISSING")
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def import_module(name: str) -> None:

@@ -22,7 +22,15 @@ class Terminal(logging.Handler):
 
 @contextmanager
 def lines_on_terminal() -> Iterator[None]:
-    """Show in the body what the package says; within another such body nothing is shown twice."""
+    """Show in the body what the package says; within another such body nothing is shown twice.
+
+    Examples
+    --------
+    >>> with ict.show_log():
+    ...     scores = run.test()  # doctest: +ELLIPSIS
+    miniature (simulated), test part, 16 objects, at the survey's class shares: ...
+    the same as result.json, to the last digit
+    """
     logger = logging.getLogger(PACKAGE)
     if any(isinstance(handler, Terminal) for handler in logger.handlers):
         yield

@@ -26,6 +26,14 @@ class IctConventionError(Exception):
     code : str
         What kind of problem it is, for scripts: one of `error_codes.CODES`, such as E-SURVEY-HASH. It stays the same
         from release to release; the sentences may be reworded.
+
+    Examples
+    --------
+    >>> try:
+    ...     ict.open("nowhere")
+    ... except ict.IctConventionError as error:
+    ...     print(type(error).__name__, error.where)  # doctest: +ELLIPSIS
+    SurveyError ...nowhere
     """
 
     def __init__(self, found: str, where: str | Path, fix: str, code: str) -> None:
@@ -40,19 +48,55 @@ class IctConventionError(Exception):
 
 
 class FileSystemError(IctConventionError):
-    """The disk is full, read-only, or a path is not what it should be."""
+    """The disk is full, read-only, or a path is not what it should be.
+
+    Examples
+    --------
+    >>> try:
+    ...     ict.split(survey).save(folder / "no such folder" / "split.json")
+    ... except ict.FileSystemError as error:
+    ...     print(error.found)
+    saving the split failed: there is no such folder
+    """
 
 
 class SurveyError(IctConventionError):
-    """A survey, or an object on its way into one, breaks the format."""
+    """A survey, or an object on its way into one, breaks the format.
+
+    Examples
+    --------
+    >>> try:
+    ...     survey["sn00033"]
+    ... except ict.SurveyError as error:
+    ...     print(error.found)
+    no object has the id 'sn00033' (did you mean sn0033?)
+    """
 
 
 class SplitError(IctConventionError):
-    """A split leaks, does not fit its survey, or cannot be drawn."""
+    """A split leaks, does not fit its survey, or cannot be drawn.
+
+    Examples
+    --------
+    >>> try:
+    ...     ict.split(survey, count=30)
+    ... except ict.SplitError as error:
+    ...     print(error.fix)
+    use fewer folds (fold.count), label more objects, or drop the class
+    """
 
 
 class UsageError(IctConventionError):
-    """A command was asked for something that does not exist."""
+    """A command was asked for something that does not exist.
+
+    Examples
+    --------
+    >>> try:
+    ...     ict.train("ict_sdss", lerner={"tau": 0.9})
+    ... except ict.UsageError as error:
+    ...     print(error.found)
+    unknown key 'lerner.tau' (did you mean learner.tau?)
+    """
 
 
 _FIXES = {

@@ -1,13 +1,16 @@
-"""What is shown on a terminal: a progress bar, which is nothing elsewhere, and tables whose numbers stay whole."""
+"""What is shown: on a terminal a progress bar and tables whose numbers stay whole, in a notebook a few facts."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+Progress = Callable[[int, int], object]  # takes how much is done, and the total
+Show = Callable[[str], AbstractContextManager[Progress]]  # shows the progress of a step, which it names
 PAUSE = 0.1  # [s] between two pictures of the bar
 
 
@@ -42,3 +45,15 @@ def wide_console() -> "Console":
     console = Console()
     console.width = max(console.width, 100)
     return console
+
+
+def show_nothing(what: str) -> AbstractContextManager[Progress]:
+    """Show no progress, as a library does."""
+    return nullcontext(lambda done, total: None)
+
+
+def facts_html(title: str, facts: Mapping[str, object]) -> str:
+    """Return a title and a row for each fact, as HTML for a notebook; what they hold is text, and no HTML."""
+    head = "<th style='text-align:left'>"
+    rows = (f"<tr>{head}{escape(name)}</th><td>{escape(str(fact))}</td></tr>" for name, fact in facts.items())
+    return f"<div><b>{escape(title)}</b><table>{''.join(rows)}</table></div>"

@@ -1,6 +1,7 @@
 """Save a figure: whole or not at all, in the format that its name ends in."""
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 
 from matplotlib.backend_bases import FigureCanvasBase
@@ -8,6 +9,17 @@ from matplotlib.figure import Figure
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows, whether pyplot was imported or not."""
+
+    def _repr_png_(self) -> bytes:
+        file = BytesIO()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")
+            self.savefig(file, format="png")
+        return file.getvalue()
 
 
 def save_figure(figure: Figure, path: str | Path, record: bool = False) -> None:

@@ -11,7 +11,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, pluralize
-from ictconvention.drawing.figure_file import save_figure
+from ictconvention.drawing.figure_file import NotebookFigure, save_figure
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.nights import night_index
@@ -40,7 +40,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     strip = STAMP * len(header.bands)
     width = max(STAMP * len(shown) + 1.1, 7.0)
     height = strip + 3.9
-    figure = Figure(figsize=(width, height), dpi=120, facecolor="white")
+    figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = LEFT / width, 1 - 1.07 / height
     margin = 0.12 / width
     figure.text(margin, 1 - 0.28 / height, title(series, header), fontsize=11, weight="bold", va="center")

@@ -72,6 +72,13 @@ class SeriesDataModule(lightning.LightningDataModule):
         Names of what a network tells apart; by default the classes.
     labels : array (n,), optional
         Which of them each object of the survey is, or `UNLABELLED`.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", views=ict.ViewOptions(2), batch_size=8)
+    >>> first, second = next(iter(data.train_dataloader()))
+    >>> len(first.lengths) == len(second.lengths), first.frames.shape[1:]
+    (True, torch.Size([32, 32]))
     """
 
     def __init__(

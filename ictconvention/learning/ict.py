@@ -43,6 +43,15 @@ class ICT(Learner):
     ------
     ValueError
         Encoder, options, inputs and data do not fit together.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", views=ict.ViewOptions(2), batch_size=8)
+    >>> inputs = ict.FrameInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> encoder = ict.ConvEntion(width=0.125, padding="masked").trunk
+    >>> learner = ict.ICT(encoder, inputs, data.spec, ict.ICTOptions(tau=0.9))
+    >>> list(learner.loss(next(iter(data.train_dataloader()))))
+    ['loss', 'loss_ce', 'loss_consistency']
     """
 
     def __init__(

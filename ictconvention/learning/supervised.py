@@ -12,7 +12,16 @@ from ictconvention.tasks.task import Task
 
 
 class Supervised(Learner):
-    """Trains any network with its own head; parameters as of `Learner`."""
+    """Trains any network with its own head; parameters as of `Learner`.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", batch_size=8)
+    >>> inputs = ict.NightInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> learner = ict.Supervised(ict.CNNRecurrent("gru", classes=4, bands=5), inputs, data.spec)
+    >>> learner.logits(next(iter(data.train_dataloader()))[0]).shape[1]
+    4
+    """
 
     def __init__(
         self,

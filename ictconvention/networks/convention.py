@@ -52,7 +52,7 @@ class ConvEntion(Network):
     --------
     Two objects, with seven and four frames:
 
-    >>> model = ConvEntion(classes=4, padding="masked", max_frames=12, width=0.25).eval()
+    >>> model = ict.ConvEntion(classes=4, padding="masked", max_frames=12, width=0.25).eval()
     >>> frames, band = torch.randn(11, 32, 32), torch.randint(1, 6, (11,))
     >>> model(frames, band, lengths=torch.tensor([7, 4])).shape
     torch.Size([2, 4])

@@ -46,7 +46,7 @@ class LightCurveRNN(Network):
     --------
     Two objects, of four nights and of two:
 
-    >>> model = LightCurveRNN(classes=4, bands=5).eval()
+    >>> model = ict.LightCurveRNN(classes=4, bands=5).eval()
     >>> flux, error, days = torch.randn(6, 5), torch.rand(6, 5), torch.tensor([0.0, 4, 2, 9, 0, 30])
     >>> model(flux, error, days, observed=torch.rand(6, 5) > 0.3, lengths=torch.tensor([4, 2])).shape
     torch.Size([2, 4])

@@ -35,6 +35,17 @@ class Network(nn.Module, ABC):
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
     is switched by module: use `nn.Dropout`, not `F.dropout(x, training=self.training)`. What changes in training must
     be a parameter or a persistent buffer, or neither the target nor a resumed run has it.
+
+    Examples
+    --------
+    >>> class MeanFrame(ict.Network):
+    ...     takes = ict.FrameInputs
+    ...     feature_size = 1024
+    ...
+    ...     def features(self, frames, band, lengths):
+    ...         return torch.stack([one.mean(0).flatten() for one in frames.split(lengths.tolist())])
+    >>> MeanFrame().features(torch.zeros(5, 32, 32), torch.ones(5), torch.tensor([2, 3])).shape
+    torch.Size([2, 1024])
     """
 
     takes: ClassVar[type[Inputs]]

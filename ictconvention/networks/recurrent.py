@@ -73,7 +73,7 @@ class CNNRecurrent(Network):
     --------
     Two objects, observed in three nights and in two:
 
-    >>> model = CNNRecurrent("gru", classes=4, bands=5).eval()
+    >>> model = ict.CNNRecurrent("gru", classes=4, bands=5).eval()
     >>> model(torch.randn(5, 5, 32, 32), lengths=torch.tensor([3, 2])).shape
     torch.Size([2, 4])
     >>> model.forward_padded(torch.randn(2, 3, 5, 32, 32), lengths=torch.tensor([3, 2])).shape

@@ -102,6 +102,12 @@ class SurveyHeader:
     ------
     SurveyError
         When a value is of the wrong type or out of range.
+
+    Examples
+    --------
+    >>> header = ict.SurveyHeader(name="mine", bands=("g", "r"), classes=("AGN", "SN Ia"), pixel_scale=0.396)
+    >>> header.full_name, header.flux_words
+    ('mine', 'nanomaggy')
     """
 
     name: str

@@ -49,6 +49,13 @@ class Split:
         How it was drawn: protocol, index, count, seed; empty for a split made by hand.
     linking_length : float
         Objects linked by neighbours nearer than this [arcsec] are in one part.
+
+    Examples
+    --------
+    >>> split = ict.split(survey)
+    >>> split.save(folder / "split.json")
+    >>> ict.Split.load(folder / "split.json", survey.object_table()) == split
+    True
     """
 
     parts: Mapping[str, tuple[str, ...]]

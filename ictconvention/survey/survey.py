@@ -1,11 +1,13 @@
 """Read a survey: ragged image time series, memory-mapped, from one shard or many. Knows nothing of labels' use."""
 
 import operator
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +15,15 @@ from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, pluralize, readable_os_errors, shorten
+from ictconvention.core.progress import facts_html
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.shard import Shard, open_shards
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DRAWING = "ictconvention.drawing"  # a room above: its files are imported when a figure is asked for
 
 
 class ObjectRow(Mapping[str, Any]):
@@ -70,6 +78,14 @@ class ImageSeries:
         Electrons that make one flux_unit, NaN where unknown.
     metadata : mapping
         The object's row: id, class, label_source, redshift, ra, dec and the survey's own columns.
+    header : SurveyHeader, optional
+        That of its survey; None for a series that is of none.
+
+    Examples
+    --------
+    >>> series = survey["sn0003"]
+    >>> len(series), series.frames.shape, series.metadata["class"]
+    (11, (11, 32, 32), 'AGN')
     """
 
     id: str
@@ -82,9 +98,39 @@ class ImageSeries:
     y: NDArray[np.float32]
     gain: NDArray[np.float32]
     metadata: Mapping[str, Any]
+    header: SurveyHeader | None = None
 
     def __len__(self) -> int:
         return len(self.band)
+
+    def show(self) -> "Figure":
+        """Draw its stamps, a row per band in time order, above its light curve; a notebook shows the figure.
+
+        Raises
+        ------
+        SurveyError
+            It is of no survey, which would name its bands.
+        """
+        if self.header is None:
+            raise SurveyError(
+                "this series is of no survey", self.id, "take it from one: survey[ID]", "E-SURVEY-MISSING"
+            )
+        figure: Figure = import_module(f"{DRAWING}.film_strip").draw_film_strip(self, self.header)
+        return figure
+
+    def _repr_html_(self) -> str:
+        title = self.id if self.header is None else f"{self.header.full_name} {self.id}"
+        numbers, counts = np.unique(self.band, return_counts=True)
+        names = [f"band {b}" if self.header is None else self.header.bands[b] for b in numbers]
+        bands = ", ".join(f"{count} {name}" for count, name in zip(counts, names, strict=True))
+        row = self.metadata
+        facts = {
+            "class": row.get("class") or "unlabelled",
+            "frames": f"{len(self)}: {bands}",
+            "time": f"MJD {self.mjd[0]:.2f} to {self.mjd[-1]:.2f}, {self.mjd[-1] - self.mjd[0]:.1f} d",
+        }
+        known = ("label_source", "redshift", "ra", "dec")
+        return facts_html(title, facts | {name: row[name] for name in known if row.get(name) is not None})
 
 
 class Survey:
@@ -109,6 +155,14 @@ class Survey:
     hash : str
         SHA-256 of its survey.json, which holds the checksums, as it was opened: surveys with equal hashes have equal
         content. A selection has the hash of the whole.
+
+    Examples
+    --------
+    >>> survey
+    <Survey 'miniature (simulated)': 60 objects, 479 frames at ...>
+    >>> survey.select(survey.lengths > 11).ids[:2], len(survey[:10])
+    (('sn0007', 'sn0015'), 10)
+    >>> figure = survey.show()
     """
 
     def __init__(
@@ -187,7 +241,9 @@ class Survey:
         first = self._first[i]
         at = slice(first, first + self._length[i])
         columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
-        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i))
+        return ImageSeries(
+            self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i), header=self.header
+        )
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
@@ -198,6 +254,33 @@ class Survey:
     def __repr__(self) -> str:
         name, frames = self.header.full_name, self._length.sum()
         return f"<Survey {name!r}: {len(self)} objects, {frames} frames at {self.path}>"
+
+    def _repr_html_(self) -> str:
+        header = self.header
+        counts = Counter(name or "unlabelled" for name in self._objects.column("class").to_pylist())
+        side = header.stamp_size * header.pixel_scale
+        facts = {
+            "objects": f"{len(self)}: {', '.join(f'{count} {name}' for name, count in counts.most_common())}",
+            "frames": f"{self._length.sum()}, of {', '.join(header.bands)}",
+            "time": self._span(),
+            "stamps": f"{header.stamp_size} pixels, {side:.1f} arcsec wide, in {header.flux_words}",
+            "folder": self.path,
+        }
+        return facts_html(header.full_name, facts)
+
+    def show(self) -> "Figure":
+        """Draw some objects of each class, a row for each class; a notebook shows the figure."""
+        figure: Figure = import_module(f"{DRAWING}.class_sheet").draw_class_sheet(self)
+        return figure
+
+    def _span(self) -> str:
+        """Return the first and the last time of its frames in words."""
+        ends: list[float] = []
+        for number, shard in enumerate(self.shards):
+            here = self._shard_of == number
+            first, length = self._first[here], self._length[here]
+            ends += [*shard.mjd[first].tolist(), *shard.mjd[first + length - 1].tolist()]  # in time order
+        return f"MJD {min(ends):.2f} to {max(ends):.2f}, {max(ends) - min(ends):.1f} d" if ends else "none"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.path, self.hash, self._rows)

@@ -52,10 +52,10 @@ class SurveyWriter:
     --------
     >>> import numpy as np, tempfile
     >>> folder = tempfile.mkdtemp()
-    >>> header = SurveyHeader(name="mine", bands=("g", "r"), classes=("AGN", "SN Ia"), pixel_scale=0.396)
-    >>> with SurveyWriter(f"{folder}/mine", header) as writer:
+    >>> header = ict.SurveyHeader(name="mine", bands=("g", "r"), classes=("AGN", "SN Ia"), pixel_scale=0.396)
+    >>> with ict.SurveyWriter(f"{folder}/mine", header) as writer:
     ...     writer.add("7", np.zeros((2, 32, 32)), band=[0, 1], mjd=[53600.1, 53600.2], class_name="AGN")
-    >>> len(Survey.open(f"{folder}/mine")["7"])
+    >>> len(ict.open(f"{folder}/mine")["7"])
     2
     """
 
@@ -229,6 +229,16 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
     ------
     SurveyError
         When one is missing or unfinished, two disagree in bands, classes, scale or unit, or share an id.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> header = ict.SurveyHeader(name="many", bands=("g",), classes=("AGN",), pixel_scale=0.396)
+    >>> for number in range(2):  # in two processes, or on two machines
+    ...     with ict.SurveyWriter(folder / "many" / f"shard-{number:05d}", header) as writer:
+    ...         writer.add(f"object {number}", np.zeros((1, 32, 32)), band=[0], mjd=[53600.0])
+    >>> len(ict.join_shards(folder / "many", count=2))
+    2
     """
     path = Path(path)
     if (path / HEADER_FILE).is_file() and "shards" not in read_header(path)[1]:

@@ -17,6 +17,11 @@ def keep_freed_memory() -> bool:
     -------
     bool
         Whether the allocator took the setting.
+
+    Examples
+    --------
+    >>> ict.keep_freed_memory() in (True, False)
+    True
     """
     if not sys.platform.startswith("linux"):
         return False

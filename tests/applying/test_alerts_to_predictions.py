@@ -12,7 +12,7 @@ from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run
-from tests.ingest.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet
+from tests.ingestion.alert_packets import SIDE, Alert, alert, cutout, detection, source, write_avro, write_parquet
 
 CLASSES = ("AGN", "SN Ia")
 NOISE = 10.0  # [counts] of a pixel

@@ -159,3 +159,14 @@ def test_no_file_makes_the_package_import_a_module(own_module: Callable[[str], s
         compose_run([f"--config-dir={tmp_path}/conf", "experiment=odd"])
     assert f"model.module={name}" in caught.value.fix
     assert name not in sys.modules
+
+
+def test_what_stands_in_no_file_is_refused_at_once() -> None:
+    """A cell of a notebook: no other process could import it, and the hash of a run could not cover it."""
+    place: dict[str, Any] = {"__name__": "nowhere"}
+    exec(compile("class Cell: pass\ndef cell(view, rng): return view", "<cell>", "exec"), place)
+    with pytest.raises(UsageError):
+        register_network("cell")(place["Cell"])
+    with pytest.raises(UsageError):
+        register_augmentation("cell")(place["cell"])
+    assert "cell" not in {entry.name for entry in all_networks()}

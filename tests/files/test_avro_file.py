@@ -12,8 +12,8 @@ import pytest
 
 from ictconvention.files.avro_file import MOST_UNPACKED, read_avro
 from ictconvention.files.reading import ForeignError, UnreadableError
-from tests.ingest.alert_packets import alert, avro_bytes, schema
-from tests.ingest.commands import refusal
+from tests.ingestion.alert_packets import alert, avro_bytes, schema
+from tests.ingestion.commands import refusal
 from tests.refusals import check_refusal
 
 SYNC = bytes(range(16))

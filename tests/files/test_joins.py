@@ -4,8 +4,8 @@ from pathlib import Path
 
 from ictconvention.core.errors import UsageError
 from ictconvention.files.joins import check_matched, report_unused_names
-from tests.ingest.alert_packets import alert, write_avro
-from tests.ingest.commands import refusal, spoken, write_table
+from tests.ingestion.alert_packets import alert, write_avro
+from tests.ingestion.commands import refusal, spoken, write_table
 from tests.refusals import check_refusal, refused
 
 

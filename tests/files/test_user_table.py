@@ -13,7 +13,7 @@ from astropy.table import Table
 from ictconvention.cli.main import main
 from ictconvention.core.errors import UsageError
 from ictconvention.files.user_table import read_objects, read_user_table
-from tests.ingest.commands import flat, made, refusal, rejects_of, write_table
+from tests.ingestion.commands import flat, made, refusal, rejects_of, write_table
 from tests.refusals import check_refusal, refused
 
 SCALE = ("--pixel-scale", 0.4)

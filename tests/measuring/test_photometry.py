@@ -32,7 +32,7 @@ def series(frames: NDArray[Any], **columns: Any) -> ImageSeries:
     """Return frames as an object: columns are numbers or arrays, unknown where not given; the sky noise is 1."""
     n = len(frames)
     known = {"sky_sigma": 1.0} | columns
-    given = {
+    given: dict[str, Any] = {
         name: np.broadcast_to(np.asarray(known.get(name, UNKNOWN), dtype=np.float32), n)
         for name in ("psf_fwhm", "sky_sigma", "x", "y", "gain")
     }
@@ -242,7 +242,7 @@ def test_real_constant_stars_scatter_no_more_than_their_catalogue_says(shared: C
     that the alert gives (`xpos`, `ypos`: in pixels; the cutout's centre is the nearest whole one). The catalogue's
     scatter is `sigmagnr`. Left out are what is no lone star in it (`chinr` of 1.5 and more, farther than 1 arcsec).
     """
-    from ictconvention.ingest.readers.ztf import cutout_pixels
+    from ictconvention.ingestion.readers.ztf import cutout_pixels
 
     columns = ["candidate", "cutoutTemplate"]
     alerts = pq.read_table(shared("ztf_alerts/alerts.parquet"), columns=columns).to_pylist()

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+import ictconvention
 from ictconvention.networks import convention, heads, light_curve, recurrent
 from ictconvention.networks.parts import attention, frame_cnn
 
@@ -16,7 +17,7 @@ MODULES = [attention, convention, frame_cnn, heads, light_curve, recurrent]
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_examples_run_as_printed(module: ModuleType) -> None:
-    result = doctest.testmod(module, extraglobs={"torch": torch})
+    result = doctest.testmod(module, extraglobs={"ict": ictconvention, "torch": torch})
     assert result.attempted > 0
     assert result.failed == 0
 

@@ -13,6 +13,13 @@ class FrameInputs(Inputs):
     """Frames, their band ids from 1, and how many each object has.
 
     Where the batch has median frames, each frame's difference to that of its band, the residual, is a second channel.
+
+    Examples
+    --------
+    >>> inputs = ict.FrameInputs(ict.Scaling("asinh", [0.0, 0.0], [0.1, 0.1]))
+    >>> scaled, band = inputs.padded(torch.zeros(1, 4, 32, 32), torch.tensor([[1, 2, 1, 0]]))
+    >>> scaled.shape
+    torch.Size([1, 4, 32, 32])
     """
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:

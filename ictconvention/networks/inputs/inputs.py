@@ -28,6 +28,11 @@ class InputShape:
         M and K: the largest number of frames of a sequence, and of a group of them; K divides M.
     channels : int
         Of a frame: 1, or 2 where the residual to a median frame comes along.
+
+    Examples
+    --------
+    >>> ict.InputShape(bands=("g", "r")).max_frames
+    99
     """
 
     bands: tuple[str, ...]
@@ -44,6 +49,14 @@ class Inputs(nn.Module, ABC):
     ----------
     scaling : Scaling
         Scaling of the training part.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", batch_size=8)
+    >>> inputs = ict.FrameInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> frames, band, lengths = inputs(next(iter(data.train_dataloader()))[0])
+    >>> int(lengths.sum()) == len(frames) == len(band)
+    True
     """
 
     reads: ClassVar[Reads] = "pixels"  # what a batch must hold

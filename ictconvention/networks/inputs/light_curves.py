@@ -13,6 +13,14 @@ class LightCurveInputs(Inputs):
     """Fluxes, errors, days since the night before as log(1 + days), observed bands, and the number of nights.
 
     Of several fluxes of a band in a night the mean is taken, and its error.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", contents="photometry", batch_size=8)
+    >>> inputs = ict.LightCurveInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> flux, error, days, observed, nights = inputs(next(iter(data.train_dataloader()))[0])
+    >>> flux.shape[1], int(nights.sum()) == len(flux)
+    (5, True)
     """
 
     reads: ClassVar[Reads] = "photometry"

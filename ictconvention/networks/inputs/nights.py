@@ -13,6 +13,14 @@ class NightInputs(Inputs):
 
     A band that was not observed in a night is zero; of several frames of a band the mean is taken. With median
     frames, the residuals follow as further channels.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", batch_size=8)
+    >>> inputs = ict.NightInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> nights, count = inputs(next(iter(data.train_dataloader()))[0])
+    >>> nights.shape[1:], int(count.sum()) == len(nights)
+    (torch.Size([5, 32, 32]), True)
     """
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:

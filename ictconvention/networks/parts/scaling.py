@@ -26,7 +26,7 @@ class Scaling(nn.Module):
 
     Examples
     --------
-    >>> scaling = Scaling("asinh", offset=[0.0, 0.0], scale=[0.1, 0.2])
+    >>> scaling = ict.Scaling("asinh", offset=[0.0, 0.0], scale=[0.1, 0.2])
     >>> scaling(torch.tensor([0.0, 0.2]), band=torch.tensor([0, 1]))
     tensor([0.0000, 0.8814])
     """

@@ -1,0 +1,271 @@
+"""A run from Python: what it was asked, what it found, and how it predicts. Reads its folder when it is asked."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow.parquet as pq
+from astropy.table import Table
+
+from ictconvention.configuration.registry import find_task
+from ictconvention.configuration.schema import RunOptions
+from ictconvention.core.errors import UsageError, did_you_mean
+from ictconvention.core.progress import facts_html
+from ictconvention.runs.run_folder import TESTED, RunFolder
+from ictconvention.survey.format import full_name
+from ictconvention.survey.split import Split
+from ictconvention.survey.survey import Survey
+
+if TYPE_CHECKING:
+    from ictconvention.runs.trained_run import TrainedRun
+
+
+class Run:
+    """A run: one model on one fold, in its folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Folder of a run; `load` and `train` give one.
+
+    Attributes
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    UsageError
+        It is not a folder of a run, or is damaged. What only a finished run has says so where it is asked for.
+
+    Examples
+    --------
+    >>> run.options.learner.tau
+    0.99
+    >>> print(run.predictions()["id", "label", "AGN"][:1])  # doctest: +ELLIPSIS
+      id   label ...
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self._files = RunFolder(self.folder)
+        self.options: RunOptions = self._files.read_options()
+
+    def __repr__(self) -> str:
+        return f"<Run {self._files.title}, {'finished' if self._files.is_finished else 'not finished'}: {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        facts: dict[str, object] = {"model": self.options.model.kind, "learner": self.options.learner.kind}
+        facts |= {"fold": self.options.fold.index, "seed": self.options.seed}
+        if self._files.is_finished:
+            about = self.result["survey"]
+            facts |= {"survey": full_name(about["name"], about["simulated"]), "test part": self.summary}
+        else:
+            facts |= {"state": "not finished"}
+        return facts_html(self._files.title, facts | {"folder": self.folder})
+
+    @cached_property
+    def result(self) -> dict[str, Any]:
+        """What `result.json` says: the scores by part, and the survey, priors and temperature behind them."""
+        return self._files.read_result()
+
+    @property
+    def summary(self) -> str:
+        """The chief scores of the finished run's test part, in a few words."""
+        said: str = find_task(self.options.task.kind).sum_up(self.result)
+        return said
+
+    @cached_property
+    def survey(self) -> Survey:
+        """The survey that it was trained on, where it still is; a `UsageError` says where it was."""
+        known = self._files.read_status().get("survey") or self.options.survey.path
+        if known is None or not Path(known).is_dir():
+            raise UsageError(
+                "the survey of this run is not where it was",
+                known or self.folder,
+                "open it by ict.open",
+                "E-SURVEY-MISSING",
+            )
+        survey = Survey.open(known)
+        if self._files.is_finished and survey.hash != self.result["survey"]["hash"]:
+            raise UsageError(
+                "this is not the survey of the run: it has changed since",
+                known,
+                "restore it from a copy",
+                "E-SURVEY-MISMATCH",
+            )
+        return survey
+
+    @cached_property
+    def split(self) -> Split:
+        """The split of the finished run."""
+        found = self._files.read_split()
+        parts = {part: tuple(ids) for part, ids in found["parts"].items()}
+        return Split(parts, *(found[name] for name in ("classes", "excluded", "rule", "linking_length")))
+
+    @property
+    def figures(self) -> dict[str, Path]:
+        """The figures of the run by name; empty where it has drawn none."""
+        return {path.stem: path for path in sorted(self._files.figures.glob("*.png"))}
+
+    def metrics(self) -> Table:
+        """Return a row for each training epoch: stage, epoch, and its metrics; NaN where one was not measured."""
+        rows = self._files.open_metrics().rows
+        names = list(dict.fromkeys(name for row in rows.values() for name in row))
+        columns: dict[str, Any] = {"stage": [stage for stage, _ in rows], "epoch": [epoch for _, epoch in rows]}
+        return Table(columns | {name: [float(row.get(name, "nan")) for row in rows.values()] for name in names})
+
+    def predictions(self, part: str = "test") -> Table:
+        """Return the predictions of a part that was tested: id, fold, label, and the probability of each class.
+
+        Parameters
+        ----------
+        part : str
+            "test", or "extra_test" of a simulated survey with additional test objects.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished, has tested no such part, or its predictions are not those of its result.
+        """
+        if part not in TESTED:
+            found = f"no run tests a part {part!r}{did_you_mean(part, TESTED)}"
+            raise UsageError(found, self.folder, f"take one of {', '.join(TESTED)}", "E-COMMAND-VALUE")
+        if self.options.task.kind == "classes":
+            self._files.read_predictions()  # sees that they are those of the result
+        if not (path := self._files.predictions(part)).exists():
+            raise UsageError(
+                f"this run has no predictions of the part {part}", self.folder, "take part='test'", "E-SPLIT-EMPTY"
+            )
+        columns = pq.read_table(path).to_pydict()
+        table = Table({name: np.array(values) for name, values in columns.items()})
+        table.meta = {"SURVEY": self.result["survey"]["name"], "SIMULATD": self.result["survey"]["simulated"]}
+        return table
+
+    def predict(
+        self,
+        survey: Survey | str | Path,
+        *,
+        prior: str | Path | Mapping[str, float] = "train",
+        first_days: float | None = None,
+        batch_size: int = 64,
+        devices: int = 1,
+        verify: bool | Literal["auto"] = "auto",
+    ) -> Table:
+        """Predict every object of a survey: the table that `ictconvention predict` writes.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        prior : str, path or mapping
+            Shares of the classes to predict at: "train", "uniform", "estimate", a file of them, or a mapping such as
+            {"AGN": 0.2, "SN Ia": 0.8}.
+        first_days : float, optional
+            Use frames until so many days after the first detection.
+        batch_size : int
+            Objects in a batch.
+        devices : int
+            GPUs, or processes on a machine without. A script that asks for several has its code below
+            `if __name__ == "__main__":`, since each of them reads it.
+        verify : bool or "auto"
+            Whether the survey is read whole first and compared with its checksums; auto: up to 256 MiB of frames.
+
+        Returns
+        -------
+        Table
+            A row for each object: id, the probability of each class, predicted, entropy [nat], frames, novelty,
+            distance, seen_in_training; `meta` says at which shares, and in `NOTES` what the command prints.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished or damaged, the survey does not fit it, or an option is out of range.
+        """
+        return predict_together([self.trained()], survey, prior, first_days, batch_size, devices, verify)
+
+    def trained(self) -> "TrainedRun":
+        """Return its network with the final weights, and what makes probabilities of its logits."""
+        from ictconvention.runs.trained_run import read_trained
+
+        return read_trained(self.folder)
+
+    def export(self, path: str | Path) -> str:
+        """Write the model, from raw fluxes to calibrated probabilities, to a .onnx or .pt2 file.
+
+        Returns
+        -------
+        str
+            What the file takes and gives, in words.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The run is not finished, the network does not export, or the file cannot be written.
+        """
+        from ictconvention.applying.export import export
+        from ictconvention.applying.model_file import check_model_file
+
+        check_model_file(Path(path))
+        return export(self.folder, Path(path))
+
+    def test(self, survey: Survey | str | Path | None = None) -> dict[str, Any]:
+        """Test the finished run once more, and return the scores by part; they must be those of its result.
+
+        Parameters
+        ----------
+        survey : Survey or path, optional
+            Where its survey is now, if that has moved.
+
+        Raises
+        ------
+        UsageError
+            The numbers differ by more than 1e-6, or the run or its survey is not what it was.
+        """
+        from ictconvention.api.keywords import words_of_survey
+        from ictconvention.configuration.compose import compose_run
+        from ictconvention.configuration.overrides import override
+        from ictconvention.training.retest import retest
+
+        options = compose_run(["mode=test", override("run", str(self.folder)), *words_of_survey(survey)])
+        return retest(self.folder, options)
+
+
+def predict_together(
+    runs: "list[TrainedRun]",
+    survey: Survey | str | Path,
+    prior: str | Path | Mapping[str, float],
+    first_days: float | None,
+    batch_size: int,
+    devices: int,
+    verify: bool | Literal["auto"],
+) -> Table:
+    """Return the table of predictions of runs of one model together; parameters and errors as of `Run.predict`."""
+    from ictconvention.applying.apply import apply_runs, check_survey
+    from ictconvention.applying.predict import PredictOptions
+    from ictconvention.core.progress import show_nothing
+
+    options = PredictOptions(first_days, batch_size, devices)
+    opened = survey if isinstance(survey, Survey) else Survey.open(survey)
+    check_survey(runs, opened, verify, show_nothing)
+    shares = str(prior) if isinstance(prior, Path) else prior
+    found = apply_runs(runs, opened, options, shares)
+    found.table.meta["NOTES"] = "; ".join(found.said)
+    return found.table
+
+
+def load(folder: str | Path) -> Run:
+    """Open the folder of a run, finished or not.
+
+    Raises
+    ------
+    UsageError
+        It is not a folder of a run; the error names those that may have been meant.
+
+    Examples
+    --------
+    >>> ict.load(run.folder).result == run.result
+    True
+    """
+    return Run(folder)

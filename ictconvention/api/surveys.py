@@ -1,0 +1,128 @@
+"""Surveys and splits from Python: opened, simulated, split."""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from ictconvention.configuration.compose import read_group
+from ictconvention.core.errors import UsageError
+from ictconvention.survey.split import Split
+from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.survey import Survey
+
+Progress = Callable[[int, int], object]
+
+
+def open(path: str | Path) -> Survey:
+    """Open a survey folder; no frame is read until it is touched.
+
+    Raises
+    ------
+    SurveyError
+        It is not a survey, or breaks the format.
+
+    Examples
+    --------
+    >>> ict.open(survey.path)["sn0003"].frames.shape
+    (11, 32, 32)
+    """
+    return Survey.open(path)
+
+
+def simulate(
+    path: str | Path,
+    objects: int | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+    extra_test: int | None = None,
+    light_curves: Sequence[str] = (),
+    progress: Progress = lambda done, total: None,
+) -> Survey:
+    """Simulate an SDSS-II-like survey, or paint real light curves into simulated stamps.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder to make; it must not exist.
+    objects : int, optional
+        Labelled objects, at least 100, with a quarter as many unlabelled ones on top; by default the paper's 8208.
+        Of light curves: how many are drawn; by default all.
+    seed : int
+        The same seed gives the same bytes.
+    jobs : int, optional
+        Processes; by default as many as there are processors.
+    extra_test : int, optional
+        Additional test objects, the same number of each class; not with light curves.
+    light_curves : sequence of str
+        Tables of real light curves, FILE or CLASS=FILE.
+    progress : function
+        Called with the number of objects written and their total.
+
+    Raises
+    ------
+    UsageError
+        An option is out of range or a table is none, or the extra `simulation` is not installed.
+    FileSystemError
+        The folder exists or cannot be written.
+
+    Examples
+    --------
+    >>> ict.simulate(folder / "simulated", objects=100, jobs=1).header.full_name
+    'SDSS-II-like (simulated)'
+    """
+    for package in ("galsim", "sncosmo", "speclite"):
+        if find_spec(package) is None:
+            fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
+            raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
+    if light_curves and extra_test is not None:
+        found = "--extra-test draws objects, and --light-curves paints those of a file"
+        raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
+    from ictconvention.simulation import simulate as simulation
+
+    workers = (os.cpu_count() or 1) if jobs is None else jobs
+    if light_curves:
+        return simulation.paint_light_curves(path, light_curves, objects, seed, workers, progress)
+    wanted = simulation.PAPER_OBJECTS if objects is None else objects
+    return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
+
+
+def split(
+    survey: Survey | str | Path,
+    protocol: str | None = None,
+    index: int | None = None,
+    count: int | None = None,
+    seed: int | None = None,
+) -> Split:
+    """Draw the parts of one fold: pre-train, fine-tune and test. `Split.load` reads a split that is drawn already.
+
+    Parameters
+    ----------
+    survey : Survey or path
+        The survey.
+    protocol : str, optional
+        "rotating" (default): another test part in every fold; "fixed": one for all.
+    index : int, optional
+        Which fold, from 0 (default).
+    count : int, optional
+        Number of folds; by default 5.
+    seed : int, optional
+        Draws the parts; by default 0.
+
+    Raises
+    ------
+    UsageError
+        There is no such protocol.
+    SplitError
+        A class is too small for so many folds, or a number is out of range.
+
+    Examples
+    --------
+    >>> parts = ict.split(survey, index=1).parts
+    >>> len(parts["test"]), len(parts["pretrain_train"])
+    (12, 18)
+    """
+    given = {"index": index, "count": count, "seed": seed}
+    rule = read_group("fold", protocol or "rotating") | {name: x for name, x in given.items() if x is not None}
+    opened = survey if isinstance(survey, Survey) else Survey.open(survey)
+    return make_split(opened.object_table(), **rule)

@@ -1,0 +1,77 @@
+"""Apply one run, or the runs of one model together, to a survey: the table of predictions, and what is said of it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from astropy.table import Table
+
+from ictconvention.applying.combine import combine
+from ictconvention.applying.fitting_survey import check_survey_fits
+from ictconvention.applying.predict import PredictOptions, predict_survey
+from ictconvention.applying.prediction_table import choose_shares, in_words, prediction_table
+from ictconvention.core.progress import Show, show_nothing
+from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.verify import verify_survey
+
+
+def check_survey(runs: Sequence[TrainedRun], survey: Survey, verify: bool | Literal["auto"], show: Show) -> None:
+    """Refuse a survey that a run cannot predict, or whose files have changed; errors as of the two checks."""
+    for run in runs:
+        check_survey_fits(run, survey)
+    with show("verifying") as progress:
+        verify_survey(survey, verify, progress)
+
+
+@dataclass(frozen=True, eq=False)
+class Applied:
+    """What some runs make of a survey.
+
+    Parameters
+    ----------
+    table : Table
+        A row for each object, see `prediction_table`.
+    said : tuple of str
+        At which shares of the classes, how many of each class, how many unlike, how many trained.
+    """
+
+    table: Table
+    said: tuple[str, ...]
+
+
+def apply_runs(
+    runs: Sequence[TrainedRun],
+    survey: Survey,
+    options: PredictOptions,
+    prior: str | Mapping[str, float] = "train",
+    show: Show = show_nothing,
+) -> Applied:
+    """Let runs of one model predict every object of a survey, together.
+
+    Parameters
+    ----------
+    runs : sequence of TrainedRun
+        For the same classes in the same order.
+    survey : Survey
+        A survey that was checked, see `check_survey`.
+    options : PredictOptions
+        How they predict.
+    prior : str or mapping
+        Shares of the classes, see `choose_shares`.
+    show : callable
+        Shows the progress of a named step.
+
+    Raises
+    ------
+    UsageError
+        The survey does not fit a run, or the shares are none.
+    """
+    parts = []
+    for number, run in enumerate(runs, 1):
+        with show(f"predicting {number}/{len(runs)}") as progress:
+            parts.append(predict_survey(run, survey, options, progress))
+    shares, shares_said = choose_shares(prior, parts)
+    found = combine(parts, shares)
+    table = prediction_table(found, survey, runs, shares_said, options.days)
+    return Applied(table, (shares_said, *in_words(found, runs, survey)))

@@ -1,0 +1,246 @@
+"""From what a reader finds to a survey: frames in any order are checked, sorted by object and time, and written.
+
+Files are read side by side, each frame once; pixels and measurements wait in a scratch folder inside the unfinished
+survey, so that memory holds no more than a line about each frame.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ictconvention.core.atomic import WholeFolder
+from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
+from ictconvention.files.joins import check_matched, report_unused_names
+from ictconvention.files.user_table import check_objects
+from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
+from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
+from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
+from ictconvention.ingestion.unit_reading import Progress, Reader, read_units
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import join_shards
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """What holds for every source.
+
+    Parameters
+    ----------
+    out : Path
+        The survey's folder to make.
+    made_by : str
+        The command, kept in the survey's provenance.
+    pixel_scale : float
+        Pixel scale of the stamps [arcsec].
+    name : str, optional
+        Name of the survey; by default that of the folder.
+    size : int
+        Size of the stamps [pixels].
+    bands : tuple of str, optional
+        The bands to take, in their order in the survey; by default all that are found.
+    classes : tuple of str, optional
+        Names of the classes; by default those that are found, in alphabetical order.
+    flux_unit : str
+        Flux unit of the pixels.
+    simulated : bool
+        Whether the sky did not make the images.
+    jobs : int
+        Processes.
+    max_rejects : float
+        Largest share of what is found that may be left out.
+    dry_run : bool
+        Read and check everything, and write nothing.
+    orientation : str
+        How the stamps stand, as in `SurveyHeader`.
+    times : str
+        What the times of frames are, such as "UTC, middle of the exposure"; empty where the source does not say.
+    """
+
+    out: Path
+    made_by: str
+    pixel_scale: float
+    name: str | None = None
+    size: int = 32
+    bands: tuple[str, ...] | None = None
+    classes: tuple[str, ...] | None = None
+    flux_unit: str = "nanomaggy"
+    simulated: bool = False
+    jobs: int = 1
+    max_rejects: float = 0.5
+    dry_run: bool = False
+    orientation: str = "as given"
+    times: str = ""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
+            found = f"jobs is {self.jobs}, size {self.size}, max-rejects {self.max_rejects:g}"
+            raise UsageError(
+                found,
+                "options of ingest",
+                "give at least one job and one pixel, and a share from 0 to 1",
+                "E-COMMAND-VALUE",
+            )
+
+
+@dataclass(frozen=True)
+class Ingested:
+    """What became of it all.
+
+    Parameters
+    ----------
+    objects, frames : int
+        In the survey.
+    rejects : list of Reject
+        What was left out.
+    rejects_file : Path, optional
+        The table of it; None where nothing was left out, or nothing was written.
+    remarks : tuple of str
+        What else is to be said: repeats, and names in tables and options that match nothing.
+    out : Path, optional
+        The survey's folder; None of a dry run.
+    """
+
+    objects: int
+    frames: int
+    rejects: list[Reject]
+    rejects_file: Path | None = None
+    remarks: tuple[str, ...] = ()
+    out: Path | None = None
+
+    @property
+    def survey(self) -> Survey:
+        """The survey that was made; a `UsageError` says that it was a dry run."""
+        if self.out is None:
+            raise UsageError(
+                "this was a dry run, which writes nothing", "dry_run", "leave dry_run out", "E-SURVEY-MISSING"
+            )
+        return Survey.open(self.out)
+
+    @property
+    def said(self) -> list[str]:
+        """What became of it all, in lines: what was left out and why, and in the last line how much there is."""
+        lines = [f"rejected: {line}" for line in reasons(self.rejects)]
+        lines += [f"all rejects: {self.rejects_file}"] if self.rejects_file is not None else []
+        written = "dry run: nothing was written" if self.out is None else f"survey: {self.out}"
+        return [*lines, *self.remarks, written, str(self)]
+
+    def __str__(self) -> str:
+        kinds = pluralize(self.objects, "object"), pluralize(self.frames, "frame")
+        return f"{', '.join(kinds)}, {len(self.rejects)} rejected"
+
+
+def ingest(
+    options: IngestOptions,
+    read: Reader,
+    units: Sequence[Any],
+    objects: Mapping[str, Mapping[str, Any]],
+    progress: Progress = lambda done, total: None,
+    rejects: Sequence[Reject] = (),
+    everything_listed: bool = False,
+    objects_table: Path | None = None,
+) -> Ingested:
+    """Make a survey.
+
+    Parameters
+    ----------
+    options : IngestOptions
+        What holds for every source.
+    read : function
+        Returns what is found in a unit; it pickles, and a file that it cannot read becomes a `Reject`.
+    units : sequence
+        What is read at once, such as a file.
+    objects : mapping
+        What is known of objects by id, as arguments of `SurveyWriter.add`; they come first, in this order.
+    progress : function
+        Called with the number of units read and their total.
+    rejects : sequence of Reject
+        What was left out before.
+    everything_listed : bool
+        Whether an object of `objects` without a frame is a reject.
+    objects_table : Path, optional
+        The table that `objects` came from, where frames and objects are joined by id alone.
+
+    Returns
+    -------
+    Ingested
+
+    Raises
+    ------
+    UsageError, SurveyError, FileSystemError
+        Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
+    """
+    folder = WholeFolder(options.out)
+    check_rejects_place(folder.path)
+    if options.dry_run:
+        folder.check_free()
+    else:
+        folder.take()
+    try:
+        scratch = None if options.dry_run else folder.partial / "scratch"
+        if scratch is not None:
+            scratch.mkdir()
+        known = {own.get("class_name") for own in objects.values()} - {None}
+        classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
+        trial = _header(options, options.bands or ("unknown",), classes, {})
+        check_objects(objects, trial, options.made_by)
+        readings = read_units(read, units, options.size, options.bands, scratch, options.jobs, options.out, progress)
+        rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
+        lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
+        kept, twice, repeats = gather_frames(lines, list(objects))
+        rejects += twice
+        remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
+        if objects_table is not None and len(kept):
+            found = {*kept.ids, *(reject.object for reject in rejects if reject.object)}
+            remarks += check_matched(objects_table, objects, found, "the images")
+        check_fluxes(options.flux_unit, kept, options.made_by)
+        remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
+        if everything_listed:
+            present = {*kept.ids, *(reject.object for reject in rejects)}
+            rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
+        result = Ingested(len(kept.ids), len(kept), rejects, remarks=tuple(remarks))
+        rejects_file = None if options.dry_run else save_rejects(rejects, folder.path)
+        check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out)
+        if scratch is None:
+            return result
+        with readable_os_errors("writing the survey", options.out):
+            tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept, scratch)
+            bands = _bands(options.bands, kept.bands)
+            header = _header(options, bands, classes, {"tables": tables, "read": len(units)})
+            rows = descriptions(kept, objects)
+            shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs)
+            shutil.rmtree(scratch)
+            join_shards(folder.partial, count=shards)
+            folder.complete()
+        return replace(result, rejects_file=rejects_file, out=options.out)
+    finally:
+        folder.discard()
+
+
+def _header(
+    options: IngestOptions, bands: tuple[str, ...], classes: tuple[str, ...], more: Mapping[str, Any]
+) -> SurveyHeader:
+    return SurveyHeader(
+        name=options.name or options.out.absolute().name,
+        bands=bands,
+        classes=classes,
+        pixel_scale=options.pixel_scale,
+        stamp_size=options.size,
+        flux_unit=options.flux_unit,
+        simulated=options.simulated,
+        orientation=options.orientation,
+        provenance={"made by": options.made_by, **({"mjd": options.times} if options.times else {}), **more},
+    )
+
+
+def _bands(wanted: tuple[str, ...] | None, found: set[str]) -> tuple[str, ...]:
+    """Return the bands of the survey: those wanted, or all that were found, the usual ones in order of wavelength."""
+    if wanted is not None:
+        return wanted
+    usual = [name for name in USUAL_BANDS if name in found]
+    return (*usual, *sorted(found - set(usual)))

@@ -1,0 +1,121 @@
+"""Read units of a source side by side: each frame is checked, and its pixels are kept until all frames are known."""
+
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ictconvention.core.errors import did_you_mean, readable_os_errors
+from ictconvention.core.growing_array import GrowingArray
+from ictconvention.core.parallel import run_parallel
+from ictconvention.ingestion.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
+from ictconvention.ingestion.growing_table import GrowingTable
+from ictconvention.ingestion.side_tables import keep_measurements
+from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
+
+Reader = Callable[[Any], Iterable[Found]]
+Progress = Callable[[int, int], object]
+
+
+@dataclass
+class UnitReading:
+    """What one unit held: a line about each frame, and the rejects. Pixels and measurements are in the scratch."""
+
+    frames: pa.Table
+    rejects: list[Reject] = field(default_factory=list)
+
+
+def read_units(
+    read: Reader,
+    units: Sequence[Any],
+    size: int,
+    bands: tuple[str, ...] | None,
+    scratch: Path | None,
+    jobs: int,
+    out: Path,
+    progress: Progress,
+) -> list[UnitReading]:
+    """Read all units; keep the pixels of sound frames and the measurements in the scratch, and the rest in memory.
+
+    Parameters
+    ----------
+    read : function
+        Returns what is found in a unit.
+    units : sequence
+        What is read at once, such as a file.
+    size : int
+        Size of the stamps [pixels].
+    bands : tuple of str, optional
+        The bands to take; None: all.
+    scratch : Path, optional
+        Folder of what is kept; None: nothing is.
+    jobs : int
+        Processes.
+    out : Path
+        Names the survey in errors.
+    progress : function
+        Called with the number of units read and their total.
+
+    Returns
+    -------
+    list of UnitReading
+        In the order of the units, whatever the number of processes.
+    """
+    task = partial(_read_unit, read, size, bands, scratch)
+    readings: dict[int, UnitReading] = {}
+    for number, reading in run_parallel(task, list(enumerate(units)), jobs, out):
+        readings[number] = reading
+        progress(len(readings), len(units))
+    return [readings[number] for number in range(len(units))]
+
+
+def _read_unit(
+    read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
+) -> UnitReading:
+    lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
+    rejects = []
+    array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
+    writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
+    with writing, np.errstate(all="ignore"):  # a pixel beyond float32 becomes infinite, which is a flaw, not a warning
+        for found in read(unit):
+            match found:
+                case Reject():
+                    rejects.append(found)
+                case Measurement():
+                    measured.append(getattr(found, name) for name in MEASUREMENTS.names)
+                case FoundFrame():
+                    if bands is not None and found.band and found.band not in bands:
+                        near = did_you_mean(found.band, bands)
+                        reason = f"unknown band {found.band!r}{near}: bands are {', '.join(bands)}"
+                        rejects.append(Reject(found.id, place_of(found.file, found.hdu), reason, flaw=bool(near)))
+                        continue
+                    if flaw := _flaw(found, size):
+                        rejects.append(Reject(found.id, place_of(found.file, found.hdu), flaw))
+                        continue
+                    pixels = np.ascontiguousarray(found.pixels[None], dtype="<f4")
+                    if array is not None:
+                        array.append(pixels)
+                    place = {"unit": number, "row": len(lines), "crc32": zlib.crc32(pixels.data)}
+                    lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
+        if array is not None and scratch is not None:
+            array.close()
+            keep_measurements(scratch, number, measured.table())
+    return UnitReading(lines.table(), rejects)
+
+
+def _flaw(frame: FoundFrame, size: int) -> str | None:
+    """Say why a frame cannot be in a survey, by the rules that the survey's writer has; None where it can."""
+    if frame.pixels.shape != (size, size):
+        return f"stamp of shape {frame.pixels.shape}, not {size} x {size}"
+    if not frame.band:
+        return "no band"
+    numbers = {name: np.array([getattr(frame, name)]) for name in ("mjd", "psf_fwhm", "sky_sigma", "gain", "x", "y")}
+    pixels = frame.pixels[None].astype(np.float32)
+    flaw = flaw_of_id(frame.id) or flaw_of_pixels(pixels) or flaw_of_frame_columns(numbers, size)
+    return flaw.found if flaw else None
