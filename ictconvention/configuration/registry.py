@@ -78,7 +78,8 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
     caller = sys._getframe(1).f_globals.get("__name__")
 
     def registered(network: type[Made]) -> type[Made]:
-        module = str(caller or network.__module__)
+        ours = network.__module__.startswith(f"{OURS}.")  # which a user may give another name
+        module = str(caller) if ours else network.__module__
         other = _networks.get(name)
         if other is not None and (other.network.__module__, other.network.__qualname__) != (
             network.__module__,
