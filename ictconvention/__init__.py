@@ -48,7 +48,7 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "SplitError": "core.errors",
     "SurveyError": "core.errors",
     "UsageError": "core.errors",
-    "ImageSeries": "survey.survey",
+    "ImageSeries": "survey.series",
     "Survey": "survey.survey",
     "SurveyHeader": "survey.format",
     "SurveyWriter": "survey.writer",

@@ -36,8 +36,8 @@ from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
 from ictconvention.survey.format import SurveyHeader as SurveyHeader
+from ictconvention.survey.series import ImageSeries as ImageSeries
 from ictconvention.survey.split import Split as Split
-from ictconvention.survey.survey import ImageSeries as ImageSeries
 from ictconvention.survey.survey import Survey as Survey
 from ictconvention.survey.writer import SurveyWriter as SurveyWriter
 from ictconvention.survey.writer import join_shards as join_shards

@@ -22,7 +22,7 @@ from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run

@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from ictconvention.drawing.figure_file import NotebookFigure
 from ictconvention.drawing.film_strip import NO_PIXEL, STAMP, grey_scale, stamp_board
+from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.split import classes_of
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.survey import Survey
 
 MOST_OBJECTS = 10  # of a class, evenly chosen
 LEFT, TOP, BELOW = 1.6, 0.75, 0.2  # [inch] about the stamps

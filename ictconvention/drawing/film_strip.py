@@ -14,8 +14,7 @@ from ictconvention.core.errors import SurveyError, pluralize
 from ictconvention.drawing.figure_file import NotebookFigure, save_figure
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
-from ictconvention.survey.nights import night_index
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries, night_index
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above

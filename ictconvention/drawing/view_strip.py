@@ -13,8 +13,7 @@ from ictconvention.core.errors import pluralize
 from ictconvention.drawing.film_strip import STAMP, draw_stamps, shown_nights, stamp_board, title
 from ictconvention.feeding.views import ViewRecipe, turn_stamps
 from ictconvention.survey.format import SurveyHeader
-from ictconvention.survey.nights import night_index
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries, night_index
 
 LEGEND = "grey: asinh of the flux, one scale per band;  blue: left out of the view;  x: not observed"
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.feeding.views import ViewRecipe
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 
 UNLABELLED = -1
 ON_CPU = ("lengths", "nights")  # networks read their values; on a device that would wait for it

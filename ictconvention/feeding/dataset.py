@@ -16,9 +16,9 @@ from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, col
 from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.split import classes_of
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import check_present
 
 

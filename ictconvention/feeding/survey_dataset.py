@@ -15,7 +15,8 @@ from ictconvention.feeding.spec import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import FRAME_COLUMNS
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.series import ImageSeries
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.values import EARLIEST_MJD, LATEST_MJD
 
 DETECTED = "first_detection"  # column of a survey that knows when its objects were first detected [MJD]

@@ -21,9 +21,9 @@ from ictconvention.survey.format import (
     SurveyHeader,
 )
 from ictconvention.survey.neighbours import linking_length, sky_groups
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.shard import Shard, edited_header_error
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
 from ictconvention.survey.verify import changed_files, changed_frames
 

@@ -20,7 +20,8 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError
 from ictconvention.core.mapped_array import map_array
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.series import ImageSeries
+from ictconvention.survey.survey import Survey
 
 FOLDER = "derived"
 

@@ -16,7 +16,7 @@ from photutils.geometry import circular_overlap_grid
 from ictconvention.core.errors import SurveyError
 from ictconvention.core.robust import robust_sigma
 from ictconvention.measuring.matched_weights import matched_weights
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.verify import check_present
 
 VERSION = 2  # of how a flux is measured; part of a recipe

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAMES_FILE, sha256
+from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE, Shard
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite
 
 Verify = bool | Literal["auto"]

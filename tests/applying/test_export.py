@@ -26,7 +26,7 @@ from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import read_json, write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 from ictconvention.survey.survey import Survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run

@@ -18,7 +18,7 @@ from ictconvention.feeding.batch import SeriesBatch, SeriesView
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset, class_labels
 from ictconvention.feeding.sampler import TrainingSampler
 from ictconvention.feeding.spec import Contents
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused

@@ -19,7 +19,7 @@ from ictconvention.core.errors import SurveyError
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe, point_source_error
 from ictconvention.simulation.sdss import stamps
 from ictconvention.simulation.sdss.cadence import Observations
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries
 from tests.refusals import refused
 
 SCALE = 0.396

@@ -12,7 +12,8 @@ from ictconvention.core.errors import SurveyError
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
 from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.survey import verify
-from ictconvention.survey.survey import ImageSeries, Survey
+from ictconvention.survey.series import ImageSeries
+from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import check_present, verify_survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 from tests.conftest import HEADER, image_series

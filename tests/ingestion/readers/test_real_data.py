@@ -11,7 +11,7 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from ictconvention.files.reading import open_fits
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries
 from tests.ingestion.commands import made, write_table
 
 pytestmark = pytest.mark.real_data

@@ -21,7 +21,7 @@ from ictconvention.simulation.painted.light_curve_table import RealCurve, read_l
 from ictconvention.simulation.painted.painting import paint_light_curve
 from ictconvention.simulation.sdss.cadence import SEASON_LENGTH
 from ictconvention.simulation.simulate import paint_light_curves
-from ictconvention.survey.survey import ImageSeries
+from ictconvention.survey.series import ImageSeries
 from tests.refusals import refused
 
 

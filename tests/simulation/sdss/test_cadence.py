@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ictconvention.simulation.sdss.cadence import BAND_DELAY, MISSING, ORDER, WORST_SEEING, Observations, observe
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 
 
 @pytest.fixture(scope="module")

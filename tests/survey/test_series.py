@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ictconvention.survey.nights import night_index
+from ictconvention.survey.series import night_index
 
 
 def test_a_pause_begins_a_new_night() -> None:
