@@ -1,7 +1,5 @@
 """A network of a user's own, examples/my_network.py, goes through all that ours go through, without a line of ours."""
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,6 +23,7 @@ from ictconvention.learning.ict import ICT
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import check_start
@@ -49,6 +48,7 @@ def mine(smoke: Smoke) -> Path:
 @pytest.fixture
 def forgotten(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let the process have imported no module of a user's."""
+    registry.all_networks()  # ours are imported before
     monkeypatch.setattr(registry, "_networks", {name: x for name, x in registry._networks.items() if x.source is None})
     monkeypatch.setattr(registry, "_modules", [])
     monkeypatch.delitem(sys.modules, "examples.my_network", raising=False)
@@ -107,23 +107,19 @@ def test_a_run_is_compared_without_its_module_and_applied_only_where_somebody_na
     assert read_trained(mine).options.model.kind == "mean_of_frames"
 
 
-@pytest.mark.slow
-def test_a_change_of_its_code_makes_another_run(work: Path, tmp_path: Path) -> None:
+def test_a_change_of_its_code_makes_another_run(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forgotten: None
+) -> None:
     """Else a run would resume with weights of one code and the steps of another."""
-    package = tmp_path / "changed"
-    package.mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
     code = (ROOT / "examples" / "my_network.py").read_text()
-    names = set()
-    for version in (code, code, code.replace("stride=2", "stride=1")):
-        (package / "my_network.py").write_text(version)
-        command = [sys.executable, str(ROOT / "train.py"), "model.module=my_network", "model=mean_of_frames"]
-        ended = subprocess.run(
-            [*command, *places(work), f"runs={tmp_path}/runs"], cwd=package, capture_output=True, text=True
-        )
-        assert ended.returncode == 0, ended.stderr
-        names |= {path.name for path in (tmp_path / "runs" / "run").iterdir()}
-        shutil.rmtree(package / "__pycache__", ignore_errors=True)
-    assert len(names) == 2
+    folders = set()
+    for number, version in enumerate((code, code, code.replace("stride=2", "stride=1"))):
+        (tmp_path / f"version_{number}.py").write_text(version)
+        registry._networks.pop("mean_of_frames", None)  # as in another process
+        options = compose_run([*places(work), f"model.module=version_{number}", "model=mean_of_frames"])
+        folders.add(plan_run(options).folder.path)
+    assert len(folders) == 2
 
 
 @pytest.mark.slow

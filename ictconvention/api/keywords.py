@@ -114,7 +114,7 @@ def _plain(key: str, value: Any) -> object:
         value = value.tolist()
     if value is None or isinstance(value, bool | int | float | str | list):
         return value
-    fix = "save it, and give its file: split.save('split.json'), split='split.json'" if key == "split" else ""
+    fix = "save it, and give its file: split.save('mine.json'), split='mine.json'" if key == "split" else ""
     raise UsageError(
         f"{key} is a {type(value).__name__}", key, fix or "give a number, a text, a list or a mapping", "E-VALUE-TYPE"
     )

@@ -90,6 +90,7 @@ def test_an_augmentation_counts_for_the_run(tmp_path: Path) -> None:
 def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
     """Return a function that makes a module of a network called `own`, and returns its name."""
     monkeypatch.syspath_prepend(tmp_path)
+    registry.all_networks()  # ours are imported before
     monkeypatch.setattr(registry, "_networks", dict(registry._networks))
     monkeypatch.setattr(registry, "_modules", [])
     names: list[str] = []

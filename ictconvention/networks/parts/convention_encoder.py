@@ -172,7 +172,8 @@ class ConvEntionEncoder(Network):
 
     def place_bands(self, places: Places, before: int) -> Rows:
         """Return the rows of the band embedding, of which the first means that there is no frame."""
-        return {"band_embedding.weight": (0, [0, *(None if b is None else b + 1 for b in places)])}
+        rows = [0, *(None if b is None else b + 1 for b in places)]
+        return {"band_embedding.weight": (0, rows + [None] * (BAND_ROWS - len(rows)))}
 
     def tokens(self, frames: Tensor, band: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """Convolve the groups that exist and put their tokens into slots.
