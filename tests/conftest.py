@@ -23,6 +23,9 @@ settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os
 settings.load_profile("ictconvention")
 
 ROOT = Path(__file__).parent.parent
+long_test = pytest.mark.skipif(  # what a change is checked by before it lands, and `make test` has no time for
+    "ICTCONVENTION_LONG_TESTS" not in os.environ, reason="a quarter of a minute or more: ICTCONVENTION_LONG_TESTS=1"
+)
 HEADER = SurveyHeader(
     name="tiny", bands=("u", "g", "r", "i", "z"), classes=("AGN", "SN Ia", "Variable", "SN Other"), pixel_scale=0.396
 )

@@ -14,6 +14,7 @@ import ictconvention as ict
 from ictconvention.api.keywords import overrides_of
 from ictconvention.configuration import functions, registry
 from ictconvention.configuration.compose import compose_run
+from tests.conftest import long_test
 from tests.small_runs import Smoke, result_of
 
 
@@ -53,6 +54,7 @@ def test_the_command_finds_the_run_of_python(work: Path, smoke: Smoke, capsys: p
     assert run.options.learner.tau == 0.9
 
 
+@long_test
 @pytest.mark.slow
 def test_several_devices_train_in_processes_of_their_own(work: Path, capfd: pytest.CaptureFixture[str]) -> None:
     keywords = small(work) | {"trainer": {"batch_size": 16, "devices": 2}, "name": "two"}

@@ -13,12 +13,14 @@ from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.training.retest import retest
+from tests.conftest import long_test
 from tests.refusals import refused
 from tests.small_runs import Smoke
 
 QUICK = ["experiment=light_curve_sdss", "trainer.precision=32-true", "model.dropout=0", "stage.pretrain.max_epochs=0"]
 
 
+@long_test
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own, of its compiler
 def test_a_compiled_run_ends_where_a_plain_one_does_and_is_read_as_any(

@@ -82,9 +82,7 @@ def test_a_misfit_is_told_by_each_node_and_nobody_waits(work: Path, tmp_path: Pa
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(
-    "ICTCONVENTION_TORCHRUN" not in os.environ, reason="half a minute: ICTCONVENTION_TORCHRUN=1"
-)
+@pytest.mark.skipif("ICTCONVENTION_TORCHRUN" not in os.environ, reason="half a minute: ICTCONVENTION_TORCHRUN=1")
 def test_torchrun_itself_on_two_nodes_gives_what_lightning_gives_on_one(work: Path, tmp_path: Path) -> None:
     """ICT, whose target network and projections are of both processes."""
     python, port = Path(sys.executable), free_port()
