@@ -51,6 +51,10 @@ $(READY): pyproject.toml constraints.txt
 test: $(READY) ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 
+.PHONY: test-long
+test-long: $(READY) ## run all tests, those too that take a quarter of a minute or more each
+	ICTCONVENTION_LONG_TESTS=1 OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
+
 .PHONY: coverage
 coverage: $(READY) ## run all tests, and say which lines they do not reach
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal --cov --cov-report=term:skip-covered

@@ -23,7 +23,7 @@ settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os
 settings.load_profile("ictconvention")
 
 ROOT = Path(__file__).parent.parent
-long_test = pytest.mark.skipif(  # what a change is checked by before it lands, and `make test` has no time for
+long_test = pytest.mark.skipif(  # what `make test` has no time for; `make test-long` runs it
     "ICTCONVENTION_LONG_TESTS" not in os.environ, reason="a quarter of a minute or more: ICTCONVENTION_LONG_TESTS=1"
 )
 HEADER = SurveyHeader(

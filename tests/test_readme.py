@@ -17,7 +17,7 @@ from ictconvention.cli.main import main
 from ictconvention.runs import assembly
 from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey
-from tests.conftest import ROOT, long_test
+from tests.conftest import ROOT
 
 # Commands that are not run here, each with the reason.
 NOT_RUN = {
@@ -68,7 +68,6 @@ def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
     return found
 
 
-@long_test
 @pytest.mark.slow
 @pytest.mark.no_cover  # it trains: other tests watch the same lines
 def test_every_command_and_the_python_run(

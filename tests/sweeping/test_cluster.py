@@ -23,6 +23,7 @@ from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes
 from ictconvention.sweeping.cluster import load_submitter
 from ictconvention.sweeping.sweep import Job, prepare_jobs
+from tests.conftest import long_test
 from tests.refusals import refused
 from tests.small_runs import places
 
@@ -78,6 +79,7 @@ def starts_of(job: Job) -> list[Any]:
     return [json.loads(line) for line in (job.folder / "starts").read_text().splitlines()]
 
 
+@long_test
 @pytest.mark.usefixtures("_actors")
 def test_a_requeued_job_starts_again_when_its_process_has_ended(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -11,6 +11,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
+from tests.conftest import long_test
 from tests.forked import Command
 from tests.refusals import refused
 from tests.small_runs import LEFT, Smoke, places, result_of
@@ -26,6 +27,7 @@ SAID = (
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
 
 
+@long_test
 @pytest.mark.slow
 def test_a_job_on_two_devices_is_one_run_wherever_its_sweep_was_started(
     work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -16,7 +16,7 @@ from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.simulate import paint_light_curves
 from ictconvention.survey.split import Split
 from ictconvention.training.run import run
-from tests.conftest import ROOT
+from tests.conftest import ROOT, long_test
 from tests.small_runs import result_of
 
 A_CLASS, CHANCE = 32, 0.25
@@ -29,6 +29,7 @@ def table_of(curve: RealCurve) -> Table:
     return Table(columns | {"band": [BANDS[b] for b in curve.band], "flux": curve.flux, "error": curve.error})[:POINTS]
 
 
+@long_test
 @pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the projections have collapsed")
