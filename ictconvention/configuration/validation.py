@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, make_dataclass, replace
 from importlib.resources import files
@@ -17,7 +18,6 @@ from ictconvention.configuration.registry import (
     all_networks,
     find_network,
     find_task,
-    imported_modules,
     is_known,
     own_networks,
 )
@@ -41,7 +41,7 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
         was not imported.
     """
     options = _validated(config)
-    if (module := options.model.module) is not None and module not in imported_modules():
+    if (module := options.model.module) is not None and module not in sys.modules:
         found = f"a file names the module {module}, and no file makes this package import code"
         fix = f"name it in the command, if you trust it: model.module={module}"
         raise UsageError(found, "model.module", fix, "E-MODULE-UNKNOWN")

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -149,6 +150,13 @@ def test_a_network_of_ours_under_a_name_of_ones_own_is_ones_own(own_module: Call
     options = compose_run([f"model.module={name}", "model=cnn_gru_mine"])
     assert sources_of(options).keys() == {"model.kind"}
     assert compose_run(["model=cnn_gru_mine"]).model.module == name  # as a record of the run will say
+
+
+def test_what_python_has_imported_is_a_choice(own_module: Callable[[str], str]) -> None:
+    """A program or a notebook that says `import` needs no model.module."""
+    name = own_module(WIDE)
+    import_module(name)
+    assert compose_run(["model=own"]).model.module == name
 
 
 def test_no_file_makes_the_package_import_a_module(own_module: Callable[[str], str], tmp_path: Path) -> None:
