@@ -229,8 +229,8 @@ def import_module(name: str) -> None:
 
 
 def imported_modules() -> tuple[str, ...]:
-    """Return the modules of a user's that were imported by name, for a process that is to import them too."""
-    return tuple(_modules)
+    """Return the modules of a user's that were imported, for a process that is to import them too."""
+    return tuple(dict.fromkeys([*_modules, *(entry.module for entry in own_networks().values())]))
 
 
 def _broken(name: str, error: Exception) -> UsageError:

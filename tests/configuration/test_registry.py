@@ -157,6 +157,7 @@ def test_what_python_has_imported_is_a_choice(own_module: Callable[[str], str]) 
     name = own_module(WIDE)
     import_module(name)
     assert compose_run(["model=own"]).model.module == name
+    assert name in registry.imported_modules()  # so that the processes of predict import it too
 
 
 def test_no_file_makes_the_package_import_a_module(own_module: Callable[[str], str], tmp_path: Path) -> None:
