@@ -132,7 +132,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames),
         imbalance=options.imbalance if learner_in(options, stage).classification else Imbalance(),  # needs classes
-        contents="photometry" if takes.reads == "photometry" else options.pixels.channels,
+        contents=takes.contents_with(options.pixels.channels),
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
