@@ -123,10 +123,7 @@ class FrameTransformer(Network):
     ) -> None:
         super().__init__()
         size, channels = options.size, shape.channels
-        if options.host and channels == 1:
-            raise ValueError(
-                "model.host needs the median stamps: take pixels.channels=direct+residual, or model.host=false"
-            )
+        self.check_pixels(options, channels)
         if (options.fluxes or options.host) and shape.pixel_scale is None:
             raise ValueError("it is not known how large a pixel is: take model.fluxes=false and model.host=false")
         self.shape, self.bands, self.size = shape, len(shape.bands), size
@@ -157,6 +154,14 @@ class FrameTransformer(Network):
     def make(cls, options: FrameTransformerOptions, shape: InputShape) -> Self:
         """Build the network, without its head."""
         return cls(None, options=options, shape=shape)
+
+    @classmethod
+    def check_pixels(cls, options: FrameTransformerOptions, channels: int) -> None:
+        """Raise a ValueError where the host is asked for without median stamps."""
+        if options.host and channels == 1:
+            raise ValueError(
+                "model.host needs median stamps: take pixels.channels=direct+residual, or model.host=false"
+            )
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""
@@ -248,7 +253,7 @@ class FrameTransformer(Network):
 
     def _of_stamps(self, frames: Tensor, fluxes: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the CNN sees of each stamp (F, size), and what is measured in it (F, n)."""
-        nothing = frames.new_zeros(len(frames), 0)
+        nothing = frames.new_zeros(frames.shape[0], 0)
         seen = nothing if self.cnn is None else self.cnn(frames)
         return seen, nothing if self.apertures is None else full_precision(self._measure, fluxes)
 
@@ -278,7 +283,7 @@ class FrameTransformer(Network):
 
     def _of_medians(self, medians: Tensor) -> tuple[Tensor, Tensor]:
         """Return a token for the median stamp of each band (B, bands, size), and which there are."""
-        tokens = self.is_median.expand(len(medians), self.bands, -1)
+        tokens = self.is_median.expand(medians.shape[0], self.bands, -1)
         if self.cnn is not None:
             direct = medians.flatten(0, 1)
             seen = self.cnn(torch.stack([direct, torch.zeros_like(direct)], dim=1))  # no residual to themselves

@@ -48,7 +48,7 @@ def test_it_has_the_parameters_that_it_says() -> None:
     "off", [(), *((part,) for part in PARTS), ("pixels", "fluxes", "host"), ("photometry", "fluxes")]
 )
 def test_padded_objects_have_the_logits_of_ragged_ones_with_every_part_on_or_off(off: tuple[str, ...]) -> None:
-    model = model_of(**dict.fromkeys(off, False))
+    model = model_of(UGRIZ, **dict.fromkeys(off, False))
     rows, medians = rows_of(), medians_of()
     expected = model(*rows, LENGTHS, *medians)
     padded = [pad(x, LENGTHS) for x in rows]
@@ -87,7 +87,7 @@ def test_every_part_counts(part: str) -> None:
         other[0][changed[part]].mul_(2)
     off = {part: False} | ({"photometry": False} if part == "band" else {})  # photometry is compared within a band
     for options, same in (({}, False), (off, True)):
-        model = model_of(**options)
+        model = model_of(UGRIZ, **options)
         difference = model(*rows, LENGTHS, *medians) - model(*other[0], LENGTHS, *other[1])
         assert bool(difference.abs().max() < 1e-6) == same
 
