@@ -83,8 +83,8 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     chosen = away | tested
     scores = {
         "distance": found.distance[chosen],
-        "entropy": found.entropy[chosen],
-        "1 - largest probability": 1 - found.probability[chosen].max(1),
+        "entropy": found.task.format.further_columns(found.row)["entropy"][chosen],
+        "1 - largest probability": 1 - found.row[chosen].max(1),
     }
     return {
         "truth": away[chosen],

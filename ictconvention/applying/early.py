@@ -20,7 +20,6 @@ from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
 from ictconvention.feeding.batch import UNLABELLED
-from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero
 from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import TrainedRun
@@ -89,9 +88,7 @@ def save_early_curve(
     """
     scored = _scored(runs, survey)
     some = survey.select(scored)
-    classes = runs[0].spec.classes
-    names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
-    label = names[class_labels(some)]
+    label = runs[0].task.read_labels(some)
     group = groups_of(survey, some.ids)
     longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
@@ -99,7 +96,7 @@ def save_early_curve(
     for number, days in enumerate(grid):
         parts = [predict_survey(run, some, replace(options, days=days)) for run in runs]
         found = combine(parts, choose_shares(prior, parts)[0])
-        points.append(early_point(days, found.frames, found.predicted, label, group))
+        points.append(early_point(days, found.frames, found.row.argmax(1), label, group))
         progress(number + 1, len(grid))
     title = f"{pluralize(len(some), 'object')}, {runs[0].options.name}"
     save_figure(draw_early_curve(points, title, survey.header.full_name), path)
@@ -114,7 +111,7 @@ def save_early_curve(
 
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     """Return which objects have a label and did not train all of the runs."""
-    known = class_labels(survey) != UNLABELLED
+    known = runs[0].task.read_labels(survey) != UNLABELLED
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
         found = "no object has a class" if not known.any() else "all labelled objects trained the network"

@@ -260,7 +260,7 @@ def predict(
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
-    check_output(output, opened, runs[0].spec.classes)
+    check_output(output, opened, runs[0].task)
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])

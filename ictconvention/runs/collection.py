@@ -15,12 +15,12 @@ from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.status import read_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import positions_of, reach_of
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,8 @@ class FinishedRun:
         Predictions of its test part.
     model : str
         What tables call its model.
+    task : Task
+        What it has learned.
     """
 
     folder: Path
@@ -47,11 +49,7 @@ class FinishedRun:
     split: Mapping[str, Any]
     predictions: Predictions
     model: str
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the probabilities."""
-        return tuple(self.result["test"]["classes"])
+    task: Task
 
     @property
     def survey(self) -> Path | None:
@@ -166,11 +164,11 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     Raises
     ------
     UsageError
-        A file is missing or damaged, the predictions are not those of the result, or it has learned no classes.
+        A file is missing or damaged, the predictions are not those of the result, or its task is of a module that was
+        not imported.
     """
     run = RunFolder(folder)
     options = run.read_options()
-    check_classes(options, folder, "a comparison")
     return FinishedRun(
         folder,
         options,
@@ -180,6 +178,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         run.read_split(),
         run.read_predictions(),
         model or options.name,
+        run.read_task(),
     )
 
 
@@ -192,8 +191,8 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
     Raises
     ------
     UsageError
-        The runs are not comparable: they are of several surveys, or drew other splits for a fold; or no fold was
-        tested by all models.
+        The runs are not comparable: they have learned several tasks, are of several surveys, or drew other splits for a
+        fold; or no fold was tested by all models.
     """
     runs, said = list(runs), list(left_out)
     _check_comparable(runs)
@@ -237,7 +236,10 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
     first = runs[0]
     for run in runs[1:]:
         where = f"{first.folder} and {run.folder}"
-        if origin(run) != origin(first) or run.classes != first.classes:
+        if (kinds := [one.options.task.kind for one in (first, run)])[0] != kinds[1]:
+            found = f"these runs have learned several tasks, {kinds[0]} and {kinds[1]}, and are not comparable"
+            raise UsageError(found, where, "compare runs of one task", "E-COMPARE-MISMATCH")
+        if origin(run) != origin(first) or run.task.names != first.task.names:
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey", "E-COMPARE-MISMATCH")
