@@ -22,7 +22,7 @@ app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
 Module = Annotated[
     list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
+    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
 ]
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
@@ -203,11 +203,13 @@ def report(
     survey: Annotated[
         Path | None, typer.Option(help="Folder of the survey, where it has moved.", show_default="where it was")
     ] = None,
+    module: Module = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
+    _import_modules(module)
     from ictconvention.reporting.page import write_report
 
     write_report(sweep, output, survey)

@@ -71,6 +71,11 @@ class Measures(ABC):
     scatter_said: ClassVar[str] = ""  # how far seeds scatter, in words, where it is known
 
     @property
+    def early(self) -> Mapping[str, Measure]:
+        """The scores that `--curve` follows from day to day, by their columns in its CSV."""
+        return {one.name: one for one in self.compared}
+
+    @property
     def by_training(self) -> Mapping[str, tuple[Measure, ...]]:
         """The scores that are drawn for every fold and seed, by the heading that they stand under."""
         return {"": self.compared}

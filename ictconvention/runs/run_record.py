@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
-from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.registry import find_network, task_source
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.core.key_by_key import flatten
@@ -92,10 +92,15 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
 
 
 def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
-    """Warn where the code of a user's own network is another than that which was trained."""
-    recorded, today = result.get("sources", {}), find_network(options.model.kind, options.model.module).source
-    if today is not None and today != recorded.get("model.kind"):
-        logger.warning(f"{where}: the module of the network {options.model.kind!r} has changed since it was trained")
+    """Warn where the code of a user's own network or task is another than that which was trained."""
+    recorded, model, task = result.get("sources", {}), options.model, options.task
+    today = {
+        "model.kind": (f"network {model.kind!r}", find_network(model.kind, model.module).source),
+        "task.kind": (f"task {task.kind!r}", task_source(task.kind)),
+    }
+    for key, (named, source) in today.items():
+        if source is not None and source != recorded.get(key):
+            logger.warning(f"{where}: the module of the {named} has changed since it was trained")
 
 
 def names_of(result: Mapping[str, Any]) -> list[str]:

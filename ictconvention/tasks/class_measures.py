@@ -1,6 +1,7 @@
 """The scores of predicted classes, by which models are compared: each at the class shares at which it is decided."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -65,6 +66,12 @@ class ClassMeasures(Measures):
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
+
+    @property
+    def early(self) -> Mapping[str, Measure]:
+        """Macro F1 and the worst recall."""
+        f1, _, worst = self.compared
+        return {"f1_macro": f1, "worst_recall": replace(worst, title="worst recall of a class")}
 
     @property
     def by_training(self) -> Mapping[str, tuple[Measure, ...]]:

@@ -135,6 +135,10 @@ class Classes(Task):
         likely = self.row(outputs, calibration)
         return {Prior.SURVEY: likely, Prior.UNIFORM: at_equal_shares(likely, calibration.survey_prior)}
 
+    def rows_of(self, row: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return the probabilities for every decision: they are at the shares that are wanted."""
+        return dict.fromkeys(Prior, row)
+
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         """Return the scores at the survey's shares, and by a name that ends in `_uniform` those at equal ones."""
         return {

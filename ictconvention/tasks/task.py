@@ -183,11 +183,15 @@ class Task(ABC):
         moved = at_prior(outputs, calibration.training_prior, calibration.survey_prior)
         return probabilities(moved, calibration.temperature)
 
-    @abstractmethod
     def decide(
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], calibration: Calibration
     ) -> Mapping[str, NDArray[np.float64]]:
         """Return all that is scored of outputs (n, outputs) by name, (n, ...): the rows of `Predictions`."""
+        return self.rows_of(self.row(outputs, calibration))
+
+    def rows_of(self, row: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return the same where all that is known of an object is its row, at whatever shares."""
+        return {"row": row}
 
     @abstractmethod
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
