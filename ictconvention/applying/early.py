@@ -22,7 +22,6 @@ from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.survey_dataset import day_zero
-from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
@@ -91,7 +90,7 @@ def save_early_curve(
     some = survey.select(scored)
     task = runs[0].task
     label, measures = task.read_truth(some), task.measures
-    group = groups_of(survey, some.ids)
+    group = task.groups_of(survey, some.ids)
     longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
     points: list[EarlyPoint] = []

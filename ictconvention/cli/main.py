@@ -247,7 +247,7 @@ def predict(
         ),
     ] = None,
 ) -> None:
-    """Apply a trained run to a survey: the probability of each class for every object."""
+    """Apply a trained run to a survey: what it predicts of every object, such as the probability of each class."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
@@ -284,7 +284,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
     module: Module = None,
 ) -> None:
-    """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
+    """Write a run's model, from raw fluxes to calibrated predictions, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
     from ictconvention.runs.which_run import check_one_run
 

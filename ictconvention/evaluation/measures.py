@@ -60,8 +60,8 @@ class Measure:
 class Measures(ABC):
     """The scores of a task.
 
-    A task says what `weigh` makes of predictions; what is resampled in a bootstrap follows: groups of objects (sky
-    groups; for chips of one scene, the scene) within each of the `strata`, and the seeds of every fold.
+    A task says what `weigh` makes of predictions; what is resampled in a bootstrap follows: the groups of objects
+    that `Task.groups_of` gives, within each of the `strata`, and the seeds of every fold.
     """
 
     compared: ClassVar[tuple[Measure, ...]]  # the headline scores: of sentences, with intervals

@@ -14,7 +14,7 @@ from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED, PUBLISHED_SCORES
 from ictconvention.reporting.table import Table, make_table
-from ictconvention.runs.collection import Collection, find_runs, group_runs, groups_of
+from ictconvention.runs.collection import Collection, find_runs, group_runs
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
@@ -92,7 +92,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
         if not whole.is_of_objects_of(wholes[0]):
             found = f"{entry.name} and {entries[0].name} were tested on different objects, and are not comparable"
             raise UsageError(found, sweep, "compare runs of the same folds of one survey", "E-COMPARE-MISMATCH")
-    group = np.arange(len(wholes[0].ids)) if opened is None else groups_of(opened, wholes[0].ids.tolist())
+    group = np.arange(len(wholes[0].ids)) if opened is None else first.task.groups_of(opened, wholes[0].ids.tolist())
     kinds = [next(iter(of.values())).options.learner.kind for of in collection.runs.values()]
     lead = kinds.index("ict") if "ict" in kinds else 0
     others = [number for number in range(len(entries)) if number != lead]

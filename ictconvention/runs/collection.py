@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
@@ -17,9 +15,6 @@ from ictconvention.evaluation.predictions import Key, ModelPredictions, Predicti
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import read_json
 from ictconvention.runs.which_run import no_run
-from ictconvention.survey.neighbours import sky_groups
-from ictconvention.survey.split import positions_of, reach_of
-from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 
 
@@ -287,10 +282,3 @@ def _named(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         values = [f"{key}={made.get(key)}" for key in keys]
         named[number] = ", ".join([made["name"], *values])
     return named
-
-
-def groups_of(survey: Survey, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the number of the sky group of each of these objects, (n,)."""
-    table = survey.object_table()
-    group = sky_groups(*positions_of(table), reach_of(table))
-    return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)

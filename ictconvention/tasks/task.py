@@ -18,7 +18,8 @@ from ictconvention.core.key_by_key import largest_difference
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.survey.split import Split
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import Split, positions_of, reach_of
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.prediction_format import PredictionFormat
 
@@ -84,7 +85,8 @@ class Task(ABC):
     `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
                                                                          (n, outputs, outputs), from the labels
     `compared`     macro F1, recalls       bias, scatter, outliers       KL of the shares, IoU of summed confusions
-    `strata`       classes                 one, or deciles of redshift   one; a unit is the chip, or its group
+    `strata`       classes                 one, or deciles of redshift   one
+    `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from
     `estimates`    a probability a class   the mean of the PDF           the share of each class
     further        predicted, entropy      median, mode, 68 % interval,  none; masks go into a folder of their own
                                            odds, the PDF as a list
@@ -141,6 +143,12 @@ class Task(ABC):
     def kinds(self, label: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return the output (n,) that labels are sorted by, or `UNLABELLED`; by default the labels themselves."""
         return label
+
+    def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the group (n,) of each of these objects, which a bootstrap draws whole; by default the sky group."""
+        table = survey.object_table()
+        group = sky_groups(*positions_of(table), reach_of(table))
+        return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
 
     @abstractmethod
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
