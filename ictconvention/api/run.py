@@ -174,8 +174,9 @@ class Run:
         Returns
         -------
         Table
-            A row for each object: id, the probability of each class, predicted, entropy [nat], frames, novelty,
-            distance, seen_in_training; `meta` says at which shares, and in `NOTES` what the command prints.
+            A row for each object: id, what the task of the run predicts (of classes the probability of each, predicted,
+            entropy [nat]), frames, novelty, distance, seen_in_training; `meta` says at which shares, and in `NOTES`
+            what the command prints.
 
         Raises
         ------

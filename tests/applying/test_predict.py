@@ -339,7 +339,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "--first-days is -1"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "not an image format"),
-        ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
+        ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a label"),
         ((finished, own.path, "-o", tmp_path / "c.csv", "--curve", tmp_path / "c.png"), "another name"),
     ):
         refused = CliRunner().invoke(app, ["predict", *map(str, arguments)])

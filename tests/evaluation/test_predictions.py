@@ -33,6 +33,22 @@ def test_under_the_fixed_protocol_probabilities_are_averaged_per_object_first() 
     np.testing.assert_allclose(whole.at(Prior.SURVEY)[0], mean[[1, 0, 2]])
 
 
+def test_rows_and_labels_of_any_shape_are_pooled_and_averaged() -> None:
+    """A scene has shares as its label, and a confusion of pixels as a row."""
+    rng = np.random.default_rng(0)
+    ids, shares = np.array(["b", "a"]), rng.dirichlet(np.ones(3), 2)
+    found = {(f, 0): Predictions(ids, shares, {"confusion": rng.random((2, 3, 3))}) for f in (0, 1)}
+    whole = pool(ModelPredictions("scenes", found))
+    np.testing.assert_array_equal(whole.label, shares[::-1])
+    mean = (found[0, 0].at("confusion") + found[1, 0].at("confusion"))[::-1] / 2
+    np.testing.assert_allclose(whole.at("confusion")[0], mean)
+
+
+def test_what_is_not_known_of_an_object_is_the_same_twice() -> None:
+    one = Predictions(np.array(["a", "b"]), np.array([0.3, np.nan]), {"row": np.ones((2, 1))}).pooled
+    assert one.is_of_objects_of(one)
+
+
 def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     predictions = {(0, s): predicted(["a", "b"], seed=s) for s in range(6)}
     entry = ModelPredictions("m", predictions, parameters=10, seconds={(0, s): 1.0 + s for s in range(6)})

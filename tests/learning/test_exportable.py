@@ -158,3 +158,12 @@ def test_random_sequences_are_unequal_and_have_gaps(kind: tuple[str, str, str]) 
     assert ("median" in arrays) == (model.shape.channels == 2)
     with torch.no_grad():
         assert model(**arrays)["probability"].std(0).max() > 1e-3
+
+
+def test_logits_of_every_pixel_are_calibrated_class_by_class() -> None:
+    run, logits = made_up_run("supervised", "light_curve"), torch.randn(2, 4, 5, 6)
+    shares = exportable_run(run).calibrated(logits)["probability"]
+    for row in range(5):
+        for column in range(6):
+            expected = run.row(logits[:, :, row, column].numpy())
+            np.testing.assert_allclose(shares[:, :, row, column], expected, atol=1e-5)

@@ -27,7 +27,6 @@ from ictconvention.evaluation.predictions import ModelPredictions, Pooled, pool
 from ictconvention.evaluation.significance import differences
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
-from ictconvention.reporting.page import write_report
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.collection import find_runs, group_runs, read_finished
 from ictconvention.runs.trained_run import read_trained
@@ -210,7 +209,8 @@ def test_the_page_has_its_sections_and_not_those_of_classes(two_models: Path, tm
     sweep = shutil.copytree(two_models, tmp_path / "sweep")
     forest = ModelPredictions("forest", entries[0].predictions)
     save_entries(sweep / ENTRIES_FILE, [forest], read_finished(next(sweep.glob("redshifts/*"))).task)
-    write_report(sweep, tmp_path / "page.html")
+    done = CliRunner().invoke(app, ["report", str(sweep), "-o", str(tmp_path / "page.html"), "--module", MODULE])
+    assert done.exit_code == 0, done.output
     page = Page((tmp_path / "page.html").read_text())
     assert [row[0] for row in page.table("model")[1:]] == ["others", "redshifts", "forest"]
     assert {"#redshifts", "#folds", "#curves", "#worst"} <= set(page.addresses)
