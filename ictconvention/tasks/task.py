@@ -84,7 +84,7 @@ class Task(ABC):
     `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
     `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
                                                                          (n, outputs, outputs), from the labels
-    `compared`     macro F1, recalls       bias, scatter, outliers       KL of the shares, IoU of summed confusions
+    `compared`     macro F1, recalls       scatter, outliers, abs(bias)   KL of the shares, IoU of summed confusions
     `strata`       classes                 one, or deciles of redshift   one
     `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from
     `estimates`    a probability a class   the mean of the PDF           the share of each class
