@@ -104,12 +104,14 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     Raises
     ------
     UsageError
-        There is no such folder, or no finished run in it.
+        There is no such folder, or no finished run in it; or what its runs have learned is of a module that was not
+        imported.
     """
     sweep = Path(sweep)
     if not sweep.is_dir():
         raise no_run(sweep)
     runs, left_out = [], []
+    unknown: IctConventionError | None = None
     for folder, said, model in _listed(sweep) if (sweep / SWEEP_MARK).exists() else _scanned(sweep):
         if not RunFolder(folder).is_finished:
             left_out.append(f"{RunFolder(folder).title}: {said}")
@@ -118,6 +120,9 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
             runs.append(read_finished(folder, model))
         except IctConventionError as error:
             left_out.append(f"{RunFolder(folder).title}: {error.found}")
+            unknown = error if error.code == "E-MODULE-UNKNOWN" else unknown
+    if not runs and unknown is not None:
+        raise unknown
     if not runs:
         why = f": {shorten(left_out, 3)}" if left_out else ""
         raise UsageError(

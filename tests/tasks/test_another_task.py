@@ -257,7 +257,7 @@ def test_a_run_whose_module_was_not_imported_says_so(one: Path, monkeypatch: pyt
     with monkeypatch.context() as patch:
         patch.setattr(registry, "_tasks", {name: x for name, x in registry._tasks.items() if x.source is None})
         with refused(UsageError, "E-MODULE-UNKNOWN", "--module", where="task.kind"):
-            read_finished(one)
+            find_runs(one.parent)
     import_module(MODULE)
     assert MODULE in registry.imported_modules()
     assert read_finished(one).task.name == "redshift_bins"
