@@ -6,13 +6,13 @@ import shutil
 import sys
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from experiments.faults.kinds import KINDS, Kind, Prepared
-from experiments.faults.processes import adopt_orphans, apart, run_command
+from experiments.faults.processes import Assistant, adopt_orphans, run_command
 from experiments.faults.sound import BY_COMMAND, LIMIT, PLAIN, make_by_command
 from experiments.faults.verdict import FAULTS, Outcome, Verdict, judge, judge_kill, tree_of, undamaged_run
 
@@ -34,6 +34,7 @@ class Campaign:
     def __init__(self, folder: Path, number: int = 0) -> None:
         self.sound, self.expected = folder / "sound", folder / "expected"
         self.place = folder / f"worker{number}" / "case"
+        self.apart = Assistant()
         adopt_orphans()
 
     def make_inputs(self, kinds: Iterable[Kind]) -> None:
@@ -61,7 +62,7 @@ class Campaign:
         if (self.sound / name).exists():
             return
         if name in PLAIN:
-            apart(PLAIN[name], self._empty_place())
+            self.apart(PLAIN[name], self._empty_place())
         else:
             for needed in BY_COMMAND[name]:
                 self._make(needed)
@@ -88,18 +89,18 @@ class Campaign:
         """Take one case; `show` prints what its command said."""
         kind = KINDS[name]
         self._lay_out(kind)
-        prepared, before = apart(_prepare, kind, self.place, seed)
+        prepared, before = self.apart(_prepare, kind, self.place, seed)
         ended = run_command(prepared.words, self.place, kind.limit)
         if show:
             print(prepared.said, " ".join(prepared.words), ended.output, ended.error, f"exit {ended.code}", sep="\n")
-        outcome, reason = apart(judge, kind, prepared, ended, self.place, before, self.expected / name)
+        outcome, reason = self.apart(judge, kind, prepared, ended, self.place, before, self.expected / name)
         return Verdict(name, seed, prepared.said, outcome, reason, round(ended.seconds, 2))
 
     def kill(self, name: str, seed: int) -> Verdict:
         """Kill a command on undamaged inputs at a moment that is drawn, and run it again."""
         kind = KINDS[name]
         self._lay_out(kind)
-        before, words = apart(tree_of, self.place), kind.sound_words(self.place)
+        before, words = self.apart(tree_of, self.place), kind.sound_words(self.place)
         whole = float((self.expected / name / "seconds.txt").read_text())
         moment = float(_generator(name, seed).uniform(0, whole))
         killed = run_command(words, self.place, kind.limit, moment)
@@ -107,9 +108,9 @@ class Campaign:
         if killed.orphans:
             reason = f"{killed.orphans} processes went on after the kill"
             return Verdict(name, seed, said, Outcome.HANG, reason, round(killed.seconds, 2))
-        between = sorted(apart(tree_of, self.place).keys() - before.keys())
+        between = sorted(self.apart(tree_of, self.place).keys() - before.keys())
         again = run_command(words, self.place, LIMIT)
-        outcome, reason = apart(judge_kill, kind, again, self.place, self.expected / name, between)
+        outcome, reason = self.apart(judge_kill, kind, again, self.place, self.expected / name, between)
         return Verdict(name, seed, said, outcome, reason, round(killed.seconds + again.seconds, 2))
 
 
@@ -122,10 +123,10 @@ def _prepare(kind: Kind, folder: Path, seed: int) -> tuple[Prepared, dict[str, s
     return prepared, tree_of(folder)
 
 
-def cases_of(kinds: Sequence[Kind], number: int, seed: int) -> Iterator[Case]:
+def deal_out(shares: Mapping[str, float], number: int, seed: int) -> Iterator[Case]:
     """Return about so many cases, dealt out to the kinds by their shares, and in turns."""
-    whole = sum(kind.share for kind in kinds)
-    given = {kind.name: max(1, round(number * kind.share / whole)) if number else 0 for kind in kinds}
+    whole = sum(shares.values())
+    given = {name: max(1, round(number * share / whole)) for name, share in shares.items() if share and number}
     most = max(given.values(), default=0)
     for turn in range(most):
         for name, count in given.items():

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.random import Generator
 
-from experiments.faults.damage_trees import STRANGE, change_tree, places_in
+from experiments.faults.damage_trees import change_tree, places_in, strange
 
 SHAPES: Sequence[str] = (
     *("()", "(0,)", "(1,)", "(-1,)", "(999999999999,)", "(2, 2)", "(99999, 99999, 99999)", "(1, 0, 3)", "[1]", "1"),
@@ -157,7 +157,7 @@ def change_checkpoint(path: Path, rng: Generator) -> str:
     content = torch.load(path, map_location="cpu", weights_only=True)
     if rng.random() < 0.4:
         key = sorted(content)[rng.integers(len(content))]
-        content[key] = STRANGE[rng.integers(len(STRANGE))]
+        content[key] = strange(rng)
         said = f"{key} to {str(content[key])[:20]!r}"
     else:
         said = change_tree(content, rng)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,11 @@ STRANGE: Sequence[Any] = (
 )
 DEEP = 100_000
 Place = tuple[Any, Any]  # a list or mapping, and an index or key in it
+
+
+def strange(rng: Generator) -> Any:
+    """Return a value that does not belong where it is put."""
+    return deepcopy(STRANGE[rng.integers(len(STRANGE))])
 
 
 def places_in(tree: Any) -> list[Place]:
@@ -54,7 +60,7 @@ def change_value(tree: Any, rng: Generator) -> str:
         return "nothing in it"
     inside, key = places[rng.integers(len(places))]
     before = inside[key]
-    inside[key] = _near(before, rng) if rng.random() < 0.5 else STRANGE[rng.integers(len(STRANGE))]
+    inside[key] = _near(before, rng) if rng.random() < 0.5 else strange(rng)
     return f"{key!r}: {str(before)[:40]!r} to {str(inside[key])[:40]!r}"
 
 
@@ -72,7 +78,7 @@ def add_key(tree: Any, rng: Generator) -> str:
     if not mappings:
         return "nothing in it"
     name = ("more", "", "id", "__class__", "_target_", "x" * 300)[rng.integers(6)]
-    mappings[rng.integers(len(mappings))][name] = STRANGE[rng.integers(len(STRANGE))]
+    mappings[rng.integers(len(mappings))][name] = strange(rng)
     return repr(name)
 
 
@@ -134,7 +140,7 @@ def repeat_key(path: Path, rng: Generator) -> str:
         return "nothing in it"
     key = list(tree)[rng.integers(len(tree))]
     text = json.dumps(tree)
-    other = json.dumps(STRANGE[rng.integers(len(STRANGE))])
+    other = json.dumps(strange(rng))
     path.write_text(f"{text[:-1]}, {json.dumps(key)}: {other}}}", encoding="utf-8")
     return repr(key)
 

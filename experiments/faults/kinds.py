@@ -64,8 +64,8 @@ class Kind:
         Share of the cases, relative to other kinds.
     limit : float
         Seconds after which it hangs.
-    killed : bool
-        Whether the undamaged command is killed too.
+    kills : float
+        Share of the kills, relative to other kinds.
     """
 
     name: str
@@ -78,8 +78,8 @@ class Kind:
     covered: Sequence[str] = ("*",)
     ingests: bool = False
     share: float = 1.0
-    limit: float = 30.0
-    killed: bool = True
+    limit: float = 20.0
+    kills: float = 1.0
     drawn: Callable[[Path, Generator], Prepared] | None = None
 
     def prepare(self, folder: Path, rng: Generator) -> Prepared:
@@ -269,9 +269,9 @@ KINDS: Mapping[str, Kind] = {
             TRAINED,
             TRAINED,
             covered=NOTHING,
-            killed=False,
+            kills=0,
         ),
-        Kind("train-finished", ("run",), RUN_FILES, TRAIN, TRAINED, TRAINED, ("runs/*",), killed=False),
+        Kind("train-finished", ("run",), RUN_FILES, TRAIN, TRAINED, TRAINED, ("runs/*",), kills=0),
         Kind("train-stopped", ("stopped",), RUN_FILES, TRAIN, TRAINED, TRAINED, ("runs/*",), share=1.5),
         Kind(
             "train-from",
@@ -281,7 +281,7 @@ KINDS: Mapping[str, Kind] = {
             TRAINED,
             TRAINED,
             covered=("*.ckpt", "*/config.yaml"),
-            killed=False,
+            kills=0,
         ),
         Kind("test", ("run",), RUN_FILES, ("test", "{run}", *OWN_SURVEY), share=1.5),
         Kind(
@@ -297,11 +297,20 @@ KINDS: Mapping[str, Kind] = {
             "predict-images",
             ("image_run",),
             RUN_FILES,
-            ("predict", "{run}", "survey", "-o", "made.csv", "--prior", "estimate", "--devices", "2"),
+            ("predict", "{run}", "survey", "-o", "made.csv", "--prior", "estimate"),
             ("made.csv",),
             covered=("*.ckpt", "*/config.yaml", "*/split.json"),
-            share=0.2,
-            limit=90,
+        ),
+        Kind(
+            "predict-side-by-side",
+            ("image_run",),
+            RUN_FILES,
+            ("predict", "{run}", "survey", "-o", "made.csv", "--devices", "2"),
+            ("made.csv",),
+            covered=("*.ckpt", "*/config.yaml", "*/split.json"),
+            share=0,
+            kills=0.2,
+            limit=120,
         ),
         Kind(
             "predict-survey",
@@ -310,7 +319,7 @@ KINDS: Mapping[str, Kind] = {
             ("predict", "{run}", "survey", "-o", "made.ecsv"),
             ("made.ecsv",),
             share=1.5,
-            killed=False,
+            kills=0,
         ),
         Kind(
             "predict-measured",
@@ -320,7 +329,7 @@ KINDS: Mapping[str, Kind] = {
             ("made.parquet",),
             rewrites=("survey/derived/*",),
             share=0.5,
-            killed=False,
+            kills=0,
         ),
         Kind(
             "predict-shares",
@@ -329,7 +338,7 @@ KINDS: Mapping[str, Kind] = {
             ("predict", "{run}", "survey", "-o", "made.fits", "--prior", "{target}"),
             ("made.fits",),
             covered=NOTHING,
-            killed=False,
+            kills=0,
         ),
         Kind(
             "export",
@@ -339,6 +348,7 @@ KINDS: Mapping[str, Kind] = {
             ("made.onnx",),
             covered=("*.ckpt", "*/config.yaml", "*/split.json"),
             share=0.3,
+            kills=0.5,
             limit=90,
         ),
         Kind(
@@ -349,6 +359,7 @@ KINDS: Mapping[str, Kind] = {
             ("made.pt2",),
             rewrites=("made.pt2",),
             share=0.3,
+            kills=0.5,
             limit=90,
         ),
         Kind(
@@ -358,7 +369,8 @@ KINDS: Mapping[str, Kind] = {
             ("report", "sweep", "-o", "made.html"),
             ("made.html",),
             covered=("*/config.yaml", "*/split.json", "*/predictions.parquet"),
-            share=0.6,
+            share=0.4,
+            kills=0.4,
             limit=60,
         ),
         Kind(
@@ -371,7 +383,18 @@ KINDS: Mapping[str, Kind] = {
             ("sweep/*", "runs/*"),
             share=0.6,
             limit=90,
-            killed=False,
+            kills=0,
+        ),
+        Kind(
+            "sweep",
+            ("survey",),
+            ("survey/*",),
+            [*SWEEP, "jobs=2"],
+            ("sweep/*", *TRAINED),
+            ("sweep/*", *TRAINED),
+            share=0,
+            kills=0.4,
+            limit=200,
         ),
         Kind(
             "ingest-stamps",
@@ -396,7 +419,7 @@ KINDS: Mapping[str, Kind] = {
             covered=NOTHING,
             ingests=True,
             share=2,
-            killed=False,
+            kills=0,
         ),
         Kind(
             "ingest-ccd",
@@ -436,8 +459,8 @@ KINDS: Mapping[str, Kind] = {
             ("out", "out/*"),
             covered=NOTHING,
         ),
-        Kind("overrides", ("survey",), NOTHING, TRAIN, ("*",), ("*",), drawn=draw_overrides, killed=False, limit=60),
-        Kind("words", ("run", "stamps"), NOTHING, ("errors",), ("*",), REJECTS, drawn=draw_words, killed=False),
-        Kind("places", ("run", "stamps"), NOTHING, ("errors",), ("*",), drawn=draw_place, killed=False, limit=60),
+        Kind("overrides", ("survey",), NOTHING, TRAIN, ("*",), ("*",), drawn=draw_overrides, kills=0, limit=60),
+        Kind("words", ("run", "stamps"), NOTHING, ("errors",), ("*",), REJECTS, drawn=draw_words, kills=0),
+        Kind("places", ("run", "stamps"), NOTHING, ("errors",), ("*",), drawn=draw_place, kills=0, limit=60),
     )
 }

@@ -17,12 +17,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 MEMORY = 12 << 30  # bytes of address space that a command may claim
 LARGEST = 1 << 30  # bytes of a file that it may write
 ORPHANS = 15.0  # [s] in which the processes of a killed command must have ended
 POLL = 0.002  # [s]
+IDLE = 8.0  # [s] without work after which a command hangs
 OUTPUTS = ("stdout.txt", "stderr.txt")
 ADOPT = 36  # PR_SET_CHILD_SUBREAPER: orphans become children of this process
 Result = TypeVar("Result")
@@ -56,31 +57,65 @@ def adopt_orphans() -> None:
     ctypes.CDLL(None).prctl(ADOPT, 1, 0, 0, 0)
 
 
-def apart(task: Callable[..., Result], *arguments: Any) -> Result:
-    """Return what a function returns, called in a copy of this process.
+class Assistant:
+    """A process that does what needs threads, or may die: one call after another, in the order of the questions."""
 
-    Raises
-    ------
-    RuntimeError
-        The function failed; with its traceback.
-    """
-    reading, writing = os.pipe()
-    if not (child := os.fork()):
+    def __init__(self) -> None:
+        self._process: int | None = None
+
+    def __call__(self, task: Callable[..., Result], *arguments: Any) -> Result:
+        """Return what a function returns there.
+
+        Raises
+        ------
+        RuntimeError
+            The function failed, with its traceback; or it ended the process, and the next call gets a new one.
+        """
+        if self._process is None:
+            self._begin()
+        try:
+            pickle.dump((task, arguments), self._questions)
+            self._questions.flush()
+            sound, result = pickle.load(self._answers)
+        except (EOFError, BrokenPipeError) as error:
+            self.end()
+            raise RuntimeError(f"{task} ended the process") from error
+        if not sound:
+            raise RuntimeError(result)
+        return result  # type: ignore[no-any-return]
+
+    def _begin(self) -> None:
+        here, there = os.pipe(), os.pipe()
+        self._process = os.fork()
+        if not self._process:
+            os.close(here[1])
+            os.close(there[0])
+            _answer(os.fdopen(here[0], "rb"), os.fdopen(there[1], "wb"))
+        os.close(here[0])
+        os.close(there[1])
+        self._questions, self._answers = os.fdopen(here[1], "wb"), os.fdopen(there[0], "rb")
+
+    def end(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._questions.close()
+            self._answers.close()
+            os.waitpid(self._process, 0)
+            self._process = None
+
+
+def _answer(questions: BinaryIO, answers: BinaryIO) -> NoReturn:
+    while True:
+        try:
+            task, arguments = pickle.load(questions)
+        except EOFError:
+            os._exit(0)
         try:
             content = pickle.dumps((True, task(*arguments)))
-        except BaseException:  # noqa: BLE001 - whatever it is, the other side must hear of it
+        except Exception:  # noqa: BLE001 - whatever it is, the other side must hear of it
             content = pickle.dumps((False, traceback.format_exc()))
-        with os.fdopen(writing, "wb") as file:
-            file.write(content)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as file:
-        content = file.read()
-    os.waitpid(child, 0)
-    sound, result = pickle.loads(content) if content else (False, f"{task} died")
-    if not sound:
-        raise RuntimeError(result)
-    return result  # type: ignore[no-any-return]
+        answers.write(content)
+        answers.flush()
 
 
 def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: float | None = None) -> Ended:
@@ -93,17 +128,17 @@ def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: fl
     folder : Path
         The folder it is run in.
     limit : float
-        Seconds after which it is ended with all its processes.
+        Seconds of processors after which it is ended with all its processes, as it is when it uses none for a while.
     kill_after : float, optional
         Seconds after which its first process gets SIGKILL; those that it has started then must end by themselves.
     """
     said = folder.with_name(f"{folder.name}-said")
     said.mkdir(exist_ok=True)
     paths = [said / name for name in OUTPUTS]
-    start = time.monotonic()
+    known, start = _children(), time.monotonic()
     if not (child := os.fork()):
         _be_command(words, folder, paths)
-    code = _wait(child, limit if kill_after is None else kill_after)
+    code = _watch(child, limit) if kill_after is None else _wait(child, kill_after)
     if code is None and kill_after is not None:
         os.kill(child, signal.SIGKILL)
         code = -os.waitpid(child, 0)[1]
@@ -111,15 +146,15 @@ def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: fl
     if code is None:
         _end_group(child)
         os.waitpid(child, 0)
-    orphans = _reap(child, 0.0 if code is None else ORPHANS)
+    orphans = _reap(known, 0.0 if code is None else ORPHANS)
     texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
     shutil.rmtree(said)
     return Ended(code, *texts, seconds, orphans)
 
 
-def _wait(child: int, limit: float) -> int | None:
+def _wait(child: int, seconds: float) -> int | None:
     """Return the exit code of a child, a signal's negative; None where it still runs after so many seconds."""
-    end = time.monotonic() + limit
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
@@ -128,34 +163,50 @@ def _wait(child: int, limit: float) -> int | None:
     return None
 
 
-def _reap(group: int, patience: float) -> int:
+def _watch(child: int, limit: float) -> int | None:
+    """Return the exit code of a child; None where it hangs: it has used too much time of processors, or none lately.
+
+    On a busy machine a command takes longer than alone, and does not hang.
+    """
+    worked, since = 0.0, time.monotonic()
+    while (code := _wait(child, 1.0)) is None:
+        now = _processor_time(child)
+        if now > worked + 0.02:
+            worked, since = now, time.monotonic()
+        if now > limit or time.monotonic() - since > IDLE:
+            return None
+    return code
+
+
+def _processor_time(session: int) -> float:
+    """Return the seconds of processors that the processes of a session have used."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            words = path.read_text(errors="replace").rpartition(")")[2].split()
+            if int(words[3]) == session:
+                ticks += sum(map(int, words[11:15]))  # its own, and of those that it has waited for
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _reap(known: set[int], patience: float) -> int:
     """Wait for the orphans that this process has adopted, and return how many had to be ended."""
-    end = time.monotonic() + patience
-    while True:
-        try:
-            ended, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return 0
-        if ended:
-            continue
-        if time.monotonic() >= end:
-            break
+    end, left = time.monotonic() + patience, 0
+    while orphans := _children() - known:
+        for orphan in orphans:
+            if time.monotonic() >= end:
+                os.kill(orphan, signal.SIGKILL)  # its own children come to this process then
+                os.waitpid(orphan, 0)
+                left += 1
+            else:
+                os.waitpid(orphan, os.WNOHANG)
         time.sleep(POLL)
-    left = 0
-    for child in _children():
-        with suppress(ProcessLookupError):
-            os.kill(child, signal.SIGKILL)
-            left += 1
-    _end_group(group)
-    with suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
     return left
 
 
-def _children() -> list[int]:
+def _children() -> set[int]:
     own = os.getpid()
-    return [int(text) for text in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+    return {int(text) for text in Path(f"/proc/{own}/task/{own}/children").read_text().split()}
 
 
 def _end_group(child: int) -> None:

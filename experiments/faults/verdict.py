@@ -99,7 +99,7 @@ def judge(
     """
     said = ended.output + ended.error
     if ended.code is None:
-        return Outcome.HANG, f"more than {kind.limit:g} s"
+        return Outcome.HANG, f"after {ended.seconds:.0f} s"
     if "Traceback (most recent call last)" in said or ended.code not in (0, 2, 130):
         return Outcome.TRACEBACK, last_line(ended)
     after = tree_of(folder)
