@@ -178,15 +178,19 @@ def _watch(child: int, limit: float) -> int | None:
     return code
 
 
-def _processor_time(session: int) -> float:
-    """Return the seconds of processors that the processes of a session have used."""
-    ticks = 0
+def _processor_time(first: int) -> float:
+    """Return the seconds of processors that a process and those that it has started have used."""
+    parents, ticks = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            words = path.read_text(errors="replace").rpartition(")")[2].split()
-            if int(words[3]) == session:
-                ticks += sum(map(int, words[11:15]))  # its own, and of those that it has waited for
-    return ticks / os.sysconf("SC_CLK_TCK")
+            number, _, rest = path.read_text(errors="replace").partition(" ")
+            words = rest.rpartition(")")[2].split()
+            parents[int(number)] = int(words[1])
+            ticks[int(number)] = sum(map(int, words[11:15]))  # its own, and of those that it has waited for
+    own = {first}
+    while more := {one for one, parent in parents.items() if parent in own} - own:
+        own |= more
+    return sum(ticks.get(one, 0) for one in own) / os.sysconf("SC_CLK_TCK")
 
 
 def _reap(known: set[int], patience: float) -> int:
