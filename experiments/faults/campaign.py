@@ -1,5 +1,6 @@
 """Cases one after another: prepared, run and judged, each in processes of its own; and the inputs that they share."""
 
+import json
 import os
 import pickle
 import shutil
@@ -54,9 +55,8 @@ class Campaign:
             ended = run_command(kind.sound_words(self.place), self.place, LIMIT)
             if wrong := undamaged_run(kind, self.place, ended):
                 raise RuntimeError(wrong)
-            (self.place / "said.txt").write_text(ended.output)
-            (self.place / "seconds.txt").write_text(f"{ended.seconds:.3f}\n")
             shutil.copytree(self.place, self.expected / kind.name, symlinks=True)
+            (self.expected / f"{kind.name}.json").write_text(json.dumps([ended.seconds, ended.output]))
 
     def _make(self, name: str) -> None:
         if (self.sound / name).exists():
@@ -101,7 +101,7 @@ class Campaign:
         kind = KINDS[name]
         self._lay_out(kind)
         before, words = self.apart(tree_of, self.place), kind.sound_words(self.place)
-        whole = float((self.expected / name / "seconds.txt").read_text())
+        whole: float = json.loads((self.expected / f"{name}.json").read_text())[0]
         moment = float(_generator(name, seed).uniform(0, whole))
         killed = run_command(words, self.place, kind.limit, moment)
         said = f"killed after {moment:.3f} of {whole:.3f} s" if killed.code == KILLED else "it had ended"

@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, NoReturn, TypeVar
 
 MEMORY = 12 << 30  # bytes of address space that a command may claim
 LARGEST = 1 << 30  # bytes of a file that it may write
-ORPHANS = 15.0  # [s] in which the processes of a killed command must have ended
+ORPHANS = 90.0  # [s] in which the processes of a killed command must have ended: one may still be importing
 POLL = 0.002  # [s]
 IDLE = 8.0  # [s] without work after which a command hangs
 OUTPUTS = ("stdout.txt", "stderr.txt")

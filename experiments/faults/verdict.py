@@ -163,7 +163,7 @@ def _judge_output(kind: Kind, prepared: Prepared, ended: Ended, folder: Path, ex
     if flaws:
         return Outcome.SILENTLY_WRONG, flaws
     here, there = contents(folder, kind.outputs), contents(expected, kind.outputs)
-    said = (expected / "said.txt").read_text()
+    said = json.loads(expected.with_name(f"{kind.name}.json").read_text())[1]
     same = here == there and (bool(kind.outputs) or ended.output == said)
     undamaged = _equal(folder / prepared.target, expected / prepared.target)
     if kind.outputs:
@@ -220,7 +220,7 @@ def judge_kill(
     if again.code and not complete:
         return Outcome.HALF_WRITTEN, f"the second run refuses: {CODE.findall(said)}; left {shorten(between)}"
     here, there = (
-        {name for name in tree_of(one) if not name.startswith("tmp") and name != "said.txt"}
+        {name for name in tree_of(one) if not name.startswith("tmp")}
         for one in (folder, expected)
     )
     if here != there or again.orphans:
