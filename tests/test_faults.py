@@ -15,7 +15,7 @@ KILLED = {"split": 2, "ingest-tao": 2}
 
 def take(folder: Path, said: Connection) -> None:
     from experiments.faults.campaign import Campaign
-    from experiments.faults.kinds import KINDS
+    from experiments.faults.every_kind import KINDS
 
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     campaign = Campaign(folder)

@@ -56,7 +56,7 @@ def take(options: argparse.Namespace, folder: Path) -> int:
     """Take the cases and kills that were asked for, and return the exit code."""
     from experiments.faults.campaign import Campaign, deal_out, take_side_by_side
     from experiments.faults.counts import FAULTS, counts_of, print_counts, save_counts
-    from experiments.faults.kinds import KINDS
+    from experiments.faults.every_kind import KINDS
 
     if one := options.case or options.kill:
         name, _, seed = one.partition(":")

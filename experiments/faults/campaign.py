@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.faults.kinds import KINDS, Kind, Prepared
+from experiments.faults.every_kind import KINDS
+from experiments.faults.kinds import Kind, Prepared
 from experiments.faults.processes import Assistant, adopt_orphans, run_command
 from experiments.faults.sound import BY_COMMAND, LIMIT, PLAIN, make_by_command
 from experiments.faults.verdict import FAULTS, Outcome, Verdict, judge, judge_kill, tree_of, undamaged_run
@@ -56,7 +57,7 @@ class Campaign:
             if wrong := undamaged_run(kind, self.place, ended):
                 raise RuntimeError(wrong)
             shutil.copytree(self.place, self.expected / kind.name, symlinks=True)
-            (self.expected / f"{kind.name}.json").write_text(json.dumps([ended.seconds, ended.output]))
+            (self.expected / f"{kind.name}.json").write_text(json.dumps([ended.output, ended.seconds, ended.syncs]))
 
     def _make(self, name: str) -> None:
         if (self.sound / name).exists():
@@ -97,14 +98,24 @@ class Campaign:
         return Verdict(name, seed, prepared.said, outcome, reason, round(ended.seconds, 2))
 
     def kill(self, name: str, seed: int) -> Verdict:
-        """Kill a command on undamaged inputs at a moment that is drawn, and run it again."""
-        kind = KINDS[name]
+        """Kill a command on undamaged inputs, and run it again.
+
+        At a moment that is drawn, or, for odd seeds, when it has written a file or a folder that has not its name yet.
+        """
+        kind, rng = KINDS[name], _generator(name, seed)
         self._lay_out(kind)
         before, words = self.apart(tree_of, self.place), kind.sound_words(self.place)
-        whole: float = json.loads((self.expected / f"{name}.json").read_text())[0]
-        moment = float(_generator(name, seed).uniform(0, whole))
-        killed = run_command(words, self.place, kind.limit, moment)
-        said = f"killed after {moment:.3f} of {whole:.3f} s" if killed.code == KILLED else "it had ended"
+        _, whole, syncs = json.loads((self.expected / f"{name}.json").read_text())
+        if seed % 2 and syncs:
+            number = int(rng.integers(1, syncs + 1))
+            said = f"killed at wait {number} of {syncs} for the disk"
+            killed = run_command(words, self.place, kind.limit, kill_at_sync=number)
+        else:
+            moment = float(rng.uniform(0, whole))
+            said = f"killed after {moment:.3f} of {whole:.3f} s"
+            killed = run_command(words, self.place, kind.limit, kill_after=moment)
+        if killed.code != KILLED:
+            said = "it had ended"
         if killed.orphans:
             reason = f"{killed.orphans} processes went on after the kill"
             return Verdict(name, seed, said, Outcome.HANG, reason, round(killed.seconds, 2))

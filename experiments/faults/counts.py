@@ -32,9 +32,15 @@ def save_counts(folder: Path, title: str, verdicts: Sequence[Verdict]) -> None:
     """Write the counts by kind, the codes of refusals, and the faults, each as a CSV table."""
     folder.mkdir(parents=True, exist_ok=True)
     counts = counts_of(verdicts)
-    _write(folder / f"{title}.csv", ("kind", *Outcome), [(name, *(one[o] for o in Outcome)) for name, one in counts.items()])
+    _write(
+        folder / f"{title}.csv",
+        ("kind", *Outcome),
+        [(name, *(one[o] for o in Outcome)) for name, one in counts.items()],
+    )
     codes = Counter((one.kind, one.reason) for one in verdicts if one.outcome == Outcome.REFUSED)
-    _write(folder / f"{title}_refusals.csv", ("kind", "code", "number"), [(*key, n) for key, n in sorted(codes.items())])
+    _write(
+        folder / f"{title}_refusals.csv", ("kind", "code", "number"), [(*key, n) for key, n in sorted(codes.items())]
+    )
     faults = [one for one in verdicts if one.outcome in FAULTS]
     rows = [(f"{one.kind}:{one.seed}", one.outcome, one.said, one.reason) for one in faults]
     _write(folder / f"{title}_faults.csv", ("case", "outcome", "what was done", "what came"), rows)

@@ -13,6 +13,7 @@ from experiments.faults.damage_fits import OF_FITS
 from experiments.faults.damage_packets import OF_AVRO
 from experiments.faults.damage_tables import OF_CSV, OF_PARQUET
 from experiments.faults.damage_trees import OF_JSON, OF_YAML
+from experiments.faults.draws import one_of
 
 Way = Callable[[Path, Generator], str]
 OF_FORMAT: Mapping[str, Sequence[Way]] = {
@@ -41,7 +42,7 @@ def damage(path: Path, rng: Generator) -> str:
         ways = REPLACED
     else:
         ways = own
-    way = ways[rng.integers(len(ways))]
+    way = one_of(ways, rng)
     return f"{way.__name__}: {way(path, rng)}"
 
 
@@ -153,7 +154,7 @@ def replace_by_socket(path: Path, rng: Generator) -> str:
 
 
 def replace_by_device(path: Path, rng: Generator) -> str:
-    device = ("/dev/zero", "/dev/null", "/dev/full")[rng.integers(3)]
+    device = one_of(("/dev/zero", "/dev/null", "/dev/full"), rng)
     path.unlink()
     path.symlink_to(device)
     return device
@@ -178,7 +179,7 @@ def replace_by_other(path: Path, rng: Generator) -> str:
     others = sorted(one for one in path.parent.iterdir() if one != path and one.is_file())
     if not others:
         return make_empty(path, rng)
-    other = others[rng.integers(len(others))]
+    other = one_of(others, rng)
     shutil.copyfile(other, path)
     return other.name
 

@@ -11,13 +11,27 @@ import torch
 from numpy.random import Generator
 
 from experiments.faults.damage_trees import change_tree, places_in, strange
+from experiments.faults.draws import one_of
 
 SHAPES: Sequence[str] = (
     *("()", "(0,)", "(1,)", "(-1,)", "(999999999999,)", "(2, 2)", "(99999, 99999, 99999)", "(1, 0, 3)", "[1]", "1"),
     *("None", "('a',)", "(1.5,)", "(True,)", "((1,),)", "x", "(" * 20, "__import__('os')"),
 )
 TYPES: Sequence[str] = (
-    *("'<f4'", "'>f4'", "'<f8'", "'<f2'", "'<i2'", "'|u1'", "'|O'", "'<U5'", "'|S3'", "'<c8'", "'<M8[s]'", "'nonsense'"),
+    *(
+        "'<f4'",
+        "'>f4'",
+        "'<f8'",
+        "'<f2'",
+        "'<i2'",
+        "'|u1'",
+        "'|O'",
+        "'<U5'",
+        "'|S3'",
+        "'<c8'",
+        "'<M8[s]'",
+        "'nonsense'",
+    ),
     *("[('a', '<f4')]", "None", "1", "'<f999'", "'|V8'", "'|b1'", "''"),
 )
 
@@ -30,7 +44,7 @@ def change_array_header(path: Path, rng: Generator) -> str:
         return said
     with zipfile.ZipFile(path) as packed:
         arrays = {name: packed.read(name) for name in packed.namelist()}
-    name = sorted(arrays)[rng.integers(len(arrays))]
+    name = one_of(sorted(arrays), rng)
     arrays[name], said = _with_other_header(arrays[name], rng)
     _save_npz(path, arrays)
     return f"{name}: {said}"
@@ -41,15 +55,13 @@ def _with_other_header(content: bytes, rng: Generator) -> tuple[bytes, str]:
     text, data = content[10 : 10 + length].decode("latin-1"), content[10 + length :]
     match int(rng.integers(4)):
         case 0:
-            text = re.sub(r"'shape': \([^)]*\)", f"'shape': {SHAPES[rng.integers(len(SHAPES))]}", text)
+            text = re.sub(r"'shape': \([^)]*\)", f"'shape': {one_of(SHAPES, rng)}", text)
         case 1:
-            text = re.sub(r"'descr': '[^']*'", f"'descr': {TYPES[rng.integers(len(TYPES))]}", text)
+            text = re.sub(r"'descr': '[^']*'", f"'descr': {one_of(TYPES, rng)}", text)
         case 2:
             text = text.replace("False", "True")
         case _:
-            text = ("", "{}", "nonsense", "[" * 200, "{'shape': (1,)}", text.replace("'shape'", "'form'"))[
-                rng.integers(6)
-            ]
+            text = one_of(("", "{}", "nonsense", "[" * 200, "{'shape': (1,)}", text.replace("'shape'", "'form'")), rng)
     header = text.strip().encode("latin-1")
     header = header.ljust(length - 1) + b"\n" if len(header) < length else header + b"\n"
     return content[:8] + len(header).to_bytes(2, "little") + header + data, text.strip()[:80]
@@ -62,7 +74,7 @@ def change_array_values(path: Path, rng: Generator) -> str:
         return said
     with np.load(path) as loaded:
         arrays = dict(loaded)
-    name = sorted(arrays)[rng.integers(len(arrays))]
+    name = one_of(sorted(arrays), rng)
     if rng.random() < 0.2:
         del arrays[name]
         said = "removed"
@@ -76,11 +88,11 @@ def _with_other_values(array: np.ndarray[Any, Any], rng: Generator) -> tuple[np.
     array = array.copy()
     match int(rng.integers(6)):
         case 0 if array.dtype.kind == "f" and array.size:
-            value = (np.nan, np.inf, -1.0, 0.0, 1e30)[rng.integers(5)]
+            value = one_of((np.nan, np.inf, -1.0, 0.0, 1e30), rng)
             array.reshape(-1)[rng.integers(array.size)] = value
             return array, f"a value {value}"
         case 1 if array.dtype.kind == "f":
-            value = (np.nan, np.inf, -1.0, 0.0)[rng.integers(4)]
+            value = one_of((np.nan, np.inf, -1.0, 0.0), rng)
             return np.full_like(array, value), f"all {value}"
         case 2:
             return array.astype("f2" if array.dtype.kind == "f" else "i8"), "another type"
@@ -99,7 +111,7 @@ def change_npz_members(path: Path, rng: Generator) -> str:
         return change_array_header(path, rng)
     with zipfile.ZipFile(path) as packed:
         arrays = {name: packed.read(name) for name in packed.namelist()}
-    name = sorted(arrays)[rng.integers(len(arrays))]
+    name = one_of(sorted(arrays), rng)
     match int(rng.integers(4)):
         case 0:
             arrays["../../x.npy"] = arrays.pop(name)
@@ -126,7 +138,7 @@ def change_weights(path: Path, rng: Generator) -> str:
     """Change a tensor of a checkpoint: lost, of another type or shape, without numbers, or no tensor."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     tensors = [(inside, key) for inside, key in places_in(content) if isinstance(inside[key], torch.Tensor)]
-    inside, key = tensors[rng.integers(len(tensors))]
+    inside, key = one_of(tensors, rng)
     value = inside[key]
     ways: dict[str, Any] = {
         "lost": None,
@@ -143,7 +155,7 @@ def change_weights(path: Path, rng: Generator) -> str:
         "sparse": value.to_sparse() if value.ndim else value,
         "complex": value.to(torch.complex64),
     }
-    name = sorted(ways)[rng.integers(len(ways))]
+    name = one_of(sorted(ways), rng)
     if name == "lost":
         del inside[key]
     else:
@@ -156,7 +168,7 @@ def change_checkpoint(path: Path, rng: Generator) -> str:
     """Change anything that a checkpoint holds."""
     content = torch.load(path, map_location="cpu", weights_only=True)
     if rng.random() < 0.4:
-        key = sorted(content)[rng.integers(len(content))]
+        key = one_of(sorted(content), rng)
         content[key] = strange(rng)
         said = f"{key} to {str(content[key])[:20]!r}"
     else:

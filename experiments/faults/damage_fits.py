@@ -6,6 +6,8 @@ from pathlib import Path
 
 from numpy.random import Generator
 
+from experiments.faults.draws import one_of
+
 BLOCK, CARD = 2880, 80
 VALUES: Sequence[str] = (
     *("-720", "-1", "0", "1", "2", "3", "999", "99999", "2147483647", "-2147483648", "9223372036854775807", "1E20"),
@@ -42,12 +44,12 @@ def change_card(path: Path, rng: Generator) -> str:
         return "no header"
     said = []
     for _ in range(1 + int(rng.random() < 0.2)):
-        first, end = headers[rng.integers(len(headers))]
+        first, end = one_of(headers, rng)
         cards = [content[at : at + 8].decode("ascii", "replace").strip() for at in range(first, end, CARD)]
         own = rng.random() < 0.7
-        key = cards[rng.integers(len(cards))] if own else KEYS[rng.integers(len(KEYS))]
+        key = one_of(cards, rng) if own else one_of(KEYS, rng)
         number = cards.index(key) if key in cards else int(rng.integers(len(cards)))
-        value = VALUES[rng.integers(len(VALUES))]
+        value = one_of(VALUES, rng)
         card = f"{key:<8}= {value:>20}".encode("ascii", "replace")[:CARD].ljust(CARD)
         at = first + number * CARD
         content = content[:at] + card + content[at + CARD :]
@@ -61,7 +63,7 @@ def remove_card(path: Path, rng: Generator) -> str:
     headers = _headers(content)
     if not headers:
         return "no header"
-    first, end = headers[rng.integers(len(headers))]
+    first, end = one_of(headers, rng)
     at = first + CARD * int(rng.integers((end - first) // CARD + 1))
     key = content[at : at + 8].decode("ascii", "replace")
     path.write_bytes(content[:at] + b"COMMENT".ljust(CARD) + content[at + CARD :])
@@ -73,7 +75,7 @@ def move_card(path: Path, rng: Generator) -> str:
     headers = _headers(content)
     if not headers:
         return "no header"
-    first, end = headers[rng.integers(len(headers))]
+    first, end = one_of(headers, rng)
     places = first + CARD * rng.integers(0, (end - first) // CARD + 1, 2)
     a, b = (int(at) for at in places)
     changed = bytearray(content)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.random import Generator
 
 from experiments.faults.damage_trees import change_tree
+from experiments.faults.draws import one_of
 from tests.ingestion.alert_packets import schema
 
 NUMBERS: Sequence[Any] = (None, float("nan"), float("inf"), -1.0, 0.0, 1e30, -999.0, 1e-320, 2458000.5, 95.0, 400.0)
@@ -19,20 +20,18 @@ TEXTS: Sequence[Any] = (None, "", "nan", "text", "t", "f", "1", "a\0b", "x" * 30
 
 def change_alert(path: Path, rng: Generator) -> str:
     """Change a value of an alert within its type."""
-    with path.open("rb") as file:
-        (one, *_) = list(fastavro.reader(file))
+    one = _first(path)
     inside = one["candidate"] if rng.random() < 0.6 else one
     if rng.random() < 0.2 and one["prv_candidates"]:
-        inside = one["prv_candidates"][rng.integers(len(one["prv_candidates"]))]
-    key = sorted(key for key in inside if not isinstance(inside[key], dict | list))[0:]
-    name = key[rng.integers(len(key))]
+        inside = one_of(one["prv_candidates"], rng)
+    name = one_of(sorted(key for key in inside if not isinstance(inside[key], dict | list)), rng)
     before = inside[name]
     if isinstance(before, str):
-        inside[name] = TEXTS[rng.integers(len(TEXTS))]
+        inside[name] = one_of(TEXTS, rng)
     elif isinstance(before, int):
-        inside[name] = (0, -1, 4, 2**31 - 1, before + 1)[rng.integers(5)]
+        inside[name] = one_of((0, -1, 4, 2**31 - 1, before + 1), rng)
     else:
-        inside[name] = NUMBERS[rng.integers(len(NUMBERS))]
+        inside[name] = one_of(NUMBERS, rng)
     try:
         _write(path, one)
     except (TypeError, ValueError, OverflowError):  # its type does not allow that: the number 0, or an empty text
@@ -42,9 +41,8 @@ def change_alert(path: Path, rng: Generator) -> str:
 
 
 def change_cutout(path: Path, rng: Generator) -> str:
-    with path.open("rb") as file:
-        (one, *_) = list(fastavro.reader(file))
-    name = ("cutoutScience", "cutoutDifference", "cutoutTemplate")[rng.integers(3)]
+    one = _first(path)
+    name = one_of(("cutoutScience", "cutoutDifference", "cutoutTemplate"), rng)
     content = one[name]["stampData"]
     made = (
         None,
@@ -79,6 +77,12 @@ def change_schema(path: Path, rng: Generator) -> str:
     length = _packed(len(before))
     path.write_bytes(content[: at - len(length)] + _packed(len(made)) + made + content[at + len(before) :])
     return said
+
+
+def _first(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        one: Any = next(fastavro.reader(file))
+    return one
 
 
 def _packed(number: int) -> bytes:

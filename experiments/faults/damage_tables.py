@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.random import Generator
 
+from experiments.faults.draws import one_of
+
 CELLS: Sequence[str] = (
     *("", "nan", "NaN", "inf", "-inf", "-999", "-1", "0", "1e400", "9" * 400, "1e-400", "0x10", "1_000", "1,5", "--"),
     *("null", "None", "text", "a\0b", '"', "'", "\\", "95", "400", "-91", "2.5", "1e300", "10:00:00", "2020-01-01"),
@@ -28,11 +30,11 @@ def change_cells(path: Path, rng: Generator) -> str:
     lines, said = _lines(path), []
     rows = [number for number, line in enumerate(lines) if line.strip() and not line.startswith("#")]
     for _ in range(int(rng.integers(1, 3))):
-        row = rows[rng.integers(len(rows))]
+        row = one_of(rows, rng)
         separator = "," if "," in lines[row] else " "
         cells = lines[row].split(separator)
         column = int(rng.integers(len(cells)))
-        before, cells[column] = cells[column], CELLS[rng.integers(len(CELLS))]
+        before, cells[column] = cells[column], one_of(CELLS, rng)
         lines[row] = separator.join(cells)
         said.append(f"line {row + 1}, cell {column + 1}: {before[:20]!r} to {cells[column][:20]!r}")
     _save(path, lines)
@@ -46,7 +48,7 @@ def change_column(path: Path, rng: Generator) -> str:
     if not rows:
         return "no rows"
     separator = "," if "," in lines[rows[0]] else " "
-    column, cell = int(rng.integers(lines[rows[0]].count(separator) + 1)), CELLS[rng.integers(len(CELLS))]
+    column, cell = int(rng.integers(lines[rows[0]].count(separator) + 1)), one_of(CELLS, rng)
     for row in rows:
         cells = lines[row].split(separator)
         cells[min(column, len(cells) - 1)] = cell
@@ -72,7 +74,7 @@ def change_header(path: Path, rng: Generator) -> str:
         case 3:
             names.append(before)
         case _:
-            names[column] = CELLS[rng.integers(len(CELLS))]
+            names[column] = one_of(CELLS, rng)
     lines[first] = separator.join(names)
     _save(path, lines)
     return f"{before!r} in {lines[first][:80]!r}"
@@ -128,11 +130,11 @@ def change_parquet_cells(path: Path, rng: Generator) -> str:
 
 def _strange_like(kind: pa.DataType, values: Sequence[Any], rng: Generator) -> Any:
     if pa.types.is_floating(kind):
-        return (None, float("nan"), float("inf"), -1.0, 0.0, 1e30, 95.0, -999.0)[rng.integers(8)]
+        return one_of((None, float("nan"), float("inf"), -1.0, 0.0, 1e30, 95.0, -999.0), rng)
     if pa.types.is_integer(kind):
-        return (None, 0, 1, 100, 127)[rng.integers(5)]
+        return one_of((None, 0, 1, 100, 127), rng)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return (None, "", "text", "a\0b", values[0], "x" * 300, "../x")[rng.integers(7)]
+        return one_of((None, "", "text", "a\0b", values[0], "x" * 300, "../x"), rng)
     return None
 
 
@@ -173,7 +175,7 @@ def change_parquet_columns(path: Path, rng: Generator) -> str:
         case 0:
             made = table.remove_column(column)
         case 1:
-            names[column] = CELLS[rng.integers(len(CELLS))]
+            names[column] = one_of(CELLS, rng)
             made = table.rename_columns(names)
         case 2:
             names[column] = names[0]

@@ -10,6 +10,8 @@ from typing import Any
 import yaml
 from numpy.random import Generator
 
+from experiments.faults.draws import one_of
+
 STRANGE: Sequence[Any] = (
     *(None, True, False, 0, 1, -1, 2, 10**18, 2**63, -(2**63) - 1, 10**400, 0.5, -0.5, 1e308, 1e-320),
     *(float("nan"), float("inf"), float("-inf"), "", "text", "0", "1", "nan", "null", "a\0b", "\ud800", "../../x"),
@@ -22,7 +24,7 @@ Place = tuple[Any, Any]  # a list or mapping, and an index or key in it
 
 def strange(rng: Generator) -> Any:
     """Return a value that does not belong where it is put."""
-    return deepcopy(STRANGE[rng.integers(len(STRANGE))])
+    return deepcopy(one_of(STRANGE, rng))
 
 
 def places_in(tree: Any) -> list[Place]:
@@ -40,17 +42,17 @@ def places_in(tree: Any) -> list[Place]:
 def _near(value: Any, rng: Generator) -> Any:
     """Return a value that is like another, of another type or a little off."""
     if isinstance(value, bool):
-        return (not value, str(value), int(value))[rng.integers(3)]
+        return one_of((not value, str(value), int(value)), rng)
     if isinstance(value, int | float):
-        return (str(value), [value], -value, value + 1, value * 1e10, value / 3, bool(value))[rng.integers(7)]
+        return one_of((str(value), [value], -value, value + 1, value * 1e10, value / 3, bool(value)), rng)
     if isinstance(value, str):
-        return ([value], value.upper(), value[:-1], value + "x", {value: value}, value.encode().hex())[rng.integers(6)]
+        return one_of(([value], value.upper(), value[:-1], value + "x", {value: value}, value.encode().hex()), rng)
     if isinstance(value, list):
         ways = (value[::-1], value[:-1], value + value, dict(enumerate(value)), [value], tuple(value[:1]), str(value))
-        made = ways[rng.integers(7)]
+        made = one_of(ways, rng)
         return {str(key): one for key, one in made.items()} if isinstance(made, dict) else made
     if isinstance(value, dict):
-        return (list(value), list(value.values()), [value], {**value, "more": 1}, str(value))[rng.integers(5)]
+        return one_of((list(value), list(value.values()), [value], {**value, "more": 1}, str(value)), rng)
     return "text"
 
 
@@ -58,7 +60,7 @@ def change_value(tree: Any, rng: Generator) -> str:
     places = places_in(tree)
     if not places:
         return "nothing in it"
-    inside, key = places[rng.integers(len(places))]
+    inside, key = one_of(places, rng)
     before = inside[key]
     inside[key] = _near(before, rng) if rng.random() < 0.5 else strange(rng)
     return f"{key!r}: {str(before)[:40]!r} to {str(inside[key])[:40]!r}"
@@ -68,7 +70,7 @@ def remove_key(tree: Any, rng: Generator) -> str:
     places = places_in(tree)
     if not places:
         return "nothing in it"
-    inside, key = places[rng.integers(len(places))]
+    inside, key = one_of(places, rng)
     del inside[key]
     return repr(key)
 
@@ -77,8 +79,8 @@ def add_key(tree: Any, rng: Generator) -> str:
     mappings = [one for one in (tree, *(inside[key] for inside, key in places_in(tree))) if isinstance(one, dict)]
     if not mappings:
         return "nothing in it"
-    name = ("more", "", "id", "__class__", "_target_", "x" * 300)[rng.integers(6)]
-    mappings[rng.integers(len(mappings))][name] = strange(rng)
+    name = one_of(("more", "", "id", "__class__", "_target_", "x" * 300), rng)
+    one_of(mappings, rng)[name] = strange(rng)
     return repr(name)
 
 
@@ -86,7 +88,7 @@ def rename_key(tree: Any, rng: Generator) -> str:
     places = [(inside, key) for inside, key in places_in(tree) if isinstance(inside, dict)]
     if not places:
         return "nothing in it"
-    inside, key = places[rng.integers(len(places))]
+    inside, key = one_of(places, rng)
     inside[f"{key}_"] = inside.pop(key)
     return repr(key)
 
@@ -126,7 +128,7 @@ def change_json_and_hash(path: Path, rng: Generator) -> str:
 
 def nest_deeply(path: Path, rng: Generator) -> str:
     text = path.read_text(encoding="utf-8")
-    opened, closed = (("[", "]"), ('{"a":', "}"))[rng.integers(2)]
+    opened, closed = one_of((("[", "]"), ('{"a":', "}")), rng)
     deep = opened * DEEP + "1" + closed * DEEP
     whole = rng.random() < 0.5 or ":" not in text
     first = text.find(":") + 1
@@ -138,7 +140,7 @@ def repeat_key(path: Path, rng: Generator) -> str:
     tree = json.loads(path.read_text(encoding="utf-8"))
     if not isinstance(tree, dict) or not tree:
         return "nothing in it"
-    key = list(tree)[rng.integers(len(tree))]
+    key = one_of(list(tree), rng)
     text = json.dumps(tree)
     other = json.dumps(strange(rng))
     path.write_text(f"{text[:-1]}, {json.dumps(key)}: {other}}}", encoding="utf-8")
@@ -146,9 +148,7 @@ def repeat_key(path: Path, rng: Generator) -> str:
 
 
 def write_other_json(path: Path, rng: Generator) -> str:
-    text = ("null", "1", "[]", "{}", '"text"', "NaN", "1e999", "9" * 5000, "\ufeff{}", "{'a': 1}", "true")[
-        rng.integers(11)
-    ]
+    text = one_of(("null", "1", "[]", "{}", '"text"', "NaN", "1e999", "9" * 5000, "\ufeff{}", "{'a': 1}", "true"), rng)
     path.write_text(text, encoding="utf-8")
     return text[:20]
 
@@ -174,7 +174,7 @@ def write_strange_yaml(path: Path, rng: Generator) -> str:
         *("defaults:\n  - nowhere\n", "defaults: 1\n", "# @package _global_\nseed: 3\n", "_target_: os.system\n"),
         *("a: " + "9" * 5000 + "\n", "a: 1e999\n", "a: .nan\n", '"a\\0b": 1\n', "a: !!set {b}\n", "%YAML 9.9\n---\n"),
     )
-    one = text[rng.integers(len(text))]
+    one = one_of(text, rng)
     before = path.read_text(encoding="utf-8") if rng.random() < 0.5 else ""
     path.write_text(before + one, encoding="utf-8")
     return f"{one[:30]!r}{' after the rest' if before else ''}"

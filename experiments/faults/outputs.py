@@ -23,11 +23,11 @@ VARYING = re.compile(r"\d+(\.\d+)?&nbsp;s\b|\d+ s\b|\d\d:\d\d|Created .*|<dc:dat
 FrameKey = tuple[str, str, str, str, float]
 
 
-def contents(folder: Path, patterns: Sequence[str]) -> dict[str, Any]:
-    """Return what a command has made, by file, without what differs from time to time."""
-    found = {}
+def contents(folder: Path, patterns: Sequence[str], but: str = "") -> dict[str, Any]:
+    """Return what a command has made, by file but one, without what differs from time to time."""
+    found: dict[str, Any] = {}
     for name in matching(folder, patterns):
-        if not matches(name, COMPARED):
+        if name == but or not matches(name, COMPARED):
             continue
         path = folder / name
         if path.name == "result.json":
@@ -51,11 +51,11 @@ def _cells(path: Path) -> list[list[str]]:
     return [list(map(str, column)) for column in Table.read(path).itercols()]
 
 
-def flaws_of(folder: Path, patterns: Sequence[str]) -> str:
-    """Return what is wrong with the outputs of a command by themselves; empty where nothing is."""
+def flaws_of(folder: Path, patterns: Sequence[str], but: str = "") -> str:
+    """Return what is wrong with the outputs of a command by themselves, but one; empty where nothing is."""
     for name in matching(folder, patterns):
         path = folder / name
-        if not path.resolve().is_file():
+        if name == but or not path.resolve().is_file():
             continue
         if path.name == "predictions.parquet" and path.parent.joinpath("result.json").exists():
             table = pq.read_table(path)
@@ -63,9 +63,9 @@ def flaws_of(folder: Path, patterns: Sequence[str]) -> str:
             shares = np.column_stack([table.column(one).to_numpy() for one in classes])
             if not np.isfinite(shares).all() or abs(shares.sum(1) - 1).max() > 1e-4:
                 return f"{name} holds no probabilities"
-        if matches(name, ("made.parquet", "made.ecsv", "made.csv", "made.fits")):
-            if wrong := _wrong_probabilities(path):
-                return f"{name}: {wrong}"
+        predicted = matches(name, ("made.parquet", "made.ecsv", "made.csv", "made.fits"))
+        if predicted and (wrong := _wrong_probabilities(path)):
+            return f"{name}: {wrong}"
     for survey in ("out", "made"):
         if matches(f"{survey}/survey.json", patterns) and (folder / survey).is_dir():
             report = audit_survey(folder / survey)
@@ -124,7 +124,9 @@ def _touched(folder: Path, expected: Path, target: str) -> tuple[list[str] | Non
     if path.name.startswith("frames"):
         if path.suffix != ".csv":
             return None, set()
-        after, before = (one.read_text(encoding="utf-8", errors="replace").splitlines() for one in (path, expected / target))
+        after, before = (
+            one.read_text(encoding="utf-8", errors="replace").splitlines() for one in (path, expected / target)
+        )
         if not after or after[0] != before[0]:
             return None, set()
         changed = [line.split(",") for line in set(after) ^ set(before)]

@@ -24,7 +24,7 @@ LARGEST = 1 << 30  # bytes of a file that it may write
 ORPHANS = 90.0  # [s] in which the processes of a killed command must have ended: one may still be importing
 POLL = 0.002  # [s]
 IDLE = 8.0  # [s] without work after which a command hangs
-OUTPUTS = ("stdout.txt", "stderr.txt")
+OUTPUTS, SYNCS = ("stdout.txt", "stderr.txt"), "syncs.txt"
 ADOPT = 36  # PR_SET_CHILD_SUBREAPER: orphans become children of this process
 Result = TypeVar("Result")
 
@@ -43,6 +43,8 @@ class Ended:
         How long it ran.
     orphans : int
         Number of its processes that went on after it, and had to be ended.
+    syncs : int
+        How often its first process has waited for the disk, as it does before a file or folder gets its name.
     """
 
     code: int | None
@@ -50,6 +52,7 @@ class Ended:
     error: str
     seconds: float
     orphans: int = 0
+    syncs: int = 0
 
 
 def adopt_orphans() -> None:
@@ -82,7 +85,7 @@ class Assistant:
             raise RuntimeError(f"{task} ended the process") from error
         if not sound:
             raise RuntimeError(result)
-        return result  # type: ignore[no-any-return]
+        return result
 
     def _begin(self) -> None:
         here, there = os.pipe(), os.pipe()
@@ -118,7 +121,9 @@ def _answer(questions: BinaryIO, answers: BinaryIO) -> NoReturn:
         answers.flush()
 
 
-def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: float | None = None) -> Ended:
+def run_command(
+    words: Sequence[str], folder: Path, limit: float, kill_after: float | None = None, kill_at_sync: int = 0
+) -> Ended:
     """Run `ictconvention WORDS` in a folder.
 
     Parameters
@@ -131,13 +136,15 @@ def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: fl
         Seconds of processors after which it is ended with all its processes, as it is when it uses none for a while.
     kill_after : float, optional
         Seconds after which its first process gets SIGKILL; those that it has started then must end by themselves.
+    kill_at_sync : int
+        Number, from 1, of the time that it waits for the disk at which it gets SIGKILL; 0: at none.
     """
     said = folder.with_name(f"{folder.name}-said")
     said.mkdir(exist_ok=True)
     paths = [said / name for name in OUTPUTS]
     known, start = _children(), time.monotonic()
     if not (child := os.fork()):
-        _be_command(words, folder, paths)
+        _be_command(words, folder, paths, said / SYNCS, kill_at_sync)
     code = _watch(child, limit) if kill_after is None else _wait(child, kill_after)
     if code is None and kill_after is not None:
         os.kill(child, signal.SIGKILL)
@@ -147,9 +154,10 @@ def run_command(words: Sequence[str], folder: Path, limit: float, kill_after: fl
         _end_group(child)
         os.waitpid(child, 0)
     orphans = _reap(known, 0.0 if code is None else ORPHANS)
-    texts = [path.read_text(encoding="utf-8", errors="replace") for path in paths]
+    output, error = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    syncs = int((said / SYNCS).read_text()) if (said / SYNCS).exists() else 0
     shutil.rmtree(said)
-    return Ended(code, *texts, seconds, orphans)
+    return Ended(code, output, error, seconds, orphans, syncs)
 
 
 def _wait(child: int, seconds: float) -> int | None:
@@ -218,9 +226,18 @@ def _end_group(child: int) -> None:
         os.killpg(child, signal.SIGKILL)
 
 
-def _be_command(words: Sequence[str], folder: Path, paths: Sequence[Path]) -> None:
+def _be_command(words: Sequence[str], folder: Path, paths: Sequence[Path], syncs: Path, kill_at_sync: int) -> None:
     """Become the command, and end with it."""
-    code = 1
+    code, first, synced, sync = 1, os.getpid(), 0, os.fsync
+
+    def counted(fd: Any) -> None:
+        nonlocal synced
+        if os.getpid() == first:
+            synced += 1
+            if synced == kill_at_sync:
+                os.kill(first, signal.SIGKILL)
+        sync(fd)
+
     try:
         os.setsid()
         os.chdir(folder)
@@ -235,6 +252,7 @@ def _be_command(words: Sequence[str], folder: Path, paths: Sequence[Path]) -> No
         os.environ |= {"TMPDIR": str(folder / "tmp"), "COLUMNS": "200", "MPLBACKEND": "agg"}
         sys.modules["__main__"] = ModuleType("__main__")  # processes that it starts anew import nothing of ours
         sys.argv = ["ictconvention", *words]
+        os.fsync = counted
         from ictconvention.cli.main import main
 
         main()
@@ -244,6 +262,8 @@ def _be_command(words: Sequence[str], folder: Path, paths: Sequence[Path]) -> No
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
     finally:
+        if os.getpid() == first:
+            syncs.write_text(str(synced))
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

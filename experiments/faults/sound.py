@@ -25,7 +25,8 @@ from tests.simulation.painted.test_painting import as_table, pulsator, supernova
 
 LIMIT = 300.0  # [s] that a command may take here
 SMALL = replace(HEADER, name="small", stamp_size=16, simulated=True)
-TRAINED_ON = ["survey=path", "survey.path=survey", "runs=runs", "profile=smoke", "trainer.batch_size=16"]
+OWN_SURVEY = ("survey=path", "survey.path=survey")
+TRAINED_ON = [*OWN_SURVEY, "runs=runs", "profile=smoke", "trainer.batch_size=16"]
 TRAIN = ["train", "experiment=light_curve_sdss", *TRAINED_ON, "figures=false"]
 SWEEP = ["train", "-m", *TRAIN[1:], "fold.index=0,1", "hydra.sweep.dir=sweep"]
 BY_COMMAND: Mapping[str, Sequence[str]] = {  # inputs that a command makes, and what it makes them of
@@ -127,7 +128,8 @@ def make_images(place: Path) -> None:
     sky.sources = [(*at, 20_000.0) for at in places.values()]
     (place / "images").mkdir()
     for number, filter_ in enumerate(("g DECam", "r DECam", "g DECam")):
-        hdu = sky.hdu(**{"FILTER": filter_, "MJD-OBS": 58000.0 + number, "EXPTIME": 30.0})
+        own: dict[str, Any] = {"FILTER": filter_, "MJD-OBS": 58000.0 + number, "EXPTIME": 30.0}
+        hdu = sky.hdu(**own)
         hdu.writeto(place / "images" / f"i{number}_ooi.fits")
     fits.PrimaryHDU(np.zeros(sky.shape, np.int16)).writeto(place / "images" / "i0_ood.fits")
     hdu = sky.hdu(**{"MJD-OBS": 58009.0})
@@ -194,4 +196,3 @@ PLAIN: Mapping[str, Callable[[Path], None]] = {
     "shares": make_shares,
     "choices": make_choices,
 }
-

@@ -87,7 +87,9 @@ def judge(
     Parameters
     ----------
     kind : Kind
+        Kind of the case.
     prepared : Prepared
+        The case.
     ended : Ended
         The command on what was damaged.
     folder : Path
@@ -110,7 +112,8 @@ def judge(
     changed = [name for name, one in before.items() if after.get(name) != one and not matches(name, kind.rewrites)]
     if changed and kind.drawn is None:
         return Outcome.SILENTLY_WRONG, f"an input was changed: {changed[0]}"
-    return _judge_output(kind, prepared, ended, folder, expected)
+    untouched = prepared.target if after.get(prepared.target) == before.get(prepared.target) else ""
+    return _judge_output(kind, prepared, ended, folder, expected, untouched)
 
 
 def left_over(kind: Kind, before: Tree, after: Tree, refused: bool) -> str:
@@ -149,21 +152,23 @@ def _judge_refusal(kind: Kind, ended: Ended) -> tuple[Outcome, str]:
     return Outcome.TRACEBACK, f"a refusal without code: {ended.error[-200:]!r}"
 
 
-def _judge_output(kind: Kind, prepared: Prepared, ended: Ended, folder: Path, expected: Path) -> tuple[Outcome, str]:
-    """Judge what a command has made that did not refuse."""
+def _judge_output(
+    kind: Kind, prepared: Prepared, ended: Ended, folder: Path, expected: Path, untouched: str
+) -> tuple[Outcome, str]:
+    """Judge what a command has made that did not refuse; a damaged file that it left as it was is none of that."""
     if kind.drawn is not None:
         flaws = flaws_of(folder, ("*",))
         return (Outcome.SILENTLY_WRONG, flaws) if flaws else (Outcome.ACCEPTED, "")
     try:
-        flaws = flaws_of(folder, kind.outputs)
+        flaws = flaws_of(folder, kind.outputs, untouched)
         if kind.ingests and not flaws:
             flaws = ingest_flaws(folder, expected, prepared.target)
     except Exception as error:  # noqa: BLE001 - an output that cannot be read is wrong, whatever the error
         flaws = f"its output cannot be read: {type(error).__name__}: {error}"
     if flaws:
         return Outcome.SILENTLY_WRONG, flaws
-    here, there = contents(folder, kind.outputs), contents(expected, kind.outputs)
-    said = json.loads(expected.with_name(f"{kind.name}.json").read_text())[1]
+    here, there = (contents(one, kind.outputs, untouched) for one in (folder, expected))
+    said = json.loads(expected.with_name(f"{kind.name}.json").read_text())[0]
     same = here == there and (bool(kind.outputs) or ended.output == said)
     undamaged = _equal(folder / prepared.target, expected / prepared.target)
     if kind.outputs:
@@ -194,14 +199,13 @@ def _equal(one: Path, other: Path) -> bool:
     return bool(first == second)
 
 
-def judge_kill(
-    kind: Kind, again: Ended, folder: Path, expected: Path, between: Sequence[str]
-) -> tuple[Outcome, str]:
+def judge_kill(kind: Kind, again: Ended, folder: Path, expected: Path, between: Sequence[str]) -> tuple[Outcome, str]:
     """Return what became of a command that was killed, and then run again on what that left.
 
     Parameters
     ----------
     kind : Kind
+        Kind of the case.
     again : Ended
         The second run.
     folder : Path
@@ -219,10 +223,7 @@ def judge_kill(
         return Outcome.TRACEBACK, last_line(again)
     if again.code and not complete:
         return Outcome.HALF_WRITTEN, f"the second run refuses: {CODE.findall(said)}; left {shorten(between)}"
-    here, there = (
-        {name for name in tree_of(one) if not name.startswith("tmp")}
-        for one in (folder, expected)
-    )
+    here, there = ({name for name in tree_of(one) if not name.startswith("tmp")} for one in (folder, expected))
     if here != there or again.orphans:
         return Outcome.HALF_WRITTEN, f"more {shorten(sorted(here - there))}; less {shorten(sorted(there - here))}"
     mine, whole = contents(folder, kind.outputs), contents(expected, kind.outputs)
