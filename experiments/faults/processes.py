@@ -4,6 +4,7 @@ The process that calls these functions must have no threads, so it does nothing 
 """
 
 import ctypes
+import multiprocessing
 import os
 import pickle
 import resource
@@ -253,6 +254,7 @@ def _be_command(words: Sequence[str], folder: Path, paths: Sequence[Path], syncs
         sys.modules["__main__"] = ModuleType("__main__")  # processes that it starts anew import nothing of ours
         sys.argv = ["ictconvention", *words]
         os.fsync = counted
+        multiprocessing.set_start_method("fork", force=True)  # the usual one, whatever began this process
         from ictconvention.cli.main import main
 
         main()
