@@ -9,6 +9,7 @@ Ends with exit code 1 where there was a fault: a traceback, a hang, something ha
 
 import argparse
 import gc
+import signal
 import sys
 import tempfile
 import warnings
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="folder for the counts, and a list of the faults")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for name in PRELOADED:
         import_module(name)
     gc.collect()

@@ -4,10 +4,12 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import sys
 import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -146,8 +148,11 @@ def deal_out(shares: Mapping[str, float], number: int, seed: int) -> Iterator[Ca
 
 
 def take_side_by_side(method: str, cases: Sequence[Case], folder: Path, jobs: int) -> list[Verdict]:
-    """Take cases in so many processes at once, by a method of `Campaign`; faults are said as they come."""
-    workers: list[tuple[int, Path]] = []
+    """Take cases in so many processes at once, by a method of `Campaign`; faults are said as they come.
+
+    Ctrl-C or SIGTERM ends it early, and what has been taken is returned.
+    """
+    workers: dict[int, Path] = {}
     for number in range(jobs):
         kept = folder / f"verdicts{number}.pkl"
         if not (worker := os.fork()):
@@ -155,24 +160,34 @@ def take_side_by_side(method: str, cases: Sequence[Case], folder: Path, jobs: in
                 _work(method, cases[number::jobs], Campaign(folder, number), kept, number == 0)
             finally:
                 os._exit(0)
-        workers.append((worker, kept))
-    verdicts: list[Verdict] = []
-    for worker, kept in workers:
-        os.waitpid(worker, 0)
-        verdicts += pickle.loads(kept.read_bytes())
+        workers[worker] = kept
+    try:
+        for worker in workers:
+            os.waitpid(worker, 0)
+    except KeyboardInterrupt:
+        for worker in workers:
+            os.kill(worker, signal.SIGKILL)
+    verdicts = [one for kept in workers.values() for one in _read(kept)]
     if len(verdicts) != len(cases):
-        raise RuntimeError(f"{len(cases) - len(verdicts)} cases were lost")
+        print(f"{len(verdicts)} of {len(cases)} were taken", file=sys.stderr)
     return verdicts
 
 
 def _work(method: str, cases: Sequence[Case], campaign: Campaign, kept: Path, first: bool) -> None:
-    verdicts, start = [], time.monotonic()
-    for number, case in enumerate(cases, 1):
-        verdict: Verdict = getattr(campaign, method)(*case)
-        verdicts.append(verdict)
-        if verdict.outcome in FAULTS:
-            text = f"{method} {verdict.kind}:{verdict.seed}\t{verdict.outcome}\t{verdict.said}\t{verdict.reason}"
-            print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
-        if first and number % 100 == 0:
-            print(f"{number} of {len(cases)}, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-    kept.write_bytes(pickle.dumps(verdicts))
+    start = time.monotonic()
+    with kept.open("wb") as file:
+        for number, case in enumerate(cases, 1):
+            verdict: Verdict = getattr(campaign, method)(*case)
+            pickle.dump(verdict, file)
+            file.flush()
+            if verdict.outcome in FAULTS:
+                text = f"{method} {verdict.kind}:{verdict.seed}\t{verdict.outcome}\t{verdict.said}\t{verdict.reason}"
+                print(text.encode("utf-8", "backslashreplace").decode(), flush=True)
+            if first and number % 100 == 0:
+                print(f"{number} of {len(cases)}, {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
+
+def _read(kept: Path) -> Iterator[Verdict]:
+    with kept.open("rb") as file, suppress(EOFError):
+        while True:
+            yield pickle.load(file)
