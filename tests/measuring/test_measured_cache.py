@@ -93,7 +93,7 @@ def test_where_nothing_can_be_kept_it_stays_in_memory(survey: Survey) -> None:
 
 
 @pytest.mark.parametrize("kind", [CachedPhotometry, CachedMedianFrames])
-@pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty"])
+@pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty", "bit"])
 def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[MeasuredCache], damage: str) -> None:
     first = kind(survey)
     expected, path = np.array(first["sn0003"]), first.path
@@ -111,5 +111,7 @@ def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[MeasuredCache], 
             np.save(path, array[:, :1])
         case "empty":
             path.write_bytes(b"")
+        case "bit":
+            path.write_bytes(whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:])
     assert np.array_equal(kind(survey)["sn0003"], expected)
     assert path.read_bytes() == whole
