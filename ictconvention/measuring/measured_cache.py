@@ -1,8 +1,8 @@
 """What is measured once per survey and kept in its folder: photometry, and each object's median frames.
 
 The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
-deleted at any time, and one that is damaged is made anew: the row after the last holds a checksum of those before it. Where the folder is read-only, they are made anew in each run
-and stay in memory.
+deleted at any time, and one that is damaged is made anew: its last row is a checksum of the others. Where the folder is
+read-only, they are made anew in each run and stay in memory.
 """
 
 import hashlib
