@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -100,9 +100,19 @@ class WholeFolder:
         if not self.shard:
             check_outside(self.path, "making the folder")
         if self.path.exists() or self.path.is_symlink():
+            self._remove_old_lock()
             raise FileSystemError(
                 "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"
             )
+
+    def _remove_old_lock(self) -> None:
+        """Remove the lock of a process that was killed when it had renamed the folder, in its last moment."""
+        lock = self.partial.with_suffix(".lock")
+        if not self.taken and lock.exists():
+            with suppress(OSError, FileSystemError):  # another process holds it, and will remove it
+                held = _locked(lock, self.path)
+                lock.unlink()
+                held.close()
 
     def complete(self) -> None:
         """Write everything through to the disk and rename the folder to its path; the reservation stays.

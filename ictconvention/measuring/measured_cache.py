@@ -108,7 +108,7 @@ class MeasuredCache(ABC):
 
 def _checksum(array: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return a row like those of an array that holds 24 bits of their CRC-32, which float32 keeps exactly."""
-    return np.full(array.shape[1:], zlib.crc32(array) % 2**24, dtype=np.float32)
+    return np.full(array.shape[1:], zlib.crc32(array.data) % 2**24, dtype=np.float32)
 
 
 class CachedPhotometry(MeasuredCache):
