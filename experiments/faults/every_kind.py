@@ -154,7 +154,7 @@ KINDS: Mapping[str, Kind] = {
             "report",
             ("sweep",),
             ("sweep/sweep.json", *RUN_FILES),
-            ("report", "sweep", "-o", "made.html"),
+            ("report", "sweep", "-o", "made.html", "--survey", "survey"),
             ("made.html",),
             covered=("*/config.yaml", "*/split.json", "*/predictions.parquet"),
             share=0.4,
