@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     UsageError
         It is damaged, or holds more than tensors and plain values.
     """
+    _check_sums(Path(path))
     try:
         with readable_os_errors("reading the weights", path):
             content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
@@ -87,6 +89,22 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or "state_dict" not in content:
         raise UsageError("this file holds no checkpoint", path, "give the weights of a run", "E-WEIGHTS-DAMAGED")
     return content
+
+
+def _check_sums(path: Path) -> None:
+    """Refuse weights that have not the checksums beside them; torch, which writes these, does not compare them."""
+    if not path.is_file():  # its reader says what it is instead
+        return
+    try:
+        with path.open("rb") as file, zipfile.ZipFile(file) as packed:
+            damaged = packed.testzip()
+    except OSError:  # as above
+        return
+    except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
+        damaged = str(error)
+    if damaged is not None:
+        found, fix = f"these weights are damaged: {damaged}", "remove this file: its stage then trains anew"
+        raise UsageError(found, path, fix, "E-WEIGHTS-DAMAGED")
 
 
 def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path: str | Path) -> None:
