@@ -41,6 +41,19 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "absent.ckpt")
 
 
+def test_a_flipped_bit_is_told_wherever_it_is(tmp_path: Path) -> None:
+    path, weights = tmp_path / "pretrain.ckpt", torch.arange(1.0, 1001.0)
+    torch.save({"state_dict": {"x": weights}}, path)
+    whole = path.read_bytes()
+    first = whole.index(weights.numpy().tobytes())
+    for place in (first, first + 1777, first + 3999):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with refused(UsageError, "E-WEIGHTS-DAMAGED", where=path):
+            load_checkpoint(path)
+    path.write_bytes(whole)
+    assert torch.equal(load_checkpoint(path)["state_dict"]["x"], weights)
+
+
 class Malice:
     def __reduce__(self) -> tuple[Any, ...]:
         return (Path.touch, (Path("malice"),))
