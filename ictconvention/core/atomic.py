@@ -60,10 +60,17 @@ class WholeFolder:
         The folder to make; it must not exist when it is taken.
     shard : bool
         Whether it becomes part of a survey that is there already; any other folder inside a survey or a run is refused.
+
+    Raises
+    ------
+    FileSystemError
+        When the path has no name: it is "/".
     """
 
     def __init__(self, path: Path, shard: bool = False) -> None:
         self.path = path.absolute()
+        if not self.path.name:
+            raise FileSystemError("this is the root of all folders", path, "name a folder in it", "E-FILES-EXISTS")
         self.shard = shard
         self.partial = self.path.with_name(f".{self.path.name}{PARTIAL}")
         self._lock: BinaryIO | None = None

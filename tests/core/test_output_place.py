@@ -206,6 +206,11 @@ def test_the_lock_of_a_process_that_was_killed_in_its_last_moment_goes_with_the_
             first._lock.close()  # as a kill does
 
 
+def test_the_root_of_all_folders_is_not_made() -> None:
+    with refused(FileSystemError, "E-FILES-EXISTS", where="/"):
+        WholeFolder(Path("/"))
+
+
 def test_shards_are_still_added_to_a_survey(tmp_path: Path) -> None:
     for number in range(2):
         with SurveyWriter(tmp_path / "s" / shard_name(number), HEADER) as writer:
