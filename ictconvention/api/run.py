@@ -95,7 +95,7 @@ class Run:
                 "restore it from a copy",
                 "E-SURVEY-MISMATCH",
             )
-        return survey
+        return survey if self.options.survey.classes is None else survey.with_classes(self.options.survey.classes)
 
     @cached_property
     def split(self) -> Split:

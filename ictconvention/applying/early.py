@@ -89,9 +89,7 @@ def save_early_curve(
     """
     scored = _scored(runs, survey)
     some = survey.select(scored)
-    classes = runs[0].spec.classes
-    names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
-    label = names[class_labels(some)]
+    label = class_labels(some, runs[0].spec.classes)
     group = groups_of(survey, some.ids)
     longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
@@ -114,7 +112,7 @@ def save_early_curve(
 
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     """Return which objects have a label and did not train all of the runs."""
-    known = class_labels(survey) != UNLABELLED
+    known = class_labels(survey, runs[0].spec.classes) != UNLABELLED
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
         found = "no object has a class" if not known.any() else "all labelled objects trained the network"

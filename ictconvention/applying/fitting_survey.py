@@ -57,7 +57,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
             raise refused(found, multiply, begin())
-    if other := [name for name in header.classes if name not in spec.classes]:
+    known = {*spec.classes, *run.survey.get("classes_left_out", ())}
+    if other := [name for name in header.classes if name not in known]:
         near = did_you_mean(other[0], spec.classes)
         found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(spec.classes)}"
         raise refused(found, "write the survey without these labels", begin())

@@ -39,7 +39,9 @@ class Shared:
     classes: Annotated[
         str | None,
         typer.Option(
-            metavar="'AGN,SN Ia'", help="Names of the classes, in this order.", show_default="all that are found"
+            metavar="'AGN,SN Ia'",
+            help="Names of the classes, in this order; objects of others are unlabelled.",
+            show_default="all that are found",
         ),
     ] = None
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None

@@ -7,7 +7,7 @@ import typer
 
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, did_you_mean, report_errors
+from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -95,8 +95,8 @@ def split(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="rotating: another test part in every fold. fixed: one for all.",
-            metavar="rotating|fixed",
+            help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
+            metavar="rotating|fixed|single",
             show_default="rotating",
         ),
     ] = None,
@@ -107,10 +107,17 @@ def split(
     load: Annotated[
         Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'AGN,SN Ia'", help="Classes to keep; objects of others are unlabelled.", show_default="all"
+        ),
+    ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
+    from ictconvention.survey.labels.ways import TooFewError, name_ways
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
 
@@ -122,8 +129,13 @@ def split(
     if output:
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
+    if classes is not None:
+        opened = opened.with_classes([name.strip() for name in classes.split(",")])
     objects = opened.object_table()
-    drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    try:
+        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    except TooFewError as few:
+        raise SplitError(few.found, few.where, name_ways(way.as_flags() for way in few.ways), few.code) from None
     if output:
         drawn.save(output)
     console = wide_console()

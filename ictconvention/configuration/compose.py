@@ -23,6 +23,7 @@ from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
+SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -59,7 +60,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         with readable_hydra_errors(folders):
-            config = OmegaConf.to_container(_sized(words), resolve=True, throw_on_missing=True)
+            config = OmegaConf.to_container(_composed(words, folders), resolve=True, throw_on_missing=True)
         try:
             options = validate_config(
                 {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
@@ -75,14 +76,23 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     return options
 
 
-def _sized(words: Sequence[str]) -> DictConfig:
-    """Compose; sizes in a profile of ours are ConvEntion's, and another network with such an option keeps its own."""
+def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
+    """Compose, and set what a choice of ours leaves open.
+
+    Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
+    has no second one.
+    """
     from hydra import compose
 
     config = compose("train", list(words), return_hydra_config=True)
-    profile = config.hydra.runtime.choices.get("profile")
+    chosen = config.hydra.runtime.choices
+    profile = chosen.get("profile")
     with open_dict(config):
         config.pop("hydra")
+        given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
+        both = config.fold.protocol == "single" and config.stage.pretrain.max_epochs and not given
+        if both and _file_of(SECOND, chosen, folders) is None:
+            config.stage.finetune.max_epochs = 0
         if config.model.kind != SIZED:
             own = compose("train", [*words, "profile=paper"]).model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():

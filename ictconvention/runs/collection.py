@@ -237,7 +237,11 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
     first = runs[0]
     for run in runs[1:]:
         where = f"{first.folder} and {run.folder}"
-        if origin(run) != origin(first) or run.classes != first.classes:
+        if run.classes != first.classes and origin(run) == origin(first):
+            found = f"these runs have learned other classes, {shorten(first.classes)} and {shorten(run.classes)}"
+            fix = "compare runs of one survey.classes"
+            raise UsageError(f"{found}, and are not comparable", where, fix, "E-COMPARE-MISMATCH")
+        if origin(run) != origin(first):
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey", "E-COMPARE-MISMATCH")

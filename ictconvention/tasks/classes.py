@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ictconvention.configuration.options import Stage
+from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import register_task
 from ictconvention.core.errors import SplitError, UsageError, shorten
 from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
@@ -83,7 +84,8 @@ class Classes(Task):
         part = f"{stage}_train"
         if absent := [name for name in self.names if not split.counts()[part].get(name)]:
             found = f"class {shorten(absent)} has no object in {part}"
-            fix = "label some objects, or leave the class out of the survey's classes"
+            left = [name for name in self.names if name not in absent]
+            fix = f"label some objects, or leave the class out: {command([override('survey.classes', left)])}"
             raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
 
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:

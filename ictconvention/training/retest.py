@@ -62,7 +62,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             )
         verify_survey(survey, options.survey.verify)
         run.read_split()  # sees that it is the run's
-        split = Split.load(run.split, survey.object_table())
+        split = Split.load(run.split, survey.object_table(), stages_of(own))
         stage = stages_of(own)[-1]
         data = make_data(own, survey, split, stage)
         learner = make_learner(own, data)
