@@ -29,6 +29,7 @@ from ictconvention.survey.labels.ways import Way, find_ways, too_few
 from ictconvention.survey.split import PARTS, UNLABELLED, Split, classes_of, reach_of
 
 PROTOCOLS = ("rotating", "fixed", SINGLE)
+VALIDATES = 5  # of so many training labels of a single stage one validates, however few the folds
 
 
 def make_split(
@@ -47,8 +48,8 @@ def make_split(
     that the folds together test every object once whose label is not photometric. `fixed` tests fold 0's part in every
     fold. In both, one `count`-th of every class in pre-train and in fine-tune is for validation; under `fixed`, where
     the stages are the same in every fold, another one in each. `single` has one stage, for labels that are all equally
-    good: all that the fold does not test, one `count`-th of every class for validation; the folds test every object
-    once whose label is not photometric.
+    good: all that the fold does not test, at most a fifth of every class for validation; the folds test every
+    object once whose label is not photometric.
 
     Neighbours stay together, whatever the counts. Where that forces it, a weakly labelled or unlabelled neighbour of
     a test object is left out of that fold; a sky group with both a spectroscopic and a weak supernova goes to
@@ -125,8 +126,8 @@ def _draw(
     }
     for number, name in enumerate(STAGES):
         here = ~in_test & ~crowd.extra & (crowd.cls >= 0) & (stage[crowd.group] == number)
-        share = 0 if protocol == SINGLE else index  # the first is never empty where another one is not
-        held = _validation(crowd, here, count, share, np.random.default_rng([seed, 2, tested, number]))
+        shares, share = (max(count, VALIDATES), 0) if protocol == SINGLE else (count, index)  # the first is the largest
+        held = _validation(crowd, here, shares, share, np.random.default_rng([seed, 2, tested, number]))
         where[f"{name}_train"], where[f"{name}_validation"] = here & ~held, here & held
     return where, in_test
 

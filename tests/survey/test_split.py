@@ -61,7 +61,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
         assert_leak_free(split, objects)
         assert set(split.parts["test"]) <= testable
         assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED])
-    if protocol == "rotating":
+    if protocol != "fixed":
         assert tested == Counter(testable)  # disjoint test parts, each object once
     else:
         assert set(tested.values()) == {count}  # one test part
