@@ -84,7 +84,7 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     if any(name is not None for name, _ in report.classes):
         yield f"to train: {describe_least('rotating', 5)}"
     if (few := report.too_few) is not None:
-        yield f"warning: {few.found}; {few.fix}"
+        yield f"too few: {few.found}; {few.fix}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
     near = f"within {report.linking_length:g} arcsec"
     found = f"{pluralize(members, 'object')} in {pluralize(groups, 'group')}; a split keeps each group in one part"

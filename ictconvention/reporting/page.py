@@ -106,7 +106,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "survey": survey,
         "simulated": about["simulated"],
         "title": f"{pluralize(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
-        "facts": _facts(entries, models[0], classes),
+        "facts": _facts(entries, models[0], classes, about.get("classes_left_out", ())),
         "sections": {anchor: said for anchor, said in SECTIONS.items() if anchor != "recall" or recalls},
         "models": models,
         "sentences": comparison.sentences,
@@ -146,14 +146,17 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     return environment.get_template("report.html").render(content)
 
 
-def _facts(entries: Sequence[ModelPredictions], model: Compared, classes: Sequence[str]) -> str:
+def _facts(
+    entries: Sequence[ModelPredictions], model: Compared, classes: Sequence[str], left_out: Sequence[str]
+) -> str:
     """Return in one line what was tested, and how often."""
     count = np.bincount(model.pooled.label, minlength=len(classes))
     of_classes = ", ".join(f"{number} {name}" for number, name in zip(count, classes, strict=True))
     seeds = sorted({len(entry.seeds) for entry in entries})
     of_seeds = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     folds = pluralize(len(entries[0].folds), "fold")
-    return f"{len(model.pooled.label)} test objects: {of_classes} · {folds}, {of_seeds} of each model"
+    without = f" · left out by survey.classes: {', '.join(left_out)}" if left_out else ""
+    return f"{len(model.pooled.label)} test objects: {of_classes} · {folds}, {of_seeds} of each model{without}"
 
 
 @dataclass(frozen=True)

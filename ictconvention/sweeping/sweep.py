@@ -201,7 +201,8 @@ def prepare_jobs(
         if line := warn_of_few(options, plan.split):
             few.setdefault(f"{title}: {line}")
     if few:
-        logger.warning(f"{next(iter(few))}{f' (and {len(few) - 1} jobs more)' if len(few) > 1 else ''}")
+        first, *others = few
+        logger.warning(first + (f" (and {pluralize(len(others), 'job')} more)" if others else ""))
     return list(jobs.values())
 
 

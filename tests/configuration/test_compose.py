@@ -10,7 +10,7 @@ import pytest
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.convention import ConvEntionOptions
@@ -31,7 +31,31 @@ def test_every_experiment_composes_in_every_profile(experiment: str, profile: st
 
 
 def test_there_are_no_other_experiments() -> None:
-    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == set(EXPERIMENTS)
+    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, "my_survey"}
+
+
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(tmp_path: Path, profile: str) -> None:
+    words = ["experiment=my_survey", f"survey.path={tmp_path}", f"profile={profile}"]
+    options, two = compose_run(words), compose_run([f"profile={profile}"])
+    assert (options.name, options.fold.protocol, options.survey.path) == ("my_survey", "single", str(tmp_path))
+    assert stages_of(options) == ["pretrain"]
+    assert options.stage.pretrain == two.stage.pretrain
+    assert stages_of(compose_run([*words, "stage.pretrain.max_epochs=0"])) == ["finetune"]
+    with refused(UsageError, "E-CONFIG-MISSING", where="survey.path"):
+        compose_run(["experiment=my_survey"])
+
+
+def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_for(tmp_path: Path) -> None:
+    assert stages_of(compose_run(["fold=single"])) == stages_of(compose_run(["fold.protocol=single"])) == ["pretrain"]
+    assert stages_of(compose_run(["fold=rotating"])) == ["pretrain", "finetune"]
+    for asked in ("stage.finetune.max_epochs=3", "stage.finetune={max_epochs:3}"):
+        with refused(UsageError, "E-CONFIG-VALUE", "stage.finetune.max_epochs=0"):
+            compose_run(["fold=single", asked])
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstage: {finetune: {max_epochs: 4}}\n")
+    with refused(UsageError, "E-CONFIG-VALUE", "single"):
+        compose_run([f"--config-dir={tmp_path}", "experiment=mine", "fold=single"])
 
 
 def test_the_paper_profile_is_the_papers() -> None:
