@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.cli.flags import read_flags
-from ictconvention.configuration.compose import compose_run, readable_hydra_errors
+from ictconvention.configuration.compose import compose_run, implied_overrides, readable_hydra_errors
 from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder
 from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
 from ictconvention.core.console import lines_on_terminal
@@ -77,7 +77,8 @@ def train(arguments: Sequence[str]) -> None:
         )
     overrides = check_overrides(arguments)
     if request.shown:
-        _hydra([*request.shown, *hydra_words(arguments)], ConfigFolders.named_in(arguments))
+        words = [*hydra_words(arguments), *implied_overrides(arguments)]
+        _hydra([*request.shown, *words], ConfigFolders.named_in(arguments))
         return
     testing = any(one.key_or_group == "mode" and one.value() == "test" for one in overrides)
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]

@@ -89,9 +89,7 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
     profile = chosen.get("profile")
     with open_dict(config):
         config.pop("hydra")
-        given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
-        both = config.fold.protocol == "single" and config.stage.pretrain.max_epochs and not given
-        if both and _file_of(SECOND, chosen, folders) is None:
+        if _leaves_second_open(config, chosen, words, folders):
             config.stage.finetune.max_epochs = 0
         if config.model.kind != SIZED:
             own = compose("train", [*words, "profile=paper"]).model  # which sets no size
@@ -100,6 +98,28 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
                 config.model.pop(name, None)
     return config
+
+
+def implied_overrides(words: Sequence[str]) -> list[str]:
+    """Return the overrides that the choices of others imply, for whoever shows a configuration without a run."""
+    from hydra import compose, initialize_config_dir
+
+    own, folders = hydra_words(words), ConfigFolders.named_in(words)
+    with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with readable_hydra_errors(folders):
+            config = compose("train", own, return_hydra_config=True)
+        chosen = config.hydra.runtime.choices
+        return [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
+
+
+def _leaves_second_open(
+    config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
+) -> bool:
+    """Return whether a fold has a single stage, and nobody but our profiles says that another one trains."""
+    given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
+    single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
+    both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
+    return both and not given and _file_of(SECOND, chosen, folders) is None
 
 
 def _no_survey(path: str) -> UsageError:

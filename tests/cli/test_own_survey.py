@@ -68,7 +68,6 @@ def test_thirty_stamps_are_checked_trained_reported_and_predicted(
     table = pq.read_table("all.parquet")
     assert {"common", "other", "rare"} <= set(table.column_names)
     assert table.num_rows == 30
-    assert not command(monkeypatch, f"export {folders[0]} -o model.pt2")
 
 
 @pytest.mark.slow
