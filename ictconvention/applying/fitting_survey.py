@@ -71,10 +71,11 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
 
 def _beginning(run: TrainedRun, survey: Survey) -> str:
     """Return the command that trains a network for a survey, of this kind and beginning with these weights."""
-    words = ["survey=path", override("survey.path", str(survey.path)), override("init_from", str(run.folder))]
+    place = ["survey=path", override("survey.path", str(survey.path))]
+    words = [*place, override("init_from", str(run.folder))]
     choices = [word for word in RunFolder(run.folder).read_overrides() if word.partition("=")[0] in CHOICES]
     try:
-        usual = compose_run(choices)
+        usual = compose_run([*choices, *place])  # an experiment may leave the survey open
     except UsageError:  # a choice of another version
         choices, usual = [], compose_run([])
     for group in ("model", "learner"):  # their choices have the names of their kinds
@@ -82,6 +83,6 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
     if run.options.model.module is not None and find_network(run.options.model.kind).source is not None:
         words.append(override("model.module", run.options.model.module))
-    own, there = values_with(run.options, SHAPES), values_with(compose_run(choices), SHAPES)
+    own, there = values_with(run.options, SHAPES), values_with(compose_run([*choices, *place]), SHAPES)
     differ = [override(key, value) for key, value in own.items() if there.get(key) != value]
     return f"python train.py {command([*words, *choices, *differ])}"

@@ -94,5 +94,5 @@ def warn_of_few(options: RunOptions, split: Split) -> str:
     labelled = sum(name is not None for name in split.classes.values())
     line = f"few objects train: {', '.join(said)}; of {labelled} labelled ones {len(split.parts['test'])} are tested"
     if len(stages) > 1 and options.split is None:
-        line += "; fold=single stage.finetune.max_epochs=0 trains one stage on all that are not tested"
+        line += "; for labels that are all equally good fold=single stage.finetune.max_epochs=0 makes one stage of both"
     return line

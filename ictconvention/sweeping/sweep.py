@@ -198,7 +198,7 @@ def prepare_jobs(
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
             raise UsageError(found, folder, fix, "E-SWEEP-DUPLICATE")
         jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
-        if line := warn_of_few(options, plan.split):
+        if not plan.folder.is_finished and (line := warn_of_few(options, plan.split)):
             few.setdefault(f"{title}: {line}")
     if few:
         first, *others = few

@@ -67,7 +67,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     assert [job["state"] for job in read_json(sweep / "sweep.json")["jobs"]] == ["stopped", "waiting"]
     alone = smoke(*settings, "fold.index=1")
     train(arguments)
-    assert capsys.readouterr().out.splitlines()[1] == "1 finished before, and not repeated"
+    assert "1 finished before, and not repeated" in capsys.readouterr().out.splitlines()
     folders = sorted((tmp_path / "runs" / "light_curve_sdss").iterdir())
     assert folders == [stopped, alone]
     assert [folder.name[:11] for folder in folders] == ["fold0-seed0", "fold1-seed0"]

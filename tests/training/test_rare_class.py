@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ictconvention.api.keywords import words_of_survey
 from ictconvention.api.run import Run
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, UsageError
@@ -123,6 +124,15 @@ def test_all_that_reads_the_run_knows_its_classes(own: Path, without_rare: Path)
     assert "rare" not in table.colnames
     assert len(table) == 30
     assert {row["id"] for row in table if row["seen_in_training"]}.isdisjoint(done.predictions()["id"])
+
+
+def test_a_survey_without_some_classes_trains_so_from_python(own: Path, without_rare: Path) -> None:
+    whole = Survey.open(own / "own")
+    assert [word for word in words_of_survey(Run(without_rare).survey) if "classes" in word] == [
+        "survey.classes=[other,common]"
+    ]
+    assert [word for word in words_of_survey(whole.with_classes(["rare", "other", "common"])) if "classes" in word]
+    assert not [word for word in words_of_survey(whole) if "classes" in word]
 
 
 def test_another_unknown_class_is_still_refused(own: Path, without_rare: Path, tmp_path: Path) -> None:
