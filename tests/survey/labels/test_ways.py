@@ -22,7 +22,7 @@ def refusal(objects: Table, **rule: Any) -> TooFewError:
 
 def assert_draws(objects: Table, way: Way, stages: tuple[str, ...], **rule: Any) -> None:
     """Draw every fold by a way, as its keys say."""
-    rule = {"count": 5, "protocol": "rotating"} | rule
+    rule = {"count": 5, "protocol": "rotating", **rule}
     if way.classes is not None:
         left_out = ~np.isin(objects["class"].filled(""), way.classes)
         objects = objects.copy()
