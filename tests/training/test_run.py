@@ -148,10 +148,10 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, cap
     caplog.clear()
     smoke("experiment=ict_sdss")
     assert caplog.messages[4:6] == ["pretrain: finished before", "finetune: finished before"]
-    assert caplog.messages[5].startswith(
+    assert caplog.messages[6].startswith(
         "miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0."
     )
-    assert caplog.messages[6].startswith(
+    assert caplog.messages[7].startswith(
         "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
     )
     assert (finished / "result.json").read_text() == result
