@@ -17,7 +17,7 @@ from rich.text import Text
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
-from ictconvention.sweeping.prepared import PreparedProcess, import_trainer
+from ictconvention.sweeping.prepared import MODULE, PreparedProcess, import_trainer
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
 
@@ -37,7 +37,7 @@ LAUNCHERS = (
     "SUBMITIT_",
 )  # beginnings of their variables
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-COMMAND = [sys.executable, "-m", "ictconvention.cli.train"]
+COMMAND = [sys.executable, "-m", MODULE]
 POLL = 0.2  # [s]
 PATIENCE = 30.0  # [s] that a stopped job has to keep its records
 TAIL = 15  # lines of a failed job's log

@@ -17,14 +17,16 @@ from typer.testing import CliRunner
 
 from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, UsageError
-from ictconvention.evaluation.worst_objects import worst_objects
-from ictconvention.reporting import page as report
+from ictconvention.evaluation.prior import Prior
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks import class_sections
+from ictconvention.tasks.classes import Classes
+from ictconvention.tasks.worst_objects import worst_objects
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_sweep
 from tests.refusals import refused
@@ -80,7 +82,7 @@ def small_file(small: Path, survey: Survey, tmp_path_factory: pytest.TempPathFac
 
 def show_two(patched: pytest.MonkeyPatch) -> None:
     """Let a page show two objects, not twelve: their film strips take half of its time."""
-    patched.setattr(report, "worst_objects", partial(worst_objects, most=2))
+    patched.setattr(class_sections, "worst_objects", partial(worst_objects, most=2))
 
 
 def lost(sweep: Path) -> Path:
@@ -127,7 +129,7 @@ def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: P
 def test_predictions_that_no_run_made_are_compared_too(small: Path, survey: Survey, tmp_path: Path) -> None:
     sweep = shutil.copytree(small, tmp_path / "runs")
     (entry,) = group_runs(*find_runs(sweep)).entries()
-    save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], survey.header.classes)
+    save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], Classes(survey.header.classes))
     page = written(sweep, tmp_path / "page.html")
     assert [row[0] for row in page.table("model")[1:]] == ["one", "forest"]
     says = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
@@ -156,7 +158,7 @@ def test_the_objects_shown_are_those_whose_label_is_believed_least(page: Page, s
     believed: dict[str, list[float]] = {}
     for run in runs:
         found = run.predictions
-        for id_, own in zip(found.ids, found.uniform[np.arange(len(found.label)), found.label], strict=True):
+        for id_, own in zip(found.ids, found.at(Prior.UNIFORM)[np.arange(len(found.label)), found.label], strict=True):
             believed.setdefault(str(id_), []).append(float(own))
     shown = page.table("object")[1:]
     for name in CLASSES:

@@ -110,7 +110,7 @@ def test_the_classes_count_for_what_a_run_is(own: Path, without_rare: Path) -> N
     assert other != without_rare
     assert trained(own, "survey.classes=[other,common]", "experiment=ict_sdss") == without_rare
     runs, _ = find_runs(without_rare.parent)
-    assert {run.classes for run in runs} == {("other", "common"), ("common", "other")}
+    assert {run.task.names for run in runs} == {("other", "common"), ("common", "other")}
     with refused(UsageError, "E-COMPARE-MISMATCH", "other, common", "common, other"):
         group_runs(runs)
 
