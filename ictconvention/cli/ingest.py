@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ictconvention.cli.next_command import suggest
 from ictconvention.core.progress import show_progress
 
 app = typer.Typer(
@@ -66,7 +67,12 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
 
             asked = {name: given.pop(name) for name in shared}
             request = Request(**asked, made_by=f"ictconvention {shlex.join(sys.argv[1:])}", show=show_progress)
-            typer.echo("\n".join(KINDS[declared.__name__].ingest(request, source, **given).said))
+            made = KINDS[declared.__name__].ingest(request, source, **given)
+            typer.echo("\n".join(made.said))
+            if made.out is None:
+                suggest(*(word for word in sys.argv[1:] if word != "--dry-run"))
+            else:
+                suggest("check", made.out)
 
         update_wrapper(run, declared)
         rest = (one for name, one in shared.items() if name != "out")

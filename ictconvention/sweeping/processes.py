@@ -103,9 +103,10 @@ class _Course:
 
     def take(self) -> None:
         """Start, watch and end the jobs."""
-        console = Console()
         try:
-            with console.status("") if console.is_terminal else nullcontext() as status:
+            with (
+                Console().status("") if sys.stdout.isatty() else nullcontext() as status
+            ):  # no file, FORCE_COLOR or not
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
                         self._start(self.waiting.pop(0))
