@@ -31,6 +31,14 @@ class Shared:
         Path | None,
         typer.Option(help="Table of objects: id, and class, label_source, redshift, ra, dec or columns of your own."),
     ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="A column of your tables by your name: id=objid. Repeatable."),
+    ] = None
+    rename_band: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="A band by its name in the images: g=sdss_g. Repeatable."),
+    ] = None
     name: Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")] = None
     size: Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")] = 32
     bands: Annotated[
@@ -86,7 +94,13 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
 @_command("objects")
 def stamps(
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")],
-    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files in arcsec.")],
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of a pixel of the files in arcsec.",
+            show_default="the table's pixel_scale, or the WCS of the files",
+        ),
+    ] = None,
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude, of rows without one.", show_default="pixels are nanomaggies")
     ] = None,
@@ -121,7 +135,7 @@ def ccd(
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
 
 
-@_command("bands")
+@_command("bands", "rename_band")
 def tao(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")],
     band: Annotated[str, typer.Option(help="Name of the one band.")] = "clear",
