@@ -73,7 +73,7 @@ def test_overrides_that_would_be_passed_over_are_refused(word: str, code: str, s
 
 
 def test_the_sweep_on_slurm_that_is_named_instead_makes_the_runs_of_the_table() -> None:
-    words = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu", "learner.tau=0.9"]
+    words = ["hydra/launcher=slurm", "hydra.launcher.partition=gpu", "trainer.batch_size=64"]
     asked = ["--profile", "laptop", "--folds", "2", "--seeds", "2", "--runs", "my runs"]
     wanted = parse_arguments([*asked, *words])
     with refused(UsageError, "E-CONFIG-SWEEP", "fold.index=0,1", "seed=0,1", "my runs", *words, where=words[0]):

@@ -45,8 +45,8 @@ class Request:
     made_by: str
     bin_pixels: bool = False
     objects: PathLike | None = None
-    column: Renamed = ()
-    rename_band: Renamed = ()
+    column: Renamed = None
+    rename_band: Renamed = None
     name: str | None = None
     size: int = 32
     bands: str | Sequence[str] | None = None
