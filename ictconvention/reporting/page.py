@@ -47,6 +47,9 @@ SECTIONS = {
     "configuration": "Configuration",
 }
 TOLD_FIRST = 4  # sentences; further ones are behind a click
+MOST_BESIDE = 5  # models whose configurations stand side by side
+MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a narrow one; of more, words are broken
+MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
 def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
@@ -100,6 +103,8 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     looks = {model.name: model.look for model in models}
     curves_missing: list[str] = []
     recalls = report_figures.recalls(models, classes, opened, survey) if opened is not None else {}
+    configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
+    beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
         "version": __version__,
         "name": about["name"],
@@ -131,8 +136,10 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "bars": len(models) <= MOST_BARS,
         "worst": _worst(models, classes, opened),
         "environment": _environment(kept),
-        "configuration": compare_keys({name: _configuration(of) for name, of in collection.runs.items()}),
-        "configuration_names": list(collection.runs),
+        "configuration": configuration if beside else _grouped(configuration, "model"),
+        "configuration_names": list(collection.runs) if beside else [],
+        "many": len(entries) > MOST_ROOMY,
+        "crowd": len(entries) > MOST_NARROW,
         "runs": pluralize(len(kept), "run"),
         "folder": str(sweep),
     }
@@ -212,13 +219,19 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
+    return _grouped(compare_keys({RunFolder(run.folder).title: run.environment for run in runs}), "run")
+
+
+def _grouped(found: KeyByKey, noun: str) -> KeyByKey:
+    """Return a comparison in which each value has those that have it, in place of a column for each of them."""
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)
         for name, value in values.items():
             who[value].append(name)
-        grouped[key] = {value: f"{pluralize(len(of), 'run')}: {shorten(of, 4)}" for value, of in who.items()}
+        grouped[key] = {
+            value: f"{pluralize(len(of), noun)}: {shorten(of, MOST_NAMED[noun])}" for value, of in who.items()
+        }
     return KeyByKey(found.common, grouped)
 
 
