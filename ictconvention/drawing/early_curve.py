@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from ictconvention.drawing.style import new_panel, style_of
+from ictconvention.drawing.style import ALONE, line_width, new_panel, style_of
 from ictconvention.evaluation.early_curve import EarlyPoint
 
 
@@ -21,7 +21,7 @@ def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> F
     survey : str
         Names the survey, and says whether it is simulated.
     """
-    figure = new_panel(survey, height=3.6, width=5.2)
+    figure = new_panel(survey, height=4.4, width=ALONE)
     axes = figure.add_subplot()
     days = [point.days for point in points]
     curves = {"macro F1": [p.f1_macro for p in points], "worst recall of a class": [p.worst_recall for p in points]}
@@ -29,7 +29,7 @@ def draw_early_curve(points: Sequence[EarlyPoint], title: str, survey: str) -> F
         look = style_of(number)
         value, low, high = np.array(values).T
         axes.fill_between(days, low, high, color=look.colour, alpha=0.18, lw=0)
-        axes.plot(days, value, marker=look.marker, ms=3.5, lw=1.2, label=name, **look.drawn)
+        axes.plot(days, value, marker=look.marker, ms=3.5, lw=line_width(number, len(curves)), label=name, **look.drawn)
     axes.set_xscale("log")
     axes.set(ylim=(0, 1.03), xlabel="days since the first detection", ylabel="score; band: 95 %")
     axes.xaxis.set_major_formatter(lambda x, position: f"{x:g}")

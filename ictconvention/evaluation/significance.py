@@ -178,12 +178,17 @@ def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
 
 
 def _in_words(one: Difference) -> str:
-    points, low, high = 100 * one.value, 100 * one.low, 100 * one.high
-    way = "level" if abs(points) < 0.05 else f"{'ahead' if points > 0 else 'behind'} by {abs(points):.1f} points"
+    name, points = METRICS[one.metric], 100 * one.value
+    low, high = (round(100 * end, 1) + 0.0 for end in (one.low, one.high))  # no minus before a zero
+    if low == high == round(points, 1) == 0:
+        return f"{name} the same, whichever of these objects are drawn"
+    span = f"(95 % interval {low:+.1f} to {high:+.1f})"
+    if abs(points) < 0.05:
+        return f"{name} level {span}: neither is ahead"
     beyond = one.low > 0 or one.high < 0
     by = " by one seed" if one.seeds == 1 else " by so few trainings"
     verdict = "established" if one.established else "not established" + (by if beyond else "")
-    return f"{METRICS[one.metric]} {way} (95 % interval {low:+.1f} to {high:+.1f}), {verdict}"
+    return f"{name} {'ahead' if points > 0 else 'behind'} by {abs(points):.1f} points {span}, {verdict}"
 
 
 def describe_seeds(seeds: int, cells: int) -> str:

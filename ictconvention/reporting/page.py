@@ -18,7 +18,8 @@ from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.figures import MOST_BARS, Compared
+from ictconvention.drawing.figures import MOST_BARS
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
@@ -101,8 +102,8 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     survey = full_name(about["name"], about["simulated"])
     models = [Compared(entry.name, style_of(number), pool(entry)) for number, entry in enumerate(entries)]
     looks = {model.name: model.look for model in models}
-    curves_missing: list[str] = []
-    recalls = report_figures.recalls(models, classes, opened, survey) if opened is not None else {}
+    curves_missing, rocs_missing, recalls_missing = list[str](), list[str](), dict[str, str]()
+    recalls = report_figures.recalls(models, classes, opened, survey, recalls_missing) if opened is not None else {}
     configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
     beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
@@ -128,11 +129,13 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
             said: report_figures.confusions(models, classes, shares, survey)
             for shares, said in report_figures.SHARES.items()
         },
-        "rocs": report_figures.rocs(models, classes, survey),
+        "rocs": report_figures.rocs(models, classes, survey, rocs_missing),
+        "rocs_missing": rocs_missing,
         "reliabilities": report_figures.reliabilities(models, survey),
         "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
         "curves_missing": curves_missing,
         "recalls": recalls,
+        "recalls_missing": recalls_missing,
         "bars": len(models) <= MOST_BARS,
         "worst": _worst(models, classes, opened),
         "environment": _environment(kept),

@@ -7,7 +7,7 @@ import numpy as np
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.drawing.embedded_figure import Picture, embed_drawing, embed_photograph
 from ictconvention.drawing.figures import (
-    Compared,
+    LEAST_OBJECTS,
     areas,
     calibration_errors,
     draw_confusion,
@@ -16,9 +16,11 @@ from ictconvention.drawing.figures import (
     draw_reliability,
     draw_roc,
     mean_confusion,
+    unranked,
 )
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.drawing.learning_curves import draw_learning_curves
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import Style
 from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior
@@ -84,11 +86,13 @@ def confusions(models: Sequence[Compared], classes: Sequence[str], shares: Prior
     return pictures
 
 
-def rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> list[Picture]:
-    """Return the ROC of each class that can be ranked, with all models."""
+def rocs(models: Sequence[Compared], classes: Sequence[str], survey: str, missing: list[str]) -> list[Picture]:
+    """Return the ROC of each class that can be ranked, with all models; the others are added to `missing`, in words."""
     pictures = []
     for c, name in enumerate(classes):
-        if areas(models[0].pooled, c):
+        if not areas(models[0].pooled, c):
+            missing.append(f"No curve of {name}: {unranked(models[0].pooled, c)}.")
+        else:
             area = [float(np.mean(areas(model.pooled, c))) for model in models]
             told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
             numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
@@ -131,16 +135,21 @@ def learning_curves(
 
 
 def recalls(
-    models: Sequence[Compared], classes: Sequence[str], opened: Survey, survey: str
+    models: Sequence[Compared], classes: Sequence[str], opened: Survey, survey: str, missing: dict[str, str]
 ) -> dict[str, list[Picture]]:
-    """Return, by quantity, the recall of each class against it, with all models."""
+    """Return, by quantity, the recall of each class against it, with all models; `missing` names classes without."""
     position = np.array([opened.position(str(id_)) for id_ in models[0].pooled.ids], dtype=np.int64)
     found: dict[str, list[Picture]] = {}
     for quantity, x in quantities_of(opened, position).items():
+        few = []
         for c, name in enumerate(classes):
-            if (figure := draw_recall(models, {c: name}, {quantity: x}, survey)) is not None:
+            if (figure := draw_recall(models, {c: name}, {quantity: x}, survey)) is None:
+                few.append(f"{name} ({pluralize(int(np.isfinite(x[models[0].pooled.label == c]).sum()), 'object')})")
+            else:
                 says = f"recall of {name} against {quantity}, a line for each of the models"
                 found.setdefault(quantity, []).append(embed_drawing(figure, says))
+        if few:
+            missing[quantity] = f"No panel, with fewer than {LEAST_OBJECTS} objects of known value: {', '.join(few)}."
     return found
 
 

@@ -16,7 +16,6 @@ from ictconvention.drawing.figures import (
     LEAST_OBJECTS,
     MOST_BARS,
     MOST_BINS,
-    Compared,
     areas,
     calibration_errors,
     draw_confusion,
@@ -27,6 +26,7 @@ from ictconvention.drawing.figures import (
     mean_confusion,
     recall_by,
 )
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import COLOURS, LINES, LONGEST, add_title, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
