@@ -185,7 +185,7 @@ def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     forms = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
     if not (sweep.folder / ENTRIES_FILE).exists():
         folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == next(iter(MODELS))}
-        save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).classes)
+        save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).task)
     comparison = compare(sweep.folder, members=wanted.ensemble)
     texts = {f"table2.{ending}": form(comparison.table) for ending, form in forms.items()}
     texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)

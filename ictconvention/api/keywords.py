@@ -7,7 +7,7 @@ from typing import Any
 from ictconvention.configuration.folders import FLAG, ConfigFolders
 from ictconvention.configuration.functions import OURS, find_function
 from ictconvention.configuration.overrides import override
-from ictconvention.configuration.registry import own_networks
+from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError
 from ictconvention.survey.survey import Survey
 
@@ -133,6 +133,7 @@ def _module_of(words: list[str]) -> list[str]:
         return []
     network = own_networks().get(given.get("model", ""))
     made = [] if network is None else [network.network]
+    made += [task for name, task in own_tasks().items() if name in (given.get("task"), given.get("task.kind"))]
     made += [find_function(kind, given[kind]) for kind in OURS if given.get(kind, "null") not in ("null", *OURS[kind])]
     if not made:
         return []

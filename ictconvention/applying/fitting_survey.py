@@ -7,9 +7,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
-from ictconvention.core.errors import UsageError, did_you_mean, shorten
+from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import unit_in_words
 from ictconvention.survey.survey import Survey
@@ -25,10 +24,10 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     Raises
     ------
     UsageError
-        The survey has other bands, pixels of another size, another stamp, flux unit, or class; the message says what,
+        The survey has other bands, pixels of another size, another stamp or flux unit, or what the task of the run does
+        not know, such as another class; the message says what,
         by which factor, and how a network is trained for it.
     """
-    check_classes(run.options, run.folder, "predict")
     header, spec = survey.header, run.spec
 
     def begin() -> str:  # composed for a refusal alone: it takes longer than all the checks
@@ -57,10 +56,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
             raise refused(found, multiply, begin())
-    if other := [name for name in header.classes if name not in spec.classes]:
-        near = did_you_mean(other[0], spec.classes)
-        found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(spec.classes)}"
-        raise refused(found, "write the survey without these labels", begin())
+    if (misfit := run.task.find_misfit(survey)) is not None:
+        raise refused(*misfit, begin())
 
 
 def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:

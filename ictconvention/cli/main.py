@@ -23,7 +23,7 @@ app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
 Module = Annotated[
     list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
+    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
 ]
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
@@ -208,11 +208,13 @@ def report(
     survey: Annotated[
         Path | None, typer.Option(help="Folder of the survey, where it has moved.", show_default="where it was")
     ] = None,
+    module: Module = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
+    _import_modules(module)
     from ictconvention.reporting.page import write_report
 
     write_report(sweep, output, survey)
@@ -250,7 +252,7 @@ def predict(
         ),
     ] = None,
 ) -> None:
-    """Apply a trained run to a survey: the probability of each class for every object."""
+    """Apply a trained run to a survey: what it predicts of every object, such as the probability of each class."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
@@ -265,7 +267,7 @@ def predict(
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
-    check_output(output, opened, runs[0].spec.classes)
+    check_output(output, opened, runs[0].task)
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
@@ -287,7 +289,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
     module: Module = None,
 ) -> None:
-    """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
+    """Write a run's model, from raw fluxes to calibrated predictions, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
     from ictconvention.runs.which_run import check_one_run
 

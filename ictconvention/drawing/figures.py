@@ -136,7 +136,7 @@ def _rankings(pooled: Pooled, class_number: int) -> Iterator[tuple[NDArray[np.bo
         here = pooled.cell == cell
         truth = pooled.label[here] == class_number
         if truth.any() and not truth.all():
-            for likely in pooled.likely:
+            for likely in pooled.at(Prior.SURVEY):
                 yield truth, likely[here, class_number]
 
 
@@ -187,7 +187,7 @@ def unranked(pooled: Pooled, class_number: int) -> str:
 
 def calibration_errors(pooled: Pooled) -> list[float]:
     """Return the expected calibration error at the survey's class shares, of each seed."""
-    return [calibration_error(found.max(1), found.argmax(1) == pooled.label) for found in pooled.likely]
+    return [calibration_error(found.max(1), found.argmax(1) == pooled.label) for found in pooled.at(Prior.SURVEY)]
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
@@ -196,7 +196,7 @@ def draw_reliability(model: Compared, survey: str) -> Figure:
 
     Bins as in `calibration_error`; error bars are 68 % Wilson intervals of one seed, the mean over the seeds.
     """
-    likely = model.pooled.likely
+    likely = model.pooled.at(Prior.SURVEY)
     confidence, right = likely.max(2), likely.argmax(2) == model.pooled.label
     place = np.minimum((confidence * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
     figure = new_panel(survey, WIDTH)
@@ -260,7 +260,7 @@ def draw_recall(
             if not (here := shown[c]).any():
                 name_absent(axes, classes[c], "no object")
                 continue
-            guesses = model.pooled.uniform[:, here].argmax(2)
+            guesses = model.pooled.at(Prior.UNIFORM)[:, here].argmax(2)
             means, recalls, below, above = np.mean([recall_by(x[here], guess == c) for guess in guesses], axis=0).T
             said = f"{shorten_middle(classes[c])} ({here.sum()})"
             how: dict[str, Any] = {"transform": set_apart(axes, place, count)}

@@ -2,7 +2,6 @@
 
 import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from ictconvention.drawing.figures import (
     calibration_errors,
@@ -14,31 +13,28 @@ from ictconvention.drawing.figures import (
 )
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import add_title, style_of
-from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.survey.survey import Survey
 
 
-def draw_class_figures(
-    part: str, position: NDArray[np.int64], pooled: Pooled, survey: Survey, run: str
-) -> dict[str, Figure]:
+def draw_class_figures(part: str, found: Predictions, survey: Survey, run: str) -> dict[str, Figure]:
     """Return the figures of a part by name: confusion matrices, ROC, reliability and recalls.
 
     Parameters
     ----------
     part : str
         Part of the split, such as "test".
-    position : array (n,)
-        Positions of its objects in the survey.
-    pooled : Pooled
-        Their predictions.
+    found : Predictions
+        Predictions of its objects.
     survey : Survey
         Their survey.
     run : str
         Names the run in the titles.
     """
-    header, name = survey.header, survey.header.full_name
+    header, name, pooled = survey.header, survey.header.full_name, found.pooled
+    position = np.array([survey.position(str(id_)) for id_ in found.ids], dtype=np.int64)
     classes, figures = dict(enumerate(header.classes)), {}
     end = part.removeprefix("test").removesuffix("_test")
     end = f"_{end}" if end else ""

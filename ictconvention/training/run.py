@@ -134,7 +134,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(survey, learner.task, found, options.fold.index))
+        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
     failed = None
     try:
         if options.figures:

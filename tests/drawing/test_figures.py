@@ -48,7 +48,7 @@ def drawn(seed: int = 0, seeds: int = 2, classes: int = 3, n: int = 90) -> Poole
     logits = rng.normal(size=(2, seeds, n, classes)) + 1.5 * np.eye(classes)[label]
     likely, uniform = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     ids = np.array([f"{number:03d}" for number in range(n)])
-    return Pooled(ids, label, np.zeros(n, dtype=np.int64), likely, uniform)
+    return Pooled(ids, label, np.zeros(n, dtype=np.int64), {Prior.SURVEY: likely, Prior.UNIFORM: uniform})
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
 
 def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:
     pooled = models[0].pooled
-    for shares, found in ((Prior.SURVEY, pooled.likely), (Prior.UNIFORM, pooled.uniform)):
+    for shares, found in ((Prior.SURVEY, pooled.at(Prior.SURVEY)), (Prior.UNIFORM, pooled.at(Prior.UNIFORM))):
         each = [confusion_matrix(pooled.label, one.argmax(1), labels=[0, 1, 2]) for one in found]
         np.testing.assert_array_equal(mean_confusion(pooled, shares), (each[0] + each[1]) / 2)
     count = mean_confusion(pooled, Prior.SURVEY)
@@ -127,12 +127,12 @@ def test_the_roc_of_a_model_is_the_mean_of_its_seeds(models: list[Compared]) -> 
     figure = draw_roc(models, {1: "SN Ia"}, SURVEY)
     for model in models:
         truth = model.pooled.label == 1
-        curves = [roc_curve(truth, found[:, 1])[:2] for found in model.pooled.likely]
+        curves = [roc_curve(truth, found[:, 1])[:2] for found in model.pooled.at(Prior.SURVEY)]
         expected = np.mean([np.interp(FALSE_POSITIVE, *curve) for curve in curves], axis=0)
         (line,) = lines(figure, model.look.colour)
         np.testing.assert_allclose(line[1:, 1], expected)
         np.testing.assert_array_equal(line[0], (0, 0))
-        assert areas(model.pooled, 1) == [roc_auc_score(truth, found[:, 1]) for found in model.pooled.likely]
+        assert areas(model.pooled, 1) == [roc_auc_score(truth, found[:, 1]) for found in model.pooled.at(Prior.SURVEY)]
     assert areas(models[0].pooled, 2) == []
     assert says_where(figure)
 
@@ -141,7 +141,7 @@ def test_a_constant_answer_of_each_fold_ranks_nothing() -> None:
     pooled = drawn()
     cell = np.arange(len(pooled.label)) % 3 % 2
     shares = np.array([[0.5, 0.4, 0.1], [0.4, 0.5, 0.1]])[cell]  # another constant in each fold
-    constant = replace(pooled, cell=cell, likely=np.stack([shares, shares]))
+    constant = replace(pooled, cell=cell, rows={Prior.SURVEY: np.stack([shares, shares])})
     assert areas(constant, 0) == [0.5] * 4
     figure = draw_roc([Compared("constant", style_of(0), constant)], {0: "AGN"}, SURVEY)
     (line,) = lines(figure, style_of(0).colour)
@@ -152,14 +152,14 @@ def test_reliability_puts_each_bin_at_the_accuracy_over_all_seeds(models: list[C
     model = models[0]
     figure = draw_reliability(model, SURVEY)
     points = np.array([p[0] for p in lines(figure, COLOURS[0]) if len(p) == 1])
-    confidence = model.pooled.likely.max(2).ravel()
-    right = (model.pooled.likely.argmax(2) == model.pooled.label).ravel()
+    confidence = model.pooled.at(Prior.SURVEY).max(2).ravel()
+    right = (model.pooled.at(Prior.SURVEY).argmax(2) == model.pooled.label).ravel()
     place = (confidence * 15).astype(int)
     expected = [(confidence[place == b].mean(), right[place == b].mean()) for b in np.unique(place)]
     np.testing.assert_allclose(points, expected)
     heights = [patch.get_height() for patch in figure.axes[1].patches if isinstance(patch, Rectangle)]
     np.testing.assert_allclose(heights, np.bincount(place, minlength=15) / 2)
-    each = [scores(found, model.pooled.label, CLASSES)["calibration_error"] for found in model.pooled.likely]
+    each = [scores(found, model.pooled.label, CLASSES)["calibration_error"] for found in model.pooled.at(Prior.SURVEY)]
     np.testing.assert_allclose(calibration_errors(model.pooled), each)
     assert says_where(figure)
 
@@ -170,7 +170,7 @@ def test_recall_against_a_quantity_is_the_mean_of_the_seeds(models: list[Compare
     assert figure is not None
     here = (models[0].pooled.label == 0) & np.isfinite(x)
     for model in models:
-        each = [recall_by(x[here], found[here].argmax(1) == 0) for found in model.pooled.uniform]
+        each = [recall_by(x[here], found[here].argmax(1) == 0) for found in model.pooled.at(Prior.UNIFORM)]
         (line,) = lines(figure, model.look.colour)
         np.testing.assert_allclose(line, np.mean(each, axis=0)[:, :2])
     assert figure.axes[0].get_title("left") == f"AGN ({here.sum()} objects)"
@@ -214,7 +214,7 @@ def test_a_run_has_a_line_for_each_class_and_names_the_one_that_it_lacks(models:
     assert [axes.get_xlabel() for axes in recall.axes] == ["magnitude"]
     shown = {line.get_label(): np.asarray(line.get_xydata()) for line in recall.axes[0].lines}
     here = run.pooled.label == 0
-    each = [recall_by(known[here], guess[here] == 0) for guess in run.pooled.uniform.argmax(2)]
+    each = [recall_by(known[here], guess[here] == 0) for guess in run.pooled.at(Prior.UNIFORM).argmax(2)]
     np.testing.assert_allclose(shown["AGN (45)"], np.mean(each, axis=0)[:, :2])
     assert list(shown) == ["AGN (45)", "SN Ia (45)", "SN Other: no object"]
     assert not shown["SN Other: no object"].size

@@ -18,9 +18,8 @@ from typer.testing import CliRunner
 from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.drawing.embedded_figure import Picture
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.significance import differences as compared
-from ictconvention.evaluation.worst_objects import worst_objects
-from ictconvention.reporting import page as report
 from ictconvention.reporting import page_figures
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
@@ -28,6 +27,9 @@ from ictconvention.reporting.page import write_report
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks import class_sections
+from ictconvention.tasks.classes import Classes
+from ictconvention.tasks.worst_objects import worst_objects
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_sweep
 from tests.refusals import refused
@@ -83,7 +85,7 @@ def small_file(small: Path, survey: Survey, tmp_path_factory: pytest.TempPathFac
 
 def show_two(patched: pytest.MonkeyPatch) -> None:
     """Let a page show two objects, not twelve: their film strips take half of its time."""
-    patched.setattr(report, "worst_objects", partial(worst_objects, most=2))
+    patched.setattr(class_sections, "worst_objects", partial(worst_objects, most=2))
 
 
 def lost(sweep: Path) -> Path:
@@ -130,7 +132,7 @@ def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: P
 def test_predictions_that_no_run_made_are_compared_too(small: Path, survey: Survey, tmp_path: Path) -> None:
     sweep = shutil.copytree(small, tmp_path / "runs")
     (entry,) = group_runs(*find_runs(sweep)).entries()
-    save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], survey.header.classes)
+    save_entries(sweep / ENTRIES_FILE, [replace(entry, name="forest")], Classes(survey.header.classes))
     page = written(sweep, tmp_path / "page.html")
     assert [row[0] for row in page.table("model")[1:]] == ["one", "forest"]
     says = [value for tag, name, value in page.attributes if (tag, name) == ("img", "alt")]
@@ -159,7 +161,7 @@ def test_the_objects_shown_are_those_whose_label_is_believed_least(page: Page, s
     believed: dict[str, list[float]] = {}
     for run in runs:
         found = run.predictions
-        for id_, own in zip(found.ids, found.uniform[np.arange(len(found.label)), found.label], strict=True):
+        for id_, own in zip(found.ids, found.at(Prior.UNIFORM)[np.arange(len(found.label)), found.label], strict=True):
             believed.setdefault(str(id_), []).append(float(own))
     shown = page.table("object")[1:]
     for name in CLASSES:
@@ -335,10 +337,11 @@ def test_wide_tables_fit_a_page_of_1280_pixels_and_scroll_on_a_phone(
     monkeypatch.setattr("ictconvention.reporting.compare.differences", few)
     monkeypatch.setattr("ictconvention.reporting.compare.PUBLISHED", {"ConvEntion": (79.83, 70.62)})
     picture = Picture("data:,", 300, 300, "nothing")
-    for name in ("points", "confusions", "rocs", "reliabilities", "learning_curves"):
-        monkeypatch.setattr(page_figures, name, lambda *given: [picture])
-    monkeypatch.setattr(page_figures, "recalls", lambda *given: {})
+    monkeypatch.setattr(page_figures, "points", lambda *given: {"": [picture]})
+    monkeypatch.setattr(page_figures, "learning_curves", lambda *given: [picture])
     monkeypatch.setattr(page_figures, "film_strips", lambda *given: {})
+    for name in ("of_models", "of_objects"):
+        monkeypatch.setattr(class_sections.ClassFigures, name, lambda *given: [])
     names = ["ConvEntion", *(f"convention_published_recipe_{number}" for number in range(1, models))]
     folder = handmade_sweep(tmp_path / "runs", survey, dict.fromkeys(names, 1.0), (0, 1), (0,))
     write_report(folder, tmp_path / "page.html")
@@ -368,5 +371,5 @@ def test_classes_without_a_panel_are_named_with_the_reason(survey: Survey, tmp_p
     page = written(folder, tmp_path / "page.html")
     assert "No curve of Nova: no test object." in page.text
     assert "No curve of TDE" not in page.text
-    lines = [line[:200] for line in page.text.split("No panel, with fewer than 8 objects")[1:]]
+    lines = [line[:200] for line in page.text.split("No panel against ")[1:]]
     assert any("Nova (0 objects)" in line and "TDE (0 objects)" in line for line in lines)
