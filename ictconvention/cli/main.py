@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.cli.next_command import suggest, suggest_training
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
@@ -66,6 +67,7 @@ def check(survey: SurveyPath) -> None:
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
+    suggest_training(report.path, (name for name, _ in report.classes))
 
 
 @app.command()
@@ -144,6 +146,8 @@ def split(
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if output:
         typer.echo(output)
+    if file := output or load:
+        suggest_training(survey, opened.header.classes, file)
 
 
 @app.command()
@@ -179,6 +183,7 @@ def simulate(
         from ictconvention.evaluation.ceiling import print_ceiling
 
         print_ceiling(survey, wide_console())
+    suggest("check", survey.path)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -7,7 +7,7 @@ survey, so that memory holds no more than a line about each frame.
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, shorten
-from ictconvention.files.joins import check_matched, report_unused_names
+from ictconvention.files.joins import check_matched, check_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
@@ -47,6 +47,8 @@ class IngestOptions:
         Size of the stamps [pixels].
     bands : tuple of str, optional
         The bands to take, in their order in the survey; by default all that are found.
+    rename_band : mapping
+        Names that bands shall have, by those that they have in the source.
     classes : tuple of str, optional
         Names of the classes; by default those that are found, in alphabetical order. Objects of others have no label.
     flux_unit : str
@@ -71,6 +73,7 @@ class IngestOptions:
     name: str | None = None
     size: int = 32
     bands: tuple[str, ...] | None = None
+    rename_band: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     flux_unit: str = "nanomaggy"
     simulated: bool = False
@@ -194,7 +197,10 @@ def ingest(
         objects = {id_: {**own, **UNLABELLED} if id_ in left_out else own for id_, own in objects.items()}
         trial = _header(options, options.bands or ("unknown",), classes, {})
         check_objects(objects, trial, options.made_by)
-        readings = read_units(read, units, options.size, options.bands, scratch, options.jobs, options.out, progress)
+        ours = options.rename_band
+        readings = read_units(
+            read, units, options.size, options.bands, scratch, options.jobs, options.out, progress, ours
+        )
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
         kept, twice, repeats = gather_frames(lines, list(objects))
@@ -208,6 +214,7 @@ def ingest(
             f"{pluralize(number, 'object')} of the class {name}, which --classes does not name: without a label"
             for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
         ]
+        remarks += check_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)), options.made_by)
         remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}

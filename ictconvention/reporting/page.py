@@ -17,7 +17,7 @@ from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.figures import Compared
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.measuring.photometry import photometry_recipe
@@ -33,6 +33,9 @@ from ictconvention.tasks.task_figures import ShownObject, WorstObjects
 logger = logging.getLogger(__name__)
 
 TOLD_FIRST = 4  # sentences; further ones are behind a click
+MOST_BESIDE = 5  # models whose configurations stand side by side
+MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a narrow one; of more, words are broken
+MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
 def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
@@ -90,6 +93,8 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     of_models = task.figures.of_models(models, survey)
     of_objects = [] if opened is None else task.figures.of_objects(models, opened, survey)
     worst = task.figures.worst([model.pooled for model in models])
+    configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
+    beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
         "version": __version__,
         "name": about["name"],
@@ -125,8 +130,10 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "worst": worst,
         "shown": [] if worst is None else _shown(worst, opened),
         "environment": _environment(kept),
-        "configuration": compare_keys({name: _configuration(of) for name, of in collection.runs.items()}),
-        "configuration_names": list(collection.runs),
+        "configuration": configuration if beside else _grouped(configuration, "model"),
+        "configuration_names": list(collection.runs) if beside else [],
+        "many": len(entries) > MOST_ROOMY,
+        "crowd": len(entries) > MOST_NARROW,
         "runs": pluralize(len(kept), "run"),
         "folder": str(sweep),
     }
@@ -181,13 +188,19 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
+    return _grouped(compare_keys({RunFolder(run.folder).title: run.environment for run in runs}), "run")
+
+
+def _grouped(found: KeyByKey, noun: str) -> KeyByKey:
+    """Return a comparison in which each value has those that have it, in place of a column for each of them."""
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)
         for name, value in values.items():
             who[value].append(name)
-        grouped[key] = {value: f"{pluralize(len(of), 'run')}: {shorten(of, 4)}" for value, of in who.items()}
+        grouped[key] = {
+            value: f"{pluralize(len(of), noun)}: {shorten(of, MOST_NAMED[noun])}" for value, of in who.items()
+        }
     return KeyByKey(found.common, grouped)
 
 

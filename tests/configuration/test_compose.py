@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import ConfigFolders, config_folder
@@ -152,15 +153,20 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "learner.tau False\n"
 
 
-def test_help_names_every_group_and_every_key_of_the_root() -> None:
+def test_help_names_every_group_and_every_key() -> None:
     from ictconvention.cli.train import help_text
 
     text = help_text(ConfigFolders((config_folder(),)))
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text
     assert "-m (--multirun)" in text
-    roots = {key.split(".")[0] for key in known_keys()} - {path.name for path in config_folder().iterdir()}
-    assert roots
-    for key in roots:
-        assert f"\n{key}:" in text
+    blocks = yaml.safe_load(text[text.index("\nname:") :])
+    shown = {f"{block}.{key}" for block, keys in blocks.items() if isinstance(keys, dict) for key in keys} | {*blocks}
+    kinds = {f"{path.name}.kind" for path in config_folder().iterdir()}  # which the choice of the group sets
+    keys = {key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())}
+    assert {".".join(key.split(".")[:2]) for key in keys - kinds} <= shown
+    assert blocks["learner"]["tau"] == 0.99
+    assert blocks["augmentation"]["rotation"] == 15
+    assert blocks["model"]["width"] == 1
+    assert blocks["fold"]["protocol"] == "rotating"
     assert RunOptions().name == "run"

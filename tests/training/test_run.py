@@ -109,7 +109,7 @@ def test_a_later_test_gives_the_same_numbers(
     monkeypatch.setattr(sys, "argv", command)
     main()
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err.startswith("next: ictconvention predict ")
     assert said.out.splitlines()[-1] == "the same as result.json, to the last digit"
     monkeypatch.setattr(sys, "argv", [*command, "learner.tau=0.5"])
     with pytest.raises(SystemExit, match="2"):
