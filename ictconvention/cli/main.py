@@ -67,7 +67,10 @@ def check(survey: SurveyPath) -> None:
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
-    suggest_training(report.path, (name for name, _ in report.classes))
+    known = {(name, source) for name, source in report.classes if name is not None}
+    suggest_training(
+        report.path, {name for name, _ in known}, len({source == "photometric" for _, source in known}) < 2
+    )
 
 
 @app.command()
@@ -119,6 +122,7 @@ def split(
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
+    from ictconvention.configuration.overrides import override
     from ictconvention.survey.labels.ways import TooFewError, name_ways
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
@@ -147,7 +151,10 @@ def split(
     if output:
         typer.echo(output)
     if file := output or load:
-        suggest_training(survey, opened.header.classes, file)
+        chosen = [] if classes is None else [override("survey.classes", list(opened.header.classes))]
+        suggest_training(
+            survey, opened.header.classes, not drawn.parts["finetune_train"], override("split", file), *chosen
+        )
 
 
 @app.command()

@@ -16,13 +16,25 @@ def suggest(*words: str | Path) -> None:
     sys.stderr.flush()
 
 
-def suggest_training(survey: Path, classes: Iterable[str | None], split: Path | None = None) -> None:
-    """After a sound survey: train on it, where its labels are of two classes and more."""
+def suggest_training(survey: Path, classes: Iterable[str | None], one_stage: bool, *keys: str) -> None:
+    """After a sound survey or a split of it: train on it, where its labels are of two classes and more.
+
+    Parameters
+    ----------
+    survey : Path
+        The survey.
+    classes : iterable of str
+        Its classes.
+    one_stage : bool
+        Whether all labels are equally good, so that one stage takes them.
+    *keys : str
+        Further overrides.
+    """
     from ictconvention.configuration.overrides import override
 
     if len({*classes} - {None}) > 1:
-        parts = [] if split is None else [override("split", split)]
-        suggest("train", "experiment=ict_sdss", "survey=path", override("survey.path", survey), *parts)
+        experiment = ["experiment=my_survey"] if one_stage else ["experiment=ict_sdss", "survey=path"]
+        suggest("train", *experiment, override("survey.path", survey), *keys)
 
 
 def suggest_prediction(run: Path) -> None:
