@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.plain_file import open_plain
 
 SURVEY_MARK = "survey.json"  # of a survey, and of each of its shards
 SURVEY_WORDS = b"ictconvention survey"  # near its beginning
@@ -78,7 +79,8 @@ def check_outside(path: Path, doing: str) -> None:
 def _is_survey(folder: Path) -> bool:
     """Return whether a folder holds the header of a survey, and not just a file of its name."""
     try:
-        return SURVEY_WORDS in (folder / SURVEY_MARK).read_bytes()[:65_536]
+        with open_plain(folder / SURVEY_MARK) as file:
+            return SURVEY_WORDS in file.read(65_536)
     except FileNotFoundError:
         return False
     except OSError:  # it cannot be read, and may be one

@@ -1,5 +1,6 @@
 """Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.evaluation.prior import Prior
+from ictconvention.reading.parquet_file import read_parquet
 
 ENTRIES_FILE = "baselines.parquet"
 
@@ -43,11 +45,13 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, 
     UsageError
         The file is damaged, or of other classes.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
-        table = {name: np.array(values) for name, values in pq.read_table(path).to_pydict().items()}
+        with readable_os_errors("reading the predictions", path):
+            content = read_parquet(path).to_pydict()
+        table = {name: np.array(values) for name, values in content.items()}
         labels = np.array([classes.index(name) for name in table["label"]], dtype=np.int64)
         for name in dict.fromkeys(table["entry"].tolist()):
             for fold, seed in sorted(
@@ -59,7 +63,7 @@ def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, 
                     raise ValueError(f"a probability of {name} is not a number")
                 found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = found
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError(
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error

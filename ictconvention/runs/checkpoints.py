@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
+from ictconvention.core.plain_file import open_plain
 
 REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
 
@@ -75,8 +76,8 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         It is damaged, or holds more than tensors and plain values.
     """
     try:
-        with readable_os_errors("reading the weights", path):
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with readable_os_errors("reading the weights", path), open_plain(path) as file:
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except FileSystemError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere

@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 import numpy as np
+from pydantic import NonNegativeFloat
 
 from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
@@ -14,13 +15,41 @@ from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.json_file import LOOSE, JsonRecord
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import check_classes
-from ictconvention.runs.status import read_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.neighbours import sky_groups
 from ictconvention.survey.split import positions_of, reach_of
 from ictconvention.survey.survey import Survey
+
+
+class JobShape(TypedDict, total=False):
+    """The types of what the record of a sweep says of a job."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    folder: Required[str]
+    state: Required[str]
+    model: str | None
+    title: str
+    seconds: NonNegativeFloat
+    log: str | None
+    overrides: list[str]
+
+
+class SweepShape(TypedDict, total=False):
+    """The types of what `sweep.json` says."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    seconds: NonNegativeFloat
+    jobs: Required[list[JobShape]]
+
+
+SWEEP = JsonRecord(
+    SweepShape, UsageError, "E-RUN-DAMAGED", "remove it, and start the sweep again", "a record of a sweep"
+)
 
 
 @dataclass(frozen=True)
@@ -134,13 +163,8 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
 
 
 def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
-    content = read_json(sweep / SWEEP_MARK)
-    try:
-        jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
-    except (KeyError, TypeError):
-        raise UsageError(
-            "this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again", "E-RUN-DAMAGED"
-        ) from None
+    listed = SWEEP.read(sweep / SWEEP_MARK)["jobs"]
+    jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in listed]
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]

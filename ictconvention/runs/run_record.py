@@ -7,10 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.registry import find_network
@@ -21,12 +22,106 @@ from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.sampler import class_shares
-from ictconvention.survey.split import Split
+from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.survey.split import Split, SplitShape
 
 logger = logging.getLogger(__name__)
 
 FIX = "restore the file from a copy, or train the run again"
 SUM = 1e-9  # by which shares may miss a sum of 1
+
+
+class SurveyShape(TypedDict, total=False):
+    """The types of what a result says of its survey."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    name: str
+    simulated: bool
+    hash: str
+    origin: str
+    bands: list[str]
+    pixel_scale: PositiveFloat
+    flux_unit: str
+
+
+class PriorShape(TypedDict):
+    """The types of the shares of the classes."""
+
+    survey: list[float]
+    training: list[float]
+
+
+class TaskShape(TypedDict):
+    """The types of what a run has learned."""
+
+    kind: str
+    names: list[str]
+
+
+class ResultShape(TypedDict, total=False):
+    """The types of what `result.json` says, whatever the run has learned."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    temperature: PositiveFloat
+    prior: PriorShape
+    test: dict[str, Any]
+    test_uniform: dict[str, Any]
+    extra_test: dict[str, Any]
+    extra_test_uniform: dict[str, Any]
+    survey: SurveyShape
+    task: TaskShape
+    photometry: dict[str, Any] | None
+    split: str
+    init_from: str | None
+    precision: str
+    parameters: NonNegativeInt | None
+    config: dict[str, Any]
+    version: str
+    sources: dict[str, str]
+
+
+class ScoresShape(TypedDict):
+    """The types of the scores of classes, of which each version has these at least."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    objects: NonNegativeInt
+    accuracy: float
+    balanced_accuracy: float
+    f1_macro: float
+    worst_class_recall: float
+    confusion: list[list[NonNegativeInt]]
+    classes: dict[str, dict[str, Any]]
+
+
+class ClassResultShape(TypedDict, total=False):
+    """The types of the scores in a result of classes."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    test: ScoresShape
+    test_uniform: ScoresShape
+    extra_test: ScoresShape
+    extra_test_uniform: ScoresShape
+
+
+class EnvironmentShape(TypedDict, total=False):
+    """The types of what `environment.json` says."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    packages: dict[str, str]
+    devices: PositiveInt
+    nodes: PositiveInt
+    gpus: list[str]
+
+
+RESULT = JsonRecord(ResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run")
+CLASS_RESULT = JsonRecord(ClassResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run of classes")
+ENVIRONMENT = JsonRecord(EnvironmentShape, UsageError, "E-RUN-DAMAGED", FIX, "an environment of a run")
+SPLIT_OF_RUN = JsonRecord(SplitShape, UsageError, "E-RUN-DAMAGED", FIX, "a split of a run")
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:

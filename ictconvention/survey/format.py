@@ -21,13 +21,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
+from pydantic import NonNegativeInt
 
 from ictconvention.core.atomic import PARTIAL
 from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
+from ictconvention.core.plain_file import open_plain, read_plain
+from ictconvention.reading.json_file import LOOSE, JsonRecord
 
 FORMAT = "ictconvention survey"
 VERSION = 2
@@ -66,6 +69,20 @@ LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
 NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
 NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
+
+
+class HeaderShape(TypedDict, total=False):
+    """The types of what `survey.json` says beside the header proper, which `SurveyHeader` checks."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    objects: NonNegativeInt
+    frames: NonNegativeInt
+    checksums: dict[str, str]
+    shards: list[dict[str, str]]
+
+
+HEADER = JsonRecord(HeaderShape, SurveyError, "E-SURVEY-FORMAT", "restore it from a copy", "a header of a survey")
 
 
 @dataclass(frozen=True)
@@ -190,14 +207,9 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     if not path.is_file():
         raise _no_survey(folder)
     with readable_os_errors("reading the header", path):
-        text = path.read_bytes()
-    try:
-        entries = json.loads(text)
-    except ValueError as error:
-        raise SurveyError(
-            f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy", "E-SURVEY-FORMAT"
-        ) from error
-    if not isinstance(entries, dict) or entries.pop("format", None) != FORMAT:
+        text = read_plain(path)
+    entries = HEADER.parse(text, path)
+    if entries.pop("format", None) != FORMAT:
         raise SurveyError(
             f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder", "E-SURVEY-FORMAT"
         )
@@ -244,7 +256,7 @@ def stored_columns(version: int) -> list[str]:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

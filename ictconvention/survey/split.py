@@ -6,14 +6,16 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import SplitError, did_you_mean, pluralize, readable_os_errors, shorten
+from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
+from ictconvention.reading.json_file import LOOSE, JsonRecord
 from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
@@ -31,6 +33,39 @@ PARTS = (
 )
 UNLABELLED = "pretrain_unlabelled"
 NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")
+
+
+class RuleShape(TypedDict, total=False):
+    """The types of how a split was drawn."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    protocol: str
+    index: NonNegativeInt
+    count: NonNegativeInt
+    seed: NonNegativeInt
+
+
+class SplitShape(TypedDict, total=False):
+    """The types of what a file of a split says."""
+
+    __pydantic_config__ = LOOSE  # type: ignore[misc]
+
+    parts: dict[str, list[str]]
+    classes: dict[str, str | None]
+    excluded: dict[str, str]
+    rule: RuleShape
+    linking_length: Annotated[float, Field(ge=0)]
+    hash: str
+
+
+SPLIT = JsonRecord(
+    SplitShape,
+    SplitError,
+    "E-SPLIT-FORMAT",
+    'it should read {"parts": {"test": ["id", ...], ...}}, with ids in quotes',
+    "a split",
+)
 
 
 @dataclass(frozen=True)
@@ -116,22 +151,10 @@ class Split:
             When the file is damaged or was edited, is for another survey, or breaks a rule; with the ids.
         """
         path = Path(path)
-        with readable_os_errors("reading the split", path):
-            text = path.read_bytes()
-        fix = 'it should read {"parts": {"test": ["id", ...], ...}}'
-        try:
-            entries = json.loads(text, object_pairs_hook=_once)
-        except (ValueError, RecursionError) as error:
-            raise SplitError(f"not a split: this is not JSON ({error})", path, fix, "E-SPLIT-FORMAT") from error
-        listed = entries.get("parts") if isinstance(entries, dict) else None
-        if not isinstance(listed, dict) or not listed:
-            raise SplitError("not a split: it has no parts", path, fix, "E-SPLIT-FORMAT")
-        for part, ids in listed.items():
-            if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
-                raise SplitError(
-                    f"not a split: {part} is not a list of texts", path, f"give ids in quotes; {fix}", "E-SPLIT-FORMAT"
-                )
-        parts = {part: tuple(ids) for part, ids in listed.items()}
+        entries = SPLIT.read(path)
+        if not entries.get("parts"):
+            raise SplitError("not a split: it has no parts", path, SPLIT.fix, "E-SPLIT-FORMAT")
+        parts = {part: tuple(ids) for part, ids in entries["parts"].items()}
         for part in parts:
             if part not in PARTS:
                 raise SplitError(
@@ -240,14 +263,6 @@ class Split:
             found = f"torn apart: {groups_torn}: {pairs}"
             fix = "neighbours share pixels: put each group into one part, or leave members out"
             raise SplitError(found, where, fix, "E-SPLIT-LEAK")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object of JSON; a name that stands twice would lose one of its values."""
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        raise ValueError("a name stands twice in it")
-    return built
 
 
 def classes_of(objects: Table) -> dict[str, str | None]:

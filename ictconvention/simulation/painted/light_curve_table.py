@@ -91,6 +91,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
             found = f"{path.suffix or 'no ending'!r} is not a format of light curves"
             raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
         with readable_os_errors("reading the light curves", path):
+            check_plain(path)
             path.open("rb").close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
     if twice := find_repeated(curve.id for curve in curves):
