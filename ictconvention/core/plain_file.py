@@ -21,6 +21,7 @@ def open_plain(path: str | Path) -> BinaryIO:
     OSError
         It is a folder, a pipe, a device or a socket, a link that leads nowhere or in a circle, or cannot be read.
     """
+    path = Path(path)
     check_plain(path)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may have come meanwhile
     try:
@@ -39,11 +40,12 @@ def read_plain(path: str | Path) -> bytes:
 
 def check_plain(path: str | Path) -> None:
     """Refuse what is no plain file, with the `OSError` that `open_plain` raises."""
+    path = Path(path)
     try:
-        found = os.stat(path)
+        found = path.stat()
     except FileNotFoundError as error:
-        if Path(path).is_symlink():
-            leads = f"a symbolic link to {os.readlink(path)}, which does not exist"
+        if path.is_symlink():
+            leads = f"a symbolic link to {path.readlink()}, which does not exist"
             raise FileNotFoundError(errno.ENOENT, leads, str(path)) from None
         raise error
     except ValueError:  # NUL
@@ -51,7 +53,7 @@ def check_plain(path: str | Path) -> None:
     _refuse(found, path)
 
 
-def _refuse(found: os.stat_result, path: str | Path) -> None:
+def _refuse(found: os.stat_result, path: Path) -> None:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError(errno.EISDIR, "this is a folder, not a file", str(path))
     if not stat.S_ISREG(found.st_mode):

@@ -7,17 +7,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ictconvention.core.errors import IctConventionError, readable_os_errors
 from ictconvention.core.plain_file import read_plain
 
 DEEPEST = 100  # levels of lists and objects within each other
 MOST_DIGITS = 300  # of a whole number; a float holds no larger one
-LOOSE = ConfigDict(
-    strict=True, extra="allow", allow_inf_nan=False
-)  # of a shape: keys that it does not name may be there
+ABSENT: Any = None  # default of a key of a shape that may be absent; where it is there, null must be allowed
 LONGEST_VALUE = 60  # letters of a value that a message repeats
+
+
+class Shape(BaseModel):
+    """The types of what a record says; keys that it does not name may be there, of any type."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class JsonRecord:
     Parameters
     ----------
     shape : type
-        Type of the content, which pydantic checks: a TypedDict, or a dict of such.
+        Type of the content, which pydantic checks: a `Shape`, or a dict of such.
     error : type
         Type of the error.
     code : str

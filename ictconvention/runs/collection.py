@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Required, TypedDict
+from typing import Any
 
 import numpy as np
 from pydantic import NonNegativeFloat
@@ -15,7 +15,7 @@ from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
-from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.which_run import no_run
@@ -24,27 +24,23 @@ from ictconvention.survey.split import positions_of, reach_of
 from ictconvention.survey.survey import Survey
 
 
-class JobShape(TypedDict, total=False):
+class JobShape(Shape):
     """The types of what the record of a sweep says of a job."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    folder: Required[str]
-    state: Required[str]
-    model: str | None
-    title: str
-    seconds: NonNegativeFloat
-    log: str | None
-    overrides: list[str]
+    folder: str
+    state: str
+    model: str | None = ABSENT
+    title: str = ABSENT
+    seconds: NonNegativeFloat = ABSENT
+    log: str | None = ABSENT
+    overrides: list[str] = ABSENT
 
 
-class SweepShape(TypedDict, total=False):
+class SweepShape(Shape):
     """The types of what `sweep.json` says."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    seconds: NonNegativeFloat
-    jobs: Required[list[JobShape]]
+    seconds: NonNegativeFloat = ABSENT
+    jobs: list[JobShape]
 
 
 SWEEP = JsonRecord(

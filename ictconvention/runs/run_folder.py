@@ -104,7 +104,7 @@ class RunFolder:
         write_json(self.environment, environment)
 
     def open_status(self) -> Status:
-        """Return the record of how far the run is; errors as of `read_json`."""
+        """Return the record of how far the run is; errors as of `STATUS.read`."""
         return Status(self.status)
 
     def open_metrics(self) -> MetricsTable:

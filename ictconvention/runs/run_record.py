@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.sampler import class_shares
-from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.survey.split import Split, SplitShape
 
 logger = logging.getLogger(__name__)
@@ -31,61 +31,55 @@ FIX = "restore the file from a copy, or train the run again"
 SUM = 1e-9  # by which shares may miss a sum of 1
 
 
-class SurveyShape(TypedDict, total=False):
+class SurveyShape(Shape):
     """The types of what a result says of its survey."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    name: str
-    simulated: bool
-    hash: str
-    origin: str
-    bands: list[str]
-    pixel_scale: PositiveFloat
-    flux_unit: str
+    name: str = ABSENT
+    simulated: bool = ABSENT
+    hash: str = ABSENT
+    origin: str = ABSENT
+    bands: list[str] = ABSENT
+    pixel_scale: PositiveFloat = ABSENT
+    flux_unit: str = ABSENT
 
 
-class PriorShape(TypedDict):
+class PriorShape(Shape):
     """The types of the shares of the classes."""
 
     survey: list[float]
     training: list[float]
 
 
-class TaskShape(TypedDict):
+class TaskShape(Shape):
     """The types of what a run has learned."""
 
     kind: str
     names: list[str]
 
 
-class ResultShape(TypedDict, total=False):
+class ResultShape(Shape):
     """The types of what `result.json` says, whatever the run has learned."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    temperature: PositiveFloat
-    prior: PriorShape
-    test: dict[str, Any]
-    test_uniform: dict[str, Any]
-    extra_test: dict[str, Any]
-    extra_test_uniform: dict[str, Any]
-    survey: SurveyShape
-    task: TaskShape
-    photometry: dict[str, Any] | None
-    split: str
-    init_from: str | None
-    precision: str
-    parameters: NonNegativeInt | None
-    config: dict[str, Any]
-    version: str
-    sources: dict[str, str]
+    temperature: PositiveFloat = ABSENT
+    prior: PriorShape = ABSENT
+    test: dict[str, Any] = ABSENT
+    test_uniform: dict[str, Any] = ABSENT
+    extra_test: dict[str, Any] = ABSENT
+    extra_test_uniform: dict[str, Any] = ABSENT
+    survey: SurveyShape = ABSENT
+    task: TaskShape = ABSENT
+    photometry: dict[str, Any] | None = ABSENT
+    split: str = ABSENT
+    init_from: str | None = ABSENT
+    precision: str = ABSENT
+    parameters: NonNegativeInt | None = ABSENT
+    config: dict[str, Any] = ABSENT
+    version: str = ABSENT
+    sources: dict[str, str] = ABSENT
 
 
-class ScoresShape(TypedDict):
+class ScoresShape(Shape):
     """The types of the scores of classes, of which each version has these at least."""
-
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
 
     objects: NonNegativeInt
     accuracy: float
@@ -96,26 +90,22 @@ class ScoresShape(TypedDict):
     classes: dict[str, dict[str, Any]]
 
 
-class ClassResultShape(TypedDict, total=False):
+class ClassResultShape(Shape):
     """The types of the scores in a result of classes."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    test: ScoresShape
-    test_uniform: ScoresShape
-    extra_test: ScoresShape
-    extra_test_uniform: ScoresShape
+    test: ScoresShape = ABSENT
+    test_uniform: ScoresShape = ABSENT
+    extra_test: ScoresShape = ABSENT
+    extra_test_uniform: ScoresShape = ABSENT
 
 
-class EnvironmentShape(TypedDict, total=False):
+class EnvironmentShape(Shape):
     """The types of what `environment.json` says."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    packages: dict[str, str]
-    devices: PositiveInt
-    nodes: PositiveInt
-    gpus: list[str]
+    packages: dict[str, str] = ABSENT
+    devices: PositiveInt = ABSENT
+    nodes: PositiveInt = ABSENT
+    gpus: list[str] = ABSENT
 
 
 RESULT = JsonRecord(ResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run")

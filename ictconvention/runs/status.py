@@ -5,14 +5,14 @@ import io
 import json
 import os
 from pathlib import Path
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain
-from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 
 State = Literal["running", "finished", "stopped", "failed"]
 
@@ -23,19 +23,17 @@ def write_json(path: Path, content: object) -> None:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-class StatusShape(TypedDict, total=False):
+class StatusShape(Shape):
     """The types of what `status.json` says."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    state: State
-    stage: str
-    epochs: dict[str, NonNegativeInt]
-    seconds: dict[str, NonNegativeFloat]
-    hashes: dict[str, str]
-    survey: str | None
-    error: str | None
-    wandb: str
+    state: State = ABSENT
+    stage: str = ABSENT
+    epochs: dict[str, NonNegativeInt] = ABSENT
+    seconds: dict[str, NonNegativeFloat] = ABSENT
+    hashes: dict[str, str] = ABSENT
+    survey: str | None = ABSENT
+    error: str | None = ABSENT
+    wandb: str = ABSENT
 
 
 STATUS = JsonRecord(StatusShape, UsageError, "E-RUN-DAMAGED", "remove it, and run again", "a status of a run")

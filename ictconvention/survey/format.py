@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -30,7 +30,7 @@ from pydantic import NonNegativeInt
 from ictconvention.core.atomic import PARTIAL
 from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
 from ictconvention.core.plain_file import open_plain, read_plain
-from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 
 FORMAT = "ictconvention survey"
 VERSION = 2
@@ -71,15 +71,13 @@ NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
 NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
 
 
-class HeaderShape(TypedDict, total=False):
+class HeaderShape(Shape):
     """The types of what `survey.json` says beside the header proper, which `SurveyHeader` checks."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    objects: NonNegativeInt
-    frames: NonNegativeInt
-    checksums: dict[str, str]
-    shards: list[dict[str, str]]
+    objects: NonNegativeInt = ABSENT
+    frames: NonNegativeInt = ABSENT
+    checksums: dict[str, str] = ABSENT
+    shards: list[dict[str, str]] = ABSENT
 
 
 HEADER = JsonRecord(HeaderShape, SurveyError, "E-SURVEY-FORMAT", "restore it from a copy", "a header of a survey")

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any
 
 import numpy as np
 from astropy.table import Table
@@ -15,7 +15,7 @@ from pydantic import Field, NonNegativeInt
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
-from ictconvention.reading.json_file import LOOSE, JsonRecord
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
@@ -35,28 +35,24 @@ UNLABELLED = "pretrain_unlabelled"
 NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")
 
 
-class RuleShape(TypedDict, total=False):
+class RuleShape(Shape):
     """The types of how a split was drawn."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    protocol: str
-    index: NonNegativeInt
-    count: NonNegativeInt
-    seed: NonNegativeInt
+    protocol: str = ABSENT
+    index: NonNegativeInt = ABSENT
+    count: NonNegativeInt = ABSENT
+    seed: NonNegativeInt = ABSENT
 
 
-class SplitShape(TypedDict, total=False):
+class SplitShape(Shape):
     """The types of what a file of a split says."""
 
-    __pydantic_config__ = LOOSE  # type: ignore[misc]
-
-    parts: dict[str, list[str]]
-    classes: dict[str, str | None]
-    excluded: dict[str, str]
-    rule: RuleShape
-    linking_length: Annotated[float, Field(ge=0)]
-    hash: str
+    parts: dict[str, list[str]] = ABSENT
+    classes: dict[str, str | None] = ABSENT
+    excluded: dict[str, str] = ABSENT
+    rule: RuleShape = ABSENT
+    linking_length: Annotated[float, Field(ge=0)] = ABSENT
+    hash: str = ABSENT
 
 
 SPLIT = JsonRecord(

@@ -13,12 +13,12 @@ from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.reporting.published_numbers import CAUTION
 from ictconvention.runs.collection import find_runs, group_runs
-from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_run, handmade_sweep
 from tests.refusals import refused
+from tests.small_runs import read_json
 
 
 @pytest.fixture(scope="module")

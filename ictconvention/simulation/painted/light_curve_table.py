@@ -19,6 +19,7 @@ from ictconvention.core.errors import (
     shorten,
 )
 from ictconvention.core.magnitudes import flux_error, nanomaggies
+from ictconvention.core.plain_file import open_plain
 from ictconvention.files.reading import UnreadableError, npz_arrays
 from ictconvention.files.user_table import read_id, read_number, read_objects, read_text, read_user_table
 from ictconvention.simulation.sdss.passbands import BANDS
@@ -91,8 +92,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
             found = f"{path.suffix or 'no ending'!r} is not a format of light curves"
             raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
         with readable_os_errors("reading the light curves", path):
-            check_plain(path)
-            path.open("rb").close()
+            open_plain(path).close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
     if twice := find_repeated(curve.id for curve in curves):
         raise SurveyError(
