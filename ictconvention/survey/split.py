@@ -169,11 +169,18 @@ class Split:
             if entries.get("format") != FORMAT or entries.get("version") != VERSION:
                 found = f"format {entries.get('format')!r}, version {entries.get('version')!r}"
                 raise SplitError(found, path, f"this release reads {FORMAT!r}, version {VERSION}", "E-SPLIT-VERSION")
+            if absent := [part for part in PARTS if part not in parts]:
+                raise SplitError(
+                    f"the file lacks the part {shorten(absent)}", path, "make the split again", "E-SPLIT-FORMAT"
+                )
             try:
                 own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
             except KeyError as error:
                 raise SplitError(f"the file lacks {error}", path, "make the split again", "E-SPLIT-FORMAT") from error
             split = cls(parts, **own)
+            if nameless := sorted({id_ for ids in parts.values() for id_ in ids} - split.classes.keys()):
+                found = f"the file names no class, nor null, of {shorten(nameless)}"
+                raise SplitError(found, path, "make the split again", "E-SPLIT-FORMAT")
             if split.hash != entries["hash"]:
                 fix = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
                 raise SplitError(

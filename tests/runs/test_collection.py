@@ -95,7 +95,7 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None
     for said in ("begun/fold0-seed0-x: not finished (not begun)", "not finished (finished)", "lost its split.json"):
         assert said in text
     assert "predictions are damaged" in text
-    assert "its result is damaged" in text
+    assert "not a result of a run of classes" in text
     assert "not every model has fold 1" in text
     assert len(found.left_out) == 6
 

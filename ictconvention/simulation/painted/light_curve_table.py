@@ -195,17 +195,19 @@ def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None
     if flaw := flaw_of_precision("mjd", data["mjd"]):
         raise SurveyError(flaw.found, path, flaw.fix, flaw.code)
     offset = data["offset"]
-    if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
+    if not offset.size or offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
         raise SurveyError(
             "offset does not go from 0 to the number of rows",
             path,
             "give offset[k]:offset[k + 1] per object",
             "E-TABLE-DAMAGED",
         )
-    if (np.diff(offset) < 0).any() or len(offset) < 2:
+    if (np.diff(offset.astype(np.int64)) < 0).any() or len(offset) < 2:
         raise SurveyError(
             "offset decreases or holds no object", path, "give offset[k]:offset[k + 1] per object", "E-TABLE-DAMAGED"
         )
+    if "z" in data and data["z"].dtype.kind not in "fiu":
+        raise SurveyError(f"z is of type {data['z'].dtype}", path, "give numbers", "E-VALUE-TYPE")
     for name in ("id", "dbid", "cid", "z"):
         if name in data and data[name].shape != (len(offset) - 1,):
             raise SurveyError(
