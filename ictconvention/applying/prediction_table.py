@@ -16,6 +16,7 @@ from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
+from ictconvention.core.partial_file import partial_beside
 from ictconvention.evaluation.prior import estimate_shares
 from ictconvention.files.user_table import read_number, read_text, read_user_table
 from ictconvention.reading.json_file import JsonRecord
@@ -227,7 +228,7 @@ def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
             "E-FILES-ENDING",
         )
     target = check_place(path, "writing the predictions")
-    trial = target.with_name(f".{target.name}.trial")
+    trial = partial_beside(target)
     with readable_os_errors("writing the predictions", path):
         trial.touch()
         trial.unlink()

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import NonNegativeFloat
 
 from ictconvention.configuration.identity import CELL, leave_out
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
-from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape

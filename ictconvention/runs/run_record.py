@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
-from ictconvention.core.key_by_key import flatten
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import at_equal_shares

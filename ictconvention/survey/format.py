@@ -27,8 +27,8 @@ import numpy as np
 import pyarrow as pa
 from pydantic import NonNegativeInt
 
-from ictconvention.core.atomic import PARTIAL
 from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
+from ictconvention.core.partial_file import PARTIAL
 from ictconvention.core.plain_file import open_plain, read_plain
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 

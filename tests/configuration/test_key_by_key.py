@@ -1,6 +1,6 @@
 """Records beside each other: what they share is said once, what differs for each."""
 
-from ictconvention.core.key_by_key import ABSENT, compare_keys
+from ictconvention.configuration.key_by_key import ABSENT, compare_keys
 
 
 def test_nested_keys_are_sorted_into_common_and_differing() -> None:
