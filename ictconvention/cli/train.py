@@ -14,6 +14,7 @@ from ictconvention.cli.flags import read_flags
 from ictconvention.configuration.compose import compose_run, readable_hydra_errors
 from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder
 from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
+from ictconvention.configuration.sweep_size import check_sweep_size
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, report_errors
 
@@ -110,8 +111,10 @@ def sweep(arguments: Sequence[str]) -> None:
     IctConventionError
         A problem that a user can fix; or some runs have failed, after all have ended.
     """
-    values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
+    overrides = check_overrides(arguments, several=True)
+    values = {one.key_or_group: one for one in overrides}
     folders = ConfigFolders.named_in(arguments)
+    check_sweep_size(overrides, folders)
     from ictconvention.sweeping.cluster import run_job
 
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
