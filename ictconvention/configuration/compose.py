@@ -20,6 +20,7 @@ from ictconvention.configuration.overrides import (
     unknown_choice,
 )
 from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.sweep_size import OF_SWEEPER
 from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
@@ -77,6 +78,30 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
         if not there:
             raise _no_survey(options.survey.path)
     return options
+
+
+def read_sweeper_params(words: Sequence[str]) -> dict[str, Any]:
+    """Return what the files of choices give to `hydra.sweeper.params`: further values of keys of a sweep.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Overrides of one value each.
+
+    Raises
+    ------
+    UsageError
+        They do not compose.
+    """
+    from hydra import compose, initialize_config_dir
+
+    folders = ConfigFolders.named_in(words)
+    initialized = initialize_config_dir(str(config_folder()), version_base="1.3")
+    with silent_hydra(), _no_other_hydra(), initialized, readable_hydra_errors(folders):
+        config = compose("train", hydra_words(words), return_hydra_config=True)
+        params = OmegaConf.select(config, OF_SWEEPER)
+        plain = OmegaConf.to_container(params) if OmegaConf.is_dict(params) else None
+    return {str(name): value for name, value in plain.items()} if isinstance(plain, dict) else {}
 
 
 def _sized(words: Sequence[str]) -> DictConfig:

@@ -15,7 +15,9 @@ SWEEPER = "hydra/sweeper"  # group of Hydra's; another than basic draws from a r
 OF_SWEEPER = "hydra.sweeper.params"  # further values of keys, beside the overrides
 
 
-def check_sweep_size(overrides: Iterable["Override"], folders: ConfigFolders) -> None:
+def check_sweep_size(
+    overrides: Iterable["Override"], folders: ConfigFolders, params: Mapping[str, Any] | None = None
+) -> None:
     """Refuse a sweep of more than `MOST_JOBS` runs, and one of none.
 
     Parameters
@@ -24,6 +26,8 @@ def check_sweep_size(overrides: Iterable["Override"], folders: ConfigFolders) ->
         As they were parsed; those with several values count, and what they give to `hydra.sweeper.params`.
     folders : ConfigFolders
         Where the choices are, which a glob counts.
+    params : mapping, optional
+        What files of choices give to it: further values of keys.
 
     Raises
     ------
@@ -35,7 +39,7 @@ def check_sweep_size(overrides: Iterable["Override"], folders: ConfigFolders) ->
         return
     last = {one.key_or_group: one for one in given}  # of a key that stands twice, the last one holds
     jobs = 1.0
-    for key, one in (_params(last) | last).items():
+    for key, one in (_parsed({**(params or {}), **_given(last)}) | last).items():
         if one.is_sweep_override():
             jobs *= _number(key, one, folders)
     if jobs > MOST_JOBS:
@@ -48,15 +52,26 @@ def check_sweep_size(overrides: Iterable["Override"], folders: ConfigFolders) ->
         )
 
 
-def _params(given: Mapping[str, "Override"]) -> dict[str, "Override"]:
-    """Return the overrides that `hydra.sweeper.params={KEY: VALUE}` stands for."""
+def _given(last: Mapping[str, "Override"]) -> dict[str, Any]:
+    """Return what overrides give to `hydra.sweeper.params`, as a whole or key by key."""
+    found: dict[str, Any] = {}
+    for key, one in last.items():
+        if one.is_sweep_override():
+            continue
+        if key == OF_SWEEPER and isinstance(value := one.value(), dict):
+            found |= {str(name): inner for name, inner in value.items()}
+        elif key.startswith(f"{OF_SWEEPER}."):
+            found[key.removeprefix(f"{OF_SWEEPER}.")] = one.value()
+    return found
+
+
+def _parsed(params: Mapping[str, Any]) -> dict[str, "Override"]:
+    """Return the overrides that `hydra.sweeper.params` stands for."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
-    one = given.get(OF_SWEEPER)
-    params: Any = None if one is None or one.is_sweep_override() else one.value()
     found = {}
-    for key, value in params.items() if isinstance(params, dict) else ():
+    for key, value in params.items():
         try:
             found[str(key)] = OverridesParser.create().parse_override(f"{key}={value}")
         except (HydraException, ValueError, RecursionError):

@@ -100,7 +100,9 @@ class WholeFolder:
         """Refuse a path that exists, with a `FileSystemError`, and one in a survey or a run, with a `UsageError`."""
         if not self.shard:
             check_outside(self.path, "making the folder")
-        if self.path.exists() or self.path.is_symlink():
+        with readable_os_errors("making the folder", self.path):  # a name that is too long
+            there = self.path.exists() or self.path.is_symlink()
+        if there:
             raise FileSystemError(
                 "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"
             )

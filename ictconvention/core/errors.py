@@ -186,6 +186,15 @@ def report_errors() -> Iterator[None]:
             raise
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    except (OSError, MemoryError) as error:  # what no door has met: the system's own words, and where
+        if isinstance(error, BrokenPipeError) or os.environ.get("ICTCONVENTION_DEBUG") == "1":
+            raise
+        try:
+            with readable_os_errors("the command", getattr(error, "filename", None) or "this machine"):
+                raise error
+        except IctConventionError as readable:
+            sys.stderr.write(f"error: {readable}\n")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")
         sys.exit(130)
