@@ -96,8 +96,12 @@ def read_sweeper_params(words: Sequence[str]) -> dict[str, Any]:
     from hydra import compose, initialize_config_dir
 
     folders = ConfigFolders.named_in(words)
-    initialized = initialize_config_dir(str(config_folder()), version_base="1.3")
-    with silent_hydra(), _no_other_hydra(), initialized, readable_hydra_errors(folders):
+    with (
+        silent_hydra(),
+        _no_other_hydra(),
+        initialize_config_dir(str(config_folder()), version_base="1.3"),
+        readable_hydra_errors(folders),
+    ):
         config = compose("train", hydra_words(words), return_hydra_config=True)
         params = OmegaConf.select(config, OF_SWEEPER)
         plain = OmegaConf.to_container(params) if OmegaConf.is_dict(params) else None
