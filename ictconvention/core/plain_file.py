@@ -3,15 +3,15 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
 class NotPlainError(OSError):
     """A path is a pipe, a device or a socket where a plain file is needed, or cannot be a path at all."""
 
 
-def open_plain(path: str | Path) -> BinaryIO:
+def open_plain(path: str | Path) -> BufferedReader:
     """Open a plain file to read its bytes; symbolic links to one are followed.
 
     A pipe may wait for ever and a device may never end, so neither is opened.
@@ -26,7 +26,7 @@ def open_plain(path: str | Path) -> BinaryIO:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe may have come meanwhile
     try:
         _refuse(os.fstat(descriptor), path)
-        return os.fdopen(descriptor, "rb")
+        return open(descriptor, "rb")  # noqa: PTH123 - a descriptor
     except BaseException:
         os.close(descriptor)
         raise

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.covariance import LedoitWolf
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
+from ictconvention.core.errors import UsageError
 from ictconvention.files.reading import npz_arrays
 
 
@@ -84,16 +84,13 @@ class NoveltyReference:
             It is damaged.
         """
         try:
-            with readable_os_errors("reading the reference", path):
-                arrays = npz_arrays(path, lambda names: ("means", "precision", "validation"))
+            arrays = npz_arrays(path, lambda names: ("means", "precision", "validation"))
             found = cls(*(np.asarray(array, dtype=np.float64) for array in arrays.values()))
             classes, features = found.means.shape
             if found.precision.shape != (features, features) or found.validation.ndim != 1 or not classes:
                 raise ValueError("its arrays do not fit together")
             if not all(np.isfinite(values).all() for values in (found.means, found.precision, found.validation)):
                 raise ValueError("a number in it is NaN or infinite")
-        except FileSystemError:
-            raise
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "remove it; predictions then come without the column novelty"
             raise UsageError(f"this reference is damaged: {error}", path, fix, "E-RUN-DAMAGED") from error

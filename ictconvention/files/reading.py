@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import lacks_memory
 from ictconvention.core.magnitudes import POGSON
 from ictconvention.core.plain_file import NotPlainError, open_plain
-from ictconvention.files.fits_headers import UnreadableError, check_headers, unpack_fits
+from ictconvention.files.fits_headers import UnreadableError as UnreadableError
+from ictconvention.files.fits_headers import check_headers, unpack_fits
 
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to

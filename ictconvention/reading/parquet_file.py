@@ -40,7 +40,7 @@ def read_parquet(source: Path | bytes, columns: Sequence[str] | None = None) -> 
 
 
 def _read(content: bytes, columns: Sequence[str] | None) -> pa.Table:
-    with pq.ParquetFile(io.BytesIO(content)) as file:
+    with pq.ParquetFile(io.BytesIO(content), page_checksum_verification=True) as file:
         if file.metadata.num_rows > MOST_ROWS:
             raise ValueError(f"it claims {file.metadata.num_rows} rows, more than {MOST_ROWS}")
         schema = file.schema_arrow

@@ -34,7 +34,7 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], classes: Seque
                     columns[f"{shares} {name}"] = found.at(shares)[:, c]
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial)
+        pq.write_table(pa.concat_tables(parts), partial, write_page_checksum=True)
 
 
 def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, ...]:

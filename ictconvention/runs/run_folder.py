@@ -131,7 +131,7 @@ class RunFolder:
 
     def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
         with whole_file(path, doing, record=True) as partial:
-            pq.write_table(table, partial)
+            pq.write_table(table, partial, write_page_checksum=True)
 
     # What others read of it.
 

@@ -3,6 +3,7 @@
 import bz2
 import gzip
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from ictconvention.files import fits_headers
 from ictconvention.files.reading import UnreadableError, open_fits, read_image
 from tests.core.test_plain_file import ODD, make_odd, within
 
+PACK: dict[str, Callable[[bytes], bytes]] = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}
 PIXELS = np.arange(32 * 24, dtype=np.float32).reshape(32, 24)
 
 
@@ -49,8 +51,7 @@ def changed(content: bytes, hdu: int, key: str, value: str) -> bytes:
 def test_an_impossible_size_is_unreadable_and_hangs_nobody(
     tmp_path: Path, hdu: int, key: str, value: str, packing: str
 ) -> None:
-    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[packing]
-    (tmp_path / f"a.fits{packing}").write_bytes(pack(changed(image(), hdu, key, value)))
+    (tmp_path / f"a.fits{packing}").write_bytes(PACK[packing](changed(image(), hdu, key, value)))
     said = rf"{key} of HDU {hdu} is {value}"
     with within(5), pytest.raises(UnreadableError, match=said), open_fits(tmp_path / f"a.fits{packing}") as hdus:
         len(hdus)
@@ -62,8 +63,7 @@ def test_a_sound_file_is_read_packed_or_not(
     tmp_path: Path, packing: str, in_memory: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fits_headers, "IN_MEMORY", in_memory)
-    pack = {"": bytes, ".gz": gzip.compress, ".bz2": bz2.compress}[packing]
-    (tmp_path / f"a.fits{packing}").write_bytes(pack(image()))
+    (tmp_path / f"a.fits{packing}").write_bytes(PACK[packing](image()))
     with open_fits(tmp_path / f"a.fits{packing}") as hdus:
         np.testing.assert_array_equal(read_image(hdus, None)[0], PIXELS)
         assert len(hdus) == 3
