@@ -46,7 +46,7 @@ def imports_of(module: str) -> set[str]:
 
 BY_NAME = {  # what a module asks for by its name, when it is needed, of a room above
     "ictconvention.configuration.registry": {"networks", "tasks"},  # ours, as those of a user
-    "ictconvention.sweeping.processes": {"cli"},  # a job is a process of the command line
+    "ictconvention.sweeping.prepared": {"cli"},  # a job is a process of the command line
     "ictconvention.survey.series": {"drawing"},  # what a notebook shows of a survey and a series
 }
 

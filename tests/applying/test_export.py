@@ -43,8 +43,8 @@ EXPORTED: list[tuple[Kind, dict[str, Any], tuple[str, ...]]] = [
         {"blocks": 1, "attention": "query"},
         ("onnx", "pt2"),
     ),
-    (("supervised", "cnn_gru", "direct+residual"), {}, ("onnx", "pt2")),
-    (SMALL, {}, ("onnx", "pt2")),
+    (("supervised", "cnn_gru", "direct+residual"), {}, ("onnx",)),
+    (SMALL, {}, ("pt2",)),
     (("supervised", "light_curve"), {}, ("onnx", "pt2")),
 ]
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Any]]

@@ -56,6 +56,7 @@ if act != "leaves nothing":
 @pytest.fixture(autouse=True)
 def _actors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "COMMAND", [sys.executable, "-c", ACTOR])
+    monkeypatch.setattr(processes, "_can_be_prepared", lambda jobs: False)
     monkeypatch.setattr(processes, "POLL", 0.02)
     for name in processes.THREADS:
         monkeypatch.delenv(name, raising=False)

@@ -51,7 +51,7 @@ def test_a_job_on_two_devices_is_one_run_wherever_its_sweep_was_started(
 def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     work: Path, smoke: Smoke, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = ["experiment=convention_sdss", f"runs={tmp_path}/runs", "stage.pretrain.max_epochs=12"]
+    settings = ["experiment=light_curve_sdss", f"runs={tmp_path}/runs", "stage.pretrain.max_epochs=8"]
     arguments = ["-m", *places(work), *settings, "fold.index=0,1"]
     command = Command(tmp_path / "said", arguments)
     end = time.monotonic() + 120
@@ -60,14 +60,14 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     command.interrupt()
     ended = command.wait()
     assert (ended.returncode, ended.stderr) == (130, "stopped\n")
-    (stopped,) = (tmp_path / "runs" / "convention_sdss").iterdir()
+    (stopped,) = (tmp_path / "runs" / "light_curve_sdss").iterdir()
     assert read_json(stopped / "status.json")["state"] == "stopped"
     (sweep,) = (tmp_path / "runs" / "sweeps").iterdir()
     assert [job["state"] for job in read_json(sweep / "sweep.json")["jobs"]] == ["stopped", "waiting"]
     alone = smoke(*settings, "fold.index=1")
     train(arguments)
     assert capsys.readouterr().out.splitlines()[1] == "1 finished before, and not repeated"
-    folders = sorted((tmp_path / "runs" / "convention_sdss").iterdir())
+    folders = sorted((tmp_path / "runs" / "light_curve_sdss").iterdir())
     assert folders == [stopped, alone]
     assert [folder.name[:11] for folder in folders] == ["fold0-seed0", "fold1-seed0"]
     assert result_of(stopped)["split"] != result_of(alone)["split"]
@@ -83,6 +83,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     train([*arguments, "jobs=2"])
     assert capsys.readouterr().out.splitlines()[1:] == ["2 finished before, and not repeated"]
     assert read_json(sweep / "sweep.json")["jobs"] == record["jobs"]
+    assert result_of(stopped) == result_of(smoke(*settings, f"runs={tmp_path}/whole", "fold.index=0"))
 
 
 @pytest.mark.parametrize(
