@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.errors import UsageError
-from ictconvention.core.plain_file import open_plain
+from ictconvention.core.plain_file import check_plain, open_plain
 from ictconvention.files.avro_file import read_avro
 from ictconvention.files.folders import files_below
 from ictconvention.files.reading import ForeignError, UnreadableError, unreadable
@@ -131,6 +131,7 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
 
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
+    check_plain(path)
     size = path.stat().st_size
     with open_plain(path) as content, pq.ParquetFile(content) as file:
         if RUBIN & set(file.schema_arrow.names):
