@@ -124,12 +124,12 @@ def _check_slurm(options: TrainerOptions) -> None:
         found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"
         fix = "start it with srun"
         raise UsageError(found, "SLURM_NTASKS", fix if nodes > 1 else f"{fix}; or {alone}", "E-MACHINE-NODES")
-    if absent := [name for name in OF_SRUN if name not in os.environ]:
-        found = f"srun has not set {' and '.join(absent)}: nobody knows which of the processes this one is"
-        raise UsageError(found, absent[0], "start it with srun", "E-MACHINE-NODES")
     if (each := os.environ.get("SLURM_NTASKS_PER_NODE")) != str(devices):
         found = f"SLURM_NTASKS_PER_NODE is {each or 'not set'}, and trainer.devices is {devices}"
         raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with {wanted}, not --ntasks", "E-MACHINE-NODES")
+    if absent := [name for name in OF_SRUN if name not in os.environ]:
+        found = f"srun has not set {' and '.join(absent)}: nobody knows which of the processes this one is"
+        raise UsageError(found, absent[0], "start it with srun", "E-MACHINE-NODES")
 
 
 def precision_of(options: TrainerOptions) -> Precision:
