@@ -25,6 +25,7 @@ from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
+SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         with readable_hydra_errors(folders):
-            config = OmegaConf.to_container(_sized(words), resolve=True, throw_on_missing=True)
+            config = OmegaConf.to_container(_composed(words, folders), resolve=True, throw_on_missing=True)
         try:
             options = validate_config(
                 {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
@@ -108,14 +109,21 @@ def read_sweeper_params(words: Sequence[str]) -> dict[str, Any]:
     return {str(name): value for name, value in plain.items()} if isinstance(plain, dict) else {}
 
 
-def _sized(words: Sequence[str]) -> DictConfig:
-    """Compose; sizes in a profile of ours are ConvEntion's, and another network with such an option keeps its own."""
+def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
+    """Compose, and set what a choice of ours leaves open.
+
+    Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
+    has no second one.
+    """
     from hydra import compose
 
     config = compose("train", list(words), return_hydra_config=True)
-    profile = config.hydra.runtime.choices.get("profile")
+    chosen = config.hydra.runtime.choices
+    profile = chosen.get("profile")
     with open_dict(config):
         config.pop("hydra")
+        if _leaves_second_open(config, chosen, words, folders):
+            config.stage.finetune.max_epochs = 0
         if config.model.kind != SIZED:
             own = compose("train", [*words, "profile=paper"]).model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():
@@ -123,6 +131,28 @@ def _sized(words: Sequence[str]) -> DictConfig:
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
                 config.model.pop(name, None)
     return config
+
+
+def implied_overrides(words: Sequence[str]) -> list[str]:
+    """Return the overrides that the choices of others imply, for whoever shows a configuration without a run."""
+    from hydra import compose, initialize_config_dir
+
+    own, folders = hydra_words(words), ConfigFolders.named_in(words)
+    with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with readable_hydra_errors(folders):
+            config = compose("train", own, return_hydra_config=True)
+        chosen = config.hydra.runtime.choices
+        return [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
+
+
+def _leaves_second_open(
+    config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
+) -> bool:
+    """Return whether a fold has a single stage, and nobody but our profiles says that another one trains."""
+    given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
+    single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
+    both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
+    return both and not given and _file_of(SECOND, chosen, folders) is None
 
 
 def _no_survey(path: str) -> UsageError:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from ictconvention.configuration.registry import own_networks
+from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.plain_file import read_plain
 
@@ -71,8 +71,8 @@ class ConfigFolders:
 
     def choices(self, group: str) -> list[str]:
         """Return the choices of a group in all folders."""
-        registered = own_networks() if group == "model" else ()
-        return sorted({path.stem for folder in self.paths for path in (folder / group).glob("*.yaml")} | {*registered})
+        files = {path.stem for folder in self.paths for path in (folder / group).glob("*.yaml")}
+        return sorted(files | registered(group))
 
     def find(self, group: str, choice: str) -> Path | None:
         """Return the file of a choice; None where there is none."""
@@ -98,6 +98,11 @@ class ConfigFolders:
             found = f"{names} in this folder would never be read: a folder before it has the same name"
             raise UsageError(found, folder, "give it a name of its own", "E-CONFIG-FOLDER")
         return folder
+
+
+def registered(group: str) -> set[str]:
+    """Return the choices of a group that modules of a user's own have registered so far."""
+    return {*({"model": own_networks, "task": own_tasks}.get(group, dict)())}
 
 
 def _text(path: Path) -> str:

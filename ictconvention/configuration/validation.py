@@ -20,6 +20,7 @@ from ictconvention.configuration.registry import (
     find_task,
     is_known,
     own_networks,
+    task_source,
 )
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean
@@ -125,6 +126,7 @@ def sources_of(options: RunOptions) -> dict[str, str]:
     """Return the SHA-256 of each file of a user's own that a run depends on, by the key that names what it is for."""
     found = {
         "model.kind": find_network(options.model.kind, options.model.module).source,
+        "task.kind": task_source(options.task.kind),
         "learner.tau_schedule": function_source("learner.tau_schedule", options.learner.tau_schedule),
         "augmentation.function": function_source("augmentation.function", options.augmentation.function),
     }

@@ -54,7 +54,7 @@ CODES: dict[str, str] = {
     "E-RUN-EDITED": "A file of a run is not the one that its result was made with.",
     "E-RUN-MISSING": "There is no such run, or the folder is not one of a run.",
     "E-RUN-NUMBERS": "A test gives other numbers than those of the run's result.",
-    "E-RUN-TASK": "The run has learned something else than the command works with.",
+    "E-RUN-TASK": "What is asked for has no meaning for what the run has learned.",
     "E-RUN-UNFINISHED": "A run, or every run of a sweep, is not finished; its command resumes it.",
     "E-RUN-VERSION": "Another version made the run, in a way that this one cannot use.",
     "E-SHARES-CLASSES": "Class shares name a class twice, or leave one out.",

@@ -87,7 +87,7 @@ class SplitError(IctConventionError):
     ...     ict.split(survey, count=30)
     ... except ict.SplitError as error:
     ...     print(error.fix)
-    use fewer folds (fold.count), label more objects, or drop the class
+    take fold.count=10, or take fold=single stage.finetune.max_epochs=0 fold.count=10, or label more objects
     """
 
 

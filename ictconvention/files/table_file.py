@@ -53,7 +53,7 @@ UNIT_WORDS = {  # that people write and astropy does not know, in small letters
     "dn": "adu",
 }
 ATOMIC_SCALES = ("tai", "tt", "tdb", "tcg", "tcb", "utc")  # of which the difference from UTC is known without a look-up
-Names = Callable[[str], str]  # of a column in the file, as it is asked for
+Names = Callable[[str], str | None]  # of a column in the file, as it is asked for
 
 
 @dataclass
@@ -74,7 +74,7 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
     content : bytes
         Content of the file.
     name_of : function
-        Returns the name that a column shall have.
+        Returns the name that a column shall have; None: it is left out.
     asked : collection of str
         Names of the columns that are used; the units of others are left alone.
 
@@ -95,8 +95,9 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
                 warnings.simplefilter("ignore")  # of units that astropy does not know, which are refused below
                 table = Table.read(io.BytesIO(content), format="ascii.ecsv" if ending == ".ecsv" else "fits")
             columns = {name: _Column(table[name], getattr(table[name], "unit", None)) for name in table.colnames}
-    named = {name_of(name): column for name, column in columns.items()}
-    if len(named) < len(columns):
+    kept = [(own, column) for name, column in columns.items() if (own := name_of(name)) is not None]
+    named = dict(kept)
+    if len(named) < len(kept):
         raise UsageError(
             f"two columns have one name: {', '.join(columns)}", path, "rename one of them", "E-TABLE-COLUMN"
         )

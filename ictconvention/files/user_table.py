@@ -47,7 +47,12 @@ class UserTable:
         return f"{self.path}, row {number + 1}"
 
 
-def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[str] = ()) -> UserTable:
+def read_user_table(
+    path: str | Path,
+    needed: Iterable[str],
+    optional: Iterable[str] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> UserTable:
     """Read a table; CSV in UTF-8 with a header line, with or without a byte order mark, with any line ends.
 
     Parameters
@@ -56,6 +61,9 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         A .csv, .ecsv, .parquet or .fits file.
     needed, optional : names
         Columns that must be there, or may be. Letters' case does not count for these.
+    renamed : mapping, optional
+        Names that columns have in the file, by those that they shall have; a column that has that name there is left
+        out. None: the command does not rename.
 
     Raises
     ------
@@ -69,10 +77,15 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     with readable_os_errors("reading the table", path):
         content = read_plain(path)
     names = {name.lower(): name for name in (*needed, *optional)}
+    ours = {theirs: own for own, theirs in (renamed or {}).items()}
+
+    def name_of(name: str) -> str | None:
+        name = str(name).strip()
+        own = names.get(name.lower(), name)
+        return ours[name] if name in ours else None if own in ours.values() else own
+
     try:
-        columns = read_columns(
-            path, content, lambda name: names.get(str(name).strip().lower(), str(name).strip()), (*names.values(),)
-        )
+        columns = read_columns(path, content, name_of, (*names.values(),))
     except UsageError:
         raise
     except Exception as error:  # rubbish may break the readers anywhere
@@ -85,9 +98,13 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     rows = as_rows(columns)
     if not rows:
         raise UsageError("the table has no row", path, "give at least one", "E-TABLE-EMPTY")
+    if unmet := [theirs for own, theirs in (renamed or {}).items() if own not in columns]:
+        found = f"the table has no column {shorten(unmet)}{did_you_mean(unmet[0], columns)}"
+        raise UsageError(found, path, f"correct --column; there are {', '.join(columns)}", "E-TABLE-COLUMN")
     if absent := [name for name in needed if name not in columns]:
         found = f"the table lacks the column {shorten(absent)}{did_you_mean(absent[0], columns)}"
-        raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}", "E-TABLE-COLUMN")
+        which = "rename or add it" if renamed is None else f"say which it is, --column {absent[0]}=NAME, or add it"
+        raise UsageError(found, path, f"{which}; there are {', '.join(columns)}", "E-TABLE-COLUMN")
     return UserTable(path, rows)
 
 

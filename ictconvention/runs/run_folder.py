@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
+from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
@@ -30,6 +31,7 @@ from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.split import Split, positions_of
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
@@ -112,8 +114,9 @@ class RunFolder:
         return MetricsTable(self.metrics)
 
     def write_predictions(self, part: str, columns: Mapping[str, Any]) -> None:
-        """Write the table of a part's predictions: id, fold, label, and the probability of each class."""
-        self._write_table(self.predictions(part), pa.table(dict(columns)), "saving the predictions")
+        """Write the table of a part's predictions: id, fold, and the columns of the task; (n, m) is a list a row."""
+        table = pa.table({name: _column(values) for name, values in columns.items()})
+        self._write_table(self.predictions(part), table, "saving the predictions")
 
     def write_seen(self, survey: Survey, split: Split, before: "RunFolder | None") -> None:
         """Write which objects trained or validated: id, ra, dec [deg]; first, what the run before it has seen."""
@@ -243,6 +246,20 @@ class RunFolder:
                 "its result is damaged: it says no shares of the classes", self.result, LOST, "E-RUN-DAMAGED"
             ) from error
 
+    def read_task(self) -> Task:
+        """Return what the finished run has learned.
+
+        Raises
+        ------
+        UsageError
+            Its result is damaged, or its task is of a module that was not imported.
+        """
+        kind: type[Task] = find_task(self.read_options().task.kind)
+        try:
+            return kind(run_record.names_of(self.read_result()))
+        except (KeyError, TypeError) as error:
+            raise UsageError("its result is damaged", self.result, LOST, "E-RUN-DAMAGED") from error
+
     def read_predictions(self) -> Predictions:
         """Return the predictions of the test part.
 
@@ -251,10 +268,10 @@ class RunFolder:
         UsageError
             They are damaged, or not those of the result.
         """
-        result, (survey_prior, _) = self.read_result(), self.read_priors()
+        result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
         try:
-            columns = self.read_columns("test")
-            predictions, same = run_record.predictions_of(columns, result, survey_prior)
+            columns = {name: np.array(x) for name, x in self.read_columns("test").items()}
+            predictions, same = run_record.predictions_of(columns, task, result, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
@@ -310,3 +327,10 @@ class RunFolder:
         if not path.exists():
             raise UsageError("this run has lost its weights", path, "train it again", "E-RUN-DAMAGED")
         return path
+
+
+def _column(values: Any) -> Any:
+    """Return a column for Arrow, which takes no array of two dimensions."""
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), int(np.prod(values.shape[1:])))
+    return values

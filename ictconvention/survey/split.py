@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ from pydantic import Field, NonNegativeInt
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
@@ -32,7 +33,6 @@ PARTS = (
     "extra_test",
 )
 UNLABELLED = "pretrain_unlabelled"
-NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")
 
 
 class RuleShape(Shape):
@@ -128,7 +128,7 @@ class Split:
             partial.write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path, objects: Table) -> "Split":
+    def load(cls, path: str | Path, objects: Table, stages: Sequence[str] | None = None) -> "Split":
         """Read a split and check it against a survey.
 
         A file made by hand needs only `{"parts": {"test": ["id", ...], ...}}`; objects that it does not mention are
@@ -140,6 +140,8 @@ class Split:
             A JSON file.
         objects : Table
             Objects of the survey: `survey.object_table()`.
+        stages : sequence of str, optional
+            Stages that train; see `check`.
 
         Raises
         ------
@@ -186,14 +188,23 @@ class Split:
                 raise SplitError(
                     "the file was changed after it was saved: its hash is another", path, fix, "E-SPLIT-HASH"
                 )
-        split.check(objects, path)
+        split.check(objects, path, stages)
         return split
 
-    def check(self, objects: Table, where: str | Path = "split") -> None:
+    def check(self, objects: Table, where: str | Path = "split", stages: Sequence[str] | None = None) -> None:
         """Refuse a split that is for another survey or breaks a rule.
 
-        The rules: no id in two parts; no sky group in two parts; every class in every training part and in the test
-        part; no object without class outside the unlabelled part.
+        The rules: no id in two parts; no sky group in two parts; every class in the training part of each stage and in
+        the test part; no object without class outside the unlabelled part.
+
+        Parameters
+        ----------
+        objects : Table
+            Objects of the survey: `survey.object_table()`.
+        where : str or Path
+            Names the split in messages.
+        stages : sequence of str, optional
+            Stages that train, 'pretrain' and 'finetune'; by default those whose training part holds objects.
 
         Raises
         ------
@@ -216,12 +227,13 @@ class Split:
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
         self._check_sky_groups(objects, part_of, where)
         present = sorted({name for name in self.classes.values() if name is not None})
-        for part, count in self.counts().items():
-            if part in NEEDS_EVERY_CLASS and (absent := [name for name in present if not count[name]]):
+        counts = self.counts()
+        training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
+        for part in [*(part for part in training if stages is not None or self.parts.get(part)), "test"]:
+            if absent := [name for name in present if not counts.get(part, Counter())[name]]:
                 found = f"no object of {', '.join(absent)} in {part}"
-                raise SplitError(
-                    found, where, "label more objects, use fewer folds, or leave the class out", "E-SPLIT-LABELS"
-                )
+                fix = "put some of the class into it; or leave the class out (survey.classes), and all its objects too"
+                raise SplitError(found, where, fix, "E-SPLIT-LABELS")
 
     def _check_survey(self, objects: Table, where: str | Path) -> None:
         actual = classes_of(objects)

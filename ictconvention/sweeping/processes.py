@@ -105,9 +105,9 @@ class _Course:
 
     def take(self) -> None:
         """Start, watch and end the jobs."""
-        console = Console()
         try:
-            with console.status("") if console.is_terminal else nullcontext() as status:
+            watched = sys.stdout.isatty()  # rich also takes a file for a terminal, where FORCE_COLOR is set
+            with Console().status("") if watched else nullcontext() as status:
                 if self.prepared:
                     import_trainer(job_environment(len(self.gpus), 1, None))
                 while self.waiting or self.running:

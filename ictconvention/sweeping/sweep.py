@@ -1,5 +1,6 @@
 """Many runs from one command: which they are, checked before the first begins, and the record of how far they are."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.collection import SWEEP
-from ictconvention.runs.plan import plan_run
+from ictconvention.runs.plan import plan_run, warn_of_few
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import write_json
 from ictconvention.survey.verify import verify_survey
+
+logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes
@@ -183,6 +186,7 @@ def prepare_jobs(
                 )
     jobs: dict[Path, Job] = {job.folder: job for job in before}
     verified: set[str] = set()
+    few: dict[str, None] = {}
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
             plan = plan_run(options, elsewhere)
@@ -195,6 +199,11 @@ def prepare_jobs(
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
             raise UsageError(found, folder, fix, "E-SWEEP-DUPLICATE")
         jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
+        if not plan.folder.is_finished and (line := warn_of_few(options, plan.split)):
+            few.setdefault(f"{title}: {line}")
+    if few:
+        first, *others = few
+        logger.warning(first + (f" (and {pluralize(len(others), 'job')} more)" if others else ""))
     return list(jobs.values())
 
 

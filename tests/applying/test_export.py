@@ -124,7 +124,7 @@ def test_a_file_gives_the_numbers_of_its_run_for_any_number_of_objects_and_says_
         words = export_run(run, path)
         known, outputs_of = open_file(path)
         assert known == exporting.describe_model(run, model)
-        assert words == exporting.in_words(known)
+        assert words == exporting.in_words(known, run.task.format.gives)
         for objects in (1, 2, 5):
             arguments = model.sequences(objects, torch.Generator().manual_seed(100 + objects))
             with torch.no_grad():
@@ -141,7 +141,7 @@ def test_a_file_gives_the_numbers_of_its_run_for_any_number_of_objects_and_says_
 def test_what_must_be_known_of_a_model() -> None:
     run = made_up_run(*SMALL)
     known = exporting.describe_model(run, exportable_run(run))
-    words = exporting.in_words(known)
+    words = exporting.in_words(known, run.task.format.gives)
     assert known.pop("scaling") == {
         "kind": "asinh",
         "offset": pytest.approx(OFFSET),

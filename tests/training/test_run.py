@@ -108,7 +108,7 @@ def test_a_later_test_gives_the_same_numbers(
     monkeypatch.setattr(sys, "argv", command)
     main()
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err.startswith("next: ictconvention predict ")
     assert said.out.splitlines()[-1] == "the same as result.json, to the last digit"
     monkeypatch.setattr(sys, "argv", [*command, "learner.tau=0.5"])
     with pytest.raises(SystemExit, match="2"):
@@ -146,11 +146,11 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, cap
     (finished / "result.json").unlink()
     caplog.clear()
     smoke("experiment=ict_sdss")
-    assert caplog.messages[3:5] == ["pretrain: finished before", "finetune: finished before"]
-    assert caplog.messages[5].startswith(
+    assert caplog.messages[4:6] == ["pretrain: finished before", "finetune: finished before"]
+    assert caplog.messages[6].startswith(
         "miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0."
     )
-    assert caplog.messages[6].startswith(
+    assert caplog.messages[7].startswith(
         "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
     )
     assert (finished / "result.json").read_text() == result
