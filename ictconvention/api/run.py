@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 from astropy.table import Table
 
 from ictconvention.configuration.registry import find_task
@@ -133,11 +132,11 @@ class Run:
             found = f"no run tests a part {part!r}{did_you_mean(part, TESTED)}"
             raise UsageError(found, self.folder, f"take one of {', '.join(TESTED)}", "E-COMMAND-VALUE")
         self._files.read_predictions()  # sees that they are those of the result
-        if not (path := self._files.predictions(part)).exists():
+        if not self._files.predictions(part).exists():
             raise UsageError(
                 f"this run has no predictions of the part {part}", self.folder, "take part='test'", "E-SPLIT-EMPTY"
             )
-        columns = pq.read_table(path).to_pydict()
+        columns = self._files.read_columns(part)
         table = Table({name: np.array(values) for name, values in columns.items()})
         table.meta = {"SURVEY": self.result["survey"]["name"], "SIMULATD": self.result["survey"]["simulated"]}
         return table

@@ -13,11 +13,17 @@ from typing import Any
 
 from ictconvention.cli.flags import read_flags
 from ictconvention.cli.next_command import suggest, suggest_prediction
-from ictconvention.configuration.compose import compose_run, implied_overrides, readable_hydra_errors
-from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder
+from ictconvention.configuration.compose import (
+    compose_run,
+    implied_overrides,
+    read_sweeper_params,
+    readable_hydra_errors,
+)
+from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder, names_folder
 from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
+from ictconvention.configuration.sweep_size import check_sweep_size
 from ictconvention.core.console import PACKAGE, lines_on_terminal
-from ictconvention.core.errors import IctConventionError, UsageError, report_errors
+from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors, report_errors
 
 logger = logging.getLogger(f"{PACKAGE}.cli.train")  # by its name: a job of a sweep runs this file as __main__
 
@@ -92,12 +98,17 @@ def train(arguments: Sequence[str]) -> None:
         raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given", "E-CONFIG-CONFLICT")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
+        from ictconvention.runs.machine import check_ranks
+
+        check_ranks()
         from ictconvention.training.retest import retest
 
         retest(Path(options.run), options)
         suggest_prediction(Path(options.run))
         return
-    from ictconvention.runs.machine import first_of_node, rank_zero
+    from ictconvention.runs.machine import check_ranks, first_of_node, rank_zero
+
+    check_ranks()  # which Lightning reads when it is imported
     from ictconvention.training.run import run
 
     try:
@@ -119,11 +130,18 @@ def sweep(arguments: Sequence[str]) -> None:
     IctConventionError
         A problem that a user can fix; or some runs have failed, after all have ended.
     """
-    values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
+    overrides = check_overrides(arguments, several=True)
+    values = {one.key_or_group: one for one in overrides}
     folders = ConfigFolders.named_in(arguments)
+    single = [word for word in arguments if names_folder(word) or not values[_key(word)].is_sweep_override()]
+    plain = [word for word in single if not _key(word).startswith("hydra.")]
+    check_sweep_size(overrides, folders, read_sweeper_params(plain) if folders.searchpath else None)
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
     folder = Path(str(runs)) / "sweeps" / sweep_name(arguments)
     logger.info("sweep: checking every run before the first begins")  # at once: what follows takes seconds to import
+    from ictconvention.runs.machine import check_ranks
+
+    check_ranks()
     from ictconvention.sweeping.cluster import run_job
 
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
@@ -131,7 +149,8 @@ def sweep(arguments: Sequence[str]) -> None:
         words.append(override("hydra.sweep.dir", str(folder)))
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
-        _hydra(["--multirun", "hydra.job.name=ictconvention", *hydra_words(words)], folders, run_job)
+        with readable_os_errors("making the folder of the sweep", folder):
+            _hydra(["--multirun", "hydra.job.name=ictconvention", *hydra_words(words)], folders, run_job)
     finally:
         if folder in new and folder.is_dir() and [path.name for path in folder.iterdir()] == [HYDRAS]:
             (folder / HYDRAS).unlink()  # the sweep was refused, and leaves nothing
@@ -140,6 +159,10 @@ def sweep(arguments: Sequence[str]) -> None:
                     path.rmdir()
     place = values["hydra.sweep.dir"].value() if "hydra.sweep.dir" in values else folder
     suggest("report", str(place), "-o", "report.html")
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")
 
 
 def _hydra(words: Sequence[str], folders: ConfigFolders, task: Callable[[Any], None] = lambda config: None) -> None:

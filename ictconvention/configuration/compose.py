@@ -1,6 +1,7 @@
 """Compose and check the configuration that ships with the package."""
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,8 +20,9 @@ from ictconvention.configuration.overrides import (
     unknown_choice,
 )
 from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.sweep_size import OF_SWEEPER
 from ictconvention.configuration.validation import known_keys, validate_config
-from ictconvention.core.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
 SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
@@ -71,9 +73,40 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
                 raise
             chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
             raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix, error.code) from None
-    if options.survey.path is not None and not Path(options.survey.path).is_dir():
-        raise _no_survey(options.survey.path)
+    if options.survey.path is not None:
+        with readable_os_errors("looking for the survey", options.survey.path):
+            there = Path(options.survey.path).is_dir()
+        if not there:
+            raise _no_survey(options.survey.path)
     return options
+
+
+def read_sweeper_params(words: Sequence[str]) -> dict[str, Any]:
+    """Return what the files of choices give to `hydra.sweeper.params`: further values of keys of a sweep.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Overrides of one value each.
+
+    Raises
+    ------
+    UsageError
+        They do not compose.
+    """
+    from hydra import compose, initialize_config_dir
+
+    folders = ConfigFolders.named_in(words)
+    with (
+        silent_hydra(),
+        _no_other_hydra(),
+        initialize_config_dir(str(config_folder()), version_base="1.3"),
+        readable_hydra_errors(folders),
+    ):
+        config = compose("train", hydra_words(words), return_hydra_config=True)
+        params = OmegaConf.select(config, OF_SWEEPER)
+        plain = OmegaConf.to_container(params) if OmegaConf.is_dict(params) else None
+    return {str(name): value for name, value in plain.items()} if isinstance(plain, dict) else {}
 
 
 def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
@@ -167,11 +200,24 @@ def readable_hydra_errors(folders: ConfigFolders) -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise _explain(error, folders) from None
+    except RecursionError:
+        found = "the configuration is nested too deeply, or in a circle"
+        raise UsageError(found, "the overrides", "give plain values", "E-CONFIG-VALUE") from None
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         where = f"{mark.name}, line {mark.line + 1}" if mark else "the files of your choices"
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
         raise UsageError(f"this file is no yaml: {problem}", where, "correct the file", "E-CONFIG-FILE") from None
+    except (AssertionError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        if not _is_of_hydra(error):
+            raise
+        raise _explain(error, folders) from None
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Return whether Hydra's own code, or that of its reader of values, has raised an error of a general type."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
 
 
 def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
@@ -194,7 +240,10 @@ def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
     if match := re.search(r"An item is already at '([^']+)'", text):
         key = match.group(1)
         return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE", "E-CONFIG-SYNTAX")
-    first = text.strip().splitlines()[0]
+    first = (text.strip() or type(error).__name__).splitlines()[0]
+    if "plugin" in text:
+        fix = "choose hydra/launcher and hydra/sweeper among what --info plugins shows, or install the plugin"
+        return UsageError(f"Hydra finds no such plugin ({first})", "hydra/launcher", fix, "E-CONFIG-CHOICE")
     if "nterpolation" in text:
         fix = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
         return UsageError(

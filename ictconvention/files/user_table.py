@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shorten
+from ictconvention.core.plain_file import read_plain
 from ictconvention.files.table_file import FORMATS, as_rows, read_columns
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.neighbours import median_position, separations
@@ -17,6 +18,7 @@ from ictconvention.survey.validate import check_object, check_value, merge_kind
 from ictconvention.survey.values import flaw_of_id, flaw_of_number
 
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
+LONGEST_CELL = 60  # letters of a cell that a message repeats
 SAME_PLACE = 1.5  # [arcsec]; positions of one object that are farther apart are those of two
 
 
@@ -73,7 +75,7 @@ def read_user_table(
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
     with readable_os_errors("reading the table", path):
-        content = path.read_bytes()
+        content = read_plain(path)
     names = {name.lower(): name for name in (*needed, *optional)}
     ours = {theirs: own for own, theirs in (renamed or {}).items()}
 
@@ -147,11 +149,11 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fix = "correct it, or leave it empty"
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d+[:hd ]\s*\d+[:m' ].*", value):
             fix = f"give {name} in degrees, as a decimal number"
-        raise UsageError(f"{name} is {value!r}, no number", where, fix, "E-VALUE-TYPE") from None
+        raise UsageError(f"{name} is {_short(value)}, no number", where, fix, "E-VALUE-TYPE") from None
 
 
 def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
@@ -273,5 +275,10 @@ def _is_number(value: Any) -> bool:
         return True
     try:
         return not isinstance(value, bool) and math.isfinite(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."

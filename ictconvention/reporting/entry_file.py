@@ -1,5 +1,6 @@
 """Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
@@ -35,7 +37,7 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) ->
                 columns |= {f"{row} {name}": values[:, c] for c, name in enumerate(task.names)}
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial)
+        pq.write_table(pa.concat_tables(parts), partial, write_page_checksum=True)
 
 
 def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
@@ -46,11 +48,13 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     UsageError
         The file is damaged, or of other outputs (classes).
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
-        table = {name: np.array(values) for name, values in pq.read_table(path).to_pydict().items()}
+        with readable_os_errors("reading the predictions", path):
+            content = read_parquet(path).to_pydict()
+        table = {name: np.array(values) for name, values in content.items()}
         labels = task.format.read_label(table["label"])
         rows = [column.removesuffix(f" {task.names[0]}") for column in table if column.endswith(f" {task.names[0]}")]
         for name in dict.fromkeys(table["entry"].tolist()):
@@ -63,7 +67,7 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
                     raise ValueError(f"a probability of {name} is not a number")
                 of = Predictions(table["id"][here].astype(str), labels[here], found)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = of
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError(
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error

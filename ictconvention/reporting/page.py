@@ -11,10 +11,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
 from ictconvention.configuration.identity import CELL, LABEL, leave_out
+from ictconvention.configuration.key_by_key import KeyByKey, compare_keys
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
-from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.panels import Compared

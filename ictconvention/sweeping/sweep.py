@@ -15,9 +15,10 @@ from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
+from ictconvention.runs.collection import SWEEP
 from ictconvention.runs.plan import plan_run, warn_of_few
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json, write_json
+from ictconvention.runs.status import write_json
 from ictconvention.survey.verify import verify_survey
 
 logger = logging.getLogger(__name__)
@@ -80,9 +81,9 @@ class Sweep:
         self.seconds = 0.0  # from start to end, over all starts
         with readable_os_errors("making the folder of the sweep", folder):
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-        if (path := folder / SWEEP_MARK).exists():
-            before = read_json(path)
-            known = {entry.get("folder"): entry for entry in before.get("jobs", [])}
+        if os.path.lexists(path := folder / SWEEP_MARK):
+            before = SWEEP.read(path)
+            known = {entry["folder"]: entry for entry in before["jobs"]}
             self.seconds = float(before.get("seconds", 0.0))
             for job in self.jobs:
                 own = known.get(self._relative(job.folder), {})

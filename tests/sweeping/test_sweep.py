@@ -12,12 +12,11 @@ import pytest
 from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
 from tests.conftest import long_test
 from tests.forked import Command
 from tests.refusals import refused
-from tests.small_runs import LEFT, Smoke, places, result_of
+from tests.small_runs import LEFT, Smoke, places, read_json, result_of
 
 SAID = (
     "survey miniature (simulated)",

@@ -20,7 +20,6 @@ from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_machine, precision_of, rank_zero
-from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -30,7 +29,7 @@ from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey
 from tests.measuring.test_audit import change_array
 from tests.refusals import refused
-from tests.small_runs import LEFT, Smoke, result_of
+from tests.small_runs import LEFT, Smoke, read_json, result_of
 
 pytestmark = pytest.mark.slow
 

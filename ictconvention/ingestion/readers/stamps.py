@@ -171,7 +171,7 @@ def read_stamps(options: CutoutOptions, scale: PixelScale, rows: Sequence[StampR
 
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
     plane = read_number(row, "plane", where)
-    if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
+    if not np.isnan(plane) and not (plane >= 0 and float(plane).is_integer()):
         raise UsageError(
             f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty", "E-VALUE-RANGE"
         )
