@@ -10,8 +10,9 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
-    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
+    *("core", "reading", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding"),
     *(
+        "evaluation",
         "drawing",
         "tasks",
         "networks",
@@ -45,7 +46,7 @@ def imports_of(module: str) -> set[str]:
 
 BY_NAME = {  # what a module asks for by its name, when it is needed, of a room above
     "ictconvention.configuration.registry": {"networks", "tasks"},  # ours, as those of a user
-    "ictconvention.sweeping.processes": {"cli"},  # a job is a process of the command line
+    "ictconvention.sweeping.prepared": {"cli"},  # a job is a process of the command line
     "ictconvention.survey.series": {"drawing"},  # what a notebook shows of a survey and a series
 }
 

@@ -21,7 +21,7 @@ from ictconvention.core.console import lines_on_terminal
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
-from ictconvention.evaluation.prior import at_equal_shares
+from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
@@ -97,7 +97,7 @@ def pooled(folders: list[Path], survey: Survey) -> dict[str, Any]:
     likely, labels = [], []
     for folder in folders:
         found = RunFolder(folder).read_predictions()
-        likely.append(found.uniform)
+        likely.append(found.at(Prior.UNIFORM))
         labels += found.label.tolist()
     return scores(np.concatenate(likely), np.array(labels), survey.header.classes)
 
@@ -140,7 +140,7 @@ def transferred(folder: Path, survey: Survey, folds: int) -> dict[str, Any]:
         learner.load_state_dict(load_checkpoint(run.last_weights())["state_dict"])
         with silence_lightning():
             _, parts, _ = evaluate(learner, data, precision_of(options.trainer))
-        likely.append(evened(parts["test"].likely, split, survey.header.classes))
+        likely.append(evened(parts["test"].at(Prior.SURVEY), split, survey.header.classes))
         labels.append(parts["test"].label)
     return scores(np.concatenate(likely), np.concatenate(labels), survey.header.classes)
 

@@ -14,7 +14,7 @@ from ictconvention.evaluation.forest import (
     light_curve_features,
 )
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions
-from ictconvention.evaluation.prior import at_equal_shares
+from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.measuring.measured_cache import CachedPhotometry
@@ -52,8 +52,9 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
         for name, features in seen.items():
             likely[name] = _forest(features, feed, shares)
         for name, found in likely.items():
+            rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: found, Prior.UNIFORM: at_equal_shares(found, shares)}
             ids = np.array([feed.survey.ids[i] for i in test], dtype=str)
-            predictions[name][fold, 0] = Predictions(ids, label, found, at_equal_shares(found, shares))
+            predictions[name][fold, 0] = Predictions(ids, label, rows)
     return tuple(ModelPredictions(name, of) for name, of in predictions.items())
 
 

@@ -26,7 +26,6 @@ from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.style import new_panel, style_of
 from ictconvention.evaluation.significance import interval, object_weights
 from ictconvention.runs.assembly import open_or_simulate
-from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.bands import OWN_NAMES, STANDARD
 from ictconvention.survey.survey import Survey
@@ -83,12 +82,12 @@ def studied(survey: Survey, held_back: str, given: argparse.Namespace) -> dict[s
     chosen = away | tested
     scores = {
         "distance": found.distance[chosen],
-        "entropy": found.entropy[chosen],
-        "1 - largest probability": 1 - found.probability[chosen].max(1),
+        "entropy": found.task.format.further_columns(found.row)["entropy"][chosen],
+        "1 - largest probability": 1 - found.row[chosen].max(1),
     }
     return {
         "truth": away[chosen],
-        "group": groups_of(hidden, np.asarray(table["id"])[chosen].tolist()),
+        "group": trained.task.groups_of(hidden, np.asarray(table["id"])[chosen].tolist()),
         "scores": scores,
         "flagged": float((found.novelty[away] > 0.95).mean()),
         "flagged of the test part": float((found.novelty[tested] > 0.95).mean()),

@@ -7,7 +7,7 @@ from typing import Any
 from ictconvention.configuration.folders import FLAG, ConfigFolders
 from ictconvention.configuration.functions import OURS, find_function
 from ictconvention.configuration.overrides import override
-from ictconvention.configuration.registry import own_networks
+from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError
 from ictconvention.survey.survey import Survey
 
@@ -67,7 +67,9 @@ def words_of_survey(survey: object) -> list[str]:
         case None:
             return []
         case Survey() | str() | Path():
-            return ["survey=path", override("survey.path", _folder(survey))]
+            chosen = survey.chosen_classes if isinstance(survey, Survey) else None
+            classes = [override("survey.classes", chosen)] if chosen is not None else []
+            return ["survey=path", override("survey.path", _folder(survey)), *classes]
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
             return [*(["survey=path"] if keys.get("path") is not None else []), *_words("survey", keys)]
@@ -133,6 +135,7 @@ def _module_of(words: list[str]) -> list[str]:
         return []
     network = own_networks().get(given.get("model", ""))
     made = [] if network is None else [network.network]
+    made += [task for name, task in own_tasks().items() if name in (given.get("task"), given.get("task.kind"))]
     made += [find_function(kind, given[kind]) for kind in OURS if given.get(kind, "null") not in ("null", *OURS[kind])]
     if not made:
         return []

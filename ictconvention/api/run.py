@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pyarrow.parquet as pq
 from astropy.table import Table
 
 from ictconvention.configuration.registry import find_task
@@ -95,7 +94,7 @@ class Run:
                 "restore it from a copy",
                 "E-SURVEY-MISMATCH",
             )
-        return survey
+        return survey if self.options.survey.classes is None else survey.with_classes(self.options.survey.classes)
 
     @cached_property
     def split(self) -> Split:
@@ -117,7 +116,7 @@ class Run:
         return Table(columns | {name: [float(row.get(name, "nan")) for row in rows.values()] for name in names})
 
     def predictions(self, part: str = "test") -> Table:
-        """Return the predictions of a part that was tested: id, fold, label, and the probability of each class.
+        """Return the predictions of a part that was tested: id, fold, and of classes the label and each probability.
 
         Parameters
         ----------
@@ -132,13 +131,12 @@ class Run:
         if part not in TESTED:
             found = f"no run tests a part {part!r}{did_you_mean(part, TESTED)}"
             raise UsageError(found, self.folder, f"take one of {', '.join(TESTED)}", "E-COMMAND-VALUE")
-        if self.options.task.kind == "classes":
-            self._files.read_predictions()  # sees that they are those of the result
-        if not (path := self._files.predictions(part)).exists():
+        self._files.read_predictions()  # sees that they are those of the result
+        if not self._files.predictions(part).exists():
             raise UsageError(
                 f"this run has no predictions of the part {part}", self.folder, "take part='test'", "E-SPLIT-EMPTY"
             )
-        columns = pq.read_table(path).to_pydict()
+        columns = self._files.read_columns(part)
         table = Table({name: np.array(values) for name, values in columns.items()})
         table.meta = {"SURVEY": self.result["survey"]["name"], "SIMULATD": self.result["survey"]["simulated"]}
         return table
@@ -175,8 +173,9 @@ class Run:
         Returns
         -------
         Table
-            A row for each object: id, the probability of each class, predicted, entropy [nat], frames, novelty,
-            distance, seen_in_training; `meta` says at which shares, and in `NOTES` what the command prints.
+            A row for each object: id, what the task of the run predicts (of classes the probability of each, predicted,
+            entropy [nat]), frames, novelty, distance, seen_in_training; `meta` says at which shares, and in `NOTES`
+            what the command prints.
 
         Raises
         ------

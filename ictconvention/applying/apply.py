@@ -9,7 +9,7 @@ from astropy.table import Table
 from ictconvention.applying.combine import combine
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.predict import PredictOptions, predict_survey
-from ictconvention.applying.prediction_table import choose_shares, in_words, prediction_table
+from ictconvention.applying.prediction_table import check_prior, choose_shares, in_words, prediction_table
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
@@ -33,7 +33,7 @@ class Applied:
     table : Table
         A row for each object, see `prediction_table`.
     said : tuple of str
-        At which shares of the classes, how many of each class, how many unlike, how many trained.
+        At which shares, what was predicted, how many are unlike, how many have trained.
     """
 
     table: Table
@@ -52,7 +52,7 @@ def apply_runs(
     Parameters
     ----------
     runs : sequence of TrainedRun
-        For the same classes in the same order.
+        For the same outputs in the same order.
     survey : Survey
         A survey that was checked, see `check_survey`.
     options : PredictOptions
@@ -65,8 +65,9 @@ def apply_runs(
     Raises
     ------
     UsageError
-        The survey does not fit a run, or the shares are none.
+        The survey does not fit a run, or the shares are none, or have no meaning for what the runs have learned.
     """
+    check_prior(prior, runs[0])
     parts = []
     for number, run in enumerate(runs, 1):
         with show(f"predicting {number}/{len(runs)}") as progress:

@@ -1,9 +1,10 @@
-"""Early classification: the same objects predicted from their first days alone, more days at a time."""
+"""Early predictions: the same objects from their first days alone, more days at a time."""
 
 import csv
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,7 @@ from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
 from ictconvention.feeding.batch import UNLABELLED
-from ictconvention.feeding.dataset import class_labels
 from ictconvention.feeding.survey_dataset import day_zero
-from ictconvention.runs.collection import groups_of
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
@@ -63,7 +62,7 @@ def save_early_curve(
     prior: str,
     progress: Progress = lambda done, total: None,
 ) -> tuple[Path, Path]:
-    """Draw macro F1 and the worst recall against the days since the first detection, and write the numbers as CSV.
+    """Draw scores (macro F1, the worst recall) against the days since the first detection, and write them as CSV.
 
     Scored are labelled objects that some run has not trained on, by the runs that have not.
 
@@ -89,35 +88,35 @@ def save_early_curve(
     """
     scored = _scored(runs, survey)
     some = survey.select(scored)
-    classes = runs[0].spec.classes
-    names = np.array([classes.index(name) for name in survey.header.classes], dtype=np.int64)
-    label = names[class_labels(some)]
-    group = groups_of(survey, some.ids)
+    task = runs[0].task
+    label, measures = task.read_truth(some), task.measures
+    group = task.groups_of(survey, some.ids)
     longest = min(np.ceil(_longest(some)), np.inf if options.days is None else options.days)
     grid = [*(float(day) for day in DAYS if day < longest), float(longest)]
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
         parts = [predict_survey(run, some, replace(options, days=days)) for run in runs]
         found = combine(parts, choose_shares(prior, parts)[0])
-        points.append(early_point(days, found.frames, found.predicted, label, group))
+        points.append(early_point(days, found.frames, task.rows_of(found.row), label, group, measures))
         progress(number + 1, len(grid))
     title = f"{pluralize(len(some), 'object')}, {runs[0].options.name}"
-    save_figure(draw_early_curve(points, title, survey.header.full_name), path)
+    save_figure(draw_early_curve(points, measures.early, title, survey.header.full_name), path)
     numbers = path.with_suffix(".csv")
     with whole_file(numbers, "saving the curve") as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        scores = [f"{score}{end}" for score in ("f1_macro", "worst_recall") for end in ("", "_low", "_high")]
+        scores = [f"{score}{end}" for score in measures.early for end in ("", "_low", "_high")]
         writer.writerow(["days", "frames", *scores])
-        writer.writerows([p.days, p.frames, *p.f1_macro, *p.worst_recall] for p in points)
+        writer.writerows([p.days, p.frames, *chain.from_iterable(p.scores.values())] for p in points)
     return path, numbers
 
 
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     """Return which objects have a label and did not train all of the runs."""
-    known = class_labels(survey) != UNLABELLED
+    task = runs[0].task
+    known = task.kinds(task.read_labels(survey)) != UNLABELLED
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
-        found = "no object has a class" if not known.any() else "all labelled objects trained the network"
+        found = "no object has a label" if not known.any() else "all labelled objects trained the network"
         raise UsageError(
             f"{found}: nothing can be scored",
             survey.path,

@@ -15,13 +15,11 @@ from ictconvention.core.output_place import check_place
 from ictconvention.evaluation.calibration import at_prior
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
-from ictconvention.runs.run_record import check_classes
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
 
 FORMAT, VERSION = "ictconvention model", 1
 TOLERANCE = 1e-4  # largest difference between a file's outputs and torch's, where they are larger than 1 its share
-OUTPUTS = ("probability", "logits")
 SIZES = (1, 2, 5)  # numbers of objects that the outputs are compared for
 
 
@@ -43,7 +41,6 @@ def export(folder: str | Path, output: Path) -> str:
 
 def export_run(run: TrainedRun, output: Path) -> str:
     """Write a run's model; as `export`."""
-    check_classes(run.options, run.folder, "export")
     model = exportable_run(run)
     known = describe_model(run, model)
     with whole_file(output, "exporting the model") as partial:
@@ -55,7 +52,7 @@ def export_run(run: TrainedRun, output: Path) -> str:
             raise UsageError(
                 found, output, f"take the package versions of constraints.txt, or export to {other}", "E-EXPORT-DIFFERS"
             )
-    return in_words(known)
+    return in_words(known, run.task.format.gives)
 
 
 def exportable_run(run: TrainedRun) -> Exportable:
@@ -68,6 +65,8 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
     """Return what must be known of an exported model, in plain values."""
     spec, options, scaling = run.spec, run.options, run.learner.inputs.scaling
     example = model.sequences(2, _generator())
+    with torch.no_grad():
+        outputs = model(*example.values())
     known = {
         "format": FORMAT,
         "version": VERSION,
@@ -76,8 +75,8 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "survey": {name: run.survey[name] for name in ("name", "simulated")},
         "model": options.model.kind,
         "learner": options.learner.kind,
-        "classes": list(spec.classes),
-        "prior": run.survey_prior.tolist(),  # class shares that the probabilities are at
+        **run.task.format.facts(),
+        "prior": run.survey_prior.tolist(),  # shares of the outputs (classes) that the predictions are at
         "temperature": run.temperature,
         "bands": list(spec.bands),
         "pixel_scale": run.survey["pixel_scale"],  # [arcsec]
@@ -89,7 +88,7 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "contents": spec.contents,
         "scaling": {"kind": scaling.kind, "offset": scaling.offset.tolist(), "scale": scaling.scale.tolist()},
         "inputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in example.items()},
-        "outputs": {name: {"dtype": "float32", "shape": ["objects", len(spec.classes)]} for name in OUTPUTS},
+        "outputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in outputs.items()},
     }
     if spec.contents == "photometry":
         recipe = photometry_recipe(run.survey["pixel_scale"], spec.stamp_size, run.folder)
@@ -119,12 +118,12 @@ def largest_difference(model: Exportable, known: Mapping[str, Any], path: Path) 
     return float(np.max(differences))  # NaN, if one is
 
 
-def in_words(known: Mapping[str, Any]) -> str:
-    """Return what an exported model takes and gives, in one line."""
+def in_words(known: Mapping[str, Any], gives: str) -> str:
+    """Return what an exported model takes, and what it gives (in the words of its task), in one line."""
     takes = [f"{name} ({', '.join(map(str, x['shape']))}) {x['dtype']}" for name, x in known["inputs"].items()]
     return (
         f"takes {', '.join(takes)}, fluxes in {unit_in_words(known['flux_unit'])}, bands {', '.join(known['bands'])}; "
-        f"gives the probability of {', '.join(known['classes'])}; trained on survey {full_name(**known['survey'])}"
+        f"gives {gives}; trained on survey {full_name(**known['survey'])}"
     )
 
 

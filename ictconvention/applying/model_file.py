@@ -84,7 +84,8 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
         raise RuntimeError("torch.onnx.export returned no program")
     graph = made.model_proto
     for key in ("classes", "bands"):
-        graph.metadata_props.add(key=key, value=json.dumps(known[key]))
+        if key in known:
+            graph.metadata_props.add(key=key, value=json.dumps(known[key]))
     graph.metadata_props.add(key=ENTRY, value=text)
     path.write_bytes(graph.SerializeToString())
 

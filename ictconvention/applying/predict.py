@@ -69,8 +69,9 @@ class SurveyPredictions:
     Parameters
     ----------
     run : TrainedRun
-    likely : array (n, classes)
-        Calibrated probabilities at the run's own shares of the classes; an object without a frame has those shares.
+    row : array (n, outputs)
+        What is predicted of each, rows that sum to 1: of classes, calibrated probabilities at the run's own shares of
+        them. An object without a frame has those shares.
     distance, novelty : arrays (n,)
         See `NoveltyReference`; NaN where the run has none, or the object no frame.
     frames : array (n,)
@@ -80,7 +81,7 @@ class SurveyPredictions:
     """
 
     run: TrainedRun
-    likely: NDArray[np.float64]
+    row: NDArray[np.float64]
     distance: NDArray[np.float64]
     novelty: NDArray[np.float64]
     frames: NDArray[np.int64]
@@ -106,7 +107,7 @@ def predict_survey(
     stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, bands, options.days)
     reference = RunFolder(run.folder).read_reference()
     n = len(survey)
-    logits = np.zeros((n, len(run.spec.classes)))
+    row = np.tile(run.survey_prior, (n, 1))
     distance = np.full(n, np.nan)
     frames = np.zeros(n, dtype=np.int64)
     there = np.array([i for i in range(n) if stream.frames(i)], dtype=np.int64)
@@ -131,13 +132,11 @@ def predict_survey(
                 done += len(piece[0])
                 progress(done, len(there))
         for position, *values in pieces:
-            logits[position], distance[position], frames[position] = values
-    likely = run.probabilities(logits)
-    likely[frames == 0] = run.survey_prior
+            row[position], distance[position], frames[position] = values
     novelty = np.full(n, np.nan)
     if reference is not None:
         novelty[there] = reference.novelty(distance[there])
-    return SurveyPredictions(run, likely, distance, novelty, frames, seen_by(run, survey))
+    return SurveyPredictions(run, row, distance, novelty, frames, seen_by(run, survey))
 
 
 Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDArray[np.int64]]
@@ -152,15 +151,15 @@ def _part_applied(
     progress: Callable[[int], object],
     positions: NDArray[np.int64],
 ) -> Piece:
-    """Return positions, logits, distances and numbers of frames of some objects, which one device has predicted."""
+    """Return positions, rows, distances and numbers of frames of some objects, which one device has predicted."""
     pieces = []
     for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
         made = infer(run.learner, batches, run.precision, device, progress)
         distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
-        pieces.append((made.position, made.logits, distance, made.frames))
-    position, logits, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
-    return position, logits, distances, frames
+        pieces.append((made.position, run.row(made.logits), distance, made.frames))
+    position, row, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
+    return position, row, distances, frames
 
 
 def _part_of_process(

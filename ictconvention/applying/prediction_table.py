@@ -1,4 +1,4 @@
-"""The table of predictions: which runs, at which shares of the classes, and as which kind of file."""
+"""The table of predictions: of which runs, at which shares of the classes, and as which kind of file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,17 +16,26 @@ from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
+from ictconvention.core.partial_file import partial_beside
 from ictconvention.evaluation.prior import estimate_shares
 from ictconvention.files.user_table import read_number, read_text, read_user_table
+from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.class_format import shares_in_words
+from ictconvention.tasks.task import Task
 
 FORMATS = {".parquet": "parquet", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
-OWN = ("id", "predicted", "entropy", "frames", "novelty", "distance", "seen_in_training")
+SHARES = JsonRecord(
+    dict[str, Any],
+    UsageError,
+    "E-TABLE-DAMAGED",
+    'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}',
+    "a share for each class",
+)
 ALL_SHARES = ("train", "uniform", "estimate")
 
 
@@ -60,11 +69,24 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
         none = f"no model {model!r}{did_you_mean(str(model), names)}"
         raise UsageError(none, folder, f"choose among {shorten(names, 8)}", "E-SWEEP-MODEL")
     runs = [read_trained(run.folder) for run in collection.runs[chosen].values()]
-    if any(run.spec.classes != runs[0].spec.classes for run in runs):
+    if any(run.task.names != runs[0].task.names for run in runs):
         raise UsageError(
             "these runs have other classes, or another order of them", folder, "predict by one of them", "E-SWEEP-MODEL"
         )
     return runs, list(collection.left_out)
+
+
+def check_prior(prior: str | Mapping[str, float], run: TrainedRun) -> None:
+    """Refuse shares, other than those of training, that have no meaning for what a run has learned; before it predicts.
+
+    Raises
+    ------
+    UsageError
+        The task of the run has no such shares.
+    """
+    if prior != "train" and not run.task.format.takes_prior:
+        found = f"this run has learned {run.options.task.kind}, which has no class shares to predict at"
+        raise UsageError(found, "--prior", "leave it out", "E-RUN-TASK")
 
 
 def choose_shares(
@@ -85,15 +107,16 @@ def choose_shares(
     UsageError
         The file is not such a thing, or a share is not above 0.
     """
-    classes = parts[0].run.spec.classes
+    task = parts[0].run.task
+    classes = task.names
     if not isinstance(prior, str):
         given = {name: read_number({"share": share}, "share", "prior") for name, share in prior.items()}
         shares = check_shares(given, classes, "prior")
-        return shares, f"at the class shares {_in_words(shares, classes)}"
+        return shares, f"at the class shares {shares_in_words(shares, classes)}"
     match prior:
         case "train":
             mean = np.mean([part.run.survey_prior for part in parts], axis=0)
-            return None, f"at the class shares of training: {_in_words(mean, classes)}"
+            return None, f"at the {task.format.describe_prior(mean)}"
         case "uniform":
             return np.full(len(classes), 1 / len(classes)), "at equal class shares"
         case "estimate":
@@ -105,11 +128,11 @@ def choose_shares(
                     "give other shares",
                     "E-PREDICT-NOTHING",
                 )
-            likely, priors = [part.likely[there] for part in parts], [part.run.survey_prior for part in parts]
+            likely, priors = [part.row[there] for part in parts], [part.run.survey_prior for part in parts]
             shares = estimate_shares(likely, priors, find_counting_runs(parts)[:, there])
-            return shares, f"at class shares estimated from this survey: {_in_words(shares, classes)}"
+            return shares, f"at class shares estimated from this survey: {shares_in_words(shares, classes)}"
     shares = read_shares(Path(prior), classes)
-    return shares, f"at the class shares of {prior}: {_in_words(shares, classes)}"
+    return shares, f"at the class shares of {prior}: {shares_in_words(shares, classes)}"
 
 
 def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
@@ -124,12 +147,7 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
         found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
         raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares", "E-FILES-MISSING")
     if path.suffix.lower() == ".json":
-        try:
-            content = read_json(path)
-        except UsageError as error:
-            raise UsageError(
-                error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}', "E-TABLE-DAMAGED"
-            ) from error
+        content = SHARES.read(path)
         given = {str(name): read_number({"share": share}, "share", str(path)) for name, share in content.items()}
     else:
         table = read_user_table(path, ("class", "share"))
@@ -169,29 +187,30 @@ def check_shares(given: Mapping[str, float], classes: Sequence[str], where: str 
 def prediction_table(
     found: Combined, survey: Survey, runs: Sequence[TrainedRun], said: str, days: float | None = None
 ) -> Table:
-    """Return a row for each object: id, probability of each class, predicted, entropy [nat], frames, and so on.
+    """Return a row for each object: id, the columns of the task, frames, novelty, and so on.
+
+    Of classes, the task's columns are the probability of each, predicted, and entropy [nat].
 
     Raises
     ------
     UsageError
         A class has the name of another column.
     """
-    spreads = [f"{name} spread" for name in found.classes] if len(runs) > 1 else []
-    if taken := [name for name in found.classes if name in (*OWN, *spreads)]:
-        raise UsageError(
-            f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name", "E-CLASS-NAME"
-        )
-    columns: dict[str, Any] = {"id": np.array(survey.ids, dtype=str)}
-    columns |= {name: found.probability[:, c] for c, name in enumerate(found.classes)}
-    columns |= {
-        "predicted": np.array(found.classes)[found.predicted],
-        "entropy": found.entropy,
+    form = found.task.format
+    estimates = form.estimates(found.row)
+    columns: dict[str, Any] = {
+        **form.further_columns(found.row),
         "frames": found.frames,
         "novelty": found.novelty,
         "distance": found.distance,
         "seen_in_training": found.seen_in_training,
     }
-    columns |= {name: found.spread[:, c] for c, name in enumerate(spreads)}
+    spreads = {f"{name} spread": spread for name, spread in found.spread.items()} if len(runs) > 1 else {}
+    if taken := [name for name in estimates if name in ("id", *columns, *spreads)]:
+        raise UsageError(
+            f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name", "E-CLASS-NAME"
+        )
+    columns = {"id": np.array(survey.ids, dtype=str), **estimates, **columns, **spreads}
     table = Table(columns)
     table.meta = {
         "SURVEY": survey.header.name,
@@ -205,27 +224,33 @@ def prediction_table(
     return table
 
 
-def check_output(path: Path, survey: Survey, classes: Sequence[str]) -> None:
+def check_output(path: Path, survey: Survey, task: Task) -> None:
     """Refuse a file that could not be written, before hours are spent on what goes into it.
 
     Raises
     ------
     UsageError, FileSystemError
-        Its ending is not a format, or one that cannot hold the letters of an id or a class, or no output may go there
-        (see `check_place`).
+        Its ending is not a format, or one that cannot hold the letters of an id or a class, or the lists of a column;
+        or no output may go there (see `check_place`).
     """
+    texts = (*survey.ids, *task.format.letters)
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}", "E-FILES-ENDING")
-    if path.suffix.lower() == ".fits" and (odd := [name for name in (*survey.ids, *classes) if not name.isascii()]):
+    if path.suffix.lower() == ".fits" and (odd := [name for name in texts if not name.isascii()]):
         raise UsageError(
             f"FITS holds ASCII alone, and {odd[0]!r} is not",
             path,
             "end the name in .parquet or .ecsv",
             "E-FILES-ENDING",
         )
+    one = np.full((1, len(task.names)), 1 / len(task.names))
+    lists = [name for name, values in task.format.further_columns(one).items() if values.ndim > 1]
+    if path.suffix.lower() == ".csv" and lists:
+        found = f"CSV holds no lists, and the column {lists[0]} has one for each object"
+        raise UsageError(found, path, "end the name in .parquet, .ecsv or .fits", "E-FILES-ENDING")
     target = check_place(path, "writing the predictions")
-    trial = target.with_name(f".{target.name}.trial")
+    trial = partial_beside(target)
     with readable_os_errors("writing the predictions", path):
         trial.touch()
         trial.unlink()
@@ -243,10 +268,10 @@ def save_table(table: Table, path: Path) -> None:
 
 
 def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> list[str]:
-    """Return what a person wants to know at once: how many of each class, how many unlike, how many trained."""
-    counts = np.bincount(found.predicted, minlength=len(found.classes))
-    kinds = ", ".join(f"{name} {count}" for name, count in zip(found.classes, counts, strict=True))
-    lines = [f"survey {survey.header.full_name}, {pluralize(len(survey), 'object')}: {kinds}"]
+    """Return what a person wants to know at once: what was predicted, how many are unlike, how many have trained."""
+    form = found.task.format
+    said = form.describe(found.row)
+    lines = [f"survey {survey.header.full_name}, {pluralize(len(survey), 'object')}" + (f": {said}" if said else "")]
     if np.isnan(found.novelty).all():
         file = RunFolder(runs[0].folder).reference.name
         lines.append(f"novelty: empty, since this run kept no {file}; one of this version does")
@@ -263,9 +288,5 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
             f"{pluralize(nowhere, 'object')} without a position: whether they trained this network is not known"
         )
     if none := int((found.frames == 0).sum()):
-        lines.append(f"{pluralize(none, 'object')} without a frame by then: their probabilities are the class shares")
+        lines.append(f"{pluralize(none, 'object')} without a frame by then: {form.without_frames}")
     return lines
-
-
-def _in_words(shares: NDArray[np.float64], classes: Sequence[str]) -> str:
-    return ", ".join(f"{name} {share:.3f}" for name, share in zip(classes, shares, strict=True))

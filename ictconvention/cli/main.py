@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.cli.next_command import suggest, suggest_training
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, did_you_mean, report_errors
+from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -22,7 +23,7 @@ app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
 Module = Annotated[
     list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
+    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
 ]
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
@@ -66,6 +67,10 @@ def check(survey: SurveyPath) -> None:
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
+    known = {(name, source) for name, source in report.classes if name is not None}
+    suggest_training(
+        report.path, {name for name, _ in known}, len({source == "photometric" for _, source in known}) < 2
+    )
 
 
 @app.command()
@@ -95,8 +100,8 @@ def split(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="rotating: another test part in every fold. fixed: one for all.",
-            metavar="rotating|fixed",
+            help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
+            metavar="rotating|fixed|single",
             show_default="rotating",
         ),
     ] = None,
@@ -107,10 +112,18 @@ def split(
     load: Annotated[
         Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'AGN,SN Ia'", help="Classes to keep; objects of others are unlabelled.", show_default="all"
+        ),
+    ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
+    from ictconvention.configuration.overrides import override
+    from ictconvention.survey.labels.ways import TooFewError, name_ways
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
 
@@ -122,8 +135,13 @@ def split(
     if output:
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
+    if classes is not None:
+        opened = opened.with_classes([name.strip() for name in classes.split(",")])
     objects = opened.object_table()
-    drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    try:
+        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    except TooFewError as few:
+        raise SplitError(few.found, few.where, name_ways(way.as_flags() for way in few.ways), few.code) from None
     if output:
         drawn.save(output)
     console = wide_console()
@@ -132,6 +150,11 @@ def split(
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if output:
         typer.echo(output)
+    if file := output or load:
+        chosen = [] if classes is None else [override("survey.classes", list(opened.header.classes))]
+        suggest_training(
+            survey, opened.header.classes, not drawn.parts["finetune_train"], override("split", file), *chosen
+        )
 
 
 @app.command()
@@ -167,6 +190,7 @@ def simulate(
         from ictconvention.evaluation.ceiling import print_ceiling
 
         print_ceiling(survey, wide_console())
+    suggest("check", survey.path)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
@@ -203,11 +227,13 @@ def report(
     survey: Annotated[
         Path | None, typer.Option(help="Folder of the survey, where it has moved.", show_default="where it was")
     ] = None,
+    module: Module = None,
 ) -> None:
     """Compare the finished runs of a sweep on one page: table, figures, and what the models get wrong."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
+    _import_modules(module)
     from ictconvention.reporting.page import write_report
 
     write_report(sweep, output, survey)
@@ -245,7 +271,7 @@ def predict(
         ),
     ] = None,
 ) -> None:
-    """Apply a trained run to a survey: the probability of each class for every object."""
+    """Apply a trained run to a survey: what it predicts of every object, such as the probability of each class."""
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
@@ -260,7 +286,7 @@ def predict(
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices)
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
-    check_output(output, opened, runs[0].spec.classes)
+    check_output(output, opened, runs[0].task)
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
@@ -282,7 +308,7 @@ def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
     module: Module = None,
 ) -> None:
-    """Write a run's model, from raw fluxes to calibrated probabilities, to a file that runs without this package."""
+    """Write a run's model, from raw fluxes to calibrated predictions, to a file that runs without this package."""
     from ictconvention.applying.model_file import check_model_file
     from ictconvention.runs.which_run import check_one_run
 

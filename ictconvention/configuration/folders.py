@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from ictconvention.configuration.registry import own_networks
+from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.plain_file import read_plain
 
 FLAG, SEARCHPATH = "--config-dir", "hydra.searchpath"  # how a user names folders
 
@@ -70,8 +71,8 @@ class ConfigFolders:
 
     def choices(self, group: str) -> list[str]:
         """Return the choices of a group in all folders."""
-        registered = own_networks() if group == "model" else ()
-        return sorted({path.stem for folder in self.paths for path in (folder / group).glob("*.yaml")} | {*registered})
+        files = {path.stem for folder in self.paths for path in (folder / group).glob("*.yaml")}
+        return sorted(files | registered(group))
 
     def find(self, group: str, choice: str) -> Path | None:
         """Return the file of a choice; None where there is none."""
@@ -99,10 +100,15 @@ class ConfigFolders:
         return folder
 
 
+def registered(group: str) -> set[str]:
+    """Return the choices of a group that modules of a user's own have registered so far."""
+    return {*({"model": own_networks, "task": own_tasks}.get(group, dict)())}
+
+
 def _text(path: Path) -> str:
     with readable_os_errors("reading a choice", path):
         try:
-            return path.read_text(encoding="utf-8")
+            return read_plain(path).decode("utf-8")
         except UnicodeDecodeError:
             raise UsageError(
                 "this file is no text in UTF-8", path, "save it as yaml in UTF-8", "E-CONFIG-FILE"

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder
-from ictconvention.configuration.registry import default_options, import_module, own_networks
+from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder, registered
+from ictconvention.configuration.registry import default_options, import_module, own_networks, own_tasks
 from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
@@ -65,10 +65,13 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
             raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out", "E-CONFIG-SWEEP")
         if one.is_sweep_override() and not several:
             raise _several(one, word)
+        if key.startswith("hydra") and "_target_" in word:
+            found = f"{key} would let Hydra call code by its name, which no override does"
+            raise UsageError(found, word, "choose what there is: hydra/launcher=NAME", "E-CONFIG-VALUE")
     for one in parsed:
         if one.key_or_group == "model.module" and not one.is_sweep_override() and isinstance(one.value(), str):
             import_module(str(one.value()))
-    store_networks()
+    store_own()
     for word, one in zip(words, parsed, strict=True):
         key = word.partition("=")[0].lstrip("+")
         if key in folders.groups:
@@ -76,12 +79,14 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
     return parsed
 
 
-def store_networks() -> None:
-    """Let Hydra know the networks of a user's own that were imported: they are choices of `model`."""
+def store_own() -> None:
+    """Let Hydra know what of a user's own was imported: networks are choices of `model`, tasks of `task`."""
     from hydra.core.config_store import ConfigStore
 
     for name, entry in own_networks().items():
         ConfigStore.instance().store(name=name, group="model", node=default_options(entry))
+    for name in own_tasks():
+        ConfigStore.instance().store(name=name, group="task", node={"kind": name})
 
 
 def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageError:
@@ -174,7 +179,7 @@ def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Overri
         raise unknown_choice(key, value, folders)
     try:
         return OverridesParser.create().parse_override(word)
-    except HydraException:
+    except (HydraException, ValueError, RecursionError):  # the latter of a number without end, or of many brackets
         raise _unreadable(key, value, words[place + 1 :], folders) from None
 
 
@@ -289,5 +294,5 @@ def _check_choice(group: str, one: "Override", folders: ConfigFolders) -> None:
                 )
             case int() | float() | str() | None as name:
                 text = "null" if name is None else str(name)
-                if folders.find(group, text) is None and not (group == "model" and text in own_networks()):
+                if folders.find(group, text) is None and text not in registered(group):
                     raise unknown_choice(group, text, folders)

@@ -48,8 +48,24 @@ class NetworkEntry:
     source: str | None
 
 
+@dataclass(frozen=True)
+class TaskEntry:
+    """A task, by its name in the configuration.
+
+    Parameters
+    ----------
+    task : type
+        Its class, see `tasks.task.Task`.
+    source : str, optional
+        The SHA-256 of the code of its module when it was imported, in hexadecimal; None for a task of ours.
+    """
+
+    task: Any
+    source: str | None
+
+
 _networks: dict[str, NetworkEntry] = {}
-_tasks: dict[str, Any] = {}
+_tasks: dict[str, TaskEntry] = {}
 _modules: list[str] = []
 
 
@@ -157,16 +173,17 @@ def register_task(name: str) -> Callable[[type[Made]], type[Made]]:
     Raises
     ------
     UsageError
-        Another task has this name.
+        Another task has this name; or it stands in no file, from which no other process could import it.
     """
 
     def registered(task: type[Made]) -> type[Made]:
-        other = _tasks.get(name)
+        other = None if name not in _tasks else _tasks[name].task
         if other is not None and (other.__module__, other.__qualname__) != (task.__module__, task.__qualname__):
             raise UsageError(
                 f"two tasks are called {name!r}", task.__module__, "give one of them another name", "E-MODULE-DUPLICATE"
             )
-        _tasks[name] = task
+        ours = task.__module__.startswith(f"{OUR_TASKS}.")
+        _tasks[name] = TaskEntry(task, None if ours else source_hash(task.__module__, task))
         return task
 
     return registered
@@ -180,11 +197,26 @@ def find_task(name: str) -> Any:
     UsageError
         Nothing that was imported has this name.
     """
+    return _find_task(name).task
+
+
+def task_source(name: str) -> str | None:
+    """Return the SHA-256 of the code of a task of a user's own; None for one of ours. Errors as of `find_task`."""
+    return _find_task(name).source
+
+
+def own_tasks() -> dict[str, Any]:
+    """Return the tasks that modules of a user's have registered so far, by name."""
+    return {name: entry.task for name, entry in _tasks.items() if entry.source is not None}
+
+
+def _find_task(name: str) -> TaskEntry:
     if name not in _tasks:
         _import_room(OUR_TASKS)
     if name not in _tasks:
         found = f"no task is called {name!r}{did_you_mean(name, _tasks)}"
-        raise UsageError(found, "task.kind", f"take one of {', '.join(sorted(_tasks))}", "E-MODULE-UNKNOWN")
+        fix = f"take one of {', '.join(sorted(_tasks))}, or name its module: --module MODULE, or model.module=MODULE"
+        raise UsageError(found, "task.kind", f"{fix}; in Python, import it", "E-MODULE-UNKNOWN")
     return _tasks[name]
 
 
@@ -230,7 +262,8 @@ def import_module(name: str) -> None:
 
 def imported_modules() -> tuple[str, ...]:
     """Return the modules of a user's that were imported, for a process that is to import them too."""
-    return tuple(dict.fromkeys([*_modules, *(entry.module for entry in own_networks().values())]))
+    networks = [entry.module for entry in own_networks().values()]
+    return tuple(dict.fromkeys([*_modules, *networks, *(task.__module__ for task in own_tasks().values())]))
 
 
 def _broken(name: str, error: Exception) -> UsageError:

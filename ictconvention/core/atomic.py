@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from ictconvention.core.errors import FileSystemError, readable_os_errors
 from ictconvention.core.output_place import check_outside, check_place
-
-PARTIAL = ".partial"
+from ictconvention.core.partial_file import PARTIAL, partial_beside, remove_leftovers
 
 
 @contextmanager
 def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
     """Yield a hidden path to write to; at the end of the block it takes the place of `path`, after an error it goes.
+
+    What a process that was killed left hidden in the same folder is removed.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
         path = check_place(path, doing)
     elif path.is_dir():
         raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name", "E-FILES-KIND")
-    partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
+    partial = partial_beside(path)
+    remove_leftovers(path.parent)
     with readable_os_errors(doing, path):
         try:
             yield partial
@@ -106,7 +107,9 @@ class WholeFolder:
         """Refuse a path that exists, with a `FileSystemError`, and one in a survey or a run, with a `UsageError`."""
         if not self.shard:
             check_outside(self.path, "making the folder")
-        if self.path.exists() or self.path.is_symlink():
+        with readable_os_errors("making the folder", self.path):  # a name that is too long
+            there = self.path.exists() or self.path.is_symlink()
+        if there:
             self._remove_old_lock()
             raise FileSystemError(
                 "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"

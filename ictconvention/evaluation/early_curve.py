@@ -1,14 +1,16 @@
-"""How soon a classifier knows: macro F1 and the worst recall against the days since the first detection."""
+"""How soon a network knows: scores against the days since the first detection."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
+from ictconvention.evaluation.measures import Measures, Rows
 from ictconvention.evaluation.significance import interval, object_weights
 
 DRAWS = 500  # of the bootstrap
+Interval = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -21,27 +23,26 @@ class EarlyPoint:
         Since the first detection.
     frames : float
         Mean number of frames used.
-    f1_macro, worst_recall : tuples of float
-        Value, lower and upper end.
+    scores : mapping of str to tuple of float
+        Value, lower and upper end, by the names of `Measures.early`.
     """
 
     days: float
     frames: float
-    f1_macro: tuple[float, float, float]
-    worst_recall: tuple[float, float, float]
+    scores: Mapping[str, Interval]
 
 
 def early_point(
     days: float,
     frames: NDArray[np.integer],
-    guess: NDArray[np.integer],
-    label: NDArray[np.integer],
+    rows: Rows,
+    label: NDArray[np.generic],
     group: NDArray[np.integer],
+    measures: Measures,
 ) -> EarlyPoint:
-    """Score the predictions (n,) of objects (n,) of sky groups (n,) after so many days; absent classes are left out."""
-    classes = int(max(guess.max(), label.max())) + 1
-    weight = object_weights(label, group, DRAWS, np.random.default_rng(0))
-    value = confusion_scores(confusion_counts(label, guess, classes))
-    drawn = confusion_scores(confusion_counts(label, guess, classes, weight))
-    f1, worst = ((float(value[name]), *interval(drawn[name])) for name in ("f1_macro", "worst_class_recall"))
-    return EarlyPoint(days, float(frames.mean()), f1, worst)
+    """Score the predictions of objects (n,) of sky groups (n,) after so many days; absent classes are left out."""
+    weight = object_weights(measures.strata(label), group, DRAWS, np.random.default_rng(0))
+    value = measures.weigh(rows, label, np.ones((1, len(label)), dtype=np.float32))
+    drawn = measures.weigh(rows, label, weight)
+    scores = {name: (float(value[one.name][0]), *interval(drawn[one.name])) for name, one in measures.early.items()}
+    return EarlyPoint(days, float(frames.mean()), scores)

@@ -1,38 +1,43 @@
-"""What models predicted of the same objects, by fold and seed: the rows of a comparison. Knows no model and no file."""
+"""What models predicted of the same objects, by fold and seed: the rows of a comparison. Knows no task and no file."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from ictconvention.evaluation.prior import Prior
 
 Key = tuple[int, int]  # fold and seed of one training
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What one training predicts of its test part.
+    """What one training predicts of some objects.
 
     Parameters
     ----------
     ids : array (n,)
         Ids of the objects.
-    label : array (n,)
-        Their classes, positions in the class names.
-    likely, uniform : arrays (n, classes)
-        Probabilities, calibrated, at the class shares of the fine-tuning part, and at equal ones.
+    label : array (n, ...)
+        What the survey says of them, as their task scores it: of classes, their positions in the class names.
+    rows : mapping of str to arrays (n, ...)
+        What is predicted, by name, which can be averaged over trainings: of classes, the calibrated probabilities at
+        each `Prior`.
     """
 
     ids: NDArray[np.str_]
-    label: NDArray[np.int64]
-    likely: NDArray[np.float64]
-    uniform: NDArray[np.float64]
+    label: NDArray[Any]
+    rows: Mapping[str, NDArray[np.float64]]
 
-    def at(self, prior: Prior) -> NDArray[np.float64]:
-        """Return the probabilities at a prior."""
-        return self.likely if prior == Prior.SURVEY else self.uniform
+    def at(self, name: str) -> NDArray[np.float64]:
+        """Return the rows of a name."""
+        return self.rows[name]
+
+    @property
+    def pooled(self) -> "Pooled":
+        """The same as those of a model of one fold and one seed."""
+        cell = np.zeros(len(self.ids), dtype=np.int64)
+        return Pooled(self.ids, self.label, cell, {name: values[None] for name, values in self.rows.items()})
 
 
 @dataclass(frozen=True)
@@ -73,50 +78,70 @@ class Pooled:
 
     Parameters
     ----------
-    ids, label : arrays (n,)
-        Ids and classes of the objects, sorted by id.
+    ids : array (n,)
+        Ids of the objects, sorted.
+    label : array (n, ...)
+        What the survey says of them.
     cell : array (n,)
         Number of the set of folds that test an object: its own fold under the rotating protocol, 0 under the fixed
         one. Objects of a cell are predicted by the same trainings.
-    likely, uniform : arrays (seeds, n, classes)
-        Probabilities; those of an object that several folds test are averaged over these folds.
+    rows : mapping of str to arrays (seeds, n, ...)
+        Predictions; those of an object that several folds test are averaged over these folds.
     """
 
     ids: NDArray[np.str_]
-    label: NDArray[np.int64]
+    label: NDArray[Any]
     cell: NDArray[np.int64]
-    likely: NDArray[np.float64]
-    uniform: NDArray[np.float64]
+    rows: Mapping[str, NDArray[np.float64]]
 
-    def at(self, prior: Prior) -> NDArray[np.float64]:
-        """Return the probabilities at a prior."""
-        return self.likely if prior == Prior.SURVEY else self.uniform
+    def at(self, name: str) -> NDArray[np.float64]:
+        """Return the rows of a name, (seeds, n, ...)."""
+        return self.rows[name]
+
+    def of_seed(self, number: int) -> dict[str, NDArray[np.float64]]:
+        """Return the rows of one seed by name, (n, ...)."""
+        return {name: values[number] for name, values in self.rows.items()}
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds there are."""
+        return len(next(iter(self.rows.values())))
+
+    @property
+    def cells(self) -> int:
+        """How many cells there are."""
+        return int(self.cell.max()) + 1
+
+    def is_of_objects_of(self, other: "Pooled") -> bool:
+        """Return whether both are of the same objects, of which the survey says the same."""
+        numeric = self.label.dtype.kind == "f"  # in which nothing known is NaN
+        return np.array_equal(self.ids, other.ids) and np.array_equal(self.label, other.label, equal_nan=numeric)
 
 
 def pool(entry: ModelPredictions) -> Pooled:
     """Bring the folds of an entry together."""
     first = {fold: entry.predictions[fold, entry.seeds[0]] for fold in entry.folds}
+    any_of = first[entry.folds[0]]
     ids, place = np.unique(np.concatenate([first[fold].ids for fold in entry.folds]), return_inverse=True)
     fold_of = np.concatenate([np.full(len(first[fold].ids), number) for number, fold in enumerate(entry.folds)])
     tested = np.zeros((len(ids), len(entry.folds)), dtype=bool)
     tested[place, fold_of] = True
-    label = np.empty(len(ids), dtype=np.int64)
+    label = np.empty((len(ids), *any_of.label.shape[1:]), dtype=any_of.label.dtype)
     label[place] = np.concatenate([first[fold].label for fold in entry.folds])
-    classes = first[entry.folds[0]].likely.shape[1]
-    mean = np.zeros((2, len(entry.seeds), len(ids), classes))
-    for s, seed in enumerate(entry.seeds):
-        for fold in entry.folds:
-            found = entry.predictions[fold, seed]
-            here = np.searchsorted(ids, found.ids)
-            mean[0, s, here] += found.likely
-            mean[1, s, here] += found.uniform
-    mean /= tested.sum(1)[:, None]
+    rows = {}
+    for name, values in any_of.rows.items():
+        mean = np.zeros((len(entry.seeds), len(ids), *values.shape[1:]))
+        for s, seed in enumerate(entry.seeds):
+            for fold in entry.folds:
+                found = entry.predictions[fold, seed]
+                mean[s, np.searchsorted(ids, found.ids)] += found.at(name)
+        rows[name] = mean / tested.sum(1).reshape(-1, *np.ones(values.ndim - 1, dtype=int))
     cell = np.unique(tested, axis=0, return_inverse=True)[1].reshape(-1)
-    return Pooled(ids, label, cell, mean[0], mean[1])
+    return Pooled(ids, label, cell, rows)
 
 
 def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
-    """Average the probabilities of so many seeds at a time, in each fold; an entry with that many fewer seeds.
+    """Average the predictions of so many seeds at a time, in each fold; an entry with that many fewer seeds.
 
     Raises
     ------
@@ -131,8 +156,8 @@ def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     for number, seeds in enumerate(groups):
         for fold in entry.folds:
             parts = [entry.predictions[fold, seed] for seed in seeds]
-            likely, uniform = (np.mean([part.at(prior) for part in parts], axis=0) for prior in Prior)
-            predictions[fold, number] = Predictions(parts[0].ids, parts[0].label, likely, uniform)
+            rows = {name: np.mean([part.at(name) for part in parts], axis=0) for name in parts[0].rows}
+            predictions[fold, number] = Predictions(parts[0].ids, parts[0].label, rows)
             if all((fold, seed) in entry.seconds for seed in seeds):
                 seconds[fold, number] = sum(entry.seconds[fold, seed] for seed in seeds)
     parameters = None if entry.parameters is None else members * entry.parameters

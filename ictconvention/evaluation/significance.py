@@ -2,47 +2,30 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
+from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import Pooled
-from ictconvention.evaluation.prior import Prior
 
-Metric = Literal["f1_macro", "balanced_accuracy", "worst_class_recall"]
-METRICS: dict[Metric, str] = {
-    "f1_macro": "macro F1",
-    "balanced_accuracy": "balanced accuracy",
-    "worst_class_recall": "worst recall",
-}
-AT: dict[Metric, Prior] = {  # class shares at which each is decided
-    "f1_macro": Prior.SURVEY,
-    "balanced_accuracy": Prior.UNIFORM,
-    "worst_class_recall": Prior.UNIFORM,
-}
 REPLICATES = 4000
 LEVEL = 0.95
-SEED_SCATTER: dict[Metric, float] = {  # [points] between seeds of short training; not in the interval of one seed
-    "f1_macro": 1.3,
-    "balanced_accuracy": 1.3,  # of differences between ICT, ConvEntion and controls in a trial of short training
-    "worst_class_recall": 5.2,  # the recall of one of four classes moves up to four times as far as their mean
-}
 FAR = 5  # times that scatter which the interval of few trainings must keep from zero
 FREEDOM = 4  # least degrees of freedom, cells times seeds beyond the first, that tell the scatter of seeds well enough
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a model is ahead of another in one metric.
+    """How far a model is from another in one score.
 
     Parameters
     ----------
-    metric : str
+    measure : Measure
+        The score.
     value : float
-        First minus second, both as means over their seeds of the metric of the pooled predictions.
+        First minus second, both as means over their seeds of the score of the pooled predictions.
     low, high : float
         The 95 % interval.
     seeds : int
@@ -51,7 +34,7 @@ class Difference:
         Cells (folds) whose seeds are independent.
     """
 
-    metric: Metric
+    measure: Measure
     value: float
     low: float
     high: float
@@ -61,25 +44,34 @@ class Difference:
     @property
     def established(self) -> bool:
         """Whether the interval excludes zero; where it can hardly know the scatter of seeds, by far more than that."""
-        enough = self.cells * (self.seeds - 1) >= FREEDOM
-        return max(self.low, -self.high) > (0 if enough else FAR * SEED_SCATTER[self.metric] / 100)
+        clear = max(self.low, -self.high)
+        if self.cells * (self.seeds - 1) >= FREEDOM:
+            return clear > 0
+        return self.measure.scatter is not None and clear > FAR * self.measure.scatter / self.measure.scale
 
 
 def differences(
-    first: Pooled, second: Pooled, group: NDArray[np.integer], replicates: int = REPLICATES, seed: int = 0
+    first: Pooled,
+    second: Pooled,
+    group: NDArray[np.integer],
+    measures: Measures,
+    replicates: int = REPLICATES,
+    seed: int = 0,
 ) -> tuple[Difference, ...]:
     """Compare two models on the same objects, by a hierarchical bootstrap of objects and trainings.
 
-    Each replicate draws sky groups within each class with replacement, the same for both models, and for each model
-    and each cell (fold) its seeds anew. Of S seeds S - 1 are drawn, so that the variance of the mean over seeds comes
-    out without bias (Rao & Wu 1988); of one seed there is no scatter to draw from.
+    Each replicate draws groups of objects within each stratum (class) with replacement, the same for both models, and
+    for each model and each cell (fold) its seeds anew. Of S seeds S - 1 are drawn, so that the variance of the mean
+    over seeds comes out without bias (Rao & Wu 1988); of one seed there is no scatter to draw from.
 
     Parameters
     ----------
     first, second : Pooled
         Predictions of the same objects.
     group : array (n,)
-        Sky group of each object.
+        Group of each object, such as its sky group.
+    measures : Measures
+        The scores of their task.
     replicates : int
         Bootstrap replicates.
     seed : int
@@ -88,36 +80,39 @@ def differences(
     Returns
     -------
     tuple of Difference
-        One for each of `METRICS`.
+        One for each of `measures.compared`.
 
     Raises
     ------
     ValueError
         The objects are not the same.
     """
-    if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.label, second.label)):
+    if not first.is_of_objects_of(second):
         raise ValueError("the models predict different objects")
     rng = np.random.default_rng(seed)
-    weight = object_weights(first.label, group, replicates, rng)
-    found = []
-    drawn: dict[tuple[int, str], NDArray[np.float64]] = {}
-    for number, model in enumerate((first, second)):
-        counts = {at: _confusions(model, at, weight) for at in set(AT.values())}
-        chosen = _seed_draws(model, replicates, rng)
-        for metric, at in AT.items():
-            drawn[number, metric] = confusion_scores(_sum_of(counts[at], chosen))[metric].mean(1)
-    for metric in METRICS:
-        value = score(first, metric) - score(second, metric)
-        replicated = drawn[0, metric] - drawn[1, metric]
-        seeds = min(len(first.likely), len(second.likely))
-        found.append(Difference(metric, value, *interval(replicated), seeds, int(first.cell.max()) + 1))
-    return tuple(found)
+    weight = object_weights(measures.strata(first.label), group, replicates, rng)
+    drawn, value = [], []
+    for model in (first, second):
+        drawn.append(_replicated(model, measures, weight, _seed_draws(model, replicates, rng)))
+        value.append(mean_scores(model, measures))
+    seeds = min(first.seeds, second.seeds)
+    return tuple(
+        Difference(
+            measure,
+            value[0][measure.name] - value[1][measure.name],
+            *interval(drawn[0][measure.name] - drawn[1][measure.name]),
+            seeds,
+            first.cells,
+        )
+        for measure in measures.compared
+    )
 
 
-def score(model: Pooled, metric: Metric) -> float:
-    """Return a metric of pooled predictions, as the mean over seeds; decisions at the class shares of `AT`."""
-    counts = _confusions(model, AT[metric], np.ones((1, len(model.label)), dtype=np.float32))
-    return float(confusion_scores(counts.sum(1))[metric].mean())
+def mean_scores(model: Pooled, measures: Measures) -> dict[str, float]:
+    """Return the compared scores of pooled predictions by name, as means over seeds."""
+    once = np.ones((1, len(model.ids)), dtype=np.float32)
+    found = [measures.weigh(model.of_seed(s), model.label, once) for s in range(model.seeds)]
+    return {one.name: float(np.mean([of_seed[one.name][0] for of_seed in found])) for one in measures.compared}
 
 
 def interval(replicated: NDArray[np.float64]) -> tuple[float, float]:
@@ -127,12 +122,12 @@ def interval(replicated: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def object_weights(
-    label: NDArray[np.integer], group: NDArray[np.integer], replicates: int, rng: np.random.Generator
+    stratum: NDArray[np.integer], group: NDArray[np.integer], replicates: int, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Return how often each replicate draws each object, (replicates, n): by groups, within each class."""
-    weight = np.zeros((replicates, len(label)), dtype=np.float32)
-    for c in np.unique(label):
-        here = np.flatnonzero(label == c)
+    """Return how often each replicate draws each object, (replicates, n): by groups, within each stratum."""
+    weight = np.zeros((replicates, len(stratum)), dtype=np.float32)
+    for c in np.unique(stratum):
+        here = np.flatnonzero(stratum == c)
         members = np.unique(group[here], return_inverse=True)[1]
         units = int(members.max()) + 1
         drawn = rng.multinomial(units, np.full(units, 1 / units), size=replicates)
@@ -140,28 +135,26 @@ def object_weights(
     return weight
 
 
-def _confusions(model: Pooled, at: Prior, weight: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return weighted confusion matrices, (replicates, cells, seeds, classes, classes): true, then predicted."""
-    likely = model.at(at)
-    seeds, _, classes = likely.shape
-    cells = [np.flatnonzero(model.cell == cell) for cell in range(int(model.cell.max()) + 1)]
-    counts = np.zeros((len(weight), len(cells), seeds, classes, classes))
-    for cell, here in enumerate(cells):
-        for s in range(seeds):
-            guess = likely[s, here].argmax(1)
-            counts[:, cell, s] = confusion_counts(model.label[here], guess, classes, weight[:, here])
-    return counts
+def _replicated(
+    model: Pooled, measures: Measures, weight: NDArray[np.float32], chosen: NDArray[np.int64]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the compared scores of each replicate (replicates,), as means over the seeds that it takes."""
+    replicates, cells, number = chosen.shape
+    taken, which = np.unique(chosen.transpose(0, 2, 1).reshape(-1, cells), axis=0, return_inverse=True)
+    which, everyone = which.reshape(replicates, number), np.arange(len(model.ids))
+    found = {one.name: np.empty((replicates, number)) for one in measures.compared}
+    for k, seeds in enumerate(taken):
+        rows = {name: values[seeds[model.cell], everyone] for name, values in model.rows.items()}
+        here = np.nonzero(which == k)
+        scores = measures.weigh(rows, model.label, weight[here[0]])
+        for name, values in found.items():
+            values[here] = scores[name]
+    return {name: values.mean(1) for name, values in found.items()}
 
 
 def _seed_draws(model: Pooled, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return which seeds each replicate takes in each cell, (replicates, cells, S - 1), or of a single seed itself."""
-    seeds = len(model.likely)
-    return rng.integers(0, seeds, (replicates, int(model.cell.max()) + 1, max(seeds - 1, 1)))
-
-
-def _sum_of(counts: NDArray[np.float64], chosen: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the confusion matrices of the chosen seeds, summed over cells, (replicates, chosen, classes, classes)."""
-    return np.asarray(np.take_along_axis(counts, chosen[..., None, None], axis=2).sum(1))
+    return rng.integers(0, model.seeds, (replicates, model.cells, max(model.seeds - 1, 1)))
 
 
 def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
@@ -178,32 +171,41 @@ def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
 
 
 def _in_words(one: Difference) -> str:
-    points, low, high = 100 * one.value, 100 * one.low, 100 * one.high
-    way = "level" if abs(points) < 0.05 else f"{'ahead' if points > 0 else 'behind'} by {abs(points):.1f} points"
+    measure = one.measure
+    size = measure.write(abs(one.value))
+    low, high = (measure.write(end, signed=True) for end in (one.low, one.high))
+    if float(size) == float(low) == float(high) == 0:
+        return f"{measure.title} the same, whichever of these objects are drawn"
+    span = f"(95 % interval {low} to {high})"
+    if float(size) == 0:
+        return f"{measure.title} level {span}: neither is ahead"
+    unit = " points" if measure.unit == "%" else f" {measure.unit}" if measure.unit else ""
+    ahead = (one.value > 0) == measure.rising
     beyond = one.low > 0 or one.high < 0
     by = " by one seed" if one.seeds == 1 else " by so few trainings"
     verdict = "established" if one.established else "not established" + (by if beyond else "")
-    return f"{METRICS[one.metric]} {way} (95 % interval {low:+.1f} to {high:+.1f}), {verdict}"
+    return f"{measure.title} {'ahead' if ahead else 'behind'} by {size}{unit} {span}, {verdict}"
 
 
-def describe_seeds(seeds: int, cells: int) -> str:
+def describe_seeds(seeds: int, cells: int, measures: Measures) -> str:
     """Say whether the intervals hold the scatter of seeds, for models of so many seeds in so many cells (folds)."""
-    usual, worst = SEED_SCATTER["balanced_accuracy"], SEED_SCATTER["worst_class_recall"]
-    scatter = f"about {usual} points, of a worst recall up to {worst}"
+    scatter = f" ({measures.scatter_said})" if measures.scatter_said else ""
     margin = f"only what keeps {FAR} times as far from zero is called established."
+    if not scatter:
+        margin = "how far is not known for these scores, and nothing is called established."
     if seeds == 1:
         return (
-            "One seed: the intervals are those of the objects alone. What another seed does "
-            f"({scatter}) is not in them; {margin}"
+            "One seed: the intervals are those of the objects alone. What another seed does"
+            f"{scatter} is not in them; {margin}"
         )
     held = f"The intervals hold the luck of the objects and of {seeds} seeds"
     if cells * (seeds - 1) < FREEDOM:
-        return f"{held}, which in so few folds tell little of what others would do ({scatter}); {margin}"
+        return f"{held}, which in so few folds tell little of what others would do{scatter}; {margin}"
     return f"{held}; each is of one comparison, and of many some miss by chance."
 
 
-def mcnemar(first: Pooled, second: Pooled) -> tuple[int, int, float]:
-    """Describe two sets of fixed predictions: McNemar's exact test of the first seeds at the survey's class shares.
+def mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> tuple[int, int, float]:
+    """Describe two sets of fixed predictions: McNemar's exact test of what each has right, (n,).
 
     It knows nothing of other trainings, so it says nothing about which model is better.
 
@@ -212,8 +214,7 @@ def mcnemar(first: Pooled, second: Pooled) -> tuple[int, int, float]:
     only_first, only_second, p : int, int, float
         Objects that only one of the two has right, and the two-sided probability of so uneven a pair.
     """
-    right = [model.likely[0].argmax(1) == model.label for model in (first, second)]
-    only_first, only_second = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
+    only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     if only_first + only_second == 0:
         return 0, 0, 1.0
     return only_first, only_second, float(binomtest(only_first, only_first + only_second).pvalue)

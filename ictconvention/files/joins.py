@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ictconvention.core.errors import UsageError, pluralize, shorten
+from ictconvention.core.errors import UsageError, did_you_mean, pluralize, shorten
 
 
 def check_matched(table: Path, listed: Collection[str], present: Collection[str], images: str) -> list[str]:
@@ -39,6 +39,31 @@ def check_matched(table: Path, listed: Collection[str], present: Collection[str]
         return []
     of = f"{len(without)} of {pluralize(len(listed), 'id')}"
     return [f"{of} in {table.name} {'is' if len(without) == 1 else 'are'} not in {images}: {shorten(without, 3)}"]
+
+
+def check_renamed_bands(renamed: Collection[str], found: Collection[str], where: str) -> list[str]:
+    """Return a line about the bands of --rename-band that the images do not have; empty where they have all.
+
+    Parameters
+    ----------
+    renamed, found : collections of str
+        Names of bands in the images: those that shall be renamed, and those that there are.
+    where : str
+        The command, for messages.
+
+    Raises
+    ------
+    UsageError
+        None of them is there: each band would silently keep its name.
+    """
+    absent = [name for name in renamed if name not in found]
+    if not absent or not found:
+        return []
+    if len(absent) == len(renamed):
+        said = f"no frame is in the band {shorten(absent)}, which --rename-band names{did_you_mean(absent[0], found)}"
+        fix = f"write OURS=THEIRS, with the name that it has in the images: {shorten(sorted(found))}"
+        raise UsageError(said, where, fix, "E-INGEST-MISMATCH")
+    return [f"no frame is in the band {shorten(absent)}, which --rename-band names"]
 
 
 def report_unused_names(

@@ -1,6 +1,6 @@
 """What predicts of a learner, on padded arrays of raw flux: scaling, network and calibration as one module to export.
 
-Fluxes go in as a survey has them, calibrated logits and probabilities come out. Knows neither runs nor files.
+Fluxes go in as a survey has them; what the task makes of calibrated logits comes out. Knows neither runs nor files.
 """
 
 import torch
@@ -25,21 +25,21 @@ class Exportable(nn.Module):
     def __init__(self, learner: Learner, shift: Tensor, temperature: float) -> None:
         super().__init__()
         self.inputs, self.network, self.temperature = learner.inputs, learner.predictor, temperature
-        self.shape = input_shape(learner.spec)
+        self.shape, self.format = input_shape(learner.spec), learner.task.format
         self.shift: Tensor
         self.register_buffer("shift", shift.float())
 
     def forward(self, *arrays: Tensor, **named: Tensor) -> dict[str, Tensor]:
-        """Return `probability` (B, classes) at natural class shares, and the `logits` whose softmax that is.
+        """Return the outputs that the task gives, such as `probability` (B, classes) at natural class shares.
 
         The arrays are those of `inputs.padded`, in its order or by name.
         """
         return self.calibrated(self.network.forward_padded(*self.inputs.padded(*arrays, **named)))
 
     def calibrated(self, logits: Tensor) -> dict[str, Tensor]:
-        """Return the outputs that logits (B, classes) of the network make."""
-        logits = (logits + self.shift) / self.temperature
-        return {"probability": logits.softmax(1), "logits": logits}
+        """Return the outputs that logits (B, classes), or (B, classes, H, W), of the network make."""
+        shift = self.shift.reshape(-1, *[1] * (logits.ndim - 2))
+        return self.format.outputs((logits + shift) / self.temperature)
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `forward` by name."""

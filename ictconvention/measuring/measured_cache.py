@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError
-from ictconvention.core.mapped_array import map_array
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
+from ictconvention.reading.mapped_array import map_array
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
 

@@ -1,65 +1,73 @@
 """Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
-from ictconvention.evaluation.prior import Prior
+from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
 
 
-def save_entries(path: Path, entries: Sequence[ModelPredictions], classes: Sequence[str]) -> None:
-    """Write entries to a table: entry, fold, seed, id, label, and each class's probability at both class shares."""
+def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) -> None:
+    """Write entries to a table: entry, fold, seed, id, label, and a column for each output of every row.
+
+    Of classes, that is the probability of each at both class shares.
+    """
     parts = []
     for entry in entries:
         for (fold, seed), found in entry.predictions.items():
-            columns = {
+            columns: dict[str, Any] = {
                 "entry": np.full(len(found.ids), entry.name),
                 "fold": np.full(len(found.ids), fold),
                 "seed": np.full(len(found.ids), seed),
                 "id": found.ids,
-                "label": np.array(classes, dtype=str)[found.label],
+                "label": task.format.write_label(found.label),
             }
-            for shares in Prior:
-                for c, name in enumerate(classes):
-                    columns[f"{shares} {name}"] = found.at(shares)[:, c]
+            for row, values in found.rows.items():
+                columns |= {f"{row} {name}": values[:, c] for c, name in enumerate(task.names)}
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial)
+        pq.write_table(pa.concat_tables(parts), partial, write_page_checksum=True)
 
 
-def read_entries(path: Path, classes: Sequence[str]) -> tuple[ModelPredictions, ...]:
+def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     """Read entries; none where there is no file.
 
     Raises
     ------
     UsageError
-        The file is damaged, or of other classes.
+        The file is damaged, or of other outputs (classes).
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
-        table = {name: np.array(values) for name, values in pq.read_table(path).to_pydict().items()}
-        labels = np.array([classes.index(name) for name in table["label"]], dtype=np.int64)
+        with readable_os_errors("reading the predictions", path):
+            content = read_parquet(path).to_pydict()
+        table = {name: np.array(values) for name, values in content.items()}
+        labels = task.format.read_label(table["label"])
+        rows = [column.removesuffix(f" {task.names[0]}") for column in table if column.endswith(f" {task.names[0]}")]
         for name in dict.fromkeys(table["entry"].tolist()):
             for fold, seed in sorted(
                 set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
             ):
                 here = (table["entry"] == name) & (table["fold"] == fold) & (table["seed"] == seed)
-                likely, uniform = (np.column_stack([table[f"{shares} {c}"][here] for c in classes]) for shares in Prior)
-                if not (np.isfinite(likely).all() and np.isfinite(uniform).all()):
+                found = {row: np.column_stack([table[f"{row} {one}"][here] for one in task.names]) for row in rows}
+                if not rows or not all(np.isfinite(values).all() for values in found.values()):
                     raise ValueError(f"a probability of {name} is not a number")
-                found = Predictions(table["id"][here].astype(str), labels[here], likely, uniform)
-                predictions.setdefault(name, {})[int(fold), int(seed)] = found
-    except (KeyError, ValueError, OSError) as error:
+                of = Predictions(table["id"][here].astype(str), labels[here], found)
+                predictions.setdefault(name, {})[int(fold), int(seed)] = of
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError(
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error

@@ -7,21 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
 from ictconvention.configuration.identity import CELL, LABEL, leave_out
+from ictconvention.configuration.key_by_key import KeyByKey, compare_keys
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
-from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.figures import MOST_BARS, Compared
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import ModelPredictions, pool
-from ictconvention.evaluation.worst_objects import WorstObject, worst_objects
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
@@ -29,24 +27,15 @@ from ictconvention.runs.collection import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.task import Task
+from ictconvention.tasks.task_figures import ShownObject, WorstObjects
 
 logger = logging.getLogger(__name__)
 
-SECTIONS = {
-    "words": "In words",
-    "table": "Table",
-    "left-out": "What was left out",
-    "folds": "Every fold and seed",
-    "confusion": "Confusion matrices",
-    "roc": "ROC",
-    "reliability": "Reliability",
-    "curves": "Learning curves",
-    "recall": "Recall by brightness, redshift and host",
-    "worst": "Objects that the models get wrong",
-    "environment": "Environment",
-    "configuration": "Configuration",
-}
 TOLD_FIRST = 4  # sentences; further ones are behind a click
+MOST_BESIDE = 5  # models whose configurations stand side by side
+MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a narrow one; of more, words are broken
+MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
 def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
@@ -84,7 +73,8 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, comparis
             opened, survey_said = None, error.found
     logger.info(f"{pluralize(len(comparison.entries), 'model')}; drawing")
     if survey_said:
-        logger.warning(f"no film strips, and no recall against quantities: {survey_said}")
+        against = comparison.collection.first.task.figures.against
+        logger.warning(f"no film strips{f', and no {against}' if against else ''}: {survey_said}")
     page = _page(comparison, opened, survey_said, sweep)
     with whole_file(output, "saving the page") as partial:
         partial.write_bytes(page.encode("utf-8", "replace"))
@@ -92,22 +82,38 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, comparis
 
 def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep: Path) -> str:
     collection, entries = comparison.collection, comparison.entries
-    first, classes = collection.first, collection.first.classes
+    first = collection.first
+    task = first.task
     kept = [run for of in collection.runs.values() for run in of.values()]
     about = first.result["survey"]
     survey = full_name(about["name"], about["simulated"])
     models = [Compared(entry.name, style_of(number), pool(entry)) for number, entry in enumerate(entries)]
     looks = {model.name: model.look for model in models}
     curves_missing: list[str] = []
-    recalls = report_figures.recalls(models, classes, opened, survey) if opened is not None else {}
+    of_models = task.figures.of_models(models, survey)
+    of_objects = [] if opened is None else task.figures.of_objects(models, opened, survey)
+    worst = task.figures.worst([model.pooled for model in models])
+    configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
+    beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
         "version": __version__,
         "name": about["name"],
         "survey": survey,
         "simulated": about["simulated"],
         "title": f"{pluralize(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
-        "facts": _facts(entries, models[0], classes),
-        "sections": {anchor: said for anchor, said in SECTIONS.items() if anchor != "recall" or recalls},
+        "facts": _facts(entries, models[0], task, about.get("classes_left_out", ())),
+        "sections": {
+            "words": "In words",
+            "table": "Table",
+            "left-out": "What was left out",
+            "folds": "Every fold and seed",
+            **{section.anchor: section.title for section in of_models},
+            "curves": "Learning curves",
+            **{section.anchor: section.title for section in of_objects},
+            **({} if worst is None else {"worst": "Objects that the models get wrong"}),
+            "environment": "Environment",
+            "configuration": "Configuration",
+        },
         "models": models,
         "sentences": comparison.sentences,
         "remarks": comparison.remarks,
@@ -115,24 +121,19 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "table": comparison.table,
         "left_out": collection.left_out,
         "survey_said": survey_said,
-        "points": {
-            said: report_figures.points(entries, looks, classes, shares, survey)
-            for shares, said in report_figures.SHARES.items()
-        },
-        "confusions": {
-            said: report_figures.confusions(models, classes, shares, survey)
-            for shares, said in report_figures.SHARES.items()
-        },
-        "rocs": report_figures.rocs(models, classes, survey),
-        "reliabilities": report_figures.reliabilities(models, survey),
+        "against": task.figures.against,
+        "points": report_figures.points(entries, looks, task.measures, survey),
+        "of_models": of_models,
         "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
         "curves_missing": curves_missing,
-        "recalls": recalls,
-        "bars": len(models) <= MOST_BARS,
-        "worst": _worst(models, classes, opened),
+        "of_objects": of_objects,
+        "worst": worst,
+        "shown": [] if worst is None else _shown(worst, opened),
         "environment": _environment(kept),
-        "configuration": compare_keys({name: _configuration(of) for name, of in collection.runs.items()}),
-        "configuration_names": list(collection.runs),
+        "configuration": configuration if beside else _grouped(configuration, "model"),
+        "configuration_names": list(collection.runs) if beside else [],
+        "many": len(entries) > MOST_ROOMY,
+        "crowd": len(entries) > MOST_NARROW,
         "runs": pluralize(len(kept), "run"),
         "folder": str(sweep),
     }
@@ -146,58 +147,33 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     return environment.get_template("report.html").render(content)
 
 
-def _facts(entries: Sequence[ModelPredictions], model: Compared, classes: Sequence[str]) -> str:
+def _facts(entries: Sequence[ModelPredictions], model: Compared, task: Task, left_out: Sequence[str]) -> str:
     """Return in one line what was tested, and how often."""
-    count = np.bincount(model.pooled.label, minlength=len(classes))
-    of_classes = ", ".join(f"{number} {name}" for number, name in zip(count, classes, strict=True))
+    kinds = task.measures.count_in_words(model.pooled.label)
     seeds = sorted({len(entry.seeds) for entry in entries})
     of_seeds = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     folds = pluralize(len(entries[0].folds), "fold")
-    return f"{len(model.pooled.label)} test objects: {of_classes} · {folds}, {of_seeds} of each model"
-
-
-@dataclass(frozen=True)
-class _Said:
-    """What one model says of one object."""
-
-    name: str
-    probability: float
-    right: bool
+    tested = f"{len(model.pooled.ids)} test objects" + (f": {kinds}" if kinds else "")
+    without = f" · left out by survey.classes: {', '.join(left_out)}" if left_out else ""
+    return f"{tested} · {folds}, {of_seeds} of each model{without}"
 
 
 @dataclass(frozen=True)
 class _Shown:
-    """An object of the page's table of what goes wrong."""
+    """An object of the page's table of what goes wrong: its number in it, its film strip, and what else is known."""
 
     number: int
-    id: str
-    label: str
-    believed: float
-    said: tuple[_Said, ...]
+    of: ShownObject
     strip: Picture | None
     known: str
 
 
-def _worst(models: Sequence[Compared], classes: Sequence[str], opened: Survey | None) -> list[_Shown]:
-    found = worst_objects([model.pooled for model in models])
-    strips = report_figures.film_strips(opened, [one.id for one in found]) if opened is not None else {}
+def _shown(worst: WorstObjects, opened: Survey | None) -> list[_Shown]:
+    ids = [one.id for one in worst.objects]
+    strips = report_figures.film_strips(opened, ids) if opened is not None else {}
     return [
-        _Shown(
-            number,
-            one.id,
-            classes[one.label],
-            one.believed,
-            _said(one, classes),
-            strips.get(one.id),
-            _known(one.id, opened),
-        )
-        for number, one in enumerate(found, 1)
+        _Shown(number, one, strips.get(one.id), _known(one.id, opened)) for number, one in enumerate(worst.objects, 1)
     ]
-
-
-def _said(one: WorstObject, classes: Sequence[str]) -> tuple[_Said, ...]:
-    guess = one.said.argmax(1)
-    return tuple(_Said(classes[c], float(row[c]), int(c) == one.label) for c, row in zip(guess, one.said, strict=True))
 
 
 def _known(id_: str, opened: Survey | None) -> str:
@@ -212,13 +188,19 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
+    return _grouped(compare_keys({RunFolder(run.folder).title: run.environment for run in runs}), "run")
+
+
+def _grouped(found: KeyByKey, noun: str) -> KeyByKey:
+    """Return a comparison in which each value has those that have it, in place of a column for each of them."""
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)
         for name, value in values.items():
             who[value].append(name)
-        grouped[key] = {value: f"{pluralize(len(of), 'run')}: {shorten(of, 4)}" for value, of in who.items()}
+        grouped[key] = {
+            value: f"{pluralize(len(of), noun)}: {shorten(of, MOST_NAMED[noun])}" for value, of in who.items()
+        }
     return KeyByKey(found.common, grouped)
 
 

@@ -8,30 +8,13 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import ModelPredictions, pool
-from ictconvention.evaluation.prior import Prior
-from ictconvention.evaluation.scores import scores
-
-# Metric, class shares at which it is decided, title.
-MEASURES = (
-    ("accuracy", Prior.SURVEY, "accuracy"),
-    ("f1_macro", Prior.SURVEY, "macro F1"),
-    ("balanced_accuracy", Prior.UNIFORM, "balanced accuracy"),
-    ("worst_class_recall", Prior.UNIFORM, "worst recall"),
-    ("recall_spread", Prior.UNIFORM, "spread of recalls"),
-    ("auroc_macro", Prior.SURVEY, "macro AUROC"),
-)
-RANKED = ("auroc_macro",)  # over folds whose probabilities are calibrated apart, one ranking would mean little
-BY_FOLD = ("accuracy", "f1_macro")  # those that the paper gives, as means over folds
-SHARES = (
-    "Accuracy, macro F1 and AUROC at the class shares of the survey, the others at equal ones; every model is "
-    "calibrated on its validation part."
-)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of one model.
+    """One score of one model.
 
     Parameters
     ----------
@@ -80,22 +63,19 @@ class Table:
     numbers: tuple[Mapping[str, str | float | None], ...] = field(default=())
 
 
-def measure_model(entry: ModelPredictions, classes: Sequence[str]) -> dict[tuple[str, Prior], Measured]:
-    """Return every metric of `MEASURES` at both class shares, by metric and shares."""
+def measure_model(entry: ModelPredictions, measures: Measures) -> dict[str, Measured]:
+    """Return every score of a model, by name."""
     whole = pool(entry)
-    found: dict[tuple[str, Prior], Measured] = {}
-    for at in Prior:
-        by_fold = [
-            [scores(entry.predictions[f, s].at(at), entry.predictions[f, s].label, classes) for s in entry.seeds]
-            for f in entry.folds
-        ]
-        together = [scores(likely, whole.label, classes) for likely in whole.at(at)]
-        for metric, _, _ in MEASURES:
-            folds = np.array([_mean([one[metric] for one in of_fold]) for of_fold in by_fold])
-            seeds = np.array([np.nan if one[metric] is None else one[metric] for one in together], dtype=float)
-            found[metric, at] = Measured(
-                _mean(folds.tolist()), _deviation(folds), _mean(seeds.tolist()), _deviation(seeds)
-            )
+    by_fold = [
+        [measures.score(entry.predictions[f, s].rows, entry.predictions[f, s].label) for s in entry.seeds]
+        for f in entry.folds
+    ]
+    together = [measures.score(whole.of_seed(s), whole.label) for s in range(whole.seeds)]
+    found: dict[str, Measured] = {}
+    for name in together[0]:
+        folds = np.array([_mean([one[name] for one in of_fold]) for of_fold in by_fold])
+        seeds = np.array([np.nan if one[name] is None else one[name] for one in together], dtype=float)
+        found[name] = Measured(_mean(folds.tolist()), _deviation(folds), _mean(seeds.tolist()), _deviation(seeds))
     return found
 
 
@@ -119,7 +99,7 @@ def relative_seconds(entry: ModelPredictions, reference: ModelPredictions | None
 
 def make_table(
     entries: Sequence[ModelPredictions],
-    classes: Sequence[str],
+    measures: Measures,
     title: str,
     reference: str | None = None,
     published: Mapping[str, tuple[float, float]] | None = None,
@@ -131,8 +111,8 @@ def make_table(
     ----------
     entries : sequence of ModelPredictions
         The rows.
-    classes : sequence of str
-        Names of the classes.
+    measures : Measures
+        The scores of their task.
     title : str
         Names the survey, and says whether it is simulated.
     reference : str, optional
@@ -146,32 +126,31 @@ def make_table(
     base = next((entry for entry in entries if entry.name == reference), None)
     times = {entry.name: relative_seconds(entry, base) for entry in entries}
     columns = ["model"]
-    for metric, _, said in MEASURES:
-        columns += [f"{said}, folds", f"{said}, pooled"] if metric in BY_FOLD else [said]
+    for one in measures.columns:
+        columns += [f"{one.title}, folds", f"{one.title}, pooled"] if one.by_fold else [one.title]
     columns += ["parameters"]
     columns += [f"time / {reference}"] if any(value is not None for value in times.values()) else []
     columns += ["paper: accuracy", "paper: F1"] if published else []
     rows, numbers = [], []
     for entry in entries:
-        found = measure_model(entry, classes)
+        found = measure_model(entry, measures)
         cells = [Cell(entry.name)]
         record: dict[str, str | float | None] = {
             "model": entry.name,
             "folds": len(entry.folds),
             "seeds": len(entry.seeds),
         }
-        for metric, at, _ in MEASURES:
-            one = found[metric, at]
-            cells += [_with_deviation(one.mean, one.deviation)] if metric in BY_FOLD else []
-            cells += [_with_deviation(one.mean if metric in RANKED else one.pooled, None)]
-            for shares, name in ((Prior.SURVEY, "survey_shares"), (Prior.UNIFORM, "equal_shares")):
-                of = found[metric, shares]
-                record |= {
-                    f"{metric}_{name}_fold_mean": of.mean,
-                    f"{metric}_{name}_fold_deviation": of.deviation,
-                    f"{metric}_{name}_pooled": of.pooled,
-                    f"{metric}_{name}_seed_deviation": of.seed_deviation,
-                }
+        for one in measures.columns:
+            of = found[one.name]
+            cells += [_with_deviation(one, of.mean, of.deviation)] if one.by_fold else []
+            cells += [_with_deviation(one, of.mean if one.ranked else of.pooled, None)]
+        for name, of in found.items():
+            record |= {
+                f"{name}_fold_mean": of.mean,
+                f"{name}_fold_deviation": of.deviation,
+                f"{name}_pooled": of.pooled,
+                f"{name}_seed_deviation": of.seed_deviation,
+            }
         cells.append(
             Cell("" if entry.parameters is None else f"{entry.parameters:,}".replace(",", " "), entry.parameters)
         )
@@ -186,20 +165,24 @@ def make_table(
             record |= {"paper_accuracy": paper[0] if paper else None, "paper_f1": paper[1] if paper else None}
         rows.append(tuple(cells))
         numbers.append(record)
-    below = [SHARES, _said_of_folds(entries[0], several), _said_of_seeds(entries), *notes]
+    said = [measures.said] if measures.said else []
+    below = [*said, _said_of_folds(entries[0], several, measures), _said_of_seeds(entries), *notes]
     return Table(title, tuple(columns), tuple(rows), tuple(below), tuple(numbers))
 
 
-def _said_of_folds(entry: ModelPredictions, several: bool) -> str:
+def _said_of_folds(entry: ModelPredictions, several: bool, measures: Measures) -> str:
+    numbers = f"{measures.numbers} " if measures.numbers else ""
     if not several:
-        return f"Numbers in per cent. One fold ({entry.folds[0]}): no deviation over folds is known."
-    overlap = len(set(pool(entry).cell.tolist())) == 1
-    how = (
-        "probabilities averaged per object, since all folds test the same" if overlap else "their test objects together"
-    )
+        return f"{numbers}One fold ({entry.folds[0]}): no deviation over folds is known."
+    how = "predictions averaged per object, since all folds test the same"
+    if pool(entry).cells > 1:
+        how = "their test objects together"
+    ranked = [one.title for one in measures.columns if one.ranked]
+    apart = f"{', '.join(ranked)}: mean over folds; all others pooled" if ranked else "All pooled"
     return (
-        f"Numbers in per cent. Folds: mean +- standard deviation over {len(entry.folds)} folds; AUROC: mean over "
-        f"folds; all others pooled: {how}."
+        f"{numbers}Folds: mean +- standard deviation over {len(entry.folds)} folds; {apart}: {how}."
+        if any(one.by_fold for one in measures.columns)
+        else f"{numbers}{len(entry.folds)} folds; {apart}: {how}."
     )
 
 
@@ -211,11 +194,11 @@ def _said_of_seeds(entries: Sequence[ModelPredictions]) -> str:
     return f"Means over {most} seeds" + (f" (but: {', '.join(fewer)})." if fewer else ".")
 
 
-def _with_deviation(value: float, deviation: float | None) -> Cell:
+def _with_deviation(measure: Measure, value: float, deviation: float | None) -> Cell:
     if not np.isfinite(value):
         return Cell("")
-    spread = "" if deviation is None else f" +- {100 * deviation:.1f}"
-    return Cell(f"{100 * value:.1f}{spread}", 100 * value)
+    spread = "" if deviation is None else f" +- {measure.write(deviation)}"
+    return Cell(measure.write(value) + spread, measure.scale * value)
 
 
 def as_text(table: Table) -> str:

@@ -6,21 +6,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from pydantic import NonNegativeFloat
 
 from ictconvention.configuration.identity import CELL, leave_out
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
-from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.run_record import check_classes
-from ictconvention.runs.status import read_json
 from ictconvention.runs.which_run import no_run
-from ictconvention.survey.neighbours import sky_groups
-from ictconvention.survey.split import positions_of, reach_of
-from ictconvention.survey.survey import Survey
+from ictconvention.tasks.task import Task
+
+
+class JobShape(Shape):
+    """The types of what the record of a sweep says of a job."""
+
+    folder: str
+    state: str
+    model: str | None = ABSENT
+    title: str = ABSENT
+    seconds: NonNegativeFloat = ABSENT
+    log: str | None = ABSENT
+    overrides: list[str] = ABSENT
+
+
+class SweepShape(Shape):
+    """The types of what `sweep.json` says."""
+
+    seconds: NonNegativeFloat = ABSENT
+    jobs: list[JobShape]
+
+
+SWEEP = JsonRecord(
+    SweepShape, UsageError, "E-RUN-DAMAGED", "remove it, and start the sweep again", "a record of a sweep"
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,8 @@ class FinishedRun:
         Predictions of its test part.
     model : str
         What tables call its model.
+    task : Task
+        What it has learned.
     """
 
     folder: Path
@@ -47,11 +70,7 @@ class FinishedRun:
     split: Mapping[str, Any]
     predictions: Predictions
     model: str
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes, in the order of the probabilities."""
-        return tuple(self.result["test"]["classes"])
+    task: Task
 
     @property
     def survey(self) -> Path | None:
@@ -111,12 +130,14 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
     Raises
     ------
     UsageError
-        There is no such folder, or no finished run in it.
+        There is no such folder, or no finished run in it; or what its runs have learned is of a module that was not
+        imported.
     """
     sweep = Path(sweep)
     if not sweep.is_dir():
         raise no_run(sweep)
     runs, left_out = [], []
+    unknown: IctConventionError | None = None
     for folder, said, model in _listed(sweep) if (sweep / SWEEP_MARK).exists() else _scanned(sweep):
         if not RunFolder(folder).is_finished:
             left_out.append(f"{RunFolder(folder).title}: {said}")
@@ -125,6 +146,9 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
             runs.append(read_finished(folder, model))
         except IctConventionError as error:
             left_out.append(f"{RunFolder(folder).title}: {error.found}")
+            unknown = error if error.code == "E-MODULE-UNKNOWN" else unknown
+    if not runs and unknown is not None:
+        raise unknown
     if not runs:
         why = f": {shorten(left_out, 3)}" if left_out else ""
         raise UsageError(
@@ -134,13 +158,8 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
 
 
 def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
-    content = read_json(sweep / SWEEP_MARK)
-    try:
-        jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
-    except (KeyError, TypeError):
-        raise UsageError(
-            "this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again", "E-RUN-DAMAGED"
-        ) from None
+    listed = SWEEP.read(sweep / SWEEP_MARK)["jobs"]
+    jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in listed]
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]
@@ -166,11 +185,11 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
     Raises
     ------
     UsageError
-        A file is missing or damaged, the predictions are not those of the result, or it has learned no classes.
+        A file is missing or damaged, the predictions are not those of the result, or its task is of a module that was
+        not imported.
     """
     run = RunFolder(folder)
     options = run.read_options()
-    check_classes(options, folder, "a comparison")
     return FinishedRun(
         folder,
         options,
@@ -180,6 +199,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         run.read_split(),
         run.read_predictions(),
         model or options.name,
+        run.read_task(),
     )
 
 
@@ -192,8 +212,8 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
     Raises
     ------
     UsageError
-        The runs are not comparable: they are of several surveys, or drew other splits for a fold; or no fold was
-        tested by all models.
+        The runs are not comparable: they have learned several tasks, are of several surveys, or drew other splits for a
+        fold; or no fold was tested by all models.
     """
     runs, said = list(runs), list(left_out)
     _check_comparable(runs)
@@ -237,7 +257,14 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
     first = runs[0]
     for run in runs[1:]:
         where = f"{first.folder} and {run.folder}"
-        if origin(run) != origin(first) or run.classes != first.classes:
+        if (kinds := [one.options.task.kind for one in (first, run)])[0] != kinds[1]:
+            found = f"these runs have learned several tasks, {kinds[0]} and {kinds[1]}, and are not comparable"
+            raise UsageError(found, where, "compare runs of one task", "E-COMPARE-MISMATCH")
+        if run.task.names != first.task.names and origin(run) == origin(first):
+            learned = f"{shorten(first.task.names)} and {shorten(run.task.names)}"
+            found = f"these runs have learned other classes, {learned}, and are not comparable"
+            raise UsageError(found, where, "compare runs of one survey.classes", "E-COMPARE-MISMATCH")
+        if origin(run) != origin(first) or run.task.names != first.task.names:
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey", "E-COMPARE-MISMATCH")
@@ -285,10 +312,3 @@ def _named(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
         values = [f"{key}={made.get(key)}" for key in keys]
         named[number] = ", ".join([made["name"], *values])
     return named
-
-
-def groups_of(survey: Survey, ids: Sequence[str]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the number of the sky group of each of these objects, (n,)."""
-    table = survey.object_table()
-    group = sky_groups(*positions_of(table), reach_of(table))
-    return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)

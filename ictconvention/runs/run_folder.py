@@ -1,5 +1,7 @@
 """The folder of a run: the one place that names its files, writes them, reads them, and sees that they fit together."""
 
+import io
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,20 +15,26 @@ from omegaconf import OmegaConf
 
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
+from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, shorten
+from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES
+from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.reading.json_file import JsonRecord
+from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.runs import run_record
-from ictconvention.runs.status import MetricsTable, Status, read_json, write_json
+from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.split import Split, positions_of
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
+SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
 LOST = "remove this folder, and run it again"
 Kept = Literal["final", "last", "best"]
 Priors = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -98,7 +106,7 @@ class RunFolder:
         write_json(self.environment, environment)
 
     def open_status(self) -> Status:
-        """Return the record of how far the run is; errors as of `read_json`."""
+        """Return the record of how far the run is; errors as of `STATUS.read`."""
         return Status(self.status)
 
     def open_metrics(self) -> MetricsTable:
@@ -106,8 +114,9 @@ class RunFolder:
         return MetricsTable(self.metrics)
 
     def write_predictions(self, part: str, columns: Mapping[str, Any]) -> None:
-        """Write the table of a part's predictions: id, fold, label, and the probability of each class."""
-        self._write_table(self.predictions(part), pa.table(dict(columns)), "saving the predictions")
+        """Write the table of a part's predictions: id, fold, and the columns of the task; (n, m) is a list a row."""
+        table = pa.table({name: _column(values) for name, values in columns.items()})
+        self._write_table(self.predictions(part), table, "saving the predictions")
 
     def write_seen(self, survey: Survey, split: Split, before: "RunFolder | None") -> None:
         """Write which objects trained or validated: id, ra, dec [deg]; first, what the run before it has seen."""
@@ -125,7 +134,7 @@ class RunFolder:
 
     def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
         with whole_file(path, doing, record=True) as partial:
-            pq.write_table(table, partial)
+            pq.write_table(table, partial, write_page_checksum=True)
 
     # What others read of it.
 
@@ -140,7 +149,11 @@ class RunFolder:
         if not self.is_run:
             raise no_run(self.path)
         try:
-            content = OmegaConf.to_container(OmegaConf.load(self.config))
+            with readable_os_errors("reading the configuration of a run", self.config):
+                text = read_plain(self.config).decode("utf-8")
+            content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)))
+        except IctConventionError:
+            raise
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "take another run, or train it again"
             raise UsageError("this is no configuration of a run", self.config, fix, "E-RUN-DAMAGED") from error
@@ -152,7 +165,7 @@ class RunFolder:
     def read_overrides(self) -> list[str]:
         """Return the overrides that the run was started with; none where it does not say."""
         try:
-            return self.overrides.read_text(encoding="utf-8").splitlines()
+            return read_plain(self.overrides).decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             return []
 
@@ -175,7 +188,9 @@ class RunFolder:
             raise UsageError(
                 "this run is not finished", self.path, f"finish it: {self._its_command()}", "E-RUN-UNFINISHED"
             )
-        result = read_json(self.result)
+        result = run_record.RESULT.read(self.result)
+        if result.get("task", {}).get("kind", "classes") == "classes":
+            run_record.CLASS_RESULT.check(result, self.result)
         if absent := [name for name in needed if name not in result]:
             raise UsageError(
                 f"this result lacks {shorten(absent)}", self.result, "train the run again", "E-RUN-DAMAGED"
@@ -188,11 +203,11 @@ class RunFolder:
 
     def read_status(self) -> dict[str, Any]:
         """Return what the run says of how far it is; errors as of `read_environment`."""
-        return self._read(self.status)
+        return self._read(self.status, STATUS)
 
     def read_environment(self) -> dict[str, Any]:
         """Return where the run was made; a `UsageError` says that the file is lost or damaged."""
-        return self._read(self.environment)
+        return self._read(self.environment, run_record.ENVIRONMENT)
 
     def read_split(self) -> dict[str, Any]:
         """Return the split of the finished run, `parts` and `classes`.
@@ -202,14 +217,14 @@ class RunFolder:
         UsageError
             It is lost or damaged, or not the one that the result records.
         """
-        split = self._read(self.split)
+        split = self._read(self.split, run_record.SPLIT_OF_RUN)
         run_record.check_split(split, self.read_result(), self.split, self.result)
         return split
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        if not path.exists():
+    def _read(self, path: Path, record: JsonRecord) -> dict[str, Any]:
+        if not os.path.lexists(path):
             raise UsageError(f"it has lost its {path.name}", self.path, LOST, "E-RUN-DAMAGED")
-        return read_json(path)
+        return record.read(path)
 
     def read_priors(self) -> Priors:
         """Return the shares of the classes (classes,) in the last stage's training part, and in the loss.
@@ -231,6 +246,20 @@ class RunFolder:
                 "its result is damaged: it says no shares of the classes", self.result, LOST, "E-RUN-DAMAGED"
             ) from error
 
+    def read_task(self) -> Task:
+        """Return what the finished run has learned.
+
+        Raises
+        ------
+        UsageError
+            Its result is damaged, or its task is of a module that was not imported.
+        """
+        kind: type[Task] = find_task(self.read_options().task.kind)
+        try:
+            return kind(run_record.names_of(self.read_result()))
+        except (KeyError, TypeError) as error:
+            raise UsageError("its result is damaged", self.result, LOST, "E-RUN-DAMAGED") from error
+
     def read_predictions(self) -> Predictions:
         """Return the predictions of the test part.
 
@@ -239,15 +268,33 @@ class RunFolder:
         UsageError
             They are damaged, or not those of the result.
         """
-        result, (survey_prior, _) = self.read_result(), self.read_priors()
+        result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
         try:
-            columns = pq.read_table(self.predictions()).to_pydict()
-            predictions, same = run_record.predictions_of(columns, result, survey_prior)
+            columns = {name: np.array(x) for name, x in self.read_columns("test").items()}
+            predictions, same = run_record.predictions_of(columns, task, result, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
             raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
+
+    def read_columns(self, part: str) -> dict[str, list[Any]]:
+        """Return the columns of the predictions of a part.
+
+        Raises
+        ------
+        FileSystemError
+            The file is no plain one, or cannot be read.
+        UsageError
+            It is damaged.
+        """
+        path = self.predictions(part)
+        try:
+            with readable_os_errors("reading the predictions", path):
+                columns: dict[str, list[Any]] = read_parquet(path).to_pydict()
+        except ValueError as error:
+            raise UsageError(f"these predictions are damaged: {error}", path, LOST, "E-RUN-DAMAGED") from error
+        return columns
 
     def read_seen(self) -> pa.Table | None:
         """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg].
@@ -257,8 +304,9 @@ class RunFolder:
         if not self.seen.exists():
             return None
         try:
-            return pq.read_table(self.seen, columns=["id", "ra", "dec"])
-        except (pa.ArrowException, OSError) as error:
+            with readable_os_errors("reading which objects were seen", self.seen):
+                return read_parquet(self.seen, SEEN.names).cast(SEEN)
+        except ValueError as error:
             fix = "restore it from a copy, or train the run again"
             raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix, "E-RUN-DAMAGED") from error
 
@@ -279,3 +327,10 @@ class RunFolder:
         if not path.exists():
             raise UsageError("this run has lost its weights", path, "train it again", "E-RUN-DAMAGED")
         return path
+
+
+def _column(values: Any) -> Any:
+    """Return a column for Arrow, which takes no array of two dimensions."""
+    if isinstance(values, np.ndarray) and values.ndim > 1:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), int(np.prod(values.shape[1:])))
+    return values

@@ -11,22 +11,107 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
-from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.key_by_key import flatten
+from ictconvention.configuration.registry import find_network, task_source
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
-from ictconvention.core.key_by_key import flatten
-from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.sampler import class_shares
-from ictconvention.survey.split import Split
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.survey.split import Split, SplitShape
+from ictconvention.tasks.task import Task
 
 logger = logging.getLogger(__name__)
 
 FIX = "restore the file from a copy, or train the run again"
+NEEDED = {"survey", "split", "config"}  # of a result, to compare it with others
 SUM = 1e-9  # by which shares may miss a sum of 1
+
+
+class SurveyShape(Shape):
+    """The types of what a result says of its survey."""
+
+    name: str = ABSENT
+    simulated: bool = ABSENT
+    hash: str = ABSENT
+    origin: str = ABSENT
+    bands: list[str] = ABSENT
+    pixel_scale: PositiveFloat = ABSENT
+    flux_unit: str = ABSENT
+
+
+class PriorShape(Shape):
+    """The types of the shares of the classes."""
+
+    survey: list[float]
+    training: list[float]
+
+
+class TaskShape(Shape):
+    """The types of what a run has learned."""
+
+    kind: str
+    names: list[str]
+
+
+class ResultShape(Shape):
+    """The types of what `result.json` says, whatever the run has learned."""
+
+    temperature: PositiveFloat = ABSENT
+    prior: PriorShape = ABSENT
+    test: dict[str, Any] = ABSENT
+    test_uniform: dict[str, Any] = ABSENT
+    extra_test: dict[str, Any] = ABSENT
+    extra_test_uniform: dict[str, Any] = ABSENT
+    survey: SurveyShape = ABSENT
+    task: TaskShape = ABSENT
+    photometry: dict[str, Any] | None = ABSENT
+    split: str = ABSENT
+    init_from: str | None = ABSENT
+    precision: str = ABSENT
+    parameters: NonNegativeInt | None = ABSENT
+    config: dict[str, Any] = ABSENT
+    version: str = ABSENT
+    sources: dict[str, str] = ABSENT
+
+
+class ScoresShape(Shape):
+    """The types of the scores of classes, of which each version has these at least."""
+
+    objects: NonNegativeInt
+    accuracy: float
+    balanced_accuracy: float
+    f1_macro: float
+    worst_class_recall: float
+    confusion: list[list[NonNegativeInt]]
+    classes: dict[str, dict[str, Any]]
+
+
+class ClassResultShape(Shape):
+    """The types of the scores in a result of classes."""
+
+    test: ScoresShape = ABSENT
+    test_uniform: ScoresShape = ABSENT
+    extra_test: ScoresShape = ABSENT
+    extra_test_uniform: ScoresShape = ABSENT
+
+
+class EnvironmentShape(Shape):
+    """The types of what `environment.json` says."""
+
+    packages: dict[str, str] = ABSENT
+    devices: PositiveInt = ABSENT
+    nodes: PositiveInt = ABSENT
+    gpus: list[str] = ABSENT
+
+
+RESULT = JsonRecord(ResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run")
+CLASS_RESULT = JsonRecord(ClassResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run of classes")
+ENVIRONMENT = JsonRecord(EnvironmentShape, UsageError, "E-RUN-DAMAGED", FIX, "an environment of a run")
+SPLIT_OF_RUN = JsonRecord(SplitShape, UsageError, "E-RUN-DAMAGED", FIX, "a split of a run")
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,23 +177,15 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
 
 
 def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: Path) -> None:
-    """Warn where the code of a user's own network is another than that which was trained."""
-    recorded, today = result.get("sources", {}), find_network(options.model.kind, options.model.module).source
-    if today is not None and today != recorded.get("model.kind"):
-        logger.warning(f"{where}: the module of the network {options.model.kind!r} has changed since it was trained")
-
-
-def check_classes(options: RunOptions, folder: Path, doing: str) -> None:
-    """Refuse what only runs that have learned classes are fit for.
-
-    Raises
-    ------
-    UsageError
-        The run has learned something else.
-    """
-    if (kind := options.task.kind) != "classes":
-        found = f"this run has learned {kind}, and {doing} knows classes only"
-        raise UsageError(found, folder, "take a run of classes", "E-RUN-TASK")
+    """Warn where the code of a user's own network or task is another than that which was trained."""
+    recorded, model, task = result.get("sources", {}), options.model, options.task
+    today = {
+        "model.kind": (f"network {model.kind!r}", find_network(model.kind, model.module).source),
+        "task.kind": (f"task {task.kind!r}", task_source(task.kind)),
+    }
+    for key, (named, source) in today.items():
+        if source is not None and source != recorded.get(key):
+            logger.warning(f"{where}: the module of the {named} has changed since it was trained")
 
 
 def names_of(result: Mapping[str, Any]) -> list[str]:
@@ -150,21 +227,16 @@ def priors_of_split(
 
 
 def predictions_of(
-    columns: Mapping[str, Sequence[Any]], result: Mapping[str, Any], survey_prior: NDArray[np.float64]
+    columns: Mapping[str, NDArray[Any]], task: Task, result: Mapping[str, Any], survey_prior: NDArray[np.float64]
 ) -> tuple[Predictions, bool]:
-    """Return the predictions of a table, and whether they are those that the result counts.
+    """Return the predictions of a table, and whether they are those that the result scores.
 
     Raises
     ------
     KeyError, TypeError, ValueError
         The table or the result is damaged.
     """
-    classes = list(result["test"]["classes"])
-    label = np.array([classes.index(name) for name in columns["label"]], dtype=np.int64)
-    likely = np.column_stack([np.asarray(columns[name], dtype=np.float64) for name in classes])
-    uniform = at_equal_shares(likely, survey_prior)
-    same = bool(np.isfinite(likely).all()) and {"survey", "split", "config"} <= result.keys()
-    for part, found in (("test", likely), ("test_uniform", uniform)):
-        counts = confusion_counts(label, found.argmax(1), len(classes)).tolist()
-        same &= part not in result or counts == result[part]["confusion"]
-    return Predictions(np.array(columns["id"], dtype=str), label, likely, uniform), same
+    label, rows = task.format.read(columns, survey_prior)
+    found = Predictions(np.asarray(columns["id"]).astype(str), label, rows)
+    same = all(np.isfinite(values).all() for values in rows.values()) and result.keys() >= NEEDED
+    return found, same and task.is_of_result(found, result)

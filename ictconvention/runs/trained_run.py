@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, shorten
-from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.learner import Learner
 from ictconvention.measuring.photometry import photometry_recipe
@@ -21,6 +20,7 @@ from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import names_of, warn_of_changed_code
+from ictconvention.tasks.task import Calibration, Task
 
 NEEDED = ("name", "simulated", "bands", "pixel_scale", "flux_unit")  # of what a result says of its survey
 
@@ -67,9 +67,19 @@ class TrainedRun:
         """What the network was fed."""
         return self.learner.spec
 
-    def probabilities(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return calibrated probabilities (n, classes) of logits (n, classes), at the survey's shares."""
-        return probabilities(at_prior(logits, self.training_prior, self.survey_prior), self.temperature)
+    @property
+    def task(self) -> Task:
+        """What it has learned."""
+        return self.learner.task
+
+    @property
+    def calibration(self) -> Calibration:
+        """What makes predictions of its logits."""
+        return Calibration(self.temperature, self.survey_prior, self.training_prior)
+
+    def row(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return what it predicts by logits (n, classes): calibrated probabilities (n, classes), at its own shares."""
+        return self.task.row(logits, self.calibration)
 
 
 def read_trained(folder: str | Path) -> TrainedRun:

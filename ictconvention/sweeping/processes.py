@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Literal
 
@@ -17,6 +17,7 @@ from rich.text import Text
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
+from ictconvention.sweeping.prepared import MODULE, PreparedProcess, import_trainer
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
 
@@ -36,7 +37,7 @@ LAUNCHERS = (
     "SUBMITIT_",
 )  # beginnings of their variables
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-COMMAND = [sys.executable, "-m", "ictconvention.cli.train"]
+COMMAND = [sys.executable, "-m", MODULE]
 POLL = 0.2  # [s]
 PATIENCE = 30.0  # [s] that a stopped job has to keep its records
 TAIL = 15  # lines of a failed job's log
@@ -47,7 +48,7 @@ ENOUGH = 8192  # bytes at the end of a log that hold them
 class _Running:
     job: Job
     slot: int
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | PreparedProcess
     log: IO[bytes]
     since: float
     before: float  # seconds that the job took in earlier starts
@@ -97,15 +98,18 @@ class _Course:
         on_error: OnError,
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
+        self.prepared = _can_be_prepared(waiting)
         self.running: list[_Running] = []
         self.durations: list[float] = []
         self.since, self.before = time.monotonic(), sweep.seconds
 
     def take(self) -> None:
         """Start, watch and end the jobs."""
-        console = Console()
         try:
-            with console.status("") if console.is_terminal else nullcontext() as status:
+            watched = sys.stdout.isatty()  # rich also takes a file for a terminal, where FORCE_COLOR is set
+            with Console().status("") if watched else nullcontext() as status:
+                if self.prepared:
+                    import_trainer(job_environment(len(self.gpus), 1, None))
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
                         self._start(self.waiting.pop(0))
@@ -125,14 +129,9 @@ class _Course:
         job.log = self.sweep.folder / "logs" / f"{job.folder.parent.name}-{job.folder.name}.log"
         log = job.log.open("ab")  # after what an earlier start said
         try:
-            process = subprocess.Popen(
-                [*COMMAND, *add_wandb_group(job, self.sweep.folder)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=job_environment(len(self.gpus), job.options.trainer.devices, self.gpus[slot]),
-                start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them
-            )
+            words = add_wandb_group(job, self.sweep.folder)
+            environment = job_environment(len(self.gpus), job.options.trainer.devices, self.gpus[slot])
+            process = (PreparedProcess if self.prepared else _new_process)(words, log, environment)
         except BaseException:
             log.close()
             raise
@@ -145,7 +144,7 @@ class _Course:
         """Take note of a job whose process has ended."""
         self.running.remove(one)
         one.log.close()
-        job, code, took = one.job, one.process.returncode, time.monotonic() - one.since
+        job, code, took = one.job, one.process.wait(), time.monotonic() - one.since
         _kill(one)  # what it may have left running
         job.seconds = one.before + took
         job.state = "finished" if code == 0 and is_finished(job) else "failed"
@@ -191,6 +190,25 @@ class _Course:
         return f"[{job.number}/{len(self.sweep.jobs)}]"
 
 
+def _new_process(words: Sequence[str], log: IO[bytes], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [*COMMAND, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        start_new_session=True,  # Ctrl-C reaches this process alone, which then ends them
+    )
+
+
+def _can_be_prepared(jobs: list[Job]) -> bool:
+    """Return whether a process that has imported the trainer may be copied for each of the jobs, and saves time."""
+    import torch
+
+    alone = all(job.options.trainer.processes == 1 for job in jobs)
+    return len(jobs) > 1 and alone and sys.platform == "linux" and not torch.cuda.is_available()
+
+
 def job_environment(at_once: int, devices: int, gpus: str | None) -> dict[str, str]:
     """Return the environment of a job: without what tells a process that it is one of several, and with its share.
 
@@ -230,10 +248,12 @@ def _devices(jobs: list[Job], at_once: int) -> list[str | None]:
 
 
 def _signal(one: _Running, number: signal.Signals) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(one.process.pid, number)  # with the processes of its devices
-    except ProcessLookupError:
         return
+    with suppress(ProcessLookupError):  # it has only just begun, and has no session of its own yet
+        if one.process.poll() is None:
+            os.kill(one.process.pid, number)
 
 
 def _kill(one: _Running) -> None:

@@ -1,7 +1,7 @@
 """Learn the class of each object: cross-entropy, one temperature, decisions at the sky's shares and at equal ones."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -11,45 +11,29 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ictconvention.configuration.options import Stage
+from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import register_task
-from ictconvention.core.errors import SplitError, UsageError, shorten
-from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
-from ictconvention.evaluation.predictions import Pooled
-from ictconvention.evaluation.prior import at_equal_shares
+from ictconvention.core.errors import SplitError, UsageError, did_you_mean, shorten
+from ictconvention.evaluation.calibration import at_prior, fit_temperature
+from ictconvention.evaluation.confusion import confusion_counts
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import class_labels
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.class_format import ClassFormat
+from ictconvention.tasks.class_measures import ClassMeasures
 from ictconvention.tasks.class_metrics import ClassMetrics
 from ictconvention.tasks.task import Calibration, Task
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from ictconvention.tasks.class_sections import ClassFigures
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 COLUMNS = ("id", "fold", "label")  # of the predictions, so that no class may have these names
 SHARES = {"": "the survey's class shares", "_uniform": "equal class shares"}  # by the end of the name of the scores
-
-
-@dataclass(frozen=True)
-class PartPredictions:
-    """The predictions of a part: positions in the survey (n,), classes (n,) and probabilities (n, classes).
-
-    `likely` is at the class shares of the fine-tuning part, `uniform` at equal ones: the decisions that serve every
-    class alike, of which balanced accuracy and the worst recall speak.
-    """
-
-    position: NDArray[np.int64]
-    label: NDArray[np.int64]
-    likely: NDArray[np.float64]
-    uniform: NDArray[np.float64]
-
-    @property
-    def pooled(self) -> Pooled:
-        """The same as those of a model of one fold and one seed; the ids are the positions."""
-        cell = np.zeros(len(self.label), dtype=np.int64)
-        return Pooled(self.position.astype(str), self.label, cell, self.likely[None], self.uniform[None])
 
 
 @register_task("classes")
@@ -74,16 +58,42 @@ class Classes(Task):
             raise UsageError(found, f"survey {survey.header.name}", "give the class another name", "E-CLASS-NAME")
         return cls(survey.header.classes)
 
+    @cached_property
+    def measures(self) -> ClassMeasures:
+        """Accuracy, recalls and macro F1."""
+        return ClassMeasures(self.names)
+
+    @cached_property
+    def format(self) -> ClassFormat:
+        """A column for the probability of each class."""
+        return ClassFormat(self.names)
+
+    @cached_property
+    def figures(self) -> "ClassFigures":
+        """Confusion matrices, ROC, reliability and recalls."""
+        from ictconvention.tasks.class_sections import ClassFigures
+
+        return ClassFigures(self.names)
+
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
-        """Return the class of every object (n,)."""
-        return class_labels(survey)
+        """Return the class of every object (n,), of a survey that may have fewer classes, in another order."""
+        return class_labels(survey, self.names)
+
+    def find_misfit(self, survey: Survey) -> tuple[str, str] | None:
+        """Say where a survey has a class that the network does not know."""
+        if not (other := [name for name in survey.header.classes if name not in self.names]):
+            return None
+        near = did_you_mean(other[0], self.names)
+        found = f"this survey has the class {shorten(other)}{near}, the network knows {', '.join(self.names)}"
+        return found, "write the survey without these labels"
 
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where a class has no object in the training part of the last stage."""
         part = f"{stage}_train"
         if absent := [name for name in self.names if not split.counts()[part].get(name)]:
             found = f"class {shorten(absent)} has no object in {part}"
-            fix = "label some objects, or leave the class out of the survey's classes"
+            left = [name for name in self.names if name not in absent]
+            fix = f"label some objects, or leave the class out: {command([override('survey.classes', left)])}"
             raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
 
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:
@@ -119,28 +129,30 @@ class Classes(Task):
         return Calibration(temperature, survey_prior, training_prior)
 
     def decide(
-        self,
-        position: NDArray[np.int64],
-        label: NDArray[np.int64],
-        outputs: NDArray[np.floating],
-        calibration: Calibration,
-    ) -> PartPredictions:
-        """Return the probabilities of logits (n, classes), at the survey's shares of the classes and at equal ones."""
-        moved = at_prior(outputs, calibration.training_prior, calibration.survey_prior)
-        likely = probabilities(moved, calibration.temperature)
-        return PartPredictions(position, label, likely, at_equal_shares(likely, calibration.survey_prior))
+        self, outputs: NDArray[np.floating], label: NDArray[np.integer], calibration: Calibration
+    ) -> dict[str, NDArray[np.float64]]:
+        """Return the probabilities of logits (n, classes) at each `Prior`: the survey's shares, and equal ones."""
+        likely = self.row(outputs, calibration)
+        return {Prior.SURVEY: likely, Prior.UNIFORM: at_equal_shares(likely, calibration.survey_prior)}
 
-    def score(self, part: str, found: PartPredictions) -> dict[str, dict[str, Any]]:
+    def rows_of(self, row: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """Return the probabilities for every decision: they are at the shares that are wanted."""
+        return dict.fromkeys(Prior, row)
+
+    def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         """Return the scores at the survey's shares, and by a name that ends in `_uniform` those at equal ones."""
         return {
-            part: scores(found.likely, found.label, self.names),
-            f"{part}_uniform": scores(found.uniform, found.label, self.names),
+            part: scores(found.at(Prior.SURVEY), found.label, self.names),
+            f"{part}_uniform": scores(found.at(Prior.UNIFORM), found.label, self.names),
         }
 
-    def columns(self, found: PartPredictions) -> dict[str, Any]:
-        """Return the label, and the probability of each class."""
-        names = {name: found.likely[:, c] for c, name in enumerate(self.names)}
-        return {"label": [self.names[i] for i in found.label], **names}
+    def is_of_result(self, found: Predictions, result: Mapping[str, Any]) -> bool:
+        """Return whether predictions of the test part have the confusion matrices of a result, of any version."""
+        counts = {
+            part: confusion_counts(found.label, found.at(at).argmax(1), len(self.names)).tolist()
+            for part, at in (("test", Prior.SURVEY), ("test_uniform", Prior.UNIFORM))
+        }
+        return all(part not in result or count == result[part]["confusion"] for part, count in counts.items())
 
     def describe(self, result: Mapping[str, Any], survey: str) -> list[str]:
         """Return the chief scores, a line for each part and shares."""
@@ -167,9 +179,3 @@ class Classes(Task):
             f"accuracy {likely['accuracy']:.3f}, macro F1 {likely['f1_macro']:.3f}; "
             f"at equal class shares balanced accuracy {uniform['balanced_accuracy']:.3f}"
         )
-
-    def draw(self, part: str, found: PartPredictions, survey: Survey, run: str) -> "dict[str, Figure]":
-        """Return confusion matrices, ROC, reliability and recalls."""
-        from ictconvention.tasks.class_figures import draw_class_figures
-
-        return draw_class_figures(part, found.position, found.pooled, survey, run)

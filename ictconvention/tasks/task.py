@@ -1,4 +1,8 @@
-"""What a task must offer: all that learners, training, sweeps and the files of a run know of what is learned."""
+"""What a task must offer: all that learners, training, `predict`, export and reports know of what is learned.
+
+A task is in four parts, each small: `Task`, what is learned and how it is decided; its `Measures`, the scores by which
+models are compared; its `PredictionFormat`, columns and outputs of files; its `TaskFigures`, what runs and pages show.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -9,12 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.options import Stage
-from ictconvention.survey.split import Split
+from ictconvention.evaluation.calibration import at_prior, probabilities
+from ictconvention.evaluation.measures import Measures
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import Split, positions_of, reach_of
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.prediction_format import PredictionFormat
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from ictconvention.tasks.task_figures import TaskFigures
+
+SAME = 1e-6  # largest difference between the scores of a result and those of the predictions beside it
 
 
 class Metrics(Protocol):
@@ -56,16 +68,32 @@ class Calibration:
 class Task(ABC):
     """What is learned of each object, always as one of a few outputs to which a network gives a logit each.
 
-    ========== ====================== ========================= ==========================================
-    task       outputs                label of an object        loss, scores
-    ========== ====================== ========================= ==========================================
-    classes    classes of the survey  its class                 cross-entropy; accuracy, recalls, macro F1
-    redshift   bins of redshift       the bin of its redshift   cross-entropy; bias, scatter, outliers
-    mask       classes of a pixel     one for each pixel        mean over pixels; IoU, shares of the scene
-    ========== ====================== ========================= ==========================================
-
     Labels are whole numbers from 0, and `UNLABELLED`, so that sampling and weights by label, calibration by a
     temperature and a shift of the prior serve every task. A head gives (B, outputs), or (B, outputs, H, W) for a mask.
+    What is predicted of an object is a row of a number for each output that sums to 1. Rows are averaged over seeds,
+    folds and runs; all else follows from them. So the tasks fill the shape:
+
+    ============== ======================= ============================= ==========================================
+    part           classes                 redshift                      mask
+    ============== ======================= ============================= ==========================================
+    `names`        classes of the survey   bins, by their edges          classes of a pixel
+    `read_labels`  its class               the bin of its redshift       one for each pixel (n, H, W), a memory map
+    `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
+    `kinds`        its class               the bin                       the commonest class of the chip
+    `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
+    `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
+    `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
+                                                                         (n, outputs, outputs), from the labels
+    `compared`     macro F1, recalls       scatter, outliers, abs(bias)   KL of the shares, IoU of summed confusions
+    `strata`       classes                 one, or deciles of redshift   one
+    `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from
+    `estimates`    a probability a class   the mean of the PDF           the share of each class
+    further        predicted, entropy      median, mode, 68 % interval,  none; masks go into a folder of their own
+                                           odds, the PDF as a list
+    `outputs`      probability, logits     pdf, redshift, logits         share (B, outputs), logits of every pixel
+    `takes_prior`  yes                     no                            no
+    `figures`      confusion, ROC, recall  z against z, PIT, n(z)        known and estimated masks, confusion
+    ============== ======================= ============================= ==========================================
 
     Parameters
     ----------
@@ -80,6 +108,25 @@ class Task(ABC):
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
 
+    @property
+    @abstractmethod
+    def measures(self) -> Measures:
+        """The scores by which models are compared."""
+
+    @property
+    @abstractmethod
+    def format(self) -> PredictionFormat:
+        """How predictions stand in files."""
+
+    @property
+    def figures(self) -> "TaskFigures":
+        """What a run and a page show; by default nothing of the task's own."""
+        from ictconvention.tasks.task_figures import TaskFigures
+
+        return TaskFigures(self.names)
+
+    # What is learned
+
     @classmethod
     @abstractmethod
     def of_survey(cls, survey: Survey) -> Self:
@@ -89,9 +136,27 @@ class Task(ABC):
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
         """Return the label of every object (n,)."""
 
+    def read_truth(self, survey: Survey) -> NDArray[Any]:
+        """Return what predictions of every object are scored against (n, ...); by default the labels."""
+        return self.read_labels(survey)
+
+    def kinds(self, label: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Return the output (n,) that labels are sorted by, or `UNLABELLED`; by default the labels themselves."""
+        return label
+
+    def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
+        """Return the group (n,) of each of these objects, which a bootstrap draws whole; by default the sky group."""
+        table = survey.object_table()
+        group = sky_groups(*positions_of(table), reach_of(table))
+        return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
+
     @abstractmethod
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where the training part of the last stage cannot teach the task."""
+
+    def find_misfit(self, survey: Survey) -> tuple[str, str] | None:
+        """Return what a run of the task cannot know of another survey, and the fix; None where it can predict it."""
+        return None
 
     @abstractmethod
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:
@@ -113,29 +178,37 @@ class Task(ABC):
     def make_metrics(self) -> Metrics:
         """Return new metrics for an evaluation in training."""
 
+    # How it is decided
+
     @abstractmethod
     def calibrate(
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], survey_prior: Any, training_prior: Any
     ) -> Calibration:
         """Return the calibration that outputs (n, outputs) of validation and their labels ask for."""
 
-    @abstractmethod
+    def row(self, outputs: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
+        """Return what is predicted of each object (n, outputs), rows that sum to 1, at the survey's shares."""
+        moved = at_prior(outputs, calibration.training_prior, calibration.survey_prior)
+        return probabilities(moved, calibration.temperature)
+
     def decide(
-        self,
-        position: NDArray[np.int64],
-        label: NDArray[np.int64],
-        outputs: NDArray[np.floating],
-        calibration: Calibration,
-    ) -> Any:
-        """Return the predictions of a part of a survey, which the following methods take."""
+        self, outputs: NDArray[np.floating], label: NDArray[np.integer], calibration: Calibration
+    ) -> Mapping[str, NDArray[np.float64]]:
+        """Return all that is scored of outputs (n, outputs) by name, (n, ...): the rows of `Predictions`."""
+        return self.rows_of(self.row(outputs, calibration))
+
+    def rows_of(self, row: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """Return the same where all that is known of an object is its row, at whatever shares."""
+        return {"row": row}
 
     @abstractmethod
-    def score(self, part: str, found: Any) -> dict[str, dict[str, Any]]:
+    def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         """Return the scores of the predictions of a part, as `result.json` has them, by name."""
 
-    @abstractmethod
-    def columns(self, found: Any) -> dict[str, Any]:
-        """Return the columns of the table of predictions, but for id and fold."""
+    def is_of_result(self, found: Predictions, result: Mapping[str, Any]) -> bool:
+        """Return whether predictions of the test part are those that a result scores."""
+        scored = self.score("test", found)
+        return largest_difference(scored, {name: result.get(name) for name in scored}) <= SAME
 
     @abstractmethod
     def describe(self, result: Mapping[str, Any], survey: str) -> list[str]:
@@ -145,7 +218,3 @@ class Task(ABC):
     @abstractmethod
     def sum_up(cls, result: Mapping[str, Any]) -> str:
         """Return the scores that a reader of a sweep's course looks for, in a few words."""
-
-    @abstractmethod
-    def draw(self, part: str, found: Any, survey: Survey, run: str) -> "dict[str, Figure]":
-        """Return the figures of the predictions of a part, by name; `run` goes into their titles."""

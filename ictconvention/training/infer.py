@@ -25,7 +25,7 @@ class Inferred(NamedTuple):
     ----------
     position : array (n,)
         Positions of the objects in the survey.
-    logits : array (n, classes)
+    logits : array (n, classes), or (n, classes, H, W) of a mask
         That predict.
     features : array (n, features)
         What the last layer sees.
@@ -85,7 +85,7 @@ def infer(
     finally:
         learner.train(training).to("cpu")
     made = Inferred(*(np.concatenate(column) for column in columns))
-    sound = np.isfinite(made.logits).all(1) & np.isfinite(made.features).all(1)
+    sound = np.isfinite(made.logits).reshape(len(made.logits), -1).all(1) & np.isfinite(made.features).all(1)
     if not sound.all():
         count = pluralize(int((~sound).sum()), "object")
         fix = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"

@@ -2,10 +2,10 @@
 
 import logging
 from dataclasses import replace
-from math import inf, isnan
 from pathlib import Path
 from typing import Any
 
+from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
@@ -62,7 +62,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             )
         verify_survey(survey, options.survey.verify)
         run.read_split()  # sees that it is the run's
-        split = Split.load(run.split, survey.object_table())
+        split = Split.load(run.split, survey.object_table(), stages_of(own))
         stage = stages_of(own)[-1]
         data = make_data(own, survey, split, stage)
         learner = make_learner(own, data)
@@ -81,18 +81,3 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
     return result
-
-
-def largest_difference(first: Any, second: Any) -> float:
-    """Return the largest difference between the numbers of two records; infinite for other forms, and for NaN."""
-    match first, second:
-        case dict(), dict():
-            pairs = [(first[name], second[name]) for name in first] if first.keys() == second.keys() else [(0, None)]
-        case list(), list():
-            pairs = list(zip(first, second, strict=True)) if len(first) == len(second) else [(0, None)]
-        case ((bool() | str() | None), _):
-            return 0.0 if first == second else inf
-        case _:
-            difference = abs(first - second) if isinstance(second, int | float) else inf
-            return inf if isnan(difference) else difference  # NaN is not a number, and the same as none
-    return max((largest_difference(*pair) for pair in pairs), default=0.0)

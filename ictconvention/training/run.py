@@ -17,7 +17,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_learner, make_task
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
-from ictconvention.runs.plan import Plan, plan_run
+from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
@@ -66,6 +66,8 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         logger.info(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
         logger.info(f"run: {folder}, {plan.precision}")
+        if not plan.folder.is_finished and (few := warn_of_few(options, plan.split)):
+            logger.warning(few)
         with folder_lock(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if plan.folder.is_finished:
                 _report_finished(plan.folder, options, survey)
@@ -134,7 +136,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(survey, learner.task, found, options.fold.index))
+        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
     failed = None
     try:
         if options.figures:
@@ -153,6 +155,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             "bands": list(survey.header.bands),
             "pixel_scale": survey.header.pixel_scale,
             "flux_unit": survey.header.flux_unit,
+            **({"classes_left_out": list(survey.left_out)} if survey.left_out else {}),
         },
         "task": {"kind": options.task.kind, "names": list(learner.task.names)},
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -12,6 +11,7 @@ from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.learning_curves import draw_learning_curves
 from ictconvention.drawing.style import add_title
 from ictconvention.drawing.view_strip import draw_views
+from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.networks.heads import PROJECTED
@@ -21,7 +21,7 @@ from ictconvention.tasks.task import Task
 
 
 def draw_figures(
-    folder: RunFolder, task: Task, parts: Mapping[str, Any], data: SeriesDataModule, metrics: MetricsTable
+    folder: RunFolder, task: Task, parts: Mapping[str, Predictions], data: SeriesDataModule, metrics: MetricsTable
 ) -> dict[str, Path]:
     """Draw and save the figures of a run.
 
@@ -48,13 +48,13 @@ def draw_figures(
     name, run = header.full_name, f"{folder.path.parent.name} {folder.path.name}"
     figures: dict[str, Figure] = {}
     for part, found in parts.items():
-        figures |= task.draw(part, found, survey, run)
+        figures |= task.figures.draw(part, found, survey, run)
     if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
-        figures["learning_curves"] = add_title(curves, f"{name}\n{run}")
-    for number, position in enumerate(_examples(data, len(task.names)) if data.contents != "photometry" else []):
+        figures["learning_curves"] = add_title(curves, name, run)
+    for number, position in enumerate(_examples(data, task) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(SampleKey(position))]
-        end = _plain(task.names[data.training.labels[position]])
+        end = _plain(task.names[task.kinds(data.training.labels[[position]])[0]])
         end = end if f"views_{end}" not in figures else f"{end}_{number}"
         figures[f"views_{end}"] = draw_views(series, views, header)
     saved = {}
@@ -64,13 +64,13 @@ def draw_figures(
     return saved
 
 
-def _examples(data: SeriesDataModule, outputs: int) -> list[int]:
-    """Return a training object of each label that is about as long as a sequence may be."""
+def _examples(data: SeriesDataModule, task: Task) -> list[int]:
+    """Return a training object of each kind that is about as long as a sequence may be."""
     positions = data.positions(f"{data.stage}_train")
-    labels, lengths = data.training.labels[positions], data.survey.lengths[positions]
+    kinds, lengths = task.kinds(data.training.labels[positions]), data.survey.lengths[positions]
     return [
         int(positions[here[np.abs(lengths[here] - data.sequence.max_frames).argmin()]])
-        for here in (np.flatnonzero(labels == c) for c in range(outputs))
+        for here in (np.flatnonzero(kinds == c) for c in range(len(task.names)))
         if len(here)
     ]
 

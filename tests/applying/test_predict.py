@@ -35,6 +35,7 @@ from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
+from ictconvention.tasks.classes import Classes
 from tests.conftest import image_series
 from tests.measuring.test_audit import change_array
 from tests.refusals import refused
@@ -85,7 +86,7 @@ def test_the_test_part_gets_the_probabilities_of_the_run(finished: Path, own: Su
     known = pq.read_table(finished / "predictions.parquet").to_pydict()
     at = [own.position(id_) for id_ in known["id"]]
     expected = np.column_stack([known[name] for name in own.header.classes])
-    np.testing.assert_allclose(combine([made], None).probability[at], expected, atol=1e-6)
+    np.testing.assert_allclose(combine([made], None).row[at], expected, atol=1e-6)
 
 
 def test_objects_that_trained_are_named(finished: Path, own: Survey, made: SurveyPredictions) -> None:
@@ -117,7 +118,7 @@ def test_objects_that_trained_are_known_by_their_place_in_another_survey(
 
 def test_shares_move_probabilities_by_bayes_rule(made: SurveyPredictions) -> None:
     shares = np.array([0.1, 0.2, 0.3, 0.4])
-    uniform, moved = (combine([made], at).probability for at in (np.full(4, 0.25), shares))
+    uniform, moved = (combine([made], at).row for at in (np.full(4, 0.25), shares))
     odds = moved / uniform
     np.testing.assert_allclose(odds / odds[:, :1], np.tile(shares / shares[0], (len(odds), 1)), rtol=1e-6)
     np.testing.assert_allclose(moved.sum(1), 1)
@@ -127,7 +128,7 @@ def test_the_size_of_a_batch_changes_nothing(trained: TrainedRun, own: Survey, m
     some = own[:50]
     for size in (1, 7, 50):
         found = predict_survey(trained, some, PredictOptions(batch_size=size))
-        np.testing.assert_allclose(found.likely, made.likely[:50], atol=1e-5)
+        np.testing.assert_allclose(found.row, made.row[:50], atol=1e-5)
         np.testing.assert_allclose(found.distance, made.distance[:50], rtol=1e-3)
 
 
@@ -144,7 +145,7 @@ def test_two_devices_give_what_one_gives(
     monkeypatch.setattr(predict, "run_parallel", forked)
     found = predict_survey(trained, own, PredictOptions(devices=2, batch_size=16))
     assert asked == [(2, True)]
-    np.testing.assert_allclose(found.likely, made.likely, atol=1e-5)
+    np.testing.assert_allclose(found.row, made.row, atol=1e-5)
     np.testing.assert_array_equal(found.frames, made.frames)
 
 
@@ -163,15 +164,15 @@ def test_an_object_without_a_frame_by_then_gets_the_shares(
         writer.add("known", **early, first_detection=54_000.0)
     found = predict_survey(trained, Survey.open(tmp_path / "early"), PredictOptions(days=5.0))
     assert found.frames.tolist() == [0, 1]
-    np.testing.assert_allclose(found.likely[0], trained.survey_prior)
+    np.testing.assert_allclose(found.row[0], trained.survey_prior)
     assert np.isnan(found.novelty).tolist() == [True, False]
-    uniform = combine([found], np.full(4, 0.25)).probability
+    uniform = combine([found], np.full(4, 0.25)).row
     np.testing.assert_allclose(uniform[0], 0.25)
 
 
 def test_folds_are_averaged_and_none_predicts_what_it_was_trained_on(made: SurveyPredictions) -> None:
-    n, rng = len(made.likely), np.random.default_rng(0)
-    second = replace(made, likely=rng.dirichlet(np.ones(4), n), seen_in_training=rng.random(n) < 0.5)
+    n, rng = len(made.row), np.random.default_rng(0)
+    second = replace(made, row=rng.dirichlet(np.ones(4), n), seen_in_training=rng.random(n) < 0.5)
     first = replace(made, seen_in_training=rng.random(n) < 0.5)
     found = combine([first, second], None)
     only_first, only_second = (
@@ -179,18 +180,19 @@ def test_folds_are_averaged_and_none_predicts_what_it_was_trained_on(made: Surve
         first.seen_in_training & ~second.seen_in_training,
     )
     both = first.seen_in_training == second.seen_in_training
-    np.testing.assert_allclose(found.probability[only_first], first.likely[only_first])
-    np.testing.assert_allclose(found.probability[only_second], second.likely[only_second])
-    np.testing.assert_allclose(found.probability[both], (first.likely + second.likely)[both] / 2)
-    np.testing.assert_allclose(found.spread[both], np.std([first.likely, second.likely], axis=0, ddof=1)[both])
-    assert np.isnan(found.spread[only_first | only_second]).all()
+    np.testing.assert_allclose(found.row[only_first], first.row[only_first])
+    np.testing.assert_allclose(found.row[only_second], second.row[only_second])
+    np.testing.assert_allclose(found.row[both], (first.row + second.row)[both] / 2)
+    spread = np.column_stack(list(found.spread.values()))
+    np.testing.assert_allclose(spread[both], np.std([first.row, second.row], axis=0, ddof=1)[both])
+    assert np.isnan(spread[only_first | only_second]).all()
     np.testing.assert_array_equal(found.seen_in_training, first.seen_in_training & second.seen_in_training)
 
 
 def test_entropy_is_zero_where_certain_and_largest_where_nothing_is_known(made: SurveyPredictions) -> None:
     rows = np.array([[1.0, 0.0, 0.0, 0.0], [0.25, 0.25, 0.25, 0.25]])
-    found = combine([replace(made, likely=rows, **{name: getattr(made, name)[:2] for name in FIELDS})], None)
-    np.testing.assert_allclose(found.entropy, [0, np.log(4)], atol=1e-12)
+    found = combine([replace(made, row=rows, **{name: getattr(made, name)[:2] for name in FIELDS})], None)
+    np.testing.assert_allclose(found.task.format.further_columns(found.row)["entropy"], [0, np.log(4)], atol=1e-12)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "ecsv", "fits"])
@@ -206,8 +208,8 @@ def test_every_format_holds_the_same_table(
     expected = ["id", *own.header.classes, "predicted", "entropy", "frames", "novelty", "distance", "seen_in_training"]
     assert list(found.colnames) == expected
     assert [str(id_) for id_ in found["id"]] == list(own.ids)
-    np.testing.assert_allclose(np.asarray(found["AGN"], dtype=float), made.likely[:, 0])
-    assert [str(name) for name in found["predicted"]] == [own.header.classes[c] for c in made.likely.argmax(1)]
+    np.testing.assert_allclose(np.asarray(found["AGN"], dtype=float), made.row[:, 0])
+    assert [str(name) for name in found["predicted"]] == [own.header.classes[c] for c in made.row.argmax(1)]
     if ending in ("ecsv", "fits"):
         assert found.meta["SIMULATD"] is True
 
@@ -244,10 +246,10 @@ def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
 
 
 def test_fits_cannot_hold_other_letters_than_ascii(own: Survey, tmp_path: Path) -> None:
-    check_output(tmp_path / "table.fits", own, own.header.classes)
+    check_output(tmp_path / "table.fits", own, Classes(own.header.classes))
     with refused(UsageError, "E-FILES-ENDING", "'Étoile'", where=tmp_path / "table.fits"):
-        check_output(tmp_path / "table.fits", own, ("AGN", "Étoile"))
-    check_output(tmp_path / "table.ecsv", own, ("AGN", "Étoile"))
+        check_output(tmp_path / "table.fits", own, Classes(("AGN", "Étoile")))
+    check_output(tmp_path / "table.ecsv", own, Classes(("AGN", "Étoile")))
     assert not list(tmp_path.iterdir())
 
 
@@ -258,7 +260,7 @@ def test_the_order_of_the_bands_does_not_matter(trained: TrainedRun, own: Survey
             columns = {name: getattr(series, name) for name in ("mjd", "psf_fwhm", "sky_sigma")}
             writer.add(series.id, series.frames, band=4 - series.band, **columns)
     found, expected = (predict_survey(trained, survey) for survey in (Survey.open(tmp_path / "reversed"), own[:20]))
-    np.testing.assert_allclose(found.likely, expected.likely, atol=1e-6)
+    np.testing.assert_allclose(found.row, expected.row, atol=1e-6)
 
 
 def test_shares_are_read_from_a_file_and_mistakes_named(tmp_path: Path) -> None:
@@ -298,7 +300,7 @@ def test_a_sweep_is_the_mean_of_its_folds(
     assert [name for name in table.colnames if name.endswith("spread")] == [f"{c} spread" for c in own.header.classes]
     tested = [own.position(id_) for id_ in both[1].split["parts"]["test"]]
     assert not found.seen_in_training[tested].any()
-    np.testing.assert_allclose(found.probability[tested], parts[1].likely[tested])  # fold 0 was trained on them
+    np.testing.assert_allclose(found.row[tested], parts[1].row[tested])  # fold 0 was trained on them
 
 
 def test_the_curve_scores_what_no_run_was_trained_on(
@@ -314,7 +316,7 @@ def test_the_curve_scores_what_no_run_was_trained_on(
     last, test = table[-1], [own.position(id_) for id_ in trained.split["parts"]["test"]]
     found: Combined = combine([predict_survey(trained, own.select([own.ids[i] for i in test]))], None)
     label = np.array([own.header.classes.index(own[i].metadata["class"]) for i in test])
-    recalls = [(found.predicted[label == c] == c).mean() for c in range(4)]
+    recalls = [(found.row.argmax(1)[label == c] == c).mean() for c in range(4)]
     assert last["worst_recall"] == pytest.approx(min(recalls))
 
 
@@ -337,7 +339,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
         ((finished, own.path, "-o", tmp_path / "a.csv", "--prior", "often"), "no file 'often'"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--first-days", "-1"), "--first-days is -1"),
         ((finished, own.path, "-o", tmp_path / "a.csv", "--curve", "curve.doc"), "not an image format"),
-        ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a class"),
+        ((finished, other().path, "-o", tmp_path / "a.csv", "--curve", tmp_path / "c.png"), "no object has a label"),
         ((finished, own.path, "-o", tmp_path / "c.csv", "--curve", tmp_path / "c.png"), "another name"),
     ):
         refused = CliRunner().invoke(app, ["predict", *map(str, arguments)])

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions
+from ictconvention.evaluation.prior import Prior
 
 
 def predicted(ids: Sequence[str], seed: int, classes: int = 3, labels: Sequence[int] | None = None) -> Predictions:
     rng = np.random.default_rng(seed)
     label = np.array([sum(map(ord, id_)) % classes for id_ in ids] if labels is None else labels)
     likely, uniform = rng.dirichlet(np.ones(classes), (2, len(ids)))
-    return Predictions(np.array(ids, dtype=str), label, likely, uniform)
+    return Predictions(np.array(ids, dtype=str), label, {Prior.SURVEY: likely, Prior.UNIFORM: uniform})
 
 
 def certain(ids: Sequence[str], labels: Sequence[int], guesses: Sequence[int], classes: int) -> Predictions:
     """Return predictions that leave no doubt, the same at all class shares."""
     sure = np.eye(classes)[list(guesses)]
-    return Predictions(np.array(ids, dtype=str), np.array(labels), sure, sure)
+    return Predictions(np.array(ids, dtype=str), np.array(labels), {Prior.SURVEY: sure, Prior.UNIFORM: sure})
 
 
 def entry_of(

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions, ensemble, pool
+from ictconvention.evaluation.prior import Prior
 from tests.evaluation.made_up_predictions import predicted
 
 
@@ -13,12 +14,12 @@ def test_under_the_rotating_protocol_each_object_has_the_predictions_of_its_own_
     )
     whole = pool(entry)
     assert whole.ids.tolist() == sorted(f"o{f}{i}" for f in (0, 1) for i in range(4))
-    assert whole.likely.shape == (2, 8, 3)
+    assert whole.at(Prior.SURVEY).shape == (2, 8, 3)
     assert len(set(whole.cell[:4])) == len(set(whole.cell[4:])) == 1
     assert whole.cell[0] != whole.cell[4]
     for s, seed in enumerate((3, 5)):
-        np.testing.assert_array_equal(whole.likely[s, 4:], entry.predictions[1, seed].likely)
-        np.testing.assert_array_equal(whole.uniform[s, :4], entry.predictions[0, seed].uniform)
+        np.testing.assert_array_equal(whole.at(Prior.SURVEY)[s, 4:], entry.predictions[1, seed].at(Prior.SURVEY))
+        np.testing.assert_array_equal(whole.at(Prior.UNIFORM)[s, :4], entry.predictions[0, seed].at(Prior.UNIFORM))
     np.testing.assert_array_equal(whole.label[4:], entry.predictions[1, 3].label)
 
 
@@ -28,8 +29,24 @@ def test_under_the_fixed_protocol_probabilities_are_averaged_per_object_first() 
     whole = pool(entry)
     assert whole.ids.tolist() == ["a", "b", "c"]
     assert set(whole.cell) == {0}
-    mean = np.mean([entry.predictions[f, 0].likely for f in range(5)], axis=0)
-    np.testing.assert_allclose(whole.likely[0], mean[[1, 0, 2]])
+    mean = np.mean([entry.predictions[f, 0].at(Prior.SURVEY) for f in range(5)], axis=0)
+    np.testing.assert_allclose(whole.at(Prior.SURVEY)[0], mean[[1, 0, 2]])
+
+
+def test_rows_and_labels_of_any_shape_are_pooled_and_averaged() -> None:
+    """A scene has shares as its label, and a confusion of pixels as a row."""
+    rng = np.random.default_rng(0)
+    ids, shares = np.array(["b", "a"]), rng.dirichlet(np.ones(3), 2)
+    found = {(f, 0): Predictions(ids, shares, {"confusion": rng.random((2, 3, 3))}) for f in (0, 1)}
+    whole = pool(ModelPredictions("scenes", found))
+    np.testing.assert_array_equal(whole.label, shares[::-1])
+    mean = (found[0, 0].at("confusion") + found[1, 0].at("confusion"))[::-1] / 2
+    np.testing.assert_allclose(whole.at("confusion")[0], mean)
+
+
+def test_what_is_not_known_of_an_object_is_the_same_twice() -> None:
+    one = Predictions(np.array(["a", "b"]), np.array([0.3, np.nan]), {"row": np.ones((2, 1))}).pooled
+    assert one.is_of_objects_of(one)
 
 
 def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
@@ -38,7 +55,8 @@ def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     both = ensemble(entry, 3)
     assert both.seeds == (0, 1)
     np.testing.assert_allclose(
-        both.predictions[0, 1].likely, np.mean([predictions[0, s].likely for s in (3, 4, 5)], axis=0)
+        both.predictions[0, 1].at(Prior.SURVEY),
+        np.mean([predictions[0, s].at(Prior.SURVEY) for s in (3, 4, 5)], axis=0),
     )
     assert both.parameters == 30
     assert both.seconds == {(0, 0): 6.0, (0, 1): 15.0}
@@ -49,4 +67,4 @@ def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
 def test_predictions_are_plain_arrays() -> None:
     found = predicted(["a"], seed=0)
     assert isinstance(found, Predictions)
-    np.testing.assert_allclose(found.likely.sum(1), 1)
+    np.testing.assert_allclose(found.at(Prior.SURVEY).sum(1), 1)

@@ -94,7 +94,7 @@ def test_padded_arrays_give_what_the_learner_gives(kind: tuple[str, str, str], s
     views = objects(run.spec.contents)
     with torch.no_grad():
         logits = run.learner.logits(batch_of(views)).numpy()
-    expected = run.probabilities(logits)
+    expected = run.row(logits)
     outputs = found(run, arrays_of(views, run))
     assert np.ptp(expected, axis=0).max() > 0.01  # the objects differ
     np.testing.assert_allclose(outputs["probability"], expected, atol=1e-5)
@@ -107,7 +107,7 @@ def test_published_padding_has_its_constant_token() -> None:
     with torch.no_grad():
         logits = run.learner.logits(batch_of(views)).numpy()
     outputs = found(run, arrays_of(views, run))
-    np.testing.assert_allclose(outputs["probability"], run.probabilities(logits), atol=1e-5)
+    np.testing.assert_allclose(outputs["probability"], run.row(logits), atol=1e-5)
 
 
 def test_a_missing_pixel_has_no_flux_and_next_to_a_median_no_residual() -> None:
@@ -139,7 +139,7 @@ def test_calibration_is_a_shift_to_natural_shares_and_a_temperature() -> None:
     outputs = model.calibrated(logits)
     expected = (logits + torch.tensor(run.survey_prior / run.training_prior).log()) / run.temperature
     torch.testing.assert_close(outputs["logits"], expected.float())
-    np.testing.assert_allclose(outputs["probability"], run.probabilities(logits.numpy()), atol=1e-6)
+    np.testing.assert_allclose(outputs["probability"], run.row(logits.numpy()), atol=1e-6)
 
 
 def test_what_trains_icts_target_stays_behind() -> None:
@@ -158,3 +158,12 @@ def test_random_sequences_are_unequal_and_have_gaps(kind: tuple[str, str, str]) 
     assert ("median" in arrays) == (model.shape.channels == 2)
     with torch.no_grad():
         assert model(**arrays)["probability"].std(0).max() > 1e-3
+
+
+def test_logits_of_every_pixel_are_calibrated_class_by_class() -> None:
+    run, logits = made_up_run("supervised", "light_curve"), torch.randn(2, 4, 5, 6)
+    shares = exportable_run(run).calibrated(logits)["probability"]
+    for row in range(5):
+        for column in range(6):
+            expected = run.row(logits[:, :, row, column].numpy())
+            np.testing.assert_allclose(shares[:, :, row, column], expected, atol=1e-5)

@@ -8,11 +8,11 @@ import pytest
 from sklearn.metrics import f1_score
 
 from ictconvention.evaluation.predictions import ModelPredictions
-from ictconvention.evaluation.prior import Prior
 from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text, make_table, measure_model
+from ictconvention.tasks.class_measures import ClassMeasures
 from tests.evaluation.made_up_predictions import entry_of, predicted
 
-CLASSES = ("AGN", "SN_Ia", "50 % & more")
+CLASSES = ClassMeasures(("AGN", "SN_Ia", "50 % & more"))
 LABELS = {0: [0, 0, 1, 1, 2, 2], 1: [0, 1, 1, 2, 2, 2]}
 GUESSES = {
     (0, 0): [0, 0, 1, 2, 2, 1],
@@ -33,7 +33,7 @@ def two() -> list[ModelPredictions]:
 
 
 def test_over_folds_and_pooled() -> None:
-    found = measure_model(two()[0], CLASSES)["f1_macro", Prior.SURVEY]
+    found = measure_model(two()[0], CLASSES)["f1_macro_survey_shares"]
     by_fold = [np.mean([f1_score(LABELS[f], GUESSES[f, s], average="macro") for s in (0, 1)]) for f in (0, 1)]
     assert found.mean == pytest.approx(np.mean(by_fold))
     assert found.deviation == pytest.approx(np.std(by_fold, ddof=1))
@@ -44,7 +44,7 @@ def test_over_folds_and_pooled() -> None:
 
 def test_one_fold_has_no_deviation_and_says_so() -> None:
     entry = ModelPredictions("alone", {(3, 0): predicted([f"o{i}" for i in range(30)], 0)})
-    assert measure_model(entry, CLASSES)["accuracy", Prior.SURVEY].deviation is None
+    assert measure_model(entry, CLASSES)["accuracy_survey_shares"].deviation is None
     table = make_table([entry], CLASSES, "x")
     assert "One fold (3): no deviation over folds is known." in " ".join(table.notes)
     assert "+-" not in as_text(table).splitlines()[-5]
@@ -59,9 +59,9 @@ def test_the_fixed_protocol_is_said() -> None:
 def test_a_class_without_a_test_object_counts_nowhere() -> None:
     entry = entry_of("a", {(0, 0): [0, 1, 1]}, {0: [0, 1, 1]}, 3)
     found = measure_model(entry, CLASSES)
-    assert found["balanced_accuracy", Prior.UNIFORM].pooled == found["worst_class_recall", Prior.UNIFORM].pooled == 1
+    assert found["balanced_accuracy_equal_shares"].pooled == found["worst_class_recall_equal_shares"].pooled == 1
     alone = entry_of("b", {(0, 0): [0, 0]}, {0: [0, 0]}, 3)  # nothing to rank
-    assert np.isnan(measure_model(alone, CLASSES)["auroc_macro", Prior.SURVEY].mean)
+    assert np.isnan(measure_model(alone, CLASSES)["auroc_macro_survey_shares"].mean)
     assert "nan" not in as_text(make_table([alone], CLASSES, "x")) + as_csv(make_table([alone], CLASSES, "x"))
 
 
@@ -78,7 +78,7 @@ def test_every_form_holds_the_same_rows() -> None:
     assert [row["model"] for row in rows] == ["first", "a_b $x"]
     assert (
         float(rows[0]["f1_macro_survey_shares_pooled"])
-        == measure_model(two()[0], CLASSES)["f1_macro", Prior.SURVEY].pooled
+        == measure_model(two()[0], CLASSES)["f1_macro_survey_shares"].pooled
     )
     assert rows[1]["paper_f1"] == ""
     assert rows[0]["seeds"] == "2"

@@ -9,16 +9,18 @@ import pytest
 
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import pool
+from ictconvention.evaluation.prior import Prior
 from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.reporting.published_numbers import CAUTION
 from ictconvention.runs.collection import find_runs, group_runs
-from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.classes import Classes
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_run, handmade_sweep
 from tests.refusals import refused
+from tests.small_runs import read_json
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +64,7 @@ def test_runs_are_sorted_by_model_fold_and_seed(made: Path) -> None:
     for entry in found.entries():
         for (fold, seed), predictions in entry.predictions.items():
             result = read_json(run_of(made, entry.name, fold, seed) / "result.json")
-            guess = predictions.uniform.argmax(1)
+            guess = predictions.at(Prior.UNIFORM).argmax(1)
             assert np.mean(guess == predictions.label) == pytest.approx(result["test_uniform"]["accuracy"])
         assert entry.seconds[0, 0] == 15
 
@@ -95,7 +97,7 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None
     for said in ("begun/fold0-seed0-x: not finished (not begun)", "not finished (finished)", "lost its split.json"):
         assert said in text
     assert "predictions are damaged" in text
-    assert "its result is damaged" in text
+    assert "not a result of a run of classes" in text
     assert "not every model has fold 1" in text
     assert len(found.left_out) == 6
 
@@ -195,10 +197,10 @@ def test_ensembles_need_their_seeds(made: Path) -> None:
 
 def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: Survey, comparison: Comparison) -> None:
     first = comparison.entries[0]
-    classes = survey.header.classes
-    save_entries(few / ENTRIES_FILE, [first], classes)
-    (kept,) = read_entries(few / ENTRIES_FILE, classes)
-    np.testing.assert_allclose(pool(kept).likely, pool(first).likely)
+    task = Classes(survey.header.classes)
+    save_entries(few / ENTRIES_FILE, [first], task)
+    (kept,) = read_entries(few / ENTRIES_FILE, task)
+    np.testing.assert_allclose(pool(kept).at(Prior.SURVEY), pool(first).at(Prior.SURVEY))
     assert kept.seeds == first.seeds
     found = compare(few)
     assert [entry.name for entry in found.entries].count(first.name) == 2
@@ -208,9 +210,9 @@ def test_baselines_stand_beside_the_runs_on_the_same_objects(few: Path, survey: 
     (few / ENTRIES_FILE).unlink()
     one = {key: found for key, found in first.predictions.items() if key[0] == 0}
     moved = {(1 - fold, seed): found for (fold, seed), found in first.predictions.items()}
-    save_entries(few / ENTRIES_FILE, [type(first)("one", one)], classes)
+    save_entries(few / ENTRIES_FILE, [type(first)("one", one)], task)
     assert len(compare(few).entries) == 2  # it lacks a fold
-    half = {key: type(f)(f.ids[1:], f.label[1:], f.likely[1:], f.uniform[1:]) for key, f in moved.items()}
-    save_entries(few / ENTRIES_FILE, [type(first)("half", half)], classes)
+    half = {key: type(f)(f.ids[1:], f.label[1:], {at: x[1:] for at, x in f.rows.items()}) for key, f in moved.items()}
+    save_entries(few / ENTRIES_FILE, [type(first)("half", half)], task)
     with refused(UsageError, "E-COMPARE-MISMATCH", "half", where="/few"):
         compare(few)

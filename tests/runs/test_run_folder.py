@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ictconvention.core.errors import UsageError
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.run_folder import TESTED, RunFolder
@@ -64,8 +65,8 @@ def copied(finished: Path, tmp_path: Path) -> Path:
 def test_a_result_holds_the_priors_with_which_its_decisions_are_made_again(finished: Path) -> None:
     run, result = RunFolder(finished), result_of(finished)
     found = run.read_predictions()
-    assert scores(found.likely, found.label, result["test"]["classes"]) == result["test"]
-    assert scores(found.uniform, found.label, result["test"]["classes"]) == result["test_uniform"]
+    assert scores(found.at(Prior.SURVEY), found.label, result["test"]["classes"]) == result["test"]
+    assert scores(found.at(Prior.UNIFORM), found.label, result["test"]["classes"]) == result["test_uniform"]
     survey_prior, training_prior = run.read_priors()
     assert result["prior"] == {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
     trained = read_trained(finished)
@@ -78,7 +79,7 @@ def test_priors_of_a_result_without_them_come_from_its_split(finished: Path, cop
     (copied / "result.json").write_text(json.dumps(result))
     priors = zip(RunFolder(copied).read_priors(), RunFolder(finished).read_priors(), strict=True)
     assert all(one.tolist() == other.tolist() for one, other in priors)
-    old, new = (read_finished(folder).predictions.uniform for folder in (copied, finished))
+    old, new = (read_finished(folder).predictions.at(Prior.UNIFORM) for folder in (copied, finished))
     np.testing.assert_array_equal(old, new)
 
 

@@ -61,7 +61,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
         assert_leak_free(split, objects)
         assert set(split.parts["test"]) <= testable
         assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED])
-    if protocol == "rotating":
+    if protocol != "fixed":
         assert tested == Counter(testable)  # disjoint test parts, each object once
     else:
         assert set(tested.values()) == {count}  # one test part
@@ -213,7 +213,7 @@ def test_what_cannot_be_drawn_is_refused(counts: dict[str, int], options: dict[s
 def test_a_class_in_one_sky_group_is_refused() -> None:
     objects = crowd({"AGN": 8, "Variable": 30})
     objects["ra"][:8] = 1.0
-    with refused(SplitError, "E-SPLIT-LABELS", "AGN", "8 objects", "1 sky groups", where="survey"):
+    with refused(SplitError, "E-SPLIT-LABELS", "AGN", "8 objects", "1 sky groups", where="survey table"):
         make_split(objects)
 
 

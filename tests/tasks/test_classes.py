@@ -1,6 +1,7 @@
 """The classes as a task: eq. 2 object by object, labels by name, and decisions that a result can be redone from."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import torch
 from ictconvention.configuration.registry import find_task, register_task
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.evaluation.calibration import at_prior, probabilities
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.prior import Prior
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
@@ -71,23 +74,30 @@ def test_a_class_without_a_training_object_is_refused(tmp_path: Path) -> None:
         Classes((*task.names, "Kilonova")).check_split(survey, split, "finetune")
 
 
+def predicted(outputs: Any, label: Any, calibration: Calibration) -> Predictions:
+    ids = np.array([f"o{number}" for number in range(len(label))])
+    return Predictions(ids, label, TASK.decide(outputs, label, calibration))
+
+
 def test_decisions_follow_from_outputs_and_the_record_of_the_calibration() -> None:
     """What result.json keeps is enough: temperature and both shares."""
     rng = np.random.default_rng(0)
     outputs, label = rng.normal(0, 2, (200, 4)), rng.integers(0, 4, 200)
     shares, even = np.array([0.5, 0.3, 0.15, 0.05]), np.full(4, 0.25)
     calibration = TASK.calibrate(outputs, label, shares, even)
-    found = TASK.decide(np.arange(200), label, outputs, calibration)
+    found = predicted(outputs, label, calibration)
     kept = calibration.record
     again = Calibration(kept["temperature"], *(np.array(kept["prior"][name]) for name in ("survey", "training")))
-    np.testing.assert_array_equal(TASK.decide(np.arange(200), label, outputs, again).likely, found.likely)
-    np.testing.assert_allclose(found.likely, probabilities(at_prior(outputs, even, shares), kept["temperature"]))
-    ratio = found.likely / found.uniform
+    np.testing.assert_array_equal(TASK.row(outputs, again), found.at(Prior.SURVEY))
+    np.testing.assert_allclose(
+        found.at(Prior.SURVEY), probabilities(at_prior(outputs, even, shares), kept["temperature"])
+    )
+    ratio = found.at(Prior.SURVEY) / found.at(Prior.UNIFORM)
     np.testing.assert_allclose(ratio / ratio[:, :1], np.tile(shares / shares[0], (200, 1)))
     scores = TASK.score("test", found)
     assert scores.keys() == {"test", "test_uniform"}
-    assert scores["test"]["accuracy"] == (found.likely.argmax(1) == label).mean()
-    assert TASK.columns(found).keys() == {"label", *TASK.names}
+    assert scores["test"]["accuracy"] == (found.at(Prior.SURVEY).argmax(1) == label).mean()
+    assert TASK.format.columns(found).keys() == {"label", *TASK.names}
 
 
 def test_a_calibration_that_found_nothing_is_said() -> None:

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, SequenceOptions
 from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
+from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.classes import Classes
 from ictconvention.training import evaluate as testing
 from ictconvention.training.infer import Inferred
-from ictconvention.training.retest import largest_difference
 from ictconvention.training.run_figures import _examples, _plain
 from tests.conftest import image_series, write_survey
 from tests.learning.conftest import supervised
@@ -51,17 +52,17 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     validation = known["finetune_validation"].position
     assert sorted(validation) == sorted(data.positions("finetune_validation"))
     assert result["temperature"] == fit_temperature(moved["finetune_validation"], labels[validation])
-    np.testing.assert_array_equal(parts["test"].position, data.positions("test"))
-    np.testing.assert_allclose(parts["test"].likely, probabilities(moved["test"], result["temperature"]))
+    assert parts["test"].ids.tolist() == [data.survey.ids[place] for place in data.positions("test")]
+    np.testing.assert_allclose(parts["test"].at(Prior.SURVEY), probabilities(moved["test"], result["temperature"]))
     nearest = reference.distance(known["finetune_validation"].features)
     np.testing.assert_allclose(reference.validation, np.sort(nearest))
-    ratio = parts["test"].likely / parts["test"].uniform
+    ratio = parts["test"].at(Prior.SURVEY) / parts["test"].at(Prior.UNIFORM)
     np.testing.assert_allclose(ratio / ratio[:, :1], np.tile(natural / natural[0], (len(ratio), 1)))
-    np.testing.assert_allclose(parts["test"].uniform.sum(1), 1)
+    np.testing.assert_allclose(parts["test"].at(Prior.UNIFORM).sum(1), 1)
 
 
 def test_views_are_shown_of_training_objects_about_as_long_as_a_sequence(data: SeriesDataModule) -> None:
-    examples = _examples(data, 4)
+    examples = _examples(data, Classes(data.names))
     assert set(examples) <= set(data.positions("finetune_train").tolist())
     assert [int(data.training.labels[place]) for place in examples] == [0, 1, 2, 3]
     for place in examples:
@@ -94,26 +95,3 @@ def _blob() -> NDArray[np.float64]:
 
 def test_a_name_can_stand_in_a_file_name() -> None:
     assert [_plain(name) for name in ("SN Ia", "a/b", "../x", "é")] == ["SN_Ia", "a_b", "x", "class"]
-
-
-@pytest.mark.parametrize(
-    ("second", "difference"),
-    [
-        ({"a": 1.0, "b": [1, 2.5], "c": None}, 0.5),
-        ({"a": 1.0, "b": [1, 2]}, np.inf),
-        ({"a": 1.0, "b": [1], "c": None}, np.inf),
-        ({"a": None, "b": [1, 2], "c": None}, np.inf),
-        ({"a": 1.0, "b": [1, 2], "c": 0.0}, np.inf),
-        ({"a": np.nan, "b": [1, 2], "c": None}, np.inf),
-        ({"a": 1.0, "b": [1, np.nan], "c": None}, np.inf),
-        ({"a": np.inf, "b": [1, 2], "c": None}, np.inf),
-    ],
-)
-def test_the_largest_difference_of_two_records(second: dict[str, Any], difference: float) -> None:
-    assert largest_difference({"a": 1.0, "b": [1, 2], "c": None}, second) == difference
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_what_is_no_number_is_never_the_same(value: float) -> None:
-    assert largest_difference({"a": value}, {"a": value}) == np.inf
-    assert largest_difference({"a": [0.0, value, 0.0]}, {"a": [0.0, value, 0.0]}) == np.inf

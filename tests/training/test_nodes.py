@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.runs.status import read_json
 from tests.conftest import ROOT
 from tests.forked import Command, Ended
-from tests.small_runs import LEFT, places
+from tests.small_runs import LEFT, places, read_json
 
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0", "trainer.precision=32-true"]
 MISFIT = "torchrun's WORLD_SIZE is 2 and its LOCAL_WORLD_SIZE 1; trainer.devices is 1 and trainer.num_nodes 1"

@@ -48,6 +48,21 @@ def pixel_scale(wcs: WCS) -> float:
     return float(np.mean(proj_plane_pixel_scales(wcs)) * 3600)
 
 
+def header_pixel_scale(header: fits.Header) -> float | None:
+    """Return the size of a pixel by a header's WCS [arcsec]; None where it has none, or none that can be read.
+
+    Where the image lies on the sky does not count here: stamps may have lost that, or never had it.
+    """
+    if "CTYPE1" not in header:
+        return None
+    try:
+        wcs = WCS(header).celestial
+        scale = pixel_scale(wcs) if wcs.has_celestial else 0.0
+    except Exception:  # noqa: BLE001 - rubbish in a header may break wcslib anywhere
+        return None
+    return scale if math.isfinite(scale) and scale > 0 else None
+
+
 def _named_tpv(header: fits.Header) -> fits.Header:
     """Return a header in which a TAN with the polynomial of TPV is called so.
 

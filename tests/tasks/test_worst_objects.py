@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ictconvention.evaluation.predictions import Pooled
-from ictconvention.evaluation.worst_objects import worst_objects
+from ictconvention.evaluation.prior import Prior
+from ictconvention.tasks.worst_objects import worst_objects
 
 
 def believing(belief: list[float], label: list[int], seeds: int = 1) -> Pooled:
@@ -13,7 +14,7 @@ def believing(belief: list[float], label: list[int], seeds: int = 1) -> Pooled:
     uniform = np.where(np.arange(2) == np.array(label)[:, None], own[:, None], 1 - own[:, None])
     ids = np.array([f"o{number}" for number in range(len(label))])
     every = np.repeat(uniform[None], seeds, axis=0)
-    return Pooled(ids, np.array(label), np.zeros(len(label), dtype=np.int64), every, every)
+    return Pooled(ids, np.array(label), np.zeros(len(label), dtype=np.int64), {Prior.UNIFORM: every})
 
 
 def test_the_least_believed_come_first_over_all_models() -> None:

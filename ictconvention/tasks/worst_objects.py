@@ -1,4 +1,4 @@
-"""The objects that all models together get most wrong. From probabilities; knows no survey."""
+"""The objects whose class all models together get most wrong. From probabilities; knows no survey."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.prior import Prior
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def worst_objects(models: Sequence[Pooled], most: int = 12) -> list[WorstObject]
         By class, the worst first.
     """
     first = models[0]
-    said = np.stack([model.uniform.mean(0) for model in models])
+    said = np.stack([model.at(Prior.UNIFORM).mean(0) for model in models])
     believed = said[:, np.arange(len(first.label)), first.label].mean(0)
     rank = np.empty(len(first.label), dtype=np.int64)
     for c in np.unique(first.label):

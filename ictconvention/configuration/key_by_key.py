@@ -1,8 +1,9 @@
-"""Records beside each other, key by key: configurations of models, environments of runs."""
+"""Records beside each other, key by key: configurations of models, environments of runs, scores."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf, isnan
 from typing import Any
 
 ABSENT = "–"
@@ -42,3 +43,18 @@ def flatten(record: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         else:
             flat[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return flat
+
+
+def largest_difference(first: Any, second: Any) -> float:
+    """Return the largest difference between the numbers of two records; infinite for other forms, and for NaN."""
+    match first, second:
+        case dict(), dict():
+            pairs = [(first[name], second[name]) for name in first] if first.keys() == second.keys() else [(0, None)]
+        case list(), list():
+            pairs = list(zip(first, second, strict=True)) if len(first) == len(second) else [(0, None)]
+        case ((bool() | str() | None), _):
+            return 0.0 if first == second else inf
+        case _:
+            difference = abs(first - second) if isinstance(second, int | float) else inf
+            return inf if isnan(difference) else difference  # NaN is not a number, and the same as none
+    return max((largest_difference(*pair) for pair in pairs), default=0.0)
