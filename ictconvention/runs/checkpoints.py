@@ -5,7 +5,7 @@ import io
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
@@ -99,9 +99,9 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     UsageError
         It is damaged, or holds more than tensors and plain values.
     """
-    _check_sums(Path(path))
     try:
         with readable_os_errors("reading the weights", path), open_plain(path) as file:
+            _check_sums(file)
             content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except FileSystemError:
         raise
@@ -119,20 +119,12 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def _check_sums(path: Path) -> None:
-    """Refuse weights that have not the checksums beside them; torch, which writes these, does not compare them."""
-    if not path.is_file():  # its reader says what it is instead
-        return
-    try:
-        with path.open("rb") as file, zipfile.ZipFile(file) as packed:
-            damaged = packed.testzip()
-    except OSError:  # as above
-        return
-    except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
-        damaged = str(error)
-    if damaged is not None:
-        found, fix = f"these weights are damaged: {damaged}", "remove this file: its stage then trains anew"
-        raise UsageError(found, path, fix, "E-WEIGHTS-DAMAGED")
+def _check_sums(file: BinaryIO) -> None:
+    """Refuse a checkpoint of which a tensor has not the checksum that lies beside it: torch does not compare them."""
+    with zipfile.ZipFile(file) as packed:
+        if (damaged := packed.testzip()) is not None:
+            raise ValueError(f"{damaged} has another checksum")
+    file.seek(0)
 
 
 def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path: str | Path) -> None:
