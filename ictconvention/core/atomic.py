@@ -110,12 +110,12 @@ class WholeFolder:
         with readable_os_errors("making the folder", self.path):  # a name that is too long
             there = self.path.exists() or self.path.is_symlink()
         if there:
-            self._remove_old_lock()
+            self.remove_old_lock()
             raise FileSystemError(
                 "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"
             )
 
-    def _remove_old_lock(self) -> None:
+    def remove_old_lock(self) -> None:
         """Remove the lock of a process that was killed when it had renamed the folder, in its last moment."""
         lock = self.partial.with_suffix(".lock")
         if not self.taken and lock.exists():

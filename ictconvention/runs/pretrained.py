@@ -44,11 +44,12 @@ class Pretraining:
         IctConventionError
             Another run is putting it, the disk does not allow it, or the run has lost its weights or metrics.
         """
+        place = WholeFolder(self.folder.path)
         if self.folder.path.exists():
+            place.remove_old_lock()
             return
         rows = run.open_metrics()
         _check_rows(rows)
-        place = WholeFolder(self.folder.path)
         place.take()
         try:
             made = RunFolder(place.partial)
