@@ -9,8 +9,8 @@ import pytest
 from tests.forked import prepared_processes
 
 TOO_LONG = 120  # [s]
-SHORT = {"check": 4, "split-load": 5, "ingest-stamps": 5, "ingest-ztf": 4, "ingest-table": 4, "words": 3}
-KILLED = {"split": 2, "ingest-tao": 2}
+SHORT = {"check": 2, "split-load": 2, "ingest-stamps": 3, "ingest-table": 2, "words": 1}
+KILLED = {"split": 2}
 
 
 def take(folder: Path, said: Connection) -> None:

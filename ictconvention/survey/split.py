@@ -162,7 +162,7 @@ class Split:
                     "E-SPLIT-FORMAT",
                 )
         classes = classes_of(objects)
-        if "hash" not in entries:  # made by hand
+        if not {"hash", "format"} & entries.keys():  # made by hand
             named = {id_ for ids in parts.values() for id_ in ids}
             excluded = {id_: "not mentioned" for id_ in classes if id_ not in named}
             sorted_parts = {part: tuple(sorted(parts.get(part, ()))) for part in PARTS}
@@ -176,6 +176,7 @@ class Split:
                     f"the file lacks the part {shorten(absent)}", path, "make the split again", "E-SPLIT-FORMAT"
                 )
             try:
+                saved = entries["hash"]
                 own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
             except KeyError as error:
                 raise SplitError(f"the file lacks {error}", path, "make the split again", "E-SPLIT-FORMAT") from error
@@ -183,7 +184,7 @@ class Split:
             if nameless := sorted({id_ for ids in parts.values() for id_ in ids} - split.classes.keys()):
                 found = f"the file names no class, nor null, of {shorten(nameless)}"
                 raise SplitError(found, path, "make the split again", "E-SPLIT-FORMAT")
-            if split.hash != entries["hash"]:
+            if split.hash != saved:
                 fix = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
                 raise SplitError(
                     "the file was changed after it was saved: its hash is another", path, fix, "E-SPLIT-HASH"

@@ -243,6 +243,18 @@ def test_another_survey_is_refused_and_the_ids_that_differ_are_named(tmp_path: P
         Split.load(tmp_path / "split.json", relabelled)
 
 
+def test_a_saved_split_that_has_lost_its_hash_does_not_pass_for_one_made_by_hand(
+    tmp_path: Path, objects: Table
+) -> None:
+    path = tmp_path / "split.json"
+    make_split(objects).save(path)
+    entries = json.loads(path.read_text())
+    del entries["hash"]
+    path.write_text(json.dumps(entries))
+    with refused(SplitError, "E-SPLIT-FORMAT", "hash", where=path):
+        Split.load(path, objects)
+
+
 def test_an_edited_split_is_refused(tmp_path: Path, objects: Table) -> None:
     path = tmp_path / "split.json"
     make_split(objects).save(path)
