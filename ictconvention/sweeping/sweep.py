@@ -223,7 +223,10 @@ def is_finished(job: Job) -> bool:
 
 def chief_scores(job: Job) -> str:
     """Return the scores of a finished job that a reader of the sweep's course looks for."""
-    said: str = find_task(job.options.task.kind).sum_up(RunFolder(job.folder).read_result("test"))
+    try:
+        said: str = find_task(job.options.task.kind).sum_up(RunFolder(job.folder).read_result("test"))
+    except IctConventionError as error:  # the other jobs go on, and a report says it again
+        return f"its result cannot be read: {error.found} ({error.where})"
     return said
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
@@ -153,9 +154,11 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "learner.tau False\n"
 
 
-def test_help_names_every_group_and_every_key() -> None:
+def test_help_names_every_group_and_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     from ictconvention.cli.train import help_text
 
+    ours = {entry.name: entry for entry in registry.all_networks() if entry.source is None}
+    monkeypatch.setattr(registry, "_networks", ours)  # other tests may have imported one of their own
     text = help_text(ConfigFolders((config_folder(),)))
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text

@@ -224,7 +224,7 @@ def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
     (folder / "metrics.csv").mkdir()  # in the way, as a folder that one may not write in would be
-    with refused(FileSystemError, "E-FILES-KIND", where=folder):
+    with refused(FileSystemError, "E-FILES-KIND", where=folder / "metrics.csv"):
         smoke(*settings)
     (folder / "metrics.csv").rmdir()
     (folder / "checkpoints").rmdir()
