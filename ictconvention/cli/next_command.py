@@ -38,9 +38,17 @@ def suggest_training(survey: Path, classes: Iterable[str | None], one_stage: boo
 
 
 def suggest_prediction(run: Path) -> None:
-    """After a run: apply it, to begin with to the survey that it knows, where that still is."""
-    from ictconvention.runs.collection import read_finished
+    """After a run: apply it, to begin with to the survey that it knows, where that still is.
 
-    survey = read_finished(run).survey
+    What the run says of its survey is all that is read; where it cannot be, nothing is suggested.
+    """
+    from ictconvention.core.errors import IctConventionError
+    from ictconvention.runs.run_folder import RunFolder
+    from ictconvention.runs.status import survey_of
+
+    try:
+        survey = survey_of(RunFolder(run).read_status())
+    except IctConventionError:  # the run has ended well, and this is a hint
+        return
     if survey is not None:
         suggest("predict", run, survey, "-o", "predictions.ecsv")

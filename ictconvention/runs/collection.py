@@ -16,6 +16,7 @@ from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import survey_of
 from ictconvention.runs.which_run import no_run
 from ictconvention.tasks.task import Task
 
@@ -75,8 +76,7 @@ class FinishedRun:
     @property
     def survey(self) -> Path | None:
         """The folder of its survey, where it still is."""
-        path = self.status.get("survey")
-        return Path(path) if path is not None and Path(path).is_dir() else None
+        return survey_of(self.status)
 
     @property
     def seconds(self) -> float | None:

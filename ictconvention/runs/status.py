@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 
+AGAIN = "remove it, and give the command again that trained the run, which writes it anew"
 State = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -36,7 +38,13 @@ class StatusShape(Shape):
     wandb: str = ABSENT
 
 
-STATUS = JsonRecord(StatusShape, UsageError, "E-RUN-DAMAGED", "remove it, and run again", "a status of a run")
+STATUS = JsonRecord(StatusShape, UsageError, "E-RUN-DAMAGED", AGAIN, "a status of a run")
+
+
+def survey_of(status: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the survey that a run says it had, where it still is."""
+    path = status.get("survey")
+    return Path(path) if path is not None and Path(path).is_dir() else None
 
 
 class Status:

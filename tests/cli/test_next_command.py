@@ -77,6 +77,18 @@ def test_the_command_that_trains_and_the_one_that_tests_suggest_it(finished: Pat
     assert train[:2] == ["predict", str(finished)]
 
 
+def test_what_a_hint_is_read_from_fails_no_run(work: Path, smoke: Smoke) -> None:
+    """Of a finished run some files may be gone: the same command ends as well as before."""
+    settings = [*places(work), "experiment=ict_sdss", "name=thinned"]
+    folder = smoke("experiment=ict_sdss", "name=thinned")
+    (folder / "predictions.parquet").unlink()
+    assert give("train", *settings)[1][:2] == ["predict", str(folder)]  # which needs no old predictions
+    (folder / "environment.json").rename(folder / "away.json")
+    assert give("test", folder)[1][:2] == ["predict", str(folder)]
+    (folder / "status.json").unlink()
+    assert give("test", folder)[1] == []
+
+
 @pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=elsewhere"]])
 def test_after_a_sweep_comes_its_report(
     place: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
