@@ -18,7 +18,8 @@ from ictconvention.core.errors import FileSystemError, UsageError, readable_os_e
 from ictconvention.core.plain_file import open_plain
 from ictconvention.reading.json_file import ABSENT, Shape
 
-FIX = "restore it from a copy, or train the run again"
+FIX = "restore it from a copy, or remove the folder of its run and train it again"
+ANEW = "remove this file: its stage then trains anew"  # true of a run that is not finished
 REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
 
 
@@ -89,8 +90,15 @@ class RelocatableCheckpoint(ModelCheckpoint):
         super().load_state_dict(state)
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path, fix: str = FIX) -> dict[str, Any]:
     """Load a checkpoint to the processor's memory, without running any code that it may hold.
+
+    Parameters
+    ----------
+    path : str or Path
+        Path of its file.
+    fix : str
+        What to do about a damaged one: a stage that is yet to train makes another, a finished run does not.
 
     Raises
     ------
@@ -106,7 +114,6 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except FileSystemError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere
-        fix = "remove this file: its stage then trains anew"
         raise UsageError(
             "these weights are damaged, or no checkpoint of plain tensors", path, fix, "E-WEIGHTS-DAMAGED"
         ) from error
@@ -115,7 +122,7 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
     except ValidationError as error:
         flaw = error.errors()[0]
         found = f"this file holds no checkpoint: {'.'.join(map(str, flaw['loc'])) or 'it'}: {flaw['msg']}"
-        raise UsageError(found, path, "give the weights of a run", "E-WEIGHTS-DAMAGED") from None
+        raise UsageError(found, path, fix, "E-WEIGHTS-DAMAGED") from None
     return content
 
 

@@ -36,6 +36,7 @@ from ictconvention.tasks.task import Task
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
 LOST = "remove this folder, and run it again"
+LOST_WEIGHTS = "restore them from a copy, or remove the folder of the run and train it again"
 Kept = Literal["final", "last", "best"]
 Priors = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -325,7 +326,7 @@ class RunFolder:
         self.read_result()
         path = self.weights(stages_of(self.read_options())[-1])
         if not path.exists():
-            raise UsageError("this run has lost its weights", path, "train it again", "E-RUN-DAMAGED")
+            raise UsageError("this run has lost its weights", path, LOST_WEIGHTS, "E-RUN-DAMAGED")
         return path
 
 

@@ -12,6 +12,7 @@ from ictconvention.runs.assembly import make_data, make_learner, open_or_simulat
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.runs.status import survey_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.evaluate import evaluate
@@ -44,8 +45,8 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     with silence_lightning(), readable_os_errors("testing the run", folder):
         run = RunFolder(folder)
         own = run.read_options()
-        known = run.read_status().get("survey") if run.status.exists() else None
-        survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
+        known = survey_of(run.read_status()) if run.status.exists() else None
+        survey_path = options.survey.path or (str(known) if known else own.survey.path)
         own = replace(
             own,
             survey=replace(own.survey, path=survey_path, verify=options.survey.verify),

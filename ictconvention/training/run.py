@@ -71,8 +71,8 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
         with folder_lock(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if plan.folder.is_finished:
                 _report_finished(plan.folder, options, survey)
-                if rank_zero() and (status := plan.folder.open_status()).content["state"] != "finished":
-                    status.set(state="finished")  # it was killed in that moment
+                if rank_zero():
+                    _mend_status(plan)
             elif rank_zero():
                 made = environment(plan.precision, options.trainer)
                 plan.folder.begin(options, overrides, plan.split, made)
@@ -86,7 +86,7 @@ def _keep_records(options: RunOptions, plan: Plan) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
     folder = plan.folder
     status = folder.open_status()
-    status.set(state="running", error=None, hashes=plan.hashes, survey=str(plan.survey.path.absolute()))
+    status.set(state="running", error=None, **_identity(plan))
     dashboard = Dashboard(options.logger, folder, status, portable(asdict(options)), _tags(options))
     finished = False
     try:
@@ -104,6 +104,18 @@ def _keep_records(options: RunOptions, plan: Plan) -> None:
         raise
     finally:
         dashboard.close(failed=not finished)
+
+
+def _mend_status(plan: Plan) -> None:
+    """Let the status of a finished run say so, where it was killed in that moment or its status was lost."""
+    status = plan.folder.open_status()
+    if status.content["state"] != "finished" or "run" not in status.content["hashes"]:
+        status.set(state="finished", **_identity(plan))
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """Return what a status says of which run it is."""
+    return {"hashes": plan.hashes, "survey": str(plan.survey.path.absolute())}
 
 
 def _take_stages(run: Run) -> None:
