@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
-from ictconvention.cli.next_command import suggest, suggest_training
+from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
@@ -67,10 +67,7 @@ def check(survey: SurveyPath) -> None:
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
-    known = {(name, source) for name, source in report.classes if name is not None}
-    suggest_training(
-        report.path, {name for name, _ in known}, len({source == "photometric" for _, source in known}) < 2
-    )
+    suggest_first_training(report.path)
 
 
 @app.command()
@@ -151,10 +148,7 @@ def split(
     if output:
         typer.echo(output)
     if file := output or load:
-        chosen = [] if classes is None else [override("survey.classes", list(opened.header.classes))]
-        suggest_training(
-            survey, opened.header.classes, not drawn.parts["finetune_train"], override("split", file), *chosen
-        )
+        suggest_training(opened, drawn, override("split", file))
 
 
 @app.command()

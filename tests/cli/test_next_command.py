@@ -1,6 +1,9 @@
 """A command ends with the one that comes next: it can be copied, and does what it says."""
 
+import json
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,8 @@ from ictconvention.cli import train as command_that_trains
 from ictconvention.cli.main import app
 from ictconvention.cli.next_command import suggest_prediction
 from ictconvention.configuration.compose import compose_run
-from tests.conftest import image_series, write_survey
+from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
+from tests.conftest import HEADER, image_series, write_survey
 from tests.small_runs import Smoke, places
 
 
@@ -56,6 +60,52 @@ def test_after_a_dry_run_comes_the_same_without_it(tmp_path: Path, monkeypatch: 
 def test_where_there_is_nothing_to_tell_apart_no_training_is_suggested(tmp_path: Path) -> None:
     write_survey(tmp_path / "s", [image_series(number, 3) | {"class_name": "AGN"} for number in range(3)])
     assert give("check", tmp_path / "s")[1] == []
+
+
+@pytest.mark.parametrize(
+    ("classes", "sources", "unused", "keys"),
+    [
+        (("AGN", "SN Ia"), ("photometric",), 0, None),  # nothing to test
+        (("AGN", *["SN Ia"] * 39), (None,), 0, None),  # one AGN among 40: no stage and a test beside it
+        (("AGN", *["SN Ia", "Variable"] * 20), (None,), 0, ["survey.classes=[SN Ia,Variable]"]),
+        (("SN Ia", *["AGN"] * 19), (None,), 0, ["fold.count=2"]),
+        (("AGN", "SN Ia"), ("photometric", "spectroscopic"), 0, ["fold.count=2"]),
+        (("AGN", "SN Ia"), (None,), 0, []),
+        (("AGN", "SN Ia"), (None,), 1, ["survey.classes=[AGN,SN Ia]"]),
+        (("AGN", "SN Ia"), ("photometric", *["spectroscopic"] * 4), 0, []),
+    ],
+)
+def test_no_training_is_suggested_that_would_be_refused(
+    tmp_path: Path, classes: tuple[str, ...], sources: tuple[str | None, ...], unused: int, keys: list[str] | None
+) -> None:
+    """Where the usual folds cannot be drawn, the first way that was tried and draws is suggested, or nothing."""
+    names = [name for name in HEADER.classes if name in classes]
+    given = [
+        image_series(number, 1)
+        | {"class_name": classes[number % len(classes)], "label_source": sources[number // 2 % len(sources)]}
+        for number in range(40)
+    ]
+    if len(sources) == 2:  # of SN Ia photometric labels and two others
+        for number, one in enumerate(given):
+            one["label_source"] = "photometric" if number % 2 and number > 4 else "spectroscopic"
+    write_survey(tmp_path / "s", given, replace(HEADER, classes=(*names, "never")[: len(names) + unused]))
+    train = give("check", tmp_path / "s")[1]
+    if keys is None:
+        assert train == []
+        return
+    said = [word for word in train[1:] if not word.startswith(("experiment=", "survey=", "survey.path="))]
+    assert [re.sub("[\"']", "", word) for word in said] == keys
+    options = compose_run(train[1:])
+    load_or_draw_split(options, open_or_simulate(options))
+
+
+def test_a_split_that_lacks_objects_to_validate_is_suggested_to_no_training(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "s", [image_series(number, 1) | {"label_source": None} for number in range(40)])
+    ids = [str(one) for one in survey.object_table()["id"]]
+    parts = {"pretrain_train": ids[:20], "pretrain_validation": ids[20:30], "test": ids[30:]}
+    for left, said in ((parts, True), (parts | {"pretrain_validation": []}, False)):
+        (tmp_path / "split.json").write_text(json.dumps({"parts": left}))
+        assert bool(give("split", tmp_path / "s", "--load", tmp_path / "split.json")[1]) == said
 
 
 def test_after_a_run_comes_a_prediction_for_the_survey_that_it_knows(
