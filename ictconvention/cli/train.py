@@ -133,8 +133,9 @@ def sweep(arguments: Sequence[str]) -> None:
     overrides = check_overrides(arguments, several=True)
     values = {one.key_or_group: one for one in overrides}
     folders = ConfigFolders.named_in(arguments)
-    single = [word for word in arguments if names_folder(word) or not values[_key(word)].is_sweep_override()]
-    plain = [word for word in single if not _key(word).startswith("hydra.")]
+    parsed = zip((word for word in arguments if not names_folder(word)), overrides, strict=True)
+    single = [word for word, one in parsed if not one.is_sweep_override() and not one.key_or_group.startswith("hydra.")]
+    plain = [*filter(names_folder, arguments), *single]
     check_sweep_size(overrides, folders, read_sweeper_params(plain) if folders.searchpath else None)
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
     folder = Path(str(runs)) / "sweeps" / sweep_name(arguments)
@@ -159,10 +160,6 @@ def sweep(arguments: Sequence[str]) -> None:
                     path.rmdir()
     place = values["hydra.sweep.dir"].value() if "hydra.sweep.dir" in values else folder
     suggest("report", str(place), "-o", "report.html")
-
-
-def _key(word: str) -> str:
-    return word.partition("=")[0].lstrip("+")
 
 
 def _hydra(words: Sequence[str], folders: ConfigFolders, task: Callable[[Any], None] = lambda config: None) -> None:
