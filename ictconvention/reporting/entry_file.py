@@ -1,5 +1,6 @@
 """Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,18 +13,24 @@ import pyarrow.parquet as pq
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.json_file import parse_json
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
+ROWS = b"rows"  # in the file's metadata: the names of the rows, as JSON
 
 
 def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) -> None:
     """Write entries to a table: entry, fold, seed, id, label, and a column for each output of every row.
 
-    Of classes, that is the probability of each at both class shares.
+    Of classes, that is the probability of each at both class shares. The metadata names the rows: the name of a class
+    may end in that of another.
     """
-    parts = []
+    parts, rows = (
+        [],
+        list(dict.fromkeys(row for entry in entries for of in entry.predictions.values() for row in of.rows)),
+    )
     for entry in entries:
         for (fold, seed), found in entry.predictions.items():
             columns: dict[str, Any] = {
@@ -37,7 +44,8 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) ->
                 columns |= {f"{row} {name}": values[:, c] for c, name in enumerate(task.names)}
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial, write_page_checksum=True)
+        table = pa.concat_tables(parts).replace_schema_metadata({ROWS: json.dumps(rows)})
+        pq.write_table(table, partial, write_page_checksum=True)
 
 
 def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
@@ -53,10 +61,10 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
         with readable_os_errors("reading the predictions", path):
-            content = read_parquet(path).to_pydict()
-        table = {name: np.array(values) for name, values in content.items()}
+            content = read_parquet(path)
+        table = {name: np.array(values) for name, values in content.to_pydict().items()}
         labels = task.format.read_label(table["label"])
-        rows = [column.removesuffix(f" {task.names[0]}") for column in table if column.endswith(f" {task.names[0]}")]
+        rows = _rows_of(content.schema, task.names)
         for name in dict.fromkeys(table["entry"].tolist()):
             for fold, seed in sorted(
                 set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
@@ -72,3 +80,15 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error
     return tuple(ModelPredictions(name, of) for name, of in predictions.items())
+
+
+def _rows_of(schema: pa.Schema, names: Sequence[str]) -> list[str]:
+    """Return the names of the rows; a file of before they were in the metadata tells them by its columns."""
+    if (said := (schema.metadata or {}).get(ROWS)) is not None:
+        rows = parse_json(said)
+        if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+            raise ValueError("its metadata names no rows")
+        return rows
+    columns = {*schema.names}
+    before = [column.removesuffix(f" {names[0]}") for column in schema.names if column.endswith(f" {names[0]}")]
+    return [row for row in before if all(f"{row} {name}" in columns for name in names)]
