@@ -13,6 +13,8 @@ from ictconvention.evaluation.measures import Measure
 def draw_early_curve(points: Sequence[EarlyPoint], measures: Mapping[str, Measure], title: str, survey: str) -> Figure:
     """Draw scores against the days, on a logarithmic axis: a panel for all shares, and one for each other unit.
 
+    Shares are drawn from 0 to 1, other scores as tables have them: scaled, with their unit.
+
     Parameters
     ----------
     points : sequence of EarlyPoint
@@ -32,7 +34,8 @@ def draw_early_curve(points: Sequence[EarlyPoint], measures: Mapping[str, Measur
         drawn = [(name, one) for name, one in measures.items() if one.unit == unit]
         for number, (name, one) in enumerate(drawn):
             look = style_of(number)
-            value, low, high = np.array([point.scores[name] for point in points]).T
+            scale, label = (one.scale / 100, one.title) if unit == "%" else (one.scale, one.titled)
+            value, low, high = scale * np.array([point.scores[name] for point in points]).T
             axes.fill_between(days, low, high, color=look.colour, alpha=0.18, lw=0)
             axes.plot(
                 days,
@@ -40,7 +43,7 @@ def draw_early_curve(points: Sequence[EarlyPoint], measures: Mapping[str, Measur
                 marker=look.marker,
                 ms=3.5,
                 lw=line_width(number, len(drawn)),
-                label=one.title,
+                label=label,
                 **look.drawn,
             )
         axes.set_xscale("log")
