@@ -184,7 +184,7 @@ def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: 
         "task.kind": (f"task {task.kind!r}", task_source(task.kind)),
     }
     for key, (named, source) in today.items():
-        if source is not None and source != recorded.get(key):
+        if source is not None and key in recorded and source != recorded[key]:  # first it was not recorded
             logger.warning(f"{where}: the module of the {named} has changed since it was trained")
 
 
