@@ -1,6 +1,7 @@
 """The folder of a run: the one place that names its files, writes them, reads them, and sees that they fit together."""
 
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES
 from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.novelty import NoveltyReference
@@ -62,6 +63,7 @@ class RunFolder:
         self.reference = self.path / "reference.npz"  # what the network knows
         self.seen = self.path / "seen_objects.parquet"
         self.figures = self.path / "figures"
+        self._options: tuple[tuple[bytes, str], RunOptions] | None = None  # with what they were parsed from
 
     def __str__(self) -> str:
         return str(self.path)
@@ -149,18 +151,23 @@ class RunFolder:
         """
         if not self.is_run:
             raise no_run(self.path)
+        with readable_os_errors("reading the configuration of a run", self.config):
+            text = read_plain(self.config)
+        result = self.read_result() if self.is_finished else None
+        content = (text, json.dumps(result))  # parsed once for all that ask, and again where a file has changed
+        if self._options is None or self._options[0] != content:
+            self._options = content, self._parse_options(text, result)
+        return self._options[1]
+
+    def _parse_options(self, text: bytes, result: Mapping[str, Any] | None) -> RunOptions:
         try:
-            with readable_os_errors("reading the configuration of a run", self.config):
-                text = read_plain(self.config).decode("utf-8")
-            content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text)))
-        except IctConventionError:
-            raise
+            content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode("utf-8"))))
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "take another run, or train it again"
             raise UsageError("this is no configuration of a run", self.config, fix, "E-RUN-DAMAGED") from error
         config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
-        if self.is_finished:
-            run_record.check_config(config, self.read_result(), self.config, self.result)
+        if result is not None:
+            run_record.check_config(config, result, self.config, self.result)
         return read_recorded(config)
 
     def read_overrides(self) -> list[str]:
