@@ -160,9 +160,8 @@ def take_side_by_side(method: str, cases: Sequence[Case], folder: Path, jobs: in
             try:
                 _work(method, cases[number::jobs], Campaign(folder, number), kept, number == 0)
                 os._exit(0)
-            except BaseException:
-                traceback.print_exc()
             finally:
+                traceback.print_exc()
                 os._exit(1)
         workers[worker] = kept
     try:
