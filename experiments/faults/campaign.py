@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -158,8 +159,10 @@ def take_side_by_side(method: str, cases: Sequence[Case], folder: Path, jobs: in
         if not (worker := os.fork()):
             try:
                 _work(method, cases[number::jobs], Campaign(folder, number), kept, number == 0)
-            finally:
                 os._exit(0)
+            finally:
+                traceback.print_exc()
+                os._exit(1)
         workers[worker] = kept
     try:
         for worker in workers:

@@ -155,7 +155,7 @@ def run_command(
         _end_group(child)
         os.waitpid(child, 0)
     orphans = _reap(known, 0.0 if code is None else ORPHANS)
-    output, error = (path.read_text(encoding="utf-8", errors="replace") for path in paths)
+    output, error = (path.read_text(encoding="utf-8", errors="replace") if path.exists() else "" for path in paths)
     syncs = int((said / SYNCS).read_text()) if (said / SYNCS).exists() else 0
     shutil.rmtree(said)
     return Ended(code, output, error, seconds, orphans, syncs)

@@ -244,3 +244,10 @@ def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
 def stages_of(options: RunOptions) -> list[Stage]:
     """Return the stages that train, in their order; there is one at least."""
     return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
+
+
+def parts_of(options: RunOptions) -> list[str]:
+    """Return the parts of the split whose objects train or validate."""
+    stages = stages_of(options)
+    parts = [f"{stage}_{part}" for stage in stages for part in ("train", "validation")]
+    return [*parts, "pretrain_unlabelled"] if options.learner.unlabelled and "pretrain" in stages else parts

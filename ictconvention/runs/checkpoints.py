@@ -155,8 +155,8 @@ def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path
         if name in own and value.dtype != own[name].dtype:
             found = f"the weights {name} are {_type(value)}, and the network has {_type(own[name])}"
             raise UsageError(f"{found}: they were converted after training", path, FIX, "E-WEIGHTS-MISMATCH")
-        if value.is_floating_point() and value.isnan().any():
-            raise UsageError(f"the weights {name} hold NaN", path, FIX, "E-NETWORK-NAN")
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UsageError(f"the weights {name} hold what is no finite number", path, FIX, "E-NETWORK-NAN")
     for optimiser in checkpoint.get("optimizer_states", ()):
         for state in optimiser["state"].values():
             for name, value in state.items():

@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -121,9 +121,9 @@ class RunFolder:
         table = pa.table({name: _column(values) for name, values in columns.items()})
         self._write_table(self.predictions(part), table, "saving the predictions")
 
-    def write_seen(self, survey: Survey, split: Split, before: "RunFolder | None") -> None:
-        """Write which objects trained or validated: id, ra, dec [deg]; first, what the run before it has seen."""
-        used = sorted({id_ for part, ids in split.parts.items() if "test" not in part for id_ in ids})
+    def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
+        """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
+        used = sorted({id_ for part in parts for id_ in split.parts.get(part, ())})
         at = [survey.position(id_) for id_ in used]
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
         seen = pa.table({"id": used, "ra": ra, "dec": dec})

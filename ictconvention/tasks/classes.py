@@ -89,6 +89,10 @@ class Classes(Task):
 
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where a class has no object in the training part of the last stage."""
+        if len(self.names) < 2:
+            found = f"{', '.join(self.names) or 'no class'} is all that there is to tell apart"
+            fix = "label objects of another class, or name two and more in survey.classes"
+            raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
         part = f"{stage}_train"
         if absent := [name for name in self.names if not split.counts()[part].get(name)]:
             found = f"class {shorten(absent)} has no object in {part}"

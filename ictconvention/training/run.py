@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import RunOptions, parts_of
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
@@ -146,7 +146,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     result, parts, reference = evaluate(learner, data, plan.precision)
     reference.save(folder.reference)
     start = None if options.init_from is None else RunFolder(options.init_from)
-    folder.write_seen(survey, plan.split, start)
+    folder.write_seen(survey, plan.split, parts_of(options), start)
     for part, found in parts.items():
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
     failed = None

@@ -1,6 +1,7 @@
 """Weights are saved whole or not at all, and what is not a file of plain tensors is reported, never run."""
 
 import errno
+import math
 import os
 import pickle
 from pathlib import Path
@@ -93,10 +94,12 @@ def test_counters_stay_whole_numbers() -> None:
         check_weights(norm.state_dict(), {"state_dict": state}, "x.ckpt")
 
 
-def test_weights_that_are_no_number_are_refused() -> None:
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_weights_that_are_no_finite_number_are_refused(value: float) -> None:
+    """An infinite bias closes the gate of a cell, and leaves all that follows finite."""
     layer = torch.nn.Linear(3, 2)
     state = {name: value.clone() for name, value in layer.state_dict().items()}
-    state["weight"][1, 2] = torch.nan
+    state["weight"][1, 2] = value
     with refused(UsageError, "E-NETWORK-NAN", "weight", where="x.ckpt"):
         take_weights(layer, {"state_dict": state}, "x.ckpt")
 

@@ -73,6 +73,11 @@ def test_a_class_without_an_object_is_left_out_as_the_refusal_says(tmp_path: Pat
     assert list(result_of(trained(tmp_path, "survey.classes=[common,other]"))["test"]["classes"]) == ["common", "other"]
 
 
+def test_one_class_is_nothing_to_tell_apart(own: Path) -> None:
+    with refused(SplitError, "E-SPLIT-LABELS", "common", "two", where="survey own"):
+        trained(own, "survey.classes=[common]", "fold=single")
+
+
 def test_a_stage_that_is_off_needs_no_part_of_its_own(own: Path, tmp_path: Path) -> None:
     whole = json.loads((trained(own, "fold=single", "fold.count=2") / "split.json").read_text())["parts"]
     parts = {
