@@ -75,4 +75,5 @@ def test_the_figure_has_the_numbers_and_units_of_the_tables() -> None:
     drawn = {line.get_label(): list(line.get_ydata()) for axes in (in_days, shares) for line in axes.lines}
     assert drawn == {"delay [d]": pytest.approx([2, 2]), "F1": [0.5, 0.5], "recall": [0.5, 0.5]}
     (band,) = in_days.collections
-    assert (band.get_paths()[0].vertices[:, 1].min(), band.get_paths()[0].vertices[:, 1].max()) == pytest.approx((1, 3))
+    edges = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert (edges.min(), edges.max()) == pytest.approx((1, 3))

@@ -4,11 +4,14 @@ import ast
 import json
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
@@ -118,8 +121,13 @@ def test_a_finished_run_is_read_by_parsing_its_configuration_once(
 ) -> None:
     """A comparison of hundreds of runs waits for that: it takes ten times as long as all else."""
     parsed: list[bytes] = []
-    once = RunFolder._parse_options
-    monkeypatch.setattr(RunFolder, "_parse_options", lambda run, *of: parsed.append(of[0]) or once(run, *of))
+    parse = RunFolder._parse_options
+
+    def counted(run: RunFolder, text: bytes, result: Mapping[str, Any] | None) -> RunOptions:
+        parsed.append(text)
+        return parse(run, text, result)
+
+    monkeypatch.setattr(RunFolder, "_parse_options", counted)
     read_finished(copied)
     assert parsed == [(copied / "config.yaml").read_bytes()]
 
