@@ -72,7 +72,9 @@ def test_the_figure_has_the_numbers_and_units_of_the_tables() -> None:
     scores = {"delay": (172800.0, 86400.0, 259200.0), "f1": (0.5, 0.4, 0.6), "recall": (50.0, 40.0, 60.0)}
     points = [EarlyPoint(days, 3.0, scores) for days in (1.0, 10.0)]
     in_days, shares = draw_early_curve(points, measures, "x", "survey").axes
-    drawn = {line.get_label(): list(line.get_ydata()) for axes in (in_days, shares) for line in axes.lines}
+    drawn = {
+        line.get_label(): np.asarray(line.get_ydata()).tolist() for axes in (in_days, shares) for line in axes.lines
+    }
     assert drawn == {"delay [d]": pytest.approx([2, 2]), "F1": [0.5, 0.5], "recall": [0.5, 0.5]}
     (band,) = in_days.collections
     edges = np.asarray(band.get_paths()[0].vertices)[:, 1]
