@@ -35,7 +35,7 @@ def change_alert(path: Path, rng: Generator) -> str:
     try:
         _write(path, one)
     except (TypeError, ValueError, OverflowError):  # its type does not allow that: the number 0, or an empty text
-        inside[name] = "" if isinstance(before, str) else type(before)(0)
+        inside[name] = "" if isinstance(before, str) else None if before is None else type(before)(0)
         _write(path, one)
     return f"{name}: {str(before)[:20]!r} to {str(inside[name])[:20]!r}"
 

@@ -42,10 +42,10 @@ def test_no_other_module_spells_a_name_of_a_file_of_a_run() -> None:
     assert len(names) == 12
     spelled = re.compile("|".join(map(re.escape, names)))
     rooms = ("ictconvention", "experiments", "hydra_plugins")
-    modules = [path for room in rooms for path in ROOT.glob(f"{room}/**/*.py")]
+    modules = [path for room in rooms for path in ROOT.glob(f"{room}/**/*.py") if path.parent.name != "faults"]
     assert len(modules) > 100
     found = {
-        str(path.relative_to(ROOT / "ictconvention")): text
+        str(path.relative_to(ROOT)): text
         for path in modules
         for text in texts_of(path)
         if (spelled.search(text) or text == "checkpoints") and not path.as_posix().endswith(SPELLED)

@@ -128,6 +128,19 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
                 raise
             except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
                 yield place, _broken(error)
+        _check_end(archive)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raise a TarError where an archive is read to a damaged header, which tarfile takes for its end."""
+    source = archive.fileobj
+    assert source is not None
+    source.seek(archive.offset)
+    mark = source.read(tarfile.BLOCKSIZE)
+    if mark.strip(b"\0") or len(mark) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"damaged at its byte {archive.offset}: what follows cannot be read")
+    while source.read(1 << 20):  # at its end gzip compares a checksum
+        pass
 
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
