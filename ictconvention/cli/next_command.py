@@ -88,15 +88,16 @@ def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None
 def suggest_prediction(run: Path) -> None:
     """After a run: apply it, to begin with to the survey that it knows, where that still is.
 
-    What the run says of its survey is all that is read; where it cannot be, nothing is suggested.
+    What it says of its survey and its network is all that is read; where it cannot be, nothing is suggested.
     """
     from ictconvention.core.errors import IctConventionError
     from ictconvention.runs.run_folder import RunFolder
     from ictconvention.runs.status import survey_of
 
     try:
-        survey = survey_of(RunFolder(run).read_status())
+        folder = RunFolder(run)
+        survey, module = survey_of(folder.read_status()), folder.read_options().model.module
     except IctConventionError:  # the run has ended well, and this is a hint
         return
     if survey is not None:
-        suggest("predict", run, survey, "-o", "predictions.ecsv")
+        suggest("predict", run, survey, "-o", "predictions.ecsv", *(["--module", module] if module else []))
