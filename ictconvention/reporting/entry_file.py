@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
-from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
@@ -53,8 +53,7 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
         with readable_os_errors("reading the predictions", path):
-            content = read_parquet(path).to_pydict()
-        table = {name: np.array(values) for name, values in content.items()}
+            table = as_arrays(read_parquet(path))
         labels = task.format.read_label(table["label"])
         rows = [column.removesuffix(f" {task.names[0]}") for column in table if column.endswith(f" {task.names[0]}")]
         for name in dict.fromkeys(table["entry"].tolist()):
