@@ -5,7 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 from astropy.table import Table
 
 from ictconvention.configuration.registry import find_task
@@ -136,8 +135,7 @@ class Run:
             raise UsageError(
                 f"this run has no predictions of the part {part}", self.folder, "take part='test'", "E-SPLIT-EMPTY"
             )
-        columns = self._files.read_columns(part)
-        table = Table({name: np.array(values) for name, values in columns.items()})
+        table = Table(self._files.read_columns(part))
         table.meta = {"SURVEY": self.result["survey"]["name"], "SIMULATD": self.result["survey"]["simulated"]}
         return table
 

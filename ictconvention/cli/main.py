@@ -138,7 +138,8 @@ def split(
     try:
         drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
     except TooFewError as few:
-        raise SplitError(few.found, few.where, name_ways(way.as_flags() for way in few.ways), few.code) from None
+        flags = [words for way in few.ways if (words := way.as_flags()) is not None]
+        raise SplitError(few.found, few.where, name_ways(flags), few.code) from None
     if output:
         drawn.save(output)
     console = wide_console()

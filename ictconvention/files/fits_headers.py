@@ -15,13 +15,14 @@ from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, cast
 
 BLOCK, CARD = 2880, 80  # bytes
-MOST_HEADER = 2**26  # bytes of a header
+MOST_HEADER = 2**22  # bytes of a header: 52,000 cards
 MOST_UNPACKED = 2**35  # bytes that a file may unpack to
 IN_MEMORY = 2**27  # bytes of an unpacked file; a larger one lies on the disk meanwhile
 MOST_AXES = 999  # of an image, and columns of a table, by the standard
 COUNTS = ("NAXIS", "TFIELDS", "ZNAXIS")  # how many axes or columns
 SIZES = ("NAXIS", "PCOUNT", "GCOUNT", "TFIELDS", "THEAP", "ZNAXIS", "ZTILE", "ZPCOUNT", "ZGCOUNT")  # never negative
 WANTED = tuple(name.encode() for name in (*SIZES, "BITPIX", "GROUPS", "HIERARCH"))
+BEGINNING = re.compile(rb"SIMPLE\s*=")  # of a FITS file, as astropy takes it
 ENTRY = re.compile(rb"(?:HIERARCH\s+)?([A-Z]+?)(\d*)\s*=\s*([+-]?\d+|T)\s*(?:/|$)")
 
 
@@ -62,15 +63,19 @@ def unpack_fits(file: IO[bytes]) -> Iterator[IO[bytes]]:
 def check_headers(file: IO[bytes]) -> None:
     """Go from header to header, and refuse a number that no file can have; the file is left at its beginning.
 
-    What is no FITS file otherwise, its reader says.
+    What is no FITS file otherwise, such as a page that says that there is none, its reader says.
 
     Raises
     ------
     UnreadableError
         A size is negative, or there are more axes or columns than the standard allows; naming the HDU and the keyword.
+        A header is longer than `MOST_HEADER` bytes.
     """
     end = file.seek(0, os.SEEK_END)
     place = number = 0
+    file.seek(0)
+    if not BEGINNING.match(file.read(CARD)):
+        place = end
     while place < end:
         file.seek(place)
         header = _read_header(file, number)
@@ -82,13 +87,21 @@ def check_headers(file: IO[bytes]) -> None:
 
 
 def _read_header(file: IO[bytes], number: int) -> bytes | None:
-    """Return the bytes of a header, whole blocks; None where it has no end."""
-    header = b""
+    """Return the bytes of a header, whole blocks; None where it has no end, as what some files have after their HDUs.
+
+    Raises
+    ------
+    UnreadableError
+        It is longer than `MOST_HEADER` bytes.
+    """
+    header = bytearray()
     while block := file.read(BLOCK):
-        header += block
-        if any(block[i : i + CARD].rstrip() == b"END" for i in range(0, len(block), CARD)):
-            return header
-        if len(header) > MOST_HEADER:
+        ends = b"END" in block and any(block[i : i + CARD].rstrip() == b"END" for i in range(0, len(block), CARD))
+        if len(header) <= MOST_HEADER:
+            header += block
+            if ends:
+                return bytes(header)
+        elif ends or header.startswith((b"SIMPLE", b"XTENSION")):
             raise UnreadableError(f"the header of HDU {number} has no end within {MOST_HEADER} bytes")
     return None
 

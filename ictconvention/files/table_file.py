@@ -26,6 +26,7 @@ from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.values import LARGEST_WHOLE, NOTHING, flaw_of_precision
 
 FORMATS = (".csv", ".ecsv", ".parquet", ".fits")
+MOST_ROWS, MOST_BYTES = 20_000_000, 2**31  # of a table in Parquet: what is packed may unpack without end
 UNITS: dict[str, tuple[u.UnitBase, ...]] = {  # that columns are converted to; the first that fits
     "ra": (u.deg,),
     "dec": (u.deg,),
@@ -128,7 +129,7 @@ def _csv(content: bytes) -> dict[str, _Column]:
 
 
 def _parquet(content: bytes, path: Path, name_of: Names) -> dict[str, _Column]:
-    table = read_parquet(content)
+    table = read_parquet(content, most_rows=MOST_ROWS, most_bytes=MOST_BYTES)
     units: dict[str, Any] = {}
     if written := (table.schema.metadata or {}).get(b"table_meta_yaml"):  # by astropy
         header = get_header_from_yaml(written.decode("utf-8").split("\n"))

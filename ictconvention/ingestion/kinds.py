@@ -129,7 +129,8 @@ def ingest_stamps(
     units, objects, scale = read_stamp_table(table, zero_point, flux_unit, pixel_scale, request.columns())
     how = CutoutOptions(table.parent, request.fitting(sky), zero_point)
     options = request.options(scale.value, flux_unit=flux_unit)
-    made = request.ingest(options, partial(read_stamps, how, scale), units, objects)
+    bands = {row.band for unit in units for row in unit if row.band}
+    made = request.ingest(options, partial(read_stamps, how, scale), units, objects, bands_there=bands)
     if pixel_scale is not None:
         return made
     return replace(made, remarks=(*made.remarks, f"pixels of {scale.value:g} arcsec, by {scale.said_by}"))
@@ -168,8 +169,11 @@ def ingest_ccd(
     names = read_band_names(None if band_names is None else Path(band_names))
     how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names)
     options = request.options(scale, orientation="north up, east left", times=MEANING)
+    listed = {image.band for image in images}
+    bands = {band for band in listed if band is not None} if None not in listed else set()
+    more = {"rejects": rejects, "everything_listed": True, "bands_there": bands}
     try:
-        made = request.ingest(options, partial(read_ccd, how), images, objects, rejects=rejects, everything_listed=True)
+        made = request.ingest(options, partial(read_ccd, how), images, objects, **more)
     except SurveyError as error:
         if miss := nearest_miss(how, images):
             fix = "check that ra and dec are in degrees, and that these are the images"
@@ -223,7 +227,7 @@ def ingest_ztf(
 ) -> Ingested:
     """Take ZTF alerts: those of one objectId become a sequence."""
     from ictconvention.ingestion.readers.alert_files import find_alerts
-    from ictconvention.ingestion.readers.ztf import ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
+    from ictconvention.ingestion.readers.ztf import BANDS, ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
 
     if cutout not in ("science", "difference"):
         raise UsageError(
@@ -234,7 +238,8 @@ def ingest_ztf(
     options = request.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES)
     table = None if request.objects is None else Path(request.objects)
     known = request.known_objects()
-    return request.ingest(options, partial(read_ztf, how), units, known, objects_table=table)
+    there = BANDS.values()
+    return request.ingest(options, partial(read_ztf, how), units, known, objects_table=table, bands_there=there)
 
 
 @dataclass(frozen=True)

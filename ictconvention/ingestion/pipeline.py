@@ -6,7 +6,7 @@ survey, so that memory holds no more than a line about each frame.
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, shorten
-from ictconvention.files.joins import check_matched, check_renamed_bands, report_unused_names
+from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
@@ -150,6 +150,7 @@ def ingest(
     rejects: Sequence[Reject] = (),
     everything_listed: bool = False,
     objects_table: Path | None = None,
+    bands_there: Collection[str] = (),
 ) -> Ingested:
     """Make a survey.
 
@@ -171,6 +172,8 @@ def ingest(
         Whether an object of `objects` without a frame is a reject.
     objects_table : Path, optional
         The table that `objects` came from, where frames and objects are joined by id alone.
+    bands_there : collection of str
+        The bands that there may be, as the source names them; empty where only reading tells.
 
     Returns
     -------
@@ -181,6 +184,7 @@ def ingest(
     UsageError, SurveyError, FileSystemError
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
+    check_renamed_bands(options.rename_band, bands_there, options.made_by)
     folder = WholeFolder(options.out)
     check_rejects_place(folder.path)
     if options.dry_run:
@@ -214,7 +218,7 @@ def ingest(
             f"{pluralize(number, 'object')} of the class {name}, which --classes does not name: without a label"
             for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
         ]
-        remarks += check_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)), options.made_by)
+        remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
         remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}

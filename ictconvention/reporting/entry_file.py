@@ -14,7 +14,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reading.json_file import parse_json
-from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
@@ -62,7 +62,7 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     try:
         with readable_os_errors("reading the predictions", path):
             content = read_parquet(path)
-        table = {name: np.array(values) for name, values in content.to_pydict().items()}
+            table = as_arrays(content)
         labels = task.format.read_label(table["label"])
         rows = _rows_of(content.schema, task.names)
         for name in dict.fromkeys(table["entry"].tolist()):

@@ -26,7 +26,7 @@ from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.reading.json_file import JsonRecord
-from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs import run_record
 from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
@@ -278,16 +278,15 @@ class RunFolder:
         """
         result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
         try:
-            columns = {name: np.array(x) for name, x in self.read_columns("test").items()}
-            predictions, same = run_record.predictions_of(columns, task, result, survey_prior)
+            predictions, same = run_record.predictions_of(self.read_columns("test"), task, result, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
             raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
 
-    def read_columns(self, part: str) -> dict[str, list[Any]]:
-        """Return the columns of the predictions of a part.
+    def read_columns(self, part: str) -> dict[str, NDArray[Any]]:
+        """Return the columns of the predictions of a part: arrays (n,) or (n, m).
 
         Raises
         ------
@@ -299,10 +298,9 @@ class RunFolder:
         path = self.predictions(part)
         try:
             with readable_os_errors("reading the predictions", path):
-                columns: dict[str, list[Any]] = read_parquet(path).to_pydict()
+                return as_arrays(read_parquet(path))
         except ValueError as error:
             raise UsageError(f"these predictions are damaged: {error}", path, LOST, "E-RUN-DAMAGED") from error
-        return columns
 
     def read_seen(self) -> pa.Table | None:
         """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg].

@@ -11,6 +11,7 @@ import pytest
 from astropy.io import fits
 
 from ictconvention.files import fits_headers
+from ictconvention.files.fits_headers import MOST_HEADER, check_headers
 from ictconvention.files.reading import UnreadableError, open_fits, read_image
 from tests.core.test_plain_file import ODD, make_odd, within
 
@@ -75,6 +76,49 @@ def test_a_packed_file_unpacks_to_no_more_than_its_bound(tmp_path: Path, monkeyp
     (tmp_path / "a.fits.gz").write_bytes(gzip.compress(image() + bytes(2**22)))
     with pytest.raises(UnreadableError, match="more than 1048576 bytes"), open_fits(tmp_path / "a.fits.gz"):
         pass
+
+
+class Counted(io.BytesIO):
+    """Bytes that count how many of them were read."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.taken += len(piece)
+        return piece
+
+
+def test_of_what_does_not_begin_as_fits_no_more_than_a_card_is_read() -> None:
+    file = Counted(b"<p>404 Not Found</p>" * 2**17)
+    check_headers(file)
+    assert (file.taken, file.tell()) == (80, 0)
+    with pytest.raises(UnreadableError, match="no whole FITS file"), open_fits(file.getvalue()):
+        pass
+
+
+@pytest.mark.parametrize("hdu", [0, 1])
+def test_a_header_without_end_is_read_up_to_its_bound(hdu: int) -> None:
+    sound = image()
+    start = (0, sound.index(b"XTENSION"))[hdu]
+    file = Counted(sound[: start + 80] + b"x" * (8 * MOST_HEADER))
+    with within(5), pytest.raises(UnreadableError, match=f"header of HDU {hdu} has no end within {MOST_HEADER}"):
+        check_headers(file)
+    assert file.taken < start + MOST_HEADER + 10_000
+
+
+def test_a_header_of_forty_thousand_comments_is_read() -> None:
+    hdu = fits.PrimaryHDU(PIXELS)
+    cards = (hdu.header.tostring(endcard=False, padding=False) + f"{'COMMENT x':80}" * 40_000 + f"{'END':80}").encode()
+    content = cards.ljust(-(-len(cards) // 2880) * 2880) + PIXELS.astype(">f4").tobytes().ljust(5760, b"\0")
+    with open_fits(content) as hdus:
+        np.testing.assert_array_equal(hdus[0].data, PIXELS)
+
+
+@pytest.mark.parametrize("filler", [b"\0", b" ", b"x"])
+def test_what_stands_after_the_last_hdu_is_left_alone(filler: bytes) -> None:
+    with within(5), open_fits(image() + filler * (2 * MOST_HEADER)) as hdus:
+        np.testing.assert_array_equal(read_image(hdus, None)[0], PIXELS)
 
 
 @pytest.mark.parametrize("kind", ODD)

@@ -15,8 +15,8 @@ from astropy.table import QTable, Table
 from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
+from ictconvention.files import table_file
 from ictconvention.files.user_table import read_objects, read_user_table
-from ictconvention.reading import parquet_file
 from tests.refusals import refused
 
 
@@ -142,7 +142,7 @@ def test_detections_that_are_far_apart_are_of_two_objects() -> None:
 
 
 def test_a_small_file_that_unpacks_without_end_is_no_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_file, "MOST_BYTES", 2**26)
+    monkeypatch.setattr(table_file, "MOST_BYTES", 2**26)
     long = pa.array(["a" * 10_000] * 10_000).dictionary_encode()  # 100 MB
     pq.write_table(pa.table({"id": long}), tmp_path / "long.parquet")
     assert (tmp_path / "long.parquet").stat().st_size < 100_000

@@ -57,18 +57,14 @@ class PixelScale:
     value: float
     said_by: str
 
-    def check(self, other: float | None, largest: float, what: str, where: str) -> None:
-        """Refuse another pixel scale [arcsec], where there is one; `largest` is the relative difference that may be.
+    def contradicted(self, other: float | None, largest: float, what: str) -> str:
+        """Return in words that another pixel scale [arcsec] contradicts this one; empty where none does.
 
-        Raises
-        ------
-        UsageError
-            Naming both, and what says them.
+        `largest` is the relative difference that may be, `what` the words for the other one.
         """
-        if other is not None and abs(other - self.value) > largest * self.value:  # NaN is not
-            found = f"{what} {other:.4g} arcsec, and {self.said_by} says {self.value:.4g}"
-            fix = "make a survey of the stamps of each pixel scale, since a survey has one; or correct what is wrong"
-            raise UsageError(found, where, fix, "E-COMMAND-CONFLICT")
+        if other is None or not abs(other - self.value) > largest * self.value:  # NaN is not
+            return ""
+        return f"{what} {other:.4g} arcsec, and {self.said_by} says {self.value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +143,13 @@ def read_stamp_table(
 
 
 def read_stamps(options: CutoutOptions, scale: PixelScale, rows: Sequence[StampRow]) -> Iterator[Found]:
-    """Yield the frames of some rows, and a reject for each that cannot be read.
-
-    Raises
-    ------
-    UsageError
-        The WCS of a file has another pixel scale.
-    """
+    """Yield the frames of some rows, and a reject for each that cannot be read, or whose WCS contradicts the scale."""
     for (file, hdu), group in groupby(rows, key=lambda row: (row.file, row.hdu)):
         own = list(group)
         try:
             pixels, name, own_scale = _pixels(options.folder / file, hdu)
-            scale.check(own_scale, SAME_WCS_SCALE, "its WCS has pixels of", str(options.folder / place_of(file, hdu)))
+            if contradicted := scale.contradicted(own_scale, SAME_WCS_SCALE, "its WCS has pixels of"):
+                raise UnreadableError(contradicted)
             planes = _planes(pixels, own)
         except (UnreadableError, OSError) as error:
             yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
@@ -188,14 +179,21 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
 
 
 def _scale_of_table(table: UserTable, pixel_scale: float | None) -> PixelScale | None:
-    """Return the pixel scale that is given, or that the table says in each row; None where nothing does."""
+    """Return the pixel scale that is given, or that the table says in each row; None where nothing does.
+
+    Raises
+    ------
+    UsageError
+        A row says another one.
+    """
     scale = None if pixel_scale is None else PixelScale(pixel_scale, "--pixel-scale")
     for where, row in table.located:
         own = read_number(row, "pixel_scale", where)
         if scale is None and not np.isnan(own):
             scale = PixelScale(own, where)
-        elif scale is not None:
-            scale.check(own, SAME_SCALE, "pixel_scale is", where)
+        elif scale is not None and (found := scale.contradicted(own, SAME_SCALE, "pixel_scale is")):
+            fix = "make a survey of the stamps of each pixel scale, since a survey has one; or correct what is wrong"
+            raise UsageError(found, where, fix, "E-COMMAND-CONFLICT")
     return scale
 
 

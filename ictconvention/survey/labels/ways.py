@@ -46,8 +46,10 @@ class Way:
             words.append(f"survey.classes=[{','.join(quoted)}]")
         return shlex.join(words)
 
-    def as_flags(self) -> str:
-        """Return it as options of the command `split`."""
+    def as_flags(self) -> str | None:
+        """Return it as options of the command `split`; None where `--classes`, a list with commas, cannot name them."""
+        if any("," in name or name != name.strip() for name in self.classes or ()):
+            return None
         words = ["--protocol", SINGLE] if self.single else []
         for name, x in (("--count", self.count), ("--index", self.index)):
             words += [name, str(x)] if x is not None else []

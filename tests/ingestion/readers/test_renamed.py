@@ -127,3 +127,32 @@ def test_of_bands_to_rename_that_are_not_all_there_a_line_is_said(tmp_path: Path
     result = made("stamps", table, tmp_path / "s", *SCALE, "--rename-band", "V=g", "--rename-band", "z=sdss_z")
     assert result.survey.header.bands == ("r", "V")
     assert any("sdss_z" in line and "--rename-band" in line for line in result.lines)
+
+
+def test_bands_that_cannot_be_there_are_refused_before_an_image_is_read(tmp_path: Path) -> None:
+    """The files are rubbish, which reading them would say."""
+    (tmp_path / "alerts").mkdir()
+    (tmp_path / "alerts" / "a.avro").write_bytes(b"rubbish")
+    for name in ("a.npy", "a.fits"):
+        (tmp_path / name).write_bytes(b"rubbish")
+    stamp = write_table(tmp_path / "t.csv", [{"id": "a", "file": "a.npy", "band": "g", "mjd": 58000.0}])
+    image = write_table(tmp_path / "i.csv", [{"file": "a.fits", "band": "g"}])
+    listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": RA, "dec": DEC}])
+    rename = ("--rename-band", "V=sdss_g")
+    for error in (
+        refusal("stamps", stamp, tmp_path / "s", *SCALE, *rename),
+        refusal("ccd", image, tmp_path / "s", "--positions", listed, *SCALE, *rename),
+        refusal("ztf", tmp_path / "alerts", tmp_path / "s", *rename),
+    ):
+        check_refusal(error, "E-INGEST-MISMATCH", "sdss_g", "g")
+
+
+def test_what_only_the_images_tell_costs_no_survey(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Sky().hdu(noise=0.1, FILTER="g").writeto(tmp_path / "images" / "a.fits")
+    listed = write_table(tmp_path / "o.csv", [{"id": "a", "ra": RA, "dec": DEC}])
+    result = made("ccd", tmp_path / "images", tmp_path / "s", "--positions", listed, "--rename-band", "V=sdss_g")
+    assert result.survey.header.bands == ("g",)
+    (line,) = (line for line in result.lines if "--rename-band" in line)
+    assert "sdss_g" in line
+    assert line.endswith("the images have g")

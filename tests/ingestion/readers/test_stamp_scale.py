@@ -43,19 +43,38 @@ def write_big(folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("scales", "options", "facts", "file"),
     [
-        ([0.4, 0.396], ["--pixel-scale", 0.396], ["0.4", "0.396", "--pixel-scale"], "0.fits"),
+        ([0.4, 0.396, None], ["--pixel-scale", 0.396], ["0.4", "0.396", "--pixel-scale"], "0.fits"),
         ([0.4, 0.4, 0.26], [], ["0.26", "0.4", "0.fits"], "2.fits"),
-        ([None, 0.8], ["--pixel-scale", 0.4], ["0.8", "0.4"], "1.fits"),
+        ([None, 0.8, None], ["--pixel-scale", 0.4], ["0.8", "0.4"], "1.fits"),
     ],
 )
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_a_wcs_of_another_scale_is_refused_with_both(
+def test_a_stamp_whose_wcs_has_another_scale_is_a_reject_that_names_both(
     tmp_path: Path, scales: list[float | None], options: list[object], facts: list[str], file: str, jobs: int
 ) -> None:
-    error = refusal("stamps", write_stamps(tmp_path, *scales), tmp_path / "s", *options, "--jobs", jobs)
-    place = error.where if isinstance(error.where, str) else str(error.where)
-    check_refusal(error, "E-COMMAND-CONFLICT", *facts)
-    assert file in place
+    table = write_stamps(tmp_path, *scales)
+    result = made("stamps", table, tmp_path / "s", *options, "--jobs", jobs)
+    assert result.said == "1 object, 2 frames, 1 rejected"
+    assert result.survey.header.pixel_scale == (options or [None, 0.4])[1]
+    (reject,) = result.rejects
+    assert reject["file"].startswith(file)
+    assert all(fact in reject["reason"].replace(",", "").split() for fact in facts)
+    error = refusal("stamps", table, tmp_path / "t", *options, "--jobs", jobs, "--max-rejects", 0.3)
+    check_refusal(error, "E-INGEST-REJECTS", *facts)
+
+
+@pytest.mark.parametrize("keys", [(), ("CDELT1",)])
+def test_a_wcs_that_says_no_size_is_none(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """By the standard a pixel would be a degree, 3600 arcsec."""
+    table = write_stamps(tmp_path, 0.4, 0.4, 0.4)
+    with fits.open(tmp_path / "0.fits", mode="update") as hdus:
+        for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "PC1_1", "PC1_2", "PC2_1", "PC2_2", "CDELT1", "CDELT2"):
+            hdus[0].header.remove(key, ignore_missing=True)
+        hdus[0].header.update(dict.fromkeys(keys, 0.4 / 3600))
+        assert "CTYPE1" in hdus[0].header
+    for options in ((), ("--pixel-scale", 0.4)):
+        result = made("stamps", table, tmp_path / f"s{len(options)}", *options)
+        assert (result.said, result.survey.header.pixel_scale) == ("1 object, 3 frames, 0 rejected", 0.4)
 
 
 def test_within_one_per_cent_the_option_holds(tmp_path: Path) -> None:
@@ -69,7 +88,12 @@ def test_a_column_says_it_too_and_must_agree_with_the_wcs(tmp_path: Path) -> Non
     assert made("stamps", table, tmp_path / "s").survey.header.pixel_scale == 0.262
     (tmp_path / "other").mkdir()
     error = refusal("stamps", write_stamps(tmp_path / "other", 0.4, pixel_scale=0.262), tmp_path / "t")
-    check_refusal(error, "E-COMMAND-CONFLICT", "0.4", "0.262", "row 1")
+    check_refusal(error, "E-INGEST-REJECTS", "0.4", "0.262", "row 1")
+    check_refusal(
+        refusal("stamps", tmp_path / "t.csv", tmp_path / "t", "--pixel-scale", 0.4),
+        *("E-COMMAND-CONFLICT", "0.4", "0.262", "--pixel-scale"),
+        where="row 1",
+    )
 
 
 def test_where_nothing_says_it_the_option_is_asked_for(tmp_path: Path) -> None:

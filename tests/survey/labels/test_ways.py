@@ -72,7 +72,15 @@ def test_the_keys_can_be_pasted_into_a_shell() -> None:
     ]
     assert "max_epochs" not in way.as_keys(("finetune",))
     flags = Way(count=3, classes=("AGN", "SN Ia")).as_flags()
+    assert flags is not None
     assert shlex.split(flags) == ["--count", "3", "--classes", "AGN,SN Ia"]
+
+
+@pytest.mark.parametrize("name", ["SN II, IIn", "AGN "])
+def test_classes_that_the_option_cannot_name_are_no_way_of_the_command(name: str) -> None:
+    way = Way(classes=(name, "SN Ia"))
+    assert way.as_flags() is None
+    assert shlex.split(way.as_keys(STAGES)) == [f'survey.classes=["{name}","SN Ia"]']
 
 
 def test_a_class_with_photometric_labels_alone_is_left_out() -> None:
