@@ -3,7 +3,7 @@
 The rooms, from the ground up; imports point down only:
 
     core            errors in words, files that appear whole, processes side by side
-    survey          the store at rest: format, reader, writer, bands, neighbours, splits
+    survey          the store at rest: format, reader, writer, bands, neighbours, splits (labels)
     measuring       what is measured from a survey's pixels: photometry, scales, the audit
     configuration   the options of a run, with their ranges, composed by Hydra
     files           what files of other people hold: images, tables, Avro

@@ -69,5 +69,9 @@ def finished(smoke: Smoke) -> Path:
 
 
 def result_of(folder: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return read_json(folder / "result.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return content

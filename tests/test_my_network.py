@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from ictconvention.applying.export import export_run
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.cli.main import app
+from ictconvention.cli.next_command import suggest_prediction
 from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.registry import import_module
@@ -65,6 +66,12 @@ def test_it_trains_and_predicts_in_folds_like_any_other(mine: Path, smoke: Smoke
     trained = read_trained(mine)
     assert type(trained.learner.network).__name__ == "MeanOfFrames"
     assert result_of(mine)["parameters"] == sum(p.numel() for p in trained.learner.network.parameters())
+
+
+@pytest.mark.slow
+def test_the_command_that_comes_next_names_its_module(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    suggest_prediction(mine)
+    assert capsys.readouterr().err.endswith("--module examples.my_network\n")
 
 
 @pytest.mark.slow

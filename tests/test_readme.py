@@ -4,6 +4,7 @@ import re
 import runpy
 import shlex
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Callable
@@ -124,3 +125,19 @@ def test_every_command_of_the_command_line_is_described() -> None:
     assert names
     for name in names:
         assert f"`ictconvention {name}" in text
+
+
+def test_git_ignores_what_the_commands_of_the_readme_write() -> None:
+    """A user's figures and tables never come into a commit by `git add .`, and no file of ours is ignored."""
+    text = (ROOT / "README.md").read_text()
+    written = set(re.findall(r"(?:-o|--curve) ([\w./-]+)|\.save\(\"([\w./-]+)\"\)", text))
+    names = sorted({one or other for one, other in written} | {"report.html", "000341.png", "early.csv", "model.pt2"})
+    names += ["surveys/mine", "surveys/mine-rejects.csv", "runs/ict_sdss"]
+    if not (ROOT / ".git").exists():
+        pytest.skip("no clone: there is nothing that git could ignore")
+    git = ["git", "-C", str(ROOT)]
+    ended = subprocess.run([*git, "check-ignore", *names], capture_output=True, text=True, check=False)
+    assert ended.stdout.split() == names
+    assert len(names) > 10
+    ours = subprocess.run([*git, "ls-files", "-ci", "--exclude-standard"], capture_output=True, text=True, check=True)
+    assert ours.stdout == ""

@@ -10,8 +10,9 @@ from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ictconvention"
 ROOMS = (  # from the ground up; sub-rooms stand on the floor of their room
-    *("core", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding", "evaluation"),
+    *("core", "reading", "survey", "measuring", "configuration", "files", "simulation", "ingestion", "feeding"),
     *(
+        "evaluation",
         "drawing",
         "tasks",
         "networks",

@@ -8,26 +8,16 @@ What is finished is not repeated: an interrupted command resumes where it was.
 import argparse
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-
-from experiments.table2.baselines import baselines
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.overrides import override
+from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
-from ictconvention.core.atomic import whole_file
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
-from ictconvention.reporting.compare import compare
-from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
-from ictconvention.reporting.page import write_report
-from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text
-from ictconvention.runs.assembly import digest
-from ictconvention.runs.collection import read_finished
-from ictconvention.runs.machine import processors
-from ictconvention.sweeping.processes import run_jobs
-from ictconvention.sweeping.sweep import Job, Sweep, prepare_jobs
-from ictconvention.training.epoch_report import describe_duration
+
+if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
+    from ictconvention.sweeping.sweep import Job, Sweep
 
 MODELS = {
     "ICT-ConvEntion": ["experiment=ict_sdss"],
@@ -49,7 +39,14 @@ CONTROLS = {  # what else might make ICT better: two views, more compute, anothe
     ],
 }
 FOLDS = {"smoke": 2}
-FORMATS = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
+OURS = {  # keys that are set for each run, and what is said in their place
+    "fold.index": ", and say FOLDS=n",
+    "seed": ", and say SEEDS=n",
+    "profile": ", and say PROFILE=NAME",
+    "jobs": ", and say JOBS=n",
+    "on_error": "",
+    "experiment": "",
+}
 
 
 def rows(common: Sequence[str], controls: bool, bands: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -72,12 +69,46 @@ def longer(base: RunOptions) -> list[str]:
 
 def jobs_at_once(profile: str, devices: int) -> int:
     """Return how many runs go side by side: as many as have GPUs; without GPUs one a processor, for narrow networks."""
+    import torch
+
+    from ictconvention.runs.machine import processors
+
     if torch.cuda.is_available():
         return max(1, torch.cuda.device_count() // devices)
     return 1 if profile == "paper" else processors()
 
 
-def check_splits(jobs: Sequence[Job]) -> None:
+def check_overrides(wanted: argparse.Namespace) -> None:
+    """Refuse overrides that this command could not honour: those of Hydra's sweeps, and keys that it sets itself.
+
+    Raises
+    ------
+    UsageError
+        The message names the command or the variable that does what was meant.
+    """
+    for word in wanted.overrides:
+        key = word.partition("=")[0].lstrip("+~")
+        if key.startswith(("hydra.", "hydra/")):
+            found = f"{key} is a key of `python train.py -m`, and reproduce-table2 runs on this machine"
+            fix = "leave it out, and say JOBS=n for the number of runs at once"
+            if "hydra/launcher=slurm" in wanted.overrides:
+                there = command(["python", "train.py", *sweep_of_models(wanted)])
+                fix = f"train there first, {there}; then give this command without it: it takes the finished runs"
+            raise UsageError(found, f"OVERRIDES, {word}", fix, "E-CONFIG-SWEEP")
+        if key in OURS:
+            found = f"reproduce-table2 sets {key} of each run by itself"
+            raise UsageError(found, f"OVERRIDES, {word}", f"leave it out of OVERRIDES{OURS[key]}", "E-CONFIG-CONFLICT")
+
+
+def sweep_of_models(wanted: argparse.Namespace) -> list[str]:
+    """Return the words of the sweep that trains the models of the table, into the folders that they have here."""
+    experiments = ",".join(words[0].partition("=")[2] for words in MODELS.values())
+    numbers = {"fold.index": folds_of(wanted), "seed": wanted.seeds * wanted.ensemble}
+    several = [f"{key}={','.join(map(str, range(count)))}" for key, count in numbers.items()]
+    return ["-m", f"experiment={experiments}", *common_words(wanted), *several]
+
+
+def check_splits(jobs: "Sequence[Job]") -> None:
     """Refuse jobs that could not be compared, before any begins: objects without a frame in a band change a split."""
     split: dict[int, Job] = {}
     for job in jobs:
@@ -89,8 +120,8 @@ def check_splits(jobs: Sequence[Job]) -> None:
             )
 
 
-def parse_arguments() -> argparse.Namespace:
-    """Return the options of the command line."""
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke"))
     parser.add_argument("--survey", help="folder of a survey; the simulated one by default")
@@ -105,15 +136,27 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--runs", default="runs", help="folder of the runs")
     parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every run, such as logger=wandb")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def plan_jobs(wanted: argparse.Namespace) -> list[Job]:
-    """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
-    folds = FOLDS.get(wanted.profile, 5) if wanted.folds is None else wanted.folds
+def folds_of(wanted: argparse.Namespace) -> int:
+    """Return how many folds are asked for."""
+    return FOLDS.get(wanted.profile, 5) if wanted.folds is None else int(wanted.folds)
+
+
+def common_words(wanted: argparse.Namespace) -> list[str]:
+    """Return the overrides of every run."""
     common = [f"profile={wanted.profile}", override("runs", wanted.runs), override("surveys", wanted.surveys)]
     common += ["survey=path", override("survey.path", wanted.survey)] if wanted.survey else []
-    common += wanted.overrides
+    return common + list(wanted.overrides)
+
+
+def plan_jobs(wanted: argparse.Namespace) -> "list[Job]":
+    """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
+    from ictconvention.sweeping.sweep import prepare_jobs
+
+    folds = folds_of(wanted)
+    common = common_words(wanted)
     bands = [band for band in wanted.bands.split(",") if band]
     asked = [
         (name, [*overrides[:1], *common, *overrides[1:], f"fold.index={fold}", f"seed={seed}"])
@@ -128,13 +171,23 @@ def plan_jobs(wanted: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def write_results(sweep: Sweep, wanted: argparse.Namespace) -> None:
+def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     """Compare what has come out, print it, and leave it in every form."""
+    from experiments.table2.baselines import baselines
+    from ictconvention.core.atomic import whole_file
+    from ictconvention.reporting.compare import compare
+    from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
+    from ictconvention.reporting.page import write_report
+    from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text
+    from ictconvention.runs.collection import read_finished
+    from ictconvention.training.epoch_report import describe_duration
+
+    forms = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
     if not (sweep.folder / ENTRIES_FILE).exists():
         folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == next(iter(MODELS))}
         save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).task)
     comparison = compare(sweep.folder, members=wanted.ensemble)
-    texts = {f"table2.{ending}": form(comparison.table) for ending, form in FORMATS.items()}
+    texts = {f"table2.{ending}": form(comparison.table) for ending, form in forms.items()}
     texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)
     for name, text in texts.items():
         with whole_file(sweep.folder / name, f"saving {name}") as partial:
@@ -155,6 +208,12 @@ def main() -> None:
     for name in ("seeds", "ensemble", "folds", "jobs"):
         if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
             raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more", "E-COMMAND-VALUE")
+    check_overrides(wanted)
+    print("table 2: checking every run before the first begins", flush=True)
+    from ictconvention.runs.assembly import digest
+    from ictconvention.sweeping.processes import run_jobs
+    from ictconvention.sweeping.sweep import Sweep
+
     jobs = plan_jobs(wanted)
     key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)

@@ -67,7 +67,9 @@ def words_of_survey(survey: object) -> list[str]:
         case None:
             return []
         case Survey() | str() | Path():
-            return ["survey=path", override("survey.path", _folder(survey))]
+            chosen = survey.chosen_classes if isinstance(survey, Survey) else None
+            classes = [override("survey.classes", chosen)] if chosen is not None else []
+            return ["survey=path", override("survey.path", _folder(survey)), *classes]
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
             return [*(["survey=path"] if keys.get("path") is not None else []), *_words("survey", keys)]

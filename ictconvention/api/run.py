@@ -5,8 +5,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-import pyarrow.parquet as pq
 from astropy.table import Table
 
 from ictconvention.configuration.registry import find_task
@@ -95,7 +93,7 @@ class Run:
                 "restore it from a copy",
                 "E-SURVEY-MISMATCH",
             )
-        return survey
+        return survey if self.options.survey.classes is None else survey.with_classes(self.options.survey.classes)
 
     @cached_property
     def split(self) -> Split:
@@ -133,12 +131,11 @@ class Run:
             found = f"no run tests a part {part!r}{did_you_mean(part, TESTED)}"
             raise UsageError(found, self.folder, f"take one of {', '.join(TESTED)}", "E-COMMAND-VALUE")
         self._files.read_predictions()  # sees that they are those of the result
-        if not (path := self._files.predictions(part)).exists():
+        if not self._files.predictions(part).exists():
             raise UsageError(
                 f"this run has no predictions of the part {part}", self.folder, "take part='test'", "E-SPLIT-EMPTY"
             )
-        columns = pq.read_table(path).to_pydict()
-        table = Table({name: np.array(values) for name, values in columns.items()})
+        table = Table(self._files.read_columns(part))
         table.meta = {"SURVEY": self.result["survey"]["name"], "SIMULATD": self.result["survey"]["simulated"]}
         return table
 

@@ -96,12 +96,15 @@ def split(
 ) -> Split:
     """Draw the parts of one fold: pre-train, fine-tune and test. `Split.load` reads a split that is drawn already.
 
+    `survey.with_classes` leaves classes out.
+
     Parameters
     ----------
     survey : Survey or path
         The survey.
     protocol : str, optional
-        "rotating" (default): another test part in every fold; "fixed": one for all.
+        "rotating" (default): another test part in every fold; "fixed": one for all; "single": one stage on all labels
+        that are not tested.
     index : int, optional
         Which fold, from 0 (default).
     count : int, optional

@@ -56,7 +56,10 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
             raise refused(found, multiply, begin())
-    if (misfit := run.task.find_misfit(survey)) is not None:
+    left_out = run.survey.get("classes_left_out", ())
+    others = [name for name in header.classes if name not in left_out]
+    labelled = survey.with_classes(others) if others and len(others) < len(header.classes) else survey
+    if (others or not header.classes) and (misfit := run.task.find_misfit(labelled)) is not None:
         raise refused(*misfit, begin())
 
 
@@ -67,10 +70,11 @@ def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:
 
 def _beginning(run: TrainedRun, survey: Survey) -> str:
     """Return the command that trains a network for a survey, of this kind and beginning with these weights."""
-    words = ["survey=path", override("survey.path", str(survey.path)), override("init_from", str(run.folder))]
+    place = ["survey=path", override("survey.path", str(survey.path))]
+    words = [*place, override("init_from", str(run.folder))]
     choices = [word for word in RunFolder(run.folder).read_overrides() if word.partition("=")[0] in CHOICES]
     try:
-        usual = compose_run(choices)
+        usual = compose_run([*choices, *place])  # an experiment may leave the survey open
     except UsageError:  # a choice of another version
         choices, usual = [], compose_run([])
     for group in ("model", "learner"):  # their choices have the names of their kinds
@@ -78,6 +82,6 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
     if run.options.model.module is not None and find_network(run.options.model.kind).source is not None:
         words.append(override("model.module", run.options.model.module))
-    own, there = values_with(run.options, SHAPES), values_with(compose_run(choices), SHAPES)
+    own, there = values_with(run.options, SHAPES), values_with(compose_run([*choices, *place]), SHAPES)
     differ = [override(key, value) for key, value in own.items() if there.get(key) != value]
     return f"python train.py {command([*words, *choices, *differ])}"

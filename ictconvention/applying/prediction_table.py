@@ -16,11 +16,12 @@ from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
+from ictconvention.core.partial_file import partial_beside
 from ictconvention.evaluation.prior import estimate_shares
 from ictconvention.files.user_table import read_number, read_text, read_user_table
+from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
@@ -28,6 +29,13 @@ from ictconvention.tasks.class_format import shares_in_words
 from ictconvention.tasks.task import Task
 
 FORMATS = {".parquet": "parquet", ".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits"}
+SHARES = JsonRecord(
+    dict[str, Any],
+    UsageError,
+    "E-TABLE-DAMAGED",
+    'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}',
+    "a share for each class",
+)
 ALL_SHARES = ("train", "uniform", "estimate")
 
 
@@ -139,12 +147,7 @@ def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:
         found = f"there is no file {str(path)!r}{did_you_mean(str(path), ALL_SHARES)}"
         raise UsageError(found, "--prior", f"give {', '.join(ALL_SHARES)}, or a file of shares", "E-FILES-MISSING")
     if path.suffix.lower() == ".json":
-        try:
-            content = read_json(path)
-        except UsageError as error:
-            raise UsageError(
-                error.found, path, 'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}', "E-TABLE-DAMAGED"
-            ) from error
+        content = SHARES.read(path)
         given = {str(name): read_number({"share": share}, "share", str(path)) for name, share in content.items()}
     else:
         table = read_user_table(path, ("class", "share"))
@@ -247,7 +250,7 @@ def check_output(path: Path, survey: Survey, task: Task) -> None:
         found = f"CSV holds no lists, and the column {lists[0]} has one for each object"
         raise UsageError(found, path, "end the name in .parquet, .ecsv or .fits", "E-FILES-ENDING")
     target = check_place(path, "writing the predictions")
-    trial = target.with_name(f".{target.name}.trial")
+    trial = partial_beside(target)
     with readable_os_errors("writing the predictions", path):
         trial.touch()
         trial.unlink()

@@ -5,6 +5,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
+from ictconvention.configuration.schema import parts_of
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import origin_of
@@ -20,7 +21,7 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     In the run's own survey, by their ids. In any other, those within `SAME_PLACE` of an object that it has seen; an
     object without a position, by its id, where the surveys have the same name.
     """
-    used = {id_ for part, ids in run.split["parts"].items() if "test" not in part for id_ in ids}
+    used = {id_ for part in parts_of(run.options) for id_ in run.split["parts"].get(part, ())}
     own = origin_of(survey) in (run.survey.get("origin"), run.survey.get("hash"))
     same = np.zeros(len(survey), dtype=bool)
     ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))

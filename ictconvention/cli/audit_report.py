@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ictconvention.cli.split_report import numbers_table
+from ictconvention.cli.split_report import describe_least, numbers_table
 from ictconvention.core.errors import pluralize, shorten
 from ictconvention.measuring.audit import SurveyAudit
 
@@ -81,6 +81,10 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
     if unused:
         yield f"classes without an object: {', '.join(unused)}"
+    if any(name is not None for name, _ in report.classes):
+        yield f"to train: {describe_least('rotating', 5)}"
+    if (few := report.too_few) is not None:
+        yield f"too few: {few.found}; {few.fix}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
     near = f"within {report.linking_length:g} arcsec"
     found = f"{pluralize(members, 'object')} in {pluralize(groups, 'group')}; a split keeps each group in one part"

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from ictconvention.cli.next_command import suggest
 from ictconvention.core.progress import show_progress
 
 app = typer.Typer(
@@ -30,6 +31,14 @@ class Shared:
         Path | None,
         typer.Option(help="Table of objects: id, and class, label_source, redshift, ra, dec or columns of your own."),
     ] = None
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="A column of your tables by your name: id=objid. Repeatable."),
+    ] = None
+    rename_band: Annotated[
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="A band by its name in the images: g=sdss_g. Repeatable."),
+    ] = None
     name: Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")] = None
     size: Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")] = 32
     bands: Annotated[
@@ -39,7 +48,9 @@ class Shared:
     classes: Annotated[
         str | None,
         typer.Option(
-            metavar="'AGN,SN Ia'", help="Names of the classes, in this order.", show_default="all that are found"
+            metavar="'AGN,SN Ia'",
+            help="Names of the classes, in this order; objects of others are unlabelled.",
+            show_default="all that are found",
         ),
     ] = None
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None
@@ -66,7 +77,12 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
 
             asked = {name: given.pop(name) for name in shared}
             request = Request(**asked, made_by=f"ictconvention {shlex.join(sys.argv[1:])}", show=show_progress)
-            typer.echo("\n".join(KINDS[declared.__name__].ingest(request, source, **given).said))
+            made = KINDS[declared.__name__].ingest(request, source, **given)
+            typer.echo("\n".join(made.said))
+            if made.out is None:
+                suggest(*(word for word in sys.argv[1:] if word != "--dry-run"))
+            else:
+                suggest("check", made.out)
 
         update_wrapper(run, declared)
         rest = (one for name, one in shared.items() if name != "out")
@@ -80,7 +96,13 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
 @_command("objects")
 def stamps(
     source: Annotated[Path, typer.Argument(metavar="TABLE", help="A row per frame: id, file, band, mjd ...")],
-    pixel_scale: Annotated[float, typer.Option(help="Size of a pixel of the files in arcsec.")],
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(
+            help="Size of a pixel of the files in arcsec.",
+            show_default="the table's pixel_scale, or the WCS of the files",
+        ),
+    ] = None,
     zero_point: Annotated[
         float | None, typer.Option(help="AB magnitude, of rows without one.", show_default="pixels are nanomaggies")
     ] = None,
@@ -115,7 +137,7 @@ def ccd(
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
 
 
-@_command("bands")
+@_command("bands", "rename_band")
 def tao(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="FITS files, a table of epochs in HDU 1.")],
     band: Annotated[str, typer.Option(help="Name of the one band.")] = "clear",

@@ -6,8 +6,9 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, did_you_mean, report_errors
+from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -66,6 +67,7 @@ def check(survey: SurveyPath) -> None:
     print_report(report, wide_console())
     if report.flaws:
         raise typer.Exit(2)
+    suggest_first_training(report.path)
 
 
 @app.command()
@@ -95,8 +97,8 @@ def split(
     protocol: Annotated[
         str | None,
         typer.Option(
-            help="rotating: another test part in every fold. fixed: one for all.",
-            metavar="rotating|fixed",
+            help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
+            metavar="rotating|fixed|single",
             show_default="rotating",
         ),
     ] = None,
@@ -107,10 +109,18 @@ def split(
     load: Annotated[
         Path | None, typer.Option(help="Check this split file against the survey instead of drawing one.")
     ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'AGN,SN Ia'", help="Classes to keep; objects of others are unlabelled.", show_default="all"
+        ),
+    ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.cli.split_report import counts_table, notes
+    from ictconvention.configuration.overrides import override
+    from ictconvention.survey.labels.ways import TooFewError, name_ways
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
 
@@ -122,8 +132,14 @@ def split(
     if output:
         check_place(output, "saving the split", [load])
     opened = Survey.open(survey)
+    if classes is not None:
+        opened = opened.with_classes([name.strip() for name in classes.split(",")])
     objects = opened.object_table()
-    drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    try:
+        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+    except TooFewError as few:
+        flags = [words for way in few.ways if (words := way.as_flags()) is not None]
+        raise SplitError(few.found, few.where, name_ways(flags), few.code) from None
     if output:
         drawn.save(output)
     console = wide_console()
@@ -132,6 +148,8 @@ def split(
         console.print(line, soft_wrap=True, markup=False, highlight=False)
     if output:
         typer.echo(output)
+    if file := output or load:
+        suggest_training(opened, drawn, override("split", file))
 
 
 @app.command()
@@ -167,6 +185,7 @@ def simulate(
         from ictconvention.evaluation.ceiling import print_ceiling
 
         print_ceiling(survey, wide_console())
+    suggest("check", survey.path)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

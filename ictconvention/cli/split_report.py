@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.targets import SINGLE, least_objects
 from ictconvention.survey.split import Split
 
 
@@ -53,8 +54,17 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     doubtful = sorted({str(name) for name in objects["class"][tested & ~spectroscopic]})
     if doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
+    if split.rule:
+        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
     reasons = sorted(set(split.excluded.values()))
     for reason in reasons:
         number = sum(why == reason for why in split.excluded.values())
         yield f"left out: {pluralize(number, 'object')} ({reason})"
     yield f"hash: {split.hash}"
+
+
+def describe_least(protocol: str, count: int) -> str:
+    """Say how many objects each class needs at least for such folds."""
+    needs = f"each class needs at least {least_objects(protocol, count)} objects to test, in as many sky groups"
+    fewer = "" if (protocol, count) == (SINGLE, 2) else f" ({least_objects(SINGLE, 2)} for 2 folds, {SINGLE})"
+    return f"{needs}, for {count} folds, {protocol}{fewer}; photometric labels do not test"

@@ -1,6 +1,7 @@
 """The command that trains: `python train.py KEY=VALUE ...`, the same as `ictconvention train KEY=VALUE ...`."""
 
 import hashlib
+import logging
 import os
 import re
 import signal
@@ -11,11 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.cli.flags import read_flags
-from ictconvention.configuration.compose import compose_run, readable_hydra_errors
-from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder
+from ictconvention.cli.next_command import suggest, suggest_prediction
+from ictconvention.configuration.compose import (
+    compose_run,
+    implied_overrides,
+    read_sweeper_params,
+    readable_hydra_errors,
+)
+from ictconvention.configuration.folders import FLAG, ConfigFolders, config_folder, names_folder
 from ictconvention.configuration.overrides import check_overrides, hydra_words, override, silent_hydra
-from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import IctConventionError, UsageError, report_errors
+from ictconvention.configuration.sweep_size import check_sweep_size
+from ictconvention.core.console import PACKAGE, lines_on_terminal
+from ictconvention.core.errors import IctConventionError, UsageError, readable_os_errors, report_errors
+
+logger = logging.getLogger(f"{PACKAGE}.cli.train")  # by its name: a job of a sweep runs this file as __main__
 
 USAGE = """usage: python train.py [-m] [--config-dir FOLDER] [KEY=VALUE ...]     (ictconvention train ... is the same)
 
@@ -38,6 +48,7 @@ With -m (--multirun) keys may have several values; each combination is a run, an
 """
 SHORT = {"jobs": "hydra.launcher.jobs", "on_error": "hydra.launcher.on_error"}  # keys of the sweep itself
 FULL_ERROR = "HYDRA_FULL_ERROR"  # variable that lets Hydra's errors through
+WHOLE = ("experiment", "profile")  # groups whose choices set keys of other groups
 HYDRAS = "multirun.yaml"  # Hydra's own record, the first file in the folder of a sweep
 NO_RESULT = (  # keys that change none
     *("jobs", "on_error", "logger", "strategy", "hydra", "figures"),
@@ -77,7 +88,8 @@ def train(arguments: Sequence[str]) -> None:
         )
     overrides = check_overrides(arguments)
     if request.shown:
-        _hydra([*request.shown, *hydra_words(arguments)], ConfigFolders.named_in(arguments))
+        words = [*hydra_words(arguments), *implied_overrides(arguments)]
+        _hydra([*request.shown, *words], ConfigFolders.named_in(arguments))
         return
     testing = any(one.key_or_group == "mode" and one.value() == "test" for one in overrides)
     other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
@@ -86,19 +98,27 @@ def train(arguments: Sequence[str]) -> None:
         raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given", "E-CONFIG-CONFLICT")
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
+        from ictconvention.runs.machine import check_ranks
+
+        check_ranks()
         from ictconvention.training.retest import retest
 
         retest(Path(options.run), options)
+        suggest_prediction(Path(options.run))
         return
-    from ictconvention.runs.machine import first_of_node
+    from ictconvention.runs.machine import check_ranks, first_of_node, rank_zero
+
+    check_ranks()  # which Lightning reads when it is imported
     from ictconvention.training.run import run
 
     try:
-        run(options, arguments)
+        folder = run(options, arguments)
     except IctConventionError:
         if first_of_node():
             raise
         sys.exit(2)  # the first process of its node tells it
+    if rank_zero() and __name__ != "__main__":  # nobody reads what a job of a sweep would suggest
+        suggest_prediction(folder)
 
 
 @lines_on_terminal()
@@ -110,24 +130,36 @@ def sweep(arguments: Sequence[str]) -> None:
     IctConventionError
         A problem that a user can fix; or some runs have failed, after all have ended.
     """
-    values = {one.key_or_group: one for one in check_overrides(arguments, several=True)}
+    overrides = check_overrides(arguments, several=True)
+    values = {one.key_or_group: one for one in overrides}
     folders = ConfigFolders.named_in(arguments)
-    from ictconvention.sweeping.cluster import run_job
-
+    parsed = zip((word for word in arguments if not names_folder(word)), overrides, strict=True)
+    single = [word for word, one in parsed if not one.is_sweep_override() and not one.key_or_group.startswith("hydra.")]
+    plain = [*filter(names_folder, arguments), *single]
+    check_sweep_size(overrides, folders, read_sweeper_params(plain) if folders.searchpath else None)
     runs = values["runs"].value() if "runs" in values and not values["runs"].is_sweep_override() else "runs"
     folder = Path(str(runs)) / "sweeps" / sweep_name(arguments)
+    logger.info("sweep: checking every run before the first begins")  # at once: what follows takes seconds to import
+    from ictconvention.runs.machine import check_ranks
+
+    check_ranks()
+    from ictconvention.sweeping.cluster import run_job
+
     words = [SHORT.get(word.split("=")[0], word.split("=")[0]) + word[len(word.split("=")[0]) :] for word in arguments]
     if "hydra.sweep.dir" not in values:
         words.append(override("hydra.sweep.dir", str(folder)))
     new = [path for path in (folder, *list(folder.parents)[:2]) if not path.exists()]
     try:
-        _hydra(["--multirun", "hydra.job.name=ictconvention", *hydra_words(words)], folders, run_job)
+        with readable_os_errors("making the folder of the sweep", folder):
+            _hydra(["--multirun", "hydra.job.name=ictconvention", *hydra_words(words)], folders, run_job)
     finally:
         if folder in new and folder.is_dir() and [path.name for path in folder.iterdir()] == [HYDRAS]:
             (folder / HYDRAS).unlink()  # the sweep was refused, and leaves nothing
             for path in new:
                 with suppress(OSError):  # something else is there by now
                     path.rmdir()
+    place = values["hydra.sweep.dir"].value() if "hydra.sweep.dir" in values else folder
+    suggest("report", str(place), "-o", "report.html")
 
 
 def _hydra(words: Sequence[str], folders: ConfigFolders, task: Callable[[Any], None] = lambda config: None) -> None:
@@ -160,20 +192,28 @@ def sweep_name(arguments: Sequence[str]) -> str:
 
 
 def help_text(folders: ConfigFolders) -> str:
-    """Return how to call it: the groups with their choices, and the keys of conf/train.yaml with their comments."""
+    """Return how to call it: the groups with their choices, and the keys of the root and of the groups, commented."""
+    groups = [group for group in folders.groups if not group.startswith("hydra")]
     lines = ["groups, chosen by GROUP=CHOICE:"]
-    lines += [
-        f"  {group:13} {', '.join(folders.choices(group))}" for group in folders.groups if not group.startswith("hydra")
-    ]
+    lines += [f"  {group:13} {', '.join(folders.choices(group))}" for group in groups]
     text = (config_folder() / "train.yaml").read_text()
-    keys = text[text.index("name:") :].rstrip()
-    return (
-        USAGE
-        + "\n".join(lines)
-        + "\n\nkeys, set by KEY=VALUE (a.b=VALUE within a block); further ones are in conf/:\n\n"
-        + keys
-        + "\n"
-    )
+    lines += ["", "keys, set by KEY=VALUE (a.b=VALUE within a block):", "", text[text.index("name:") :].rstrip(), ""]
+    lines += [line for group in groups if group not in WHOLE for line in _keys_of(group, folders)]
+    return USAGE + "\n".join(lines) + "\n"
+
+
+def _keys_of(group: str, folders: ConfigFolders) -> list[str]:
+    """Return the keys of a group as yaml: those of the choice of ours that has most, of equals the default."""
+    from yaml import safe_load
+
+    usual = safe_load((config_folder() / "train.yaml").read_text())["defaults"]
+    texts = {path.stem: path.read_text() for path in sorted((folders.paths[0] / group).glob("*.yaml"))}
+    keys = {
+        name: [line for line in text.splitlines() if re.match(r"\w+:", line) and not line.startswith("kind:")]
+        for name, text in texts.items()
+    }
+    name = max(keys, key=lambda one: (len(keys[one]), {group: one} in usual))
+    return [f"{group}:  # as in {group}={name}", *(f"  {line}" for line in keys[name])] if keys[name] else []
 
 
 if __name__ == "__main__":  # a job of a sweep

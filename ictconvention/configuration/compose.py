@@ -1,6 +1,7 @@
 """Compose and check the configuration that ships with the package."""
 
 import re
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,10 +20,12 @@ from ictconvention.configuration.overrides import (
     unknown_choice,
 )
 from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.sweep_size import OF_SWEEPER
 from ictconvention.configuration.validation import known_keys, validate_config
-from ictconvention.core.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
+SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -59,7 +62,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         with readable_hydra_errors(folders):
-            config = OmegaConf.to_container(_sized(words), resolve=True, throw_on_missing=True)
+            config = OmegaConf.to_container(_composed(words, folders), resolve=True, throw_on_missing=True)
         try:
             options = validate_config(
                 {str(name): value for name, value in config.items()} if isinstance(config, dict) else {}
@@ -70,19 +73,57 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
                 raise
             chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
             raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix, error.code) from None
-    if options.survey.path is not None and not Path(options.survey.path).is_dir():
-        raise _no_survey(options.survey.path)
+    if options.survey.path is not None:
+        with readable_os_errors("looking for the survey", options.survey.path):
+            there = Path(options.survey.path).is_dir()
+        if not there:
+            raise _no_survey(options.survey.path)
     return options
 
 
-def _sized(words: Sequence[str]) -> DictConfig:
-    """Compose; sizes in a profile of ours are ConvEntion's, and another network with such an option keeps its own."""
+def read_sweeper_params(words: Sequence[str]) -> dict[str, Any]:
+    """Return what the files of choices give to `hydra.sweeper.params`: further values of keys of a sweep.
+
+    Parameters
+    ----------
+    words : sequence of str
+        Overrides of one value each.
+
+    Raises
+    ------
+    UsageError
+        They do not compose.
+    """
+    from hydra import compose, initialize_config_dir
+
+    folders = ConfigFolders.named_in(words)
+    with (
+        silent_hydra(),
+        _no_other_hydra(),
+        initialize_config_dir(str(config_folder()), version_base="1.3"),
+        readable_hydra_errors(folders),
+    ):
+        config = compose("train", hydra_words(words), return_hydra_config=True)
+        params = OmegaConf.select(config, OF_SWEEPER)
+        plain = OmegaConf.to_container(params) if OmegaConf.is_dict(params) else None
+    return {str(name): value for name, value in plain.items()} if isinstance(plain, dict) else {}
+
+
+def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
+    """Compose, and set what a choice of ours leaves open.
+
+    Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
+    has no second one.
+    """
     from hydra import compose
 
     config = compose("train", list(words), return_hydra_config=True)
-    profile = config.hydra.runtime.choices.get("profile")
+    chosen = config.hydra.runtime.choices
+    profile = chosen.get("profile")
     with open_dict(config):
         config.pop("hydra")
+        if _leaves_second_open(config, chosen, words, folders):
+            config.stage.finetune.max_epochs = 0
         if config.model.kind != SIZED:
             own = compose("train", [*words, "profile=paper"]).model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():
@@ -90,6 +131,28 @@ def _sized(words: Sequence[str]) -> DictConfig:
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
                 config.model.pop(name, None)
     return config
+
+
+def implied_overrides(words: Sequence[str]) -> list[str]:
+    """Return the overrides that the choices of others imply, for whoever shows a configuration without a run."""
+    from hydra import compose, initialize_config_dir
+
+    own, folders = hydra_words(words), ConfigFolders.named_in(words)
+    with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
+        with readable_hydra_errors(folders):
+            config = compose("train", own, return_hydra_config=True)
+        chosen = config.hydra.runtime.choices
+        return [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
+
+
+def _leaves_second_open(
+    config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
+) -> bool:
+    """Return whether a fold has a single stage, and nobody but our profiles says that another one trains."""
+    given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
+    single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
+    both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
+    return both and not given and _file_of(SECOND, chosen, folders) is None
 
 
 def _no_survey(path: str) -> UsageError:
@@ -137,11 +200,24 @@ def readable_hydra_errors(folders: ConfigFolders) -> Iterator[None]:
         yield
     except (HydraException, OmegaConfBaseException) as error:
         raise _explain(error, folders) from None
+    except RecursionError:
+        found = "the configuration is nested too deeply, or in a circle"
+        raise UsageError(found, "the overrides", "give plain values", "E-CONFIG-VALUE") from None
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         where = f"{mark.name}, line {mark.line + 1}" if mark else "the files of your choices"
         problem = str(getattr(error, "problem", None) or error).splitlines()[0]
         raise UsageError(f"this file is no yaml: {problem}", where, "correct the file", "E-CONFIG-FILE") from None
+    except (AssertionError, AttributeError, ImportError, RuntimeError, TypeError, ValueError) as error:
+        if not _is_of_hydra(error):
+            raise
+        raise _explain(error, folders) from None
+
+
+def _is_of_hydra(error: Exception) -> bool:
+    """Return whether Hydra's own code, or that of its reader of values, has raised an error of a general type."""
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] in ("hydra", "omegaconf", "antlr4", "yaml")
 
 
 def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
@@ -164,7 +240,10 @@ def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
     if match := re.search(r"An item is already at '([^']+)'", text):
         key = match.group(1)
         return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE", "E-CONFIG-SYNTAX")
-    first = text.strip().splitlines()[0]
+    first = (text.strip() or type(error).__name__).splitlines()[0]
+    if "plugin" in text:
+        fix = "choose hydra/launcher and hydra/sweeper among what --info plugins shows, or install the plugin"
+        return UsageError(f"Hydra finds no such plugin ({first})", "hydra/launcher", fix, "E-CONFIG-CHOICE")
     if "nterpolation" in text:
         fix = "quote ${...} as '\\${...}' where it is a part of the text, or name a key that there is"
         return UsageError(

@@ -9,6 +9,7 @@ from typing import Self
 
 from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.plain_file import read_plain
 
 FLAG, SEARCHPATH = "--config-dir", "hydra.searchpath"  # how a user names folders
 
@@ -107,7 +108,7 @@ def registered(group: str) -> set[str]:
 def _text(path: Path) -> str:
     with readable_os_errors("reading a choice", path):
         try:
-            return path.read_text(encoding="utf-8")
+            return read_plain(path).decode("utf-8")
         except UnicodeDecodeError:
             raise UsageError(
                 "this file is no text in UTF-8", path, "save it as yaml in UTF-8", "E-CONFIG-FILE"

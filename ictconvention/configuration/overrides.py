@@ -65,6 +65,9 @@ def check_overrides(words: Sequence[str], several: bool = False) -> list["Overri
             raise UsageError(f"{key} is a key of a sweep", word, "add -m, or leave it out", "E-CONFIG-SWEEP")
         if one.is_sweep_override() and not several:
             raise _several(one, word)
+        if key.startswith("hydra") and "_target_" in word:
+            found = f"{key} would let Hydra call code by its name, which no override does"
+            raise UsageError(found, word, "choose what there is: hydra/launcher=NAME", "E-CONFIG-VALUE")
     for one in parsed:
         if one.key_or_group == "model.module" and not one.is_sweep_override() and isinstance(one.value(), str):
             import_module(str(one.value()))
@@ -176,7 +179,7 @@ def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Overri
         raise unknown_choice(key, value, folders)
     try:
         return OverridesParser.create().parse_override(word)
-    except HydraException:
+    except (HydraException, ValueError, RecursionError):  # the latter of a number without end, or of many brackets
         raise _unreadable(key, value, words[place + 1 :], folders) from None
 
 

@@ -29,10 +29,11 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 @option_group
 class SurveyOptions:
-    """Which survey: a folder, or the simulated one, made once and found again; its bands; whether it is verified."""
+    """Which survey: a folder, or the simulated one, made once and found again; its bands and classes; its checks."""
 
     path: Annotated[str | None, PLACE] = None
     bands: Annotated[tuple[str, ...] | None, CONTENT] = None
+    classes: Annotated[tuple[str, ...] | None, ADDED] = None
     objects: Annotated[Annotated[int, Field(ge=100)] | None, CONTENT] = None
     extra_test: Annotated[NonNegativeInt, CONTENT] = 0
     seed: Annotated[int, CONTENT] = 0
@@ -72,7 +73,7 @@ class AsymmetryOptions:
 class FoldOptions:
     """Which split; see `make_split`."""
 
-    protocol: Literal["rotating", "fixed"] = "rotating"
+    protocol: Literal["rotating", "fixed", "single"] = "rotating"
     index: Annotated[int, CELL] = 0
     count: int = 5
     seed: int = 0
@@ -197,6 +198,9 @@ class RunOptions:
             raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
+        if self.fold.protocol == "single" and self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs:
+            found = "fold.protocol is single, for one stage, and both stages have training epochs"
+            raise ValueError(f"{found}; set stage.finetune.max_epochs=0, or stage.pretrain.max_epochs=0")
         self._check_classification()
         return self
 
@@ -240,3 +244,10 @@ def stage_of(options: RunOptions, stage: Stage) -> StageOptions:
 def stages_of(options: RunOptions) -> list[Stage]:
     """Return the stages that train, in their order; there is one at least."""
     return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
+
+
+def parts_of(options: RunOptions) -> list[str]:
+    """Return the parts of the split whose objects train or validate."""
+    stages = stages_of(options)
+    parts = [f"{stage}_{part}" for stage in stages for part in ("train", "validation")]
+    return [*parts, "pretrain_unlabelled"] if options.learner.unlabelled and "pretrain" in stages else parts

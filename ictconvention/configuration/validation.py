@@ -26,6 +26,7 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 
 Checked = TypeVar("Checked")
+LARGEST = 2**63 - 1  # whole number; torch takes no larger seed, and no machine as many of anything
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
 OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 
@@ -41,6 +42,7 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
         A key is unknown (the nearest is named), a value is of the wrong type or out of range, or a module is named that
         was not imported.
     """
+    _refuse_impossible(config)
     options = _validated(config)
     if (module := options.model.module) is not None and module not in sys.modules:
         found = f"a file names the module {module}, and no file makes this package import code"
@@ -51,6 +53,30 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
     if options.augmentation.function is not None:
         find_function("augmentation.function", options.augmentation.function)
     return _with_network(options, config)
+
+
+def _refuse_impossible(config: Mapping[str, Any], prefix: str = "") -> None:
+    """Refuse what no key can have, whichever: a text with NUL or half a letter, or a number beyond 64 bits."""
+    for name, value in config.items():
+        key = f"{prefix}{name}"
+        for one in value if isinstance(value, list) else [value]:
+            found = ""
+            if isinstance(one, Mapping):
+                _refuse_impossible(one, f"{key}.")
+            elif isinstance(one, str) and ("\0" in one or (not one.isprintable() and not _encodes(one))):
+                found = f"{key} is {one!r}, which has the character NUL, or half a letter"
+            elif isinstance(one, int) and abs(one) > LARGEST:
+                found = f"{key} is a whole number of {len(str(one))} digits"
+            if found:
+                raise UsageError(found, key, "correct it", "E-CONFIG-VALUE")
+
+
+def _encodes(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def read_recorded(config: Mapping[str, Any]) -> RunOptions:

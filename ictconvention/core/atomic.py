@@ -4,20 +4,20 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 from ictconvention.core.errors import FileSystemError, readable_os_errors
 from ictconvention.core.output_place import check_outside, check_place
-
-PARTIAL = ".partial"
+from ictconvention.core.partial_file import PARTIAL, partial_beside, remove_leftovers
 
 
 @contextmanager
 def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
     """Yield a hidden path to write to; at the end of the block it takes the place of `path`, after an error it goes.
+
+    What a process that was killed left hidden in the same folder is removed.
 
     Parameters
     ----------
@@ -40,7 +40,8 @@ def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
         path = check_place(path, doing)
     elif path.is_dir():
         raise FileSystemError(f"{doing} failed: this is a folder", path, "give a file name", "E-FILES-KIND")
-    partial = path.with_name(f".{path.stem}.{uuid4().hex}{PARTIAL}{path.suffix}")
+    partial = partial_beside(path)
+    remove_leftovers(path.parent)
     with readable_os_errors(doing, path):
         try:
             yield partial
@@ -60,10 +61,17 @@ class WholeFolder:
         The folder to make; it must not exist when it is taken.
     shard : bool
         Whether it becomes part of a survey that is there already; any other folder inside a survey or a run is refused.
+
+    Raises
+    ------
+    FileSystemError
+        When the path has no name: it is "/".
     """
 
     def __init__(self, path: Path, shard: bool = False) -> None:
         self.path = path.absolute()
+        if not self.path.name:
+            raise FileSystemError("this is the root of all folders", path, "name a folder in it", "E-FILES-EXISTS")
         self.shard = shard
         self.partial = self.path.with_name(f".{self.path.name}{PARTIAL}")
         self._lock: BinaryIO | None = None
@@ -99,10 +107,22 @@ class WholeFolder:
         """Refuse a path that exists, with a `FileSystemError`, and one in a survey or a run, with a `UsageError`."""
         if not self.shard:
             check_outside(self.path, "making the folder")
-        if self.path.exists() or self.path.is_symlink():
+        with readable_os_errors("making the folder", self.path):  # a name that is too long
+            there = self.path.exists() or self.path.is_symlink()
+        if there:
+            self.remove_old_lock()
             raise FileSystemError(
                 "this path exists already", self.path, "choose another path, or remove it", "E-FILES-EXISTS"
             )
+
+    def remove_old_lock(self) -> None:
+        """Remove the lock of a process that was killed when it had renamed the folder, in its last moment."""
+        lock = self.partial.with_suffix(".lock")
+        if not self.taken and lock.exists():
+            with suppress(OSError, FileSystemError):  # another process holds it, and will remove it
+                held = _locked(lock, self.path)
+                lock.unlink()
+                held.close()
 
     def complete(self) -> None:
         """Write everything through to the disk and rename the folder to its path; the reservation stays.

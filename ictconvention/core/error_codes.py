@@ -39,6 +39,7 @@ CODES: dict[str, str] = {
     "E-MACHINE-COMPILE": "The networks cannot be compiled by torch.compile, or give other numbers then.",
     "E-MACHINE-DEVICES": "More devices than the machine has, or than the batch or the objects can be shared among.",
     "E-MACHINE-KILLED": "A process was killed from outside, as happens when the memory is used up.",
+    "E-MACHINE-MEMORY": "The memory of the machine, or of its GPU, is used up.",
     "E-MACHINE-NODES": "The processes that torchrun or srun started do not fit the configured nodes and devices.",
     "E-MACHINE-PRECISION": "The machine cannot compute in this precision, or the precision cannot be chosen for it.",
     "E-MODULE-DUPLICATE": "Two networks, functions or tasks are registered under one name.",

@@ -9,6 +9,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ictconvention.core.plain_file import NotPlainError
+
+NUL_IN_PATH = ("embedded null byte", "embedded null character")  # what Python says
+NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # what torch says
+
 
 class IctConventionError(Exception):
     """A problem in what came in: a file, a config, an option.
@@ -82,7 +87,7 @@ class SplitError(IctConventionError):
     ...     ict.split(survey, count=30)
     ... except ict.SplitError as error:
     ...     print(error.fix)
-    use fewer folds (fold.count), label more objects, or drop the class
+    take fold.count=10, or take fold=single stage.finetune.max_epochs=0 fold.count=10, or label more objects
     """
 
 
@@ -99,6 +104,7 @@ class UsageError(IctConventionError):
     """
 
 
+MORE_MEMORY = "there is too little memory for it: end other programs, ask for less at once, or raise `ulimit -v`"
 _FIXES = {
     errno.ENOSPC: "free some space or write to another disk, then run it again",
     errno.EDQUOT: "your disk quota is used up: free some space or write elsewhere, then run it again",
@@ -112,6 +118,8 @@ _FIXES = {
     errno.ENAMETOOLONG: "give a shorter name",
     errno.ENOTDIR: "a part of the path is a file, not a folder: check the path",
     errno.EISDIR: "this is a folder: give a file name",
+    errno.ELOOP: "these symbolic links lead in a circle: give the file itself",
+    errno.ENOMEM: MORE_MEMORY,
 }
 _CODES = {
     errno.ENOSPC: "E-FILES-FULL",
@@ -124,6 +132,8 @@ _CODES = {
     errno.ENOENT: "E-FILES-MISSING",
     errno.ENOTDIR: "E-FILES-KIND",
     errno.EISDIR: "E-FILES-KIND",
+    errno.ELOOP: "E-FILES-KIND",
+    errno.ENOMEM: "E-MACHINE-MEMORY",
 }
 
 
@@ -136,7 +146,31 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
         reason = error.strerror or str(error)
         fix = _FIXES.get(error.errno or 0, "fix what the system says, then run it again")
         code = _CODES.get(error.errno or 0, "E-FILES-SYSTEM")
+        if isinstance(error, NotPlainError):
+            fix, code = "give a plain file: save what comes through it in one", "E-FILES-KIND"
         raise FileSystemError(f"{doing} failed: {reason}", where, fix, code) from error
+    except (MemoryError, RuntimeError) as error:
+        if not lacks_memory(error):
+            raise
+        raise FileSystemError(
+            f"{doing} failed: {_first_line(error)}", where, MORE_MEMORY, "E-MACHINE-MEMORY"
+        ) from error
+    except ValueError as error:
+        if not (error.args and error.args[0] in NUL_IN_PATH):
+            raise
+        found = f"{doing} failed: a path with the character NUL"
+        raise FileSystemError(found, repr(str(where)), "give a path without it", "E-FILES-SYSTEM") from error
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an error says that the memory of this machine, or of its GPU, is used up."""
+    if isinstance(error, RuntimeError):  # torch has no type of its own for that of the processor
+        return any(words in str(error) for words in NO_MEMORY)
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or "out of memory").splitlines()[0]
 
 
 @contextmanager
@@ -151,6 +185,15 @@ def report_errors() -> Iterator[None]:
         if os.environ.get("ICTCONVENTION_DEBUG") == "1":
             raise
         sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except (OSError, MemoryError) as error:  # what no door has met: the system's own words, and where
+        if isinstance(error, BrokenPipeError) or os.environ.get("ICTCONVENTION_DEBUG") == "1":
+            raise
+        try:
+            with readable_os_errors("the command", getattr(error, "filename", None) or "this machine"):
+                raise error
+        except IctConventionError as readable:
+            sys.stderr.write(f"error: {readable}\n")
         sys.exit(2)
     except KeyboardInterrupt:
         sys.stderr.write("stopped\n")

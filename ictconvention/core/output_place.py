@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
+from ictconvention.core.plain_file import open_plain
 
 SURVEY_MARK = "survey.json"  # of a survey, and of each of its shards
 SURVEY_WORDS = b"ictconvention survey"  # near its beginning
@@ -36,7 +37,10 @@ def check_place(output: Path, doing: str, inputs: Iterable[Path | None] = ()) ->
         It is a folder, a device, a pipe or a socket, or its folder does not exist.
     """
     target = Path(os.path.realpath(output))
-    if not output.name or target.is_dir():
+    with readable_os_errors(doing, output):  # a name that is too long
+        is_folder = target.is_dir()
+        target.exists()
+    if not output.name or is_folder:
         raise FileSystemError(f"{doing} failed: this is a folder", output, "give a file name", "E-FILES-KIND")
     if target.is_symlink():  # realpath stops at a circle
         raise FileSystemError(
@@ -78,7 +82,8 @@ def check_outside(path: Path, doing: str) -> None:
 def _is_survey(folder: Path) -> bool:
     """Return whether a folder holds the header of a survey, and not just a file of its name."""
     try:
-        return SURVEY_WORDS in (folder / SURVEY_MARK).read_bytes()[:65_536]
+        with open_plain(folder / SURVEY_MARK) as file:
+            return SURVEY_WORDS in file.read(65_536)
     except FileNotFoundError:
         return False
     except OSError:  # it cannot be read, and may be one

@@ -1,5 +1,6 @@
 """What is shown: on a terminal a progress bar and tables whose numbers stay whole, in a notebook a few facts."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,13 +19,13 @@ PAUSE = 0.1  # [s] between two pictures of the bar
 def show_progress(what: str) -> Iterator[Callable[[int, int], object]]:
     """Yield the function that moves the bar: it takes how much is done, and the total.
 
-    The bar has no thread: a process forked meanwhile would inherit its lock, maybe held, and wait for ever to warn.
+    A file gets none, whatever FORCE_COLOR says of colours: its lines stay whole. The bar has no thread: a process
+    forked meanwhile would inherit its lock, maybe held, and wait for ever to warn.
     """
     from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
-    progress = Progress(console=console, transient=True, auto_refresh=False)
+    progress = Progress(console=Console(stderr=True), transient=True, auto_refresh=False)
     drawn = 0.0
 
     def move(done: int, total: int) -> None:
@@ -33,7 +34,7 @@ def show_progress(what: str) -> Iterator[Callable[[int, int], object]]:
             drawn = time.monotonic()
         progress.update(task, completed=done, total=total, refresh=due)
 
-    with progress if console.is_terminal else nullcontext():
+    with progress if sys.stderr.isatty() else nullcontext():
         task = progress.add_task(what, total=None)
         yield move
 

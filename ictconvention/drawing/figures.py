@@ -4,18 +4,35 @@ Each is a panel for a page, which has the names of the models beside it, or for 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.stats import binom_conf_interval
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from ictconvention.drawing.style import HEADROOM, WIDTH, Style, new_panel, shorten_middle, style_of
+from ictconvention.drawing.panels import (
+    Compared,
+    class_size,
+    name_absent,
+    name_classes,
+    panel_lines,
+    plain_frame,
+    put_title,
+)
+from ictconvention.drawing.style import (
+    HEADROOM,
+    WIDTH,
+    Style,
+    line_width,
+    marks,
+    new_panel,
+    set_apart,
+    shorten_middle,
+)
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Key, Pooled
 from ictconvention.evaluation.prior import Prior
@@ -24,23 +41,6 @@ from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged
 MOST_BARS = 4  # models in a panel with error bars
 MOST_BINS, LEAST_OBJECTS = 6, 8  # bins of a class against a quantity, and objects of a bin
-
-
-@dataclass(frozen=True)
-class Compared:
-    """One model in a comparison, as it is drawn.
-
-    Parameters
-    ----------
-    name : str
-    look : Style
-    pooled : Pooled
-        Its predictions; the objects of all models are the same.
-    """
-
-    name: str
-    look: Style
-    pooled: Pooled
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
@@ -71,7 +71,7 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x", color="0.92")
     figure.suptitle(score, x=0.01, ha="left", fontsize=9)
-    _plain(axes)
+    plain_frame(axes)
     return figure
 
 
@@ -121,7 +121,7 @@ def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str
     axes.set_yticks(range(len(classes)), counted, fontsize=7)
     axes.set_xlabel("predicted", fontsize=8)
     axes.set_ylabel("label (objects)", fontsize=8)
-    _titled(axes, name, look)
+    put_title(axes, name, look)
     return figure
 
 
@@ -144,7 +144,8 @@ def _rankings(pooled: Pooled, class_number: int) -> Iterator[tuple[NDArray[np.bo
 def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str) -> Figure:
     """Draw the ROC of classes against the rest: the mean recall of a model's seeds and folds.
 
-    A class that cannot be ranked in any fold has no line.
+    A class that cannot be ranked in any fold has no line; of several, the legend says so. Lines that coincide show
+    beside each other, and each has its markers at places of its own.
 
     Parameters
     ----------
@@ -158,39 +159,30 @@ def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str
     figure = new_panel(survey, WIDTH)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color="0.8", lw=1, ls="--")
-    for model, c, look in _lines(models, classes):
+    count = len(models) * len(classes)
+    for place, (model, c, look) in enumerate(panel_lines(models, classes)):
         curves = [roc_curve(truth, likely)[:2] for truth, likely in _rankings(model.pooled, c)]
-        if curves:
+        if not curves:
+            name_absent(axes, classes[c], unranked(model.pooled, c))
+        else:
             recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
-            area, number = np.mean(areas(model.pooled, c)), _number(model, c)
+            area, number = np.mean(areas(model.pooled, c)), class_size(model, c)
             said = f"{shorten_middle(classes[c])}: {area:.3f} ({number} objects)"
-            axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=1.3, label=said, **look.drawn)
+            how: dict[str, Any] = {"marker": look.marker, "ms": 3.5, "markevery": marks(place, count, len(recall))}
+            axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=line_width(place, count), label=said, **how, **look.drawn)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
     axes.set_xlabel("false positive rate", fontsize=8)
     axes.set_ylabel("recall", fontsize=8)
-    _name_classes(axes, classes, [_number(models[0], c) for c in classes], "area under the curve")
-    _plain(axes)
+    name_classes(axes, classes, [class_size(models[0], c) for c in classes], "area under the curve")
+    plain_frame(axes)
     return figure
 
 
-def _lines(models: Sequence[Compared], classes: Mapping[int, str]) -> Iterator[tuple[Compared, int, Style]]:
-    """Yield the lines of a panel, with their looks: those of the models, or of the classes where there are several."""
-    for model in models:
-        for c in classes:
-            yield model, c, model.look if len(classes) == 1 else style_of(c)
-
-
-def _name_classes(axes: Axes, classes: Mapping[int, str], numbers: Sequence[int], title: str) -> None:
-    """Name the one class above a panel, or several in its legend."""
-    if len(classes) == 1:
-        (name,), (number,) = classes.values(), numbers
-        axes.set_title(f"{shorten_middle(name)} ({number} objects)", fontsize=9, loc="left")
-    elif axes.get_legend_handles_labels()[0]:
-        axes.legend(title=title, fontsize=7, title_fontsize=7, framealpha=0.7, edgecolor="none")
-
-
-def _number(model: Compared, class_number: int) -> int:
-    return int((model.pooled.label == class_number).sum())
+def unranked(pooled: Pooled, class_number: int) -> str:
+    """Say why a class cannot be ranked against the others in any fold."""
+    if (pooled.label == class_number).any():
+        return "in no fold is there an object of it and one of another class"
+    return "no test object"
 
 
 def calibration_errors(pooled: Pooled) -> list[float]:
@@ -224,9 +216,9 @@ def draw_reliability(model: Compared, survey: str) -> Figure:
     lower.set_ylabel("objects", fontsize=8)
     lower.set_xlim(0, 1)
     lower.set_xlabel("confidence (probability of the predicted class)", fontsize=8)
-    _titled(upper, model.name, model.look)
+    put_title(upper, model.name, model.look)
     for axes in (upper, lower):
-        _plain(axes)
+        plain_frame(axes)
     return figure
 
 
@@ -251,7 +243,8 @@ def draw_recall(
     -------
     Figure or None
         Of the quantities that are known of `LEAST_OBJECTS` objects of these classes; None where there is none. Points
-        stand at the mean of a bin of about equal numbers; up to `MOST_BARS` models have bars, mean 68 % intervals.
+        stand at the mean of a bin of about equal numbers, those of all lines beside each other; up to `MOST_BARS`
+        models have bars, mean 68 % intervals. A class without a known object is named in the legend.
     """
     label = models[0].pooled.label
     drawn = np.isin(label, list(classes))
@@ -262,21 +255,29 @@ def draw_recall(
     panels = figure.subplots(1, len(known), squeeze=False)[0]
     for axes, (quantity, x) in zip(panels, known.items(), strict=True):
         shown = {c: (label == c) & np.isfinite(x) for c in classes}
-        for model, c, look in _lines(models, classes):
+        count = len(models) * len(classes)
+        for place, (model, c, look) in enumerate(panel_lines(models, classes)):
             if not (here := shown[c]).any():
+                name_absent(axes, classes[c], "no object")
                 continue
             guesses = model.pooled.at(Prior.UNIFORM)[:, here].argmax(2)
             means, recalls, below, above = np.mean([recall_by(x[here], guess == c) for guess in guesses], axis=0).T
             said = f"{shorten_middle(classes[c])} ({here.sum()})"
-            axes.plot(means, recalls, marker=look.marker, ms=3.5, lw=1.2, label=said, **look.drawn)
+            how: dict[str, Any] = {"transform": set_apart(axes, place, count)}
+            width = line_width(place, count)
+            axes.plot(means, recalls, marker=look.marker, ms=3.5, lw=width, label=said, **how, **look.drawn)
             if len(models) <= MOST_BARS:
-                axes.vlines(means, below, above, color=look.colour, lw=0.8, alpha=0.6)
+                axes.vlines(means, below, above, color=look.colour, lw=0.8, alpha=0.6, **how)
+                axes.update_datalim(np.column_stack([means, above]))
+                axes.update_datalim(np.column_stack([means, below]))
+            axes.update_datalim(np.column_stack([means, recalls]))  # matplotlib's own takes no line that is set apart
+        axes.autoscale_view()
         axes.set_ylim(min(max(axes.get_ylim()[0], -0.03), 0.6), HEADROOM)
         axes.set_xlabel(shorten_middle(quantity, 40), fontsize=8)
         axes.set_ylabel("recall", fontsize=8)
         axes.grid(axis="y", color="0.92")
-        _name_classes(axes, classes, [int(here.sum()) for here in shown.values()], "objects shown")
-        _plain(axes)
+        name_classes(axes, classes, [int(here.sum()) for here in shown.values()], "objects shown")
+        plain_frame(axes)
     return figure
 
 
@@ -291,13 +292,3 @@ def recall_by(x: NDArray[np.float64], right: NDArray[np.bool_]) -> NDArray[np.fl
     bins = np.array_split(np.argsort(x, kind="stable"), np.clip(len(x) // LEAST_OBJECTS, 1, MOST_BINS))
     count, found = np.array([len(rows) for rows in bins]), np.array([right[rows].sum() for rows in bins])
     return np.column_stack([[x[rows].mean() for rows in bins], found / count, *binom_conf_interval(found, count)])
-
-
-def _titled(axes: Axes, name: str, look: Style) -> None:
-    axes.set_title(shorten_middle(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
-    axes.tick_params(labelsize=7)
-
-
-def _plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)

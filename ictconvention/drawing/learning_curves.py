@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -9,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ictconvention.drawing.style import WIDTH, Style, new_panel, shorten_middle, style_of
+from ictconvention.drawing.style import MARKS, WIDTH, Style, line_width, new_panel, shorten_middle, style_of
 
 Rows = Mapping[tuple[str, int], Mapping[str, str | float]]  # of a MetricsTable
 SPREAD, SCORES, RECALLS = "spread of the projections", "validation scores", "recall in validation"
@@ -71,8 +72,9 @@ def draw_learning_curves(
     for column, stage in enumerate(stages):
         for row, panel in enumerate(panels):
             axes: Axes = grid[row][column]
-            for said, drawn, found in courses[panel][stage]:
-                _draw(axes, found, drawn, said)
+            lines = [line for line in courses[panel][stage] if line[2]]
+            for place, (said, drawn, found) in enumerate(lines):
+                _draw(axes, found, drawn, said, line_width(place, len(lines)))
             if panel == SPREAD and healthy is not None:
                 axes.axhline(healthy, color="0.7", lw=1, ls="--", label="a whole sphere")
                 axes.set_ylim(0, 1.15 * healthy)
@@ -117,13 +119,13 @@ def _courses(tables: Sequence[Rows], metric: str) -> list[dict[int, float]]:
     return [course for course in found if course]
 
 
-def _draw(axes: Axes, courses: Sequence[dict[int, float]], look: Style, said: str) -> None:
-    if not courses:
-        return
+def _draw(axes: Axes, courses: Sequence[dict[int, float]], look: Style, said: str, width: float) -> None:
     if len(courses) > 1:
         for course in courses:
             axes.plot(list(course), list(course.values()), lw=0.5, alpha=0.45, **look.drawn)
     epochs = sorted({epoch for course in courses for epoch in course})
     mean = [np.mean([course[epoch] for course in courses if epoch in course]) for epoch in epochs]
-    marker = "o" if len(epochs) == 1 else None
-    axes.plot(epochs, mean, lw=1.6, marker=marker, ms=3, label=said, **look.drawn)
+    # Dots upon a line of their own colour are seen by their rings.
+    rings: dict[str, Any] = {"mfc": "white", "markevery": max(len(epochs) // MARKS, 1)} if look.line == ":" else {}
+    marker = "o" if rings or len(epochs) == 1 else None
+    axes.plot(epochs, mean, lw=width, marker=marker, ms=3, label=said, **rings, **look.drawn)

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Transform, offset_copy
 
 COLOURS = ("#2f5d9b", "#c8501e", "#2e8b57", "#8c2d8c", "#b8860b", "#17a0b4", "#c2185b", "#6d4c41", "#7a7a7a")
 LINES = {"-": "", "--": "6 3", ":": "2 2"}  # of matplotlib, and as the dashes of an SVG
@@ -11,8 +13,13 @@ MARKERS = ("o", "s", "^")
 WIDTH = 3.7  # of a panel [inch]
 LONGEST = 30  # letters of a name in a figure
 HEADROOM = 1.03  # of an axis from 0 to 1
-LETTER = 0.056  # of a title [inch]
-FINENESS = 180  # of a panel that is saved as pixels [pixels per inch]
+FINENESS = 120  # of a figure that is saved as pixels [pixels per inch], as of the film strip of an object
+ALONE = 7.0  # least width of a figure that stands alone [inch]
+TALLEST, TALL = 5.6, 1.2  # of such a figure [inch], unless it is so many times as tall as wide, in rows of panels
+LETTER, HEADING = 0.098, 0.68  # of a title, and height of the lines above a figure that stands alone [inch]
+THIN, STEP, THICK = 1.1, 1.0, 3.1  # of lines in one panel: the last, a step to the one before, the most [points]
+MARKS = 8  # on a line
+APART = 4.0, 20.0  # between points of two lines that stand at one place, and of all lines together [points]
 
 
 @dataclass(frozen=True)
@@ -72,9 +79,50 @@ def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
     return figure
 
 
-def add_title(figure: Figure, title: str) -> Figure:
-    """Return a panel as a figure that stands alone: its title above it, wide enough for that."""
-    width = max(figure.get_figwidth(), LETTER * max(map(len, title.split("\n"))))
-    figure.set_size_inches(width, figure.get_figheight() + 0.35)
-    figure.suptitle(title, fontsize=7.5)
+def line_width(number: int, count: int) -> float:
+    """Return the width of a line, of so many in one panel [points]: each is wider than the next, which lies upon it.
+
+    Where lines coincide, each shows at the sides of the next.
+    """
+    most = min(THIN + STEP * (count - 1), THICK)
+    return most if count == 1 else most - (most - THIN) * number / (count - 1)
+
+
+def marks(number: int, count: int, points: int) -> tuple[int, int]:
+    """Return which points of a line have its marker, as matplotlib's `markevery`: of each line others."""
+    every = max(points // MARKS, 1)
+    return number * every // count, every
+
+
+def set_apart(axes: Axes, number: int, count: int) -> Transform:
+    """Return a transform that puts the points of a line, of so many with the same places, beside those of the others.
+
+    The data stay what they are: the picture moves along the axis of places, by a few points of the paper.
+    """
+    step = min(APART[0], APART[1] / count)
+    shift = step * (number - (count - 1) / 2)
+    return offset_copy(axes.transData, axes.get_figure(root=True), x=shift, units="points")
+
+
+def add_title(figure: Figure, title: str, below: str = "") -> Figure:
+    """Return a panel as a figure that stands alone, as large as the film strip of an object and titled like it.
+
+    Parameters
+    ----------
+    figure : Figure
+        Of `new_panel`.
+    title : str
+        In bold at the upper left.
+    below : str
+        A line below it.
+    """
+    width, height = figure.get_size_inches()
+    scale = max(ALONE / width, 1.0)
+    wide = max(scale * width, LETTER * len(title) + 0.3, 0.75 * LETTER * len(below) + 0.3)
+    tall = (min(scale * height, TALLEST) if scale * height / wide < TALL else scale * height) + HEADING
+    figure.set_size_inches(wide, tall)
+    figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - HEADING / tall))
+    left = 0.12 / wide
+    figure.text(left, 1 - 0.28 / tall, title, fontsize=11, weight="bold", va="center", in_layout=False)
+    figure.text(left, 1 - 0.51 / tall, below, fontsize=8, va="center", in_layout=False)
     return figure

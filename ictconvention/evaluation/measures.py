@@ -54,7 +54,8 @@ class Measure:
 
     def write(self, value: float, signed: bool = False) -> str:
         """Return a number of it as it is read, without the unit."""
-        return f"{self.scale * value:{'+' if signed else ''}.{self.digits}f}"
+        shown = round(self.scale * value, self.digits) + 0.0  # no minus before a zero
+        return f"{shown:{'+' if signed else ''}.{self.digits}f}"
 
 
 class Measures(ABC):

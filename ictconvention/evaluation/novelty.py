@@ -13,6 +13,7 @@ from sklearn.covariance import LedoitWolf
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
+from ictconvention.files.reading import npz_arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,8 @@ class NoveltyReference:
             It is damaged.
         """
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                found = cls(
-                    *(np.asarray(arrays[name], dtype=np.float64) for name in ("means", "precision", "validation"))
-                )
+            arrays = npz_arrays(path, lambda names: ("means", "precision", "validation"))
+            found = cls(*(np.asarray(array, dtype=np.float64) for array in arrays.values()))
             classes, features = found.means.shape
             if found.precision.shape != (features, features) or found.validation.ndim != 1 or not classes:
                 raise ValueError("its arrays do not fit together")

@@ -173,14 +173,18 @@ def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
 def _in_words(one: Difference) -> str:
     measure = one.measure
     size = measure.write(abs(one.value))
+    low, high = (measure.write(end, signed=True) for end in (one.low, one.high))
+    if float(size) == float(low) == float(high) == 0:
+        return f"{measure.title} the same, whichever of these objects are drawn"
+    span = f"(95 % interval {low} to {high})"
+    if float(size) == 0:
+        return f"{measure.title} level {span}: neither is ahead"
     unit = " points" if measure.unit == "%" else f" {measure.unit}" if measure.unit else ""
     ahead = (one.value > 0) == measure.rising
-    way = "level" if float(size) == 0 else f"{'ahead' if ahead else 'behind'} by {size}{unit}"
     beyond = one.low > 0 or one.high < 0
     by = " by one seed" if one.seeds == 1 else " by so few trainings"
     verdict = "established" if one.established else "not established" + (by if beyond else "")
-    low, high = measure.write(one.low, signed=True), measure.write(one.high, signed=True)
-    return f"{measure.title} {way} (95 % interval {low} to {high}), {verdict}"
+    return f"{measure.title} {'ahead' if ahead else 'behind'} by {size}{unit} {span}, {verdict}"
 
 
 def describe_seeds(seeds: int, cells: int, measures: Measures) -> str:

@@ -199,8 +199,8 @@ def apply_view(
     return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=index)
 
 
-def class_labels(survey: Survey) -> NDArray[np.int64]:
-    """Return the class of every object as its position among the survey's classes, `UNLABELLED` without one."""
-    number = {name: i for i, name in enumerate(survey.header.classes)}
+def class_labels(survey: Survey, classes: Sequence[str] | None = None) -> NDArray[np.int64]:
+    """Return the class of every object as its position among some, by default the survey's; or `UNLABELLED`."""
+    number = {name: i for i, name in enumerate(survey.header.classes if classes is None else classes)}
     names = classes_of(survey.object_table()).values()
-    return np.array([UNLABELLED if name is None else number[name] for name in names], dtype=np.int64)
+    return np.array([UNLABELLED if name is None else number.get(name, UNLABELLED) for name in names], dtype=np.int64)

@@ -9,7 +9,8 @@ def files_below(folder: Path, endings: Sequence[str]) -> list[str]:
     """Return the files below a folder that have one of the endings, relative to it and sorted; hidden ones are none.
 
     A link that leads nowhere counts as a file, so that its reader reports it: with such an ending, or with none, since
-    it may have led to a folder. Folders that links lead to are gone through once each.
+    it may have led to a folder. So does a pipe or a device with such an ending. Folders that links lead to are gone
+    through once each.
 
     Parameters
     ----------
@@ -33,4 +34,4 @@ def _is_wanted(path: Path, endings: Sequence[str]) -> bool:
     if path.name.startswith("."):
         return False
     ends = path.name.lower().endswith(tuple(endings))
-    return path.is_symlink() and (ends or not path.suffix) if not path.exists() else ends and path.is_file()
+    return path.is_symlink() and (ends or not path.suffix) if not path.exists() else ends

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ictconvention.core.errors import UsageError, pluralize, shorten
+from ictconvention.core.errors import UsageError, did_you_mean, pluralize, shorten
 
 
 def check_matched(table: Path, listed: Collection[str], present: Collection[str], images: str) -> list[str]:
@@ -39,6 +39,39 @@ def check_matched(table: Path, listed: Collection[str], present: Collection[str]
         return []
     of = f"{len(without)} of {pluralize(len(listed), 'id')}"
     return [f"{of} in {table.name} {'is' if len(without) == 1 else 'are'} not in {images}: {shorten(without, 3)}"]
+
+
+def check_renamed_bands(renamed: Collection[str], known: Collection[str], where: str) -> None:
+    """Refuse to rename bands of which none can be in the images, before these are read.
+
+    Parameters
+    ----------
+    renamed, known : collections of str
+        Names of bands in the images: those that shall be renamed, and those that there may be.
+    where : str
+        The command, for messages.
+
+    Raises
+    ------
+    UsageError
+        None of them can be there: each band would keep its name.
+    """
+    if renamed and known and not set(renamed) & set(known):
+        said = _no_frame_in([*renamed], known)
+        fix = f"write OURS=THEIRS, with the name that it has in the images: {shorten(sorted(known))}"
+        raise UsageError(said, where, fix, "E-INGEST-MISMATCH")
+
+
+def report_renamed_bands(renamed: Collection[str], found: Collection[str]) -> list[str]:
+    """Return a line about the bands of --rename-band that no frame was in; empty where there were frames in all."""
+    absent = [name for name in renamed if name not in found]
+    if not absent or not found:
+        return []
+    return [f"{_no_frame_in(absent, found)}: the images have {shorten(sorted(found))}"]
+
+
+def _no_frame_in(absent: list[str], found: Collection[str]) -> str:
+    return f"no frame is in the band {shorten(absent)}, which --rename-band names{did_you_mean(absent[0], found)}"
 
 
 def report_unused_names(

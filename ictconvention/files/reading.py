@@ -8,21 +8,21 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import lacks_memory
 from ictconvention.core.magnitudes import POGSON
+from ictconvention.core.plain_file import NotPlainError, open_plain
+from ictconvention.files.fits_headers import UnreadableError as UnreadableError
+from ictconvention.files.fits_headers import check_headers, unpack_fits
 
 FITS_ENDINGS = tuple(f".{kind}{packing}" for kind in ("fits", "fit", "fts") for packing in ("", ".gz", ".bz2", ".fz"))
 MOST_NPZ = 2**31  # bytes that an array of an npz may unpack to
 MOST_IMAGE = 2**32  # bytes that an image of a FITS file may unpack to
-
-
-class UnreadableError(ValueError):
-    """A file, an HDU or an array is not what it should be; the text says what was found."""
 
 
 class NoImageError(UnreadableError):
@@ -47,10 +47,12 @@ def open_fits(source: Path | bytes) -> Iterator[fits.HDUList]:
         warnings.filterwarnings("error", message=".*truncated.*")
         try:
             with (
-                io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as content,  # errors close it
-                fits.open(content, memmap=False) as hdus,
+                io.BytesIO(source) if isinstance(source, bytes) else open_plain(source) as packed,  # errors close it
+                unpack_fits(packed) as content,
             ):
-                yield hdus
+                check_headers(content)
+                with fits.open(content, memmap=False) as hdus:
+                    yield hdus
         except UnreadableError:
             raise
         except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
@@ -187,19 +189,27 @@ def npz_arrays(
         It is damaged, pickled, or unpacks to more than `MOST_NPZ` bytes.
     """
     try:
-        if path.suffix.lower() == ".npy":
-            return {"": np.load(path, allow_pickle=False)}
-        with zipfile.ZipFile(path) as packed:
-            sizes = {one.filename.removesuffix(".npy"): one.file_size for one in packed.infolist()}
-        names = chosen(list(sizes))
-        if sum(sizes[name] for name in names) > MOST_NPZ:
-            raise UnreadableError(f"{', '.join(names)} unpacks to more than {MOST_NPZ} bytes")
-        with np.load(path, allow_pickle=False) as arrays:
-            return {name: arrays[name] for name in names}
+        with open_plain(path) as file:
+            return _arrays(file, path.suffix.lower() == ".npy", chosen)
     except UnreadableError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
         raise unreadable(f"no sound {path.suffix[1:]} file", error) from error
+
+
+def _arrays(file: BinaryIO, single: bool, chosen: Callable[[Sequence[str]], Sequence[str]]) -> dict[str, NDArray[Any]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a header that numpy evaluates as text
+        if single:
+            return {"": np.load(file, allow_pickle=False)}
+        with zipfile.ZipFile(file) as packed:
+            sizes = {one.filename.removesuffix(".npy"): one.file_size for one in packed.infolist()}
+        names = chosen(list(sizes))
+        if sum(sizes[name] for name in names) > MOST_NPZ:
+            raise UnreadableError(f"{', '.join(names)} unpacks to more than {MOST_NPZ} bytes")
+        file.seek(0)
+        with np.load(file, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
 
 
 def reason_of(error: Exception) -> str:
@@ -209,8 +219,8 @@ def reason_of(error: Exception) -> str:
 
 def unreadable(what: str, error: Exception) -> UnreadableError:
     """Return the error of a file, in the words of the system where it cannot be opened at all."""
-    if isinstance(error, FileNotFoundError) and error.filename and (link := Path(error.filename)).is_symlink():
-        return UnreadableError(f"a symbolic link to {link.readlink()}, which does not exist")
-    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError):
+    if isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotPlainError):
         return UnreadableError(error.strerror)
+    if lacks_memory(error):
+        return UnreadableError(f"there is too little memory for it: {str(error) or type(error).__name__}")
     return UnreadableError(f"{what}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")

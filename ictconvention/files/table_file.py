@@ -16,18 +16,17 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.table.meta import get_header_from_yaml
 from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
+from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.values import LARGEST_WHOLE, NOTHING, flaw_of_precision
 
-MOST_ROWS, MOST_BYTES = 20_000_000, 2**31  # of a table in Parquet, which is packed
-ROWS_AT_ONCE = 4096
 FORMATS = (".csv", ".ecsv", ".parquet", ".fits")
+MOST_ROWS, MOST_BYTES = 20_000_000, 2**31  # of a table in Parquet: what is packed may unpack without end
 UNITS: dict[str, tuple[u.UnitBase, ...]] = {  # that columns are converted to; the first that fits
     "ra": (u.deg,),
     "dec": (u.deg,),
@@ -55,7 +54,7 @@ UNIT_WORDS = {  # that people write and astropy does not know, in small letters
     "dn": "adu",
 }
 ATOMIC_SCALES = ("tai", "tt", "tdb", "tcg", "tcb", "utc")  # of which the difference from UTC is known without a look-up
-Names = Callable[[str], str]  # of a column in the file, as it is asked for
+Names = Callable[[str], str | None]  # of a column in the file, as it is asked for
 
 
 @dataclass
@@ -76,7 +75,7 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
     content : bytes
         Content of the file.
     name_of : function
-        Returns the name that a column shall have.
+        Returns the name that a column shall have; None: it is left out.
     asked : collection of str
         Names of the columns that are used; the units of others are left alone.
 
@@ -97,8 +96,9 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
                 warnings.simplefilter("ignore")  # of units that astropy does not know, which are refused below
                 table = Table.read(io.BytesIO(content), format="ascii.ecsv" if ending == ".ecsv" else "fits")
             columns = {name: _Column(table[name], getattr(table[name], "unit", None)) for name in table.colnames}
-    named = {name_of(name): column for name, column in columns.items()}
-    if len(named) < len(columns):
+    kept = [(own, column) for name, column in columns.items() if (own := name_of(name)) is not None]
+    named = dict(kept)
+    if len(named) < len(kept):
         raise UsageError(
             f"two columns have one name: {', '.join(columns)}", path, "rename one of them", "E-TABLE-COLUMN"
         )
@@ -129,7 +129,7 @@ def _csv(content: bytes) -> dict[str, _Column]:
 
 
 def _parquet(content: bytes, path: Path, name_of: Names) -> dict[str, _Column]:
-    table = _read_bounded(content)
+    table = read_parquet(content, most_rows=MOST_ROWS, most_bytes=MOST_BYTES)
     units: dict[str, Any] = {}
     if written := (table.schema.metadata or {}).get(b"table_meta_yaml"):  # by astropy
         header = get_header_from_yaml(written.decode("utf-8").split("\n"))
@@ -151,26 +151,6 @@ def _parquet(content: bytes, path: Path, name_of: Names) -> dict[str, _Column]:
         else:
             columns[field.name] = _Column(values.to_pylist(), units.get(field.name))
     return columns
-
-
-def _read_bounded(content: bytes) -> pa.Table:
-    """Read a Parquet file, and no more of it than a table of a user can be: a small one may unpack without end."""
-    with pq.ParquetFile(io.BytesIO(content)) as file:
-        if file.metadata.num_rows > MOST_ROWS:
-            raise ValueError(f"it claims {file.metadata.num_rows} rows, more than {MOST_ROWS}")
-        batches, size = [], 0
-        plain = pa.schema([_plain(field) for field in file.schema_arrow], file.schema_arrow.metadata)
-        for packed in file.iter_batches(ROWS_AT_ONCE):
-            batch = packed.cast(plain)
-            batches.append(batch)
-            if (size := size + batch.nbytes) > MOST_BYTES:
-                raise ValueError(f"it unpacks to more than {MOST_BYTES} bytes")
-        return pa.Table.from_batches(batches, plain)
-
-
-def _plain(field: pa.Field) -> pa.Field:
-    """Return a field whose values are no longer numbers in a dictionary, which hide their size."""
-    return field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
 
 
 def _converted(name: str, column: _Column, wanted: Sequence[u.UnitBase], path: Path) -> Sequence[Any]:

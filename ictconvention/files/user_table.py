@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, readable_os_errors, shorten
+from ictconvention.core.plain_file import read_plain
 from ictconvention.files.table_file import FORMATS, as_rows, read_columns
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.neighbours import median_position, separations
@@ -17,6 +18,7 @@ from ictconvention.survey.validate import check_object, check_value, merge_kind
 from ictconvention.survey.values import flaw_of_id, flaw_of_number
 
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
+LONGEST_CELL = 60  # letters of a cell that a message repeats
 SAME_PLACE = 1.5  # [arcsec]; positions of one object that are farther apart are those of two
 
 
@@ -45,7 +47,12 @@ class UserTable:
         return f"{self.path}, row {number + 1}"
 
 
-def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[str] = ()) -> UserTable:
+def read_user_table(
+    path: str | Path,
+    needed: Iterable[str],
+    optional: Iterable[str] = (),
+    renamed: Mapping[str, str] | None = None,
+) -> UserTable:
     """Read a table; CSV in UTF-8 with a header line, with or without a byte order mark, with any line ends.
 
     Parameters
@@ -54,6 +61,9 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         A .csv, .ecsv, .parquet or .fits file.
     needed, optional : names
         Columns that must be there, or may be. Letters' case does not count for these.
+    renamed : mapping, optional
+        Names that columns have in the file, by those that they shall have; a column that has that name there is left
+        out. None: the command does not rename.
 
     Raises
     ------
@@ -65,12 +75,17 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"give a table that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
     with readable_os_errors("reading the table", path):
-        content = path.read_bytes()
+        content = read_plain(path)
     names = {name.lower(): name for name in (*needed, *optional)}
+    ours = {theirs: own for own, theirs in (renamed or {}).items()}
+
+    def name_of(name: str) -> str | None:
+        name = str(name).strip()
+        own = names.get(name.lower(), name)
+        return ours[name] if name in ours else None if own in ours.values() else own
+
     try:
-        columns = read_columns(
-            path, content, lambda name: names.get(str(name).strip().lower(), str(name).strip()), (*names.values(),)
-        )
+        columns = read_columns(path, content, name_of, (*names.values(),))
     except UsageError:
         raise
     except Exception as error:  # rubbish may break the readers anywhere
@@ -83,9 +98,13 @@ def read_user_table(path: str | Path, needed: Iterable[str], optional: Iterable[
     rows = as_rows(columns)
     if not rows:
         raise UsageError("the table has no row", path, "give at least one", "E-TABLE-EMPTY")
+    if unmet := [theirs for own, theirs in (renamed or {}).items() if own not in columns]:
+        found = f"the table has no column {shorten(unmet)}{did_you_mean(unmet[0], columns)}"
+        raise UsageError(found, path, f"correct --column; there are {', '.join(columns)}", "E-TABLE-COLUMN")
     if absent := [name for name in needed if name not in columns]:
         found = f"the table lacks the column {shorten(absent)}{did_you_mean(absent[0], columns)}"
-        raise UsageError(found, path, f"rename or add it; there are {', '.join(columns)}", "E-TABLE-COLUMN")
+        which = "rename or add it" if renamed is None else f"say which it is, --column {absent[0]}=NAME, or add it"
+        raise UsageError(found, path, f"{which}; there are {', '.join(columns)}", "E-TABLE-COLUMN")
     return UserTable(path, rows)
 
 
@@ -130,11 +149,11 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
         return math.nan
     try:
         return float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         fix = "correct it, or leave it empty"
         if isinstance(value, str) and re.fullmatch(r"[+-]?\d+[:hd ]\s*\d+[:m' ].*", value):
             fix = f"give {name} in degrees, as a decimal number"
-        raise UsageError(f"{name} is {value!r}, no number", where, fix, "E-VALUE-TYPE") from None
+        raise UsageError(f"{name} is {_short(value)}, no number", where, fix, "E-VALUE-TYPE") from None
 
 
 def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
@@ -256,5 +275,10 @@ def _is_number(value: Any) -> bool:
         return True
     try:
         return not isinstance(value, bool) and math.isfinite(float(value))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}..."

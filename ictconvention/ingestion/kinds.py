@@ -8,7 +8,7 @@ from inspect import Parameter, signature
 from pathlib import Path
 from typing import Any, Literal
 
-from ictconvention.core.errors import SurveyError, UsageError, shorten
+from ictconvention.core.errors import SurveyError, UsageError, find_repeated, shorten
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.ingestion.fitting import CutoutOptions, Fitting
 from ictconvention.ingestion.found import USUAL_BANDS
@@ -16,6 +16,7 @@ from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
 from ictconvention.survey.format import read_header
 
 PathLike = str | Path
+Renamed = Mapping[str, str] | Sequence[str] | None
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Request:
         Sum 2 x 2 pixels before the stamp is cut.
     objects : path, optional
         Table of objects: id, and class, label_source, redshift, ra, dec or columns of one's own.
+    column, rename_band : mapping, or texts OURS=THEIRS
+        Names that columns have in the user's tables, and bands in the images, by the names that are wanted here.
     name, size, bands, classes, jobs, max_rejects, dry_run, simulated
         Of `bands` and `classes` a text is a list with commas; `jobs` is by default the number of processors.
     show : function
@@ -42,6 +45,8 @@ class Request:
     made_by: str
     bin_pixels: bool = False
     objects: PathLike | None = None
+    column: Renamed = None
+    rename_band: Renamed = None
     name: str | None = None
     size: int = 32
     bands: str | Sequence[str] | None = None
@@ -59,6 +64,7 @@ class Request:
     def options(self, pixel_scale: float, **more: Any) -> IngestOptions:
         """Return what holds for every source, from the size of a pixel of the files [arcsec] and what else is known."""
         given = {"bands": _listed(self.bands), "classes": _listed(self.classes), **more}
+        renamed = {theirs: own for own, theirs in _pairs(self.rename_band, "--rename-band", "g=sdss_g")}
         return IngestOptions(
             Path(self.out),
             self.made_by,
@@ -69,17 +75,30 @@ class Request:
             jobs=(os.cpu_count() or 1) if self.jobs is None else self.jobs,
             max_rejects=self.max_rejects,
             dry_run=self.dry_run,
+            rename_band=renamed,
             **given,
         )
+
+    def columns(self) -> dict[str, str]:
+        """Return the names that columns have in the user's tables, by ours."""
+        pairs = _pairs(self.column, "--column", "id=objid")
+        if twice := find_repeated(own for own, _ in pairs):
+            found = f"two columns shall be {shorten(twice)}"
+            raise UsageError(found, "--column", "give each name one column", "E-COMMAND-CONFLICT")
+        return dict(pairs)
 
     def known_objects(self) -> dict[str, dict[str, Any]]:
         """Return what the table of objects says; nothing where there is none."""
         from ictconvention.files.user_table import read_objects, read_user_table
 
+        renamed = self.columns()
         if self.objects is None:
+            if renamed:
+                found = f"--column names the column {next(iter(renamed.values()))}, and there is no table of objects"
+                raise UsageError(found, "--column", "give --objects TABLE, or leave it out", "E-COMMAND-CONFLICT")
             return {}
         columns = ("class", "label_source", "redshift", "ra", "dec")
-        return read_objects(read_user_table(Path(self.objects), ("id",), columns).located)
+        return read_objects(read_user_table(Path(self.objects), ("id",), columns, renamed).located)
 
     def ingest(
         self,
@@ -98,7 +117,7 @@ def ingest_stamps(
     request: Request,
     source: PathLike,
     *,
-    pixel_scale: float,
+    pixel_scale: float | None = None,
     zero_point: float | None = None,
     flux_unit: str = "nanomaggy",
     sky: bool = False,
@@ -107,9 +126,14 @@ def ingest_stamps(
     from ictconvention.ingestion.readers.stamps import read_stamp_table, read_stamps
 
     table = Path(source)
-    units, objects = read_stamp_table(table, zero_point, flux_unit, pixel_scale)
+    units, objects, scale = read_stamp_table(table, zero_point, flux_unit, pixel_scale, request.columns())
     how = CutoutOptions(table.parent, request.fitting(sky), zero_point)
-    return request.ingest(request.options(pixel_scale, flux_unit=flux_unit), partial(read_stamps, how), units, objects)
+    options = request.options(scale.value, flux_unit=flux_unit)
+    bands = {row.band for unit in units for row in unit if row.band}
+    made = request.ingest(options, partial(read_stamps, how, scale), units, objects, bands_there=bands)
+    if pixel_scale is not None:
+        return made
+    return replace(made, remarks=(*made.remarks, f"pixels of {scale.value:g} arcsec, by {scale.said_by}"))
 
 
 def ingest_ccd(
@@ -128,22 +152,28 @@ def ingest_ccd(
     from ictconvention.ingestion.headers.band_names import read_band_names
     from ictconvention.ingestion.headers.dates import MEANING
     from ictconvention.ingestion.readers.ccd import CcdOptions, nearest_miss, read_ccd, read_positions
-    from ictconvention.ingestion.readers.ccd_images import find_images, first_pixel_scale
+    from ictconvention.ingestion.readers.ccd_images import IMAGE_COLUMNS, find_images, first_pixel_scale
 
     if masks is not None and (masks.count("=") != 1 or masks.startswith("=")):
         raise UsageError(
             f"--masks is {masks!r}", "options of ingest ccd", "give OLD=NEW, such as --masks ooi=ood", "E-COMMAND-VALUE"
         )
     old, _, new = (masks or "").partition("=")
-    folder, images, rejects = find_images(Path(source), (old, new) if masks else None, hdu)
-    objects, ra, dec = read_positions(Path(positions))
+    renamed = request.columns()
+    of_images = {own: theirs for own, theirs in renamed.items() if own in IMAGE_COLUMNS}
+    folder, images, rejects = find_images(Path(source), (old, new) if masks else None, hdu, of_images)
+    of_objects = {own: theirs for own, theirs in renamed.items() if own not in IMAGE_COLUMNS}
+    objects, ra, dec = read_positions(Path(positions), of_objects)
     scale = pixel_scale or first_pixel_scale(folder, images)
     of_all = float("nan") if zero_point is None else zero_point
     names = read_band_names(None if band_names is None else Path(band_names))
     how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names)
     options = request.options(scale, orientation="north up, east left", times=MEANING)
+    listed = {image.band for image in images}
+    bands = {band for band in listed if band is not None} if None not in listed else set()
+    more = {"rejects": rejects, "everything_listed": True, "bands_there": bands}
     try:
-        made = request.ingest(options, partial(read_ccd, how), images, objects, rejects=rejects, everything_listed=True)
+        made = request.ingest(options, partial(read_ccd, how), images, objects, **more)
     except SurveyError as error:
         if miss := nearest_miss(how, images):
             fix = "check that ra and dec are in degrees, and that these are the images"
@@ -153,7 +183,7 @@ def ingest_ccd(
         return made
     header, _ = read_header(options.out)
     unusual = [name for name in header.bands if name not in USUAL_BANDS]
-    said = f"bands named as in the headers: {shorten(unusual)}; --band-names TABLE gives them other names"
+    said = f"bands named as in the headers: {shorten(unusual)}; --rename-band or --band-names gives them other names"
     return replace(made, remarks=(*made.remarks, said)) if unusual else made
 
 
@@ -197,7 +227,7 @@ def ingest_ztf(
 ) -> Ingested:
     """Take ZTF alerts: those of one objectId become a sequence."""
     from ictconvention.ingestion.readers.alert_files import find_alerts
-    from ictconvention.ingestion.readers.ztf import ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
+    from ictconvention.ingestion.readers.ztf import BANDS, ORIENTATION, PIXEL_SCALE, TIMES, ZtfOptions, read_ztf
 
     if cutout not in ("science", "difference"):
         raise UsageError(
@@ -208,7 +238,8 @@ def ingest_ztf(
     options = request.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES)
     table = None if request.objects is None else Path(request.objects)
     known = request.known_objects()
-    return request.ingest(options, partial(read_ztf, how), units, known, objects_table=table)
+    there = BANDS.values()
+    return request.ingest(options, partial(read_ztf, how), units, known, objects_table=table, bands_there=there)
 
 
 @dataclass(frozen=True)
@@ -241,7 +272,7 @@ class Kind:
 KINDS = {
     "stamps": Kind(ingest_stamps, ("objects",)),
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
-    "tao": Kind(ingest_tao, ("bands",)),
+    "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
 }
 
@@ -250,3 +281,25 @@ def _listed(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
     if names is None:
         return None
     return tuple(part.strip() for part in names.split(",")) if isinstance(names, str) else tuple(names)
+
+
+def _pairs(given: Renamed, option: str, example: str) -> list[tuple[str, str]]:
+    """Return pairs of the name that is wanted and the name that there is.
+
+    Raises
+    ------
+    UsageError
+        A text is no OURS=THEIRS, or two names are wanted of one.
+    """
+    if isinstance(given, Mapping):
+        pairs = [(str(own), str(theirs)) for own, theirs in given.items()]
+    else:
+        texts = [given] if isinstance(given, str) else given or ()
+        pairs = [(own.strip(), theirs.strip()) for own, _, theirs in (text.partition("=") for text in texts)]
+    for own, theirs in pairs:
+        if not own or not theirs:
+            found = f"{option} is {own}={theirs}" if theirs else f"{option} is {own}"
+            raise UsageError(found, option, f"give OURS=THEIRS, such as {option} {example}", "E-COMMAND-VALUE")
+    if twice := find_repeated(theirs for _, theirs in pairs):
+        raise UsageError(f"{shorten(twice)} shall have two names", option, "give it one", "E-COMMAND-CONFLICT")
+    return pairs

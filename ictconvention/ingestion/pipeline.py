@@ -5,16 +5,17 @@ survey, so that memory holds no more than a line about each frame.
 """
 
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from ictconvention.core.atomic import WholeFolder
-from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
-from ictconvention.files.joins import check_matched, report_unused_names
+from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, shorten
+from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
@@ -24,6 +25,8 @@ from ictconvention.ingestion.unit_reading import Progress, Reader, read_units
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
+
+UNLABELLED: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,10 @@ class IngestOptions:
         Size of the stamps [pixels].
     bands : tuple of str, optional
         The bands to take, in their order in the survey; by default all that are found.
+    rename_band : mapping
+        Names that bands shall have, by those that they have in the source.
     classes : tuple of str, optional
-        Names of the classes; by default those that are found, in alphabetical order.
+        Names of the classes; by default those that are found, in alphabetical order. Objects of others have no label.
     flux_unit : str
         Flux unit of the pixels.
     simulated : bool
@@ -68,6 +73,7 @@ class IngestOptions:
     name: str | None = None
     size: int = 32
     bands: tuple[str, ...] | None = None
+    rename_band: Mapping[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] | None = None
     flux_unit: str = "nanomaggy"
     simulated: bool = False
@@ -144,6 +150,7 @@ def ingest(
     rejects: Sequence[Reject] = (),
     everything_listed: bool = False,
     objects_table: Path | None = None,
+    bands_there: Collection[str] = (),
 ) -> Ingested:
     """Make a survey.
 
@@ -165,6 +172,8 @@ def ingest(
         Whether an object of `objects` without a frame is a reject.
     objects_table : Path, optional
         The table that `objects` came from, where frames and objects are joined by id alone.
+    bands_there : collection of str
+        The bands that there may be, as the source names them; empty where only reading tells.
 
     Returns
     -------
@@ -175,6 +184,7 @@ def ingest(
     UsageError, SurveyError, FileSystemError
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
+    check_renamed_bands(options.rename_band, bands_there, options.made_by)
     folder = WholeFolder(options.out)
     check_rejects_place(folder.path)
     if options.dry_run:
@@ -187,9 +197,14 @@ def ingest(
             scratch.mkdir()
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
+        left_out = _left_out(objects, classes, options.made_by)
+        objects = {id_: {**own, **UNLABELLED} if id_ in left_out else own for id_, own in objects.items()}
         trial = _header(options, options.bands or ("unknown",), classes, {})
         check_objects(objects, trial, options.made_by)
-        readings = read_units(read, units, options.size, options.bands, scratch, options.jobs, options.out, progress)
+        ours = options.rename_band
+        readings = read_units(
+            read, units, options.size, options.bands, scratch, options.jobs, options.out, progress, ours
+        )
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
         kept, twice, repeats = gather_frames(lines, list(objects))
@@ -199,6 +214,11 @@ def ingest(
             found = {*kept.ids, *(reject.object for reject in rejects if reject.object)}
             remarks += check_matched(objects_table, objects, found, "the images")
         check_fluxes(options.flux_unit, kept, options.made_by)
+        remarks += [
+            f"{pluralize(number, 'object')} of the class {name}, which --classes does not name: without a label"
+            for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
+        ]
+        remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
         remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
@@ -220,6 +240,30 @@ def ingest(
         return replace(result, rejects_file=rejects_file, out=options.out)
     finally:
         folder.discard()
+
+
+def _left_out(objects: Mapping[str, Mapping[str, Any]], classes: Sequence[str], where: str) -> dict[str, str]:
+    """Return the class of each object, by id, whose class was not asked for.
+
+    One that is spelled like a class but for capitals and signs is not among them: it is refused later, as a mistake.
+
+    Raises
+    ------
+    UsageError
+        No label would be left.
+    """
+    given = {id_: str(own["class_name"]) for id_, own in objects.items() if own.get("class_name") is not None}
+    spelled = {_letters(name) for name in classes}
+    left_out = {id_: name for id_, name in given.items() if _letters(name) not in spelled}
+    if given and len(left_out) == len(given):
+        found = f"no object is of the class {shorten(classes)}, which --classes names"
+        fix = f"name some of {shorten(sorted(set(given.values())))}, or leave --classes out"
+        raise UsageError(found, where, fix, "E-CLASS-UNKNOWN")
+    return left_out
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold())) or name
 
 
 def _header(

@@ -8,6 +8,7 @@ from pathlib import Path
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
+from ictconvention.core.plain_file import open_plain
 from ictconvention.ingestion.found import Reject
 
 COLUMNS = ("object", "file", "reason")
@@ -30,7 +31,7 @@ def check_rejects_place(survey: Path) -> None:
     """
     path = check_place(rejects_path(survey), "saving the rejects") if survey.parent.is_dir() else rejects_path(survey)
     if path.exists():
-        with readable_os_errors("reading the rejects of an earlier try", path), path.open("rb") as file:
+        with readable_os_errors("reading the rejects of an earlier try", path), open_plain(path) as file:
             first = file.readline(200)
         if first.strip() != ",".join(COLUMNS).encode():
             found = f"the rejects are written to {path.name}, and a file of this name is something else"

@@ -1,9 +1,9 @@
 """Read units of a source side by side: each frame is checked, and its pixels are kept until all frames are known."""
 
 import zlib
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ class UnitReading:
 
     frames: pa.Table
     rejects: list[Reject] = field(default_factory=list)
+    bands: set[str] = field(default_factory=set)  # as the source names them
 
 
 def read_units(
@@ -40,6 +41,7 @@ def read_units(
     jobs: int,
     out: Path,
     progress: Progress,
+    renamed: Mapping[str, str] | None = None,
 ) -> list[UnitReading]:
     """Read all units; keep the pixels of sound frames and the measurements in the scratch, and the rest in memory.
 
@@ -61,13 +63,15 @@ def read_units(
         Names the survey in errors.
     progress : function
         Called with the number of units read and their total.
+    renamed : mapping, optional
+        Band by the name that it has in the source; `bands` are those of the survey.
 
     Returns
     -------
     list of UnitReading
         In the order of the units, whatever the number of processes.
     """
-    task = partial(_read_unit, read, size, bands, scratch)
+    task = partial(_read_unit, read, size, bands, renamed or {}, scratch)
     readings: dict[int, UnitReading] = {}
     for number, reading in run_parallel(task, list(enumerate(units)), jobs, out):
         readings[number] = reading
@@ -76,24 +80,34 @@ def read_units(
 
 
 def _read_unit(
-    read: Reader, size: int, bands: tuple[str, ...] | None, scratch: Path | None, number: int, unit: Any
+    read: Reader,
+    size: int,
+    bands: tuple[str, ...] | None,
+    renamed: Mapping[str, str],
+    scratch: Path | None,
+    number: int,
+    unit: Any,
 ) -> UnitReading:
     lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
-    rejects = []
+    rejects, seen = list[Reject](), set[str]()
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
     writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
-    with writing, np.errstate(all="ignore"):  # a pixel beyond float32 becomes infinite, which is a flaw, not a warning
+    with writing, np.errstate(all="ignore"), ExitStack() as unfinished:
+        # A pixel beyond float32 becomes infinite, which is a flaw, not a warning.
+        if array is not None:
+            unfinished.callback(array.abandon)
         for found in read(unit):
+            if not isinstance(found, Reject):
+                seen.add(found.band)
+                found = replace(found, band=renamed.get(found.band, found.band)) if renamed else found
             match found:
                 case Reject():
                     rejects.append(found)
                 case Measurement():
                     measured.append(getattr(found, name) for name in MEASUREMENTS.names)
                 case FoundFrame():
-                    if bands is not None and found.band and found.band not in bands:
-                        near = did_you_mean(found.band, bands)
-                        reason = f"unknown band {found.band!r}{near}: bands are {', '.join(bands)}"
-                        rejects.append(Reject(found.id, place_of(found.file, found.hdu), reason, flaw=bool(near)))
+                    if reason := _other_band(found, bands):
+                        rejects.append(reason)
                         continue
                     if flaw := _flaw(found, size):
                         rejects.append(Reject(found.id, place_of(found.file, found.hdu), flaw))
@@ -106,7 +120,16 @@ def _read_unit(
         if array is not None and scratch is not None:
             array.close()
             keep_measurements(scratch, number, measured.table())
-    return UnitReading(lines.table(), rejects)
+    return UnitReading(lines.table(), rejects, seen)
+
+
+def _other_band(frame: FoundFrame, bands: tuple[str, ...] | None) -> Reject | None:
+    """Return the reject of a frame in a band that was not asked for; a flaw where its name is nearly one that was."""
+    if bands is None or not frame.band or frame.band in bands:
+        return None
+    near = did_you_mean(frame.band, bands)
+    reason = f"unknown band {frame.band!r}{near}: bands are {', '.join(bands)}"
+    return Reject(frame.id, place_of(frame.file, frame.hdu), reason, flaw=bool(near))
 
 
 def _flaw(frame: FoundFrame, size: int) -> str | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, readable_os_errors
+from ictconvention.core.errors import SplitError, SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.core.robust import finite_median
 from ictconvention.measuring.photometry import photometry_recipe, point_source_error
@@ -20,9 +20,11 @@ from ictconvention.survey.format import (
     SHARD_PREFIX,
     SurveyHeader,
 )
+from ictconvention.survey.labels.ways import TooFewError
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.shard import Shard, edited_header_error
+from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
 from ictconvention.survey.verify import changed_files, changed_frames
@@ -79,6 +81,7 @@ class SurveyAudit:
     flaws: list[SurveyError] = field(default_factory=list)
     more_flaws: int = 0  # beyond those listed
     no_depth: str = ""  # why no depth can be said
+    too_few: TooFewError | None = None  # why the folds of a run cannot be drawn
 
     def add(self, flaw: SurveyError) -> None:
         """List a flaw, or count it once there are `MOST_FLAWS`."""
@@ -129,6 +132,12 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         neighbours=Counter(sizes[sizes > 1].tolist()),
         without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
     )
+    try:
+        make_split(table)
+    except TooFewError as error:
+        report.too_few = error
+    except SplitError:  # no labels, or ids that stand twice
+        pass
     for shard in shards:
         with readable_os_errors("reading the survey", shard.folder):
             _check_files(shard, report)

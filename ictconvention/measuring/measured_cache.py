@@ -1,13 +1,14 @@
 """What is measured once per survey and kept in its folder: photometry, and each object's median frames.
 
 The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
-deleted at any time, and one that is damaged is made anew. Where the folder is read-only, they are made anew in each run
-and stay in memory.
+deleted at any time, and one that is damaged is made anew: its last row is a checksum of the others. Where the folder is
+read-only, they are made anew in each run and stay in memory.
 """
 
 import hashlib
 import json
 import warnings
+import zlib
 from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError
-from ictconvention.core.mapped_array import map_array
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
+from ictconvention.reading.mapped_array import map_array
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
 
@@ -80,9 +81,10 @@ class MeasuredCache(ABC):
         return (2,)
 
     def _fits(self) -> bool:
-        """Return whether the file is there and has the type, shape and size that it was kept with."""
+        """Return whether the file is there, with the type, shape, size and content that it was kept with."""
         try:
-            return bool(len(self._mapped()) == self._ends[-1])
+            array = self._mapped()
+            return bool(len(array) == self._ends[-1] + 1 and np.array_equal(array[-1], _checksum(array[:-1])))
         except (ValueError, OSError):  # none, or damaged: it is measured anew
             return False
 
@@ -97,11 +99,16 @@ class MeasuredCache(ABC):
         try:
             self.path.parent.mkdir(exist_ok=True)
             with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
-                np.save(partial, array)
+                np.save(partial, np.concatenate([array, _checksum(array)[None]]))
         except (FileSystemError, OSError) as error:
             self._array = array
             reason = str(error).splitlines()[0]
             warnings.warn(f"the {self.name} of {self._survey.path} is made in each run: {reason}", stacklevel=4)
+
+
+def _checksum(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a row like those of an array that holds 24 bits of their CRC-32, which float32 keeps exactly."""
+    return np.full(array.shape[1:], zlib.crc32(array.data) % 2**24, dtype=np.float32)
 
 
 class CachedPhotometry(MeasuredCache):

@@ -1,5 +1,7 @@
 """Predictions that no run has made, such as a random forest's, kept in a sweep's folder beside its runs."""
 
+import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,19 +11,26 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.json_file import parse_json
+from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
+ROWS = b"rows"  # in the file's metadata: the names of the rows, as JSON
 
 
 def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) -> None:
     """Write entries to a table: entry, fold, seed, id, label, and a column for each output of every row.
 
-    Of classes, that is the probability of each at both class shares.
+    Of classes, that is the probability of each at both class shares. The metadata names the rows: the name of a class
+    may end in that of another.
     """
-    parts = []
+    parts, rows = (
+        [],
+        list(dict.fromkeys(row for entry in entries for of in entry.predictions.values() for row in of.rows)),
+    )
     for entry in entries:
         for (fold, seed), found in entry.predictions.items():
             columns: dict[str, Any] = {
@@ -35,7 +44,8 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) ->
                 columns |= {f"{row} {name}": values[:, c] for c, name in enumerate(task.names)}
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        pq.write_table(pa.concat_tables(parts), partial)
+        table = pa.concat_tables(parts).replace_schema_metadata({ROWS: json.dumps(rows)})
+        pq.write_table(table, partial, write_page_checksum=True)
 
 
 def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
@@ -46,13 +56,15 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
     UsageError
         The file is damaged, or of other outputs (classes).
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return ()
     predictions: dict[str, dict[Key, Predictions]] = {}
     try:
-        table = {name: np.array(values) for name, values in pq.read_table(path).to_pydict().items()}
+        with readable_os_errors("reading the predictions", path):
+            content = read_parquet(path)
+            table = as_arrays(content)
         labels = task.format.read_label(table["label"])
-        rows = [column.removesuffix(f" {task.names[0]}") for column in table if column.endswith(f" {task.names[0]}")]
+        rows = _rows_of(content.schema, task.names)
         for name in dict.fromkeys(table["entry"].tolist()):
             for fold, seed in sorted(
                 set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
@@ -63,8 +75,20 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
                     raise ValueError(f"a probability of {name} is not a number")
                 of = Predictions(table["id"][here].astype(str), labels[here], found)
                 predictions.setdefault(name, {})[int(fold), int(seed)] = of
-    except (KeyError, ValueError, OSError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UsageError(
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error
     return tuple(ModelPredictions(name, of) for name, of in predictions.items())
+
+
+def _rows_of(schema: pa.Schema, names: Sequence[str]) -> list[str]:
+    """Return the names of the rows; a file of before they were in the metadata tells them by its columns."""
+    if (said := (schema.metadata or {}).get(ROWS)) is not None:
+        rows = parse_json(said)
+        if not isinstance(rows, list) or not all(isinstance(row, str) for row in rows):
+            raise ValueError("its metadata names no rows")
+        return rows
+    columns = {*schema.names}
+    before = [column.removesuffix(f" {names[0]}") for column in schema.names if column.endswith(f" {names[0]}")]
+    return [row for row in before if all(f"{row} {name}" in columns for name in names)]

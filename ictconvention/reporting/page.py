@@ -11,13 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ictconvention import __version__
 from ictconvention.configuration.identity import CELL, LABEL, leave_out
+from ictconvention.configuration.key_by_key import KeyByKey, compare_keys
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
-from ictconvention.core.key_by_key import KeyByKey, compare_keys
 from ictconvention.core.output_place import check_place
 from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.figures import Compared
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.measuring.photometry import photometry_recipe
@@ -33,6 +33,9 @@ from ictconvention.tasks.task_figures import ShownObject, WorstObjects
 logger = logging.getLogger(__name__)
 
 TOLD_FIRST = 4  # sentences; further ones are behind a click
+MOST_BESIDE = 5  # models whose configurations stand side by side
+MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a narrow one; of more, words are broken
+MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
 def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
@@ -90,13 +93,15 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     of_models = task.figures.of_models(models, survey)
     of_objects = [] if opened is None else task.figures.of_objects(models, opened, survey)
     worst = task.figures.worst([model.pooled for model in models])
+    configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
+    beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
         "version": __version__,
         "name": about["name"],
         "survey": survey,
         "simulated": about["simulated"],
         "title": f"{pluralize(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
-        "facts": _facts(entries, models[0], task),
+        "facts": _facts(entries, models[0], task, about.get("classes_left_out", ())),
         "sections": {
             "words": "In words",
             "table": "Table",
@@ -125,8 +130,10 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "worst": worst,
         "shown": [] if worst is None else _shown(worst, opened),
         "environment": _environment(kept),
-        "configuration": compare_keys({name: _configuration(of) for name, of in collection.runs.items()}),
-        "configuration_names": list(collection.runs),
+        "configuration": configuration if beside else _grouped(configuration, "model"),
+        "configuration_names": list(collection.runs) if beside else [],
+        "many": len(entries) > MOST_ROOMY,
+        "crowd": len(entries) > MOST_NARROW,
         "runs": pluralize(len(kept), "run"),
         "folder": str(sweep),
     }
@@ -140,14 +147,15 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     return environment.get_template("report.html").render(content)
 
 
-def _facts(entries: Sequence[ModelPredictions], model: Compared, task: Task) -> str:
+def _facts(entries: Sequence[ModelPredictions], model: Compared, task: Task, left_out: Sequence[str]) -> str:
     """Return in one line what was tested, and how often."""
     kinds = task.measures.count_in_words(model.pooled.label)
     seeds = sorted({len(entry.seeds) for entry in entries})
     of_seeds = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     folds = pluralize(len(entries[0].folds), "fold")
     tested = f"{len(model.pooled.ids)} test objects" + (f": {kinds}" if kinds else "")
-    return f"{tested} · {folds}, {of_seeds} of each model"
+    without = f" · left out by survey.classes: {', '.join(left_out)}" if left_out else ""
+    return f"{tested} · {folds}, {of_seeds} of each model{without}"
 
 
 @dataclass(frozen=True)
@@ -180,13 +188,19 @@ def _known(id_: str, opened: Survey | None) -> str:
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:
     """Compare the environments of runs; where they differ, each value has the runs with it."""
-    found = compare_keys({RunFolder(run.folder).title: run.environment for run in runs})
+    return _grouped(compare_keys({RunFolder(run.folder).title: run.environment for run in runs}), "run")
+
+
+def _grouped(found: KeyByKey, noun: str) -> KeyByKey:
+    """Return a comparison in which each value has those that have it, in place of a column for each of them."""
     grouped: dict[str, Mapping[str, str]] = {}
     for key, values in found.differing.items():
         who: dict[str, list[str]] = defaultdict(list)
         for name, value in values.items():
             who[value].append(name)
-        grouped[key] = {value: f"{pluralize(len(of), 'run')}: {shorten(of, 4)}" for value, of in who.items()}
+        grouped[key] = {
+            value: f"{pluralize(len(of), noun)}: {shorten(of, MOST_NAMED[noun])}" for value, of in who.items()
+        }
     return KeyByKey(found.common, grouped)
 
 

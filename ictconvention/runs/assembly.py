@@ -31,8 +31,9 @@ from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
 from ictconvention.survey.bands import check_bands, select_bands
+from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.split import Split
-from ictconvention.survey.split_drawing import make_split
+from ictconvention.survey.split_drawing import make_split, ways_to_draw
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.tasks.task import Task
@@ -46,8 +47,14 @@ def open_or_simulate(options: RunOptions) -> Survey:
     Raises
     ------
     SurveyError
-        It is not a survey, or a requested band is missing.
+        It is not a survey, or a requested band or class is missing.
     """
+    survey, classes = _open_whole(options), options.survey.classes
+    return survey if classes is None else survey.with_classes(classes)
+
+
+def _open_whole(options: RunOptions) -> Survey:
+    """Open the survey of a run with all of its classes."""
     wanted = options.survey
     if wanted.path is not None:
         whole = Survey.open(wanted.path)
@@ -93,16 +100,21 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
     SplitError
         A part that the run needs is empty, or a class has no object to train on.
     """
-    table = survey.object_table()
-    split = make_split(table, **asdict(options.fold)) if options.split is None else Split.load(options.split, table)
-    stages = stages_of(options)
+    table, stages, rule = survey.object_table(), stages_of(options), asdict(options.fold)
+    if options.split is None:
+        split = make_split(table, **rule, stages=stages)
+    else:
+        split = Split.load(options.split, table, stages)
     needed = [f"{stages[-1]}_validation", "test", *(f"{stage}_train" for stage in stages)]
     needed += [f"{stage}_validation" for stage in stages if stage_of(options, stage).keep == "best"]
     for part in dict.fromkeys(needed):
         if not split.parts[part]:
-            fix = "give it objects, or a split of your own by split=FILE"
+            found, where = f"the part {part} is empty", f"split of survey {survey.header.name}"
+            if options.split is None:
+                raise too_few(found, where, ways_to_draw(table, rule, stages), stages, "E-SPLIT-EMPTY")
+            fix = "give it objects"
             fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
-            raise SplitError(f"the part {part} is empty", f"split of survey {survey.header.name}", fix, "E-SPLIT-EMPTY")
+            raise SplitError(found, where, fix, "E-SPLIT-EMPTY")
     make_task(options, survey).check_split(survey, split, stages[-1])
     return split
 

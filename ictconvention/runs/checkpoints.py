@@ -2,19 +2,45 @@
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from pydantic import InstanceOf, NonNegativeInt, ValidationError
 from torch import Tensor, nn
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
+from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors, shorten
+from ictconvention.core.plain_file import open_plain
+from ictconvention.reading.json_file import ABSENT, Shape
 
+FIX = "restore it from a copy, or remove the folder of its run and train it again"
+ANEW = "remove this file: its stage then trains anew"  # true of a run that is not finished
 REQUEUED = "hpc_ckpt"  # begins the name of what Lightning saves at Slurm's signal, in the middle of a training epoch
+
+
+class OptimiserShape(Shape):
+    """The types of the state of an optimiser."""
+
+    state: dict[int, dict[str, Any]]
+    param_groups: list[dict[str, Any]]
+
+
+class CheckpointShape(Shape):
+    """The types of what a checkpoint holds: the weights, and what Lightning needs to resume."""
+
+    state_dict: dict[str, InstanceOf[Tensor]]
+    task: dict[str, Any] = ABSENT
+    optimizer_states: list[OptimiserShape] = ABSENT
+    lr_schedulers: list[dict[str, Any]] = ABSENT
+    loops: dict[str, Any] = ABSENT
+    callbacks: dict[str, Any] = ABSENT
+    epoch: NonNegativeInt = ABSENT
+    global_step: NonNegativeInt = ABSENT
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -64,8 +90,15 @@ class RelocatableCheckpoint(ModelCheckpoint):
         super().load_state_dict(state)
 
 
-def load_checkpoint(path: str | Path) -> dict[str, Any]:
+def load_checkpoint(path: str | Path, fix: str = FIX) -> dict[str, Any]:
     """Load a checkpoint to the processor's memory, without running any code that it may hold.
+
+    Parameters
+    ----------
+    path : str or Path
+        Path of its file.
+    fix : str
+        What to do about a damaged one: a stage that is yet to train makes another, a finished run does not.
 
     Raises
     ------
@@ -75,18 +108,30 @@ def load_checkpoint(path: str | Path) -> dict[str, Any]:
         It is damaged, or holds more than tensors and plain values.
     """
     try:
-        with readable_os_errors("reading the weights", path):
-            content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with readable_os_errors("reading the weights", path), open_plain(path) as file:
+            _check_sums(file)
+            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except FileSystemError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere
-        fix = "remove this file: its stage then trains anew"
         raise UsageError(
             "these weights are damaged, or no checkpoint of plain tensors", path, fix, "E-WEIGHTS-DAMAGED"
         ) from error
-    if not isinstance(content, dict) or "state_dict" not in content:
-        raise UsageError("this file holds no checkpoint", path, "give the weights of a run", "E-WEIGHTS-DAMAGED")
+    try:
+        CheckpointShape.model_validate(content)
+    except ValidationError as error:
+        flaw = error.errors()[0]
+        found = f"this file holds no checkpoint: {'.'.join(map(str, flaw['loc'])) or 'it'}: {flaw['msg']}"
+        raise UsageError(found, path, fix, "E-WEIGHTS-DAMAGED") from None
     return content
+
+
+def _check_sums(file: BinaryIO) -> None:
+    """Refuse a checkpoint of which a tensor has not the checksum that lies beside it: torch does not compare them."""
+    with zipfile.ZipFile(file) as packed:
+        if (damaged := packed.testzip()) is not None:
+            raise ValueError(f"{damaged} has another checksum")
+    file.seek(0)
 
 
 def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path: str | Path) -> None:
@@ -106,19 +151,18 @@ def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path
     UsageError
         Naming the tensor, and its type.
     """
-    fix = "restore it from a copy, or train the run again"
     for name, value in checkpoint["state_dict"].items():
         if name in own and value.dtype != own[name].dtype:
             found = f"the weights {name} are {_type(value)}, and the network has {_type(own[name])}"
-            raise UsageError(f"{found}: they were converted after training", path, fix, "E-WEIGHTS-MISMATCH")
-        if value.is_floating_point() and value.isnan().any():
-            raise UsageError(f"the weights {name} hold NaN", path, fix, "E-NETWORK-NAN")
+            raise UsageError(f"{found}: they were converted after training", path, FIX, "E-WEIGHTS-MISMATCH")
+        if value.is_floating_point() and not value.isfinite().all():
+            raise UsageError(f"the weights {name} hold what is no finite number", path, FIX, "E-NETWORK-NAN")
     for optimiser in checkpoint.get("optimizer_states", ()):
         for state in optimiser["state"].values():
             for name, value in state.items():
                 if isinstance(value, Tensor) and value.dtype != torch.float32:
                     found = f"the optimiser's {name} is {_type(value)}, not {_type(torch.ones(1))}"
-                    raise UsageError(found, path, fix, "E-WEIGHTS-MISMATCH")
+                    raise UsageError(found, path, FIX, "E-WEIGHTS-MISMATCH")
 
 
 def _type(value: Tensor) -> str:
@@ -126,8 +170,17 @@ def _type(value: Tensor) -> str:
 
 
 def take_weights(learner: nn.Module, checkpoint: Mapping[str, Any], path: str | Path) -> None:
-    """Give a learner the weights of a checkpoint; errors as of `check_weights`, and torch's where names do not fit."""
-    check_weights(learner.state_dict(), checkpoint, path)
+    """Give a learner the weights of a checkpoint; errors as of `check_weights`, also where names or shapes differ."""
+    own, there = learner.state_dict(), checkpoint["state_dict"]
+    check_weights(own, checkpoint, path)
+    missing, extra = own.keys() - there.keys(), there.keys() - own.keys()
+    for word, names in (("lack", missing), ("have more than the network:", extra)):
+        if names:
+            raise UsageError(f"these weights {word} {shorten(sorted(names), 3)}", path, FIX, "E-WEIGHTS-MISMATCH")
+    for name, value in own.items():
+        if value.shape != there[name].shape:
+            shapes = f"{tuple(there[name].shape)}, and the network has {tuple(value.shape)}"
+            raise UsageError(f"the weights {name} have the shape {shapes}", path, FIX, "E-WEIGHTS-MISMATCH")
     learner.load_state_dict(checkpoint["state_dict"])
 
 

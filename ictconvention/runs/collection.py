@@ -6,16 +6,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import NonNegativeFloat
+
 from ictconvention.configuration.identity import CELL, leave_out
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
-from ictconvention.core.key_by_key import flatten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json
+from ictconvention.runs.status import survey_of
 from ictconvention.runs.which_run import no_run
 from ictconvention.tasks.task import Task
+
+
+class JobShape(Shape):
+    """The types of what the record of a sweep says of a job."""
+
+    folder: str
+    state: str
+    model: str | None = ABSENT
+    title: str = ABSENT
+    seconds: NonNegativeFloat = ABSENT
+    log: str | None = ABSENT
+    overrides: list[str] = ABSENT
+
+
+class SweepShape(Shape):
+    """The types of what `sweep.json` says."""
+
+    seconds: NonNegativeFloat = ABSENT
+    jobs: list[JobShape]
+
+
+SWEEP = JsonRecord(
+    SweepShape, UsageError, "E-RUN-DAMAGED", "remove it, and start the sweep again", "a record of a sweep"
+)
 
 
 @dataclass(frozen=True)
@@ -49,8 +76,7 @@ class FinishedRun:
     @property
     def survey(self) -> Path | None:
         """The folder of its survey, where it still is."""
-        path = self.status.get("survey")
-        return Path(path) if path is not None and Path(path).is_dir() else None
+        return survey_of(self.status)
 
     @property
     def seconds(self) -> float | None:
@@ -132,13 +158,8 @@ def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
 
 
 def _listed(sweep: Path) -> list[tuple[Path, str, str | None]]:
-    content = read_json(sweep / SWEEP_MARK)
-    try:
-        jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in content["jobs"]]
-    except (KeyError, TypeError):
-        raise UsageError(
-            "this is not a list of jobs", sweep / SWEEP_MARK, "start the sweep again", "E-RUN-DAMAGED"
-        ) from None
+    listed = SWEEP.read(sweep / SWEEP_MARK)["jobs"]
+    jobs = [((sweep / job["folder"]).resolve(), str(job["state"]), job.get("model")) for job in listed]
     return [
         (folder, f"{state}, without a result" if folder.is_dir() else "missing", model) for folder, state, model in jobs
     ]
@@ -239,6 +260,10 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
         if (kinds := [one.options.task.kind for one in (first, run)])[0] != kinds[1]:
             found = f"these runs have learned several tasks, {kinds[0]} and {kinds[1]}, and are not comparable"
             raise UsageError(found, where, "compare runs of one task", "E-COMPARE-MISMATCH")
+        if run.task.names != first.task.names and origin(run) == origin(first):
+            learned = f"{shorten(first.task.names)} and {shorten(run.task.names)}"
+            found = f"these runs have learned other classes, {learned}, and are not comparable"
+            raise UsageError(found, where, "compare runs of one survey.classes", "E-COMPARE-MISMATCH")
         if origin(run) != origin(first) or run.task.names != first.task.names:
             names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
             found = f"these runs are of several surveys, {names}, and are not comparable"

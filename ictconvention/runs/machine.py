@@ -17,7 +17,9 @@ from ictconvention.core.errors import UsageError, pluralize
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
+NUMBERS = (*RANKS, "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES")
 PLACES = ("LOCAL_RANK", "SLURM_LOCALID")  # of a process on its node
+OF_SRUN = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")  # what srun tells each of several processes
 SHELLS = ("bash", "interactive")  # names of a job of Slurm's in which somebody types, as Lightning sees it
 
 
@@ -54,6 +56,20 @@ def _check_compiler() -> None:
         found = f"trainer.compile is true, and torch.compile does not work here ({str(error).splitlines()[0]})"
         fix = "install a C++ compiler (on Debian: g++), for a GPU Triton too; or leave out trainer.compile"
         raise UsageError(found, "trainer.compile", fix, "E-MACHINE-COMPILE") from error
+
+
+def check_ranks() -> None:
+    """Refuse variables of torchrun or Slurm that say a process's place, or a number of processes, and are no number.
+
+    Raises
+    ------
+    UsageError
+        Naming the variable.
+    """
+    for name in NUMBERS:
+        if (value := os.environ.get(name)) is not None and not (value.isascii() and value.isdigit()):
+            fix = f"unset {name}, or start it with torchrun or srun, which set it"
+            raise UsageError(f"{name} is {value!r}, no whole number", name, fix, "E-MACHINE-NODES")
 
 
 def check_launch(options: TrainerOptions) -> None:
@@ -111,6 +127,9 @@ def _check_slurm(options: TrainerOptions) -> None:
     if (each := os.environ.get("SLURM_NTASKS_PER_NODE")) != str(devices):
         found = f"SLURM_NTASKS_PER_NODE is {each or 'not set'}, and trainer.devices is {devices}"
         raise UsageError(found, "SLURM_NTASKS_PER_NODE", f"submit with {wanted}, not --ntasks", "E-MACHINE-NODES")
+    if absent := [name for name in OF_SRUN if name not in os.environ]:
+        found = f"srun has not set {' and '.join(absent)}: nobody knows which of the processes this one is"
+        raise UsageError(found, absent[0], "start it with srun", "E-MACHINE-NODES")
 
 
 def precision_of(options: TrainerOptions) -> Precision:

@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ictconvention.configuration.schema import RunOptions
-from ictconvention.core.errors import UsageError
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
 from ictconvention.runs.machine import Precision, check_machine, precision_of
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.warm_start import check_start
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+
+FEW_IN_ALL, FEW_OF_CLASS = 50, 5  # objects; a training part with fewer is tiny
 
 
 @dataclass(frozen=True)
@@ -73,3 +75,24 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     runs = Path(options.runs)
     folder = runs / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
     return Plan(survey, split, precision, hashes, runs, RunFolder(folder))
+
+
+def warn_of_few(options: RunOptions, split: Split) -> str:
+    """Return what to say of a run whose training parts are tiny, with their numbers; an empty text for other runs.
+
+    Tiny is a part of fewer than `FEW_IN_ALL` objects, or of fewer than `FEW_OF_CLASS` of a class.
+    """
+    counts, stages = split.counts(), stages_of(options)
+    parts = {stage: counts[f"{stage}_train"] for stage in stages}
+    if all(part.total() >= FEW_IN_ALL and min(part.values()) >= FEW_OF_CLASS for part in parts.values()):
+        return ""
+    said = []
+    for stage, part in parts.items():
+        classes = ", ".join(f"{name} {number}" for name, number in sorted(part.items(), key=lambda one: str(one[0])))
+        epochs = pluralize(stage_of(options, stage).max_epochs, "training epoch")
+        said.append(f"{stage} {pluralize(part.total(), 'object')} ({classes}) in {epochs}")
+    labelled = sum(name is not None for name in split.classes.values())
+    line = f"few objects train: {', '.join(said)}; of {labelled} labelled ones {len(split.parts['test'])} are tested"
+    if len(stages) > 1 and options.split is None:
+        line += "; for labels that are all equally good fold=single stage.finetune.max_epochs=0 makes one stage of both"
+    return line

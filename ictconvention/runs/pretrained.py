@@ -10,12 +10,16 @@ from pathlib import Path
 from ictconvention.configuration.options import Stage
 from ictconvention.core.atomic import WholeFolder, whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
+from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import MetricsTable, read_json, write_json
+from ictconvention.runs.status import MetricsTable, write_json
 
 STAGE: Stage = "pretrain"
 RECORD = "pretraining.json"  # hash of the weights, and title of the run that has trained them
+PRETRAINING = JsonRecord(
+    dict[str, str], UsageError, "E-RUN-DAMAGED", "remove its folder", "a record of a shared pre-training"
+)
 
 
 class Pretraining:
@@ -40,11 +44,12 @@ class Pretraining:
         IctConventionError
             Another run is putting it, the disk does not allow it, or the run has lost its weights or metrics.
         """
+        place = WholeFolder(self.folder.path)
         if self.folder.path.exists():
+            place.remove_old_lock()
             return
         rows = run.open_metrics()
         _check_rows(rows)
-        place = WholeFolder(self.folder.path)
         place.take()
         try:
             made = RunFolder(place.partial)
@@ -78,7 +83,7 @@ class Pretraining:
             return None
         if not (self.folder.path / RECORD).exists():
             raise UsageError("a file of it is lost", self.folder.path, "remove this folder", "E-RUN-DAMAGED")
-        record = read_json(self.folder.path / RECORD)
+        record = PRETRAINING.read(self.folder.path / RECORD)
         if not weights.exists() or weights_hash(weights) != record.get("weights"):
             raise UsageError(
                 "its weights are not those that were put there", weights, "remove this folder", "E-RUN-DAMAGED"

@@ -1,6 +1,9 @@
 """The folder of a run: the one place that names its files, writes them, reads them, and sees that they fit together."""
 
-from collections.abc import Mapping, Sequence
+import io
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -17,19 +20,24 @@ from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES
+from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.reading.json_file import JsonRecord
+from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs import run_record
-from ictconvention.runs.status import MetricsTable, Status, read_json, write_json
+from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.split import Split, positions_of
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
+SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
 LOST = "remove this folder, and run it again"
+LOST_WEIGHTS = "restore them from a copy, or remove the folder of the run and train it again"
 Kept = Literal["final", "last", "best"]
 Priors = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -55,6 +63,7 @@ class RunFolder:
         self.reference = self.path / "reference.npz"  # what the network knows
         self.seen = self.path / "seen_objects.parquet"
         self.figures = self.path / "figures"
+        self._options: tuple[tuple[bytes, str], RunOptions] | None = None  # with what they were parsed from
 
     def __str__(self) -> str:
         return str(self.path)
@@ -100,7 +109,7 @@ class RunFolder:
         write_json(self.environment, environment)
 
     def open_status(self) -> Status:
-        """Return the record of how far the run is; errors as of `read_json`."""
+        """Return the record of how far the run is; errors as of `STATUS.read`."""
         return Status(self.status)
 
     def open_metrics(self) -> MetricsTable:
@@ -112,9 +121,9 @@ class RunFolder:
         table = pa.table({name: _column(values) for name, values in columns.items()})
         self._write_table(self.predictions(part), table, "saving the predictions")
 
-    def write_seen(self, survey: Survey, split: Split, before: "RunFolder | None") -> None:
-        """Write which objects trained or validated: id, ra, dec [deg]; first, what the run before it has seen."""
-        used = sorted({id_ for part, ids in split.parts.items() if "test" not in part for id_ in ids})
+    def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
+        """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
+        used = sorted({id_ for part in parts for id_ in split.parts.get(part, ())})
         at = [survey.position(id_) for id_ in used]
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
         seen = pa.table({"id": used, "ra": ra, "dec": dec})
@@ -128,7 +137,7 @@ class RunFolder:
 
     def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
         with whole_file(path, doing, record=True) as partial:
-            pq.write_table(table, partial)
+            pq.write_table(table, partial, write_page_checksum=True)
 
     # What others read of it.
 
@@ -142,20 +151,29 @@ class RunFolder:
         """
         if not self.is_run:
             raise no_run(self.path)
+        with readable_os_errors("reading the configuration of a run", self.config):
+            text = read_plain(self.config)
+        result = self.read_result() if self.is_finished else None
+        content = (text, json.dumps(result))  # parsed once for all that ask, and again where a file has changed
+        if self._options is None or self._options[0] != content:
+            self._options = content, self._parse_options(text, result)
+        return self._options[1]
+
+    def _parse_options(self, text: bytes, result: Mapping[str, Any] | None) -> RunOptions:
         try:
-            content = OmegaConf.to_container(OmegaConf.load(self.config))
+            content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode("utf-8"))))
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "take another run, or train it again"
             raise UsageError("this is no configuration of a run", self.config, fix, "E-RUN-DAMAGED") from error
         config = {str(name): value for name, value in content.items()} if isinstance(content, dict) else {}
-        if self.is_finished:
-            run_record.check_config(config, self.read_result(), self.config, self.result)
+        if result is not None:
+            run_record.check_config(config, result, self.config, self.result)
         return read_recorded(config)
 
     def read_overrides(self) -> list[str]:
         """Return the overrides that the run was started with; none where it does not say."""
         try:
-            return self.overrides.read_text(encoding="utf-8").splitlines()
+            return read_plain(self.overrides).decode("utf-8").splitlines()
         except (OSError, UnicodeDecodeError):
             return []
 
@@ -178,7 +196,9 @@ class RunFolder:
             raise UsageError(
                 "this run is not finished", self.path, f"finish it: {self._its_command()}", "E-RUN-UNFINISHED"
             )
-        result = read_json(self.result)
+        result = run_record.RESULT.read(self.result)
+        if result.get("task", {}).get("kind", "classes") == "classes":
+            run_record.CLASS_RESULT.check(result, self.result)
         if absent := [name for name in needed if name not in result]:
             raise UsageError(
                 f"this result lacks {shorten(absent)}", self.result, "train the run again", "E-RUN-DAMAGED"
@@ -191,11 +211,11 @@ class RunFolder:
 
     def read_status(self) -> dict[str, Any]:
         """Return what the run says of how far it is; errors as of `read_environment`."""
-        return self._read(self.status)
+        return self._read(self.status, STATUS)
 
     def read_environment(self) -> dict[str, Any]:
         """Return where the run was made; a `UsageError` says that the file is lost or damaged."""
-        return self._read(self.environment)
+        return self._read(self.environment, run_record.ENVIRONMENT)
 
     def read_split(self) -> dict[str, Any]:
         """Return the split of the finished run, `parts` and `classes`.
@@ -205,14 +225,14 @@ class RunFolder:
         UsageError
             It is lost or damaged, or not the one that the result records.
         """
-        split = self._read(self.split)
+        split = self._read(self.split, run_record.SPLIT_OF_RUN)
         run_record.check_split(split, self.read_result(), self.split, self.result)
         return split
 
-    def _read(self, path: Path) -> dict[str, Any]:
-        if not path.exists():
+    def _read(self, path: Path, record: JsonRecord) -> dict[str, Any]:
+        if not os.path.lexists(path):
             raise UsageError(f"it has lost its {path.name}", self.path, LOST, "E-RUN-DAMAGED")
-        return read_json(path)
+        return record.read(path)
 
     def read_priors(self) -> Priors:
         """Return the shares of the classes (classes,) in the last stage's training part, and in the loss.
@@ -258,13 +278,29 @@ class RunFolder:
         """
         result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
         try:
-            columns = {name: np.array(x) for name, x in pq.read_table(self.predictions()).to_pydict().items()}
-            predictions, same = run_record.predictions_of(columns, task, result, survey_prior)
+            predictions, same = run_record.predictions_of(self.read_columns("test"), task, result, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
             raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
+
+    def read_columns(self, part: str) -> dict[str, NDArray[Any]]:
+        """Return the columns of the predictions of a part: arrays (n,) or (n, m).
+
+        Raises
+        ------
+        FileSystemError
+            The file is no plain one, or cannot be read.
+        UsageError
+            It is damaged.
+        """
+        path = self.predictions(part)
+        try:
+            with readable_os_errors("reading the predictions", path):
+                return as_arrays(read_parquet(path))
+        except ValueError as error:
+            raise UsageError(f"these predictions are damaged: {error}", path, LOST, "E-RUN-DAMAGED") from error
 
     def read_seen(self) -> pa.Table | None:
         """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg].
@@ -274,8 +310,9 @@ class RunFolder:
         if not self.seen.exists():
             return None
         try:
-            return pq.read_table(self.seen, columns=["id", "ra", "dec"])
-        except (pa.ArrowException, OSError) as error:
+            with readable_os_errors("reading which objects were seen", self.seen):
+                return read_parquet(self.seen, SEEN.names).cast(SEEN)
+        except ValueError as error:
             fix = "restore it from a copy, or train the run again"
             raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix, "E-RUN-DAMAGED") from error
 
@@ -294,7 +331,7 @@ class RunFolder:
         self.read_result()
         path = self.weights(stages_of(self.read_options())[-1])
         if not path.exists():
-            raise UsageError("this run has lost its weights", path, "train it again", "E-RUN-DAMAGED")
+            raise UsageError("this run has lost its weights", path, LOST_WEIGHTS, "E-RUN-DAMAGED")
         return path
 
 

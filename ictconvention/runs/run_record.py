@@ -11,15 +11,17 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.registry import find_network, task_source
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
-from ictconvention.core.key_by_key import flatten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.sampler import class_shares
-from ictconvention.survey.split import Split
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.survey.split import Split, SplitShape
 from ictconvention.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,89 @@ logger = logging.getLogger(__name__)
 FIX = "restore the file from a copy, or train the run again"
 NEEDED = {"survey", "split", "config"}  # of a result, to compare it with others
 SUM = 1e-9  # by which shares may miss a sum of 1
+
+
+class SurveyShape(Shape):
+    """The types of what a result says of its survey."""
+
+    name: str = ABSENT
+    simulated: bool = ABSENT
+    hash: str = ABSENT
+    origin: str = ABSENT
+    bands: list[str] = ABSENT
+    pixel_scale: PositiveFloat = ABSENT
+    flux_unit: str = ABSENT
+
+
+class PriorShape(Shape):
+    """The types of the shares of the classes."""
+
+    survey: list[float]
+    training: list[float]
+
+
+class TaskShape(Shape):
+    """The types of what a run has learned."""
+
+    kind: str
+    names: list[str]
+
+
+class ResultShape(Shape):
+    """The types of what `result.json` says, whatever the run has learned."""
+
+    temperature: PositiveFloat = ABSENT
+    prior: PriorShape = ABSENT
+    test: dict[str, Any] = ABSENT
+    test_uniform: dict[str, Any] = ABSENT
+    extra_test: dict[str, Any] = ABSENT
+    extra_test_uniform: dict[str, Any] = ABSENT
+    survey: SurveyShape = ABSENT
+    task: TaskShape = ABSENT
+    photometry: dict[str, Any] | None = ABSENT
+    split: str = ABSENT
+    init_from: str | None = ABSENT
+    precision: str = ABSENT
+    parameters: NonNegativeInt | None = ABSENT
+    config: dict[str, Any] = ABSENT
+    version: str = ABSENT
+    sources: dict[str, str] = ABSENT
+
+
+class ScoresShape(Shape):
+    """The types of the scores of classes, of which each version has these at least."""
+
+    objects: NonNegativeInt
+    accuracy: float
+    balanced_accuracy: float
+    f1_macro: float
+    worst_class_recall: float
+    confusion: list[list[NonNegativeInt]]
+    classes: dict[str, dict[str, Any]]
+
+
+class ClassResultShape(Shape):
+    """The types of the scores in a result of classes."""
+
+    test: ScoresShape = ABSENT
+    test_uniform: ScoresShape = ABSENT
+    extra_test: ScoresShape = ABSENT
+    extra_test_uniform: ScoresShape = ABSENT
+
+
+class EnvironmentShape(Shape):
+    """The types of what `environment.json` says."""
+
+    packages: dict[str, str] = ABSENT
+    devices: PositiveInt = ABSENT
+    nodes: PositiveInt = ABSENT
+    gpus: list[str] = ABSENT
+
+
+RESULT = JsonRecord(ResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run")
+CLASS_RESULT = JsonRecord(ClassResultShape, UsageError, "E-RUN-DAMAGED", FIX, "a result of a run of classes")
+ENVIRONMENT = JsonRecord(EnvironmentShape, UsageError, "E-RUN-DAMAGED", FIX, "an environment of a run")
+SPLIT_OF_RUN = JsonRecord(SplitShape, UsageError, "E-RUN-DAMAGED", FIX, "a split of a run")
 
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +184,7 @@ def warn_of_changed_code(options: RunOptions, result: Mapping[str, Any], where: 
         "task.kind": (f"task {task.kind!r}", task_source(task.kind)),
     }
     for key, (named, source) in today.items():
-        if source is not None and source != recorded.get(key):
+        if source is not None and key in recorded and source != recorded[key]:  # first it was not recorded
             logger.warning(f"{where}: the module of the {named} has changed since it was trained")
 
 

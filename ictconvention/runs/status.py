@@ -1,13 +1,21 @@
 """How far a run is, in `status.json` and `metrics.csv`: whole at any moment, and taken up again after a kill."""
 
 import csv
+import io
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError
+from pydantic import NonNegativeFloat, NonNegativeInt
 
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError, readable_os_errors
+from ictconvention.core.plain_file import open_plain
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+
+AGAIN = "remove it, and give the command again that trained the run, which writes it anew"
 State = Literal["running", "finished", "stopped", "failed"]
 
 
@@ -17,21 +25,26 @@ def write_json(path: Path, content: object) -> None:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON file of a run.
+class StatusShape(Shape):
+    """The types of what `status.json` says."""
 
-    Raises
-    ------
-    UsageError
-        It is damaged.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UsageError(f"this is not JSON: {error}", path, "remove it, and run again", "E-RUN-DAMAGED") from None
-    if not isinstance(content, dict):
-        raise UsageError("this holds no record", path, "remove it, and run again", "E-RUN-DAMAGED")
-    return content
+    state: State = ABSENT
+    stage: str = ABSENT
+    epochs: dict[str, NonNegativeInt] = ABSENT
+    seconds: dict[str, NonNegativeFloat] = ABSENT
+    hashes: dict[str, str] = ABSENT
+    survey: str | None = ABSENT
+    error: str | None = ABSENT
+    wandb: str = ABSENT
+
+
+STATUS = JsonRecord(StatusShape, UsageError, "E-RUN-DAMAGED", AGAIN, "a status of a run")
+
+
+def survey_of(status: Mapping[str, Any]) -> Path | None:
+    """Return the folder of the survey that a run says it had, where it still is."""
+    path = status.get("survey")
+    return Path(path) if path is not None and Path(path).is_dir() else None
 
 
 class Status:
@@ -49,8 +62,8 @@ class Status:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.content: dict[str, Any] = {"state": "running", "epochs": {}, "seconds": {}, "hashes": {}}
-        if self.path.exists():
-            self.content |= read_json(self.path)
+        if os.path.lexists(self.path):
+            self.content |= STATUS.read(self.path)
 
     def set(self, **entries: object) -> None:
         """Set entries, and save."""
@@ -81,9 +94,13 @@ class MetricsTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: dict[tuple[str, int], dict[str, str | float]] = {}
-        if path.exists():
+        if os.path.lexists(path):
             try:
-                with path.open(newline="", encoding="utf-8") as file:
+                with (
+                    readable_os_errors("reading the metrics", path),
+                    open_plain(path) as content,
+                    io.TextIOWrapper(content, encoding="utf-8", newline="") as file,
+                ):
                     for row in csv.DictReader(file):
                         key = (row.pop("stage"), int(row.pop("epoch")))
                         self.rows[key] = {name: value for name, value in row.items() if value}

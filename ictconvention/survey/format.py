@@ -26,8 +26,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from ictconvention.core.atomic import PARTIAL
 from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
+from ictconvention.core.partial_file import PARTIAL
+from ictconvention.core.plain_file import open_plain, read_plain
+from ictconvention.reading.json_file import JsonRecord
 
 FORMAT = "ictconvention survey"
 VERSION = 2
@@ -66,6 +68,9 @@ LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
 NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
 NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
+
+
+HEADER = JsonRecord(dict[str, Any], SurveyError, "E-SURVEY-FORMAT", "restore it from a copy", "a header of a survey")
 
 
 @dataclass(frozen=True)
@@ -190,14 +195,9 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     if not path.is_file():
         raise _no_survey(folder)
     with readable_os_errors("reading the header", path):
-        text = path.read_bytes()
-    try:
-        entries = json.loads(text)
-    except ValueError as error:
-        raise SurveyError(
-            f"{HEADER_FILE} is not JSON: {error}", path, "restore it from a copy", "E-SURVEY-FORMAT"
-        ) from error
-    if not isinstance(entries, dict) or entries.pop("format", None) != FORMAT:
+        text = read_plain(path)
+    entries = HEADER.parse(text, path)
+    if entries.pop("format", None) != FORMAT:
         raise SurveyError(
             f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder", "E-SURVEY-FORMAT"
         )
@@ -244,7 +244,7 @@ def stored_columns(version: int) -> list[str]:
 
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

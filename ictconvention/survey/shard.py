@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, find_repeated, readable_os_errors, shorten
-from ictconvention.core.mapped_array import map_array
+from ictconvention.reading.mapped_array import map_array
+from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
@@ -189,12 +189,10 @@ def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any
 def _read_objects(path: Path) -> pa.Table:
     if not path.is_file():
         raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
-    with readable_os_errors("reading the object table", path):
-        content = path.read_bytes()
     try:
-        table = pq.read_table(pa.BufferReader(content))
-        table.validate(full=True)  # text that is no UTF-8
-    except (pa.ArrowException, OSError) as error:  # what is damaged comes as either
+        with readable_os_errors("reading the object table", path):
+            table = read_parquet(path)
+    except ValueError as error:
         raise SurveyError(f"{path.name} is damaged: {error}", path, RESTORE, "E-SURVEY-DAMAGED") from error
     for name, dtype in OBJECT_COLUMNS.items():
         if name not in table.column_names:

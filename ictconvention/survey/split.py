@@ -3,17 +3,20 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt
 
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import SplitError, did_you_mean, pluralize, readable_os_errors, shorten
+from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
+from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
 
 FORMAT = "ictconvention split"
@@ -30,7 +33,35 @@ PARTS = (
     "extra_test",
 )
 UNLABELLED = "pretrain_unlabelled"
-NEEDS_EVERY_CLASS = ("pretrain_train", "finetune_train", "test")
+
+
+class RuleShape(Shape):
+    """The types of how a split was drawn."""
+
+    protocol: str = ABSENT
+    index: NonNegativeInt = ABSENT
+    count: NonNegativeInt = ABSENT
+    seed: NonNegativeInt = ABSENT
+
+
+class SplitShape(Shape):
+    """The types of what a file of a split says."""
+
+    parts: dict[str, list[str]] = ABSENT
+    classes: dict[str, str | None] = ABSENT
+    excluded: dict[str, str] = ABSENT
+    rule: RuleShape = ABSENT
+    linking_length: Annotated[float, Field(ge=0)] = ABSENT
+    hash: str = ABSENT
+
+
+SPLIT = JsonRecord(
+    SplitShape,
+    SplitError,
+    "E-SPLIT-FORMAT",
+    'it should read {"parts": {"test": ["id", ...], ...}}, with ids in quotes',
+    "a split",
+)
 
 
 @dataclass(frozen=True)
@@ -97,7 +128,7 @@ class Split:
             partial.write_text(text, encoding="utf-8")
 
     @classmethod
-    def load(cls, path: str | Path, objects: Table) -> "Split":
+    def load(cls, path: str | Path, objects: Table, stages: Sequence[str] | None = None) -> "Split":
         """Read a split and check it against a survey.
 
         A file made by hand needs only `{"parts": {"test": ["id", ...], ...}}`; objects that it does not mention are
@@ -109,6 +140,8 @@ class Split:
             A JSON file.
         objects : Table
             Objects of the survey: `survey.object_table()`.
+        stages : sequence of str, optional
+            Stages that train; see `check`.
 
         Raises
         ------
@@ -116,22 +149,10 @@ class Split:
             When the file is damaged or was edited, is for another survey, or breaks a rule; with the ids.
         """
         path = Path(path)
-        with readable_os_errors("reading the split", path):
-            text = path.read_bytes()
-        fix = 'it should read {"parts": {"test": ["id", ...], ...}}'
-        try:
-            entries = json.loads(text, object_pairs_hook=_once)
-        except (ValueError, RecursionError) as error:
-            raise SplitError(f"not a split: this is not JSON ({error})", path, fix, "E-SPLIT-FORMAT") from error
-        listed = entries.get("parts") if isinstance(entries, dict) else None
-        if not isinstance(listed, dict) or not listed:
-            raise SplitError("not a split: it has no parts", path, fix, "E-SPLIT-FORMAT")
-        for part, ids in listed.items():
-            if not isinstance(ids, list) or not all(isinstance(id_, str) for id_ in ids):
-                raise SplitError(
-                    f"not a split: {part} is not a list of texts", path, f"give ids in quotes; {fix}", "E-SPLIT-FORMAT"
-                )
-        parts = {part: tuple(ids) for part, ids in listed.items()}
+        entries = SPLIT.read(path)
+        if not entries.get("parts"):
+            raise SplitError("not a split: it has no parts", path, SPLIT.fix, "E-SPLIT-FORMAT")
+        parts = {part: tuple(ids) for part, ids in entries["parts"].items()}
         for part in parts:
             if part not in PARTS:
                 raise SplitError(
@@ -141,7 +162,7 @@ class Split:
                     "E-SPLIT-FORMAT",
                 )
         classes = classes_of(objects)
-        if "hash" not in entries:  # made by hand
+        if not {"hash", "format"} & entries.keys():  # made by hand
             named = {id_ for ids in parts.values() for id_ in ids}
             excluded = {id_: "not mentioned" for id_ in classes if id_ not in named}
             sorted_parts = {part: tuple(sorted(parts.get(part, ()))) for part in PARTS}
@@ -150,24 +171,41 @@ class Split:
             if entries.get("format") != FORMAT or entries.get("version") != VERSION:
                 found = f"format {entries.get('format')!r}, version {entries.get('version')!r}"
                 raise SplitError(found, path, f"this release reads {FORMAT!r}, version {VERSION}", "E-SPLIT-VERSION")
+            if absent := [part for part in PARTS if part not in parts]:
+                raise SplitError(
+                    f"the file lacks the part {shorten(absent)}", path, "make the split again", "E-SPLIT-FORMAT"
+                )
             try:
+                saved = entries["hash"]
                 own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
             except KeyError as error:
                 raise SplitError(f"the file lacks {error}", path, "make the split again", "E-SPLIT-FORMAT") from error
             split = cls(parts, **own)
-            if split.hash != entries["hash"]:
+            if nameless := sorted({id_ for ids in parts.values() for id_ in ids} - split.classes.keys()):
+                found = f"the file names no class, nor null, of {shorten(nameless)}"
+                raise SplitError(found, path, "make the split again", "E-SPLIT-FORMAT")
+            if split.hash != saved:
                 fix = "make the split again; if you edited it on purpose, keep only `parts`, remove all other entries"
                 raise SplitError(
                     "the file was changed after it was saved: its hash is another", path, fix, "E-SPLIT-HASH"
                 )
-        split.check(objects, path)
+        split.check(objects, path, stages)
         return split
 
-    def check(self, objects: Table, where: str | Path = "split") -> None:
+    def check(self, objects: Table, where: str | Path = "split", stages: Sequence[str] | None = None) -> None:
         """Refuse a split that is for another survey or breaks a rule.
 
-        The rules: no id in two parts; no sky group in two parts; every class in every training part and in the test
-        part; no object without class outside the unlabelled part.
+        The rules: no id in two parts; no sky group in two parts; every class in the training part of each stage and in
+        the test part; no object without class outside the unlabelled part.
+
+        Parameters
+        ----------
+        objects : Table
+            Objects of the survey: `survey.object_table()`.
+        where : str or Path
+            Names the split in messages.
+        stages : sequence of str, optional
+            Stages that train, 'pretrain' and 'finetune'; by default those whose training part holds objects.
 
         Raises
         ------
@@ -190,12 +228,13 @@ class Split:
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
         self._check_sky_groups(objects, part_of, where)
         present = sorted({name for name in self.classes.values() if name is not None})
-        for part, count in self.counts().items():
-            if part in NEEDS_EVERY_CLASS and (absent := [name for name in present if not count[name]]):
+        counts = self.counts()
+        training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
+        for part in [*(part for part in training if stages is not None or self.parts.get(part)), "test"]:
+            if absent := [name for name in present if not counts.get(part, Counter())[name]]:
                 found = f"no object of {', '.join(absent)} in {part}"
-                raise SplitError(
-                    found, where, "label more objects, use fewer folds, or leave the class out", "E-SPLIT-LABELS"
-                )
+                fix = "put some of the class into it; or leave the class out (survey.classes), and all its objects too"
+                raise SplitError(found, where, fix, "E-SPLIT-LABELS")
 
     def _check_survey(self, objects: Table, where: str | Path) -> None:
         actual = classes_of(objects)
@@ -240,14 +279,6 @@ class Split:
             found = f"torn apart: {groups_torn}: {pairs}"
             fix = "neighbours share pixels: put each group into one part, or leave members out"
             raise SplitError(found, where, fix, "E-SPLIT-LEAK")
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object of JSON; a name that stands twice would lose one of its values."""
-    built = dict(pairs)
-    if len(built) < len(pairs):
-        raise ValueError("a name stands twice in it")
-    return built
 
 
 def classes_of(objects: Table) -> dict[str, str | None]:

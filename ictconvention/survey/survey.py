@@ -3,6 +3,7 @@
 import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, pluralize, readable_os_errors, shorten
 from ictconvention.core.progress import facts_html
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
+from ictconvention.survey.labels.chosen import check_chosen, keep_labels
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.series import DRAWING, ImageSeries, ObjectRow
 from ictconvention.survey.shard import Shard, open_shards
@@ -45,7 +47,9 @@ class Survey:
         The files behind it.
     hash : str
         SHA-256 of its survey.json, which holds the checksums, as it was opened: surveys with equal hashes have equal
-        content. A selection has the hash of the whole.
+        content. A selection has the hash of the whole, and so has one `with_classes`.
+    chosen_classes, left_out : tuple of str or None, tuple of str
+        Classes that were chosen by `with_classes`, None: all; and those of which it reads no labels.
 
     Examples
     --------
@@ -63,9 +67,12 @@ class Survey:
         shards: Sequence[Shard],
         hash: str,
         rows: NDArray[np.int64] | None,
+        classes: tuple[str, ...] | None = None,
     ) -> None:
         self.path = path
-        self.header = header
+        self._whole_header, self.chosen_classes = header, classes
+        self.header = header if classes is None else replace(header, classes=classes)
+        self.left_out = tuple(name for name in header.classes if name not in self.header.classes)
         self.shards = tuple(shards)
         self.hash = hash
         self._rows = rows
@@ -73,6 +80,8 @@ class Survey:
         shard_of = np.repeat(np.arange(len(self.shards)), [shard.objects.num_rows for shard in self.shards])
         if rows is not None:
             table, shard_of = table.take(rows), shard_of[rows]
+        if classes is not None:
+            table = keep_labels(table, classes)
         self._shard_of = shard_of
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
@@ -174,7 +183,7 @@ class Survey:
         return f"MJD {min(ends):.2f} to {max(ends):.2f}, {max(ends) - min(ends):.1f} d" if ends else "none"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self.hash, self._rows)
+        return _reopen, (self.path, self.hash, self._rows, self.chosen_classes)
 
     @property
     def lengths(self) -> NDArray[np.int32]:
@@ -228,7 +237,29 @@ class Survey:
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":
         rows = positions if self._rows is None else self._rows[positions]
-        return Survey(self.path, self.header, self.shards, self.hash, rows)
+        return Survey(self.path, self._whole_header, self.shards, self.hash, rows, self.chosen_classes)
+
+    def with_classes(self, classes: Sequence[str]) -> "Survey":
+        """Return the survey with the labels of some classes, in this order; the objects of the others have none.
+
+        Parameters
+        ----------
+        classes : sequence of str
+            Among those of its header.
+
+        Raises
+        ------
+        SurveyError
+            It has no such class, one is named twice, or none is named.
+
+        Examples
+        --------
+        >>> some = survey.with_classes(["SN Ia", "AGN"])
+        >>> some.header.classes, some.left_out, len(some) == len(survey)
+        (('SN Ia', 'AGN'), ('Variable', 'SN Other'), True)
+        """
+        chosen = check_chosen(classes, self.header.classes, self.path)
+        return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen)
 
     def object_table(self) -> Table:
         """Return one row per object as an astropy Table: the object columns and `frames`, their number."""
@@ -267,14 +298,16 @@ class Survey:
         return {id_: i for i, id_ in enumerate(self.ids)}
 
 
-def _reopen(path: Path, expected: str, rows: NDArray[np.int64] | None) -> Survey:
+def _reopen(
+    path: Path, expected: str, rows: NDArray[np.int64] | None, classes: tuple[str, ...] | None = None
+) -> Survey:
     """Open a pickled survey in another process; it must still be the same survey."""
     survey = Survey.open(path)
     if survey.hash != expected:
         raise SurveyError(
             "the survey has changed since it was opened", path, "start again with it as it is now", "E-SURVEY-CHANGED"
         )
-    return survey if rows is None else Survey(path, survey.header, survey.shards, expected, rows)
+    return Survey(path, survey.header, survey.shards, expected, rows, classes)
 
 
 def _column(values: pa.ChunkedArray) -> Any:

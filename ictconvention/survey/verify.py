@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
-from ictconvention.survey.format import FRAMES_FILE, sha256
+from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, sha256
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE, Shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite
+from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_number
 
 Verify = bool | Literal["auto"]
 SMALL = 256 * 2**20  # bytes of frames up to which `auto` reads them all: a third of a second from memory
@@ -42,14 +44,20 @@ def verify_survey(
     Raises
     ------
     SurveyError
-        A file has changed since it was written; the first one is named, with the object.
+        A file has changed since it was written, the first one is named, with the object; or a value cannot be: a band
+        or a position whatever the choice, a time, a seeing, a noise or a place where the survey is verified.
     """
+    for shard in survey.shards:
+        _check_values(shard)
     if choice is False or (choice == "auto" and sum(shard.frames.nbytes for shard in survey.shards) > SMALL):
         return False
     for number, shard in enumerate(survey.shards):
         with readable_os_errors("reading the survey", shard.folder):
             for flaw in changed_files(shard):
                 raise flaw
+            columns = {name: getattr(shard, name) for name in FRAME_COLUMNS}
+            if (flawed := flaw_of_frame_columns(columns, shard.header.stamp_size)) is not None:
+                raise SurveyError(flawed.found, shard.folder, RESTORE, "E-SURVEY-DAMAGED")
             _verify_frames(shard)
         progress(number + 1, len(survey.shards))
     return True
@@ -67,6 +75,20 @@ def changed_frames(frames: NDArray[np.floating], crc32: int, where: str) -> Surv
     if zlib.crc32(frames.data) == crc32:
         return None
     return SurveyError("the frames have changed since they were written", where, RESTORE, "E-SURVEY-HASH")
+
+
+def _check_values(shard: Shard) -> None:
+    """Refuse a band that the header does not name, and a position or redshift that is none."""
+    if (largest := int(shard.band.max())) >= len(shard.header.bands):
+        found = f"band {largest} is none of the places of {', '.join(shard.header.bands)}, from 0"
+        raise SurveyError(found, shard.folder / "band.npy", RESTORE, "E-SURVEY-DAMAGED")
+    for name in ("redshift", "ra", "dec"):
+        ends = pc.min_max(shard.objects.column(name)).as_py()
+        for value in (ends["min"], ends["max"]):
+            if value is not None and (flaw := flaw_of_number(name, value)):
+                row = shard.objects.column(name).to_pylist().index(value)
+                where = f"{shard.folder / OBJECTS_FILE}, object {shard.objects.column('id')[row]}"
+                raise SurveyError(flaw.found, where, RESTORE, "E-SURVEY-DAMAGED")
 
 
 def _verify_frames(shard: Shard) -> None:

@@ -13,9 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 
-from ictconvention.core.atomic import PARTIAL, WholeFolder, whole_file
+from ictconvention.core.atomic import WholeFolder, whole_file
 from ictconvention.core.errors import SurveyError, readable_os_errors, shorten
 from ictconvention.core.growing_array import GrowingArray
+from ictconvention.core.partial_file import PARTIAL
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,

@@ -17,7 +17,7 @@ from rich.text import Text
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
-from ictconvention.sweeping.prepared import MODULE, PreparedProcess, import_trainer
+from ictconvention.sweeping.prepared import MODULE, Copier, PreparedProcess
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
 
@@ -98,18 +98,18 @@ class _Course:
         on_error: OnError,
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
-        self.prepared = _can_be_prepared(waiting)
+        self.copier: Copier | None = None
         self.running: list[_Running] = []
         self.durations: list[float] = []
         self.since, self.before = time.monotonic(), sweep.seconds
 
     def take(self) -> None:
         """Start, watch and end the jobs."""
-        console = Console()
         try:
-            with console.status("") if console.is_terminal else nullcontext() as status:
-                if self.prepared:
-                    import_trainer(job_environment(len(self.gpus), 1, None))
+            watched = sys.stdout.isatty()  # rich also takes a file for a terminal, where FORCE_COLOR is set
+            with Console().status("") if watched else nullcontext() as status:
+                if _can_be_prepared(self.waiting):
+                    self._prepare()
                 while self.waiting or self.running:
                     while self.waiting and len(self.running) < len(self.gpus):
                         self._start(self.waiting.pop(0))
@@ -123,6 +123,15 @@ class _Course:
             logger.info("ending the runs; the same command resumes them where they were")
             self._end_all()
             raise
+        finally:
+            if self.copier is not None:
+                self.copier.close()
+
+    def _prepare(self) -> None:
+        self.copier = Copier(job_environment(len(self.gpus), 1, None))
+        if not self.copier.wait_until_ready():
+            self.copier.close()
+            self.copier = None  # each job begins anew, and says in its log what is wrong
 
     def _start(self, job: Job) -> None:
         slot = min(set(range(len(self.gpus))) - {one.slot for one in self.running})
@@ -130,8 +139,12 @@ class _Course:
         log = job.log.open("ab")  # after what an earlier start said
         try:
             words = add_wandb_group(job, self.sweep.folder)
-            environment = job_environment(len(self.gpus), job.options.trainer.devices, self.gpus[slot])
-            process = (PreparedProcess if self.prepared else _new_process)(words, log, environment)
+            process: subprocess.Popen[bytes] | PreparedProcess | None = None
+            if self.copier is not None:
+                process = self.copier.start(words, log)
+            if process is None:
+                environment = job_environment(len(self.gpus), job.options.trainer.devices, self.gpus[slot])
+                process = _new_process(words, log, environment)
         except BaseException:
             log.close()
             raise

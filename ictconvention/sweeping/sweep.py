@@ -1,5 +1,6 @@
 """Many runs from one command: which they are, checked before the first begins, and the record of how far they are."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,10 +15,13 @@ from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
-from ictconvention.runs.plan import plan_run
+from ictconvention.runs.collection import SWEEP
+from ictconvention.runs.plan import plan_run, warn_of_few
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json, write_json
+from ictconvention.runs.status import write_json
 from ictconvention.survey.verify import verify_survey
+
+logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
 SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes
@@ -77,9 +81,9 @@ class Sweep:
         self.seconds = 0.0  # from start to end, over all starts
         with readable_os_errors("making the folder of the sweep", folder):
             (folder / "logs").mkdir(parents=True, exist_ok=True)
-        if (path := folder / SWEEP_MARK).exists():
-            before = read_json(path)
-            known = {entry.get("folder"): entry for entry in before.get("jobs", [])}
+        if os.path.lexists(path := folder / SWEEP_MARK):
+            before = SWEEP.read(path)
+            known = {entry["folder"]: entry for entry in before["jobs"]}
             self.seconds = float(before.get("seconds", 0.0))
             for job in self.jobs:
                 own = known.get(self._relative(job.folder), {})
@@ -182,6 +186,7 @@ def prepare_jobs(
                 )
     jobs: dict[Path, Job] = {job.folder: job for job in before}
     verified: set[str] = set()
+    few: dict[str, None] = {}
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
             plan = plan_run(options, elsewhere)
@@ -194,6 +199,11 @@ def prepare_jobs(
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
             raise UsageError(found, folder, fix, "E-SWEEP-DUPLICATE")
         jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
+        if not plan.folder.is_finished and (line := warn_of_few(options, plan.split)):
+            few.setdefault(f"{title}: {line}")
+    if few:
+        first, *others = few
+        logger.warning(first + (f" (and {pluralize(len(others), 'job')} more)" if others else ""))
     return list(jobs.values())
 
 
@@ -213,7 +223,10 @@ def is_finished(job: Job) -> bool:
 
 def chief_scores(job: Job) -> str:
     """Return the scores of a finished job that a reader of the sweep's course looks for."""
-    said: str = find_task(job.options.task.kind).sum_up(RunFolder(job.folder).read_result("test"))
+    try:
+        said: str = find_task(job.options.task.kind).sum_up(RunFolder(job.folder).read_result("test"))
+    except IctConventionError as error:  # the other jobs go on, and a report says it again
+        return f"its result cannot be read: {error.found} ({error.where})"
     return said
 
 

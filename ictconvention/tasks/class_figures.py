@@ -4,7 +4,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ictconvention.drawing.figures import (
-    Compared,
     calibration_errors,
     draw_confusion,
     draw_recall,
@@ -12,6 +11,7 @@ from ictconvention.drawing.figures import (
     draw_roc,
     mean_confusion,
 )
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import add_title, style_of
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
@@ -38,15 +38,15 @@ def draw_class_figures(part: str, found: Predictions, survey: Survey, run: str) 
     classes, figures = dict(enumerate(header.classes)), {}
     end = part.removeprefix("test").removesuffix("_test")
     end = f"_{end}" if end else ""
-    title = f"{name}, {part.replace('_', ' ')} part\n{run}, at"
-    likely, uniform = f"{title} the survey's class shares", f"{title} equal class shares"
-    for shares, title in {Prior.SURVEY: likely, Prior.UNIFORM: uniform}.items():
+    title = f"{name}, {part.replace('_', ' ')} part"
+    likely, uniform = f"{run}, at the survey's class shares", f"{run}, at equal class shares"
+    for shares, below in {Prior.SURVEY: likely, Prior.UNIFORM: uniform}.items():
         figure = draw_confusion(mean_confusion(pooled, shares), header.classes, "", style_of(0), name)
-        figures[f"confusion{end}" + ("_uniform" if shares == Prior.UNIFORM else "")] = add_title(figure, title)
+        figures[f"confusion{end}" + ("_uniform" if shares == Prior.UNIFORM else "")] = add_title(figure, title, below)
     (error,) = calibration_errors(pooled)
     model = Compared(f"expected calibration error {error:.3f}", style_of(0), pooled)
-    figures[f"roc{end}"] = add_title(draw_roc([model], classes, name), likely)
-    figures[f"reliability{end}"] = add_title(draw_reliability(model, name), likely)
+    figures[f"roc{end}"] = add_title(draw_roc([model], classes, name), title, likely)
+    figures[f"reliability{end}"] = add_title(draw_reliability(model, name), title, likely)
     if (recall := draw_recall([model], classes, quantities_of(survey, position), name)) is not None:
-        figures[f"recall{end}_uniform"] = add_title(recall, uniform)
+        figures[f"recall{end}_uniform"] = add_title(recall, title, uniform)
     return figures

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from ictconvention.core.errors import pluralize
 from ictconvention.drawing.embedded_figure import Picture, embed_drawing
 from ictconvention.drawing.figures import (
+    LEAST_OBJECTS,
     MOST_BARS,
-    Compared,
     areas,
     calibration_errors,
     draw_confusion,
@@ -16,7 +17,9 @@ from ictconvention.drawing.figures import (
     draw_reliability,
     draw_roc,
     mean_confusion,
+    unranked,
 )
+from ictconvention.drawing.panels import Compared
 from ictconvention.evaluation.predictions import Pooled, Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
@@ -32,14 +35,16 @@ CONFUSION = (
 )
 ROC = (
     "Each class against the rest, the mean over folds and seeds (folds are calibrated apart); at the survey's class "
-    "shares."
+    "shares. Where curves coincide, the wider one shows at the sides of the next, and each has its marks at places of "
+    "its own."
 )
 RELIABILITY = (
     "How often a model is right when it says how sure it is; on the dashed line it is right as often as it says. At "
     "the survey's class shares, over all folds and seeds. Bars are 68\u00a0% intervals of one seed."
 )
 RECALL = (
-    "At equal class shares, over all folds, the mean over the seeds. A point is a bin of about equal numbers of objects"
+    "At equal class shares, over all folds, the mean over the seeds. A point is a bin of about equal numbers of "
+    "objects, those of the models side by side"
 )
 WORST = (
     "The test objects whose label all models together believe least: the least probability of the label at equal class "
@@ -60,17 +65,19 @@ class ClassFigures(TaskFigures):
         """Return confusion matrices, ROC and reliability."""
         confusion = {said: _confusions(models, self.names, shares, survey) for shares, said in HEADINGS.items()}
         none = "No class can be ranked against another."
+        rocs, unranked_classes = _rocs(models, self.names, survey)
         return [
             Section("confusion", "Confusion matrices", CONFUSION, confusion),
-            Section("roc", "ROC", ROC, {"": _rocs(models, self.names, survey)}, legend=True, empty=none),
+            Section("roc", "ROC", ROC, {"": rocs}, legend=True, empty=none, remarks=unranked_classes),
             Section("reliability", "Reliability", RELIABILITY, {"": _reliabilities(models, survey)}),
         ]
 
     def of_objects(self, models: Sequence[Compared], opened: Survey, survey: str) -> list[Section]:
         """Return the recalls against quantities of the objects, where the survey has any."""
-        recalls = _recalls(models, self.names, opened, survey)
+        recalls, few = _recalls(models, self.names, opened, survey)
         text = RECALL + ("; bars are 68\u00a0% intervals." if len(models) <= MOST_BARS else ".")
-        return [Section("recall", "Recall by brightness, redshift and host", text, recalls, True)] if recalls else []
+        title = "Recall by brightness, redshift and host"
+        return [Section("recall", title, text, recalls, legend=True, remarks=few)] if recalls else []
 
     def worst(self, models: Sequence[Pooled]) -> WorstObjects:
         """Return the objects whose class the models believe least."""
@@ -102,17 +109,19 @@ def _confusions(models: Sequence[Compared], classes: Sequence[str], shares: Prio
     return pictures
 
 
-def _rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> list[Picture]:
-    """Return the ROC of each class that can be ranked, with all models."""
-    pictures = []
+def _rocs(models: Sequence[Compared], classes: Sequence[str], survey: str) -> tuple[list[Picture], list[str]]:
+    """Return the ROC of each class that can be ranked, with all models, and a line for each other class."""
+    pictures, missing = [], []
     for c, name in enumerate(classes):
-        if areas(models[0].pooled, c):
-            area = [float(np.mean(areas(model.pooled, c))) for model in models]
-            told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
-            numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
-            says = f"ROC of {name} against the rest; area under the curve: {told}"
-            pictures.append(embed_drawing(draw_roc(models, {c: name}, survey), says, "area under the curve", numbers))
-    return pictures
+        if not areas(models[0].pooled, c):
+            missing.append(f"No curve of {name}: {unranked(models[0].pooled, c)}.")
+            continue
+        area = [float(np.mean(areas(model.pooled, c))) for model in models]
+        told = ", ".join(f"{model.name} {x:.3f}" for model, x in zip(models, area, strict=True))
+        numbers = tuple((number, f"{x:.3f}") for number, x in enumerate(area))
+        says = f"ROC of {name} against the rest; area under the curve: {told}"
+        pictures.append(embed_drawing(draw_roc(models, {c: name}, survey), says, "area under the curve", numbers))
+    return pictures, missing
 
 
 def _reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
@@ -127,13 +136,21 @@ def _reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
 
 def _recalls(
     models: Sequence[Compared], classes: Sequence[str], opened: Survey, survey: str
-) -> Mapping[str, list[Picture]]:
-    """Return, by quantity, the recall of each class against it, with all models."""
-    position = np.array([opened.position(str(id_)) for id_ in models[0].pooled.ids], dtype=np.int64)
+) -> tuple[Mapping[str, list[Picture]], list[str]]:
+    """Return, by quantity, the recall of each class against it, with all models, and lines about classes without."""
+    first = models[0].pooled
+    position = np.array([opened.position(str(id_)) for id_ in first.ids], dtype=np.int64)
     found: dict[str, list[Picture]] = {}
+    missing = []
     for quantity, x in quantities_of(opened, position).items():
+        few = []
         for c, name in enumerate(classes):
             if (figure := draw_recall(models, {c: name}, {quantity: x}, survey)) is not None:
                 says = f"recall of {name} against {quantity}, a line for each of the models"
                 found.setdefault(quantity, []).append(embed_drawing(figure, says))
-    return found
+            else:
+                few.append(f"{name} ({pluralize(int(np.isfinite(x[first.label == c]).sum()), 'object')})")
+        if few:
+            least = f"fewer than {LEAST_OBJECTS} objects of known value"
+            missing.append(f"No panel against {quantity}, with {least}: {', '.join(few)}.")
+    return found, missing

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ictconvention.configuration.options import Stage
+from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import register_task
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, shorten
 from ictconvention.evaluation.calibration import at_prior, fit_temperature
@@ -76,9 +77,7 @@ class Classes(Task):
 
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
         """Return the class of every object (n,), of a survey that may have fewer classes, in another order."""
-        place = np.array([self.names.index(name) for name in survey.header.classes], dtype=np.int64)
-        label = class_labels(survey)
-        return np.where(label == UNLABELLED, UNLABELLED, place[label] if len(place) else UNLABELLED)
+        return class_labels(survey, self.names)
 
     def find_misfit(self, survey: Survey) -> tuple[str, str] | None:
         """Say where a survey has a class that the network does not know."""
@@ -90,10 +89,15 @@ class Classes(Task):
 
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where a class has no object in the training part of the last stage."""
+        if len(self.names) < 2:
+            found = f"{', '.join(self.names) or 'no class'} is all that there is to tell apart"
+            fix = "label objects of another class, or name two and more in survey.classes"
+            raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
         part = f"{stage}_train"
         if absent := [name for name in self.names if not split.counts()[part].get(name)]:
             found = f"class {shorten(absent)} has no object in {part}"
-            fix = "label some objects, or leave the class out of the survey's classes"
+            left = [name for name in self.names if name not in absent]
+            fix = f"label some objects, or leave the class out: {command([override('survey.classes', left)])}"
             raise SplitError(found, f"survey {survey.header.name}", fix, "E-SPLIT-LABELS")
 
     def loss(self, outputs: Tensor, label: Tensor, weights: Tensor, focal: float) -> Tensor:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.options import Stage
-from ictconvention.core.key_by_key import largest_difference
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from matplotlib.figure import Figure
 
 from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.figures import Compared
+from ictconvention.drawing.panels import Compared
 from ictconvention.evaluation.predictions import Pooled, Predictions
 from ictconvention.survey.survey import Survey
 
@@ -25,6 +25,8 @@ class Section:
         Whether the lines of its pictures are the models.
     empty : str
         What is said where there is no picture.
+    remarks : sequence of str
+        Lines below the pictures: what they leave out, and why.
     """
 
     anchor: str
@@ -33,6 +35,7 @@ class Section:
     pictures: Mapping[str, Sequence[Picture]] = field(default_factory=dict)
     legend: bool = False
     empty: str = ""
+    remarks: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
-from ictconvention.core.key_by_key import largest_difference
 from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.runs.status import survey_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.evaluate import evaluate
@@ -44,8 +45,8 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     with silence_lightning(), readable_os_errors("testing the run", folder):
         run = RunFolder(folder)
         own = run.read_options()
-        known = run.read_status().get("survey") if run.status.exists() else None
-        survey_path = options.survey.path or (known if known and Path(known).is_dir() else own.survey.path)
+        known = survey_of(run.read_status()) if run.status.exists() else None
+        survey_path = options.survey.path or (str(known) if known else own.survey.path)
         own = replace(
             own,
             survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
@@ -62,7 +63,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             )
         verify_survey(survey, options.survey.verify)
         run.read_split()  # sees that it is the run's
-        split = Split.load(run.split, survey.object_table())
+        split = Split.load(run.split, survey.object_table(), stages_of(own))
         stage = stages_of(own)[-1]
         data = make_data(own, survey, split, stage)
         learner = make_learner(own, data)

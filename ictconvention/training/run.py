@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import RunOptions, parts_of
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
@@ -17,7 +17,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_learner, make_task
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
-from ictconvention.runs.plan import Plan, plan_run
+from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
@@ -66,11 +66,13 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         logger.info(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
         logger.info(f"run: {folder}, {plan.precision}")
+        if not plan.folder.is_finished and (few := warn_of_few(options, plan.split)):
+            logger.warning(few)
         with folder_lock(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
             if plan.folder.is_finished:
                 _report_finished(plan.folder, options, survey)
-                if rank_zero() and (status := plan.folder.open_status()).content["state"] != "finished":
-                    status.set(state="finished")  # it was killed in that moment
+                if rank_zero():
+                    _mend_status(plan)
             elif rank_zero():
                 made = environment(plan.precision, options.trainer)
                 plan.folder.begin(options, overrides, plan.split, made)
@@ -84,7 +86,7 @@ def _keep_records(options: RunOptions, plan: Plan) -> None:
     """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
     folder = plan.folder
     status = folder.open_status()
-    status.set(state="running", error=None, hashes=plan.hashes, survey=str(plan.survey.path.absolute()))
+    status.set(state="running", error=None, **_identity(plan))
     dashboard = Dashboard(options.logger, folder, status, portable(asdict(options)), _tags(options))
     finished = False
     try:
@@ -102,6 +104,18 @@ def _keep_records(options: RunOptions, plan: Plan) -> None:
         raise
     finally:
         dashboard.close(failed=not finished)
+
+
+def _mend_status(plan: Plan) -> None:
+    """Let the status of a finished run say so, where it was killed in that moment or its status was lost."""
+    status = plan.folder.open_status()
+    if status.content["state"] != "finished" or "run" not in status.content["hashes"]:
+        status.set(state="finished", **_identity(plan))
+
+
+def _identity(plan: Plan) -> dict[str, Any]:
+    """Return what a status says of which run it is."""
+    return {"hashes": plan.hashes, "survey": str(plan.survey.path.absolute())}
 
 
 def _take_stages(run: Run) -> None:
@@ -132,7 +146,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     result, parts, reference = evaluate(learner, data, plan.precision)
     reference.save(folder.reference)
     start = None if options.init_from is None else RunFolder(options.init_from)
-    folder.write_seen(survey, plan.split, start)
+    folder.write_seen(survey, plan.split, parts_of(options), start)
     for part, found in parts.items():
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
     failed = None
@@ -153,6 +167,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             "bands": list(survey.header.bands),
             "pixel_scale": survey.header.pixel_scale,
             "flux_unit": survey.header.flux_unit,
+            **({"classes_left_out": list(survey.left_out)} if survey.left_out else {}),
         },
         "task": {"kind": options.task.kind, "names": list(learner.task.names)},
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),

@@ -50,7 +50,7 @@ def draw_figures(
     for part, found in parts.items():
         figures |= task.figures.draw(part, found, survey, run)
     if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
-        figures["learning_curves"] = add_title(curves, f"{name}\n{run}")
+        figures["learning_curves"] = add_title(curves, name, run)
     for number, position in enumerate(_examples(data, task) if data.contents != "photometry" else []):
         series = survey[position]
         views = [seen.view for seen in data.training.views_of(SampleKey(position))]

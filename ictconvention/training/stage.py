@@ -22,6 +22,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.assembly import make_data
 from ictconvention.runs.checkpoints import (
+    ANEW,
     RelocatableCheckpoint,
     WholeCheckpoints,
     check_weights,
@@ -95,12 +96,12 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         if rank_zero():
             for path in (before, best_file):  # of a run that was killed just then
                 path.unlink(missing_ok=True)
-        take_weights(learner, load_checkpoint(finished), finished)
+        take_weights(learner, load_checkpoint(finished, ANEW), finished)
         return
     if going_on := options.resume == "auto" and before.exists():
-        check_weights(learner.state_dict(), load_checkpoint(before), before)  # Lightning would convert them
-    done = "" if records is None else f" {records.status.content['epochs'].get(stage)}"
-    word = f", resumes after training epoch{done}" if going_on else ""
+        check_weights(learner.state_dict(), load_checkpoint(before, ANEW), before)  # Lightning would convert them
+    done = None if records is None else records.status.content["epochs"].get(stage)  # a status may have been lost
+    word = f", resumes{'' if done is None else f' after training epoch {done}'}" if going_on else ""
     logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=before.stem, **kept)

@@ -24,12 +24,13 @@ from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.feeding.views import even_nights
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.run_record import portable
-from ictconvention.runs.status import read_json, write_json
+from ictconvention.runs.status import write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.series import night_index
 from ictconvention.survey.survey import Survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run
+from tests.small_runs import read_json
 
 Kind = tuple[str, ...]
 SMALL: Kind = ("supervised", "cnn_lstm")

@@ -91,7 +91,7 @@ def test_the_test_part_gets_the_probabilities_of_the_run(finished: Path, own: Su
 
 def test_objects_that_trained_are_named(finished: Path, own: Survey, made: SurveyPredictions) -> None:
     parts = read_trained(finished).split["parts"]
-    used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
+    used = {id_ for part, ids in parts.items() if part.endswith(("train", "validation")) for id_ in ids}
     assert {id_ for id_, trained in zip(own.ids, made.seen_in_training, strict=True) if trained} == used
     assert not made.seen_in_training[[own.position(id_) for id_ in parts["test"]]].any()
 

@@ -13,10 +13,9 @@ from ictconvention.cli.train import sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.validation import validate_config
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.status import read_json
 from tests.conftest import ROOT
 from tests.refusals import refused
-from tests.small_runs import places, result_of
+from tests.small_runs import places, read_json, result_of
 
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0"]
 

@@ -62,7 +62,7 @@ error: this path exists already
     "ingest stamps table.csv new --pixel-scale 0.4": """\
 error: the table lacks the column id, file, band, mjd
   where: table.csv
-  fix:   rename or add it; there are name, ra
+  fix:   say which it is, --column id=NAME, or add it; there are name, ra
   code:  E-TABLE-COLUMN
 """,
     "export unfinished -o model.onnx": """\

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+import yaml
 
+from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.configuration.validation import known_keys
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.convention import ConvEntionOptions
@@ -39,7 +41,31 @@ def test_every_experiment_composes_in_every_profile(experiment: str, profile: st
 
 
 def test_there_are_no_other_experiments() -> None:
-    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == set(EXPERIMENTS)
+    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, "my_survey"}
+
+
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(tmp_path: Path, profile: str) -> None:
+    words = ["experiment=my_survey", f"survey.path={tmp_path}", f"profile={profile}"]
+    options, two = compose_run(words), compose_run([f"profile={profile}"])
+    assert (options.name, options.fold.protocol, options.survey.path) == ("my_survey", "single", str(tmp_path))
+    assert stages_of(options) == ["pretrain"]
+    assert options.stage.pretrain == two.stage.pretrain
+    assert stages_of(compose_run([*words, "stage.pretrain.max_epochs=0"])) == ["finetune"]
+    with refused(UsageError, "E-CONFIG-MISSING", where="survey.path"):
+        compose_run(["experiment=my_survey"])
+
+
+def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_for(tmp_path: Path) -> None:
+    assert stages_of(compose_run(["fold=single"])) == stages_of(compose_run(["fold.protocol=single"])) == ["pretrain"]
+    assert stages_of(compose_run(["fold=rotating"])) == ["pretrain", "finetune"]
+    for asked in ("stage.finetune.max_epochs=3", "stage.finetune={max_epochs:3}"):
+        with refused(UsageError, "E-CONFIG-VALUE", "stage.finetune.max_epochs=0"):
+            compose_run(["fold=single", asked])
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstage: {finetune: {max_epochs: 4}}\n")
+    with refused(UsageError, "E-CONFIG-VALUE", "single"):
+        compose_run([f"--config-dir={tmp_path}", "experiment=mine", "fold=single"])
 
 
 def test_the_paper_profile_is_the_papers() -> None:
@@ -136,15 +162,22 @@ def test_the_command_tells_it_without_a_traceback_and_without_waiting_for_torch(
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "learner.tau False\n"
 
 
-def test_help_names_every_group_and_every_key_of_the_root() -> None:
+def test_help_names_every_group_and_every_key(monkeypatch: pytest.MonkeyPatch) -> None:
     from ictconvention.cli.train import help_text
 
+    ours = {entry.name: entry for entry in registry.all_networks() if entry.source is None}
+    monkeypatch.setattr(registry, "_networks", ours)  # other tests may have imported one of their own
     text = help_text(ConfigFolders((config_folder(),)))
     for group in (path.name for path in config_folder().iterdir() if path.is_dir() and path.name != "hydra"):
         assert f"  {group} " in text
     assert "-m (--multirun)" in text
-    roots = {key.split(".")[0] for key in known_keys()} - {path.name for path in config_folder().iterdir()}
-    assert roots
-    for key in roots:
-        assert f"\n{key}:" in text
+    blocks = yaml.safe_load(text[text.index("\nname:") :])
+    shown = {f"{block}.{key}" for block, keys in blocks.items() if isinstance(keys, dict) for key in keys} | {*blocks}
+    kinds = {f"{path.name}.kind" for path in config_folder().iterdir()}  # which the choice of the group sets
+    keys = {key for key in known_keys() if not any(other.startswith(f"{key}.") for other in known_keys())}
+    assert {".".join(key.split(".")[:2]) for key in keys - kinds} <= shown
+    assert blocks["learner"]["tau"] == 0.99
+    assert blocks["augmentation"]["rotation"] == 15
+    assert blocks["model"]["width"] == 1
+    assert blocks["fold"]["protocol"] == "rotating"
     assert RunOptions().name == "run"

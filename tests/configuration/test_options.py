@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ictconvention.configuration.compose import read_group
+from ictconvention.configuration.compose import compose_run, read_group
 from ictconvention.configuration.folders import config_folder
 from ictconvention.configuration.options import (
     Augmentation,
@@ -17,7 +17,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.configuration.schema import LearnerOptions
+from ictconvention.configuration.schema import LearnerOptions, parts_of
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_folder() / group).glob("*.yaml"))]
@@ -83,3 +83,20 @@ def test_values_that_make_no_sense_are_refused(kind: type[Any], options: dict[st
 def test_a_mistake_is_told_before_anything_heavy_is_imported() -> None:
     code = "import sys, ictconvention.configuration.options; print({'torch', 'lightning', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"
+
+
+@pytest.mark.parametrize(
+    ("unlabelled", "epochs", "parts"),
+    [
+        (False, (1, 1), ["pretrain_train", "pretrain_validation", "finetune_train", "finetune_validation"]),
+        (True, (1, 0), ["pretrain_train", "pretrain_validation", "pretrain_unlabelled"]),
+        (True, (0, 1), ["finetune_train", "finetune_validation"]),
+    ],
+)
+def test_the_parts_that_a_run_sees_are_those_of_its_stages(
+    unlabelled: bool, epochs: tuple[int, int], parts: list[str]
+) -> None:
+    """An object that no stage was shown may be scored, an unlabelled one too."""
+    words = [f"learner.unlabelled={unlabelled}", f"stage.pretrain.max_epochs={epochs[0]}"]
+    options = compose_run(["experiment=ict_sdss", *words, f"stage.finetune.max_epochs={epochs[1]}"])
+    assert parts_of(options) == parts

@@ -192,6 +192,25 @@ def test_no_new_folder_goes_into_a_survey_but_a_shard(survey: Survey, run: Path)
     assert not (survey.path / "a").exists()
 
 
+def test_the_lock_of_a_process_that_was_killed_in_its_last_moment_goes_with_the_next_try(tmp_path: Path) -> None:
+    first = WholeFolder(tmp_path / "made")
+    first.take()
+    first.complete()
+    (lock,) = tmp_path.glob(".*.lock")
+    for held in (True, False):
+        with refused(FileSystemError, "E-FILES-EXISTS", where=tmp_path / "made"):
+            WholeFolder(tmp_path / "made").take()
+        assert lock.exists() == held  # while its process lives, it is its own
+        if held:
+            assert first._lock is not None
+            first._lock.close()  # as a kill does
+
+
+def test_the_root_of_all_folders_is_not_made() -> None:
+    with refused(FileSystemError, "E-FILES-EXISTS", where="/"):
+        WholeFolder(Path("/"))
+
+
 def test_shards_are_still_added_to_a_survey(tmp_path: Path) -> None:
     for number in range(2):
         with SurveyWriter(tmp_path / "s" / shard_name(number), HEADER) as writer:

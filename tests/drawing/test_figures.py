@@ -1,10 +1,13 @@
 """Figures draw the means over seeds, each model looks the same in all of them, and those of a run have its title."""
 
 from dataclasses import replace
+from io import BytesIO
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
@@ -16,7 +19,6 @@ from ictconvention.drawing.figures import (
     LEAST_OBJECTS,
     MOST_BARS,
     MOST_BINS,
-    Compared,
     areas,
     calibration_errors,
     draw_confusion,
@@ -27,14 +29,16 @@ from ictconvention.drawing.figures import (
     mean_confusion,
     recall_by,
 )
-from ictconvention.drawing.style import COLOURS, LINES, LONGEST, add_title, shorten_middle, style_of
+from ictconvention.drawing.film_strip import draw_film_strip
+from ictconvention.drawing.panels import Compared
+from ictconvention.drawing.style import COLOURS, LINES, LONGEST, Style, add_title, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
+from tests.conftest import image_series, write_survey
 
 CLASSES = ("AGN", "SN Ia", "SN Other")
 SURVEY = "tiny (simulated)"
-TITLE = "tiny (simulated), test part\nrun"
 
 
 def drawn(seed: int = 0, seeds: int = 2, classes: int = 3, n: int = 90) -> Pooled:
@@ -197,13 +201,13 @@ def test_any_names_of_few_or_many_classes_can_be_drawn(classes: int) -> None:
         assert embed_drawing(add_title(figure, "$x$"), "").address.startswith("data:image/svg+xml;base64,")
 
 
-def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compared]) -> None:
+def test_a_run_has_a_line_for_each_class_and_names_the_one_that_it_lacks(models: list[Compared]) -> None:
     (run,), classes = models[:1], dict(enumerate(CLASSES))
-    roc = add_title(draw_roc([run], classes, SURVEY), TITLE)
-    legend = roc.axes[0].get_legend()
+    legend = draw_roc([run], classes, SURVEY).axes[0].get_legend()
     assert legend is not None
     (area,) = {np.mean(areas(run.pooled, 1))}
-    assert [text.get_text() for text in legend.get_texts()][1:] == [f"SN Ia: {area:.3f} (45 objects)"]
+    named = [text.get_text() for text in legend.get_texts()]
+    assert named[1:] == [f"SN Ia: {area:.3f} (45 objects)", "SN Other: no test object"]
     unknown, known = np.full(90, np.nan), np.linspace(17, 22, 90)
     recall = draw_recall([run], classes, {"redshift": unknown, "magnitude": known}, SURVEY)
     assert recall is not None
@@ -212,10 +216,74 @@ def test_a_run_has_a_line_for_each_class_and_its_title_above(models: list[Compar
     here = run.pooled.label == 0
     each = [recall_by(known[here], guess[here] == 0) for guess in run.pooled.at(Prior.UNIFORM).argmax(2)]
     np.testing.assert_allclose(shown["AGN (45)"], np.mean(each, axis=0)[:, :2])
-    assert list(shown) == ["AGN (45)", "SN Ia (45)"]  # no SN Other is tested
-    assert roc.get_suptitle() == add_title(recall, TITLE).get_suptitle() == TITLE
-    width = roc.get_figwidth()
-    assert add_title(roc, "long" * 40).get_figwidth() > width
+    assert list(shown) == ["AGN (45)", "SN Ia (45)", "SN Other: no object"]
+    assert not shown["SN Other: no object"].size
+
+
+def test_a_class_without_another_to_rank_it_against_is_named_with_that_reason() -> None:
+    pooled = drawn()
+    alone = replace(pooled, label=np.zeros_like(pooled.label))
+    legend = draw_roc([Compared("one", style_of(0), alone)], dict(enumerate(CLASSES)), SURVEY).axes[0].get_legend()
+    assert legend is not None
+    said = [text.get_text() for text in legend.get_texts()]
+    assert said[0].startswith("AGN: in no fold")
+    assert said[1:] == ["SN Ia: no test object", "SN Other: no test object"]
+
+
+def painted(figure: Figure, look: Style) -> int:
+    """Return how many pixels of a figure have the colour of a look, or nearly."""
+    file = BytesIO()
+    figure.savefig(file, format="rgba")
+    pixels = np.frombuffer(file.getvalue(), np.uint8).reshape(-1, 4)[:, :3].astype(float)
+    return int((np.abs(pixels - 255 * np.array(to_rgb(look.colour))).max(1) < 24).sum())
+
+
+@pytest.mark.parametrize("count", [2, 5, 9])
+def test_models_that_coincide_are_all_seen(count: int) -> None:
+    """The same predictions under several names: of each there is colour, in every panel."""
+    models = [Compared(str(number), style_of(number), drawn(n=400)) for number in range(count)]
+    recall = draw_recall(models, {0: "AGN"}, {"magnitude": np.linspace(17, 22, 400)}, SURVEY)
+    assert recall is not None
+    for figure in (draw_roc(models, {0: "AGN"}, SURVEY), recall):
+        assert min(painted(figure, model.look) for model in models) > 20
+        data = [lines(figure, model.look.colour)[0] for model in models]
+        assert all(np.array_equal(one, data[0]) for one in data)  # what is drawn apart is the same number
+
+
+def test_points_that_are_set_apart_are_within_the_axes(models: list[Compared]) -> None:
+    figure = draw_recall(models, {0: "AGN"}, {"magnitude": np.linspace(17, 22, 90)}, SURVEY)
+    assert figure is not None
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    for line in axes.lines:
+        shown = line.get_transform().transform(np.asarray(line.get_xydata()))
+        assert all(axes.bbox.padded(1).contains(x, y) for x, y in shown)
+
+
+def test_a_figure_of_a_run_is_as_large_as_the_film_strip_and_titled_like_it(
+    models: list[Compared], tmp_path: Path
+) -> None:
+    survey = write_survey(tmp_path / "s", [image_series(0, 6)])
+    strip = draw_film_strip(survey[0], survey.header)
+    count, known = mean_confusion(models[0].pooled, Prior.SURVEY), np.linspace(17, 22, 90)
+    classes = dict(enumerate(CLASSES))
+    recall = draw_recall(models[:1], classes, {"magnitude": known}, SURVEY)
+    assert recall is not None
+    panels = [draw_confusion(count, CLASSES, "", style_of(0), SURVEY), draw_roc(models[:1], classes, SURVEY), recall]
+    for figure in [*panels, draw_reliability(models[0], SURVEY)]:
+        add_title(figure, "tiny (simulated), test part", "run, at equal class shares")
+        assert figure.get_figwidth() >= strip.get_figwidth()
+        assert figure.dpi == strip.dpi
+        for ours, its in zip(figure.texts[-2:], strip.texts[:2], strict=True):
+            assert ours.get_fontsize() == its.get_fontsize()
+            assert ours.get_fontweight() == its.get_fontweight()
+            left = [text.get_position()[0] * one.get_figwidth() for text, one in ((ours, figure), (its, strip))]
+            assert left[0] == pytest.approx(left[1])
+        figure.draw_without_rendering()
+        top = max(box.y1 for axes in figure.axes if (box := axes.get_tightbbox()) is not None)
+        assert top < figure.texts[-1].get_window_extent().y0  # nothing lies under the title
+    width = panels[0].get_figwidth()
+    assert add_title(panels[0], "long" * 40).get_figwidth() > width
 
 
 def test_recall_in_bins_averages_to_the_recall() -> None:

@@ -75,3 +75,21 @@ def test_a_run_shows_all_that_its_stages_logged_each_in_its_own_look() -> None:
     assert [line.get_label() for line in figure.axes[4].lines] == ["SN Ia", "AGN"]
     assert [line.get_color() for line in figure.axes[4].lines] == list(COLOURS[:2])
     assert figure.get_supxlabel() == SURVEY
+
+
+def test_metrics_that_coincide_are_both_seen() -> None:
+    """In a run's own looks by their widths, in a model's one colour by rings."""
+    equal: dict[tuple[str, int], dict[str, str | float]] = {
+        ("finetune", epoch): {"finetune/val/balanced_accuracy": 0.9, "finetune/val/f1_macro": 0.9}
+        for epoch in range(1, 21)
+    }
+    own = draw_learning_curves([equal], "", None, SURVEY)
+    assert own is not None
+    first, second = own.axes[0].lines
+    assert first.get_linewidth() > second.get_linewidth() + 0.5
+    assert first.get_color() != second.get_color()
+    model = draw_learning_curves([equal], "ict", style_of(0), SURVEY)
+    assert model is not None
+    first, second = model.axes[0].lines
+    assert (second.get_marker(), second.get_markerfacecolor()) == ("o", "white")
+    assert first.get_marker() == "None"

@@ -1,10 +1,12 @@
 """Scores after some days: macro F1 and the worst recall, with intervals that hold them."""
 
 import numpy as np
+import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
+from ictconvention.evaluation.measures import Measure
 from ictconvention.evaluation.prior import Prior
 from ictconvention.tasks.class_measures import ClassMeasures
 
@@ -61,3 +63,19 @@ def test_the_figure_shows_both_curves_and_names_the_survey() -> None:
         np.asarray(drawn["worst recall of a class"]), [point.scores["worst_recall"][0] for point in points]
     )
     assert "(simulated)" in figure.get_supxlabel()
+
+
+def test_the_figure_has_the_numbers_and_units_of_the_tables() -> None:
+    """A score in days that is kept in seconds, beside shares: one kept as such, one in percent."""
+    delay = Measure("delay", "delay", rising=False, scale=1 / 86400, unit="d")
+    measures = {one.name: one for one in (delay, Measure("f1", "F1"), Measure("recall", "recall", scale=1.0))}
+    scores = {"delay": (172800.0, 86400.0, 259200.0), "f1": (0.5, 0.4, 0.6), "recall": (50.0, 40.0, 60.0)}
+    points = [EarlyPoint(days, 3.0, scores) for days in (1.0, 10.0)]
+    in_days, shares = draw_early_curve(points, measures, "x", "survey").axes
+    drawn = {
+        line.get_label(): np.asarray(line.get_ydata()).tolist() for axes in (in_days, shares) for line in axes.lines
+    }
+    assert drawn == {"delay [d]": pytest.approx([2, 2]), "F1": [0.5, 0.5], "recall": [0.5, 0.5]}
+    (band,) = in_days.collections
+    edges = np.asarray(band.get_paths()[0].vertices)[:, 1]
+    assert (edges.min(), edges.max()) == pytest.approx((1, 3))

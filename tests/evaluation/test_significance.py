@@ -173,7 +173,11 @@ def test_mcnemar_counts_what_one_alone_has_right() -> None:
             1,
             "macro F1 behind by 2.1 points (95 % interval -5.0 to -1.0), not established by one seed",
         ),
-        (0.0001, -0.01, 0.01, 2, "macro F1 level (95 % interval -1.0 to +1.0), not established"),
+        (0.0001, -0.01, 0.01, 2, "macro F1 level (95 % interval -1.0 to +1.0): neither is ahead"),
+        (0.0, 0.0, 0.0, 2, "macro F1 the same, whichever of these objects are drawn"),
+        (-0.0004, -0.0004, 0.0, 2, "macro F1 the same, whichever of these objects are drawn"),
+        (0.0, -0.0004, 0.02, 1, "macro F1 level (95 % interval +0.0 to +2.0): neither is ahead"),
+        (0.01, -0.0004, 0.02, 2, "macro F1 ahead by 1.0 points (95 % interval +0.0 to +2.0), not established"),
     ],
 )
 def test_the_sentence_is_plain(value: float, low: float, high: float, seeds: int, said: str) -> None:

@@ -109,6 +109,17 @@ def test_a_wcs_that_would_lead_to_another_place_is_refused(cards: dict[str, Any]
     assert reason in str(error.value)
 
 
+@pytest.mark.parametrize("kept", [{}, {"CDELT1": 0.4 / 3600}])
+def test_a_wcs_that_says_no_size_is_none(kept: dict[str, float]) -> None:
+    """By the standard a pixel without CDELT and CD would be a degree."""
+    header = Sky().header()
+    for key in ("CD1_1", "CD1_2", "CD2_1", "CD2_2", "CDELT1", "CDELT2"):
+        header.remove(key, ignore_missing=True)
+    header.update(kept)
+    with pytest.raises(UnreadableError, match="no WCS in the header"):
+        read_wcs(header)
+
+
 def test_each_object_near_a_pole_has_a_turn_of_its_own() -> None:
     """Around the pole in the middle of an image, north leads inwards from each side."""
     wcs = read_wcs(header("north up, east left", "equatorial", 0.0, 90.0))

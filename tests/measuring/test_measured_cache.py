@@ -1,5 +1,6 @@
 """Photometry and median frames are measured once, kept beside the survey, and never mistaken for another's."""
 
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_where_nothing_can_be_kept_it_stays_in_memory(survey: Survey) -> None:
 
 
 @pytest.mark.parametrize("kind", [CachedPhotometry, CachedMedianFrames])
-@pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty"])
+@pytest.mark.parametrize("damage", ["junk", "cut", "type", "rows", "columns", "empty", "bit", "pipe"])
 def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[MeasuredCache], damage: str) -> None:
     first = kind(survey)
     expected, path = np.array(first["sn0003"]), first.path
@@ -111,5 +112,10 @@ def test_a_damaged_file_is_made_anew(survey: Survey, kind: type[MeasuredCache], 
             np.save(path, array[:, :1])
         case "empty":
             path.write_bytes(b"")
+        case "pipe":
+            path.unlink()
+            os.mkfifo(path)
+        case "bit":
+            path.write_bytes(whole[:-1000] + bytes([whole[-1000] ^ 1]) + whole[-999:])
     assert np.array_equal(kind(survey)["sn0003"], expected)
     assert path.read_bytes() == whole

@@ -17,7 +17,10 @@ from typer.testing import CliRunner
 
 from ictconvention.cli.main import app
 from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.significance import differences as compared
+from ictconvention.reporting import page_figures
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
@@ -280,17 +283,18 @@ def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Callable[[str], str]:
-    """Return a function from a page's text to its DOM, after its scripts have run in a frame as wide as a phone."""
+def browser(tmp_path: Path) -> Callable[..., str]:
+    """Return a function from a page's text to its DOM, after its scripts have run in a frame of some width [pixels]."""
     if CHROMIUM is None:
         pytest.skip("no Chromium here: chromium, chromium-browser or google-chrome")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--dump-dom"]
     options += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000"]
 
-    def opened(text: str) -> str:
+    def opened(text: str, width: int = 390) -> str:
         (tmp_path / "inner.html").write_text(text)
-        outer = "<iframe src='inner.html' style='border:0;width:390px;height:800px'></iframe><pre id='told'></pre>"
+        outer = f"<iframe src='inner.html' style='border:0;width:{width}px;height:800px'></iframe>"
+        outer += "<pre id='told'></pre>"
         outer += "<script>addEventListener('message', (event) => { told.textContent = event.data; });</script>"
         (tmp_path / "outer.html").write_text(f"<!doctype html><body>{outer}</body>")
         command = [CHROMIUM, *options, (tmp_path / "outer.html").as_uri()]
@@ -303,7 +307,7 @@ def browser(tmp_path: Path) -> Callable[[str], str]:
     return opened
 
 
-def test_a_browser_shows_it_on_a_phone_and_sorts_the_table(file: Path, browser: Callable[[str], str]) -> None:
+def test_a_browser_shows_it_on_a_phone_and_sorts_the_table(file: Path, browser: Callable[..., str]) -> None:
     script = """<script>
       const root = document.documentElement;
       const told = [innerWidth, root.scrollWidth - root.clientWidth, document.images.length];
@@ -322,3 +326,50 @@ def test_a_browser_shows_it_on_a_phone_and_sorts_the_table(file: Path, browser: 
     assert (int(width), int(excess)) == (390, 0)
     assert int(images) == text.count("<img ")
     assert orders == ["convention ict", "ict convention", "convention ict", "ascending", "convention ict"]
+
+
+@pytest.mark.parametrize("models", [2, 8, 16])
+def test_wide_tables_fit_a_page_of_1280_pixels_and_scroll_on_a_phone(
+    models: int, survey: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, browser: Callable[..., str]
+) -> None:
+    """Each model a column, with names as long as those of Table 2, the columns of the paper, and a scroll bar."""
+    few = partial(compared, replicates=20)
+    monkeypatch.setattr("ictconvention.reporting.compare.differences", few)
+    monkeypatch.setattr("ictconvention.reporting.compare.PUBLISHED", {"ConvEntion": (79.83, 70.62)})
+    picture = Picture("data:,", 300, 300, "nothing")
+    monkeypatch.setattr(page_figures, "points", lambda *given: {"": [picture]})
+    monkeypatch.setattr(page_figures, "learning_curves", lambda *given: [picture])
+    monkeypatch.setattr(page_figures, "film_strips", lambda *given: {})
+    for name in ("of_models", "of_objects"):
+        monkeypatch.setattr(class_sections.ClassFigures, name, lambda *given: [])
+    names = ["ConvEntion", *(f"convention_published_recipe_{number}" for number in range(1, models))]
+    folder = handmade_sweep(tmp_path / "runs", survey, dict.fromkeys(names, 1.0), (0, 1), (0,))
+    write_report(folder, tmp_path / "page.html")
+    script = """<script>addEventListener("load", () => {
+      for (const one of document.querySelectorAll("details")) one.open = true;
+      const root = document.documentElement, told = [root.scrollWidth - root.clientWidth];
+      for (const one of document.querySelectorAll(".scroll")) told.push(one.scrollWidth - one.clientWidth);
+      parent.postMessage(told.join("|"), "*");
+    });</script>"""
+    text = (tmp_path / "page.html").read_text().replace("</body>", f"{script}</body>")
+    excess = [int(number) for number in browser(text, 1265).split("|")]
+    assert excess == [0] * len(excess)
+    assert len(excess) >= 4
+    page, *tables = (int(number) for number in browser(text, 400).split("|"))
+    assert page == 0
+    assert max(tables) > 0
+
+
+def test_classes_without_a_panel_are_named_with_the_reason(survey: Survey, tmp_path: Path) -> None:
+    classes = ("AGN", "SN Ia", "Nova", "TDE")
+    header = SurveyHeader("tiny", ("g", "r"), classes, 0.396)
+    objects = [image_series(number, 3, header) | {"label_source": None} for number in range(80)]
+    for given in objects:
+        given["redshift"] = None if given["class_name"] == "TDE" else given["redshift"]
+    small = write_survey(tmp_path / "few", objects, header)
+    folder = handmade_sweep(tmp_path / "runs", small, {"one": 1.0}, (0, 1, 2), (0,), absent="Nova")
+    page = written(folder, tmp_path / "page.html")
+    assert "No curve of Nova: no test object." in page.text
+    assert "No curve of TDE" not in page.text
+    lines = [line[:200] for line in page.text.split("No panel against ")[1:]]
+    assert any("Nova (0 objects)" in line and "TDE (0 objects)" in line for line in lines)

@@ -1,6 +1,7 @@
 """Weights are saved whole or not at all, and what is not a file of plain tensors is reported, never run."""
 
 import errno
+import math
 import os
 import pickle
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_a_truncated_file_is_told(tmp_path: Path) -> None:
             load_checkpoint(path)
     with refused(FileSystemError, "E-FILES-MISSING", where=tmp_path / "absent.ckpt"):
         load_checkpoint(tmp_path / "absent.ckpt")
+
+
+def test_a_flipped_bit_is_told_wherever_it_is(tmp_path: Path) -> None:
+    path, weights = tmp_path / "pretrain.ckpt", torch.arange(1.0, 1001.0)
+    torch.save({"state_dict": {"x": weights}}, path)
+    whole = path.read_bytes()
+    first = whole.index(weights.numpy().tobytes())
+    for place in (first, first + 1777, first + 3999):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with refused(UsageError, "E-WEIGHTS-DAMAGED", where=path):
+            load_checkpoint(path)
+    path.write_bytes(whole)
+    assert torch.equal(load_checkpoint(path)["state_dict"]["x"], weights)
 
 
 class Malice:
@@ -80,10 +94,12 @@ def test_counters_stay_whole_numbers() -> None:
         check_weights(norm.state_dict(), {"state_dict": state}, "x.ckpt")
 
 
-def test_weights_that_are_no_number_are_refused() -> None:
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+def test_weights_that_are_no_finite_number_are_refused(value: float) -> None:
+    """An infinite bias closes the gate of a cell, and leaves all that follows finite."""
     layer = torch.nn.Linear(3, 2)
     state = {name: value.clone() for name, value in layer.state_dict().items()}
-    state["weight"][1, 2] = torch.nan
+    state["weight"][1, 2] = value
     with refused(UsageError, "E-NETWORK-NAN", "weight", where="x.ckpt"):
         take_weights(layer, {"state_dict": state}, "x.ckpt")
 

@@ -14,13 +14,13 @@ from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
 from ictconvention.reporting.published_numbers import CAUTION
 from ictconvention.runs.collection import find_runs, group_runs
-from ictconvention.runs.status import read_json
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.classes import Classes
 from tests.conftest import image_series, write_survey
 from tests.handmade_runs import changed, handmade_run, handmade_sweep
 from tests.refusals import refused
+from tests.small_runs import read_json
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_unfinished_and_damaged_runs_are_named_and_left_out(sweep: Path) -> None
     for said in ("begun/fold0-seed0-x: not finished (not begun)", "not finished (finished)", "lost its split.json"):
         assert said in text
     assert "predictions are damaged" in text
-    assert "its result is damaged" in text
+    assert "not a result of a run of classes" in text
     assert "not every model has fold 1" in text
     assert len(found.left_out) == 6
 

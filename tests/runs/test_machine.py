@@ -6,11 +6,12 @@ import pytest
 
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.machine import RANKS, check_launch, first_of_node
+from ictconvention.runs.machine import RANKS, check_launch, check_ranks, first_of_node
 from tests.refusals import refused
 
 TWO = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}
 FOUR = {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_NTASKS_PER_NODE": "2"}
+SRUN = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
 ELASTIC = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
 
 
@@ -29,13 +30,14 @@ def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None
         ({"SLURM_NTASKS": "1"}, 2, 1, "SLURM_NTASKS"),
         ({"SLURM_NTASKS": "2"}, 2, 1, "SLURM_NTASKS"),  # nobody has started the other
         (TWO, 2, 1, "SLURM_NTASKS_PER_NODE"),
-        (TWO | {"SLURM_NTASKS_PER_NODE": "2"}, 2, 1, None),
+        (TWO | {"SLURM_NTASKS_PER_NODE": "2"}, 2, 1, "SLURM_PROCID"),  # which of the two is this?
+        (TWO | SRUN | {"SLURM_NTASKS_PER_NODE": "2"}, 2, 1, None),
         ({"SLURM_NTASKS": "1"}, 1, 1, None),
         ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}, 1, 1, None),
         ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive"}, 1, 4, "trainer.num_nodes"),
         ({}, 2, 1, None),
         ({}, 2, 2, "trainer.num_nodes"),  # nobody would start those of the other node
-        (FOUR | {"SLURM_NNODES": "2"}, 2, 2, None),
+        (FOUR | SRUN | {"SLURM_NNODES": "2"}, 2, 2, None),
         (FOUR | {"SLURM_NNODES": "4"}, 2, 2, "SLURM_NNODES"),
         (FOUR | {"SLURM_NNODES": "2"}, 4, 1, "SLURM_NNODES"),
         (FOUR | {"SLURM_NNODES": "2"}, 2, 1, "SLURM_NTASKS"),
@@ -74,3 +76,11 @@ def test_a_run_is_one_process_for_each_device_of_each_node_or_refused(
 @pytest.mark.usefixtures("launched")
 def test_one_process_of_each_node_tells_what_went_wrong(first: bool) -> None:
     assert first_of_node() == first
+
+
+@pytest.mark.parametrize("name", ["RANK", "SLURM_PROCID", "SLURM_LOCALID", "WORLD_SIZE", "SLURM_NTASKS"])
+@pytest.mark.parametrize("value", ["x", "", "-1"])
+def test_a_rank_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with refused(UsageError, "E-MACHINE-NODES", where=name):
+        check_ranks()

@@ -51,6 +51,13 @@ def test_the_first_one_stays(tmp_path: Path, shared: Pretraining) -> None:
     assert shared.take(own, own.open_metrics()) == "first/fold0"
 
 
+def test_the_lock_of_a_killed_process_goes_with_the_next_run(tmp_path: Path, shared: Pretraining) -> None:
+    lock = shared.folder.path.with_name(".ab12.lock")
+    lock.touch()
+    shared.keep(trained(tmp_path, "later"))
+    assert not lock.exists()
+
+
 def test_it_takes_no_room_beside_the_run_and_outlives_it(tmp_path: Path, shared: Pretraining) -> None:
     first, own = RunFolder(tmp_path / "first" / "fold0"), RunFolder(tmp_path / "own")
     assert first.weights("pretrain").samefile(shared.folder.weights("pretrain"))

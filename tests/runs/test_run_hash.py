@@ -51,6 +51,7 @@ BOTH = [
     "trainer.batch_size=16",
     "trainer.accumulate=2",
     "trainer.compile=true",
+    "survey.classes=[AGN]",
 ]
 RUN = ["stage.finetune.max_epochs=1", "stage.finetune.keep=last", "stage.finetune.optimiser.learning_rate=1"]
 NEITHER = [

@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
+from ictconvention.runs import run_record
 from ictconvention.runs.collection import find_runs, read_finished
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
@@ -118,3 +121,15 @@ def test_the_weights_of_a_run_that_does_not_fit_are_not_taken(folder: Path) -> N
     change(folder, lambda config: config.stage.finetune.update(max_epochs=0))
     with refused(UsageError, "E-RUN-EDITED", "stage.finetune.max_epochs", "0", where="/config.yaml"):
         RunFolder(folder).last_weights()
+
+
+@pytest.mark.parametrize(
+    ("sources", "warned"), [({}, False), ({"task.kind": "now"}, False), ({"task.kind": "before"}, True)]
+)
+def test_a_change_is_said_of_what_the_record_names(
+    sources: dict[str, str], warned: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run that was made before the source of a task was recorded says nothing of it."""
+    monkeypatch.setattr(run_record, "task_source", lambda name: "now")
+    warn_of_changed_code(RunOptions(), {"sources": sources}, Path("result.json"))
+    assert bool(caplog.messages) == warned

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.status import MetricsTable, Status, read_json
+from ictconvention.runs.status import MetricsTable, Status
 from tests.refusals import refused
+from tests.small_runs import read_json
 
 
 def rows(path: Path) -> list[dict[str, str]]:

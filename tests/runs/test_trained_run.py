@@ -48,8 +48,8 @@ def test_it_needs_no_survey_and_no_place(copied: Path) -> None:
         ("result.json", lambda c: c["survey"].pop("pixel_scale"), "VERSION", "result.json", ["pixel_scale"]),
         ("result.json", lambda c: c.pop("survey"), "VERSION", "result.json", ["name, simulated, bands"]),
         ("result.json", lambda c: c.pop("temperature"), "DAMAGED", "", ["'temperature'"]),
-        ("result.json", lambda c: c.update(temperature=float("nan")), "DAMAGED", "", ["temperature", "nan"]),
-        ("result.json", lambda c: c.update(temperature=0.0), "DAMAGED", "", ["temperature", "0"]),
+        ("result.json", lambda c: c.update(temperature=float("nan")), "DAMAGED", "result.json", ["NaN"]),
+        ("result.json", lambda c: c.update(temperature=0.0), "DAMAGED", "result.json", ["temperature", "0.0"]),
         (
             "result.json",
             lambda c: c["config"]["sequence"].update(max_frames=30),

@@ -61,7 +61,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
         assert_leak_free(split, objects)
         assert set(split.parts["test"]) <= testable
         assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED])
-    if protocol == "rotating":
+    if protocol != "fixed":
         assert tested == Counter(testable)  # disjoint test parts, each object once
     else:
         assert set(tested.values()) == {count}  # one test part
@@ -213,7 +213,7 @@ def test_what_cannot_be_drawn_is_refused(counts: dict[str, int], options: dict[s
 def test_a_class_in_one_sky_group_is_refused() -> None:
     objects = crowd({"AGN": 8, "Variable": 30})
     objects["ra"][:8] = 1.0
-    with refused(SplitError, "E-SPLIT-LABELS", "AGN", "8 objects", "1 sky groups", where="survey"):
+    with refused(SplitError, "E-SPLIT-LABELS", "AGN", "8 objects", "1 sky groups", where="survey table"):
         make_split(objects)
 
 
@@ -241,6 +241,18 @@ def test_another_survey_is_refused_and_the_ids_that_differ_are_named(tmp_path: P
     relabelled["class"][at] = "AGN" if objects["class"][at] != "AGN" else "SN Ia"
     with refused(SplitError, "E-SPLIT-MISMATCH", "1 id", "o5", where=tmp_path / "split.json"):
         Split.load(tmp_path / "split.json", relabelled)
+
+
+def test_a_saved_split_that_has_lost_its_hash_does_not_pass_for_one_made_by_hand(
+    tmp_path: Path, objects: Table
+) -> None:
+    path = tmp_path / "split.json"
+    make_split(objects).save(path)
+    entries = json.loads(path.read_text())
+    del entries["hash"]
+    path.write_text(json.dumps(entries))
+    with refused(SplitError, "E-SPLIT-FORMAT", "hash", where=path):
+        Split.load(path, objects)
 
 
 def test_an_edited_split_is_refused(tmp_path: Path, objects: Table) -> None:

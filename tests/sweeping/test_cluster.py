@@ -19,13 +19,12 @@ from ictconvention.cli.train import sweep
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs import machine
-from ictconvention.runs.status import read_json
 from ictconvention.sweeping import cluster, processes
 from ictconvention.sweeping.cluster import load_submitter
 from ictconvention.sweeping.sweep import Job, prepare_jobs
 from tests.conftest import long_test
 from tests.refusals import refused
-from tests.small_runs import places
+from tests.small_runs import places, read_json
 
 pytestmark = pytest.mark.slow
 LOCAL = ["hydra/launcher=slurm", "hydra.launcher.executor=local", "hydra.launcher.timeout_min=5"]

@@ -16,6 +16,7 @@ import torch
 
 from ictconvention.configuration.schema import LoggerOptions, RunOptions, TrainerOptions
 from ictconvention.core.atomic import folder_lock
+from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.sweeping import processes
 from ictconvention.sweeping.processes import job_environment, run_jobs
@@ -151,6 +152,18 @@ def test_a_failure_is_shown_at_once_with_the_end_of_its_log_and_the_rest_goes_on
     record = json.loads((sweep.folder / "sweep.json").read_text())
     assert [job["state"] for job in record["jobs"]] == ["failed", "finished"]
     assert record["seconds"] >= 0.3
+
+
+def test_in_a_file_the_course_of_a_sweep_is_whole_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with lines_on_terminal():
+        run_jobs(sweep_of(tmp_path, "runs", "fails"))
+    said = capsys.readouterr().out
+    assert said.endswith("\n")
+    assert not {"\r", "\x1b"} & set(said)
+    assert "[1/2] started: job runs" in said.splitlines()
 
 
 def test_on_error_stop_starts_no_more(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

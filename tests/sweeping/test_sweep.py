@@ -1,5 +1,8 @@
 """One command, many runs: exactly as many folders and results as combinations, checked before the first begins."""
 
+import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,12 +12,11 @@ import pytest
 from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.status import read_json
 from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
 from tests.conftest import long_test
 from tests.forked import Command
 from tests.refusals import refused
-from tests.small_runs import LEFT, Smoke, places, result_of
+from tests.small_runs import LEFT, Smoke, places, read_json, result_of
 
 SAID = (
     "survey miniature (simulated)",
@@ -48,6 +50,19 @@ def test_a_job_on_two_devices_is_one_run_wherever_its_sweep_was_started(
     assert all(line.startswith(SAID) for line in said.splitlines())
 
 
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [("train", ["-m", "fold.index=0,1"]), ("experiments.table2.reproduce", ["--profile", "smoke"])],
+)
+def test_a_sweep_says_so_before_it_imports_what_takes_seconds(module: str, words: list[str]) -> None:
+    """Torch and its like cannot be imported here: whatever is said is said before."""
+    blocked = ("torch", "lightning", "sklearn", "matplotlib", "astropy", "scipy", "pyarrow")
+    program = f"import sys; sys.modules.update(dict.fromkeys({blocked})); from {module} import main; main()"
+    ended = subprocess.run([sys.executable, "-c", program, *words], capture_output=True, text=True, check=False)
+    assert "every run before the first begins" in ended.stdout
+    assert re.search(rf"import of ({'|'.join(blocked)})\b", ended.stderr)
+
+
 @pytest.mark.slow
 def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     work: Path, smoke: Smoke, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -67,7 +82,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     assert [job["state"] for job in read_json(sweep / "sweep.json")["jobs"]] == ["stopped", "waiting"]
     alone = smoke(*settings, "fold.index=1")
     train(arguments)
-    assert capsys.readouterr().out.splitlines()[1] == "1 finished before, and not repeated"
+    assert "1 finished before, and not repeated" in capsys.readouterr().out.splitlines()
     folders = sorted((tmp_path / "runs" / "light_curve_sdss").iterdir())
     assert folders == [stopped, alone]
     assert [folder.name[:11] for folder in folders] == ["fold0-seed0", "fold1-seed0"]
@@ -82,7 +97,7 @@ def test_ctrl_c_ends_a_sweep_of_two_folds_and_the_same_command_goes_on(
     assert "resumes after training epoch" in log
     assert "finetune, training epoch 1 of 1" in log
     train([*arguments, "jobs=2"])
-    assert capsys.readouterr().out.splitlines()[1:] == ["2 finished before, and not repeated"]
+    assert capsys.readouterr().out.splitlines()[2:] == ["2 finished before, and not repeated"]
     assert read_json(sweep / "sweep.json")["jobs"] == record["jobs"]
     assert result_of(stopped) == result_of(smoke(*settings, f"runs={tmp_path}/whole", "fold.index=0"))
 

@@ -16,7 +16,7 @@ from ictconvention.configuration.options import Stage
 from ictconvention.configuration.registry import register_task
 from ictconvention.core.errors import SplitError
 from ictconvention.drawing.embedded_figure import embed_drawing
-from ictconvention.drawing.figures import Compared
+from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import new_panel
 from ictconvention.evaluation.calibration import fit_temperature
 from ictconvention.evaluation.measures import Measure, Measures, Rows

@@ -9,8 +9,8 @@ import wandb
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json
 from ictconvention.training.dashboard import Dashboard
+from tests.small_runs import read_json
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of W&B's own making
 

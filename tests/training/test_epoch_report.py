@@ -10,11 +10,11 @@ import torch
 
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import read_json
 from ictconvention.tasks.classes import Classes
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import PACED, Bar, EpochReport, Records, describe_duration, progress_bars
 from ictconvention.training.lightning_noise import silence_lightning
+from tests.small_runs import read_json
 
 NOBODY: Any = None  # the learner, whom the journal does not look at
 

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from ictconvention.runs.status import read_json
 from tests.conftest import ROOT
 from tests.forked import Command, Ended
-from tests.small_runs import LEFT, places
+from tests.small_runs import LEFT, places, read_json
 
 QUICK = ["experiment=light_curve_sdss", "stage.pretrain.max_epochs=0", "trainer.precision=32-true"]
 MISFIT = "torchrun's WORLD_SIZE is 2 and its LOCAL_WORLD_SIZE 1; trainer.devices is 1 and trainer.num_nodes 1"
@@ -59,7 +58,8 @@ def test_two_nodes_give_the_digits_of_two_devices_by_torchrun_as_by_srun(work: P
         words = [*places(work), *QUICK, f"runs={tmp_path}/{name}"]
         words += [f"trainer.devices={settings['devices']}", f"trainer.num_nodes={settings['nodes']}"]
         first, second = run_both(tmp_path / f"out-{name}", words, launcher, settings["devices"])
-        assert (first.returncode, first.stderr) == (second.returncode, second.stderr) == (0, ""), first.stderr
+        assert (first.returncode, second.returncode, second.stderr) == (0, 0, ""), first.stderr
+        assert [line.split(":")[0] for line in first.stderr.splitlines()] == ["next"], first.stderr
         assert first.stdout.count("training epoch 1 of 1") == 1
         assert second.stdout == ""
         (folder,) = (tmp_path / name / "light_curve_sdss").iterdir()

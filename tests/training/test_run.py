@@ -20,7 +20,6 @@ from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_machine, precision_of, rank_zero
-from ictconvention.runs.status import read_json
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -30,7 +29,7 @@ from ictconvention.training.run import run
 from tests.conftest import image_series, write_survey
 from tests.measuring.test_audit import change_array
 from tests.refusals import refused
-from tests.small_runs import LEFT, Smoke, result_of
+from tests.small_runs import LEFT, Smoke, read_json, result_of
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +108,7 @@ def test_a_later_test_gives_the_same_numbers(
     monkeypatch.setattr(sys, "argv", command)
     main()
     said = capsys.readouterr()
-    assert said.err == ""
+    assert said.err.startswith("next: ictconvention predict ")
     assert said.out.splitlines()[-1] == "the same as result.json, to the last digit"
     monkeypatch.setattr(sys, "argv", [*command, "learner.tau=0.5"])
     with pytest.raises(SystemExit, match="2"):
@@ -147,11 +146,11 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, cap
     (finished / "result.json").unlink()
     caplog.clear()
     smoke("experiment=ict_sdss")
-    assert caplog.messages[3:5] == ["pretrain: finished before", "finetune: finished before"]
-    assert caplog.messages[5].startswith(
+    assert caplog.messages[4:6] == ["pretrain: finished before", "finetune: finished before"]
+    assert caplog.messages[6].startswith(
         "miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0."
     )
-    assert caplog.messages[6].startswith(
+    assert caplog.messages[7].startswith(
         "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
     )
     assert (finished / "result.json").read_text() == result

@@ -16,12 +16,11 @@ from ictconvention.core import atomic
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.runs.checkpoints import weights_hash
-from ictconvention.runs.status import read_json
 from ictconvention.training import run as run_module
 from ictconvention.training.dashboard import Dashboard
 from tests.forked import Command, Ended, Strike
 from tests.refusals import refused
-from tests.small_runs import Smoke, places
+from tests.small_runs import Smoke, places, read_json
 
 pytestmark = pytest.mark.slow
 SETTINGS = ["experiment=ict_sdss", "stage.pretrain.max_epochs=3", "stage.finetune.max_epochs=2", "trainer.batch_size=6"]
@@ -225,7 +224,7 @@ def test_what_cannot_be_written_is_named(work: Path, smoke: Smoke) -> None:
     for path in (folder / "checkpoints").iterdir():
         path.unlink()
     (folder / "metrics.csv").mkdir()  # in the way, as a folder that one may not write in would be
-    with refused(FileSystemError, "E-FILES-KIND", where=folder):
+    with refused(FileSystemError, "E-FILES-KIND", where=folder / "metrics.csv"):
         smoke(*settings)
     (folder / "metrics.csv").rmdir()
     (folder / "checkpoints").rmdir()

@@ -15,6 +15,7 @@ IRAF_DISTORTED = ("TNX", "ZPX")  # that astropy takes for undistorted
 AXES = ({"RA", "DEC"}, {"GLON", "GLAT"})  # astropy takes others, ecliptic ones too, for right ascension and declination
 OR_AXES = "RA and DEC, or GLON and GLAT"
 LARGEST_OFFSET = 0.1  # [pixels] of CRPIX from CRVAL, and of a pixel from where the sky leads back to
+SAME_AS_UNSAID = 1e-3  # [deg] of a pixel from a degree, as a rotation whose digits were cut is
 LARGEST_STRETCH = 2.0  # of a pixel's area by the distortion
 
 
@@ -31,7 +32,7 @@ def read_wcs(header: fits.Header) -> WCS:
         wcs = WCS(header)
         if wcs.has_celestial and wcs.naxis > 2:
             wcs = wcs.celestial
-        sound = wcs.has_celestial and np.linalg.det(wcs.pixel_scale_matrix) != 0
+        sound = wcs.has_celestial and np.linalg.det(wcs.pixel_scale_matrix) != 0 and _says_size(wcs)
     except Exception as error:  # rubbish in a header may break wcslib anywhere
         raise UnreadableError(f"no sound WCS: {_words(error)}") from error
     if not sound:
@@ -46,6 +47,27 @@ def read_wcs(header: fits.Header) -> WCS:
 def pixel_scale(wcs: WCS) -> float:
     """Return the size of a pixel [arcsec]."""
     return float(np.mean(proj_plane_pixel_scales(wcs)) * 3600)
+
+
+def header_pixel_scale(header: fits.Header) -> float | None:
+    """Return the size of a pixel by a header's WCS [arcsec]; None where it has none, or none that can be read.
+
+    Where the image lies on the sky does not count here: stamps may have lost that, or never had it. A pixel of a degree
+    is none: the standard has it where CDELT and CD are missing.
+    """
+    if "CTYPE1" not in header:
+        return None
+    try:
+        wcs = WCS(header).celestial
+        scale = pixel_scale(wcs) if wcs.has_celestial and _says_size(wcs) else 0.0
+    except Exception:  # noqa: BLE001 - rubbish in a header may break wcslib anywhere
+        return None
+    return scale if math.isfinite(scale) and scale > 0 else None
+
+
+def _says_size(wcs: WCS) -> bool:
+    """Return whether a celestial WCS says how large a pixel is; it has a degree where CDELT and CD are missing."""
+    return bool((abs(proj_plane_pixel_scales(wcs) - 1) > SAME_AS_UNSAID).all())
 
 
 def _named_tpv(header: fits.Header) -> fits.Header:

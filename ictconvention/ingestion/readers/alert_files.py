@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ictconvention.core.errors import UsageError
+from ictconvention.core.plain_file import check_plain, open_plain
 from ictconvention.files.avro_file import read_avro
 from ictconvention.files.folders import files_below
 from ictconvention.files.reading import ForeignError, UnreadableError, unreadable
@@ -76,8 +77,9 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
     units += [AlertUnit((name,)) for name in tar]
     for name in parquet:
         try:
-            groups = pq.ParquetFile(folder / name).num_row_groups
-        except (pa.ArrowException, OSError):  # the reader says more of it
+            with open_plain(folder / name) as file:
+                groups = pq.ParquetFile(file).num_row_groups
+        except Exception:  # noqa: BLE001 - the reader says more of it, wherever it breaks
             groups = 1
         units += [AlertUnit((name,), group) for group in range(groups)]
     return folder, units
@@ -92,7 +94,7 @@ def read_alerts(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[st
             elif name.lower().endswith(TAR):
                 yield from _tar(folder / name, name)
             else:
-                with (folder / name).open("rb") as stream:
+                with open_plain(folder / name) as stream:
                     yield from _avro(stream, (folder / name).stat().st_size, name)
         except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
             yield name, _broken(error)
@@ -113,7 +115,7 @@ def _avro(stream: IO[bytes], size: int, place: str) -> Iterator[tuple[str, Alert
 
 def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
     """Yield the alerts of the Avro files in an archive; one that is broken is no reason to leave out the next."""
-    with tarfile.open(path) as archive:
+    with open_plain(path) as file, tarfile.open(fileobj=file) as archive:
         for member in archive:
             wanted = member.isfile() and member.name.lower().endswith(AVRO)  # a link may lead anywhere
             stream = archive.extractfile(member) if wanted else None
@@ -126,11 +128,25 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
                 raise
             except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
                 yield place, _broken(error)
+        _check_end(archive)
+
+
+def _check_end(archive: tarfile.TarFile) -> None:
+    """Raise a TarError where an archive is read to a damaged header, which tarfile takes for its end."""
+    source = archive.fileobj
+    assert source is not None
+    source.seek(archive.offset)
+    mark = source.read(tarfile.BLOCKSIZE)
+    if mark.strip(b"\0") or len(mark) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"damaged at its byte {archive.offset}: what follows cannot be read")
+    while source.read(1 << 20):  # at its end gzip compares a checksum
+        pass
 
 
 def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
+    check_plain(path)
     size = path.stat().st_size
-    with pq.ParquetFile(path) as file:
+    with open_plain(path) as content, pq.ParquetFile(content) as file:
         if RUBIN & set(file.schema_arrow.names):
             raise ForeignError(OF_RUBIN)
         _check_size(file.metadata, size)

@@ -70,8 +70,10 @@ class CcdOptions:
     band_names: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64], NDArray[np.float64]]:
-    """Read a table of objects with the columns id, ra and dec.
+def read_positions(
+    path: Path, renamed: Mapping[str, str] | None = None
+) -> tuple[dict[str, dict[str, Any]], NDArray[np.float64], NDArray[np.float64]]:
+    """Read a table of objects with the columns id, ra and dec, or those that `renamed` has in their place.
 
     Returns
     -------
@@ -85,7 +87,7 @@ def read_positions(path: Path) -> tuple[dict[str, dict[str, Any]], NDArray[np.fl
     UsageError
         A column or a position is missing, or an id stands twice.
     """
-    table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"))
+    table = read_user_table(path, ("id", "ra", "dec"), ("class", "label_source", "redshift"), renamed)
     objects = read_objects(table.located)
     if twice := find_repeated(read_id(row, where) for where, row in table.located):
         raise UsageError(f"ids stand twice: {shorten(twice)}", path, "give each object one row", "E-ID-DUPLICATE")

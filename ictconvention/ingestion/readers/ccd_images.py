@@ -57,7 +57,10 @@ class CcdImage:
 
 
 def find_images(
-    source: Path, masks: tuple[str, str] | None = None, hdu: str | None = None
+    source: Path,
+    masks: tuple[str, str] | None = None,
+    hdu: str | None = None,
+    renamed: Mapping[str, str] | None = None,
 ) -> tuple[Path, list[CcdImage], list[Reject]]:
     """Return the folder of images, its images, and the files that are none since their name says so.
 
@@ -71,14 +74,21 @@ def find_images(
         a file without the first text in its name is not an image, and neither is a mask; the others are rejects.
     hdu : str, optional
         Which HDU holds the image, where a table does not say so; by default all that hold one.
+    renamed : mapping, optional
+        Names that columns have in the table of images, by ours.
 
     Raises
     ------
     UsageError
-        There is no image.
+        There is no image, or columns are renamed and there is no table.
     """
     rejects: list[Reject] = []
     if source.is_dir():
+        if renamed:
+            found = (
+                f"--column names the column {next(iter(renamed.values()))} of a table of images, and this is a folder"
+            )
+            raise UsageError(found, source, "give the table, or leave it out", "E-COMMAND-CONFLICT")
         names = files_below(source, FITS_ENDINGS)
         images = [CcdImage(name) for name in names]
         if masks:
@@ -90,7 +100,7 @@ def find_images(
             rejects = [Reject("", name, reason, flaw=False) for name in names if name not in known]
         folder = source
     else:
-        table = read_user_table(source, ("file",), IMAGE_COLUMNS)
+        table = read_user_table(source, ("file",), IMAGE_COLUMNS, renamed)
         images = [_listed(row, where) for where, row in table.located]
         folder = source.parent
         if masks:

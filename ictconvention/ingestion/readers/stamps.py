@@ -1,6 +1,6 @@
 """Stamps that are cut already: FITS cubes, one FITS file per epoch, or npz, named by a table with a row per frame."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -30,6 +30,7 @@ from ictconvention.files.user_table import (
 )
 from ictconvention.ingestion.fitting import CutoutOptions
 from ictconvention.ingestion.found import Found, Reject, place_of
+from ictconvention.ingestion.headers.celestial import header_pixel_scale
 from ictconvention.survey.format import NANOMAGGY
 
 NEEDED = ("id", "file", "band", "mjd")
@@ -37,7 +38,33 @@ OF_FRAMES = ("file", "hdu", "plane", "band", "mjd", "zero_point", "psf_fwhm", "s
 OF_OBJECTS = ("class", "label_source", "redshift", "ra", "dec")
 FILES_AT_ONCE = 64
 SAME_SCALE = 0.02  # largest relative difference of pixel scales within a survey
+SAME_WCS_SCALE = 0.01  # the same of the pixel scale of a WCS, which is exact
 UNIT_LENGTH = 1e-4  # largest difference from 1 of the sum of squares of a normalised stamp
+
+
+@dataclass(frozen=True, slots=True)
+class PixelScale:
+    """The pixel scale of all stamps.
+
+    Parameters
+    ----------
+    value : float
+        [arcsec]
+    said_by : str
+        What says so: "--pixel-scale", or the place in the table or the file that is the first to say it.
+    """
+
+    value: float
+    said_by: str
+
+    def contradicted(self, other: float | None, largest: float, what: str) -> str:
+        """Return in words that another pixel scale [arcsec] contradicts this one; empty where none does.
+
+        `largest` is the relative difference that may be, `what` the words for the other one.
+        """
+        if other is None or not abs(other - self.value) > largest * self.value:  # NaN is not
+            return ""
+        return f"{what} {other:.4g} arcsec, and {self.said_by} says {self.value:.4g}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +83,12 @@ class StampRow:
 
 
 def read_stamp_table(
-    path: Path, zero_point: float | None = None, flux_unit: str = NANOMAGGY, pixel_scale: float | None = None
-) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]]]:
+    path: Path,
+    zero_point: float | None = None,
+    flux_unit: str = NANOMAGGY,
+    pixel_scale: float | None = None,
+    renamed: Mapping[str, str] | None = None,
+) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]], PixelScale]:
     """Read a table of stamps.
 
     Parameters
@@ -69,7 +100,9 @@ def read_stamp_table(
     flux_unit : str
         Flux unit of the survey; zero points give nanomaggies alone.
     pixel_scale : float, optional
-        Pixel scale of the files [arcsec], which a column pixel_scale must agree with.
+        Pixel scale of the files [arcsec]; by default what a column pixel_scale says, or else the first WCS.
+    renamed : mapping, optional
+        Names that columns have in the table, by ours.
 
     Returns
     -------
@@ -77,21 +110,23 @@ def read_stamp_table(
         Rows of some files each, the rows of a file together.
     objects : dict
         What the table says of the objects, see `read_objects`.
+    scale : PixelScale
+        That of the files, with which the column pixel_scale agrees.
 
     Raises
     ------
     UsageError
-        A column or a cell is missing or wrong, naming the row; some rows have a zero point, and others none; or there
-        are zero points, and pixels of another unit than nanomaggies.
+        A column or a cell is missing or wrong, naming the row; some rows have a zero point, and others none; there
+        are zero points, and pixels of another unit than nanomaggies; or nothing says the pixel scale.
     """
-    table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS))
+    table = read_user_table(path, NEEDED, (*OF_FRAMES, *OF_OBJECTS), renamed)
     located = table.located
     objects = read_objects(located, not_columns=OF_FRAMES)
     by_file: dict[tuple[str, str | None], list[StampRow]] = {}
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
-    _check_scales(table, pixel_scale)
+    scale = _scale_of_table(table, pixel_scale) or _first_scale(path, by_file)
     without = [where for where, row in located if read_text(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{pluralize(len(without), 'row')} without zero_point, the others have one"
@@ -104,15 +139,17 @@ def read_stamp_table(
     files = list(by_file.values())
     some = (files[i : i + FILES_AT_ONCE] for i in range(0, len(files), FILES_AT_ONCE))
     units = [[row for rows in chosen for row in rows] for chosen in some]
-    return units, objects
+    return units, objects, scale
 
 
-def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Found]:
-    """Yield the frames of some rows, and a reject for each that cannot be read."""
+def read_stamps(options: CutoutOptions, scale: PixelScale, rows: Sequence[StampRow]) -> Iterator[Found]:
+    """Yield the frames of some rows, and a reject for each that cannot be read, or whose WCS contradicts the scale."""
     for (file, hdu), group in groupby(rows, key=lambda row: (row.file, row.hdu)):
         own = list(group)
         try:
-            pixels, name = _pixels(options.folder / file, hdu)
+            pixels, name, own_scale = _pixels(options.folder / file, hdu)
+            if contradicted := scale.contradicted(own_scale, SAME_WCS_SCALE, "its WCS has pixels of"):
+                raise UnreadableError(contradicted)
             planes = _planes(pixels, own)
         except (UnreadableError, OSError) as error:
             yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
@@ -125,7 +162,7 @@ def read_stamps(options: CutoutOptions, rows: Sequence[StampRow]) -> Iterator[Fo
 
 def _row(row: Mapping[str, Any], where: str) -> StampRow:
     plane = read_number(row, "plane", where)
-    if not np.isnan(plane) and (plane < 0 or plane != int(plane)):
+    if not np.isnan(plane) and not (plane >= 0 and float(plane).is_integer()):
         raise UsageError(
             f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty", "E-VALUE-RANGE"
         )
@@ -141,27 +178,57 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
     )
 
 
-def _check_scales(table: UserTable, pixel_scale: float | None) -> None:
-    """Refuse a column of pixel scales that are not all that of the survey."""
-    if pixel_scale is None:
-        return
+def _scale_of_table(table: UserTable, pixel_scale: float | None) -> PixelScale | None:
+    """Return the pixel scale that is given, or that the table says in each row; None where nothing does.
+
+    Raises
+    ------
+    UsageError
+        A row says another one.
+    """
+    scale = None if pixel_scale is None else PixelScale(pixel_scale, "--pixel-scale")
     for where, row in table.located:
-        scale = read_number(row, "pixel_scale", where)
-        if abs(scale / pixel_scale - 1) > SAME_SCALE:  # NaN is not
-            found = f"pixel_scale is {scale:g} arcsec, and --pixel-scale {pixel_scale:g}"
-            fix = "make a survey of the stamps of each pixel scale: a survey has one"
+        own = read_number(row, "pixel_scale", where)
+        if scale is None and not np.isnan(own):
+            scale = PixelScale(own, where)
+        elif scale is not None and (found := scale.contradicted(own, SAME_SCALE, "pixel_scale is")):
+            fix = "make a survey of the stamps of each pixel scale, since a survey has one; or correct what is wrong"
             raise UsageError(found, where, fix, "E-COMMAND-CONFLICT")
+    return scale
 
 
-def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str]:
-    """Return the pixels of a file (H, W) or (n, H, W), and the name of their HDU."""
+def _first_scale(table: Path, files: Iterable[tuple[str, str | None]]) -> PixelScale:
+    """Return the pixel scale of the first file whose header has a WCS.
+
+    Raises
+    ------
+    UsageError
+        None has.
+    """
+    for file, hdu in files:
+        try:
+            scale = _pixels(table.parent / file, hdu)[2]
+        except (UnreadableError, OSError):
+            continue  # it is reported where it is read
+        if scale is not None:
+            return PixelScale(round(scale, 4), f"the WCS of {place_of(file, hdu)}")
+    raise UsageError(
+        "nothing says how large a pixel is: no file has a WCS in its header, and the table no column pixel_scale",
+        table,
+        "give the size of a pixel of the files in arcsec: --pixel-scale 0.396",
+        "E-VALUE-MISSING",
+    )
+
+
+def _pixels(path: Path, hdu: str | None) -> tuple[NDArray[np.floating], str, float | None]:
+    """Return the pixels of a file (H, W) or (n, H, W), the name of their HDU, and the pixel scale of its WCS."""
     if path.suffix.lower() in (".npz", ".npy"):
-        return npz_array(path, hdu), hdu or ""
+        return npz_array(path, hdu), hdu or "", None
     if not path.name.lower().endswith(FITS_ENDINGS):
         raise UnreadableError(f"{path.suffix or 'no ending'!r} is not a format of stamps: take FITS, npz or npy")
     with open_fits(path) as hdus:
-        pixels, _, name = read_image(hdus, hdu)
-    return pixels, name
+        pixels, header, name = read_image(hdus, hdu)
+        return pixels, name, header_pixel_scale(header)
 
 
 def _planes(pixels: NDArray[np.floating], rows: Sequence[StampRow]) -> list[NDArray[np.floating]]:

@@ -114,14 +114,14 @@ class GaussianProcess:
 
     def _conditioned(self, mjd: Array, band: Bands) -> tuple[Array, Array, tuple[Array, bool]]:
         """Return the mean after what was measured, the covariance with it (n, points), and the factor of its own."""
-        factor = cho_factor(self._measured(), lower=True)
+        factor = _factor(self._measured())
         across = self._covariance(mjd, band, self.mjd, self.band)
         return np.asarray(self.level[band] + across @ cho_solve(factor, self.residual)), across, factor
 
     def likelihood_under(self, kernel: Kernel) -> float:
         """Return the logarithm of the likelihood under another kernel with the same parameters, but for a constant."""
         other = replace(self, model=replace(self.model, kernel=kernel))
-        factor = cho_factor(other._measured(), lower=True)
+        factor = _factor(other._measured())
         return float(-0.5 * self.residual @ cho_solve(factor, self.residual) - np.log(np.diag(factor[0])).sum())
 
     def _measured(self) -> Array:
@@ -160,7 +160,7 @@ def fit_gaussian_process(
         scale = np.exp(constant + columns @ values[:count])
         outer = scale[:, None] * scale[None] * alike
         signal = outer * correlation
-        factor = cho_factor(signal + np.diag(variance), lower=True, check_finite=False)
+        factor = _factor(signal + np.diag(variance))
         inverse = cho_solve(factor, np.eye(len(mjd)), check_finite=False)
         weights = inverse @ residual
         off = values[:count] - model.start
@@ -176,6 +176,19 @@ def fit_gaussian_process(
     return GaussianProcess(
         model, mjd, band, residual, variance, level, found.x[:count], found.x[count:], -float(found.fun)
     )
+
+
+def _factor(covariance: Array) -> tuple[Array, bool]:
+    """Return the lower Cholesky factor of a covariance (n, n).
+
+    Points that stand twice, or lie close together, leave by rounding one that is not positive definite: its variances
+    then grow by a share that is nothing beside them.
+    """
+    try:
+        return cho_factor(covariance, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        steadied = covariance + NUGGET * np.diag(np.diag(covariance))
+        return cho_factor(steadied, lower=True, check_finite=False)
 
 
 def damped_random_walk(lag: Array, parameters: Array) -> tuple[Array, list[Array]]:

@@ -19,6 +19,7 @@ from ictconvention.core.errors import (
     shorten,
 )
 from ictconvention.core.magnitudes import flux_error, nanomaggies
+from ictconvention.core.plain_file import open_plain
 from ictconvention.files.reading import UnreadableError, npz_arrays
 from ictconvention.files.user_table import read_id, read_number, read_objects, read_text, read_user_table
 from ictconvention.simulation.sdss.passbands import BANDS
@@ -91,7 +92,7 @@ def read_light_curves(sources: Sequence[str]) -> list[RealCurve]:
             found = f"{path.suffix or 'no ending'!r} is not a format of light curves"
             raise UsageError(found, source, f"give a file that ends in {', '.join(FORMATS)}", "E-FILES-ENDING")
         with readable_os_errors("reading the light curves", path):
-            path.open("rb").close()
+            open_plain(path).close()
         curves += _read_npz(path, name) if path.suffix == ".npz" else _read_table(path, name)
     if twice := find_repeated(curve.id for curve in curves):
         raise SurveyError(
@@ -194,17 +195,19 @@ def _check_npz(data: Mapping[str, NDArray[Any]], wide: bool, path: Path) -> None
     if flaw := flaw_of_precision("mjd", data["mjd"]):
         raise SurveyError(flaw.found, path, flaw.fix, flaw.code)
     offset = data["offset"]
-    if offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
+    if not offset.size or offset.ndim != 1 or offset.dtype.kind not in "iu" or offset[0] != 0 or offset[-1] != shape[0]:
         raise SurveyError(
             "offset does not go from 0 to the number of rows",
             path,
             "give offset[k]:offset[k + 1] per object",
             "E-TABLE-DAMAGED",
         )
-    if (np.diff(offset) < 0).any() or len(offset) < 2:
+    if (np.diff(offset.astype(np.int64)) < 0).any() or len(offset) < 2:
         raise SurveyError(
             "offset decreases or holds no object", path, "give offset[k]:offset[k + 1] per object", "E-TABLE-DAMAGED"
         )
+    if "z" in data and data["z"].dtype.kind not in "fiu":
+        raise SurveyError(f"z is of type {data['z'].dtype}", path, "give numbers", "E-VALUE-TYPE")
     for name in ("id", "dbid", "cid", "z"):
         if name in data and data[name].shape != (len(offset) - 1,):
             raise SurveyError(

@@ -107,6 +107,21 @@ def test_truncated_archives_and_parquet_are_rejected_from_the_break_on(tmp_path:
     assert sorted(rejected) == ["a.tar", "b.parquet", "c.tar.gz"]
 
 
+@pytest.mark.parametrize("ending", ["tar", "tar.gz"])
+def test_an_archive_whose_second_header_is_damaged_does_not_end_there(tmp_path: Path, ending: str) -> None:
+    """The library that reads archives takes a damaged header for the end, and drops all that follows without a word."""
+    folder = tmp_path / "alerts"
+    folder.mkdir()
+    path = write_tar(folder / f"a.{ending}", {f"{n}.avro": avro_bytes([one]) for n, one in enumerate(nights(3))})
+    content = bytearray(gzip.decompress(path.read_bytes()) if ending == "tar.gz" else path.read_bytes())
+    content[content.index(b"1.avro")] = 0x7F
+    path.write_bytes(gzip.compress(bytes(content)) if ending == "tar.gz" else bytes(content))
+    write_avro(folder / "d.avro", [alert("ZTF18sound")])
+    result = made("ztf", folder, tmp_path / "s", "--max-rejects", 0.9)
+    assert len(result.survey["ZTF18aaaaaaa"]) == 1
+    assert [row["file"] for row in result.rejects] == [path.name]
+
+
 def test_a_gzip_bomb_in_a_cutout_is_rejected_in_little_memory_and_the_rest_is_kept(tmp_path: Path) -> None:
     """A thousand times what a cutout may hold; read in a process of its own, whose peak of memory can be told."""
     alerts = nights(3)

@@ -60,7 +60,7 @@ def test_a_trained_network_has_the_logits_and_the_gradients_of_float32() -> None
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-    frames, band, label = transients(64, generator)
+    frames, band, label = transients(128, generator)
     for training in (True, False):
         model.train(training)
         logits, gradients = [], []

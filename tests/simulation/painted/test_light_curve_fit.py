@@ -214,6 +214,16 @@ def test_whatever_is_given_is_drawn_finite(class_name: str) -> None:
         assert np.abs(drawn).max() < 200
 
 
+def test_measurements_that_stand_twice_are_fitted() -> None:
+    """Their covariance is singular but for rounding."""
+    once, _ = supernova(1)
+    rows = np.repeat(np.arange(len(once.mjd)), 2)
+    twice = replace(once, mjd=once.mjd[rows], band=once.band[rows], flux=once.flux[rows], error=once.error[rows])
+    at, bands = np.linspace(53600, 53720, 50), np.arange(50) % 5
+    single, double = (fit_light_curve(curve).mean(at, bands) for curve in (once, twice))
+    assert np.abs(double - single).max() < 0.3 * single.max()
+
+
 def test_an_eclipse_that_all_bands_show_is_painted_and_a_bad_frame_is_not() -> None:
     rng = np.random.default_rng(3)
     visit = 53600.0 + np.sort(rng.uniform(0, 90, 60))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ictconvention.core.key_by_key import ABSENT, compare_keys, largest_difference
+from ictconvention.configuration.key_by_key import ABSENT, compare_keys, largest_difference
 
 
 def test_nested_keys_are_sorted_into_common_and_differing() -> None:

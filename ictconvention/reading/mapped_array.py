@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.core.plain_file import check_plain
+
 # What numpy raises for a damaged header, whose text it evaluates.
 NPY_ERRORS = (ValueError, EOFError, SyntaxError, TokenError, TypeError, OverflowError, MemoryError)
 
@@ -20,8 +22,9 @@ def map_array(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArra
         It is damaged or another array, or bytes follow its end, which numpy alone would pass over; the message is one
         sentence.
     OSError
-        It cannot be read.
+        It cannot be read, or is no plain file.
     """
+    check_plain(path)  # a pipe may wait for ever
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except NPY_ERRORS as error:

@@ -1,0 +1,103 @@
+"""What a command ends with: the command that most users give next, with their own paths, to be copied.
+
+It goes to the standard error: what programs read, the standard output, ends as it always did.
+"""
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ictconvention.survey.split import Split
+    from ictconvention.survey.survey import Survey
+
+
+def suggest(*words: str | Path) -> None:
+    """Say which command of `ictconvention` comes next; words are quoted for a shell where they need it."""
+    from ictconvention.configuration.overrides import command
+
+    sys.stderr.write(f"next: {command(['ictconvention', *map(str, words)])}\n")
+    sys.stderr.flush()
+
+
+def suggest_first_training(path: Path) -> None:
+    """After a sound survey: train on it by the usual folds or, where these cannot be drawn, by the first way that can.
+
+    Nothing is suggested that is sure to be refused.
+    """
+    from ictconvention.api.surveys import split
+    from ictconvention.core.errors import SplitError
+    from ictconvention.survey.labels.targets import SINGLE, STAGES
+    from ictconvention.survey.labels.ways import TooFewError
+    from ictconvention.survey.survey import Survey
+
+    survey = Survey.open(path)
+    objects = survey.object_table()
+    labels = {*zip(objects["class"].tolist(), objects["label_source"].tolist(), strict=True)}
+    present = [name for name in survey.header.classes if name in {name for name, _ in labels}]
+    if len(present) < 2:
+        return
+    survey = survey if len(present) == len(survey.header.classes) else survey.with_classes(present)
+    one_stage = len({source == "photometric" for name, source in labels if name is not None}) < 2  # all equally good
+    try:
+        suggest_training(survey, split(survey, SINGLE if one_stage else "rotating"))
+    except TooFewError as few:
+        if few.ways:
+            way = few.ways[0]
+            words = shlex.split(way.as_keys(STAGES[:1] if one_stage else STAGES))
+            suggest("train", *_experiment(survey, one_stage, way.classes), *words)
+    except SplitError:  # no split is drawn of such a survey
+        return
+
+
+def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
+    """After a split of a survey: train on it, where each stage finds objects of every class, of two at least.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey, with the classes that were chosen.
+    drawn : Split
+        A split of it; one stage takes all labels where none is left for another.
+    *keys : str
+        Further overrides.
+    """
+    from ictconvention.survey.labels.targets import STAGES
+
+    classes, counts = {*survey.header.classes}, drawn.counts()
+    one_stage = not drawn.parts["finetune_train"]
+    stages = STAGES[:1] if one_stage else STAGES
+    taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
+    if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
+        suggest("train", *_experiment(survey, one_stage), *keys)
+
+
+def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None = None) -> list[str]:
+    """Return the keys that train on a survey with its chosen classes, unless others are chosen further on."""
+    from ictconvention.configuration.overrides import override
+
+    experiment = ["experiment=my_survey"] if one_stage else ["experiment=ict_sdss", "survey=path"]
+    words = [*experiment, override("survey.path", survey.path)]
+    if survey.chosen_classes is not None and classes is None:
+        words.append(override("survey.classes", list(survey.chosen_classes)))
+    return words
+
+
+def suggest_prediction(run: Path) -> None:
+    """After a run: apply it, to begin with to the survey that it knows, where that still is.
+
+    What it says of its survey and its network is all that is read; where it cannot be, nothing is suggested.
+    """
+    from ictconvention.core.errors import IctConventionError
+    from ictconvention.runs.run_folder import RunFolder
+    from ictconvention.runs.status import survey_of
+
+    try:
+        folder = RunFolder(run)
+        survey, module = survey_of(folder.read_status()), folder.read_options().model.module
+    except IctConventionError:  # the run has ended well, and this is a hint
+        return
+    if survey is not None:
+        suggest("predict", run, survey, "-o", "predictions.ecsv", *(["--module", module] if module else []))

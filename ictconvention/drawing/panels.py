@@ -1,0 +1,64 @@
+"""What panels that compare models have in common: their lines, the names of classes, the plain frame."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from ictconvention.drawing.style import Style, shorten_middle, style_of
+from ictconvention.evaluation.predictions import Pooled
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One model in a comparison, as it is drawn.
+
+    Parameters
+    ----------
+    name : str
+    look : Style
+    pooled : Pooled
+        Its predictions; the objects of all models are the same.
+    """
+
+    name: str
+    look: Style
+    pooled: Pooled
+
+
+def panel_lines(models: Sequence[Compared], classes: Mapping[int, str]) -> Iterator[tuple[Compared, int, Style]]:
+    """Yield the lines of a panel, with their looks: those of the models, or of the classes where there are several."""
+    for model in models:
+        for c in classes:
+            yield model, c, model.look if len(classes) == 1 else style_of(c)
+
+
+def name_classes(axes: Axes, classes: Mapping[int, str], numbers: Sequence[int], title: str) -> None:
+    """Name the one class above a panel, or several in its legend."""
+    if len(classes) == 1:
+        (name,), (number,) = classes.values(), numbers
+        axes.set_title(f"{shorten_middle(name)} ({number} objects)", fontsize=9, loc="left")
+    elif axes.get_legend_handles_labels()[0]:
+        axes.legend(title=title, fontsize=7, title_fontsize=7, framealpha=0.7, edgecolor="none")
+
+
+def name_absent(axes: Axes, name: str, why: str) -> None:
+    """Name what a panel does not show, in its legend."""
+    axes.plot([], [], " ", label=f"{shorten_middle(name)}: {why}")
+
+
+def class_size(model: Compared, class_number: int) -> int:
+    """Return how many test objects a class has."""
+    return int((model.pooled.label == class_number).sum())
+
+
+def put_title(axes: Axes, name: str, look: Style) -> None:
+    """Put the name of a model above its panel, in its colour."""
+    axes.set_title(shorten_middle(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
+    axes.tick_params(labelsize=7)
+
+
+def plain_frame(axes: Axes) -> None:
+    """Take away what frames a panel and says nothing."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,106 @@
+"""The objects of a survey as a split sees them: classes, worth of labels, and sky groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ictconvention.core.errors import SplitError
+from ictconvention.survey.labels.targets import Ints
+from ictconvention.survey.neighbours import sky_groups
+from ictconvention.survey.split import classes_of, positions_of
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """The objects, in the order of their ids, so that a split does not depend on the order of the rows."""
+
+    ids: NDArray[np.str_]  # (n,)
+    names: list[str]  # the classes that occur
+    cls: Ints  # (n,) position in names, -1 without class
+    weak: NDArray[np.bool_]  # (n,) photometric label
+    extra: NDArray[np.bool_]  # (n,) additional test object of a simulated survey
+    group: Ints  # (n,) sky group
+    groups: int
+    where: str  # names the survey in messages
+
+    @classmethod
+    def of(cls, objects: Table, linking_length: float) -> "Crowd":
+        """Return the objects of a table.
+
+        Parameters
+        ----------
+        objects : Table
+            As of `Survey.object_table`.
+        linking_length : float
+            Of sky groups [arcsec].
+
+        Raises
+        ------
+        SplitError
+            A column is missing, an id stands twice, or no object has a class.
+        """
+        where = f"survey {objects.meta.get('SURVEY', 'table')}"
+        columns = ("id", "class", "label_source", "ra", "dec")
+        if absent := [name for name in columns if name not in objects.colnames]:
+            raise SplitError(
+                f"the table lacks {', '.join(absent)}", where, "give survey.object_table()", "E-TABLE-COLUMN"
+            )
+        if not len(objects):
+            raise SplitError("no objects", where, "give a survey with objects", "E-TABLE-EMPTY")
+        class_of = classes_of(objects)
+        ids = np.array(list(class_of))
+        if len(ids) < len(objects):
+            raise SplitError("ids stand twice", where, "give each object an id of its own", "E-ID-DUPLICATE")
+        order = np.argsort(ids)
+        names = sorted({name for name in class_of.values() if name is not None})
+        if not names:
+            raise SplitError(
+                "no object has a class",
+                where,
+                "label some objects, or use the survey to predict only",
+                "E-SPLIT-LABELS",
+            )
+        number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
+        weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
+        extra = np.zeros(len(ids), dtype=bool)
+        if "extra_test" in objects.colnames:
+            extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
+        ra, dec = positions_of(objects)
+        group = sky_groups(ra[order], dec[order], linking_length)
+        return cls(ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where)
+
+    @property
+    def testable(self) -> NDArray[np.bool_]:
+        """Objects (n,) whose label may be tested against."""
+        return (self.cls >= 0) & ~self.weak & ~self.extra
+
+    @property
+    def beside_others(self) -> NDArray[np.bool_]:
+        """Objects (n,) whose sky group has a member that is not an additional test object."""
+        return (np.bincount(self.group, weights=~self.extra, minlength=self.groups) > 0)[self.group]
+
+    @property
+    def has_class(self) -> NDArray[np.bool_]:
+        """Groups (G,) with a labelled member."""
+        return np.bincount(self.group, weights=self.cls >= 0, minlength=self.groups) > 0
+
+    @property
+    def groups_to_test(self) -> Ints:
+        """How many groups hold an object of each class that may be tested against, (C,)."""
+        return np.asarray(np.count_nonzero(self.table(self.testable), axis=0))
+
+    def keep(self, classes: Sequence[str]) -> "Crowd":
+        """Return the same with the labels of some classes alone."""
+        place = np.array([*(classes.index(name) if name in classes else -1 for name in self.names), -1])
+        cls = place[self.cls]
+        return replace(self, names=list(classes), cls=cls, weak=self.weak & (cls >= 0))
+
+    def table(self, chosen: NDArray[np.bool_]) -> Ints:
+        """Count the chosen labelled objects of each group and class, (G, C), without the additional ones."""
+        counts = np.zeros((self.groups, len(self.names)), dtype=np.int64)
+        chosen = chosen & (self.cls >= 0) & ~self.extra
+        np.add.at(counts, (self.group[chosen], self.cls[chosen]), 1)
+        return counts
