@@ -26,12 +26,16 @@ from ictconvention.feeding.datamodule import SeriesDataModule as SeriesDataModul
 from ictconvention.learning.ict import ICT as ICT
 from ictconvention.learning.supervised import Supervised as Supervised
 from ictconvention.networks.convention import ConvEntion as ConvEntion
+from ictconvention.networks.frame_transformer import FrameTransformer as FrameTransformer
 from ictconvention.networks.inputs.frames import FrameInputs as FrameInputs
 from ictconvention.networks.inputs.inputs import Inputs as Inputs
 from ictconvention.networks.inputs.inputs import InputShape as InputShape
 from ictconvention.networks.inputs.light_curves import LightCurveInputs as LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs as NightInputs
+from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenInputs
+from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
+from ictconvention.networks.light_curve_transformer import LightCurveTransformer as LightCurveTransformer
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
@@ -52,6 +56,8 @@ __all__ = [
     "FileSystemError",
     "FinishedSweep",
     "FrameInputs",
+    "FrameTokenInputs",
+    "FrameTransformer",
     "ICTOptions",
     "IctConventionError",
     "ImageSeries",
@@ -59,9 +65,11 @@ __all__ = [
     "Inputs",
     "LightCurveInputs",
     "LightCurveRNN",
+    "LightCurveTransformer",
     "ModelOptions",
     "Network",
     "NightInputs",
+    "PhotometryTokenInputs",
     "Run",
     "Scaling",
     "SequenceOptions",

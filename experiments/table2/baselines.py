@@ -17,12 +17,14 @@ from ictconvention.evaluation.predictions import ModelPredictions, Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
+from ictconvention.measuring.host import survey_host_features
 from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.runs.assembly import make_data
 from ictconvention.runs.plan import plan_run
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more
-CONSTANT, CADENCE, FOREST = "constant answer", "forest without pixels", "random forest, same frames"
+CONSTANT, CADENCE = "constant answer", "forest without pixels"
+FOREST, HOST = "forest, photometry", "forest, photometry + host"  # on the networks' frames
 
 
 def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
@@ -70,7 +72,8 @@ def _features(data: SeriesDataModule) -> dict[str, NDArray[np.float64]]:
         band, mjd = series.band[at], series.mjd[at]
         rows[FOREST].append(light_curve_features(flux, error, band, mjd, bands))
         rows[CADENCE].append(cadence_features(series.psf_fwhm[at], series.sky_sigma[at], band, mjd, bands))
-    return {name: np.array(found) for name, found in rows.items()}
+    found = {name: np.array(of_each) for name, of_each in rows.items()}
+    return found | {HOST: np.hstack([found[FOREST], survey_host_features(survey)])}
 
 
 def _shares(data: SeriesDataModule) -> NDArray[np.float64]:

@@ -90,7 +90,7 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "inputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in example.items()},
         "outputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in outputs.items()},
     }
-    if spec.contents == "photometry":
+    if spec.photometry:
         recipe = photometry_recipe(run.survey["pixel_scale"], spec.stamp_size, run.folder)
         known["photometry"] = {"method": METHOD, **recipe.as_dict()}  # lengths in arcsec
     return known

@@ -203,7 +203,7 @@ def help_text(folders: ConfigFolders) -> str:
 
 
 def _keys_of(group: str, folders: ConfigFolders) -> list[str]:
-    """Return the keys of a group as yaml: those of the choice of ours that has most, of equals the default."""
+    """Return the keys of a group as yaml: those of the default, then those that other choices of ours have besides."""
     from yaml import safe_load
 
     usual = safe_load((config_folder() / "train.yaml").read_text())["defaults"]
@@ -212,8 +212,13 @@ def _keys_of(group: str, folders: ConfigFolders) -> list[str]:
         name: [line for line in text.splitlines() if re.match(r"\w+:", line) and not line.startswith("kind:")]
         for name, text in texts.items()
     }
-    name = max(keys, key=lambda one: (len(keys[one]), {group: one} in usual))
-    return [f"{group}:  # as in {group}={name}", *(f"  {line}" for line in keys[name])] if keys[name] else []
+    lines: dict[str, str] = {}
+    for name in sorted(keys, key=lambda one: {group: one} not in usual):
+        end = "" if {group: name} in usual else f"  ({name})"
+        for line in keys[name]:
+            said = line if "#" in line or not end else f"{line}  #"
+            lines.setdefault(line.split(":")[0], f"  {said}{end}")
+    return [f"{group}:", *lines.values()] if lines else []
 
 
 if __name__ == "__main__":  # a job of a sweep

@@ -116,6 +116,11 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
+    try:
+        entry.network.check_pixels(model, 2 if options.pixels.channels == "direct+residual" else 1)
+    except ValueError as error:
+        found, _, fix = str(error).partition(": ")
+        raise UsageError(found, "model", fix or "change one of them", "E-CONFIG-CONFLICT") from None
     find_task(options.task.kind)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it

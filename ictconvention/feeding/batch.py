@@ -35,8 +35,12 @@ class SeriesView:
         The stamps as the survey has them [flux_unit].
     median : array (bands, H, W), optional
         The object's median frame in each band [flux_unit], zero where it has none.
+    seen : boolean array (m, H, W), optional
+        Pixels that have a value of their own, where `frames` has another in place of missing ones.
     photometry : array (m, 2), optional
         Flux and its error [flux_unit], NaN where unknown.
+    conditions : array (m, 2), optional
+        Seeing [arcsec] and sky noise [flux_unit] of each frame, NaN where unknown.
     label : int
         Position of the class among the survey's, or `UNLABELLED`.
     index : int
@@ -51,6 +55,8 @@ class SeriesView:
     photometry: NDArray[np.float64] | None = None
     label: int = UNLABELLED
     index: int = 0
+    seen: NDArray[np.bool_] | None = None
+    conditions: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,8 +85,12 @@ class SeriesBatch:
         Stamps [flux_unit]; a missing pixel has the value of the sky, zero, or of the median frame where there is one.
     median : tensor (B, bands, H, W), optional
         Each object's median frame in each band [flux_unit].
+    seen : boolean tensor (F, H, W), optional
+        Pixels that are not missing; none where all are there.
     photometry : tensor (F, 2), optional
         Flux and its error [flux_unit], NaN where unknown.
+    conditions : tensor (F, 2), optional
+        Seeing [arcsec] and sky noise [flux_unit], NaN where unknown.
     """
 
     band: Tensor
@@ -98,6 +108,8 @@ class SeriesBatch:
     frames: Tensor | None = None
     median: Tensor | None = None
     photometry: Tensor | None = None
+    seen: Tensor | None = None
+    conditions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -124,6 +136,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
     lengths = np.array([len(v.band) for v in views])
     night = [night_index(v.mjd) for v in views]
     turns = [v.view for v in views]
+    frames, seen = _finite([v for v in views if v.frames is not None])
     return SeriesBatch(
         band=torch.from_numpy(np.concatenate([v.band for v in views]).astype(np.int64)),
         owner=torch.from_numpy(np.repeat(np.arange(len(views)), lengths)),
@@ -137,9 +150,11 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         quarter_turns=torch.tensor([turn.quarter_turns for turn in turns]),
         horizontal=torch.tensor([turn.horizontal for turn in turns]),
         vertical=torch.tensor([turn.vertical for turn in turns]),
-        frames=_finite([v.frames for v in views if v.frames is not None]),
+        frames=frames,
         median=_stacked([v.median for v in views if v.median is not None]),
+        seen=seen,
         photometry=_joined([v.photometry for v in views if v.photometry is not None]),
+        conditions=_joined([v.conditions for v in views if v.conditions is not None]),
     )
 
 
@@ -148,6 +163,9 @@ def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
     tensors = {}
     for f in fields(SeriesBatch):
         parts = [getattr(batch, f.name) for batch in batches]
+        if f.name == "seen" and any(part is not None for part in parts):
+            there = [(b.frames, b.seen) for b in batches if b.frames is not None]
+            parts = [torch.ones_like(own, dtype=torch.bool) if seen is None else seen for own, seen in there]
         if parts[0] is not None:
             tensors[f.name] = torch.cat(parts)
     objects = len(batches[0])
@@ -155,19 +173,23 @@ def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
     return SeriesBatch(**tensors)
 
 
-def _finite(parts: list[NDArray[np.floating]]) -> Tensor | None:
-    """Join stamps; a pixel that is missing, or infinite, becomes zero."""
-    if not parts:
-        return None
-    frames = np.concatenate(parts, dtype=np.float32)
+def _finite(views: list[SeriesView]) -> tuple[Tensor | None, Tensor | None]:
+    """Join stamps; a pixel that is missing, or infinite, becomes zero, and is not among the seen ones."""
+    if not views:
+        return None, None
+    frames = np.concatenate([v.frames for v in views if v.frames is not None], dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         total = frames.sum()  # is not finite if a pixel is not, and takes half the time of looking at each
-    if not np.isfinite(total):
-        frames[~np.isfinite(frames)] = 0
-    return torch.from_numpy(frames)
+    if np.isfinite(total) and all(v.seen is None for v in views):
+        return torch.from_numpy(frames), None
+    seen = np.isfinite(frames)
+    frames[~seen] = 0
+    of_each = [(v.frames, v.seen) for v in views if v.frames is not None]
+    seen &= np.concatenate([np.ones(own.shape, bool) if there is None else there for own, there in of_each])
+    return torch.from_numpy(frames), torch.from_numpy(seen)
 
 
-def _joined(parts: list[NDArray[np.float64]]) -> Tensor | None:
+def _joined(parts: list[NDArray[np.floating]]) -> Tensor | None:
     return torch.from_numpy(np.concatenate(parts, dtype=np.float32)) if parts else None
 
 

@@ -55,7 +55,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         How many views training draws.
     imbalance : Imbalance
         What is done about classes of unequal size.
-    contents : "direct", "direct+residual" or "photometry"
+    contents : Contents
         What the network needs of each frame.
     batch_size : int
         Objects in a batch over all processes.
@@ -127,8 +127,9 @@ class SeriesDataModule(lightning.LightningDataModule):
             A band has no frame in that part.
         """
         training = self.survey.select(list(self.split.parts[f"{self.stage}_train"]))
-        photometry = self.training.photometry
-        return pixel_scales(training, kind) if photometry is None else photometry_scales(training, photometry, kind)
+        if self.contents == "photometry" and self.training.photometry is not None:
+            return photometry_scales(training, self.training.photometry, kind)
+        return pixel_scales(training, kind)
 
     @property
     def spec(self) -> DataSpec:
@@ -147,6 +148,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             views.count + (views.online_frames is not None),
             self.unlabelled,
             self.sequence.frames_per_group,
+            header.pixel_scale,
         )
 
     def train_dataloader(self) -> Loader:

@@ -43,7 +43,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         How far views stray. Without it each object has one view, evenly chosen and never turned: the evaluation.
     views : ViewOptions
         How many views an augmented object has.
-    contents : "direct", "direct+residual" or "photometry"
+    contents : Contents
         What is read of each frame.
     seed, stage : int, str
         Seed and stage of the key.
@@ -72,8 +72,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
-        self.medians = CachedMedianFrames(survey) if contents == "direct+residual" else None
-        self.photometry = CachedPhotometry(survey) if contents == "photometry" else None
+        self.medians = CachedMedianFrames(survey) if "residual" in contents else None
+        self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
 
     def for_evaluation(self) -> Self:
         """Return the same data without augmentation, one view of each object."""
@@ -123,7 +123,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             raise UsageError(
                 f"it returns a {type(view).__name__}", where, "let it return a SeriesView", "E-MODULE-RESULT"
             )
-        lengths = {len(x) for x in (view.band, view.mjd, view.frames, view.photometry) if x is not None}
+        read = (view.frames, view.seen, view.photometry, view.conditions)
+        lengths = {len(x) for x in (view.band, view.mjd, *read) if x is not None}
         if len(lengths) > 1 or not 1 <= len(view.band) <= self.sequence.max_frames:
             found = f"it makes a view of {shorten(map(str, sorted(lengths)))} frames of object {id_}"
             fix = f"let it return 1 to {self.sequence.max_frames} frames, the same number in each array"
@@ -139,7 +140,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:
         median = self.medians[series.id] if self.medians is not None else None
         photometry = self.photometry[series.id] if self.photometry is not None else None
-        return apply_view(series, view, int(self.labels[position]), position, median, photometry)
+        stamps = self.contents != "photometry"
+        return apply_view(series, view, int(self.labels[position]), position, median, photometry, stamps)
 
 
 def whole_view(series: ImageSeries, sequence: SequenceOptions) -> ViewRecipe:
@@ -156,8 +158,9 @@ def apply_view(
     index: int,
     median: NDArray[np.float32] | None = None,
     photometry: NDArray[np.floating] | None = None,
+    stamps: bool = True,
 ) -> SeriesView:
-    """Return what a view takes from a series: its photometry where that is given, else its stamps.
+    """Return what a view takes from a series.
 
     Parameters
     ----------
@@ -171,6 +174,8 @@ def apply_view(
         The object's median frames; a missing pixel has their value, and so no residual.
     photometry : array (n, 2), optional
         Flux and error of every frame.
+    stamps : bool
+        Whether it takes the stamps.
 
     Raises
     ------
@@ -180,12 +185,17 @@ def apply_view(
     read: dict[str, Any] = {}
     if photometry is not None:
         read["photometry"] = photometry[view.rows]
-    else:
+    if stamps:
         check_present(series, view.rows)
         read["frames"] = series.frames[view.rows]
+    if stamps and photometry is not None:
+        read["conditions"] = np.stack([series.psf_fwhm[view.rows], series.sky_sigma[view.rows]], axis=1)
     if median is not None:
         read["median"] = median
-        read["frames"] = np.where(np.isfinite(read["frames"]), read["frames"], median[series.band[view.rows]])
+        seen = np.isfinite(read["frames"])
+        if not seen.all():
+            read["seen"] = seen
+            read["frames"] = np.where(seen, read["frames"], median[series.band[view.rows]])
     return SeriesView(view, series.band[view.rows], series.mjd[view.rows], **read, label=label, index=index)
 
 

@@ -5,7 +5,8 @@ from typing import Literal
 
 from ictconvention.configuration.options import Stage
 
-Contents = Literal["direct", "direct+residual", "photometry"]
+Channels = Literal["direct", "direct+residual"]
+Contents = Literal["direct", "direct+residual", "photometry", "direct+photometry", "direct+residual+photometry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +27,14 @@ class DataSpec:
         Pixels along a side of a stamp.
     max_frames, frames_per_group : int
         Largest number of frames of a sequence, and frames of a group.
-    contents : "direct", "direct+residual" or "photometry"
+    contents : "direct", "direct+residual", "photometry" or stamps and photometry, such as "direct+photometry"
         What is read of each frame.
     views : int
         Views in a training batch: 1, 2, or 3 with a full one for the target.
     unlabelled : bool
         Whether objects without a class are among those that train.
+    pixel_scale : float, optional
+        Size of a pixel [arcsec]; None where a run was trained before networks were told.
     """
 
     stage: Stage
@@ -45,3 +48,14 @@ class DataSpec:
     views: int = 1
     unlabelled: bool = False
     frames_per_group: int = 3
+    pixel_scale: float | None = None
+
+    @property
+    def residuals(self) -> bool:
+        """Whether the batches hold median frames."""
+        return "residual" in self.contents
+
+    @property
+    def photometry(self) -> bool:
+        """Whether the batches hold photometry."""
+        return "photometry" in self.contents

@@ -34,7 +34,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         Survey of any size.
     sequence : SequenceOptions
         Which frames make a sequence.
-    contents : "direct", "direct+residual" or "photometry"
+    contents : Contents
         What is read of each frame.
     bands : array (bands,)
         The place of each of the survey's bands among those of the network.
@@ -58,7 +58,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
         self.day_zero = day_zero(survey) if days is not None else None
         self.recipe = None
-        if contents == "photometry":
+        if "photometry" in contents:
             self.recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
 
     def __getitem__(self, positions: Sequence[int]) -> tuple[SeriesBatch, ...]:
@@ -69,11 +69,10 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
             median = photometry = None
             if self.recipe is not None:
                 photometry = measure_photometry(series, self.recipe)
-            elif self.contents == "direct+residual":
+            if "residual" in self.contents:
                 median = median_frames(series, len(self.bands))
-            views.append(
-                apply_view(series, whole_view(series, self.sequence), UNLABELLED, position, median, photometry)
-            )
+            view, stamps = whole_view(series, self.sequence), self.contents != "photometry"
+            views.append(apply_view(series, view, UNLABELLED, position, median, photometry, stamps))
         return (collate(views),)
 
     def frames(self, position: int) -> int:

@@ -64,7 +64,7 @@ class Learner(lightning.LightningModule, ABC):
             raise ValueError(
                 f"the scaling has {scaled} bands, the data have {', '.join(spec.bands)}; scale by data.scales"
             )
-        if (inputs.reads == "photometry") != (spec.contents == "photometry"):
+        if not inputs.finds(spec.contents):
             raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {spec.contents!r}")
         self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
         self.class_weights: Tensor
@@ -181,8 +181,10 @@ class Learner(lightning.LightningModule, ABC):
 
 def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
-    channels = 2 if spec.contents == "direct+residual" else 1
-    return InputShape(spec.bands, spec.stamp_size, spec.max_frames, spec.frames_per_group, channels)
+    channels = 2 if spec.residuals else 1
+    return InputShape(
+        spec.bands, spec.stamp_size, spec.max_frames, spec.frames_per_group, channels, spec.pixel_scale, spec.photometry
+    )
 
 
 def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:

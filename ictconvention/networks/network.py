@@ -30,7 +30,8 @@ class Network(nn.Module, ABC):
     - `features_padded`: the same features of padded arrays, in which alone `torch.export` can trace it. Without it the
       network does not export;
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
-    - `check_shape`: refuses data that it was not built for.
+    - `check_shape`: refuses data that it was not built for;
+    - `check_pixels`: refuses options that ask for what the pixels will not have, before anything is read.
 
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
     is switched by module: use `nn.Dropout`, not `F.dropout(x, training=self.training)`. What changes in training must
@@ -56,6 +57,10 @@ class Network(nn.Module, ABC):
     def make(cls, options: Any, shape: InputShape) -> Self:
         """Build the network, without its head, from its options."""
         return cls(options, shape)
+
+    @classmethod
+    def check_pixels(cls, options: Any, channels: int) -> None:
+        """Raise a ValueError where the options ask for what pixels of so many channels have not."""
 
     @abstractmethod
     def features(self, *inputs: Any, **named: Any) -> Tensor:

@@ -144,7 +144,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames),
         imbalance=options.imbalance if learner_in(options, stage).classification else Imbalance(),  # needs classes
-        contents="photometry" if takes.reads == "photometry" else options.pixels.channels,
+        contents=takes.contents_with(options.pixels.channels),
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
@@ -171,11 +171,16 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     Raises
     ------
     UsageError
-        Nothing that was imported has registered the network.
+        Nothing that was imported has registered the network, or it cannot be built for such data.
     """
     model, optimiser = options.model, stage_of(options, spec.stage).optimiser
     of_run = replace(spec, frames_per_group=options.sequence.frames_per_group)
-    network: Network = find_network(model.kind, model.module).network.make(model, input_shape(of_run))
+    kind = find_network(model.kind, model.module).network
+    try:
+        network: Network = kind.make(model, input_shape(of_run))
+    except ValueError as error:
+        fix = "take another network or other options of it, or a survey that fits"
+        raise UsageError(str(error), f"model {model.kind}", fix, "E-CONFIG-CONFLICT") from error
     inputs = network.takes(scaling)
     task: Task = find_task(options.task.kind)(spec.classes)
     if options.learner.kind == "ict":

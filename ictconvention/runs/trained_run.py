@@ -109,7 +109,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         scaling = Scaling(
             options.pixels.scaling, state["inputs.scaling.offset"].numpy(), state["inputs.scaling.scale"].numpy()
         )
-        if spec.contents == "photometry":
+        if spec.photometry:
             _check_photometry(result, known["pixel_scale"], spec.stamp_size, run.result)
         learner = new_learner(options, scaling, spec)
         warn_of_changed_code(options, result, run.result)

@@ -19,7 +19,15 @@ from ictconvention.networks.convention import ConvEntionOptions
 from tests.conftest import ROOT
 from tests.refusals import refused
 
-EXPERIMENTS = ["ict_sdss", "convention_sdss", "cnn_gru_sdss", "cnn_lstm_sdss", "light_curve_sdss"]
+EXPERIMENTS = [
+    "ict_sdss",
+    "convention_sdss",
+    "cnn_gru_sdss",
+    "cnn_lstm_sdss",
+    "light_curve_sdss",
+    "frame_transformer_sdss",
+    "light_curve_transformer_sdss",
+]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)

@@ -26,12 +26,16 @@ def objects(contents: str) -> list[SeriesView]:
         mjd = 53600 + np.repeat(np.cumsum(rng.uniform(1, 30, 3)), 2)[:length] + 0.01 * np.arange(length)
         read: dict[str, Any] = {"photometry": rng.uniform(0.1, 3, (length, 2))}
         read["photometry"][length // 2, rng.integers(2)] = np.nan
+        photometry = read if "photometry" in contents else {}
         if contents != "photometry":
             frames = rng.normal(0, 2, (length, 32, 32))
             frames[rng.random(frames.shape) < 0.01] = np.nan
             frames[0, 3, 4] = np.inf
-            read = {"frames": frames}
-        if contents == "direct+residual":
+            read = {"frames": frames, **photometry}
+        if photometry and contents != "photometry":
+            read["conditions"] = np.stack([rng.uniform(1, 2, length), rng.uniform(0.1, 0.3, length)], axis=1)
+            read["conditions"][0] = np.nan
+        if "residual" in contents:
             read["median"] = rng.normal(0, 1, (3, 32, 32)).astype(np.float32)
         views.append(SeriesView(ViewRecipe(np.arange(length)), band, mjd, **read))
     return views
@@ -42,8 +46,8 @@ def batch_of(views: list[SeriesView]) -> SeriesBatch:
     filled = []
     for view in views:
         if view.median is not None and view.frames is not None:
-            own = view.median[view.band]
-            view = replace(view, frames=np.where(np.isfinite(view.frames), view.frames, own))
+            own, seen = view.median[view.band], np.isfinite(view.frames)
+            view = replace(view, frames=np.where(seen, view.frames, own), seen=seen)
         filled.append(view)
     return collate(filled)
 
@@ -51,6 +55,8 @@ def batch_of(views: list[SeriesView]) -> SeriesBatch:
 def arrays_of(views: list[SeriesView], run: TrainedRun) -> dict[str, Tensor]:
     """Put the objects, as a survey has them, into padded arrays; the padding is rubbish."""
     count, nights = len(views), collate(views).nights
+    if run.options.model.kind.endswith("_transformer"):
+        return frames_of(views, run)
     night = [np.unique(np.floor(view.mjd), return_inverse=True)[1] for view in views]
     if run.options.model.kind == "convention":
         arrays = {"frames": torch.full((count, MAX_FRAMES, 32, 32), torch.nan)}
@@ -79,6 +85,22 @@ def arrays_of(views: list[SeriesView], run: TrainedRun) -> dict[str, Tensor]:
     if run.spec.contents == "direct+residual":
         arrays["median"] = torch.stack([torch.as_tensor(view.median) for view in views])
     return arrays
+
+
+def frames_of(views: list[SeriesView], run: TrainedRun) -> dict[str, Tensor]:
+    """Put the objects into padded arrays of a frame a step."""
+    sizes = {"frames": (32, 32), "band": (), "days": (), "photometry": (2,), "conditions": (2,)}
+    arrays = {name: torch.full((len(views), MAX_FRAMES, *size), torch.nan) for name, size in sizes.items()}
+    arrays["band"] = torch.zeros(len(views), MAX_FRAMES, dtype=torch.int64)
+    for i, view in enumerate(views):
+        there = {"band": view.band.astype(np.int64) + 1, "days": view.mjd - view.mjd[0]}
+        there |= {name: getattr(view, name) for name in ("frames", "photometry", "conditions")}
+        for name, values in there.items():
+            if values is not None:
+                arrays[name][i, : len(view.band)] = torch.as_tensor(values)
+    if run.spec.contents == "photometry":
+        return {name: arrays[name] for name in ("band", "days", "photometry")}
+    return arrays | {"median": torch.stack([torch.as_tensor(view.median) for view in views])}
 
 
 @torch.no_grad()

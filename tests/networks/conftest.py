@@ -13,7 +13,7 @@ def _seed() -> None:
 def random_statistics(model: nn.Module) -> None:
     """Give batch norms statistics and weights unlike those of a new network."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm3d):
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
             assert module.running_mean is not None
             assert module.running_var is not None
             module.running_mean.normal_(0, 0.2)

@@ -29,6 +29,9 @@ EVERY_KIND = [  # learner, model, pixels.channels
     ("supervised", "cnn_gru", "direct+residual"),
     ("supervised", "cnn_lstm", "direct"),
     ("supervised", "light_curve", "direct"),
+    ("supervised", "frame_transformer", "direct+residual"),
+    ("ict", "frame_transformer", "direct+residual"),
+    ("supervised", "light_curve_transformer", "direct"),
 ]
 
 
@@ -43,9 +46,10 @@ def made_up_run(
         sequence=SequenceOptions(MAX_FRAMES),
         pixels=PixelOptions(channels, scaling),
     )
-    contents: Contents = "photometry" if model == "light_curve" else channels
+    contents: Contents = find_network(model).network.takes.contents_with(channels)
     views = 2 if learner == "ict" else 1
     spec = DataSpec("finetune", CLASSES, BANDS, (1.0,) * 4, max_frames=MAX_FRAMES, contents=contents, views=views)
+    spec = replace(spec, pixel_scale=0.396)
     torch.manual_seed(0)
     made = new_learner(options, Scaling(scaling, OFFSET, SCALE), spec)
     random_statistics(made)

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.spec import Channels, Contents
 from ictconvention.networks.parts.scaling import Scaling
 
 MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
-Reads = Literal["pixels", "photometry"]
+Reads = Literal["pixels", "photometry", "pixels+photometry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,10 @@ class InputShape:
         M and K: the largest number of frames of a sequence, and of a group of them; K divides M.
     channels : int
         Of a frame: 1, or 2 where the residual to a median frame comes along.
+    pixel_scale : float, optional
+        Size of a pixel [arcsec]; None where a run was trained before networks were told.
+    photometry : bool
+        Whether photometry comes along.
 
     Examples
     --------
@@ -40,6 +45,8 @@ class InputShape:
     max_frames: int = 99
     frames_per_group: int = 3
     channels: int = 1
+    pixel_scale: float | None = None
+    photometry: bool = False
 
 
 class Inputs(nn.Module, ABC):
@@ -64,6 +71,20 @@ class Inputs(nn.Module, ABC):
     def __init__(self, scaling: Scaling):
         super().__init__()
         self.scaling = scaling
+
+    @classmethod
+    def finds(cls, contents: Contents) -> bool:
+        """Return whether batches of these contents hold what it reads."""
+        return contents == cls.contents_with("direct+residual" if "residual" in contents else "direct")
+
+    @classmethod
+    def contents_with(cls, channels: Channels) -> Contents:
+        """Return what batches must hold, where the pixels have these channels."""
+        if cls.reads == "photometry":
+            return "photometry"
+        if cls.reads == "pixels":
+            return channels
+        return "direct+photometry" if channels == "direct" else "direct+residual+photometry"
 
     @torch.no_grad()
     def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:

@@ -1,0 +1,55 @@
+"""What an astronomer measures in median stamps: how bright an object is, how concentrated, how far off the centre."""
+
+import numpy as np
+from numpy.typing import NDArray
+from photutils.geometry import circular_overlap_grid
+
+from ictconvention.measuring.measured_cache import CachedMedianFrames
+from ictconvention.survey.survey import Survey
+
+RADII = (1.0, 2.0, 3.5, 5.5)  # of circles about the stamp's centre [arcsec]
+NEAR = 5.0  # the pixels within make the centroid [arcsec]
+HOST_FEATURES = 7  # of a band
+SOFTENING, LEAST_FLUX = 0.1, 0.05  # of the logarithm of a flux, and of a quotient of fluxes [flux_unit]
+
+
+def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[np.float64]:
+    """Summarise the median stamps of one object.
+
+    Parameters
+    ----------
+    median : array (bands, H, W)
+        As `median_frames` returns them [flux_unit]; zero where a band has no frame.
+    pixel_scale : float
+        Size of a pixel [arcsec].
+
+    Returns
+    -------
+    array (7 * bands,)
+        Of each band: asinh of the fluxes within 1, 2, 3.5 and 5.5 arcsec, the quotients of the first and the third and
+        of the second and the fourth, and the distance of the light's centroid from the centre [arcsec]. NaN where a
+        band has no frame, or a circle does not fit in the stamp.
+    """
+    height, width = median.shape[1:]
+    half_x, half_y = width / 2, height / 2
+    radii = [radius / pixel_scale for radius in (*RADII, NEAR)]
+    *circles, near = (
+        circular_overlap_grid(-half_x, half_x, -half_y, half_y, width, height, r, 1, 1).ravel() for r in radii
+    )
+    pixels = median.reshape(len(median), -1).astype(np.float64)
+    flux = pixels @ np.stack(circles).T  # (bands, 4)
+    flux[:, np.array(radii[:-1]) > min(half_x, half_y)] = np.nan
+    light = np.clip(pixels, 0, None) * near
+    y, x = np.mgrid[:height, :width].reshape(2, -1) - np.array([[half_y - 0.5], [half_x - 0.5]])
+    total = light.sum(1) + 1e-6
+    offset = pixel_scale * np.hypot(light @ x / total, light @ y / total)
+    quotients = [flux[:, near] / (np.abs(flux[:, far]) + LEAST_FLUX) for near, far in ((0, 2), (1, 3))]
+    rows = np.column_stack([np.arcsinh(flux / SOFTENING), *quotients, offset])
+    rows[~pixels.any(1)] = np.nan
+    return rows.ravel()
+
+
+def survey_host_features(survey: Survey) -> NDArray[np.float64]:
+    """Return `host_features` of every object of a survey, (len(survey), f)."""
+    medians, scale = CachedMedianFrames(survey), survey.header.pixel_scale
+    return np.array([host_features(medians[id_], scale) for id_ in survey.ids])

@@ -1,0 +1,293 @@
+"""A token for each frame, of its pixels and of what is measured in them, and a transformer over the frames that exist.
+
+It costs a tenth of ConvEntion for each frame, so that it sees all of them. Ours, not a published network.
+"""
+
+from typing import Annotated, ClassVar, Self
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from ictconvention.configuration.identity import SHAPES
+from ictconvention.configuration.options import ModelOptions, PartialShare, option_group
+from ictconvention.configuration.registry import register_network
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.inputs.tokens import FrameTokenInputs
+from ictconvention.networks.network import Network, Places, Rows
+from ictconvention.networks.parts.apertures import HOST_NUMBERS, RADII, Apertures, HostNumbers
+from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
+from ictconvention.networks.parts.precision import full_precision
+from ictconvention.networks.parts.ragged import check_lengths, pad
+from ictconvention.networks.parts.stamp_cnn import StampCNN
+from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
+
+OF_HOST = 64  # features
+
+
+@option_group
+class FrameTransformerOptions(ModelOptions):
+    """What a token holds, and the sizes of the transformer.
+
+    Parameters
+    ----------
+    pixels : bool
+        What a CNN sees in the stamp.
+    fluxes : bool
+        Fluxes within circles of the stamp, measured by fixed weights in the network.
+    photometry : bool
+        Flux and error of the frame, corrected for its seeing, as the light-curve RNN has them.
+    conditions : bool
+        Seeing and sky noise of the frame.
+    days : bool
+        When it was taken, after the first frame.
+    band : bool
+        Which band it has.
+    host : bool
+        Beside the frames, of each band the median stamp as a token, and its brightness and shape; needs
+        pixels.channels=direct+residual.
+    size, layers, heads : int
+        Numbers of a token, layers of the transformer, and heads of its attention; heads divide the size.
+    token_dropout : float
+        Share that the transformer drops in training.
+    """
+
+    pixels: Annotated[bool, SHAPES] = True
+    fluxes: Annotated[bool, SHAPES] = True
+    photometry: Annotated[bool, SHAPES] = True
+    conditions: Annotated[bool, SHAPES] = True
+    days: Annotated[bool, SHAPES] = True
+    band: Annotated[bool, SHAPES] = True
+    host: Annotated[bool, SHAPES] = True
+    size: Annotated[PositiveInt, SHAPES] = 96
+    layers: Annotated[PositiveInt, SHAPES] = 2
+    heads: Annotated[PositiveInt, SHAPES] = 4
+    token_dropout: PartialShare = 0.1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.size % self.heads:
+            raise ValueError(f"size {self.size} is not a multiple of heads {self.heads}")
+        if not (self.pixels or self.fluxes or self.photometry):
+            raise ValueError("pixels, fluxes and photometry are all off: nothing is seen of a frame")
+        return self
+
+
+DEFAULT = FrameTransformerOptions(kind="frame_transformer")
+UGRIZ = InputShape(("u", "g", "r", "i", "z"), channels=2, pixel_scale=0.396)
+
+
+@register_network("frame_transformer", FrameTransformerOptions)
+class FrameTransformer(Network):
+    """A token for each frame, two layers of attention over the frames, and a pool: 269 016 parameters for ugriz.
+
+    A token is the sum of what a small CNN sees in the stamp and in its residual to the median stamp, of fluxes measured
+    in the network, of photometry, seeing and noise, of the band, and of the days since the first frame. With `host`
+    the median stamps are tokens as well, and their brightness and shape join the features.
+
+    Parameters
+    ----------
+    classes : int, optional
+        Number of classes; without it there is no head.
+    options : FrameTransformerOptions, optional
+        What a token holds, and sizes.
+    shape : InputShape, optional
+        Bands, stamps and channels; `pixel_scale` is needed for fluxes and host.
+
+    Raises
+    ------
+    ValueError
+        The host is asked for without median stamps, the pixel scale is not known, or the stamps are too small.
+
+    Examples
+    --------
+    Two objects, of seven frames and of four:
+
+    >>> shape = ict.InputShape(("g", "r"), max_frames=12, channels=2, pixel_scale=0.396)
+    >>> model = ict.FrameTransformer(classes=4, shape=shape).eval()
+    >>> frames, fluxes, medians = torch.randn(11, 2, 32, 32), torch.randn(11, 2, 32, 32), torch.randn(2, 2, 32, 32)
+    >>> band, days = torch.randint(1, 3, (11,)), torch.arange(11.0)
+    >>> known = band, days, torch.rand(11, 2), torch.rand(11, 2), torch.tensor([7, 4])
+    >>> model(frames, fluxes, *known, medians, medians).shape
+    torch.Size([2, 4])
+    """
+
+    takes: ClassVar[type[Inputs]] = FrameTokenInputs
+
+    def __init__(
+        self,
+        classes: int | None = 4,
+        *,
+        options: FrameTransformerOptions = DEFAULT,
+        shape: InputShape = UGRIZ,
+    ) -> None:
+        super().__init__()
+        size, channels = options.size, shape.channels
+        self.check_pixels(options, channels)
+        if (options.fluxes or options.host) and shape.pixel_scale is None:
+            raise ValueError("it is not known how large a pixel is: take model.fluxes=false and model.host=false")
+        self.shape, self.bands, self.size = shape, len(shape.bands), size
+        stamp = shape.stamp_size, shape.pixel_scale or 1.0
+        self.cnn = StampCNN(channels, size) if options.pixels else None
+        self.apertures = Apertures(*stamp) if options.fluxes else None
+        self.of_photometry, self.of_conditions = options.photometry, options.conditions
+        numbers = 2 * channels * len(RADII) * options.fluxes
+        numbers += PHOTOMETRY * options.photometry + CONDITIONS * options.conditions
+        self.numbers = nn.Linear(numbers, size) if numbers else None
+        self.series = SeriesTransformer(
+            size, options.layers, options.heads, options.token_dropout, self.bands, options.band, options.days
+        )
+        self.feature_size = self.series.feature_size
+        self.host = HostNumbers(*stamp) if options.host else None
+        if options.host:
+            self.is_median = nn.Parameter(0.02 * torch.randn(size))
+            of_host = HOST_NUMBERS * self.bands
+            self.host_norm = nn.BatchNorm1d(of_host)
+            self.host_layers = nn.Sequential(
+                nn.Linear(of_host, OF_HOST), nn.GELU(), nn.Dropout(options.token_dropout), nn.Linear(OF_HOST, OF_HOST)
+            )
+            self.feature_size += OF_HOST
+        if classes is not None:
+            self.head = self.make_head(classes, options)
+
+    @classmethod
+    def make(cls, options: FrameTransformerOptions, shape: InputShape) -> Self:
+        """Build the network, without its head."""
+        return cls(None, options=options, shape=shape)
+
+    @classmethod
+    def check_pixels(cls, options: FrameTransformerOptions, channels: int) -> None:
+        """Raise a ValueError where the host is asked for without median stamps."""
+        if options.host and channels == 1:
+            raise ValueError(
+                "model.host needs median stamps: take pixels.channels=direct+residual, or model.host=false"
+            )
+
+    def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
+        """Return a hidden layer, and the outputs."""
+        return hidden_head(self.feature_size, outputs, options.dropout)
+
+    def check_shape(self, shape: InputShape) -> None:
+        """Raise a ValueError where data of this shape do not fit."""
+        for name in ("channels", "stamp_size", "pixel_scale"):
+            built, given = getattr(self.shape, name), getattr(shape, name)
+            if built != given:
+                raise ValueError(f"{name} of the data is {given}; the network was built for {built}")
+        if len(shape.bands) != self.bands:
+            raise ValueError(f"the data have {len(shape.bands)} bands; the network was built for {self.bands}")
+
+    def place_bands(self, places: Places, before: int) -> Rows:
+        """Return the rows of the embedding, and the numbers of each band's host."""
+        rows: Rows = {}
+        if self.series.band is not None:
+            rows["series.band.weight"] = 0, [0, *(None if place is None else place + 1 for place in places)]
+        if self.host is not None:
+            own = range(HOST_NUMBERS)
+            numbers = [None if place is None else HOST_NUMBERS * place + k for place in places for k in own]
+            rows |= {f"host_norm.{name}": (0, numbers) for name in ("weight", "bias", "running_mean", "running_var")}
+            rows["host_layers.0.weight"] = 1, numbers
+        return rows
+
+    def features(
+        self,
+        frames: Tensor,
+        fluxes: Tensor,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        conditions: Tensor,
+        lengths: Tensor,
+        medians: Tensor | None = None,
+        host: Tensor | None = None,
+    ) -> Tensor:
+        """Return the features of a ragged batch.
+
+        Parameters
+        ----------
+        frames : tensor (F, channels, H, W)
+            Scaled stamps of all objects, one object after the other in time order, and their scaled residuals.
+        fluxes : tensor (F, channels, H, W)
+            The same, not turned, as fluxes in units of the band's scale; NaN where a pixel is missing.
+        band : integer tensor (F,)
+            Bands from 1.
+        days : tensor (F,)
+            Days since the object's first frame.
+        photometry : tensor (F, 2)
+            Flux and error in units of the band's scale; NaN where unknown.
+        conditions : tensor (F, 2)
+            Seeing [arcsec], and sky noise in units of the band's scale; NaN where unknown.
+        lengths : integer tensor (B,)
+            Number of frames of each object, at least 1; their sum is F.
+        medians, host : tensors (B, bands, H, W), optional
+            Median stamps, scaled, and not turned in units of the band's scale; zero where a band has none.
+
+        Returns
+        -------
+        tensor (B, feature_size)
+
+        Raises
+        ------
+        ValueError
+            The lengths do not fit the frames.
+        """
+        lengths = check_lengths(lengths, len(band))
+        rows = *self._of_stamps(frames, fluxes), band, days, photometry, conditions
+        return self._of_series([pad(x, lengths) for x in rows], medians, host)
+
+    def features_padded(
+        self,
+        frames: Tensor,
+        fluxes: Tensor,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        conditions: Tensor,
+        medians: Tensor | None = None,
+        host: Tensor | None = None,
+    ) -> Tensor:
+        """Return the same of padded arrays (B, S, ...), in which band is 0 where there is no frame."""
+        real = (band > 0)[..., None, None, None]
+        flat = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
+        of_stamps = (x.unflatten(0, band.shape) for x in self._of_stamps(*flat))
+        return self._of_series([*of_stamps, band, days, photometry, conditions], medians, host)
+
+    def _of_stamps(self, frames: Tensor, fluxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the CNN sees of each stamp (F, size), and what is measured in it (F, n)."""
+        nothing = frames.new_zeros(frames.shape[0], 0)
+        seen = nothing if self.cnn is None else self.cnn(frames)
+        return seen, nothing if self.apertures is None else full_precision(self._measure, fluxes)
+
+    def _measure(self, fluxes: Tensor) -> Tensor:
+        assert self.apertures is not None
+        flux, seen = self.apertures(fluxes.flatten(0, 1))
+        of_channel = torch.cat([(3 * flux / self.apertures.noise).asinh() / 3, seen], dim=1)
+        return of_channel.unflatten(0, fluxes.shape[:2]).flatten(1)
+
+    def _of_series(self, rows: list[Tensor], medians: Tensor | None, host: Tensor | None) -> Tensor:
+        seen, measured, band, days, photometry, conditions = rows
+        of_medians = None if self.host is None or medians is None else self._of_medians(medians)
+        with torch.autocast(seen.device.type, enabled=False):
+            seen = seen.to(torch.promote_types(seen.dtype, torch.float32))
+            columns = [measured]
+            if self.of_photometry:
+                columns.append(photometry_numbers(photometry, band, self.bands))
+            if self.of_conditions:
+                columns.append(condition_numbers(conditions))
+            tokens = seen.new_zeros(*band.shape, self.size) if self.cnn is None else seen
+            if self.numbers is not None:
+                tokens = tokens + self.numbers(torch.cat(columns, dim=2).to(seen.dtype))
+            features: Tensor = self.series(tokens, band, days, of_medians)
+            if self.host is None or host is None:
+                return features
+            return torch.cat([features, self.host_layers(self.host_norm(self.host(host)))], dim=1)
+
+    def _of_medians(self, medians: Tensor) -> tuple[Tensor, Tensor]:
+        """Return a token for the median stamp of each band (B, bands, size), and which there are."""
+        tokens = self.is_median.expand(medians.shape[0], self.bands, -1)
+        if self.cnn is not None:
+            direct = medians.flatten(0, 1)
+            seen = self.cnn(torch.stack([direct, torch.zeros_like(direct)], dim=1))  # no residual to themselves
+            tokens = tokens + seen.to(tokens.dtype).unflatten(0, (-1, self.bands))
+        if self.series.band is not None:
+            tokens = tokens + self.series.band.weight[1:]
+        return tokens, (medians != 0).flatten(2).any(2)

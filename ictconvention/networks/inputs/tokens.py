@@ -1,0 +1,177 @@
+"""Frames with their times, photometry, seeing and noise, or photometry alone: what the transformers take."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.views import turn_stamps
+from ictconvention.networks.inputs.frames import FrameInputs, scaled_frames
+from ictconvention.networks.inputs.inputs import Inputs, InputShape, Reads, make_finite
+
+
+class TokenInputs(Inputs):
+    """What both have in common: fluxes in units of the band's scale."""
+
+    def scaled_photometry(self, batch: SeriesBatch) -> Tensor:
+        """Return fluxes and errors (F, 2), divided by the scale of the band."""
+        if batch.photometry is None:
+            raise ValueError("the batch holds no photometry; read contents='photometry'")
+        return batch.photometry / self.scaling.scale[batch.band][:, None]
+
+    def scale_of(self, band: Tensor) -> Tensor:
+        """Return the scale [flux_unit] of bands from 1; of no band, any."""
+        return self.scaling.scale[(band - 1).clamp(min=0)]
+
+    def random_light_curves(self, band: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return days (B, S) and photometry (B, S, 2) of frames in these bands."""
+        days = torch.rand(band.shape, generator=generator).mul(9).cumsum(1)
+        flux = self.random_fluxes((*band.shape, len(self.scaling.scale)), generator)
+        flux = flux.gather(2, (band - 1).clamp(min=0)[..., None]).squeeze(2)
+        error = self.scale_of(band) * (0.5 + torch.rand(band.shape, generator=generator))
+        return {"days": days - days[:, :1], "photometry": torch.stack([flux, error], dim=-1)}
+
+
+class PhotometryTokenInputs(TokenInputs):
+    """Bands, days and photometry of each frame, and how many frames each object has.
+
+    Examples
+    --------
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", contents="photometry", batch_size=8)
+    >>> inputs = ict.PhotometryTokenInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> band, days, photometry, lengths = inputs(next(iter(data.train_dataloader()))[0])
+    >>> photometry.shape == (int(lengths.sum()), 2)
+    True
+    """
+
+    reads: ClassVar[Reads] = "photometry"
+
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return band ids (F,) from 1, days (F,), flux and error (F, 2) [the band's scale] and lengths (B,)."""
+        return batch.band + 1, batch.time, self.scaled_photometry(batch), batch.lengths
+
+    def padded(self, band: Tensor, days: Tensor, photometry: Tensor) -> tuple[Tensor, ...]:
+        """Return bands, days and scaled photometry.
+
+        Parameters
+        ----------
+        band : integer tensor (B, S)
+            Band of each frame, from 1 in the order of the survey, 0 where there is none: at the end.
+        days : tensor (B, S)
+            Days since the first frame.
+        photometry : tensor (B, S, 2)
+            Flux and its error [flux_unit]; NaN where unknown.
+        """
+        return band, days, photometry / self.scale_of(band)[..., None]
+
+    def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random sequences."""
+        steps = shape.max_frames
+        real = torch.arange(steps) < torch.randint(1, steps + 1, (objects, 1), generator=generator)
+        band = torch.randint(1, len(shape.bands) + 1, (objects, steps), generator=generator) * real
+        return {"band": band, **self.random_light_curves(band, generator)}
+
+
+class FrameTokenInputs(TokenInputs):
+    """Frames scaled and as they are, bands, days, photometry, seeing and noise, and the median stamps.
+
+    Examples
+    --------
+    >>> split = ict.split(survey)
+    >>> data = ict.SeriesDataModule(survey, split, "pretrain", contents="direct+residual+photometry", batch_size=8)
+    >>> inputs = ict.FrameTokenInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> frames, fluxes, band, days, photometry, conditions, lengths, medians, host = inputs(
+    ...     next(iter(data.train_dataloader()))[0]
+    ... )
+    >>> frames.shape[1:], medians.shape == (len(lengths), 5, 32, 32)
+    (torch.Size([2, 32, 32]), True)
+    """
+
+    reads: ClassVar[Reads] = "pixels+photometry"
+
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return what `FrameTransformer.features` takes."""
+        frames = scaled_frames(batch, self.scaling)
+        scale = self.scaling.scale
+        pixels, lengths = batch.frames, batch.lengths
+        if pixels is None or batch.conditions is None:
+            raise ValueError("the batch holds no stamps with their conditions; read contents='direct+photometry'")
+        fluxes = [pixels]
+        if batch.median is not None:
+            fluxes.append(pixels - batch.median[batch.owner, batch.band])
+        units = torch.stack(fluxes, dim=1) / scale[batch.band][:, None, None, None]
+        if batch.seen is not None:
+            units = units.masked_fill(~batch.seen[:, None], torch.nan)
+        conditions = self.scaled_conditions(batch.conditions, scale[batch.band])
+        known = batch.band + 1, batch.time, self.scaled_photometry(batch), conditions, lengths
+        frames = frames.unsqueeze(1) if batch.median is None else frames
+        if batch.median is None:
+            return frames, units, *known
+        turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
+        bands = batch.median.shape[1]
+        turned = turn_stamps(batch.median.flatten(0, 1), *(turn.repeat_interleave(bands) for turn in turns))
+        return frames, units, *known, self.scaled_medians(turned.unflatten(0, (-1, bands))), self.in_units(batch.median)
+
+    def padded(
+        self,
+        frames: Tensor,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        conditions: Tensor,
+        median: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Return the arguments of `FrameTransformer.features_padded`.
+
+        Parameters
+        ----------
+        frames : tensor (B, S, H, W)
+            In time order [flux_unit], NaN where a pixel is missing; where there is no frame, anything.
+        band : integer tensor (B, S)
+            Band of each frame, from 1 in the order of the survey, 0 where there is none: at the end.
+        days : tensor (B, S)
+            Days since the first frame.
+        photometry : tensor (B, S, 2)
+            Flux and its error [flux_unit]; NaN where unknown.
+        conditions : tensor (B, S, 2)
+            Seeing [arcsec] and sky noise [flux_unit] of each frame; NaN where unknown.
+        median : tensor (B, bands, H, W), optional
+            Each object's median frame in each band [flux_unit], where the network was fed residuals.
+        """
+        scale = self.scale_of(band)
+        fluxes = [frames]
+        if median is not None:
+            median = make_finite(median)
+            own = (band - 1).clamp(min=0)[:, :, None, None].expand_as(frames)
+            fluxes.append(frames - median.gather(1, own))
+        units = torch.stack(fluxes, dim=2) / scale[:, :, None, None, None]
+        scaled, _ = FrameInputs(self.scaling).padded(frames, band, median)
+        known = band, days, photometry / scale[..., None], self.scaled_conditions(conditions, scale)
+        if median is None:
+            return scaled.unsqueeze(2), units, *known
+        return scaled, units, *known, self.scaled_medians(median), self.in_units(median)
+
+    def scaled_conditions(self, conditions: Tensor, scale: Tensor) -> Tensor:
+        """Return the seeing (..., 2) [arcsec], and the sky noise in units of the band's scale."""
+        seeing, noise = conditions.unbind(-1)
+        return torch.stack([seeing, noise / scale], dim=-1)
+
+    def in_units(self, median: Tensor) -> Tensor:
+        """Return median stamps (B, bands, H, W) in units of the band's scale."""
+        return median / self.scaling.scale[None, :, None, None]
+
+    def scaled_medians(self, median: Tensor) -> Tensor:
+        """Return scaled median stamps (B, bands, H, W)."""
+        band = torch.arange(median.shape[1], device=median.device)
+        return self.scaling(median.movedim(1, 0), band).movedim(0, 1)
+
+    def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random sequences."""
+        arrays = FrameInputs(self.scaling).random_arrays(shape, objects, generator)
+        median = {"median": arrays.pop("median")} if "median" in arrays else {}
+        size = arrays["band"].shape
+        seeing = 1 + torch.rand(size, generator=generator)
+        noise = self.scale_of(arrays["band"]) * (0.3 + 0.1 * torch.rand(size, generator=generator))
+        light_curves = self.random_light_curves(arrays["band"], generator)
+        return {**arrays, **light_curves, "conditions": torch.stack([seeing, noise], dim=-1), **median}

@@ -1,0 +1,133 @@
+"""The frame transformer without stamps: a token for each measured flux."""
+
+from typing import Annotated, ClassVar, Self
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor, nn
+
+from ictconvention.configuration.identity import SHAPES
+from ictconvention.configuration.options import ModelOptions, PartialShare, option_group
+from ictconvention.configuration.registry import register_network
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.inputs.tokens import PhotometryTokenInputs
+from ictconvention.networks.network import Network, Places, Rows
+from ictconvention.networks.parts.photometry_token import PHOTOMETRY, photometry_numbers
+from ictconvention.networks.parts.ragged import check_lengths, pad
+from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
+
+
+@option_group
+class LightCurveTransformerOptions(ModelOptions):
+    """The sizes of the transformer.
+
+    Parameters
+    ----------
+    size, layers, heads : int
+        Numbers of a token, layers of the transformer, and heads of its attention; heads divide the size.
+    token_dropout : float
+        Share that the transformer drops in training.
+    """
+
+    size: Annotated[PositiveInt, SHAPES] = 96
+    layers: Annotated[PositiveInt, SHAPES] = 2
+    heads: Annotated[PositiveInt, SHAPES] = 4
+    token_dropout: PartialShare = 0.1
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.size % self.heads:
+            raise ValueError(f"size {self.size} is not a multiple of heads {self.heads}")
+        return self
+
+
+DEFAULT = LightCurveTransformerOptions(kind="light_curve_transformer")
+
+
+@register_network("light_curve_transformer", LightCurveTransformerOptions)
+class LightCurveTransformer(Network):
+    """A token for each flux of a light curve, attention over them, and a pool: 215 880 parameters for ugriz.
+
+    Parameters
+    ----------
+    classes : int, optional
+        Number of classes; without it there is no head.
+    bands : int
+        Number of bands.
+    options : LightCurveTransformerOptions
+        Sizes.
+
+    Examples
+    --------
+    Two objects, of seven fluxes and of four:
+
+    >>> model = ict.LightCurveTransformer(classes=4, bands=2).eval()
+    >>> band, days, photometry = torch.randint(1, 3, (11,)), torch.arange(11.0), torch.rand(11, 2)
+    >>> model(band, days, photometry, lengths=torch.tensor([7, 4])).shape
+    torch.Size([2, 4])
+    """
+
+    takes: ClassVar[type[Inputs]] = PhotometryTokenInputs
+
+    def __init__(
+        self,
+        classes: int | None = 4,
+        *,
+        bands: int = 5,
+        options: LightCurveTransformerOptions = DEFAULT,
+    ) -> None:
+        super().__init__()
+        self.bands = bands
+        self.numbers = nn.Linear(PHOTOMETRY, options.size)
+        self.series = SeriesTransformer(
+            options.size, options.layers, options.heads, options.token_dropout, bands, band=True, days=True
+        )
+        self.feature_size = self.series.feature_size
+        if classes is not None:
+            self.head = self.make_head(classes, options)
+
+    @classmethod
+    def make(cls, options: LightCurveTransformerOptions, shape: InputShape) -> Self:
+        """Build the network, without its head."""
+        return cls(None, bands=len(shape.bands), options=options)
+
+    def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
+        """Return a hidden layer, and the outputs."""
+        return hidden_head(self.feature_size, outputs, options.dropout)
+
+    def place_bands(self, places: Places, before: int) -> Rows:
+        """Return the rows of the embedding."""
+        return {"series.band.weight": (0, [0, *(None if place is None else place + 1 for place in places)])}
+
+    def features(self, band: Tensor, days: Tensor, photometry: Tensor, lengths: Tensor) -> Tensor:
+        """Return the features of a ragged batch.
+
+        Parameters
+        ----------
+        band : integer tensor (F,)
+            Bands from 1, of all objects' frames, one object after the other in time order.
+        days : tensor (F,)
+            Days since the object's first frame.
+        photometry : tensor (F, 2)
+            Flux and error in units of the band's scale; NaN where unknown.
+        lengths : integer tensor (B,)
+            Number of frames of each object, at least 1; their sum is F.
+
+        Returns
+        -------
+        tensor (B, feature_size)
+
+        Raises
+        ------
+        ValueError
+            The lengths do not fit the frames.
+        """
+        lengths = check_lengths(lengths, len(band))
+        return self.features_padded(*(pad(x, lengths) for x in (band, days, photometry)))
+
+    def features_padded(self, band: Tensor, days: Tensor, photometry: Tensor) -> Tensor:
+        """Return the same of padded arrays (B, S) and (B, S, 2), in which band is 0 where there is no frame."""
+        with torch.autocast(days.device.type, enabled=False):
+            tokens = self.numbers(photometry_numbers(photometry, band, self.bands))
+            features: Tensor = self.series(tokens, band, days)
+        return features
