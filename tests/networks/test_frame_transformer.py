@@ -99,6 +99,23 @@ def test_every_parameter_has_a_gradient() -> None:
 
 
 @torch.no_grad()
+def test_what_was_seen_in_training_is_seen_so_afterwards() -> None:
+    """Frames and medians have the same statistics in training as in the evaluation, or one of them looks different."""
+    model, rows, medians = model_of(token_dropout=0.0).train(), rows_of(200), [10 * x for x in medians_of()]
+    lengths = torch.tensor([80, 50, 70])
+    for _ in range(150):  # a running mean that forgets a tenth at a time
+        expected = model.features(*rows, lengths, *medians)
+    torch.testing.assert_close(
+        model.eval().features(*rows, lengths, *medians)[:, :-64], expected[:, :-64], atol=0.02, rtol=0.02
+    )
+
+
+def test_a_host_that_is_not_given_is_refused() -> None:
+    with pytest.raises(ValueError, match="host"):
+        model_of()(*rows_of(), LENGTHS)
+
+
+@torch.no_grad()
 def test_bfloat16_changes_logits_by_little() -> None:
     model, rows, medians = model_of(), rows_of(), medians_of()
     expected = model(*rows, LENGTHS, *medians)
