@@ -15,14 +15,13 @@ from ictconvention.configuration.registry import register_network
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
-from ictconvention.networks.parts.apertures import HOST_NUMBERS, RADII, Apertures, HostNumbers
+from ictconvention.networks.parts.apertures import RADII, Apertures
+from ictconvention.networks.parts.host_features import HOST_FEATURES, HOST_NUMBERS, HostFeatures
 from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
 from ictconvention.networks.parts.stamp_cnn import StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
-
-OF_HOST = 64  # features
 
 
 @option_group
@@ -138,15 +137,10 @@ class FrameTransformer(Network):
             size, options.layers, options.heads, options.token_dropout, self.bands, options.band, options.days
         )
         self.feature_size = self.series.feature_size
-        self.host = HostNumbers(*stamp) if options.host else None
+        self.host = HostFeatures(*stamp, self.bands, options.token_dropout) if options.host else None
         if options.host:
             self.is_median = nn.Parameter(0.02 * torch.randn(size))
-            of_host = HOST_NUMBERS * self.bands
-            self.host_norm = nn.BatchNorm1d(of_host)
-            self.host_layers = nn.Sequential(
-                nn.Linear(of_host, OF_HOST), nn.GELU(), nn.Dropout(options.token_dropout), nn.Linear(OF_HOST, OF_HOST)
-            )
-            self.feature_size += OF_HOST
+            self.feature_size += HOST_FEATURES
         if classes is not None:
             self.head = self.make_head(classes, options)
 
@@ -184,8 +178,8 @@ class FrameTransformer(Network):
         if self.host is not None:
             own = range(HOST_NUMBERS)
             numbers = [None if place is None else HOST_NUMBERS * place + k for place in places for k in own]
-            rows |= {f"host_norm.{name}": (0, numbers) for name in ("weight", "bias", "running_mean", "running_var")}
-            rows["host_layers.0.weight"] = 1, numbers
+            rows |= {f"host.norm.{name}": (0, numbers) for name in ("weight", "bias", "running_mean", "running_var")}
+            rows["host.layers.0.weight"] = 1, numbers
         return rows
 
     def features(
@@ -302,4 +296,4 @@ class FrameTransformer(Network):
                 return features
             if host is None:
                 raise ValueError("the network has model.host: give medians and host")
-            return torch.cat([features, self.host_layers(self.host_norm(self.host(host)))], dim=1)
+            return torch.cat([features, self.host(host)], dim=1)

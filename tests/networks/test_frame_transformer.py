@@ -92,9 +92,11 @@ def test_every_part_counts(part: str) -> None:
         assert bool(difference.abs().max() < 1e-6) == same
 
 
-def test_every_parameter_has_a_gradient() -> None:
+@pytest.mark.parametrize("lengths", [LENGTHS, torch.tensor([12])], ids=["batch", "single"])
+def test_every_parameter_has_a_gradient(lengths: Tensor) -> None:
+    """Also in a batch of one object, which has no variance."""
     model = model_of().train()
-    model(*rows_of(), LENGTHS, *medians_of()).square().sum().backward()
+    model(*rows_of(), lengths, *medians_of(len(lengths))).square().sum().backward()
     assert [name for name, x in model.named_parameters() if x.grad is None or not x.grad.isfinite().all()] == []
 
 
@@ -164,8 +166,8 @@ def test_bands_find_their_weights_in_another_order() -> None:
     given[2] = given[2] % 2 + 1
     swapped = [x.clone() for x in given]
     swapped[2] = 3 - given[2]
-    model.host_norm.weight.data[16:] = 0  # what i has when it is not there
-    model.host_norm.bias.data[16:] = 0
+    model.host.norm.weight.data[16:] = 0  # what i has when it is not there
+    model.host.norm.bias.data[16:] = 0
     expected = model(*given, LENGTHS, *medians)
     found = other(*swapped, LENGTHS, *(x[:, [1, 0]] for x in medians))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
