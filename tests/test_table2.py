@@ -6,41 +6,109 @@ from pathlib import Path
 import pytest
 
 from experiments.table2.reproduce import (
-    CONTROLS,
-    MODELS,
     check_overrides,
     check_splits,
     common_words,
-    longer,
     parse_arguments,
-    rows,
     sweep_of_models,
 )
+from experiments.table2.rows import (
+    BASELINES,
+    CONTROLS,
+    CORE_SECONDS,
+    MEANS,
+    MODELS,
+    equal_passes,
+    expected_core_seconds,
+    networks,
+    rows,
+    rows_of_equal_compute,
+)
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import STAGES
 from ictconvention.core.errors import UsageError
+from ictconvention.runs.status import write_json
 from ictconvention.sweeping.sweep import Job
 from tests.refusals import refused
 
 
-def test_equal_compute_is_eight_thirds_of_the_training_epochs() -> None:
-    assert longer(compose_run(["profile=laptop"])) == ["stage.pretrain.max_epochs=5", "stage.finetune.max_epochs=5"]
-    assert longer(compose_run(["profile=paper"])) == ["stage.pretrain.max_epochs=133", "stage.finetune.max_epochs=80"]
-
-
-def test_every_row_is_a_run_of_its_own() -> None:
-    found = dict(rows(["profile=laptop"], controls=True, bands=["g"]))
-    assert list(found) == [*MODELS, *CONTROLS, *(f"{name}, g" for name in MODELS)]
-    for name in MODELS:
+@pytest.mark.parametrize("everything", [False, True])
+def test_every_row_is_a_run_of_its_own(everything: bool) -> None:
+    found, models = dict(rows(everything, controls=True, bands=["g"])), networks(everything)
+    assert list(found) == [*models, *CONTROLS, *(f"{name}, g" for name in models)]
+    assert list(models)[: len(MODELS)] == list(MODELS)  # those of the paper stand first
+    for name in models:
         assert found[f"{name}, g"] == [*found[name], "survey.bands=[g]"]
-    composed = [*MODELS, *CONTROLS, "ConvEntion, g"]
+    composed = [*models, *CONTROLS, "ConvEntion, g"]
     options = {name: compose_run(["profile=laptop", *found[name]]) for name in composed}
     assert len({repr(of) for of in options.values()}) == len(composed)
     assert options["ConvEntion, g"].survey.bands == ("g",)
     assert options["two-view cross-entropy"].learner.consistency == 0
     assert options["ConvEntion, published recipe"].imbalance.focal == 2
     assert options["ConvEntion"].imbalance == options["ICT-ConvEntion"].imbalance  # one recipe
-    assert options["ConvEntion"].stage == options["ICT-ConvEntion"].stage
-    assert list(dict(rows(["profile=laptop"], controls=False, bands=[]))) == list(MODELS)
+    assert len({repr(options[name].stage) for name in models}) == 1
+    assert list(dict(rows(everything, controls=False, bands=[]))) == list(models)
+
+
+def test_the_rows_of_all_are_the_transformers_with_both_learners() -> None:
+    made = {name: compose_run(["profile=laptop", *networks(True)[name]]) for name in networks(True).keys() - MODELS}
+    assert {name: (of.model.kind, of.learner.kind) for name, of in made.items()} == {
+        "frame transformer": ("frame_transformer", "supervised"),
+        "ICT on frame transformer": ("frame_transformer", "ict"),
+        "light-curve transformer": ("light_curve_transformer", "supervised"),
+    }
+    assert {one for of in MEANS.values() for one in of} <= {*networks(True), *BASELINES}
+
+
+def finished_jobs(folder: Path, costs: dict[str, dict[str, dict[str, float]]]) -> list[Job]:
+    """Return a job of each model, of two training epochs in each stage, whose status says what it has cost."""
+    jobs = []
+    for number, (model, status) in enumerate(costs.items()):
+        (folder / f"{number}").mkdir(exist_ok=True)
+        write_json(folder / f"{number}" / "status.json", status)
+        options = compose_run(["profile=laptop", *networks(True)[model]])
+        jobs.append(Job(number, model, (), options, folder / f"{number}", model=model))
+    return jobs
+
+
+def test_equal_compute_is_what_was_measured_stage_by_stage(tmp_path: Path) -> None:
+    core = {"ICT-ConvEntion": (400.0, 100.0), "ConvEntion": (200.0, 80.0), "frame transformer": (40.0, 12.5)}
+    costs = {
+        model: {"core_seconds": dict(zip(STAGES, spent, strict=True)), "seconds": dict.fromkeys(STAGES, 1.0)}
+        for model, spent in core.items()
+    }
+    found = dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=True))
+    passes = {row: compose_run(["profile=laptop", *words]).stage for row, words in found.items()}
+    assert {row: (of.pretrain.max_epochs, of.finetune.max_epochs) for row, of in passes.items()} == {
+        "ConvEntion, equal compute": (4, 2),  # 2 * 2, and 2.5
+        "frame transformer, equal compute": (20, 16),
+    }
+    assert list(dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=False))) == [*found][:1]
+
+
+@pytest.mark.parametrize(
+    ("lead", "other", "passes"),
+    [
+        ({"seconds": {"pretrain": 30.0}}, {"seconds": {"pretrain": 10.0}}, 6),  # of a version without, or on a GPU
+        ({"seconds": {"pretrain": 30.0}, "core_seconds": {"pretrain": 99.0}}, {"seconds": {"pretrain": 10.0}}, 6),
+        ({"seconds": {}}, {"seconds": {"pretrain": 10.0}}, 5),  # it took the pre-training of another run
+    ],
+)
+def test_without_core_seconds_the_time_counts_and_without_both_the_passes_through_the_network(
+    lead: dict[str, dict[str, float]], other: dict[str, dict[str, float]], passes: int, tmp_path: Path
+) -> None:
+    jobs = finished_jobs(tmp_path, {"ICT-ConvEntion": lead, "ConvEntion": other})
+    assert equal_passes(jobs, "ConvEntion") == [f"stage.pretrain.max_epochs={passes}", "stage.finetune.max_epochs=5"]
+    for job in jobs:
+        job.options = compose_run(["profile=laptop", "stage.pretrain.max_epochs=0"])
+    assert equal_passes(jobs, "ConvEntion")[0] == "stage.pretrain.max_epochs=0"
+
+
+def test_the_time_that_is_said_holds_every_row() -> None:
+    options = compose_run(["profile=laptop"])
+    jobs = [Job(n, name, (), options, Path(), model=name) for n, name in enumerate((*networks(True), "CNN+GRU, g"))]
+    assert expected_core_seconds(jobs) == sum(CORE_SECONDS.values()) + CORE_SECONDS["CNN+GRU"]
+    assert CORE_SECONDS.keys() == networks(True).keys()
 
 
 def test_rows_on_other_objects_are_refused_before_any_begins(tmp_path: Path) -> None:

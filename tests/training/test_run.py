@@ -49,6 +49,7 @@ def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
     status = read_json(finished / "status.json")
     assert (status["state"], status["epochs"]) == ("finished", {"pretrain": 1, "finetune": 1})
     assert set(status["seconds"]) == {"pretrain", "finetune"}
+    assert all(status["core_seconds"][stage] > 0 for stage in ("pretrain", "finetune"))
     checkpoint = torch.load(finished / "checkpoints" / "finetune.ckpt", weights_only=True)
     assert checkpoint["task"]["bands"] == tuple("ugriz")
     assert (finished / "overrides.txt").read_text() == "experiment=ict_sdss\n"
