@@ -92,10 +92,29 @@ def test_every_part_counts(part: str) -> None:
         assert bool(difference.abs().max() < 1e-6) == same
 
 
-def test_every_parameter_has_a_gradient() -> None:
+@pytest.mark.parametrize("lengths", [LENGTHS, torch.tensor([12])], ids=["batch", "single"])
+def test_every_parameter_has_a_gradient(lengths: Tensor) -> None:
+    """Also in a batch of one object, which has no variance."""
     model = model_of().train()
-    model(*rows_of(), LENGTHS, *medians_of()).square().sum().backward()
+    model(*rows_of(), lengths, *medians_of(len(lengths))).square().sum().backward()
     assert [name for name, x in model.named_parameters() if x.grad is None or not x.grad.isfinite().all()] == []
+
+
+@torch.no_grad()
+def test_what_was_seen_in_training_is_seen_so_afterwards() -> None:
+    """Frames and medians have the same statistics in training as in the evaluation, or one of them looks different."""
+    model, rows, medians = model_of(token_dropout=0.0).train(), rows_of(200), [10 * x for x in medians_of()]
+    lengths = torch.tensor([80, 50, 70])
+    for _ in range(150):  # a running mean that forgets a tenth at a time
+        expected = model.features(*rows, lengths, *medians)
+    torch.testing.assert_close(
+        model.eval().features(*rows, lengths, *medians)[:, :-64], expected[:, :-64], atol=0.02, rtol=0.02
+    )
+
+
+def test_a_host_that_is_not_given_is_refused() -> None:
+    with pytest.raises(ValueError, match="host"):
+        model_of()(*rows_of(), LENGTHS)
 
 
 @torch.no_grad()
@@ -147,8 +166,8 @@ def test_bands_find_their_weights_in_another_order() -> None:
     given[2] = given[2] % 2 + 1
     swapped = [x.clone() for x in given]
     swapped[2] = 3 - given[2]
-    model.host_norm.weight.data[16:] = 0  # what i has when it is not there
-    model.host_norm.bias.data[16:] = 0
+    model.host.norm.weight.data[16:] = 0  # what i has when it is not there
+    model.host.norm.bias.data[16:] = 0
     expected = model(*given, LENGTHS, *medians)
     found = other(*swapped, LENGTHS, *(x[:, [1, 0]] for x in medians))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

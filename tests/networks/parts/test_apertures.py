@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ictconvention.networks.parts.apertures import HOST_NUMBERS, Apertures, HostNumbers
+from ictconvention.networks.parts.apertures import Apertures
+from ictconvention.networks.parts.host_features import HOST_NUMBERS, HostNumbers
 
 SCALE = 0.396
 
