@@ -93,7 +93,7 @@ ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVE
 	$(if $(SURVEYS),--surveys "$(SURVEYS)") $(OVERRIDES)
 
 .PHONY: reproduce-table2
-reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|smoke SURVEY=path ROWS=all SEEDS=n ...
+reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|tiny SURVEY=path ROWS=all SEEDS=n ...
 	@$(BIN)/python -m experiments.table2.reproduce $(ASKED)
 
 .PHONY: clean

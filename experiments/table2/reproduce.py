@@ -1,6 +1,6 @@
 """Table 2 of ICT-ConvEntion: every model on every fold, then the table, in words, and as a page.
 
-    make reproduce-table2 [PROFILE=laptop|paper|smoke] [SURVEY=path] [ROWS=all] [SEEDS=n] [CONTROLS=1] [BANDS=g] ...
+    make reproduce-table2 [PROFILE=laptop|paper|smoke|tiny] [SURVEY=path] [ROWS=all] [SEEDS=n] [CONTROLS=1] ...
 
 What is finished is not repeated: an interrupted command resumes where it was.
 """
@@ -26,7 +26,7 @@ from ictconvention.core.errors import UsageError, pluralize, report_errors
 if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.sweeping.sweep import Job, Sweep
 
-FOLDS = {"smoke": 2}
+FOLDS = {"smoke": 2, "tiny": 2}
 OURS = {  # keys that are set for each run, and what is said in their place
     "fold.index": ", and say FOLDS=n",
     "seed": ", and say SEEDS=n",
@@ -93,7 +93,7 @@ def check_splits(jobs: "Sequence[Job]") -> None:
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke"))
+    parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke", "tiny"))
     parser.add_argument("--survey", help="folder of a survey; the simulated one by default")
     parser.add_argument(
         "--rows", default="paper", choices=("paper", "all"), help="all: also the transformers, and means of two rows"
@@ -104,7 +104,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--ensemble", type=int, default=1, help="trainings that are averaged into one prediction (poster: 3)"
     )
-    parser.add_argument("--folds", type=int, help="the first folds of five; all by default, two of profile smoke")
+    parser.add_argument(
+        "--folds", type=int, help="the first folds of five; all by default, two of profiles smoke and tiny"
+    )
     parser.add_argument("--jobs", type=int, help="runs at once; by default one a GPU, or one a processor")
     parser.add_argument("--runs", default="runs", help="folder of the runs")
     parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
@@ -214,8 +216,8 @@ def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     for name, text in texts.items():
         with whole_file(sweep.folder / name, f"saving {name}") as partial:
             partial.write_text(text, encoding="utf-8")
-    if wanted.profile == "smoke":
-        print("PROFILE=smoke: a check that it runs; the numbers mean nothing")
+    if wanted.profile in FOLDS:
+        print(f"PROFILE={wanted.profile}: a check that it runs; the numbers mean nothing")
     print("\n" + texts["table2.txt"])
     print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)

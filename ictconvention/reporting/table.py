@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 
-
 NONE = "-"  # a cost that is not known, or no such thing
 CORE_SECONDS = (
     "Passes: training epochs of each stage. Core-seconds: CPU time of a training with its validation, or of all that a "

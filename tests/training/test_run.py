@@ -258,7 +258,7 @@ def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None
     with refused(FileSystemError, "E-FILES-KIND"):
         smoke("experiment=ict_sdss", f"runs={work}/in_the_way")
     with refused(FileSystemError, "E-FILES-EXISTS", where="/in_the_way"):
-        run(compose_run([f"runs={work}/runs", "profile=smoke", f"surveys={work}/in_the_way"]))
+        run(compose_run([f"runs={work}/runs", "profile=tiny", f"surveys={work}/in_the_way"]))
 
 
 def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +294,7 @@ def test_a_survey_that_has_changed_is_refused_before_anything_is_made(tmp_path: 
     objects = [image_series(number, 6) | {"label_source": None} for number in range(120)]
     survey = write_survey(tmp_path / "mine", objects)
     change_array(survey.path, "frames.npy", lambda frames: frames * 2)
-    words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=smoke"]
+    words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=tiny"]
     with refused(SurveyError, "E-SURVEY-HASH", where="/mine/frames.npy, object sn0000"):
         run(compose_run(words), words)
     with refused(SurveyError, "E-SURVEY-HASH", "seed=1", where="/mine/frames.npy, object sn0000"):
