@@ -1,5 +1,6 @@
 """What is compared in Table 2, and by how much training."""
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_the_rows_of_all_are_the_transformers_with_both_learners() -> None:
     assert {one for of in MEANS.values() for one in of} <= {*networks(True), *BASELINES}
 
 
-def finished_jobs(folder: Path, costs: dict[str, dict[str, dict[str, float]]]) -> list[Job]:
+def finished_jobs(folder: Path, costs: Mapping[str, object]) -> list[Job]:
     """Return a job of each model, of two training epochs in each stage, whose status says what it has cost."""
     jobs = []
     for number, (model, status) in enumerate(costs.items()):

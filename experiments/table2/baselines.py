@@ -80,8 +80,9 @@ def _features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], d
             flux, error = photometry[series.id][at].astype(np.float64).T
             rows[name].append(light_curve_features(flux, error, series.band[at], series.mjd[at], bands))
             spent[name] += process_time() - begin
-        seen = (values[view.view.rows] for values in (series.psf_fwhm, series.sky_sigma, series.band, series.mjd))
-        rows[CADENCE].append(cadence_features(*seen, bands))
+        at = view.view.rows
+        quality = series.psf_fwhm[at], series.sky_sigma[at]
+        rows[CADENCE].append(cadence_features(*quality, series.band[at], series.mjd[at], bands))
     found = {name: np.array(of_each) for name, of_each in rows.items()}
     begin = process_time()
     host = survey_host_features(survey)

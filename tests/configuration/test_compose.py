@@ -84,6 +84,11 @@ def test_a_network_that_needs_median_stamps_gets_them_unless_channels_are_chosen
         assert implied_overrides(without) == []
 
 
+def test_the_first_command_of_the_readme_is_that_of_the_frame_transformer() -> None:
+    named = compose_run(["experiment=frame_transformer_sdss", "profile=smoke"])
+    assert compose_run(["model=frame_transformer", "profile=smoke"]) == replace(named, name="run")
+
+
 def test_the_tiny_profile_is_the_quickest() -> None:
     tiny, smoke = compose_run(["profile=tiny"]), compose_run(["profile=smoke"])
     assert (tiny.stage.pretrain.max_epochs, tiny.stage.finetune.max_epochs, tiny.survey.objects) == (1, 1, 400)
