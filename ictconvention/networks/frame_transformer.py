@@ -16,7 +16,7 @@ from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.apertures import RADII, Apertures
-from ictconvention.networks.parts.host_features import HOST_FEATURES, HOST_NUMBERS, HostFeatures
+from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
@@ -42,6 +42,8 @@ class FrameTransformerOptions(ModelOptions):
         When it was taken, after the first frame.
     band : bool
         Which band it has.
+    course : bool
+        Beside the frames, numbers of the light curve in each band.
     host : bool
         Beside the frames, of each band the median stamp as a token, and its brightness and shape; needs
         pixels.channels=direct+residual.
@@ -57,6 +59,7 @@ class FrameTransformerOptions(ModelOptions):
     conditions: Annotated[bool, SHAPES] = True
     days: Annotated[bool, SHAPES] = True
     band: Annotated[bool, SHAPES] = True
+    course: Annotated[bool, SHAPES] = True
     host: Annotated[bool, SHAPES] = True
     size: Annotated[PositiveInt, SHAPES] = 96
     layers: Annotated[PositiveInt, SHAPES] = 2
@@ -78,7 +81,7 @@ UGRIZ = InputShape(("u", "g", "r", "i", "z"), channels=2, pixel_scale=0.396)
 
 @register_network("frame_transformer", FrameTransformerOptions)
 class FrameTransformer(Network):
-    """A token for each frame, two layers of attention over the frames, and a pool: 269 016 parameters for ugriz.
+    """A token for each frame, two layers of attention over the frames, and a pool: 272 052 parameters for ugriz.
 
     A token is the sum of what a small CNN sees in the stamp and in its residual to the median stamp, of fluxes measured
     in the network, of photometry, seeing and noise, of the band, and of the days since the first frame. With `host`
@@ -137,10 +140,14 @@ class FrameTransformer(Network):
             size, options.layers, options.heads, options.token_dropout, self.bands, options.band, options.days
         )
         self.feature_size = self.series.feature_size
-        self.host = HostFeatures(*stamp, self.bands, options.token_dropout) if options.host else None
+        self.host = options.host
         if options.host:
             self.is_median = nn.Parameter(0.02 * torch.randn(size))
-            self.feature_size += HOST_FEATURES
+        self.object: ObjectFeatures | None = None
+        if options.course or options.host:
+            of_host = stamp if options.host else None
+            self.object = ObjectFeatures(self.bands, options.course, of_host, options.token_dropout)
+            self.feature_size += OBJECT_FEATURES
         if classes is not None:
             self.head = self.make_head(classes, options)
 
@@ -175,11 +182,8 @@ class FrameTransformer(Network):
         rows: Rows = {}
         if self.series.band is not None:
             rows["series.band.weight"] = 0, [0, *(None if place is None else place + 1 for place in places)]
-        if self.host is not None:
-            own = range(HOST_NUMBERS)
-            numbers = [None if place is None else HOST_NUMBERS * place + k for place in places for k in own]
-            rows |= {f"host.norm.{name}": (0, numbers) for name in ("weight", "bias", "running_mean", "running_var")}
-            rows["host.layers.0.weight"] = 1, numbers
+        if self.object is not None:
+            rows |= self.object.place_bands("object", places, before)
         return rows
 
     def features(
@@ -252,7 +256,7 @@ class FrameTransformer(Network):
 
         Together, since batch norm has one mean for them in the evaluation: it must have one in training.
         """
-        if self.host is None:
+        if not self.host:
             return frames.new_zeros(frames.shape[0], 0) if self.cnn is None else self.cnn(frames), None
         if medians is None:
             raise ValueError("the network has model.host: give medians and host")
@@ -292,8 +296,6 @@ class FrameTransformer(Network):
             if self.numbers is not None:
                 tokens = tokens + self.numbers(torch.cat(columns, dim=2).to(seen.dtype))
             features: Tensor = self.series(tokens, band, days, medians)
-            if self.host is None:
+            if self.object is None:
                 return features
-            if host is None:
-                raise ValueError("the network has model.host: give medians and host")
-            return torch.cat([features, self.host(host)], dim=1)
+            return torch.cat([features, self.object(photometry, band, days, host)], dim=1)
