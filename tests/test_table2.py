@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments.table2.reproduce import (
     check_overrides,
     check_splits,
     common_words,
+    keep_rows_without_run,
     parse_arguments,
+    run_rows,
     sweep_of_models,
 )
 from experiments.table2.rows import (
     BASELINES,
     CONTROLS,
     CORE_SECONDS,
+    FORESTS,
     MEANS,
     MODELS,
     equal_passes,
@@ -26,10 +32,17 @@ from experiments.table2.rows import (
     rows_of_equal_compute,
 )
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.schema import STAGES
+from ictconvention.configuration.schema import STAGES, stage_of
 from ictconvention.core.errors import UsageError
+from ictconvention.evaluation.predictions import ModelPredictions
+from ictconvention.evaluation.prior import Prior
+from ictconvention.reporting.compare import compare
+from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.status import write_json
-from ictconvention.sweeping.sweep import Job
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.sweeping.sweep import Job, Sweep
+from tests.conftest import image_series, write_survey
+from tests.handmade_runs import handmade_sweep
 from tests.refusals import refused
 
 
@@ -108,7 +121,8 @@ def test_without_core_seconds_the_time_counts_and_without_both_the_passes_throug
 def test_the_time_that_is_said_holds_every_row() -> None:
     options = compose_run(["profile=laptop"])
     jobs = [Job(n, name, (), options, Path(), model=name) for n, name in enumerate((*networks(True), "CNN+GRU, g"))]
-    assert expected_core_seconds(jobs) == sum(CORE_SECONDS.values()) + CORE_SECONDS["CNN+GRU"]
+    assert expected_core_seconds(jobs) == sum(CORE_SECONDS.values()) + CORE_SECONDS["CNN+GRU"] + FORESTS
+    assert expected_core_seconds([]) == 0
     assert CORE_SECONDS.keys() == networks(True).keys()
 
 
@@ -158,3 +172,65 @@ def test_the_sweep_on_slurm_that_is_named_instead_makes_the_runs_of_the_table() 
     }
     assert swept == table
     assert len(table) == 20
+
+
+def test_the_rows_of_equal_compute_train_after_the_others_whose_cost_they_take(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No training here: what a sweep would run says at once that it is finished, and what it has cost."""
+    started: list[list[str]] = []
+
+    def run_at_once(sweep: Sweep, at_once: int) -> None:
+        waiting = sweep.begin()
+        started.append([str(job.model) for job in waiting])
+        for job in waiting:
+            job.folder.mkdir(parents=True)
+            cost = 60.0 if job.model == "ICT-ConvEntion" else 20.0
+            write_json(job.folder / "status.json", {"core_seconds": dict.fromkeys(STAGES, cost)})
+            write_json(job.folder / "result.json", {})
+            job.state = "finished"
+        sweep.save()
+
+    monkeypatch.setattr("ictconvention.sweeping.processes.run_jobs", run_at_once)
+    asked = ["--profile", "tiny", "--folds", "1", "--controls", "--survey", f"{work}/miniature", "--runs"]
+    wanted = parse_arguments([*asked, str(tmp_path)])
+    sweep = run_rows(wanted)
+    assert started == [[*MODELS, *CONTROLS], ["ConvEntion, equal compute"]]
+    assert [job.model for job in sweep.jobs] == [*MODELS, *CONTROLS, "ConvEntion, equal compute"]
+    assert {stage_of(sweep.jobs[-1].options, stage).max_epochs for stage in STAGES} == {3}
+    assert run_rows(wanted).folder == sweep.folder
+    assert started[2:] == [[]]
+
+
+@pytest.mark.parametrize("trainings", [1, 2])
+def test_the_means_of_two_rows_stand_beside_the_forests(
+    trainings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = SurveyHeader("tiny", ("g", "r"), ("AGN", "SN Ia"), 0.396, simulated=True)
+    objects = [image_series(number, 3, header) | {"label_source": None} for number in range(60)]
+    survey = write_survey(tmp_path / "survey", objects, header)
+    trained = ["ICT-ConvEntion", *sorted({one for of in MEANS.values() for one in of} - {*BASELINES})]
+    folder = handmade_sweep(tmp_path / "runs", survey, dict.fromkeys(trained, 1.0))
+    made = 0
+
+    def forests(folds: object) -> tuple[ModelPredictions, ...]:
+        nonlocal made
+        made += 1
+        lead, *_ = group_runs(*find_runs(folder)).entries()
+        alone = {key: found for key, found in lead.predictions.items() if key[1] == 0}
+        return tuple(ModelPredictions(name, alone) for name in BASELINES)
+
+    monkeypatch.setattr("experiments.table2.baselines.baselines", forests)
+    sweep: Any = SimpleNamespace(folder=folder, jobs=[])
+    for words in ([], ["--rows", "all"], ["--rows", "all"]):
+        keep_rows_without_run(sweep, parse_arguments([*words, "--ensemble", str(trainings)]))
+    assert made == 1  # they are kept
+    found = {entry.name: entry for entry in compare(folder, members=trainings).entries}
+    assert list(found)[-len(MEANS) :] == list(MEANS)
+    for name, (one, other) in MEANS.items():
+        assert found[name].seeds == found[one].seeds == tuple(range(2 // trainings))
+        last = 1, found[one].seeds[-1]
+        both = found[other].predictions.get(last, found[other].predictions[1, 0])  # a forest has one seed
+        product = np.sqrt(found[one].predictions[last].at(Prior.UNIFORM) * both.at(Prior.UNIFORM))
+        mean = found[name].predictions[last].at(Prior.UNIFORM)
+        np.testing.assert_allclose(mean, product / product.sum(1, keepdims=True))

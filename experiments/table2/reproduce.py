@@ -178,7 +178,7 @@ def print_expected_time(wanted: argparse.Namespace, jobs: "Sequence[Job]", at_on
     waiting = [job for job in jobs if not is_finished(job)]
     if expected := expected_core_seconds(waiting):
         cost = f"{describe_duration(expected / at_once)} on {pluralize(at_once, 'core')} without AMX"
-        print(f"table 2: {pluralize(len(waiting), 'run')}, about {cost}; the forests come on top", flush=True)
+        print(f"table 2: {pluralize(len(waiting), 'run')}, about {cost}, forests included", flush=True)
 
 
 def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:

@@ -52,7 +52,11 @@ CORE_SECONDS = {  # of a run of profile laptop, its start, test and figures incl
     "CNN+GRU": 64,
     "CNN+LSTM": 71,
     "light-curve RNN": 11,
+    "frame transformer": 125,
+    "ICT on frame transformer": 230,
+    "light-curve transformer": 52,
 }
+FORESTS = 130  # core-seconds of those of a fold
 
 
 def networks(everything: bool) -> dict[str, list[str]]:
@@ -105,6 +109,10 @@ def _ratios(jobs: Sequence["Job"], model: str, stage: Stage, kind: str) -> list[
 
 
 def expected_core_seconds(jobs: Sequence["Job"]) -> float:
-    """Return what jobs cost at the sizes of a laptop; controls and single bands cost as much as their network."""
-    costs = {row: CORE_SECONDS[row] for row in CORE_SECONDS}
-    return float(sum(costs.get(str(job.model), costs.get(str(job.model).split(", ")[0], costs[LEAD])) for job in jobs))
+    """Return what jobs cost at the sizes of a laptop, and the forests of their folds.
+
+    A model on one band is taken to cost what it costs on all, and a control as much as ICT-ConvEntion.
+    """
+    models = [str(job.model).partition(", ")[0] for job in jobs]
+    folds = {job.options.fold.index for job in jobs}
+    return float(sum(CORE_SECONDS.get(model, CORE_SECONDS[LEAD]) for model in models) + FORESTS * len(folds))
