@@ -110,7 +110,7 @@ def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) 
 
 
 def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield forests on the same test parts: one that sees no pixel, one on photometry, and one that knows the host too."""
+    """Yield forests on the same test parts: without pixels, on photometry, and with the host's shape beside it."""
     table, classes = survey.object_table(), survey.header.classes
     ids, names = np.asarray(table["id"]), np.asarray(table["class"])
     photometric = photometry_features(survey)
