@@ -67,7 +67,7 @@ def test_runs_are_sorted_by_model_fold_and_seed(made: Path) -> None:
             guess = predictions.at(Prior.UNIFORM).argmax(1)
             assert np.mean(guess == predictions.label) == pytest.approx(result["test_uniform"]["accuracy"])
         assert entry.seconds[0, 0] == 15
-        assert entry.passes == "50+30"
+        assert entry.passes == "50+50"
         assert not entry.core_seconds  # runs of a version that did not measure it
 
 
