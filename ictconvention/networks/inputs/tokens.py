@@ -100,7 +100,7 @@ class FrameTokenInputs(TokenInputs):
         fluxes = [pixels]
         if batch.median is not None:
             fluxes.append(pixels - batch.median[batch.owner, batch.band])
-        units = torch.stack(fluxes, dim=1) / scale[batch.band][:, None, None, None]
+        units = torch.stack(fluxes, dim=1).div_(scale[batch.band][:, None, None, None])
         if batch.seen is not None:
             units = units.masked_fill(~batch.seen[:, None], torch.nan)
         conditions = self.scaled_conditions(batch.conditions, scale[batch.band])
