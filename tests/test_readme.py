@@ -1,5 +1,6 @@
 """The commands and the Python of the README run as they stand there."""
 
+import os
 import re
 import runpy
 import shlex
@@ -84,6 +85,10 @@ def check_first_run(folder: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(
+    not {"ICTCONVENTION_README", "ICTCONVENTION_LONG_TESTS"} & os.environ.keys(),
+    reason="more than a minute: .ci/run and make test-long run it, and ICTCONVENTION_README=1",
+)
 @pytest.mark.no_cover  # it trains: other tests watch the same lines
 def test_every_command_and_the_python_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

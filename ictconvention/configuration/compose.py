@@ -128,7 +128,11 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
         if _leaves_channels_open(config, chosen, words, folders):
             config.pixels.channels = RESIDUAL
         if config.model.kind != SIZED:
-            own = compose("train", [*words, "profile=paper"]).model  # which sets no size
+            own = config.model
+            if _profile_alone_sizes(chosen, words, folders):
+                own = {name: value for name, value in own.items() if name not in SIZES}
+            else:
+                own = compose("train", [*words, "profile=paper"]).model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():
                 config.model = own
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
@@ -157,6 +161,13 @@ def _leaves_second_open(
     single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
     both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
     return both and not given and _file_of(SECOND, chosen, folders) is None
+
+
+def _profile_alone_sizes(chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders) -> bool:
+    """Return whether nothing that was chosen but a profile of ours can name a size: that is seen without composing."""
+    files = (folders.find(str(group), str(choice)) for group, choice in chosen.items() if group != "profile")
+    texts = [*words, *(path.read_text(encoding="utf-8") for path in files if path is not None)]
+    return len(folders.paths) == 1 and not any(size in text for size in SIZES for text in texts)
 
 
 def _leaves_channels_open(

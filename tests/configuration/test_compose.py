@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ictconvention.configuration import registry
+from ictconvention.configuration import compose, registry
 from ictconvention.configuration.compose import compose_run, implied_overrides
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
@@ -93,6 +93,16 @@ def test_the_tiny_profile_is_the_quickest() -> None:
     tiny, smoke = compose_run(["profile=tiny"]), compose_run(["profile=smoke"])
     assert (tiny.stage.pretrain.max_epochs, tiny.stage.finetune.max_epochs, tiny.survey.objects) == (1, 1, 400)
     assert replace(tiny, stage=smoke.stage, survey=smoke.survey) == smoke  # which trains longer, on more
+
+
+@pytest.mark.parametrize("model", ["light_curve", "cnn_gru", "frame_transformer"])
+def test_a_profile_gives_no_other_network_the_sizes_of_convention(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which is seen without composing a second time, and would be the same after it."""
+    quick = compose_run([f"model={model}", "profile=tiny", "model.dropout=0.2"])
+    monkeypatch.setattr(compose, "_profile_alone_sizes", lambda *_: False)
+    assert compose_run([f"model={model}", "profile=tiny", "model.dropout=0.2"]) == quick
+    assert quick.model.dropout == 0.2
+    assert not hasattr(quick.model, "width")
 
 
 def test_the_paper_profile_is_the_papers() -> None:
