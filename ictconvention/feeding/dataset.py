@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ictconvention.configuration.functions import find_function
-from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
+from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions, check_online_frames
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.spec import Contents
@@ -64,11 +64,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
-        shortest, longest = sequence.frames_per_group, sequence.max_frames
-        if views.online_frames is not None and not shortest <= views.online_frames <= longest:
-            raise ValueError(
-                f"online_frames is {views.online_frames}; take {shortest} to {longest}, of SequenceOptions"
-            )
+        check_online_frames(views.online_frames, sequence, "online_frames")
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
@@ -108,8 +104,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Yield what each view takes, and the generator that drew it."""
         sequence = self.sequence
         unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
-        short = self.views.online_frames or sequence.max_frames
-        plan = [(augmentation, short)] * self.views.count
+        plan = [(augmentation, self.views.most_online(len(series), sequence))] * self.views.count
         if self.views.online_frames:
             plan.append((replace(augmentation, keep=1.0, window=1.0), sequence.max_frames))
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
