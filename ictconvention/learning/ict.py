@@ -147,7 +147,7 @@ class ICT(Learner):
         steps = int(self.trainer.estimated_stepping_batches)
         tau = tau_at(self.trainer.global_step, steps, self.options.tau, self.options.tau_schedule)
         update_target(self.target, self.network.branch(self.options.compared), tau)
-        self.log(f"{self.spec.stage}/train/tau", tau)
+        self.log(f"{self.spec.stage}/train/tau", torch.tensor(tau))  # on the CPU: a number would wait for the device
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
