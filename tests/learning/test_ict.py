@@ -126,6 +126,18 @@ def test_short_online_views_are_both_compared_with_the_full_one(feed: Feed) -> N
     assert learner.loss((v, w, full))["loss_consistency"].item() == pytest.approx(float(expected), rel=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"projection": "trunk", "predictor": True, "variance": 1.0}])
+def test_the_two_online_views_may_change_places(feed: Feed, options: dict[str, Any]) -> None:
+    data = feed(views=ViewOptions(2, online_frames="third"))
+    learner, (v, w, full) = ict(data, dropout=0, **options).train(), views_of(data)
+    state = learner.state_dict()
+    terms = []
+    for views in ((v, w, full), (w, v, full)):
+        learner.load_state_dict(state)
+        terms.append({name: term.item() for name, term in learner.loss(views).items()})
+    assert terms[0] == pytest.approx(terms[1], rel=1e-5)
+
+
 @pytest.mark.parametrize("options", OPTIONS)
 def test_every_online_parameter_has_a_gradient_and_no_target_one(feed: Feed, options: dict[str, Any]) -> None:
     data = feed()
