@@ -6,7 +6,8 @@ Steps of supervised learning and of ICT on batches of a survey (simulated, unles
 process; medians in milliseconds an object, and ratios of the same round. All as a run of that profile has it, in the
 precision that it would choose here, but for batches of 16; WORDS are further overrides, such as trainer.precision=bf16-mixed.
 Feeding reads in the training process itself (workers=0), from a warm cache: each learner's batches of an epoch are read
-once before. "All frames" removes none, and so sees what the target of the asymmetric form sees.
+once before. "All frames" removes none, and so sees what the target of the asymmetric form sees; in "half" the target
+sees that of half of the objects.
 """
 
 import argparse
@@ -45,7 +46,8 @@ LEARNERS = {
     ALL_FRAMES: ["learner=supervised", "augmentation.keep=1", "augmentation.window=1"],
     "two-view cross-entropy": ["learner=ict", "learner.consistency=0"],
     "ICT": ["learner=ict"],
-    "ICT, asymmetric": ["experiment=ict_fast"],
+    "ICT, asymmetric": ["experiment=ict_fast", "views.target_share=1"],
+    "ICT, asymmetric, half": ["experiment=ict_fast", "views.target_share=0.5"],
 }
 
 

@@ -146,12 +146,15 @@ class ViewOptions:
         Asymmetric views: the two online views have at most this many frames each, and one full view is added for the
         target network. It removes no frame that fits into M, and is turned by draws of its own. "third" is a third of
         the frames that the full view of an object can have, whichever these are: two passes with gradients of a third
-        and one without of all cost what one supervised pass does.
+        and one without of all cost about what one supervised pass does.
+    target_share : float
+        Share of the objects of a batch that have a full view, and so a part in the consistency; the batch is in random
+        order, and the first ones have.
 
     Raises
     ------
     ValueError
-        Other counts, or `online_frames` for one view.
+        Other counts, or `online_frames` for one view, or `target_share` without `online_frames`.
 
     Examples
     --------
@@ -162,11 +165,14 @@ class ViewOptions:
 
     count: Literal[1, 2] = 1
     online_frames: PositiveInt | Part | None = None
+    target_share: Share = 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.online_frames is not None and self.count != 2:
             raise ValueError(f"{self}: take one view, or two with or without online_frames")
+        if self.online_frames is None and self.target_share < 1:
+            raise ValueError(f"{self}: without online_frames the target sees the online views of all objects")
         return self
 
     def most_online(self, frames: int, sequence: SequenceOptions) -> int:

@@ -21,6 +21,7 @@ from ictconvention.configuration.options import (
     OptimiserOptions,
     Part,
     SequenceOptions,
+    Share,
     Stage,
     check_online_frames,
     option_group,
@@ -69,6 +70,14 @@ class AsymmetryOptions:
     """Frames of each of ICT's online views, or a third of the target's; null: as many as these, two views in all."""
 
     online_frames: int | Part | None = None
+    target_share: Annotated[Share, ADDED] = 1.0  # of the objects of a batch
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.online_frames is None and self.target_share < 1:
+            found = f"views.target_share is {self.target_share:g}, and the target sees the online views of all objects"
+            raise ValueError(f"{found}; leave it out, or set views.online_frames=third")
+        return self
 
 
 @option_group

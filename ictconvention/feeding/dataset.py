@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, zip_longest
+from math import ceil
 from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
@@ -81,19 +83,21 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         return len(self.survey)
 
     def __getitem__(self, draws: Sequence[SampleKey]) -> tuple[SeriesBatch, ...]:
-        """Return the batch of each view: one, two, or three with `online_frames`."""
-        objects = [self.views_of(draw) for draw in draws]
-        return tuple(collate(views) for views in zip(*objects, strict=True))
+        """Return the batch of each view: one, two, or three with `online_frames`, the third of the first objects."""
+        full = ceil(self.views.target_share * len(draws))
+        objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
+        views = zip_longest(*objects)
+        return tuple(collate([view for view in of_objects if view is not None]) for of_objects in views)
 
-    def views_of(self, draw: SampleKey) -> tuple[SeriesView, ...]:
-        """Return the views of one object."""
+    def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
+        """Return the views of one object; where it is not seen as a whole, without the target's."""
         series, own = self.survey[draw.position], None
         if self.augmentation is None:
             return (self._seen(series, whole_view(series, self.sequence), draw.position),)
         if self.augmentation.function is not None:
             own = find_function("augmentation.function", self.augmentation.function)
         views = []
-        for view, rng in self._drawn(series, draw, self.augmentation):
+        for view, rng in islice(self._drawn(series, draw, self.augmentation), None if whole else self.views.count):
             seen = self._seen(series, view, draw.position)
             views.append(seen if own is None else self._checked(own(seen, rng), seen, series.id))
         return tuple(views)

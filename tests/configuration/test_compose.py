@@ -103,6 +103,8 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("survey.objects=20", "VALUE", "survey.objects", ["is 20", "at least 100", "null"]),
         ("model=cnn_gru profile=laptop model.width=0.5", "UNKNOWN", "model.width", []),
         ("views.online_frames=30", "VALUE", "the configuration", ["views.online_frames", "learner=ict"]),
+        ("experiment=ict_sdss views.target_share=0.5", "VALUE", "views", ["is 0.5", "views.online_frames=third"]),
+        ("experiment=ict_fast views.target_share=0", "VALUE", "views.target_share", ["is 0", "above 0", "at most 1"]),
         ("views.online_frames=third", "VALUE", "the configuration", ["views.online_frames", "learner=ict"]),
         ("experiment=ict_sdss views.online_frames=2", "VALUE", "the configuration", ["is 2", "3 to 99", "third"]),
         ("experiment=ict_sdss views.online_frames=half", "VALUE", "views.online_frames", ["'half'", "'third'"]),

@@ -54,6 +54,7 @@ def test_the_papers_choices_are_the_defaults() -> None:
         (SequenceOptions, {"frames_per_group": 0}, "frames_per_group\n  .*greater than 0"),
         (SequenceOptions, {"select": "days"}, "select\n  .*'frames' or 'nights'"),
         (ViewOptions, {"count": 1, "online_frames": 6}, "take one view, or two"),
+        (ViewOptions, {"count": 2, "target_share": 0.5}, "without online_frames"),
         (ViewOptions, {"count": 3}, "count\n  .*1 or 2"),
         (ViewOptions, {"count": 2, "online_frames": 0}, "online_frames.*\n  .*greater than 0"),
         (ViewOptions, {"count": 2, "online_frames": "half"}, "online_frames.*\n(.*\n)*.*'third'"),

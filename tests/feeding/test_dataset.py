@@ -158,6 +158,16 @@ def test_a_third_is_the_number_of_it_where_all_series_are_long(survey: Survey) -
     assert equal(word[long], number[long])
 
 
+def test_the_target_sees_a_share_of_the_objects_and_nothing_else_changes(survey: Survey) -> None:
+    whole = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, "third"))
+    half = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, "third", target_share=0.5))
+    keys = [SampleKey(i, repeat=i % 2) for i in range(len(survey))]
+    views, all_views = half[keys], whole[keys]
+    assert equal(views[:2], all_views[:2])
+    assert equal(views[2:], [whole[keys[:3]][2]])
+    assert [len(view) for view in half[keys[:1]]] == [1, 1, 1]
+
+
 def test_a_third_in_whole_nights_keeps_nights_whole(tmp_path: Path) -> None:
     night = np.repeat(np.arange(6), 5)
     mjd = 54000.0 + 3 * night + 0.001 * np.tile(np.arange(5), 6)
