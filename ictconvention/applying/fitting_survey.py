@@ -7,6 +7,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
@@ -73,15 +74,26 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
     place = ["survey=path", override("survey.path", str(survey.path))]
     words = [*place, override("init_from", str(run.folder))]
     choices = [word for word in RunFolder(run.folder).read_overrides() if word.partition("=")[0] in CHOICES]
-    try:
-        usual = compose_run([*choices, *place])  # an experiment may leave the survey open
-    except UsageError:  # a choice of another version
+    choices, usual = _compose(run, choices, place)  # an experiment may leave the survey open
+    if usual is None:  # a choice of another version
         choices, usual = [], compose_run([])
     for group in ("model", "learner"):  # their choices have the names of their kinds
         if (kind := getattr(run.options, group).kind) != getattr(usual, group).kind:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
     if run.options.model.module is not None and find_network(run.options.model.kind).source is not None:
         words.append(override("model.module", run.options.model.module))
-    own, there = values_with(run.options, SHAPES), values_with(compose_run([*choices, *place]), SHAPES)
-    differ = [override(key, value) for key, value in own.items() if there.get(key) != value]
+    choices, usual = _compose(run, choices, place)
+    own, there = values_with(run.options, SHAPES), {} if usual is None else values_with(usual, SHAPES)
+    differ = [override(key, value) for key, value in own.items() if key not in there or there[key] != value]
     return f"python train.py {command([*words, *choices, *differ])}"
+
+
+def _compose(run: TrainedRun, choices: list[str], place: list[str]) -> tuple[list[str], RunOptions | None]:
+    """Compose choices, with the run's channels where these alone are refused: the words, and no options if all are."""
+    channels = override("pixels.channels", run.options.pixels.channels)  # a network may need residuals
+    for words in (choices, [*choices, channels]):
+        try:
+            return words, compose_run([*words, *place])
+        except UsageError:
+            continue
+    return choices, None

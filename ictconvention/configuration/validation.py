@@ -117,7 +117,8 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
     try:
-        entry.network.check_pixels(model, 2 if options.pixels.channels == "direct+residual" else 1)
+        if check := getattr(entry.network, "check_pixels", None):  # a class that is registered need not extend Network
+            check(model, 2 if options.pixels.channels == "direct+residual" else 1)
     except ValueError as error:
         found, _, fix = str(error).partition(": ")
         raise UsageError(found, "model", fix or "change one of them", "E-CONFIG-CONFLICT") from None

@@ -15,14 +15,13 @@ from ictconvention.configuration.registry import register_network
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
-from ictconvention.networks.parts.apertures import HOST_NUMBERS, RADII, Apertures, HostNumbers
+from ictconvention.networks.parts.apertures import RADII, Apertures
+from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
 from ictconvention.networks.parts.stamp_cnn import StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
-
-OF_HOST = 64  # features
 
 
 @option_group
@@ -43,6 +42,8 @@ class FrameTransformerOptions(ModelOptions):
         When it was taken, after the first frame.
     band : bool
         Which band it has.
+    course : bool
+        Beside the frames, numbers of the light curve in each band.
     host : bool
         Beside the frames, of each band the median stamp as a token, and its brightness and shape; needs
         pixels.channels=direct+residual.
@@ -58,6 +59,7 @@ class FrameTransformerOptions(ModelOptions):
     conditions: Annotated[bool, SHAPES] = True
     days: Annotated[bool, SHAPES] = True
     band: Annotated[bool, SHAPES] = True
+    course: Annotated[bool, SHAPES] = True
     host: Annotated[bool, SHAPES] = True
     size: Annotated[PositiveInt, SHAPES] = 96
     layers: Annotated[PositiveInt, SHAPES] = 2
@@ -79,7 +81,7 @@ UGRIZ = InputShape(("u", "g", "r", "i", "z"), channels=2, pixel_scale=0.396)
 
 @register_network("frame_transformer", FrameTransformerOptions)
 class FrameTransformer(Network):
-    """A token for each frame, two layers of attention over the frames, and a pool: 269 016 parameters for ugriz.
+    """A token for each frame, two layers of attention over the frames, and a pool: 272 052 parameters for ugriz.
 
     A token is the sum of what a small CNN sees in the stamp and in its residual to the median stamp, of fluxes measured
     in the network, of photometry, seeing and noise, of the band, and of the days since the first frame. With `host`
@@ -138,15 +140,14 @@ class FrameTransformer(Network):
             size, options.layers, options.heads, options.token_dropout, self.bands, options.band, options.days
         )
         self.feature_size = self.series.feature_size
-        self.host = HostNumbers(*stamp) if options.host else None
+        self.host = options.host
         if options.host:
             self.is_median = nn.Parameter(0.02 * torch.randn(size))
-            of_host = HOST_NUMBERS * self.bands
-            self.host_norm = nn.BatchNorm1d(of_host)
-            self.host_layers = nn.Sequential(
-                nn.Linear(of_host, OF_HOST), nn.GELU(), nn.Dropout(options.token_dropout), nn.Linear(OF_HOST, OF_HOST)
-            )
-            self.feature_size += OF_HOST
+        self.object: ObjectFeatures | None = None
+        if options.course or options.host:
+            of_host = stamp if options.host else None
+            self.object = ObjectFeatures(self.bands, options.course, of_host, options.token_dropout)
+            self.feature_size += OBJECT_FEATURES
         if classes is not None:
             self.head = self.make_head(classes, options)
 
@@ -181,11 +182,8 @@ class FrameTransformer(Network):
         rows: Rows = {}
         if self.series.band is not None:
             rows["series.band.weight"] = 0, [0, *(None if place is None else place + 1 for place in places)]
-        if self.host is not None:
-            own = range(HOST_NUMBERS)
-            numbers = [None if place is None else HOST_NUMBERS * place + k for place in places for k in own]
-            rows |= {f"host_norm.{name}": (0, numbers) for name in ("weight", "bias", "running_mean", "running_var")}
-            rows["host_layers.0.weight"] = 1, numbers
+        if self.object is not None:
+            rows |= self.object.place_bands("object", places, before)
         return rows
 
     def features(
@@ -228,11 +226,12 @@ class FrameTransformer(Network):
         Raises
         ------
         ValueError
-            The lengths do not fit the frames.
+            The lengths do not fit the frames, or there is no host where the network has one.
         """
         lengths = check_lengths(lengths, len(band))
-        rows = *self._of_stamps(frames, fluxes), band, days, photometry, conditions
-        return self._of_series([pad(x, lengths) for x in rows], medians, host)
+        seen, of_medians = self._see(frames, medians)
+        rows = seen, self._measure(fluxes), band, days, photometry, conditions
+        return self._of_series([pad(x, lengths) for x in rows], of_medians, host)
 
     def features_padded(
         self,
@@ -247,25 +246,45 @@ class FrameTransformer(Network):
     ) -> Tensor:
         """Return the same of padded arrays (B, S, ...), in which band is 0 where there is no frame."""
         real = (band > 0)[..., None, None, None]
-        flat = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
-        of_stamps = (x.unflatten(0, band.shape) for x in self._of_stamps(*flat))
-        return self._of_series([*of_stamps, band, days, photometry, conditions], medians, host)
+        frames, fluxes = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
+        seen, of_medians = self._see(frames, medians)
+        of_stamps = (x.unflatten(0, band.shape) for x in (seen, self._measure(fluxes)))
+        return self._of_series([*of_stamps, band, days, photometry, conditions], of_medians, host)
 
-    def _of_stamps(self, frames: Tensor, fluxes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the CNN sees of each stamp (F, size), and what is measured in it (F, n)."""
-        nothing = frames.new_zeros(frames.shape[0], 0)
-        seen = nothing if self.cnn is None else self.cnn(frames)
-        return seen, nothing if self.apertures is None else full_precision(self._measure, fluxes)
+    def _see(self, frames: Tensor, medians: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """Return what the CNN sees of each stamp (F, size); and a token of each median (B, bands, size), if it is one.
+
+        Together, since batch norm has one mean for them in the evaluation: it must have one in training.
+        """
+        if not self.host:
+            return frames.new_zeros(frames.shape[0], 0) if self.cnn is None else self.cnn(frames), None
+        if medians is None:
+            raise ValueError("the network has model.host: give medians and host")
+        there, tokens = (medians != 0).flatten(2).any(2), self.is_median.expand(*medians.shape[:2], -1)
+        if self.series.band is not None:
+            tokens = tokens + self.series.band.weight[1:]
+        if self.cnn is None:
+            return frames.new_zeros(frames.shape[0], 0), (tokens, there)
+        direct = medians.flatten(0, 1)
+        residual = torch.zeros_like(direct)  # none to themselves
+        seen = self.cnn(torch.cat([frames, torch.stack([direct, residual], dim=1)]))
+        of_frames, of_medians = seen[: frames.shape[0]], seen[frames.shape[0] :]
+        return of_frames, (tokens + of_medians.to(tokens.dtype).unflatten(0, medians.shape[:2]), there)
 
     def _measure(self, fluxes: Tensor) -> Tensor:
+        """Return what is measured in each stamp (F, n)."""
+        if self.apertures is None:
+            return fluxes.new_zeros(fluxes.shape[0], 0)
+        return full_precision(self._fluxes_and_seen, fluxes)
+
+    def _fluxes_and_seen(self, fluxes: Tensor) -> Tensor:
         assert self.apertures is not None
         flux, seen = self.apertures(fluxes.flatten(0, 1))
         of_channel = torch.cat([(3 * flux / self.apertures.noise).asinh() / 3, seen], dim=1)
         return of_channel.unflatten(0, fluxes.shape[:2]).flatten(1)
 
-    def _of_series(self, rows: list[Tensor], medians: Tensor | None, host: Tensor | None) -> Tensor:
+    def _of_series(self, rows: list[Tensor], medians: tuple[Tensor, Tensor] | None, host: Tensor | None) -> Tensor:
         seen, measured, band, days, photometry, conditions = rows
-        of_medians = None if self.host is None or medians is None else self._of_medians(medians)
         with torch.autocast(seen.device.type, enabled=False):
             seen = seen.to(torch.promote_types(seen.dtype, torch.float32))
             columns = [measured]
@@ -276,18 +295,7 @@ class FrameTransformer(Network):
             tokens = seen.new_zeros(*band.shape, self.size) if self.cnn is None else seen
             if self.numbers is not None:
                 tokens = tokens + self.numbers(torch.cat(columns, dim=2).to(seen.dtype))
-            features: Tensor = self.series(tokens, band, days, of_medians)
-            if self.host is None or host is None:
+            features: Tensor = self.series(tokens, band, days, medians)
+            if self.object is None:
                 return features
-            return torch.cat([features, self.host_layers(self.host_norm(self.host(host)))], dim=1)
-
-    def _of_medians(self, medians: Tensor) -> tuple[Tensor, Tensor]:
-        """Return a token for the median stamp of each band (B, bands, size), and which there are."""
-        tokens = self.is_median.expand(medians.shape[0], self.bands, -1)
-        if self.cnn is not None:
-            direct = medians.flatten(0, 1)
-            seen = self.cnn(torch.stack([direct, torch.zeros_like(direct)], dim=1))  # no residual to themselves
-            tokens = tokens + seen.to(tokens.dtype).unflatten(0, (-1, self.bands))
-        if self.series.band is not None:
-            tokens = tokens + self.series.band.weight[1:]
-        return tokens, (medians != 0).flatten(2).any(2)
+            return torch.cat([features, self.object(photometry, band, days, host)], dim=1)

@@ -12,6 +12,7 @@ from ictconvention.configuration.registry import register_network
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
+from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import PHOTOMETRY, photometry_numbers
 from ictconvention.networks.parts.ragged import check_lengths, pad
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
@@ -19,16 +20,19 @@ from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_h
 
 @option_group
 class LightCurveTransformerOptions(ModelOptions):
-    """The sizes of the transformer.
+    """What is known of a light curve, and the sizes of the transformer.
 
     Parameters
     ----------
+    course : bool
+        Beside the fluxes, numbers of the light curve in each band.
     size, layers, heads : int
         Numbers of a token, layers of the transformer, and heads of its attention; heads divide the size.
     token_dropout : float
         Share that the transformer drops in training.
     """
 
+    course: Annotated[bool, SHAPES] = True
     size: Annotated[PositiveInt, SHAPES] = 96
     layers: Annotated[PositiveInt, SHAPES] = 2
     heads: Annotated[PositiveInt, SHAPES] = 4
@@ -46,7 +50,7 @@ DEFAULT = LightCurveTransformerOptions(kind="light_curve_transformer")
 
 @register_network("light_curve_transformer", LightCurveTransformerOptions)
 class LightCurveTransformer(Network):
-    """A token for each flux of a light curve, attention over them, and a pool: 215 880 parameters for ugriz.
+    """A token for each flux of a light curve, attention over them, and a pool: 231 332 parameters for ugriz.
 
     Parameters
     ----------
@@ -83,6 +87,10 @@ class LightCurveTransformer(Network):
             options.size, options.layers, options.heads, options.token_dropout, bands, band=True, days=True
         )
         self.feature_size = self.series.feature_size
+        self.object: ObjectFeatures | None = None
+        if options.course:
+            self.feature_size += OBJECT_FEATURES
+            self.object = ObjectFeatures(bands, True, None, options.token_dropout)
         if classes is not None:
             self.head = self.make_head(classes, options)
 
@@ -96,8 +104,9 @@ class LightCurveTransformer(Network):
         return hidden_head(self.feature_size, outputs, options.dropout)
 
     def place_bands(self, places: Places, before: int) -> Rows:
-        """Return the rows of the embedding."""
-        return {"series.band.weight": (0, [0, *(None if place is None else place + 1 for place in places)])}
+        """Return the rows of the embedding, and of the numbers of each band."""
+        rows: Rows = {"series.band.weight": (0, [0, *(None if place is None else place + 1 for place in places)])}
+        return rows if self.object is None else rows | self.object.place_bands("object", places, before)
 
     def features(self, band: Tensor, days: Tensor, photometry: Tensor, lengths: Tensor) -> Tensor:
         """Return the features of a ragged batch.
@@ -130,4 +139,6 @@ class LightCurveTransformer(Network):
         with torch.autocast(days.device.type, enabled=False):
             tokens = self.numbers(photometry_numbers(photometry, band, self.bands))
             features: Tensor = self.series(tokens, band, days)
-        return features
+            if self.object is None:
+                return features
+            return torch.cat([features, self.object(photometry, band, days)], dim=1)

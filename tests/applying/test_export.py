@@ -46,7 +46,8 @@ EXPORTED: list[tuple[Kind, dict[str, Any], tuple[str, ...]]] = [
     (("supervised", "cnn_gru", "direct+residual"), {}, ("onnx",)),
     (SMALL, {}, ("pt2",)),
     (("supervised", "light_curve"), {}, ("onnx", "pt2")),
-    (("supervised", "frame_transformer", "direct+residual"), {"size": 16, "layers": 1}, ("onnx",)),
+    (("supervised", "frame_transformer", "direct+residual"), {"size": 16, "layers": 1}, ("onnx", "pt2")),
+    (("supervised", "light_curve_transformer"), {"size": 16, "layers": 1}, ("onnx",)),
 ]
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Any]]
 

@@ -17,7 +17,6 @@ from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.cli.train import train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import SHAPES, values_with
-from ictconvention.configuration.options import ModelOptions
 from ictconvention.configuration.overrides import check_overrides, command, override
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
@@ -175,13 +174,15 @@ def test_the_command_after_other_bands_trains_a_network_of_the_same_kind(
     monkeypatch.setattr(fitting_survey, "compose_run", composed)
     survey = write_survey(tmp_path / "it's (v2), [gri]", [image_series(0, 4)])
     run = made_up_run(learner, model, channels)
-    options = run.options if model == "convention" else replace(run.options, model=ModelOptions(model))
-    run = replace(run, folder=tmp_path / "a run=1", options=options)  # the others have no sizes
+    run = replace(run, folder=tmp_path / "a run=1")
     run.folder.mkdir()
     experiment = "ict_sdss" if learner == "ict" else f"{model}_sdss"
-    named = composed([f"experiment={experiment}", "profile=laptop"])
+    typed = [f"experiment={experiment}", "profile=laptop"]
+    if learner == "ict" and model != "convention":  # whose experiment has ConvEntion
+        typed += [f"model={model}", f"pixels.channels={channels}"]
+    named = composed(typed)
     assert (named.learner.kind, named.model.kind) == (learner, model)
-    for kept in ([], [f"experiment={experiment}", "profile=laptop"], ["experiment=gone", "profile=smoke"]):
+    for kept in ([], typed, ["experiment=gone", "profile=smoke"]):
         (run.folder / "overrides.txt").write_text("".join(f"{word}\n" for word in [*kept, "seed=7"]))
         with refused(UsageError, "E-SURVEY-UNSUITED", where="/it's (v2), [gri]") as caught:
             check_survey_fits(run, survey)

@@ -183,7 +183,7 @@ def test_a_third_in_whole_nights_keeps_nights_whole(tmp_path: Path) -> None:
 def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     """Another season, other ids, places, redshifts and seeing: what a network gets does not change.
 
-    But for the seeing in photometry: it is corrected for.
+    But for the seeing where photometry comes along: it is corrected for, and is an input itself.
     """
     lengths = (3, 40, 17, 20)
     plain = [image_series(number, frames) for number, frames in enumerate(lengths)]
@@ -199,12 +199,13 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
     written = {"plain": plain, "moved": moved, "unseen": unseen}
     surveys = {name: write_survey(tmp_path / name, objects) for name, objects in written.items()}
     cases: dict[Contents, str] = {"direct": "unseen", "direct+residual": "unseen", "photometry": "moved"}
+    cases |= {"direct+photometry": "moved", "direct+residual+photometry": "moved"}
     for contents, changed in cases.items():
         both = surveys["plain"], surveys[changed]
         one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in both)
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
-    inputs = {"band", "night", "time", "frames", "median", "photometry"}
+    inputs = {"band", "night", "time", "frames", "seen", "median", "photometry", "conditions"}
     turns = {"angle", "quarter_turns", "horizontal", "vertical"}
     assert names - inputs - turns == {
         "owner",

@@ -13,7 +13,7 @@ from ictconvention.networks.light_curve_transformer import LightCurveTransformer
 from ictconvention.networks.parts.ragged import pad
 from tests.networks.conftest import parameters, random_statistics
 
-PARTS = ("pixels", "fluxes", "photometry", "conditions", "days", "band", "host")
+PARTS = ("pixels", "fluxes", "photometry", "conditions", "days", "band", "course", "host")
 LENGTHS = torch.tensor([7, 1, 4])
 
 
@@ -39,14 +39,12 @@ def medians_of(objects: int = 3) -> list[Tensor]:
 
 
 def test_it_has_the_parameters_that_it_says() -> None:
-    assert parameters(FrameTransformer()) == 269_016
-    assert parameters(LightCurveTransformer()) == 215_880
+    assert parameters(FrameTransformer()) == 272_052
+    assert parameters(LightCurveTransformer()) == 231_332
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(
-    "off", [(), *((part,) for part in PARTS), ("pixels", "fluxes", "host"), ("photometry", "fluxes")]
-)
+@pytest.mark.parametrize("off", [(), *((part,) for part in PARTS), ("pixels", "fluxes", "host"), ("course", "host")])
 def test_padded_objects_have_the_logits_of_ragged_ones_with_every_part_on_or_off(off: tuple[str, ...]) -> None:
     model = model_of(UGRIZ, **dict.fromkeys(off, False))
     rows, medians = rows_of(), medians_of()
@@ -77,7 +75,8 @@ def test_every_part_counts(part: str) -> None:
     """What a part reads changes the logits where it is on, and not where it and all others that read it are off."""
     rows, medians = rows_of(), medians_of()
     other = [x.clone() for x in rows], [x.clone() for x in medians]
-    changed = {"pixels": 0, "fluxes": 1, "band": 2, "days": 3, "photometry": 4, "conditions": 5}
+    changed = {"pixels": 0, "fluxes": 1, "band": 2, "days": 3, "photometry": 4, "course": 4, "conditions": 5}
+    besides = {"photometry": ["course"], "course": ["photometry"], "days": ["course"], "band": ["photometry", "course"]}
     if part == "host":
         other[1][0].mul_(2)
         other[1][1].mul_(2)
@@ -85,17 +84,35 @@ def test_every_part_counts(part: str) -> None:
         other[0][2] = rows[2] % 5 + 1
     else:
         other[0][changed[part]].mul_(2)
-    off = {part: False} | ({"photometry": False} if part == "band" else {})  # photometry is compared within a band
+    off = dict.fromkeys((part, *besides.get(part, [])), False)  # fluxes are compared within a band
     for options, same in (({}, False), (off, True)):
         model = model_of(UGRIZ, **options)
         difference = model(*rows, LENGTHS, *medians) - model(*other[0], LENGTHS, *other[1])
         assert bool(difference.abs().max() < 1e-6) == same
 
 
-def test_every_parameter_has_a_gradient() -> None:
+@pytest.mark.parametrize("lengths", [LENGTHS, torch.tensor([12])], ids=["batch", "single"])
+def test_every_parameter_has_a_gradient(lengths: Tensor) -> None:
+    """Also in a batch of one object, which has no variance."""
     model = model_of().train()
-    model(*rows_of(), LENGTHS, *medians_of()).square().sum().backward()
+    model(*rows_of(), lengths, *medians_of(len(lengths))).square().sum().backward()
     assert [name for name, x in model.named_parameters() if x.grad is None or not x.grad.isfinite().all()] == []
+
+
+@torch.no_grad()
+def test_what_was_seen_in_training_is_seen_so_afterwards() -> None:
+    """Frames and medians have the same statistics in training as in the evaluation, or one of them looks different."""
+    model, rows, medians = model_of(token_dropout=0.0).train(), rows_of(200), [10 * x for x in medians_of()]
+    given = *rows, torch.tensor([80, 50, 70]), *medians
+    for _ in range(150):  # a running mean that forgets a tenth at a time
+        expected = model.features(*given)
+    found = model.eval().features(*given)
+    torch.testing.assert_close(found[:, :-64], expected[:, :-64], atol=0.02, rtol=0.02)  # less what has three rows
+
+
+def test_a_host_that_is_not_given_is_refused() -> None:
+    with pytest.raises(ValueError, match="host"):
+        model_of()(*rows_of(), LENGTHS)
 
 
 @torch.no_grad()
@@ -147,8 +164,9 @@ def test_bands_find_their_weights_in_another_order() -> None:
     given[2] = given[2] % 2 + 1
     swapped = [x.clone() for x in given]
     swapped[2] = 3 - given[2]
-    model.host_norm.weight.data[16:] = 0  # what i has when it is not there
-    model.host_norm.bias.data[16:] = 0
+    assert model.object is not None
+    for x in (model.object.norm.weight.data, model.object.norm.bias.data):  # what i has when it is not there
+        x[16:24] = x[46:] = 0
     expected = model(*given, LENGTHS, *medians)
     found = other(*swapped, LENGTHS, *(x[:, [1, 0]] for x in medians))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

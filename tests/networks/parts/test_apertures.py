@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from ictconvention.networks.parts.apertures import HOST_NUMBERS, Apertures, HostNumbers
+from ictconvention.networks.parts.apertures import Apertures
+from ictconvention.networks.parts.object_numbers import HostNumbers
 
 SCALE = 0.396
 
@@ -65,16 +66,3 @@ def test_large_pixels_have_larger_circles() -> None:
     fine, coarse = Apertures(32, 1.0), Apertures(32, 2.5)
     torch.testing.assert_close(fine.circles, coarse.circles)
     assert torch.equal(fine.sky, coarse.sky)
-
-
-def test_a_host_s_numbers_tell_brightness_concentration_and_offset() -> None:
-    near, far, wide = (HostNumbers(32, SCALE)(stamp[None])[0] for stamp in (source(), source(x=2.0), source(fwhm=4.0)))
-    assert near[:4].sinh()[3] == pytest.approx(20, rel=0.02)
-    assert near[4] > 1.5 * wide[4]  # concentration
-    assert near[6] < 0.05
-    assert far[6] == pytest.approx(2.0, rel=0.05)  # arcsec
-    median = torch.stack([source()[0], torch.zeros(32, 32)])[None]
-    numbers = HostNumbers(32, SCALE)(median)[0]
-    assert len(numbers) == 2 * HOST_NUMBERS
-    assert numbers[HOST_NUMBERS - 1] == 1
-    assert not numbers[HOST_NUMBERS:].any()
