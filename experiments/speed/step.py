@@ -4,10 +4,9 @@
 
 Steps of supervised learning and of ICT on batches of a survey (simulated, unless --survey names one), in turns, in one
 process; medians in milliseconds an object, and ratios of the same round. All as a run of that profile has it, in the
-precision that it would choose here, but for batches of 16; WORDS are further overrides, such as trainer.precision=bf16-mixed.
-Feeding reads in the training process itself (workers=0), from a warm cache: each learner's batches of an epoch are read
-once before. "All frames" removes none, and so sees what the target of the asymmetric form sees; in "half" the target
-sees that of half of the objects.
+precision that it would choose here, but for batches of 16; WORDS are further overrides: trainer.precision=bf16-mixed.
+Feeding reads in the training process itself, from a warm cache: each learner's batches are read once before. "All frames"
+removes none, and so sees what the target of the asymmetric form sees; in "half" the target sees half of the objects.
 """
 
 import argparse
@@ -18,6 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,9 +83,10 @@ class Stepper:
             if (module := getattr(self.learner, part, None)) is not None:
                 self._time(module, name)
 
-    def warm_up(self) -> None:
-        """Read the batches of an epoch once, so that they are in the cache."""
-        list(self.data.train_dataloader())
+    def warm_up(self, batches: int) -> None:
+        """Read the first batches of an epoch once, so that they are in the cache."""
+        for _ in islice(self.data.train_dataloader(), batches):
+            pass
 
     def step(self) -> float:
         """Feed and make one training step; return its time an object [s], where phases are timed."""
@@ -159,7 +160,9 @@ class Stepper:
 def options_of(network: str, learner: str, profile: str, survey: Survey, words: Sequence[str] = ()) -> RunOptions:
     """Return the options of a run that is compared."""
     place = ["survey=path", override("survey.path", str(survey.path)), "trainer.batch_size=16"]
-    return compose_run([*LEARNERS[learner], f"model={network}", f"profile={profile}", *NETWORKS[network], *place, *words])
+    return compose_run(
+        [*LEARNERS[learner], f"model={network}", f"profile={profile}", *NETWORKS.get(network, []), *place, *words]
+    )
 
 
 def stepper(options: RunOptions, survey: Survey, **how: Any) -> Stepper:
@@ -189,7 +192,7 @@ def main() -> None:
         times: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
         frames: dict[str, list[list[float]]] = {name: [] for name in compared}
         for one in compared.values():
-            one.warm_up()
+            one.warm_up(arguments.rounds + 2)
         for number in range(arguments.rounds + 2):
             for name in random.Random(number).sample([*compared], len(compared)):  # what ran before leaves its mark
                 compared[name].step()

@@ -46,15 +46,15 @@ class Waits(TorchDispatchMode):
             if asks or len(devices) > 1:  # what lies on the CPU is copied within the operation
                 self.found.append(str(func))
         device = kwargs.get("device")
-        if name == "_to_copy" and device is not None and torch.device(device).type != args[0].device.type:
-            if args[0].device.type == "meta" or not kwargs.get("non_blocking"):
-                self.found.append(f"{func} to {device}")
+        moves = name == "_to_copy" and device is not None and torch.device(device).type != args[0].device.type
+        if moves and ("meta" in devices or not kwargs.get("non_blocking")):
+            self.found.append(f"{func} to {device}")
         return func(*args, **kwargs)
 
 
 @pytest.fixture(autouse=True)
 def _no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The device has none."""
+    """Train without autocast, which the device does not have."""
     monkeypatch.setattr(torch, "autocast", lambda *arguments, **keywords: nullcontext())
     monkeypatch.setattr(torch, "is_autocast_enabled", lambda *arguments: False)
 

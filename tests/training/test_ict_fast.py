@@ -1,4 +1,4 @@
-"""ICT at the cost of a supervised run goes the whole way: trained, killed and resumed, tested again, applied, exported."""
+"""ICT at the cost of a supervised run goes the whole way: trained, killed and resumed, tested, applied, exported."""
 
 import signal
 from pathlib import Path
@@ -25,7 +25,7 @@ def fast(smoke: Smoke, work: Path) -> Path:
 def test_it_keeps_the_projections_apart_and_says_what_it_was(fast: Path) -> None:
     assert fast.parent.name == "ict_fast"
     config = read_json(fast / "result.json")["config"]
-    assert config["views"] == {"online_frames": "third"}
+    assert config["views"] == {"online_frames": "third", "target_share": 0.5}
     assert [config["learner"][key] for key in ("projection", "predictor", "variance")] == ["trunk", True, 1.0]
     learner = read_trained(fast).learner
     assert (learner.spec.views, learner.spec.max_frames) == (3, 15)
