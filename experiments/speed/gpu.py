@@ -3,9 +3,9 @@
     python experiments/speed/gpu.py [-o gpu.md] [--survey PATH] [--minutes 8] [--tiny]
 
 Writes gpu.md for people and gpu.json for programs: what was measured, and on what. A part begins only where time is
-left, and is said to be left out where not; one that fails is named, and the others go on (exit code 1). Objects are noise
-of about 100 frames, unless --survey names a survey. --tiny, which a machine without a GPU takes by itself, runs every part
-to its end with networks and batches whose times mean nothing.
+left, and is said to be left out where not; one that fails is named, and the others go on (exit code 1). Objects are
+noise of about 100 frames, unless --survey names a survey. --tiny, which a machine without a GPU takes by itself, runs
+every part to its end with networks and batches whose times mean nothing.
 """
 
 import argparse
@@ -87,7 +87,7 @@ class Bench:
         print(f"{time.perf_counter() - begin:6.1f} s  {name}{': FAILED' * (name in self.failed)}", flush=True)
 
     def time(self, work: Callable[[], object], warm_up: int = 3) -> float:
-        """Return the time of one call [s], over as many as fill the time; the device is waited for at both ends alone."""
+        """Return the time of one call [s], over as many as fill the time; the device is waited for at the ends."""
         for _ in range(1 if self.tiny else warm_up):
             work()
         calls, begin = 0, self.now()

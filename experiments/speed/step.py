@@ -5,8 +5,9 @@
 Steps of supervised learning and of ICT on batches of a survey (simulated, unless --survey names one), in turns, in one
 process; medians in milliseconds an object, and ratios of the same round. All as a run of that profile has it, in the
 precision that it would choose here, but for batches of 16; WORDS are further overrides: trainer.precision=bf16-mixed.
-Feeding reads in the training process itself, from a warm cache: each learner's batches are read once before. "All frames"
-removes none, and so sees what the target of the asymmetric form sees; in "half" the target sees half of the objects.
+Feeding reads in the training process itself, from a warm cache: each learner's batches are read once before. "All
+frames" removes none, and so sees what the target of the asymmetric form sees; in "half" the target sees half of the
+objects.
 """
 
 import argparse
