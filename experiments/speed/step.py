@@ -204,7 +204,8 @@ def main() -> None:
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     print(
         f"torch {torch.__version__}, {arguments.threads} threads, {amx}, {compared[SUPERVISED].precision}; "
-        f"{arguments.network}, profile {arguments.profile}: at most {options[0].sequence.max_frames} frames, batch 16; "
+        f"{arguments.network}, profile {arguments.profile}: at most {options[0].sequence.max_frames} frames, "
+        f"batch {options[0].trainer.batch_size}; "
         f"{arguments.rounds} rounds; {survey!r}"
     )
     print(
