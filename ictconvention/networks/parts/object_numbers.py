@@ -196,7 +196,7 @@ def _common_numbers(deviation: Tensor, days: Tensor, known: Tensor) -> Tensor:
     likeness = []
     for lag in LAGS:
         near = (-apart / lag).exp() * there[:, None]  # (B, S, S)
-        pairs = (near.sum(2) * there).sum(1) - frames  # less those of a frame with itself
+        pairs = (near.sum(2) * there).sum(1) - there.sum(1)  # less those of a frame with itself
         alike = (unit * (near @ unit[..., None]).squeeze(2)).sum(1) - unit.square().sum(1)
         likeness.append(alike / (pairs + 1))
     bright = deviation.clamp(min=1).sub(1).square() + 1e-3 * there

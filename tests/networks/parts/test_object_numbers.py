@@ -82,3 +82,10 @@ def test_a_band_without_two_fluxes_has_no_numbers() -> None:
     assert not course(5 + flare(), band=band)[0][1].any()
     band[0, 7] = 2
     assert not course(5 + flare(), band=band)[0][1].any()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 40])
+def test_an_object_of_which_no_flux_is_known_has_zeros(frames: int) -> None:
+    of_bands, common = course(torch.full((frames,), torch.nan), days=DAYS[:, :frames], band=BAND[:, :frames])
+    assert not of_bands.any()
+    assert not common.any()
