@@ -1,6 +1,7 @@
 """Small surveys that the tests share, and the way to the real data that some of them need."""
 
 import csv
+import gc
 import gzip
 import logging
 import os
@@ -68,6 +69,12 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow tests, so that no process of the suite waits for another's last one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """Keep what was imported out of the collector's way, which would visit a million objects again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

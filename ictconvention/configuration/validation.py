@@ -56,7 +56,7 @@ def validate_config(config: Mapping[str, Any]) -> RunOptions:
 
 
 def _refuse_impossible(config: Mapping[str, Any], prefix: str = "") -> None:
-    """Refuse what no key can have, whichever: a text with NUL or half a letter, or a number beyond 64 bits."""
+    """Refuse what no key can have, whichever: a text with NUL or half a letter, a number beyond 64 bits, bytes."""
     for name, value in config.items():
         key = f"{prefix}{name}"
         for one in value if isinstance(value, list) else [value]:
@@ -67,6 +67,8 @@ def _refuse_impossible(config: Mapping[str, Any], prefix: str = "") -> None:
                 found = f"{key} is {one!r}, which has the character NUL, or half a letter"
             elif isinstance(one, int) and abs(one) > LARGEST:
                 found = f"{key} is a whole number of {len(str(one))} digits"
+            elif isinstance(one, bytes):  # YAML's !!binary
+                found = f"{key} is {one!r}, neither text nor a number"
             if found:
                 raise UsageError(found, key, "correct it", "E-CONFIG-VALUE")
 

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -123,6 +123,10 @@ def load_checkpoint(path: str | Path, fix: str = FIX) -> dict[str, Any]:
         flaw = error.errors()[0]
         found = f"this file holds no checkpoint: {'.'.join(map(str, flaw['loc'])) or 'it'}: {flaw['msg']}"
         raise UsageError(found, path, fix, "E-WEIGHTS-DAMAGED") from None
+    for name, value in _tensors(content):
+        if value.layout != torch.strided or value.is_quantized or value.is_meta:
+            found = f"{name} is {_form(value)}, and a network has plain numbers: it was converted after training"
+            raise UsageError(found, path, fix, "E-WEIGHTS-MISMATCH")
     return content
 
 
@@ -163,6 +167,19 @@ def check_weights(own: Mapping[str, Tensor], checkpoint: Mapping[str, Any], path
                 if isinstance(value, Tensor) and value.dtype != torch.float32:
                     found = f"the optimiser's {name} is {_type(value)}, not {_type(torch.ones(1))}"
                     raise UsageError(found, path, FIX, "E-WEIGHTS-MISMATCH")
+
+
+def _tensors(content: Any, place: str = "") -> Iterator[tuple[str, Tensor]]:
+    """Yield the tensors of nested dicts and lists, each with its place, such as state_dict.head.bias."""
+    if isinstance(content, Tensor):
+        yield place.removesuffix("."), content
+    elif isinstance(content, dict | list | tuple):
+        for name, value in content.items() if isinstance(content, dict) else enumerate(content):
+            yield from _tensors(value, f"{place}{name}.")
+
+
+def _form(value: Tensor) -> str:
+    return "quantised" if value.is_quantized else "on no device" if value.is_meta else "sparse"
 
 
 def _type(value: Tensor) -> str:

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, model_validator
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
@@ -42,6 +42,13 @@ class RuleShape(Shape):
     index: NonNegativeInt = ABSENT
     count: NonNegativeInt = ABSENT
     seed: NonNegativeInt = ABSENT
+
+    @model_validator(mode="after")
+    def is_whole(self) -> Self:
+        """Refuse half a rule: a split that was drawn has all of it, one made by hand has none."""
+        if self.model_fields_set and (missing := sorted(RuleShape.model_fields.keys() - self.model_fields_set)):
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        return self
 
 
 class SplitShape(Shape):

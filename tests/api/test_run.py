@@ -75,11 +75,12 @@ def test_a_survey_that_has_changed_is_refused(finished: Path, tmp_path: Path, mo
         run.test(other)
 
 
-def test_it_exports(finished: Path, tmp_path: Path) -> None:
-    assert "gives the probability of AGN" in ict.load(finished).export(tmp_path / "model.pt2")
+def test_it_exports(smoke: Smoke, tmp_path: Path) -> None:
+    run = ict.load(smoke("experiment=light_curve_sdss"))
+    assert "gives the probability of AGN" in run.export(tmp_path / "model.pt2")
     assert (tmp_path / "model.pt2").exists()
     with pytest.raises(ict.UsageError):
-        ict.load(finished).export(tmp_path / "model.pth")
+        run.export(tmp_path / "model.pth")
 
 
 def test_a_sweep_compares_predicts_and_reports(smoke: Smoke, work: Path, tmp_path: Path) -> None:

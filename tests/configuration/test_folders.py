@@ -161,6 +161,13 @@ def test_what_names_no_folder_is_refused(word: str, code: str, where: str) -> No
         compose_run([word])
 
 
+def test_bytes_are_no_value(tmp_path: Path) -> None:
+    """YAML has a word for them, and no key takes them."""
+    own = write(tmp_path / "own", augmentation__mine="rotation: 5.0\nfunction: !!binary aGk=\n")
+    with refused(UsageError, "E-CONFIG-VALUE", "augmentation.function", "b'hi'", where="mine.yaml"):
+        compose_run([f"--config-dir={own}", "augmentation=mine"])
+
+
 def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, augmentation__a="") / "augmentation" / "a.yaml"
     path.write_bytes(b"\xff\xfe\x00")

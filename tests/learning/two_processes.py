@@ -46,6 +46,6 @@ def train(survey: Path, folder: Path, devices: int) -> None:
     data = feed(batch_size=8)
     for number, options in enumerate(OPTIONS):
         learner = ict(data, **options)
-        trained = trainer(folder, max_epochs=1, limit_val_batches=1, **strategy)
+        trained = trainer(folder, max_epochs=1, limit_train_batches=2, limit_val_batches=1, **strategy)
         trained.fit(learner, data)
         torch.save(learner.state_dict(), folder / f"option{number}-{trained.global_rank}.pt")

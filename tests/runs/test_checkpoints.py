@@ -4,6 +4,7 @@ import errno
 import math
 import os
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,25 @@ def test_weights_of_another_type_are_refused_and_named(kind: torch.dtype) -> Non
     with refused(UsageError, "E-WEIGHTS-MISMATCH", "bias", name, "float32", where="x.ckpt"):
         take_weights(layer, {"state_dict": state}, "x.ckpt")
     assert torch.equal(layer.weight, before)
+
+
+@pytest.mark.parametrize("form", ["sparse", "quantised", "on no device"])
+def test_weights_of_another_form_are_refused_and_named(tmp_path: Path, form: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch on its sparse and quantised tensors
+        odd = {
+            "sparse": torch.ones(2, 3).to_sparse(),
+            "quantised": torch.quantize_per_tensor(torch.ones(2, 3), 0.1, 0, torch.qint8),
+            "on no device": torch.ones(2, 3, device="meta"),
+        }[form]
+        optimiser = {"state": {0: {"exp_avg": odd}}, "param_groups": []}
+        for content, place in (
+            ({"state_dict": {"weight": odd}}, "state_dict.weight"),
+            ({"state_dict": {}, "optimizer_states": [optimiser]}, "optimizer_states.0.state.0.exp_avg"),
+        ):
+            torch.save(content, tmp_path / "x.ckpt")
+            with refused(UsageError, "E-WEIGHTS-MISMATCH", place, form, where=tmp_path / "x.ckpt"):
+                load_checkpoint(tmp_path / "x.ckpt")
 
 
 def test_counters_stay_whole_numbers() -> None:

@@ -167,6 +167,7 @@ def fitting(path: Path) -> None:
         ("rule", "single"),
         ("rule.index", "0"),
         ("rule.seed", None),
+        *((f"rule.{name}", GONE) for name in ("protocol", "index", "count", "seed")),
         ("rule.count", -1),
         ("linking_length", None),
         ("linking_length", "9"),

@@ -48,11 +48,10 @@ def run_both(
     return [command.wait() for command in started]
 
 
-def test_two_nodes_give_the_digits_of_two_devices_by_torchrun_as_by_srun(work: Path, tmp_path: Path) -> None:
+def test_two_nodes_by_srun_give_the_digits_of_two_devices_by_torchrun(work: Path, tmp_path: Path) -> None:
     results: dict[str, set[bytes]] = {}
     for name, launcher, settings in (
         ("devices", torchrun, {"devices": 2, "nodes": 1}),
-        ("torchrun", torchrun, {"devices": 1, "nodes": 2}),
         ("srun", srun, {"devices": 1, "nodes": 2}),
     ):
         words = [*places(work), *QUICK, f"runs={tmp_path}/{name}"]
