@@ -86,14 +86,14 @@ lint: $(READY) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# What is asked for: make reproduce-table2 PROFILE=laptop SURVEY=path SEEDS=2 CONTROLS=1 BANDS=g ENSEMBLE=3
-ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVEY)") $(if $(SEEDS),--seeds "$(SEEDS)") \
+# What is asked for: make reproduce-table2 PROFILE=laptop SURVEY=path ROWS=all SEEDS=2 CONTROLS=1 BANDS=g
+ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVEY)") $(if $(ROWS),--rows "$(ROWS)") $(if $(SEEDS),--seeds "$(SEEDS)") \
 	$(if $(filter-out 0,$(CONTROLS)),--controls) $(if $(BANDS),--bands "$(BANDS)") $(if $(ENSEMBLE),--ensemble "$(ENSEMBLE)") \
 	$(if $(FOLDS),--folds "$(FOLDS)") $(if $(JOBS),--jobs "$(JOBS)") $(if $(RUNS),--runs "$(RUNS)") \
 	$(if $(SURVEYS),--surveys "$(SURVEYS)") $(OVERRIDES)
 
 .PHONY: reproduce-table2
-reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|smoke SURVEY=path SEEDS=n CONTROLS=1 ...
+reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|tiny SURVEY=path ROWS=all SEEDS=n ...
 	@$(BIN)/python -m experiments.table2.reproduce $(ASKED)
 
 .PHONY: clean

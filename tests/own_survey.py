@@ -11,7 +11,7 @@ from tests.conftest import image_series, write_survey
 
 OWN = SurveyHeader(name="own", bands=("g", "r"), classes=("common", "other", "rare"), pixel_scale=0.4)
 RARE = (14, 14, 2)  # objects of each class
-QUICK = ("profile=smoke", "trainer.batch_size=8", "figures=false", "survey=path")  # a run of a second
+QUICK = ("profile=tiny", "trainer.batch_size=8", "figures=false", "survey=path")  # a run of a second
 
 
 def source(label: int, rng: np.random.Generator) -> np.ndarray:

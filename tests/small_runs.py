@@ -59,7 +59,7 @@ def smoke(work: Path) -> Smoke:
 def places(work: Path) -> list[str]:
     """Return the overrides of a run of a second: 60 objects, three batches a training epoch, no figures."""
     survey = ["survey=path", f"survey.path={work}/miniature"]
-    return [f"runs={work}/runs", *survey, "profile=smoke", "trainer.batch_size=16", "figures=false"]
+    return [f"runs={work}/runs", *survey, "profile=tiny", "trainer.batch_size=16", "figures=false"]
 
 
 @pytest.fixture(scope="session")

@@ -15,10 +15,13 @@ import pytest
 
 import ictconvention as ict
 from ictconvention.cli.main import main
+from ictconvention.configuration.schema import STAGES
 from ictconvention.runs import assembly
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation import simulate as simulation
 from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT
+from tests.small_runs import read_json, result_of
 
 # Commands that are not run here, each with the reason.
 NOT_RUN = {
@@ -69,6 +72,17 @@ def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
     return found
 
 
+def check_first_run(folder: Path) -> None:
+    """Look whether the first command of the README learns what it says, in less than a minute of one core."""
+    assert result_of(folder)["test_uniform"]["balanced_accuracy"] > 0.45  # chance: 0.25
+    assert sum(read_json(folder / "status.json")["core_seconds"].values()) < 60
+    rows = RunFolder(folder).open_metrics().rows
+    for stage in STAGES:
+        curve = [row[f"{stage}/val/loss_balanced"] for (of, _), row in rows.items() if of == stage]
+        assert len(curve) >= 4
+    assert (folder / "figures" / "learning_curves.png").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.no_cover  # it trains: other tests watch the same lines
 def test_every_command_and_the_python_run(
@@ -89,6 +103,7 @@ def test_every_command_and_the_python_run(
     assert (tmp_path / "sn_ia.png").exists()
     assert (tmp_path / "split.json").exists()
     assert len(list((tmp_path / "runs" / "ict_sdss").glob("fold0-seed0-*/result.json"))) == 1
+    check_first_run(*(tmp_path / "runs" / "frame_transformer_sdss").glob("fold0-seed0-*"))
     capsys.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a reader's process warns of small batches and continues

@@ -1,46 +1,129 @@
 """What is compared in Table 2, and by how much training."""
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments.table2.reproduce import (
-    CONTROLS,
-    MODELS,
     check_overrides,
     check_splits,
     common_words,
-    longer,
+    keep_rows_without_run,
     parse_arguments,
-    rows,
+    run_rows,
     sweep_of_models,
 )
+from experiments.table2.rows import (
+    BASELINES,
+    CONTROLS,
+    CORE_SECONDS,
+    FORESTS,
+    MEANS,
+    MODELS,
+    equal_passes,
+    expected_core_seconds,
+    networks,
+    rows,
+    rows_of_equal_compute,
+)
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import STAGES, stage_of
 from ictconvention.core.errors import UsageError
-from ictconvention.sweeping.sweep import Job
+from ictconvention.evaluation.predictions import ModelPredictions
+from ictconvention.evaluation.prior import Prior
+from ictconvention.reporting.compare import compare
+from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.status import write_json
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.sweeping.sweep import Job, Sweep
+from tests.conftest import image_series, write_survey
+from tests.handmade_runs import handmade_sweep
 from tests.refusals import refused
 
 
-def test_equal_compute_is_eight_thirds_of_the_training_epochs() -> None:
-    assert longer(compose_run(["profile=laptop"])) == ["stage.pretrain.max_epochs=5", "stage.finetune.max_epochs=5"]
-    assert longer(compose_run(["profile=paper"])) == ["stage.pretrain.max_epochs=133", "stage.finetune.max_epochs=80"]
-
-
-def test_every_row_is_a_run_of_its_own() -> None:
-    found = dict(rows(["profile=laptop"], controls=True, bands=["g"]))
-    assert list(found) == [*MODELS, *CONTROLS, *(f"{name}, g" for name in MODELS)]
-    for name in MODELS:
+@pytest.mark.parametrize("everything", [False, True])
+def test_every_row_is_a_run_of_its_own(everything: bool) -> None:
+    found, models = dict(rows(everything, controls=True, bands=["g"])), networks(everything)
+    assert list(found) == [*models, *CONTROLS, *(f"{name}, g" for name in models)]
+    assert list(models)[: len(MODELS)] == list(MODELS)  # those of the paper stand first
+    for name in models:
         assert found[f"{name}, g"] == [*found[name], "survey.bands=[g]"]
-    composed = [*MODELS, *CONTROLS, "ConvEntion, g"]
+    composed = [*models, *CONTROLS, "ConvEntion, g"]
     options = {name: compose_run(["profile=laptop", *found[name]]) for name in composed}
     assert len({repr(of) for of in options.values()}) == len(composed)
     assert options["ConvEntion, g"].survey.bands == ("g",)
     assert options["two-view cross-entropy"].learner.consistency == 0
     assert options["ConvEntion, published recipe"].imbalance.focal == 2
     assert options["ConvEntion"].imbalance == options["ICT-ConvEntion"].imbalance  # one recipe
-    assert options["ConvEntion"].stage == options["ICT-ConvEntion"].stage
-    assert list(dict(rows(["profile=laptop"], controls=False, bands=[]))) == list(MODELS)
+    assert len({repr(options[name].stage) for name in models}) == 1
+    assert list(dict(rows(everything, controls=False, bands=[]))) == list(models)
+
+
+def test_the_rows_of_all_are_the_transformers_with_both_learners() -> None:
+    made = {name: compose_run(["profile=laptop", *networks(True)[name]]) for name in networks(True).keys() - MODELS}
+    assert {name: (of.model.kind, of.learner.kind) for name, of in made.items()} == {
+        "frame transformer": ("frame_transformer", "supervised"),
+        "ICT on frame transformer": ("frame_transformer", "ict"),
+        "light-curve transformer": ("light_curve_transformer", "supervised"),
+    }
+    assert {one for of in MEANS.values() for one in of} <= {*networks(True), *BASELINES}
+
+
+def finished_jobs(folder: Path, costs: Mapping[str, object]) -> list[Job]:
+    """Return a job of each model, of two training epochs in each stage, whose status says what it has cost."""
+    jobs = []
+    for number, (model, status) in enumerate(costs.items()):
+        (folder / f"{number}").mkdir(exist_ok=True)
+        write_json(folder / f"{number}" / "status.json", status)
+        options = compose_run(["profile=laptop", *networks(True)[model]])
+        jobs.append(Job(number, model, (), options, folder / f"{number}", model=model))
+    return jobs
+
+
+def test_equal_compute_is_what_was_measured_stage_by_stage(tmp_path: Path) -> None:
+    core = {"ICT-ConvEntion": (400.0, 100.0), "ConvEntion": (200.0, 80.0), "frame transformer": (40.0, 12.5)}
+    costs = {
+        model: {"core_seconds": dict(zip(STAGES, spent, strict=True)), "seconds": dict.fromkeys(STAGES, 1.0)}
+        for model, spent in core.items()
+    }
+    found = dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=True))
+    passes = {row: compose_run(["profile=laptop", *words]).stage for row, words in found.items()}
+    assert {row: (of.pretrain.max_epochs, of.finetune.max_epochs) for row, of in passes.items()} == {
+        "ConvEntion, equal compute": (4, 2),  # 2 * 2, and 2.5
+        "frame transformer, equal compute": (20, 16),
+    }
+    assert list(dict(rows_of_equal_compute(finished_jobs(tmp_path, costs), everything=False))) == [*found][:1]
+
+
+@pytest.mark.parametrize(
+    ("lead", "other", "passes"),
+    [
+        ({"seconds": {"pretrain": 30.0}}, {"seconds": {"pretrain": 10.0}}, 6),  # of a version without, or on a GPU
+        ({"seconds": {"pretrain": 30.0}, "core_seconds": {"pretrain": 99.0}}, {"seconds": {"pretrain": 10.0}}, 6),
+        ({"seconds": {}}, {"seconds": {"pretrain": 10.0}}, 5),  # it took the pre-training of another run
+    ],
+)
+def test_without_core_seconds_the_time_counts_and_without_both_the_passes_through_the_network(
+    lead: dict[str, dict[str, float]], other: dict[str, dict[str, float]], passes: int, tmp_path: Path
+) -> None:
+    jobs = finished_jobs(tmp_path, {"ICT-ConvEntion": lead, "ConvEntion": other})
+    assert equal_passes(jobs, "ConvEntion") == [f"stage.pretrain.max_epochs={passes}", "stage.finetune.max_epochs=5"]
+    for job in jobs:
+        job.options = compose_run(["profile=laptop", "stage.pretrain.max_epochs=0"])
+    assert equal_passes(jobs, "ConvEntion")[0] == "stage.pretrain.max_epochs=0"
+
+
+def test_the_time_that_is_said_holds_every_row() -> None:
+    options = compose_run(["profile=laptop"])
+    jobs = [Job(n, name, (), options, Path(), model=name) for n, name in enumerate((*networks(True), "CNN+GRU, g"))]
+    assert expected_core_seconds(jobs) == sum(CORE_SECONDS.values()) + CORE_SECONDS["CNN+GRU"] + FORESTS
+    assert expected_core_seconds([]) == 0
+    assert CORE_SECONDS.keys() == networks(True).keys()
 
 
 def test_rows_on_other_objects_are_refused_before_any_begins(tmp_path: Path) -> None:
@@ -89,3 +172,65 @@ def test_the_sweep_on_slurm_that_is_named_instead_makes_the_runs_of_the_table() 
     }
     assert swept == table
     assert len(table) == 20
+
+
+def test_the_rows_of_equal_compute_train_after_the_others_whose_cost_they_take(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No training here: what a sweep would run says at once that it is finished, and what it has cost."""
+    started: list[list[str]] = []
+
+    def run_at_once(sweep: Sweep, at_once: int) -> None:
+        waiting = sweep.begin()
+        started.append([str(job.model) for job in waiting])
+        for job in waiting:
+            job.folder.mkdir(parents=True)
+            cost = 60.0 if job.model == "ICT-ConvEntion" else 20.0
+            write_json(job.folder / "status.json", {"core_seconds": dict.fromkeys(STAGES, cost)})
+            write_json(job.folder / "result.json", {})
+            job.state = "finished"
+        sweep.save()
+
+    monkeypatch.setattr("ictconvention.sweeping.processes.run_jobs", run_at_once)
+    asked = ["--profile", "tiny", "--folds", "1", "--controls", "--survey", f"{work}/miniature", "--runs"]
+    wanted = parse_arguments([*asked, str(tmp_path)])
+    sweep = run_rows(wanted)
+    assert started == [[*MODELS, *CONTROLS], ["ConvEntion, equal compute"]]
+    assert [job.model for job in sweep.jobs] == [*MODELS, *CONTROLS, "ConvEntion, equal compute"]
+    assert {stage_of(sweep.jobs[-1].options, stage).max_epochs for stage in STAGES} == {3}
+    assert run_rows(wanted).folder == sweep.folder
+    assert started[2:] == [[]]
+
+
+@pytest.mark.parametrize("trainings", [1, 2])
+def test_the_means_of_two_rows_stand_beside_the_forests(
+    trainings: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = SurveyHeader("tiny", ("g", "r"), ("AGN", "SN Ia"), 0.396, simulated=True)
+    objects = [image_series(number, 3, header) | {"label_source": None} for number in range(60)]
+    survey = write_survey(tmp_path / "survey", objects, header)
+    trained = ["ICT-ConvEntion", *sorted({one for of in MEANS.values() for one in of} - {*BASELINES})]
+    folder = handmade_sweep(tmp_path / "runs", survey, dict.fromkeys(trained, 1.0))
+    made = 0
+
+    def forests(folds: object) -> tuple[ModelPredictions, ...]:
+        nonlocal made
+        made += 1
+        lead, *_ = group_runs(*find_runs(folder)).entries()
+        alone = {key: found for key, found in lead.predictions.items() if key[1] == 0}
+        return tuple(ModelPredictions(name, alone) for name in BASELINES)
+
+    monkeypatch.setattr("experiments.table2.baselines.baselines", forests)
+    sweep: Any = SimpleNamespace(folder=folder, jobs=[])
+    for words in ([], ["--rows", "all"], ["--rows", "all"]):
+        keep_rows_without_run(sweep, parse_arguments([*words, "--ensemble", str(trainings)]))
+    assert made == 1  # they are kept
+    found = {entry.name: entry for entry in compare(folder, members=trainings).entries}
+    assert list(found)[-len(MEANS) :] == list(MEANS)
+    for name, (one, other) in MEANS.items():
+        assert found[name].seeds == found[one].seeds == tuple(range(2 // trainings))
+        last = 1, found[one].seeds[-1]
+        both = found[other].predictions.get(last, found[other].predictions[1, 0])  # a forest has one seed
+        product = np.sqrt(found[one].predictions[last].at(Prior.UNIFORM) * both.at(Prior.UNIFORM))
+        mean = found[name].predictions[last].at(Prior.UNIFORM)
+        np.testing.assert_allclose(mean, product / product.sum(1, keepdims=True))

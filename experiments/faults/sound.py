@@ -26,7 +26,7 @@ from tests.simulation.painted.test_painting import as_table, pulsator, supernova
 LIMIT = 300.0  # [s] that a command may take here
 SMALL = replace(HEADER, name="small", stamp_size=16, simulated=True)
 OWN_SURVEY = ("survey=path", "survey.path=survey")
-TRAINED_ON = [*OWN_SURVEY, "runs=runs", "profile=smoke", "trainer.batch_size=16"]
+TRAINED_ON = [*OWN_SURVEY, "runs=runs", "profile=tiny", "trainer.batch_size=16"]
 TRAIN = ["train", "experiment=light_curve_sdss", *TRAINED_ON, "figures=false"]
 SWEEP = ["train", "-m", *TRAIN[1:], "fold.index=0,1", "hydra.sweep.dir=sweep"]
 BY_COMMAND: Mapping[str, Sequence[str]] = {  # inputs that a command makes, and what it makes them of

@@ -7,7 +7,6 @@ Runs that are finished are not run again; they are in runs/, the simulated surve
 
 import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from ictconvention.core.console import lines_on_terminal
 from ictconvention.evaluation.forest import forest_on_split, light_curve_features
 from ictconvention.evaluation.scores import scores
 from ictconvention.feeding.views import even_nights
-from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
+from ictconvention.measuring.host import survey_host_features
+from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.series import night_index
@@ -44,35 +44,34 @@ RUNS = {
     "ConvEntion, 11+11": ["experiment=convention_sdss", *epochs(11)],
 }
 PARTS = ("test", "extra_test")
+FOREST, HOST = "forest, photometry", "forest, photometry + host"  # as in Table 2
 
 
 def features(survey: Survey, max_frames: int | None) -> NDArray[np.float64]:
     """Return the forest's features of every object, of all its frames or of those that a network is tested on."""
-    header, rows = survey.header, []
-    recipe = photometry_recipe(header.pixel_scale, header.stamp_size, survey.path)
+    photometry, rows = CachedPhotometry(survey), []
     for series in survey:
         seen = np.arange(len(series))
         if max_frames is not None:
             seen = even_nights(night_index(series.mjd), max_frames, 3)
-        flux, error = measure_photometry(series, recipe)[seen].T
-        rows.append(light_curve_features(flux, error, series.band[seen], series.mjd[seen], len(header.bands)))
+        flux, error = photometry[series.id][seen].astype(np.float64).T
+        rows.append(light_curve_features(flux, error, series.band[seen], series.mjd[seen], len(survey.header.bands)))
     return np.array(rows)
 
 
 def forests(survey: Survey, split: Split, max_frames: int) -> Iterator[tuple[str, dict[str, Any]]]:
     table, classes = survey.object_table(), survey.header.classes
     ids, names = np.asarray(table["id"]), np.ma.filled(np.ma.asarray(table["class"]), "")
-    parts = np.array_split(np.arange(len(survey)), 16)
-    shards = [survey[int(part[0]) : int(part[-1]) + 1] for part in parts]
-    for name, most in (("random forest, all frames", None), (f"random forest, {max_frames} frames", max_frames)):
-        with ProcessPoolExecutor() as pool:
-            columns = np.concatenate(list(pool.map(features, shards, [most] * len(shards))))
-        found = {}
-        for part in PARTS:
-            known, likely = forest_on_split(columns, table, split, part)
-            label = np.array([classes.index(c) for c in names[np.isin(ids, split.parts[part])]])
-            found[part] = scores(likely[:, [list(known).index(c) for c in classes]], label, classes)
-        yield name, found
+    host = survey_host_features(survey)
+    for said, most in (("all frames", None), (f"{max_frames} frames", max_frames)):
+        photometric = features(survey, most)
+        for name, columns in ((FOREST, photometric), (HOST, np.hstack([photometric, host]))):
+            found = {}
+            for part in PARTS:
+                known, likely = forest_on_split(columns, table, split, part)
+                label = np.array([classes.index(c) for c in names[np.isin(ids, split.parts[part])]])
+                found[part] = scores(likely[:, [list(known).index(c) for c in classes]], label, classes)
+            yield f"{name}, {said}", found
 
 
 @lines_on_terminal()

@@ -14,6 +14,7 @@ import torch
 from sklearn.metrics import balanced_accuracy_score
 from torch import Tensor
 
+from ictconvention.evaluation.prior import at_equal_shares
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.networks.frame_transformer import FrameTransformer
 from ictconvention.runs.assembly import make_data
@@ -86,7 +87,6 @@ def permuted_scores(run: TrainedRun, part: str, seed: int) -> dict[str, float]:
     plan = plan_run(run.options)
     data = make_data(run.options, plan.survey, plan.split, run.spec.stage)
     positions = np.random.default_rng(seed).permutation(data.positions(part))
-    prior = torch.tensor(run.training_prior).log()
     answers: dict[str, list[int]] = {name: [] for name in INPUTS}
     labels: list[int] = []
     for first in range(0, len(positions), OBJECTS):
@@ -103,7 +103,8 @@ def permuted_scores(run: TrainedRun, part: str, seed: int) -> dict[str, float]:
                 hook = network.object.register_forward_pre_hook(
                     lambda _, known, places=places: (*(x[places] for x in known[:3]), *known[3:])
                 )
-            answers[name] += (network(*inputs).double() - prior).argmax(1).tolist()
+            probability = run.row(network(*inputs).numpy())
+            answers[name] += at_equal_shares(probability, run.survey_prior).argmax(1).tolist()
             if hook is not None:
                 hook.remove()
     return {name: float(balanced_accuracy_score(labels, found)) for name, found in answers.items()}

@@ -23,6 +23,7 @@ from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.evaluation.forest import cadence_features, forest_on_split, photometry_features
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.evaluation.scores import scores
+from ictconvention.measuring.host import survey_host_features
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.machine import precision_of
@@ -109,14 +110,16 @@ def evened(likely: NDArray[np.float64], split: Split, classes: tuple[str, ...]) 
 
 
 def forests(survey: Survey, folds: int) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield forests on the same test parts: one that sees no pixel, and one on photometry."""
+    """Yield forests on the same test parts: without pixels, on photometry, and with the host's shape beside it."""
     table, classes = survey.object_table(), survey.header.classes
     ids, names = np.asarray(table["id"]), np.asarray(table["class"])
+    photometric = photometry_features(survey)
     columns: Mapping[str, NDArray[np.float64]] = {
         "forest without pixels": np.array(
             [cadence_features(s.psf_fwhm, s.sky_sigma, s.band, s.mjd, len(BANDS)) for s in survey]
         ),
-        "forest on photometry": photometry_features(survey),
+        "forest on photometry": photometric,
+        "forest on photometry + host": np.hstack([photometric, survey_host_features(survey)]),
     }
     for name, features in columns.items():
         likely, labels = [], []

@@ -104,7 +104,7 @@ class Bench:
 
     def options(self, network: str, learner: str, *words: str) -> Any:
         """Return the options of a run at the paper's sizes."""
-        sizes = ("smoke", 4) if self.tiny else ("paper", 128)
+        sizes = ("tiny", 4) if self.tiny else ("paper", 128)
         sized = [f"trainer.batch_size={sizes[1]}", f"trainer.workers={0 if self.tiny else min(8, processors())}"]
         return options_of(network, learner, sizes[0], self.survey, [*sized, *words])
 

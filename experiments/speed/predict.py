@@ -85,7 +85,7 @@ def main() -> None:
         sizes = [f"model.width={given.width}", f"sequence.max_frames={given.max_frames}", f"runs={work}/runs"]
         choices = [
             f"experiment={given.experiment}",
-            "profile=smoke",
+            "profile=tiny",
             "figures=false",
             "survey=path",
             override("survey.path", str(survey.path)),

@@ -1,10 +1,12 @@
 """The rows without a network: the constant answer, and random forests with and without pixels."""
 
 from collections.abc import Mapping
+from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.table2.rows import ALL_FRAMES, CADENCE, CONSTANT, FOREST, HOST
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
 from ictconvention.evaluation.forest import (
@@ -23,8 +25,6 @@ from ictconvention.runs.assembly import make_data
 from ictconvention.runs.plan import plan_run
 
 LEAST = 1e-3  # probability below which a forest's share of votes says no more
-CONSTANT, CADENCE = "constant answer", "forest without pixels"
-FOREST, HOST = "forest, photometry", "forest, photometry + host"  # on the networks' frames
 
 
 def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
@@ -44,36 +44,53 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
         feeds[fold] = make_data(options, plan.survey, plan.split, "finetune")
     data = next(iter(feeds.values()))
     print(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
-    seen = _features(data)
+    seen, measuring = _features(data)
     predictions: dict[str, dict[tuple[int, int], Predictions]] = {name: {} for name in (CONSTANT, *seen)}
+    spent: dict[str, dict[tuple[int, int], float]] = {name: {} for name in predictions}
     for fold, feed in feeds.items():
         shares = _shares(feed)
         test = feed.positions("test")
         label = feed.training.labels[test]
         likely = {CONSTANT: np.tile(shares, (len(test), 1))}
         for name, features in seen.items():
+            begin = process_time()
             likely[name] = _forest(features, feed, shares)
+            spent[name][fold, 0] = measuring[name] + process_time() - begin
         for name, found in likely.items():
             rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: found, Prior.UNIFORM: at_equal_shares(found, shares)}
             ids = np.array([feed.survey.ids[i] for i in test], dtype=str)
             predictions[name][fold, 0] = Predictions(ids, label, rows)
-    return tuple(ModelPredictions(name, of) for name, of in predictions.items())
+    return tuple(ModelPredictions(name, of, core_seconds=spent[name]) for name, of in predictions.items())
 
 
-def _features(data: SeriesDataModule) -> dict[str, NDArray[np.float64]]:
-    """Return each forest's features of every object, of the frames that a network is tested on."""
+def _features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+    """Return each forest's features of every object, and the CPU time that they took beside the photometry [s].
+
+    Those of the frames that a network is tested on, and of all frames; a host has median stamps of all frames, as the
+    networks do that see residuals.
+    """
     survey, bands = data.survey, len(data.survey.header.bands)
     photometry = CachedPhotometry(survey)
-    rows: dict[str, list[NDArray[np.float64]]] = {CADENCE: [], FOREST: []}
+    rows: dict[str, list[NDArray[np.float64]]] = {CADENCE: [], FOREST: [], FOREST + ALL_FRAMES: []}
+    spent = dict.fromkeys(rows, 0.0)
     for position, series in enumerate(survey):
         (view,) = data.evaluation.views_of(SampleKey(position))
+        for name, at in ((FOREST, view.view.rows), (FOREST + ALL_FRAMES, slice(None))):
+            begin = process_time()
+            flux, error = photometry[series.id][at].astype(np.float64).T
+            rows[name].append(light_curve_features(flux, error, series.band[at], series.mjd[at], bands))
+            spent[name] += process_time() - begin
         at = view.view.rows
-        flux, error = photometry[series.id][at].astype(np.float64).T
-        band, mjd = series.band[at], series.mjd[at]
-        rows[FOREST].append(light_curve_features(flux, error, band, mjd, bands))
-        rows[CADENCE].append(cadence_features(series.psf_fwhm[at], series.sky_sigma[at], band, mjd, bands))
+        quality = series.psf_fwhm[at], series.sky_sigma[at]
+        rows[CADENCE].append(cadence_features(*quality, series.band[at], series.mjd[at], bands))
     found = {name: np.array(of_each) for name, of_each in rows.items()}
-    return found | {HOST: np.hstack([found[FOREST], survey_host_features(survey)])}
+    begin = process_time()
+    host = survey_host_features(survey)
+    of_host = process_time() - begin
+    for name, photometric in ((HOST, FOREST), (HOST + ALL_FRAMES, FOREST + ALL_FRAMES)):
+        found[name] = np.hstack([found[photometric], host])
+        spent[name] = spent[photometric] + of_host
+    return found, spent
 
 
 def _shares(data: SeriesDataModule) -> NDArray[np.float64]:

@@ -1,44 +1,32 @@
 """Table 2 of ICT-ConvEntion: every model on every fold, then the table, in words, and as a page.
 
-    make reproduce-table2 [PROFILE=laptop|paper|smoke] [SURVEY=path] [SEEDS=n] [CONTROLS=1] [BANDS=g] [ENSEMBLE=3]
+    make reproduce-table2 [PROFILE=laptop|paper|smoke|tiny] [SURVEY=path] [ROWS=all] [SEEDS=n] [CONTROLS=1] ...
 
 What is finished is not repeated: an interrupted command resumes where it was.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ictconvention.configuration.compose import compose_run
+from experiments.table2.rows import (
+    BASELINES,
+    LEAD,
+    MEANS,
+    expected_core_seconds,
+    networks,
+    rows,
+    rows_of_equal_compute,
+)
 from ictconvention.configuration.overrides import command, override
-from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
 from ictconvention.core.console import lines_on_terminal
-from ictconvention.core.errors import UsageError, report_errors
+from ictconvention.core.errors import UsageError, pluralize, report_errors
 
 if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.sweeping.sweep import Job, Sweep
 
-MODELS = {
-    "ICT-ConvEntion": ["experiment=ict_sdss"],
-    "ConvEntion": ["experiment=convention_sdss"],
-    "CNN+GRU": ["experiment=cnn_gru_sdss"],
-    "CNN+LSTM": ["experiment=cnn_lstm_sdss"],
-    "light-curve RNN": ["experiment=light_curve_sdss"],
-}
-COMPUTE = 8 / 3  # what a step of ICT costs, in steps of ConvEntion: two passes with gradients, two without
-NORMS = [f"stage.{stage}.optimiser.decay_norms_and_biases=true" for stage in STAGES]
-CONTROLS = {  # what else might make ICT better: two views, more compute, another recipe; epochs are added to the second
-    "two-view cross-entropy": ["experiment=ict_sdss", "name=two_view", "learner.consistency=0"],
-    "ConvEntion, equal compute": ["experiment=convention_sdss", "name=convention_equal_compute"],
-    "ConvEntion, published recipe": [
-        "experiment=convention_sdss",
-        "name=convention_published",
-        "imbalance=focal",
-        *NORMS,
-    ],
-}
-FOLDS = {"smoke": 2}
+FOLDS = {"smoke": 2, "tiny": 2}
 OURS = {  # keys that are set for each run, and what is said in their place
     "fold.index": ", and say FOLDS=n",
     "seed": ", and say SEEDS=n",
@@ -47,24 +35,6 @@ OURS = {  # keys that are set for each run, and what is said in their place
     "on_error": "",
     "experiment": "",
 }
-
-
-def rows(common: Sequence[str], controls: bool, bands: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each row's name and overrides."""
-    base = compose_run(common)
-    chosen = dict(MODELS)
-    if controls:
-        chosen |= CONTROLS
-        chosen["ConvEntion, equal compute"] = [*CONTROLS["ConvEntion, equal compute"], *longer(base)]
-    yield from chosen.items()
-    if bands:
-        for name, overrides in MODELS.items():
-            yield f"{name}, {''.join(bands)}", [*overrides, f"survey.bands=[{','.join(bands)}]"]
-
-
-def longer(base: RunOptions) -> list[str]:
-    """Return as many training epochs of ConvEntion as cost what ICT's cost."""
-    return [f"stage.{stage}.max_epochs={round(COMPUTE * stage_of(base, stage).max_epochs)}" for stage in STAGES]
 
 
 def jobs_at_once(profile: str, devices: int) -> int:
@@ -102,7 +72,7 @@ def check_overrides(wanted: argparse.Namespace) -> None:
 
 def sweep_of_models(wanted: argparse.Namespace) -> list[str]:
     """Return the words of the sweep that trains the models of the table, into the folders that they have here."""
-    experiments = ",".join(words[0].partition("=")[2] for words in MODELS.values())
+    experiments = ",".join(words[0].partition("=")[2] for words in networks(wanted.rows == "all").values())
     numbers = {"fold.index": folds_of(wanted), "seed": wanted.seeds * wanted.ensemble}
     several = [f"{key}={','.join(map(str, range(count)))}" for key, count in numbers.items()]
     return ["-m", f"experiment={experiments}", *common_words(wanted), *several]
@@ -123,15 +93,20 @@ def check_splits(jobs: "Sequence[Job]") -> None:
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke"))
+    parser.add_argument("--profile", default="laptop", choices=("laptop", "paper", "smoke", "tiny"))
     parser.add_argument("--survey", help="folder of a survey; the simulated one by default")
+    parser.add_argument(
+        "--rows", default="paper", choices=("paper", "all"), help="all: also the transformers, and means of two rows"
+    )
     parser.add_argument("--seeds", type=int, default=1, help="trainings of each model on each fold, or ensembles")
     parser.add_argument("--controls", action="store_true", help="also two views, equal compute, the published recipe")
     parser.add_argument("--bands", default="", help="also each model on some bands alone: g, or g,r")
     parser.add_argument(
         "--ensemble", type=int, default=1, help="trainings that are averaged into one prediction (poster: 3)"
     )
-    parser.add_argument("--folds", type=int, help="the first folds of five; all by default, two of profile smoke")
+    parser.add_argument(
+        "--folds", type=int, help="the first folds of five; all by default, two of profiles smoke and tiny"
+    )
     parser.add_argument("--jobs", type=int, help="runs at once; by default one a GPU, or one a processor")
     parser.add_argument("--runs", default="runs", help="folder of the runs")
     parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
@@ -151,49 +126,98 @@ def common_words(wanted: argparse.Namespace) -> list[str]:
     return common + list(wanted.overrides)
 
 
-def plan_jobs(wanted: argparse.Namespace) -> "list[Job]":
-    """Return every run that was asked for, fold by fold, so that an interrupted command leaves whole folds."""
+def plan_jobs(
+    wanted: argparse.Namespace, of_rows: Iterable[tuple[str, Sequence[str]]], before: "Sequence[Job]" = ()
+) -> "list[Job]":
+    """Return the runs of some rows, after those `before`: fold by fold, so that an interruption leaves whole folds."""
     from ictconvention.sweeping.sweep import prepare_jobs
 
-    folds = folds_of(wanted)
-    common = common_words(wanted)
-    bands = [band for band in wanted.bands.split(",") if band]
+    common, of_rows = common_words(wanted), list(of_rows)
     asked = [
         (name, [*overrides[:1], *common, *overrides[1:], f"fold.index={fold}", f"seed={seed}"])
-        for fold in range(folds)
-        for name, overrides in rows(common, wanted.controls, bands)
+        for fold in range(folds_of(wanted))
+        for name, overrides in of_rows
         for seed in range(wanted.seeds * wanted.ensemble)
     ]
-    jobs = prepare_jobs([overrides for _, overrides in asked])
-    for job, (name, _) in zip(jobs, asked, strict=True):
+    jobs = prepare_jobs([overrides for _, overrides in asked], before=before)
+    for job, (name, _) in zip(jobs[len(before) :], asked, strict=True):
         job.model, job.title = name, f"{name}, fold {job.options.fold.index}, seed {job.options.seed}"
     check_splits(jobs)
     return jobs
 
 
+def run_rows(wanted: argparse.Namespace) -> "Sweep":
+    """Train every row: those of equal compute after the others, whose cost they need."""
+    from ictconvention.runs.assembly import digest
+    from ictconvention.sweeping.processes import run_jobs
+    from ictconvention.sweeping.sweep import Sweep
+
+    everything, bands = wanted.rows == "all", [band for band in wanted.bands.split(",") if band]
+    jobs = plan_jobs(wanted, rows(everything, wanted.controls, bands))
+    at_once = wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices)
+    key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
+    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)
+    if not wanted.controls or sweep.begin():
+        print_expected_time(wanted, jobs, at_once)
+        run_jobs(sweep, at_once)
+        sweep.check()
+    if wanted.controls:
+        sweep = Sweep(sweep.folder, plan_jobs(wanted, rows_of_equal_compute(jobs, everything), jobs))
+        run_jobs(sweep, at_once)
+        sweep.check()
+    return sweep
+
+
+def print_expected_time(wanted: argparse.Namespace, jobs: "Sequence[Job]", at_once: int) -> None:
+    """Say how long the rows take, where that was measured: on the simulated survey, at the sizes of a laptop."""
+    from ictconvention.sweeping.sweep import is_finished
+    from ictconvention.training.epoch_report import describe_duration
+
+    if wanted.profile != "laptop" or wanted.survey or wanted.overrides:
+        return
+    waiting = [job for job in jobs if not is_finished(job)]
+    if expected := expected_core_seconds(waiting):
+        cost = f"{describe_duration(expected / at_once)} on {pluralize(at_once, 'core')} without AMX"
+        print(f"table 2: {pluralize(len(waiting), 'run')}, about {cost}, forests included", flush=True)
+
+
+def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:
+    """Keep the predictions of the forests, and of the means of two rows, in the folder of the sweep."""
+    from experiments.table2.baselines import baselines
+    from ictconvention.evaluation.predictions import ensemble, mean_of_logarithms
+    from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries, save_entries
+    from ictconvention.runs.collection import find_runs, group_runs
+
+    collection, path = group_runs(*find_runs(sweep.folder)), sweep.folder / ENTRIES_FILE
+    found = {entry.name: entry for entry in read_entries(path, collection.first.task)}
+    if not found.keys() >= {*BASELINES}:
+        folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == LEAD}
+        found = {entry.name: entry for entry in baselines(folds)}
+    if wanted.rows == "all":
+        trained = {entry.name: ensemble(entry, wanted.ensemble) for entry in collection.entries()}
+        for name, of in MEANS.items():
+            found[name] = mean_of_logarithms(name, [(trained | found)[one] for one in of])
+    save_entries(path, [*found.values()], collection.first.task)
+
+
 def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     """Compare what has come out, print it, and leave it in every form."""
-    from experiments.table2.baselines import baselines
     from ictconvention.core.atomic import whole_file
     from ictconvention.reporting.compare import compare
-    from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
     from ictconvention.reporting.page import write_report
     from ictconvention.reporting.table import as_csv, as_latex, as_markdown, as_text
-    from ictconvention.runs.collection import read_finished
     from ictconvention.training.epoch_report import describe_duration
 
     forms = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
-    if not (sweep.folder / ENTRIES_FILE).exists():
-        folds = {job.options.fold.index: job.options for job in sweep.jobs if job.model == next(iter(MODELS))}
-        save_entries(sweep.folder / ENTRIES_FILE, baselines(folds), read_finished(sweep.jobs[0].folder).task)
+    keep_rows_without_run(sweep, wanted)
     comparison = compare(sweep.folder, members=wanted.ensemble)
     texts = {f"table2.{ending}": form(comparison.table) for ending, form in forms.items()}
     texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)
     for name, text in texts.items():
         with whole_file(sweep.folder / name, f"saving {name}") as partial:
             partial.write_text(text, encoding="utf-8")
-    if wanted.profile == "smoke":
-        print("PROFILE=smoke: a check that it runs; the numbers mean nothing")
+    if wanted.profile in FOLDS:
+        print(f"PROFILE={wanted.profile}: a check that it runs; the numbers mean nothing")
     print("\n" + texts["table2.txt"])
     print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)
@@ -210,16 +234,7 @@ def main() -> None:
             raise UsageError(f"{name} is {getattr(wanted, name)}", name.upper(), "take 1 or more", "E-COMMAND-VALUE")
     check_overrides(wanted)
     print("table 2: checking every run before the first begins", flush=True)
-    from ictconvention.runs.assembly import digest
-    from ictconvention.sweeping.processes import run_jobs
-    from ictconvention.sweeping.sweep import Sweep
-
-    jobs = plan_jobs(wanted)
-    key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
-    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)
-    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices))
-    sweep.check()
-    write_results(sweep, wanted)
+    write_results(run_rows(wanted), wanted)
 
 
 if __name__ == "__main__":

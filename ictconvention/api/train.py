@@ -70,7 +70,7 @@ def train(
 
     Examples
     --------
-    >>> small = {"survey": survey, "profile": "smoke", "trainer": {"batch_size": 16}, "figures": False, "runs": folder}
+    >>> small = {"survey": survey, "profile": "tiny", "trainer": {"batch_size": 16}, "figures": False, "runs": folder}
     >>> run = ict.train("ict_sdss", **small, learner={"tau": 0.9}, seed=1, quiet=True)
     >>> sorted(run.result["test"])[:2]
     ['accuracy', 'auroc_macro']

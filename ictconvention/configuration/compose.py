@@ -26,6 +26,7 @@ from ictconvention.core.errors import UsageError, did_you_mean, readable_os_erro
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
 SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
+HOSTED, CHANNELS, RESIDUAL = "frame_transformer", "pixels.channels", "direct+residual"  # who takes them with model.host
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
     """Compose, and set what a choice of ours leaves open.
 
     Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
-    has no second one.
+    has no second one. A network that needs median stamps gets the channels that bring them.
     """
     from hydra import compose
 
@@ -124,6 +125,8 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
         config.pop("hydra")
         if _leaves_second_open(config, chosen, words, folders):
             config.stage.finetune.max_epochs = 0
+        if _leaves_channels_open(config, chosen, words, folders):
+            config.pixels.channels = RESIDUAL
         if config.model.kind != SIZED:
             own = compose("train", [*words, "profile=paper"]).model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():
@@ -142,7 +145,8 @@ def implied_overrides(words: Sequence[str]) -> list[str]:
         with readable_hydra_errors(folders):
             config = compose("train", own, return_hydra_config=True)
         chosen = config.hydra.runtime.choices
-        return [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
+        second = [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
+        return second + ([f"{CHANNELS}={RESIDUAL}"] if _leaves_channels_open(config, chosen, own, folders) else [])
 
 
 def _leaves_second_open(
@@ -153,6 +157,15 @@ def _leaves_second_open(
     single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
     both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
     return both and not given and _file_of(SECOND, chosen, folders) is None
+
+
+def _leaves_channels_open(
+    config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
+) -> bool:
+    """Return whether the network needs median stamps, and nobody chooses the channels of its frames."""
+    given = any(word.lstrip("+").startswith(("pixels=", f"{CHANNELS}=")) for word in words)
+    needs = OmegaConf.select(config, "model.kind") == HOSTED and OmegaConf.select(config, "model.host")
+    return bool(needs) and not given and _file_of(CHANNELS, chosen, folders) is None
 
 
 def _no_survey(path: str) -> UsageError:

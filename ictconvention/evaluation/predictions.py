@@ -1,6 +1,6 @@
 """What models predicted of the same objects, by fold and seed: the rows of a comparison. Knows no task and no file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Key = tuple[int, int]  # fold and seed of one training
+LEAST = 1e-12  # probability whose logarithm stands for those of smaller ones
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,18 @@ class ModelPredictions:
         Parameters of its network.
     seconds : mapping of (fold, seed) to float
         Seconds of its training, where they are known.
+    core_seconds : mapping of (fold, seed) to float
+        The CPU time of the same, where it is known.
+    passes : str
+        Training epochs of each stage, such as 2+2; empty where nothing is trained in them.
     """
 
     name: str
     predictions: Mapping[Key, Predictions]
     parameters: int | None = None
     seconds: Mapping[Key, float] = field(default_factory=dict)
+    core_seconds: Mapping[Key, float] = field(default_factory=dict)
+    passes: str = ""
 
     @property
     def folds(self) -> tuple[int, ...]:
@@ -153,12 +160,44 @@ def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     groups = [entry.seeds[start : start + members] for start in range(0, len(entry.seeds), members)]
     predictions: dict[Key, Predictions] = {}
     seconds: dict[Key, float] = {}
+    core_seconds: dict[Key, float] = {}
     for number, seeds in enumerate(groups):
         for fold in entry.folds:
             parts = [entry.predictions[fold, seed] for seed in seeds]
             rows = {name: np.mean([part.at(name) for part in parts], axis=0) for name in parts[0].rows}
             predictions[fold, number] = Predictions(parts[0].ids, parts[0].label, rows)
-            if all((fold, seed) in entry.seconds for seed in seeds):
-                seconds[fold, number] = sum(entry.seconds[fold, seed] for seed in seeds)
+            for spent, total in ((entry.seconds, seconds), (entry.core_seconds, core_seconds)):
+                if all((fold, seed) in spent for seed in seeds):
+                    total[fold, number] = sum(spent[fold, seed] for seed in seeds)
     parameters = None if entry.parameters is None else members * entry.parameters
-    return ModelPredictions(entry.name, predictions, parameters, seconds)
+    return ModelPredictions(entry.name, predictions, parameters, seconds, core_seconds, entry.passes)
+
+
+def mean_of_logarithms(name: str, entries: Sequence[ModelPredictions]) -> ModelPredictions:
+    """Average the logarithms of what several models predict, of probabilities: their geometric mean, which sums to 1.
+
+    A model of one seed in each fold, such as a forest, joins every seed of the others.
+
+    Raises
+    ------
+    ValueError
+        They have other folds, seeds or objects.
+    """
+    most = max(entries, key=lambda entry: len(entry.seeds))
+    predictions: dict[Key, Predictions] = {}
+    core_seconds: dict[Key, float] = {}
+    for key in most.predictions:
+        keys = [(key[0], entry.seeds[0]) if len(entry.seeds) == 1 else key for entry in entries]
+        if any(own not in entry.predictions for own, entry in zip(keys, entries, strict=True)):
+            raise ValueError(f"not every model has fold {key[0]}, seed {key[1]}")
+        parts = [entry.predictions[own] for own, entry in zip(keys, entries, strict=True)]
+        if any(not np.array_equal(part.ids, parts[0].ids) for part in parts):
+            raise ValueError(f"the models predict other objects of fold {key[0]}")
+        rows = {}
+        for row in parts[0].rows:
+            mean = np.exp(np.mean([np.log(np.maximum(part.at(row), LEAST)) for part in parts], axis=0))
+            rows[row] = mean / mean.sum(1, keepdims=True)
+        predictions[key] = Predictions(parts[0].ids, parts[0].label, rows)
+        if all(own in entry.core_seconds for own, entry in zip(keys, entries, strict=True)):
+            core_seconds[key] = sum(entry.core_seconds[own] for own, entry in zip(keys, entries, strict=True))
+    return ModelPredictions(name, predictions, core_seconds=core_seconds)

@@ -22,6 +22,7 @@ from astropy.table.meta import get_header_from_yaml
 from astropy.time import Time
 
 from ictconvention.core.errors import UsageError
+from ictconvention.files.fits_headers import check_headers, unpack_fits
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.values import LARGEST_WHOLE, NOTHING, flaw_of_precision
 
@@ -94,7 +95,7 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
         case ending:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of units that astropy does not know, which are refused below
-                table = Table.read(io.BytesIO(content), format="ascii.ecsv" if ending == ".ecsv" else "fits")
+                table = Table.read(io.BytesIO(content), format="ascii.ecsv") if ending == ".ecsv" else _fits(content)
             columns = {name: _Column(table[name], getattr(table[name], "unit", None)) for name in table.colnames}
     kept = [(own, column) for name, column in columns.items() if (own := name_of(name)) is not None]
     named = dict(kept)
@@ -117,6 +118,12 @@ def read_columns(path: Path, content: bytes, name_of: Names, asked: Collection[s
             _cell(value) for value in _converted(name, column, units.get(name, ()) if name in asked else (), path)
         ]
     return cells
+
+
+def _fits(content: bytes) -> Table:
+    with unpack_fits(io.BytesIO(content)) as plain:
+        check_headers(plain)
+        return Table.read(plain, format="fits")
 
 
 def _csv(content: bytes) -> dict[str, _Column]:

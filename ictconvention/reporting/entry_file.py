@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import NonNegativeFloat, TypeAdapter, ValidationError
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
@@ -18,14 +19,16 @@ from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.tasks.task import Task
 
 ENTRIES_FILE = "baselines.parquet"
-ROWS = b"rows"  # in the file's metadata: the names of the rows, as JSON
+# In the file's metadata, as JSON: the names of the rows, and of each entry the core-seconds of a fold and seed.
+ROWS, CORE_SECONDS = b"rows", b"core_seconds"
+SPENT = TypeAdapter(dict[str, list[tuple[int, int, NonNegativeFloat]]])
 
 
 def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) -> None:
     """Write entries to a table: entry, fold, seed, id, label, and a column for each output of every row.
 
     Of classes, that is the probability of each at both class shares. The metadata names the rows: the name of a class
-    may end in that of another.
+    may end in that of another. It also has the core-seconds of the entries.
     """
     parts, rows = (
         [],
@@ -44,7 +47,9 @@ def save_entries(path: Path, entries: Sequence[ModelPredictions], task: Task) ->
                 columns |= {f"{row} {name}": values[:, c] for c, name in enumerate(task.names)}
             parts.append(pa.table(columns))
     with whole_file(path, "saving the predictions", record=True) as partial:
-        table = pa.concat_tables(parts).replace_schema_metadata({ROWS: json.dumps(rows)})
+        spent = {entry.name: [[*key, seconds] for key, seconds in entry.core_seconds.items()] for entry in entries}
+        said = {ROWS: json.dumps(rows), CORE_SECONDS: json.dumps(spent)}
+        table = pa.concat_tables(parts).replace_schema_metadata(said)
         pq.write_table(table, partial, write_page_checksum=True)
 
 
@@ -65,6 +70,7 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
             table = as_arrays(content)
         labels = task.format.read_label(table["label"])
         rows = _rows_of(content.schema, task.names)
+        spent = _core_seconds_of(content.schema)
         for name in dict.fromkeys(table["entry"].tolist()):
             for fold, seed in sorted(
                 set(zip(*(table[key][table["entry"] == name] for key in ("fold", "seed")), strict=True))
@@ -79,7 +85,19 @@ def read_entries(path: Path, task: Task) -> tuple[ModelPredictions, ...]:
         raise UsageError(
             f"these predictions are damaged, or of other classes ({error})", path, "remove it", "E-TABLE-DAMAGED"
         ) from error
-    return tuple(ModelPredictions(name, of) for name, of in predictions.items())
+    return tuple(ModelPredictions(name, of, core_seconds=spent.get(name, {})) for name, of in predictions.items())
+
+
+def _core_seconds_of(schema: pa.Schema) -> dict[str, dict[Key, float]]:
+    """Return the core-seconds of each entry; a file of before they were in the metadata has none."""
+    said = (schema.metadata or {}).get(CORE_SECONDS)
+    if said is None:
+        return {}
+    try:
+        spent = SPENT.validate_python(parse_json(said))
+    except ValidationError as error:
+        raise ValueError("its metadata does not say the core-seconds") from error
+    return {name: {(fold, seed): seconds for fold, seed, seconds in of} for name, of in spent.items()}
 
 
 def _rows_of(schema: pa.Schema, names: Sequence[str]) -> list[str]:

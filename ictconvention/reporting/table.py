@@ -11,6 +11,12 @@ from numpy.typing import NDArray
 from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 
+NONE = "-"  # a cost that is not known, or no such thing
+CORE_SECONDS = (
+    "Passes: training epochs of each stage. Core-seconds: CPU time of a training with its validation, or of all that a "
+    "row without passes needs; the median over folds and seeds."
+)
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -129,6 +135,7 @@ def make_table(
     for one in measures.columns:
         columns += [f"{one.title}, folds", f"{one.title}, pooled"] if one.by_fold else [one.title]
     columns += ["parameters"]
+    columns += ["passes", "core-seconds"] if (trained := any(entry.passes for entry in entries)) else []
     columns += [f"time / {reference}"] if any(value is not None for value in times.values()) else []
     columns += ["paper: accuracy", "paper: F1"] if published else []
     rows, numbers = [], []
@@ -155,6 +162,10 @@ def make_table(
             Cell("" if entry.parameters is None else f"{entry.parameters:,}".replace(",", " "), entry.parameters)
         )
         record["parameters"] = entry.parameters
+        if trained:
+            cost = float(np.median([*entry.core_seconds.values()])) if entry.core_seconds else None
+            cells += [Cell(entry.passes or NONE), Cell(NONE if cost is None else f"{cost:.0f}", cost)]
+            record |= {"passes": entry.passes or None, "core_seconds": cost}
         if f"time / {reference}" in columns:
             time = times[entry.name]
             cells.append(Cell("" if time is None else f"{time:.2f}", time))
@@ -166,6 +177,7 @@ def make_table(
         rows.append(tuple(cells))
         numbers.append(record)
     said = [measures.said] if measures.said else []
+    said += [CORE_SECONDS] if trained else []
     below = [*said, _said_of_folds(entries[0], several, measures), _said_of_seeds(entries), *notes]
     return Table(title, tuple(columns), tuple(rows), tuple(below), tuple(numbers))
 

@@ -10,7 +10,7 @@ from pydantic import NonNegativeFloat
 
 from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.key_by_key import flatten
-from ictconvention.configuration.schema import STAGES, RunOptions, stage_of
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
@@ -81,8 +81,20 @@ class FinishedRun:
     @property
     def seconds(self) -> float | None:
         """Of its training, where all of it was done in this folder."""
-        spent = self.status.get("seconds", {})
-        stages = [stage for stage in STAGES if stage_of(self.options, stage).max_epochs]
+        return self._spent("seconds")
+
+    @property
+    def core_seconds(self) -> float | None:
+        """CPU time of its training, where one process of this folder did all of it without a GPU."""
+        return self._spent("core_seconds")
+
+    @property
+    def passes(self) -> str:
+        """The training epochs of each stage that trains, such as 2+2."""
+        return "+".join(str(stage_of(self.options, stage).max_epochs) for stage in stages_of(self.options))
+
+    def _spent(self, kind: str) -> float | None:
+        spent, stages = self.status.get(kind, {}), stages_of(self.options)
         return sum(spent[stage] for stage in stages) if all(stage in spent for stage in stages) else None
 
 
@@ -114,6 +126,8 @@ class Collection:
                 {key: run.predictions for key, run in runs.items()},
                 next(iter(runs.values())).result.get("parameters"),
                 {key: run.seconds for key, run in runs.items() if run.seconds is not None},
+                {key: run.core_seconds for key, run in runs.items() if run.core_seconds is not None},
+                next(iter(runs.values())).passes,
             )
             for name, runs in self.runs.items()
         )

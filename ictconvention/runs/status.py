@@ -32,6 +32,7 @@ class StatusShape(Shape):
     stage: str = ABSENT
     epochs: dict[str, NonNegativeInt] = ABSENT
     seconds: dict[str, NonNegativeFloat] = ABSENT
+    core_seconds: dict[str, NonNegativeFloat] = ABSENT
     hashes: dict[str, str] = ABSENT
     survey: str | None = ABSENT
     error: str | None = ABSENT
@@ -51,8 +52,9 @@ class Status:
     """What `status.json` of a run says.
 
     `state` (running, finished, stopped, failed; a killed run still says running), `stage` and `epochs` (how many each
-    stage has trained), `seconds` (of each stage's training, validation included), `hashes` (of the run, and of its
-    pre-training), and what else is put there.
+    stage has trained), `seconds` (of each stage's training, validation included), `core_seconds` (the CPU time of the
+    same, where one process did it all without a GPU), `hashes` (of the run, and of its pre-training), and what else is
+    put there.
 
     Parameters
     ----------
@@ -70,14 +72,18 @@ class Status:
         self.content |= entries
         write_json(self.path, self.content)
 
-    def end_epoch(self, stage: str, epoch: int, seconds: float) -> None:
-        """Note that a training epoch, counted from 1, has ended, and how long it took."""
-        spent = self.content["seconds"]
+    def end_epoch(self, stage: str, epoch: int, seconds: float, core_seconds: float | None = None) -> None:
+        """Note that a training epoch, counted from 1, has ended, how long it took, and its CPU time where known."""
+        spent, cores = self.content["seconds"], dict(self.content.get("core_seconds", {}))
         before = spent.get(stage, 0.0) if epoch > 1 else 0.0
+        known = cores.pop(stage, None) if epoch > 1 else 0.0
+        if known is not None and core_seconds is not None:  # no sum where a training epoch is not known
+            cores[stage] = round(known + core_seconds, 3)
         self.set(
             stage=stage,
             epochs=self.content["epochs"] | {stage: epoch},
             seconds=spent | {stage: round(before + seconds, 3)},
+            core_seconds=cores,
         )
 
 

@@ -51,19 +51,28 @@ class EpochReport(lightning.Callback):
         Metrics of validation that the line about a training epoch has, in words.
     records : Records
         Where they go.
+    alone : bool
+        Whether this process does all the work, so that its CPU time is that of the stage.
     """
 
     def __init__(
-        self, stage: Stage, objects: int, later: int, short: bool, headline: Mapping[str, str], records: Records
+        self,
+        stage: Stage,
+        objects: int,
+        later: int,
+        short: bool,
+        headline: Mapping[str, str],
+        records: Records,
+        alone: bool = False,
     ) -> None:
         self.stage, self.objects, self.later, self.short, self.records = stage, objects, later, short, records
-        self.headline = headline
-        self.clock = self.paced = 0.0
+        self.headline, self.alone = headline, alone
+        self.clock = self.cores = self.paced = 0.0
         self.batches = 0
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Start the clock."""
-        self.clock = time.monotonic()
+        """Start the clocks."""
+        self.clock, self.cores = time.monotonic(), time.process_time()
 
     def on_train_batch_end(
         self,
@@ -104,7 +113,8 @@ class EpochReport(lightning.Callback):
             )
         row["step"] = trainer.global_step
         self.records.metrics.add(self.stage, epoch, row)
-        self.records.status.end_epoch(self.stage, epoch, seconds)
+        core_seconds = time.process_time() - self.cores if self.alone else None
+        self.records.status.end_epoch(self.stage, epoch, seconds, core_seconds)
         self.records.dashboard.log({f"{self.stage}/epoch": epoch, **row})
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
         shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in self.headline.items()}

@@ -109,7 +109,10 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     short = options.sequence.max_frames <= LAPTOP
     headline = learner.task.headline
-    journal = [] if records is None else [EpochReport(stage, objects, run.later(stage), short, headline, records)]
+    asked = options.trainer
+    alone = asked.processes == 1 and not asked.workers and not torch.cuda.is_available()
+    counted = stage, objects, run.later(stage), short, headline
+    journal = [] if records is None else [EpochReport(*counted, records, alone)]
     shown = progress_bars()
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued

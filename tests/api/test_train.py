@@ -20,7 +20,7 @@ from tests.small_runs import Smoke, result_of
 
 def small(work: Path) -> dict[str, Any]:
     """Return `small_runs.places` as keywords."""
-    common = {"profile": "smoke", "trainer": {"batch_size": 16}, "figures": False, "runs": work / "runs"}
+    common = {"profile": "tiny", "trainer": {"batch_size": 16}, "figures": False, "runs": work / "runs"}
     return common | {"survey": work / "miniature"}
 
 
@@ -76,7 +76,7 @@ def test_what_goes_wrong_in_processes_of_their_own_is_said(work: Path, monkeypat
 
 def test_keywords_are_overrides(work: Path) -> None:
     given = {
-        "profile": "smoke",
+        "profile": "tiny",
         "model": ("cnn_gru", {"dropout": 0.1}),
         "stage": {"pretrain": {"max_epochs": 0}, "finetune": {"optimiser": {"clip": None}}},
         "logger": ("wandb", {"tags": ["a b", "c"]}),
@@ -85,7 +85,7 @@ def test_keywords_are_overrides(work: Path) -> None:
     }
     words = overrides_of("ict_sdss", {"objects": 400}, None, given)
     assert words == [
-        *("experiment=ict_sdss", "survey.objects=400", "profile=smoke", "model=cnn_gru", "model.dropout=0.1"),
+        *("experiment=ict_sdss", "survey.objects=400", "profile=tiny", "model=cnn_gru", "model.dropout=0.1"),
         *("stage.pretrain.max_epochs=0", "stage.finetune.optimiser.clip=null", "logger=wandb", "logger.tags=['a b',c]"),
         *("trainer.workers=2", "figures=false"),
     ]

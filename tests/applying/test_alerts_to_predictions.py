@@ -17,7 +17,7 @@ from tests.ingestion.alert_packets import SIDE, Alert, alert, cutout, detection,
 CLASSES = ("AGN", "SN Ia")
 NOISE = 10.0  # [counts] of a pixel
 LEARN = [
-    *("experiment=convention_sdss", "profile=smoke", "survey=path", "name=alerts", "figures=false"),
+    *("experiment=convention_sdss", "profile=tiny", "survey=path", "name=alerts", "figures=false"),
     *("stage.pretrain.max_epochs=0", "stage.finetune.max_epochs=10", "stage.finetune.optimiser.learning_rate=2e-3"),
     *("sequence.max_frames=12", "sequence.select=frames", "trainer.batch_size=8"),
 ]

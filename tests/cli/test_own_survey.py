@@ -26,7 +26,7 @@ def command(monkeypatch: pytest.MonkeyPatch, words: str) -> int:
     return 0
 
 
-RUN = "experiment=my_survey survey.path=surveys/mine profile=smoke trainer.batch_size=8 figures=false"
+RUN = "experiment=my_survey survey.path=surveys/mine profile=tiny trainer.batch_size=8 figures=false"
 
 
 def test_thirty_stamps_are_checked_trained_reported_and_predicted(

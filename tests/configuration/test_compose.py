@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import yaml
 
 from ictconvention.configuration import registry
-from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.compose import compose_run, implied_overrides
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
 from ictconvention.configuration.schema import RunOptions, stages_of
@@ -27,25 +27,26 @@ EXPERIMENTS = [
     "cnn_lstm_sdss",
     "light_curve_sdss",
     "frame_transformer_sdss",
+    "ict_frame_transformer_sdss",
     "light_curve_transformer_sdss",
 ]
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
 def test_every_experiment_composes_in_every_profile(experiment: str, profile: str) -> None:
     options = compose_run([f"experiment={experiment}", f"profile={profile}"])
     assert options.name == experiment
     assert (options.learner.kind == "ict") == experiment.startswith("ict_")
     assert options.survey.path is None  # the simulated one
-    assert options.sequence.max_frames == {"paper": 99, "laptop": 30, "smoke": 15}[profile]
+    assert options.sequence.max_frames == {"paper": 99, "laptop": 30, "smoke": 15, "tiny": 15}[profile]
 
 
 def test_there_are_no_other_experiments() -> None:
     assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, "my_survey"}
 
 
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
 def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(tmp_path: Path, profile: str) -> None:
     words = ["experiment=my_survey", f"survey.path={tmp_path}", f"profile={profile}"]
     options, two = compose_run(words), compose_run([f"profile={profile}"])
@@ -67,6 +68,32 @@ def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_fo
     (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\nstage: {finetune: {max_epochs: 4}}\n")
     with refused(UsageError, "E-CONFIG-VALUE", "single"):
         compose_run([f"--config-dir={tmp_path}", "experiment=mine", "fold=single"])
+
+
+def test_a_network_that_needs_median_stamps_gets_them_unless_channels_are_chosen(tmp_path: Path) -> None:
+    words = ["model=frame_transformer", "profile=smoke"]
+    assert compose_run(words).pixels.channels == "direct+residual"
+    assert implied_overrides(words) == ["pixels.channels=direct+residual"]
+    with refused(UsageError, "E-CONFIG-CONFLICT", "pixels.channels=direct+residual", where="model"):
+        compose_run([*words, "pixels.channels=direct"])
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text("# @package _global_\npixels: {channels: direct}\n")
+    with refused(UsageError, "E-CONFIG-CONFLICT", "pixels.channels=direct+residual", where="model"):
+        compose_run([f"--config-dir={tmp_path}", "experiment=mine", *words])
+    for without in ([*words, "model.host=false"], ["model=light_curve_transformer"], ["model=convention"]):
+        assert compose_run(without).pixels.channels == "direct"
+        assert implied_overrides(without) == []
+
+
+def test_the_first_command_of_the_readme_is_that_of_the_frame_transformer() -> None:
+    named = compose_run(["experiment=frame_transformer_sdss", "profile=smoke"])
+    assert compose_run(["model=frame_transformer", "profile=smoke"]) == replace(named, name="run")
+
+
+def test_the_tiny_profile_is_the_quickest() -> None:
+    tiny, smoke = compose_run(["profile=tiny"]), compose_run(["profile=smoke"])
+    assert (tiny.stage.pretrain.max_epochs, tiny.stage.finetune.max_epochs, tiny.survey.objects) == (1, 1, 400)
+    assert replace(tiny, stage=smoke.stage, survey=smoke.survey) == smoke  # which trains longer, on more
 
 
 def test_the_paper_profile_is_the_papers() -> None:

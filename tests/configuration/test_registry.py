@@ -122,14 +122,15 @@ class Own:
 """
 
 
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke"])
+@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
 def test_a_profile_sets_no_size_of_a_network_of_ones_own(own_module: Callable[[str], str], profile: str) -> None:
     """What ConvEntion calls width, another network may call so too."""
     words = [f"model.module={own_module(WIDE)}", "model=own", f"profile={profile}"]
     assert compose_run(words).model.width == 2.0  # type: ignore[attr-defined]
     assert compose_run([*words, "model.width=0.5"]).model.width == 0.5  # type: ignore[attr-defined]
     ours = compose_run([f"profile={profile}"]).model
-    assert ours.width == {"paper": 1.0, "laptop": 0.25, "smoke": 0.125}[profile]  # type: ignore[attr-defined]
+    width = {"paper": 1.0, "laptop": 0.25, "smoke": 0.125, "tiny": 0.125}
+    assert ours.width == width[profile]  # type: ignore[attr-defined]
 
 
 def test_the_code_that_counts_is_that_which_was_imported(own_module: Callable[[str], str], tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ictconvention.evaluation.predictions import ModelPredictions, Predictions, ensemble, pool
-from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.predictions import ModelPredictions, Predictions, ensemble, mean_of_logarithms, pool
+from ictconvention.evaluation.prior import Prior, at_equal_shares
 from tests.evaluation.made_up_predictions import predicted
 
 
@@ -62,6 +62,35 @@ def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     assert both.seconds == {(0, 0): 6.0, (0, 1): 15.0}
     with pytest.raises(ValueError, match="6 seeds do not make ensembles of 4"):
         ensemble(entry, 4)
+
+
+def test_the_mean_of_logarithms_is_a_geometric_mean_at_every_prior() -> None:
+    shares = np.array([0.6, 0.3, 0.1])
+    at_shares = {(0, s): predicted(["a", "b"], seed=s) for s in range(3)}
+    made = {
+        key: Predictions(
+            of.ids, of.label, {Prior.SURVEY: of.at("likely"), Prior.UNIFORM: at_equal_shares(of.at("likely"), shares)}
+        )
+        for key, of in at_shares.items()
+    }
+    network = ModelPredictions("network", {(0, s): made[0, s] for s in (0, 1)}, core_seconds={(0, 0): 5.0, (0, 1): 7.0})
+    forest = ModelPredictions("forest", {(0, 0): made[0, 2]}, core_seconds={(0, 0): 1.0})
+    mean = mean_of_logarithms("both", [network, forest])
+    assert mean.core_seconds == {(0, 0): 6.0, (0, 1): 8.0}
+    for seed in (0, 1):  # the forest joins every seed
+        product = np.sqrt(made[0, seed].at(Prior.SURVEY) * made[0, 2].at(Prior.SURVEY))
+        found = mean.predictions[0, seed]
+        np.testing.assert_allclose(found.at(Prior.SURVEY), product / product.sum(1, keepdims=True))
+        np.testing.assert_allclose(found.at(Prior.UNIFORM), at_equal_shares(found.at(Prior.SURVEY), shares))
+    alone = mean_of_logarithms("alone", [network])
+    np.testing.assert_allclose(alone.predictions[0, 1].at(Prior.SURVEY), made[0, 1].at(Prior.SURVEY))
+
+
+def test_a_mean_of_what_does_not_fit_together_is_refused() -> None:
+    network = ModelPredictions("network", {(f, s): predicted(["a", "b"], seed=s) for f in (0, 1) for s in (0, 1)})
+    for other in ({(0, 0): predicted(["a", "b"], 0)}, {(f, 0): predicted(["b", "c"], 0) for f in (0, 1)}):
+        with pytest.raises(ValueError, match="fold"):
+            mean_of_logarithms("both", [network, ModelPredictions("forest", other)])
 
 
 def test_predictions_are_plain_arrays() -> None:

@@ -17,6 +17,8 @@ from astropy.time import Time
 from ictconvention.core.errors import UsageError
 from ictconvention.files import table_file
 from ictconvention.files.user_table import read_objects, read_user_table
+from tests.core.test_plain_file import within
+from tests.files.test_fits_headers import changed
 from tests.refusals import refused
 
 
@@ -150,6 +152,16 @@ def test_a_small_file_that_unpacks_without_end_is_no_table(tmp_path: Path, monke
     for name, most in (("long", f"{2**26} bytes"), ("many", "30000000 rows")):
         with refused(UsageError, "E-TABLE-DAMAGED", most, where=tmp_path / f"{name}.parquet"):
             read_user_table(tmp_path / f"{name}.parquet", ("id",))
+
+
+@pytest.mark.parametrize(("hdu", "key", "value"), [(0, "NAXIS", "2147483647"), (1, "NAXIS2", "-720")])
+def test_a_fits_table_whose_header_has_an_impossible_number_is_no_table(
+    tmp_path: Path, hdu: int, key: str, value: str
+) -> None:
+    Table({"id": ["a", "b"]}).write(tmp_path / "t.fits")
+    (tmp_path / "t.fits").write_bytes(changed((tmp_path / "t.fits").read_bytes(), hdu, key, value))
+    with within(5), refused(UsageError, "E-TABLE-DAMAGED", f"{key} of HDU {hdu} is {value}", where=tmp_path / "t.fits"):
+        read_user_table(tmp_path / "t.fits", ("id",))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -89,6 +90,21 @@ def test_every_form_holds_the_same_rows() -> None:
     assert columns == {len(table.columns) - 1}
     lines = text.splitlines()
     assert len({len(line) for line in lines if set(line) == {"-"}}) == 1
+
+
+def test_passes_and_core_seconds_stand_where_they_are_known() -> None:
+    first, second = two()
+    spent = {key: 100.0 + 10 * key[1] for key in GUESSES}
+    trained = replace(first, passes="2+2", core_seconds=spent)
+    before = replace(first, name="of an old version", passes="5+5")
+    table = make_table([trained, before, second], CLASSES, "x")
+    rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+    assert [row["passes"].text for row in rows] == ["2+2", "5+5", "-"]
+    assert [row["core-seconds"].text for row in rows] == ["105", "-", "-"]
+    assert [row["core-seconds"].number for row in rows] == [105.0, None, None]
+    numbers = list(csv.DictReader(io.StringIO(as_csv(table))))
+    assert [(row["passes"], row["core_seconds"]) for row in numbers] == [("2+2", "105.0"), ("5+5", ""), ("", "")]
+    assert "passes" not in make_table(two(), CLASSES, "x").columns  # of predictions alone
 
 
 def test_a_perfect_model_has_all_of_it() -> None:

@@ -67,6 +67,8 @@ def test_runs_are_sorted_by_model_fold_and_seed(made: Path) -> None:
             guess = predictions.at(Prior.UNIFORM).argmax(1)
             assert np.mean(guess == predictions.label) == pytest.approx(result["test_uniform"]["accuracy"])
         assert entry.seconds[0, 0] == 15
+        assert entry.passes == "50+50"
+        assert not entry.core_seconds  # runs of a version that did not measure it
 
 
 def test_the_record_of_a_sweep_names_its_runs_wherever_the_folder_is(few: Path, tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ def read_record(run: RunFolder, name: str) -> object:
         ("status.json", "hashes", None),
         ("status.json", "hashes.run", 1),
         ("status.json", "seconds", [1.0]),
+        ("status.json", "core_seconds", {"pretrain": "ten"}),
         ("status.json", "seconds.pretrain", -1.0),
         ("status.json", "epochs.pretrain", "1"),
         ("status.json", "survey", 5),

@@ -52,6 +52,18 @@ def test_seconds_of_a_stage_add_up_over_a_kill(tmp_path: Path) -> None:
     assert read_json(tmp_path / "status.json")["seconds"]["pretrain"] == 1.0
 
 
+def test_core_seconds_add_up_where_every_training_epoch_has_them(tmp_path: Path) -> None:
+    status = Status(tmp_path / "status.json")
+    status.end_epoch("pretrain", 1, 10.0, 18.0)
+    again = Status(tmp_path / "status.json")
+    again.end_epoch("pretrain", 2, 5.0, 9.0)
+    again.end_epoch("finetune", 1, 3.0)  # by several processes, say
+    again.end_epoch("finetune", 2, 3.0, 4.0)  # what the first took is not known
+    assert read_json(tmp_path / "status.json")["core_seconds"] == {"pretrain": 27.0}
+    again.end_epoch("finetune", 1, 3.0, 4.0)  # the stage began anew
+    assert read_json(tmp_path / "status.json")["core_seconds"] == {"pretrain": 27.0, "finetune": 4.0}
+
+
 @pytest.mark.parametrize("text", ["", "[1]", "{'a': 1}"])
 def test_a_damaged_record_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "status.json").write_text(text)

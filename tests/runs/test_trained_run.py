@@ -34,7 +34,7 @@ def test_shares_are_those_of_the_last_training_part_and_of_its_loss(finished: Pa
     run = read_trained(finished)
     names = [run.split["classes"][id_] for id_ in run.split["parts"]["finetune_train"]]
     np.testing.assert_allclose(run.survey_prior, [names.count(name) / len(names) for name in run.spec.classes])
-    np.testing.assert_allclose(run.training_prior, np.array([4, 4, 5, 4]) / 17)  # profile=smoke draws the classes alike
+    np.testing.assert_allclose(run.training_prior, np.array([4, 4, 5, 4]) / 17)  # profile=tiny draws the classes alike
     assert not run.learner.training
 
 

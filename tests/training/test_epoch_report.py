@@ -58,6 +58,19 @@ def test_a_training_epoch_leaves_a_row_a_line_and_its_time(
     ]
 
 
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_cpu_time_is_kept_where_one_process_did_it_all(
+    tmp_path: Path, alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cores = iter([100.0, 138.0])
+    monkeypatch.setattr("ictconvention.training.epoch_report.time.process_time", lambda: next(cores))
+    callback = kept(tmp_path)
+    callback.alone = alone
+    callback.on_train_epoch_start(trainer(), NOBODY)
+    callback.on_train_epoch_end(trainer(), NOBODY)
+    assert read_json(tmp_path / "status.json")["core_seconds"] == ({"pretrain": 38.0} if alone else {})
+
+
 @pytest.mark.parametrize("short", [False, True])
 @pytest.mark.parametrize(("seconds", "long"), [(0.1, False), (60.0, True)])
 def test_a_long_run_without_a_gpu_is_told_once_and_early(

@@ -49,6 +49,7 @@ def test_the_folder_holds_all_that_a_reader_needs(finished: Path) -> None:
     status = read_json(finished / "status.json")
     assert (status["state"], status["epochs"]) == ("finished", {"pretrain": 1, "finetune": 1})
     assert set(status["seconds"]) == {"pretrain", "finetune"}
+    assert all(status["core_seconds"][stage] > 0 for stage in ("pretrain", "finetune"))
     checkpoint = torch.load(finished / "checkpoints" / "finetune.ckpt", weights_only=True)
     assert checkpoint["task"]["bands"] == tuple("ugriz")
     assert (finished / "overrides.txt").read_text() == "experiment=ict_sdss\n"
@@ -257,7 +258,7 @@ def test_a_folder_that_cannot_be_made_is_named(work: Path, smoke: Smoke) -> None
     with refused(FileSystemError, "E-FILES-KIND"):
         smoke("experiment=ict_sdss", f"runs={work}/in_the_way")
     with refused(FileSystemError, "E-FILES-EXISTS", where="/in_the_way"):
-        run(compose_run([f"runs={work}/runs", "profile=smoke", f"surveys={work}/in_the_way"]))
+        run(compose_run([f"runs={work}/runs", "profile=tiny", f"surveys={work}/in_the_way"]))
 
 
 def test_what_the_machine_lacks_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +294,7 @@ def test_a_survey_that_has_changed_is_refused_before_anything_is_made(tmp_path: 
     objects = [image_series(number, 6) | {"label_source": None} for number in range(120)]
     survey = write_survey(tmp_path / "mine", objects)
     change_array(survey.path, "frames.npy", lambda frames: frames * 2)
-    words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=smoke"]
+    words = ["survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs", "profile=tiny"]
     with refused(SurveyError, "E-SURVEY-HASH", where="/mine/frames.npy, object sn0000"):
         run(compose_run(words), words)
     with refused(SurveyError, "E-SURVEY-HASH", "seed=1", where="/mine/frames.npy, object sn0000"):

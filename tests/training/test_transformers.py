@@ -39,6 +39,6 @@ def test_two_views_train_it_and_a_stopped_run_resumes(smoke: Smoke, tmp_path: Pa
 
 
 def test_what_it_cannot_be_built_for_is_refused(work: Path) -> None:
-    words = [*places(work), "model=frame_transformer"]
+    words = [*places(work), "model=frame_transformer", "pixels.channels=direct"]
     with refused(UsageError, "E-CONFIG-CONFLICT", "pixels.channels=direct+residual", where="model"):
         compose_run(words)  # before a survey is opened
