@@ -1,10 +1,13 @@
 """Where the time of a training step goes: feeding, views, forward, target, backward, optimiser, following.
 
-    python experiments/speed/step.py [--profile laptop|paper] [--augmentation NAME] [--rounds 15] [--survey PATH]
+    python experiments/speed/step.py [--network NAME] [--profile laptop|paper] [--rounds 15] [--survey PATH] [WORDS]
 
-Steps of ConvEntion and of ICT on batches of a survey (simulated, unless --survey names one), in turns, in one process;
-medians in milliseconds an object, and ratios of the same round. Feeding reads in the training process itself
-(workers=0), from a warm cache: each learner's batches of an epoch are read once before.
+Steps of supervised learning and of ICT on batches of a survey (simulated, unless --survey names one), in turns, in one
+process; medians in milliseconds an object, and ratios of the same round. All as a run of that profile has it, in the
+precision that it would choose here, but for batches of 16; WORDS are further overrides: trainer.precision=bf16-mixed.
+Feeding reads in the training process itself, from a warm cache: each learner's batches are read once before. "All
+frames" removes none, and so sees what the target of the asymmetric form sees; in "half" the target sees half of the
+objects.
 """
 
 import argparse
@@ -12,84 +15,98 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from ictconvention.configuration.compose import read_group
-from ictconvention.configuration.options import (
-    Augmentation,
-    ICTOptions,
-    Imbalance,
-    Select,
-    SequenceOptions,
-    ViewOptions,
-)
+from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.overrides import override
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.learner import Learner
+from ictconvention.learning.learner import Learner, Views
 from ictconvention.learning.optimiser import optimiser_for
-from ictconvention.learning.supervised import Supervised
 from ictconvention.learning.target import update_target
-from ictconvention.networks.convention import ConvEntion
-from ictconvention.networks.inputs.frames import FrameInputs
-from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
-from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.machine import Precision, precision_of
 from ictconvention.simulation.simulate import simulate
-from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.training.memory import keep_freed_memory
 
 PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Sizes of a run."""
-
-    max_frames: int
-    width: float
-    batch: int
-    select: Select
-    augmentation: str
-
-
-PROFILES = {
-    "laptop": Profile(30, 0.25, 16, "nights", "quarter_turns"),
-    "paper": Profile(99, 1.0, 16, "frames", "paper"),
+NETWORKS = {"convention": [], "frame_transformer": ["pixels.channels=direct+residual"]}
+SUPERVISED, ALL_FRAMES = "supervised", "supervised, all frames"
+LEARNERS = {
+    SUPERVISED: ["learner=supervised"],
+    ALL_FRAMES: ["learner=supervised", "augmentation.keep=1", "augmentation.window=1"],
+    "two-view cross-entropy": ["learner=ict", "learner.consistency=0"],
+    "ICT": ["learner=ict"],
+    "ICT, asymmetric": ["experiment=ict_fast", "views.target_share=1"],
+    "ICT, asymmetric, half": ["experiment=ict_fast", "views.target_share=0.5"],
 }
 
 
 @dataclass
 class Stepper:
-    """One learner with its batches, and the time of each phase of its last step [s]."""
+    """One learner with its batches, and the time of each phase of its last step [s].
+
+    Parameters
+    ----------
+    learner : Learner
+    data : SeriesDataModule
+    precision : "32-true" or "bf16-mixed"
+    device : device
+        Where it trains; there the end of each phase is waited for, where `phases` is set.
+    phases : bool
+        Whether phases are timed.
+    """
 
     learner: Learner
     data: SeriesDataModule
+    precision: Precision = "32-true"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    phases: bool = True
     spent: dict[str, float] = field(default_factory=dict)
+    frames: list[float] = field(default_factory=list)  # of each view of the last step, an object
 
     def __post_init__(self) -> None:
+        self.learner.train().to(self.device)
         self.optimiser, _ = optimiser_for(self.learner.network, self.learner.optimiser, 10_000)
-        self.batches: Iterator[Any] = iter(self.data.train_dataloader())
-        list(self.batches)
+        self.batches: Iterator[Any] = iter(())
         self.epoch = 0
         for name, part in (("views", "inputs"), ("forward", "network"), ("target", "target")):
             if (module := getattr(self.learner, part, None)) is not None:
                 self._time(module, name)
 
+    def warm_up(self, batches: int) -> None:
+        """Read the first batches of an epoch once, so that they are in the cache."""
+        for _ in islice(self.data.train_dataloader(), batches):
+            pass
+
     def step(self) -> float:
-        """Make one training step; return its time an object [s]."""
+        """Feed and make one training step; return its time an object [s], where phases are timed."""
         self.spent = dict.fromkeys(PHASES, 0.0)
         with self.timed("feed"):
-            views = self._next()
-        with self.timed("loss"), torch.autocast("cpu", torch.bfloat16):
+            views = self.next_views()
+        self.train(views)
+        for name in PHASES:
+            self.spent[name] /= len(views[0])
+        self.frames = [int(view.lengths.sum()) / len(view) for view in views]
+        return sum(self.spent.values())
+
+    def train(self, views: Views) -> None:
+        """Make a training step of a batch on the device, as Lightning does."""
+        bf16 = self.precision == "bf16-mixed"
+        with self.timed("loss"), torch.autocast(self.device.type, torch.bfloat16, enabled=bf16):
             loss = self.learner.loss(views)["loss"]
-        self.spent["loss"] -= sum(self.spent[part] for part in ("views", "forward", "target"))
+        if self.phases:
+            self.spent["loss"] -= sum(self.spent[part] for part in ("views", "forward", "target"))
         with self.timed("backward"):
             torch.autograd.backward(loss)
         with self.timed("optimiser"):
@@ -99,27 +116,19 @@ class Stepper:
         with self.timed("follow"):
             if isinstance(self.learner, ICT) and self.learner.target is not None:
                 update_target(self.learner.target, self.learner.network.branch("projection"), 0.99)
-        for name in PHASES:
-            self.spent[name] /= len(views[0])
-        return sum(self.spent.values())
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         """Add the time of the body to a phase."""
-        start = time.perf_counter()
+        if not self.phases:
+            yield
+            return
+        start = self._now()
         yield
-        self.spent[phase] += time.perf_counter() - start
+        self.spent[phase] += self._now() - start
 
-    def _time(self, module: nn.Module, phase: str) -> None:
-        starts: list[float] = []
-        module.register_forward_pre_hook(lambda *_: starts.append(time.perf_counter()))
-
-        def ended(*_: Any) -> None:
-            self.spent[phase] += time.perf_counter() - starts.pop()
-
-        module.register_forward_hook(ended)
-
-    def _next(self) -> Any:
+    def next_views(self) -> Views:
+        """Return the next batch, on the device."""
         views = next(self.batches, None)
         if views is None:
             loader = self.data.train_dataloader()
@@ -127,88 +136,96 @@ class Stepper:
             self.epoch += 1
             self.batches = iter(loader)
             views = next(self.batches)
-        return views
+        return tuple(view.to(self.device) for view in views)
+
+    def _now(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def _time(self, module: nn.Module, phase: str) -> None:
+        starts: list[float] = []
+
+        def begun(*_: Any) -> None:
+            if self.phases:
+                starts.append(self._now())
+
+        def ended(*_: Any) -> None:
+            if self.phases:
+                self.spent[phase] += self._now() - starts.pop()
+
+        module.register_forward_pre_hook(begun)
+        module.register_forward_hook(ended)
 
 
-def steppers(survey: Survey, profile: Profile) -> dict[str, Stepper]:
-    """Return what is compared."""
-    split = make_split(survey.object_table())
-    sizes: dict[str, Any] = {"max_frames": profile.max_frames, "width": profile.width, "padding": "masked"}
+def options_of(network: str, learner: str, profile: str, survey: Survey, words: Sequence[str] = ()) -> RunOptions:
+    """Return the options of a run that is compared."""
+    place = ["survey=path", override("survey.path", str(survey.path)), "trainer.batch_size=16"]
+    return compose_run(
+        [*LEARNERS[learner], f"model={network}", f"profile={profile}", *NETWORKS.get(network, []), *place, *words]
+    )
 
-    def feed(views: ViewOptions) -> SeriesDataModule:
-        return SeriesDataModule(
-            survey,
-            split,
-            "pretrain",
-            sequence=SequenceOptions(profile.max_frames, select=profile.select),
-            augmentation=Augmentation(**read_group("augmentation", profile.augmentation)),
-            views=views,
-            imbalance=Imbalance(sampling=1.0),
-            batch_size=profile.batch,
-        )
 
-    scaling = Scaling("asinh", *feed(ViewOptions(1)).scales("asinh"))
-
-    def supervised(data: SeriesDataModule) -> Learner:
-        return Supervised(ConvEntion(len(survey.header.classes), **sizes), FrameInputs(scaling), data.spec)
-
-    def ict(data: SeriesDataModule, **options: Any) -> Learner:
-        return ICT(ConvEntionEncoder(**sizes), FrameInputs(scaling), data.spec, ICTOptions(**options))
-
-    made: dict[str, tuple[Callable[[SeriesDataModule], Learner], ViewOptions]] = {
-        "ConvEntion": (supervised, ViewOptions(1)),
-        "two-view cross-entropy": (lambda data: ict(data, consistency=0.0), ViewOptions(2)),
-        "ICT": (ict, ViewOptions(2)),
-        "ICT, online_frames = M/2": (ict, ViewOptions(2, profile.max_frames // 6 * 3)),
-    }
-    return {name: Stepper(learner(data), data) for name, (learner, views) in made.items() for data in [feed(views)]}
+def stepper(options: RunOptions, survey: Survey, **how: Any) -> Stepper:
+    """Return a run in pre-training, ready to step."""
+    data = make_data(options, survey, load_or_draw_split(options, survey), "pretrain")
+    return Stepper(make_learner(options, data), data, precision_of(options.trainer), **how)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", choices=PROFILES, default="laptop")
-    parser.add_argument("--augmentation", help="of the views, instead of the profile's")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--network", choices=NETWORKS, default="convention")
+    parser.add_argument("--profile", choices=("laptop", "paper"), default="laptop")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--objects", type=int, default=400, help="of the simulated survey")
     parser.add_argument("--survey", type=Path)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("words", nargs="*", help="further overrides of all that is compared")
     arguments = parser.parse_args()
     if min(arguments.rounds, arguments.threads) < 1:
         parser.error("--rounds and --threads take whole numbers from 1")
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder:
-        path = arguments.survey or simulate(Path(folder) / "survey", arguments.objects, seed=0, jobs=2).path
-        survey, profile = Survey.open(path), PROFILES[arguments.profile]
-        if arguments.augmentation:
-            profile = replace(profile, augmentation=arguments.augmentation)
-        compared = steppers(survey, profile)
+        survey = Survey.open(arguments.survey or simulate(Path(folder) / "survey", arguments.objects, 0, 2).path)
+        options = [options_of(arguments.network, name, arguments.profile, survey, arguments.words) for name in LEARNERS]
+        compared = {name: stepper(one, survey) for name, one in zip(LEARNERS, options, strict=True)}
         times: dict[str, list[dict[str, float]]] = {name: [] for name in compared}
+        frames: dict[str, list[list[float]]] = {name: [] for name in compared}
+        for one in compared.values():
+            one.warm_up(arguments.rounds + 2)
         for number in range(arguments.rounds + 2):
             for name in random.Random(number).sample([*compared], len(compared)):  # what ran before leaves its mark
                 compared[name].step()
                 if number > 1:  # the first two rounds fill the allocator
                     times[name].append(compared[name].spent)
+                    frames[name].append(compared[name].frames)
 
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"
     print(
-        f"torch {torch.__version__}, {arguments.threads} threads, {amx}, bfloat16; profile {arguments.profile}: "
-        f"at most {profile.max_frames} frames, width {profile.width:g}, batch {profile.batch}, "
-        f"augmentation {profile.augmentation}; {survey!r}"
+        f"torch {torch.__version__}, {arguments.threads} threads, {amx}, {compared[SUPERVISED].precision}; "
+        f"{arguments.network}, profile {arguments.profile}: at most {options[0].sequence.max_frames} frames, "
+        f"batch {options[0].trainer.batch_size}; "
+        f"{arguments.rounds} rounds; {survey!r}"
     )
     print(
-        f"{'ms an object, median':28}{'whole step':>11}{'x ConvEntion':>14}"
+        f"{'ms an object, median':28}{'whole step':>11}{'x supervised':>14}{'x all frames':>14}"
         + "".join(f"{phase:>11}" for phase in PHASES)
+        + "  frames of each view"
     )
-    base = [sum(spent.values()) for spent in times["ConvEntion"]]
+    whole = {name: [sum(spent.values()) for spent in steps] for name, steps in times.items()}
     for name, steps in times.items():
-        whole = [sum(spent.values()) for spent in steps]
-        ratio = statistics.median(own / other for own, other in zip(whole, base, strict=True))
+        ratios = [
+            statistics.median(own / other for own, other in zip(whole[name], whole[base], strict=True))
+            for base in (SUPERVISED, ALL_FRAMES)
+        ]
         phases = [statistics.median(spent[phase] for spent in steps) for phase in PHASES]
+        seen = [statistics.mean(view) for view in zip(*frames[name], strict=True)]
         print(
-            f"{name:28}{1e3 * statistics.median(whole):11.2f}{ratio:14.2f}"
+            f"{name:28}{1e3 * statistics.median(whole[name]):11.2f}"
+            + "".join(f"{ratio:14.2f}" for ratio in ratios)
             + "".join(f"{1e3 * p:11.3f}" for p in phases)
+            + f"  {', '.join(f'{mean:.1f}' for mean in seen)}"
         )
     for name, steps in times.items():
         fed = statistics.median(sum(spent.values()) / spent["feed"] - 1 for spent in steps)

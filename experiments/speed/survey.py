@@ -27,15 +27,26 @@ from ictconvention.survey.writer import SurveyWriter, join_shards
 FLAT = 8.0  # [MB]; anonymous memory may not grow by more while reading
 
 
-def write(path: Path, objects: int, shards: int) -> Survey:
-    header = SurveyHeader(name="noise", bands=("u", "g", "r", "i", "z"), classes=("AGN",), pixel_scale=0.396)
+def write(path: Path, objects: int, shards: int, classes: tuple[str, ...] = ("AGN",)) -> Survey:
+    """Write objects of about 100 frames of noise; their classes, half of them photometric, are not in the pixels."""
+    header = SurveyHeader(name="noise", bands=("u", "g", "r", "i", "z"), classes=classes, pixel_scale=0.396)
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(245, 32, 32)).astype(np.float32)
     for number, ids in enumerate(np.array_split(np.arange(objects), shards)):
         with SurveyWriter(path / f"shard-{number:05d}", header) as writer:
             for id_ in ids:
                 n = int(np.clip(rng.normal(103, 30), 15, 245))
-                writer.add(str(id_), noise[:n], band=np.arange(n) % 5, mjd=53600 + np.arange(n) / 5)
+                label, half = id_ % len(classes), id_ // len(classes) % 2
+                writer.add(
+                    str(id_),
+                    noise[:n],
+                    band=np.arange(n) % 5,
+                    mjd=53600 + np.arange(n) / 5,
+                    psf_fwhm=np.full(n, 1.4),
+                    sky_sigma=np.ones(n),
+                    class_name=classes[label],
+                    label_source=("spectroscopic", "photometric")[half],
+                )
     return join_shards(path)
 
 

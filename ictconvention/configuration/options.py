@@ -21,6 +21,7 @@ TargetNorms = Literal["batch", "running"]
 Compared = Literal["projection", "probabilities"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+Part = Literal["third"]  # of the frames of the full view
 Group = TypeVar("Group")
 
 
@@ -141,29 +142,58 @@ class ViewOptions:
     ----------
     count : int
         1 for supervised learning, 2 for ICT.
-    online_frames : int, optional
-        Asymmetric views: the two online views have at most this many frames each, and a third, full view is added for
-        the target network. It removes no frame that fits into M, and is turned by draws of its own.
+    online_frames : int or "third", optional
+        Asymmetric views: the two online views have at most this many frames each, and one full view is added for the
+        target network. It removes no frame that fits into M, and is turned by draws of its own. "third" is a third of
+        the frames that the full view of an object can have, whichever these are: two passes with gradients of a third
+        and one without of all cost about what one supervised pass does.
+    target_share : float
+        Share of the objects of a batch that have a full view, and so a part in the consistency; the batch is in random
+        order, and the first ones have.
 
     Raises
     ------
     ValueError
-        Other counts, or `online_frames` for one view.
+        Other counts, or `online_frames` for one view, or `target_share` without `online_frames`.
 
     Examples
     --------
-    >>> ict.ViewOptions(2, online_frames=15)
-    ViewOptions(count=2, online_frames=15)
+    >>> views = ict.ViewOptions(2, online_frames="third")
+    >>> [views.most_online(frames, ict.SequenceOptions(max_frames=99)) for frames in (400, 60, 4)]
+    [33, 20, 3]
     """
 
     count: Literal[1, 2] = 1
-    online_frames: PositiveInt | None = None
+    online_frames: PositiveInt | Part | None = None
+    target_share: Share = 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.online_frames is not None and self.count != 2:
             raise ValueError(f"{self}: take one view, or two with or without online_frames")
+        if self.online_frames is None and self.target_share < 1:
+            raise ValueError(f"{self}: without online_frames the target sees the online views of all objects")
         return self
+
+    def most_online(self, frames: int, sequence: SequenceOptions) -> int:
+        """Return the largest number of frames of an online view, of a series of so many frames."""
+        match self.online_frames:
+            case None:
+                return sequence.max_frames
+            case "third":
+                return max(min(frames, sequence.max_frames) // 3, sequence.frames_per_group)
+            case number:
+                return number
+
+
+def check_online_frames(online_frames: int | Part | None, sequence: SequenceOptions, key: str) -> None:
+    """Raise a ValueError, which names the key, where online views would be longer than M or shorter than K."""
+    shortest, longest = sequence.frames_per_group, sequence.max_frames
+    if online_frames == "third" and longest // 3 < shortest:
+        found = f"{key} is third, of at most {longest} frames, and a view has {shortest} at least"
+        raise ValueError(f"{found}; take a number from {shortest} to {longest}, or larger sequence.max_frames")
+    if isinstance(online_frames, int) and not shortest <= online_frames <= longest:
+        raise ValueError(f"{key} is {online_frames}; take {shortest} to {longest}, third or null")
 
 
 @option_group

@@ -19,8 +19,11 @@ from ictconvention.configuration.options import (
     Imbalance,
     ModelOptions,
     OptimiserOptions,
+    Part,
     SequenceOptions,
+    Share,
     Stage,
+    check_online_frames,
     option_group,
 )
 
@@ -64,9 +67,17 @@ class PixelOptions:
 
 @option_group
 class AsymmetryOptions:
-    """Frames of each of ICT's online views; null: as many as the target's, two views in all."""
+    """Frames of each of ICT's online views, or a third of the target's; null: as many as these, two views in all."""
 
-    online_frames: int | None = None
+    online_frames: int | Part | None = None
+    target_share: Annotated[Share, ADDED] = 1.0  # of the objects of a batch
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.online_frames is None and self.target_share < 1:
+            found = f"views.target_share is {self.target_share:g}, and the target sees the online views of all objects"
+            raise ValueError(f"{found}; leave it out, or set views.online_frames=third")
+        return self
 
 
 @option_group
@@ -193,9 +204,7 @@ class RunOptions:
             raise ValueError(
                 f"mode is {self.mode} and run is {self.run}; give both to test a run: mode=test run=FOLDER"
             )
-        shortest, longest = self.sequence.frames_per_group, self.sequence.max_frames
-        if (short := self.views.online_frames) is not None and not shortest <= short <= longest:
-            raise ValueError(f"views.online_frames is {short}; take {shortest} to {longest}, or null")
+        check_online_frames(self.views.online_frames, self.sequence, "views.online_frames")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
         if self.fold.protocol == "single" and self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs:

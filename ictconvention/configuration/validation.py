@@ -167,6 +167,9 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
         fix = str(first["msg"]).replace("Input should be", "it should be")
         fix = fix.replace("a valid array", "a list, written '[a,b]' (in quotes, for the shell)")
         fix = _instead(key, first["input"], kind, bool(place) and isinstance(place[-1], int)) or fix
+        for other in error.errors()[1:]:  # a word that may stand there too
+            if other["type"] == "literal_error" and f"{prefix}{'.'.join(map(str, other['loc'][:-1]))}" == key:
+                fix += f", or {other['ctx']['expected']}"
     return UsageError(found, key, fix, code)
 
 

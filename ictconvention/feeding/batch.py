@@ -16,7 +16,7 @@ from ictconvention.feeding.views import ViewRecipe
 from ictconvention.survey.series import night_index
 
 UNLABELLED = -1
-ON_CPU = ("lengths", "nights")  # networks read their values; on a device that would wait for it
+ON_CPU = ("lengths", "nights", "angle")  # networks read their values; on a device that would wait for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +80,7 @@ class SeriesBatch:
     index : integer tensor (B,)
         Position of each object in the survey; names predictions and is not an input.
     angle, quarter_turns, horizontal, vertical : tensors (B,)
-        How each object's stamps turn, see `ViewRecipe`.
+        How each object's stamps turn, see `ViewRecipe`; `angle` stays on the CPU.
     frames : tensor (F, H, W), optional
         Stamps [flux_unit]; a missing pixel has the value of the sky, zero, or of the median frame where there is one.
     median : tensor (B, bands, H, W), optional
@@ -115,7 +115,7 @@ class SeriesBatch:
         return len(self.lengths)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Return the batch on a device; `lengths` and `nights` stay on the CPU."""
+        """Return the batch on a device; `lengths`, `nights` and `angle` stay on the CPU."""
         moved = {
             name: x.to(device, non_blocking=non_blocking or x.is_pinned())
             for name, x in self._tensors()

@@ -3,6 +3,8 @@
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import islice, zip_longest
+from math import ceil
 from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
 from ictconvention.configuration.functions import find_function
-from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
+from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions, check_online_frames
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.spec import Contents
@@ -64,11 +66,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
-        shortest, longest = sequence.frames_per_group, sequence.max_frames
-        if views.online_frames is not None and not shortest <= views.online_frames <= longest:
-            raise ValueError(
-                f"online_frames is {views.online_frames}; take {shortest} to {longest}, of SequenceOptions"
-            )
+        check_online_frames(views.online_frames, sequence, "online_frames")
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
@@ -85,19 +83,21 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         return len(self.survey)
 
     def __getitem__(self, draws: Sequence[SampleKey]) -> tuple[SeriesBatch, ...]:
-        """Return the batch of each view: one, two, or three with `online_frames`."""
-        objects = [self.views_of(draw) for draw in draws]
-        return tuple(collate(views) for views in zip(*objects, strict=True))
+        """Return the batch of each view: one, two, or three with `online_frames`, the third of the first objects."""
+        full = ceil(self.views.target_share * len(draws))
+        objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
+        views = zip_longest(*objects)
+        return tuple(collate([view for view in of_objects if view is not None]) for of_objects in views)
 
-    def views_of(self, draw: SampleKey) -> tuple[SeriesView, ...]:
-        """Return the views of one object."""
+    def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
+        """Return the views of one object; where it is not seen as a whole, without the target's."""
         series, own = self.survey[draw.position], None
         if self.augmentation is None:
             return (self._seen(series, whole_view(series, self.sequence), draw.position),)
         if self.augmentation.function is not None:
             own = find_function("augmentation.function", self.augmentation.function)
         views = []
-        for view, rng in self._drawn(series, draw, self.augmentation):
+        for view, rng in islice(self._drawn(series, draw, self.augmentation), None if whole else self.views.count):
             seen = self._seen(series, view, draw.position)
             views.append(seen if own is None else self._checked(own(seen, rng), seen, series.id))
         return tuple(views)
@@ -108,8 +108,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Yield what each view takes, and the generator that drew it."""
         sequence = self.sequence
         unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
-        short = self.views.online_frames or sequence.max_frames
-        plan = [(augmentation, short)] * self.views.count
+        plan = [(augmentation, self.views.most_online(len(series), sequence))] * self.views.count
         if self.views.online_frames:
             plan.append((replace(augmentation, keep=1.0, window=1.0), sequence.max_frames))
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):

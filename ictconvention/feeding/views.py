@@ -131,6 +131,7 @@ def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal
         Square stamps without missing pixels.
     angle : tensor (F,)
         Rotation of each frame about the stamp's centre [rad], bilinear, with zero beyond the edge; 0 changes nothing.
+        Best on the CPU: its values are read.
     quarter_turns : integer tensor (F,)
         Turns by 90 degrees, 0 to 3; exact.
     horizontal, vertical : boolean tensor (F,)
@@ -146,7 +147,9 @@ def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal
     oblique = angle.nonzero().squeeze(1)
     if not len(oblique):
         return result
-    cos, sin, zero = angle[oblique].cos(), angle[oblique].sin(), torch.zeros_like(angle[oblique])
+    turn = angle[oblique].to(frames.device, non_blocking=True)
+    oblique = oblique.to(frames.device, non_blocking=True)
+    cos, sin, zero = turn.cos(), turn.sin(), torch.zeros_like(turn)
     theta = torch.stack([cos, sin, zero, -sin, cos, zero], dim=1).view(-1, 2, 3)  # from output to input positions
     stamps = result[oblique, None]
     grid = F.affine_grid(theta, list(stamps.shape), align_corners=False)

@@ -26,7 +26,7 @@ class ICT(Learner):
 
     Both views go through each network as one batch, so that batch norms see the frames of both. With three views, the
     first two go through the online network and the third through the target network, to which both are compared: two
-    short views and a full one (`ViewOptions.online_frames`).
+    short views and a full one (`ViewOptions.online_frames`), which perhaps only the first objects have.
 
     Parameters
     ----------
@@ -131,7 +131,10 @@ class ICT(Learner):
                 set_target_mode(self.target, options.target_norms, options.target_dropout)
             seen = self.target(*(inputs if len(views) == 2 else self.inputs(views[2])))
             other = seen.roll(len(seen) // 2, 0) if len(views) == 2 else seen.repeat(2, 1)  # v' for v, and v for v'
-            compared = consistency(prediction, other) if prediction is not None else divergence(logits, other)
+            own = logits if prediction is None else prediction
+            if len(other) < len(own):  # the first objects of each view alone have one to compare with
+                own = own.unflatten(0, (2, -1))[:, : len(seen)].flatten(0, 1)
+            compared = divergence(own, other) if prediction is None else consistency(own, other)
             terms["loss_consistency"] = 2 * compared.mean()
             weighed.append(options.consistency * terms["loss_consistency"])
         if options.variance and projection is not None:
@@ -147,7 +150,7 @@ class ICT(Learner):
         steps = int(self.trainer.estimated_stepping_batches)
         tau = tau_at(self.trainer.global_step, steps, self.options.tau, self.options.tau_schedule)
         update_target(self.target, self.network.branch(self.options.compared), tau)
-        self.log(f"{self.spec.stage}/train/tau", tau)
+        self.log(f"{self.spec.stage}/train/tau", torch.tensor(tau))  # on the CPU: a number would wait for the device
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""

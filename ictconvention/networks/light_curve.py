@@ -108,7 +108,7 @@ class LightCurveRNN(Network):
         """
         lengths = check_lengths(lengths, len(flux))
         flux, error, days, observed = (pad(x, lengths) for x in (flux, error, days, observed))
-        return self.features_padded(flux, error, days, observed, lengths.to(flux.device))
+        return self.features_padded(flux, error, days, observed, lengths)
 
     def features_padded(self, flux: Tensor, error: Tensor, days: Tensor, observed: Tensor, lengths: Tensor) -> Tensor:
         """Return the same of padded arrays (B, S, bands), (B, S); of each object the first `lengths` (B,) nights count.
@@ -121,7 +121,7 @@ class LightCurveRNN(Network):
         check_padding(lengths, flux.shape[0], flux.shape[1])
         if flux.shape[2] != self.bands:
             raise ValueError(f"fluxes of {flux.shape[2]} bands were given; the network takes {self.bands}")
-        observed, lengths = observed.bool(), lengths.to(flux.device)
+        observed, lengths = observed.bool(), lengths.to(flux.device, non_blocking=True)
         place = 2 ** torch.arange(self.bands, device=flux.device)
         sets = (observed * place).sum(-1, keepdim=True)  # (B, S, 1): 0 where nothing was observed
         one_hot = sets == torch.arange(1, 2**self.bands, device=flux.device)

@@ -138,7 +138,7 @@ class CNNRecurrent(Network):
         lengths = check_lengths(lengths, len(nights))
         self._check(nights)
         seen = self.cnn(nights.contiguous(memory_format=torch.channels_last))
-        return self._last_state(pad(seen, lengths), lengths.to(seen.device))
+        return self._last_state(pad(seen, lengths), lengths.to(seen.device, non_blocking=True))
 
     def features_padded(self, nights: Tensor, lengths: Tensor) -> Tensor:
         """Return the same of padded arrays: nights (B, S, bands, H, W), of which the first `lengths` (B,) count.
@@ -150,7 +150,7 @@ class CNNRecurrent(Network):
         """
         check_padding(lengths, nights.shape[0], nights.shape[1])
         self._check(nights[:, 0])
-        lengths = lengths.to(nights.device)
+        lengths = lengths.to(nights.device, non_blocking=True)
         real = torch.arange(nights.shape[1], device=nights.device) < lengths[:, None]
         nights = nights.where(real[:, :, None, None, None], 0)  # rubbish in the padding must not reach a gradient
         return self._last_state(self.cnn(nights.flatten(0, 1)).unflatten(0, nights.shape[:2]), lengths)

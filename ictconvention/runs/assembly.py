@@ -142,7 +142,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         stage,
         sequence=options.sequence,
         augmentation=options.augmentation,
-        views=ViewOptions(2 if ict else 1, options.views.online_frames),
+        views=ViewOptions(2 if ict else 1, options.views.online_frames, options.views.target_share),
         imbalance=options.imbalance if learner_in(options, stage).classification else Imbalance(),  # needs classes
         contents=takes.contents_with(options.pixels.channels),
         batch_size=options.trainer.batch_size,

@@ -21,6 +21,7 @@ from tests.refusals import refused
 
 EXPERIMENTS = [
     "ict_sdss",
+    "ict_fast",
     "convention_sdss",
     "cnn_gru_sdss",
     "cnn_lstm_sdss",
@@ -36,7 +37,7 @@ EXPERIMENTS = [
 def test_every_experiment_composes_in_every_profile(experiment: str, profile: str) -> None:
     options = compose_run([f"experiment={experiment}", f"profile={profile}"])
     assert options.name == experiment
-    assert (options.learner.kind == "ict") == experiment.startswith("ict")
+    assert (options.learner.kind == "ict") == experiment.startswith("ict_")
     assert options.survey.path is None  # the simulated one
     assert options.sequence.max_frames == {"paper": 99, "laptop": 30, "smoke": 15, "tiny": 15}[profile]
 
@@ -139,7 +140,17 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
         ("survey.objects=20", "VALUE", "survey.objects", ["is 20", "at least 100", "null"]),
         ("model=cnn_gru profile=laptop model.width=0.5", "UNKNOWN", "model.width", []),
         ("views.online_frames=30", "VALUE", "the configuration", ["views.online_frames", "learner=ict"]),
-        ("experiment=ict_sdss views.online_frames=2", "VALUE", "the configuration", ["is 2", "3 to 99"]),
+        ("experiment=ict_sdss views.target_share=0.5", "VALUE", "views", ["is 0.5", "views.online_frames=third"]),
+        ("experiment=ict_fast views.target_share=0", "VALUE", "views.target_share", ["is 0", "above 0", "at most 1"]),
+        ("views.online_frames=third", "VALUE", "the configuration", ["views.online_frames", "learner=ict"]),
+        ("experiment=ict_sdss views.online_frames=2", "VALUE", "the configuration", ["is 2", "3 to 99", "third"]),
+        ("experiment=ict_sdss views.online_frames=half", "VALUE", "views.online_frames", ["'half'", "'third'"]),
+        (
+            "experiment=ict_fast sequence.max_frames=6",
+            "VALUE",
+            "the configuration",
+            ["views.online_frames is third, of at most 6", "3 at least", "a number from 3 to 6"],
+        ),
         ("stage.pretrain.max_epochs=-1", "VALUE", "stage.pretrain.max_epochs", ["is -1", "at least 0"]),
         (
             "stage.pretrain.max_epochs=0 stage.finetune.max_epochs=0",
@@ -161,7 +172,7 @@ def test_an_override_reaches_its_key_and_nothing_else() -> None:
             ["is nan", "finite", "at least 0", "at most 1"],
         ),
         ("model.heads=3", "VALUE", "model.heads", ["is 3", "1, 2, 4 or 8"]),
-        ("survey.verify=maybe", "VALUE", "survey.verify", ["'maybe'", "boolean"]),
+        ("survey.verify=maybe", "VALUE", "survey.verify", ["'maybe'", "boolean, or 'auto'"]),
         ("--max_epochs=3", "SYNTAX", "--max_epochs=3", ["KEY=VALUE"]),
         ("seed=1,2", "SWEEP", "seed=1,2", ["-m"]),
         (

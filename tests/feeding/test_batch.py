@@ -93,11 +93,11 @@ def test_a_batch_survives_the_way_to_another_process_or_device(move: Callable[[S
     assert moved.photometry is None
 
 
-def test_lengths_stay_on_the_cpu() -> None:
+def test_what_is_read_stays_on_the_cpu() -> None:
     moved = collate([seen(7), seen(3)]).to("meta")
     devices = {
         field.name: getattr(moved, field.name).device.type
         for field in fields(SeriesBatch)
         if getattr(moved, field.name) is not None
     }
-    assert {name for name, device in devices.items() if device == "cpu"} == {"lengths", "nights"}
+    assert {name for name, device in devices.items() if device == "cpu"} == {"lengths", "nights", "angle"}

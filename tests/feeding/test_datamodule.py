@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ictconvention.configuration.options import Imbalance, ViewOptions
+from ictconvention.configuration.options import Imbalance, SequenceOptions, ViewOptions
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
@@ -128,6 +128,8 @@ def test_what_does_not_exist_is_refused(feed: Feed) -> None:
     for frames in (2, 12):
         with pytest.raises(ValueError, match=f"online_frames is {frames}; take 3 to 9"):
             feed(views=ViewOptions(2, online_frames=frames))
+    with pytest.raises(ValueError, match="online_frames is third, of at most 6 frames, and a view has 3 at least"):
+        feed(views=ViewOptions(2, online_frames="third"), sequence=SequenceOptions(max_frames=6))
 
 
 def test_an_empty_part_is_named(feed: Feed) -> None:

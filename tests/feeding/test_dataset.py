@@ -100,9 +100,13 @@ def test_an_object_is_seen_the_same_whatever_its_company(survey: Survey) -> None
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 4 worker")  # on a machine of two cores
-@pytest.mark.parametrize("contents", ["direct", "direct+residual", "photometry"])
-def test_batches_are_the_same_with_any_number_of_workers_and_after_a_resume(survey: Survey, contents: Any) -> None:
-    dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2), contents)
+@pytest.mark.parametrize(
+    ("contents", "online"), [("direct", None), ("direct", "third"), ("direct+residual", None), ("photometry", None)]
+)
+def test_batches_are_the_same_with_any_number_of_workers_and_after_a_resume(
+    survey: Survey, contents: Any, online: Any
+) -> None:
+    dataset = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, online), contents)
 
     def epochs(workers: int, first: int = 0) -> list[tuple[SeriesBatch, ...]]:
         sampler = TrainingSampler(np.arange(6), class_labels(survey), Imbalance(sampling=1), 2)
@@ -130,6 +134,50 @@ def test_short_online_views_and_a_full_one_for_the_target(survey: Survey) -> Non
     assert full.lengths.tolist() == [3, 12, 1, 12, 12, 8]
     assert (full.angle != first.angle).all()
     assert equal([first], [SeriesDataset(survey, SequenceOptions(6), PAPER)[everything(survey)][0]])
+
+
+def test_online_views_of_a_third_have_a_third_of_what_the_target_sees(survey: Survey) -> None:
+    """Of a series longer than M, of one shorter, and of one too short, whose views have K frames or all."""
+    still = Augmentation(**read_group("augmentation", "none"))
+    whole = SeriesDataset(survey, SHORT, still)[everything(survey)][0].lengths
+    assert whole.tolist() == [3, 12, 1, 12, 12, 8]
+    first, second, full = SeriesDataset(survey, SHORT, still, ViewOptions(2, "third"))[everything(survey)]
+    assert torch.equal(full.lengths, whole)
+    assert first.lengths.tolist() == second.lengths.tolist() == [3, 4, 1, 4, 4, 3]
+    assert not equal([first], [second])  # each draws its own
+    for seed in range(5):  # removal takes frames of that third, and of nothing else
+        strays = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, "third"), seed=seed)[everything(survey)]
+        assert torch.equal(strays[2].lengths, whole)
+        assert all((view.lengths <= first.lengths).all() and view.lengths[2] == 1 for view in strays[:2])
+
+
+def test_a_third_is_the_number_of_it_where_all_series_are_long(survey: Survey) -> None:
+    """Frame for frame, so that only the word differs."""
+    long = [SampleKey(i) for i in range(len(survey)) if len(survey[i]) >= 12]
+    word, number = (SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, online)) for online in ("third", 4))
+    assert equal(word[long], number[long])
+
+
+def test_the_target_sees_a_share_of_the_objects_and_nothing_else_changes(survey: Survey) -> None:
+    whole = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, "third"))
+    half = SeriesDataset(survey, SHORT, PAPER, ViewOptions(2, "third", target_share=0.5))
+    keys = [SampleKey(i, repeat=i % 2) for i in range(len(survey))]
+    views, all_views = half[keys], whole[keys]
+    assert equal(views[:2], all_views[:2])
+    assert equal(views[2:], [whole[keys[:3]][2]])
+    assert [len(view) for view in half[keys[:1]]] == [1, 1, 1]
+
+
+def test_a_third_in_whole_nights_keeps_nights_whole(tmp_path: Path) -> None:
+    night = np.repeat(np.arange(6), 5)
+    mjd = 54000.0 + 3 * night + 0.001 * np.tile(np.arange(5), 6)
+    survey = write_survey(tmp_path / "survey", [image_series(0, 30) | {"mjd": mjd}])
+    by_nights = SequenceOptions(max_frames=30, select="nights")
+    *short, full = SeriesDataset(survey, by_nights, PAPER, ViewOptions(2, "third"))[[SampleKey(0)]]
+    assert full.lengths.tolist() == [30]
+    for view in short:
+        assert set(np.bincount(view.night)) == {5}
+        assert view.lengths[0] <= 10
 
 
 def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:

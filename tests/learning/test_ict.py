@@ -20,7 +20,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning import ict as ict_module
 from ictconvention.learning.collapse import CollapseMonitor
 from ictconvention.learning.ict import ICT
-from ictconvention.learning.losses import spread_floor
+from ictconvention.learning.losses import consistency, divergence, spread_floor
 from ictconvention.learning.target import update_target
 from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.inputs.nights import NightInputs
@@ -124,6 +124,36 @@ def test_short_online_views_are_both_compared_with_the_full_one(feed: Feed) -> N
     online = [through(learner, learner.network, view).projection for view in (v, w)]
     expected = sum((2 - 2 * F.cosine_similarity(one, z)).mean() for one in online)
     assert learner.loss((v, w, full))["loss_consistency"].item() == pytest.approx(float(expected), rel=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("on", ["projection", "probabilities"])
+def test_objects_without_a_full_view_classify_and_are_not_compared(feed: Feed, on: Any) -> None:
+    data = feed(views=ViewOptions(2, online_frames="third", target_share=0.5))
+    learner, (v, w, full) = ict(data, consistency_on=on).eval(), views_of(data)
+    assert 2 * len(full) == len(v) == len(w)
+    terms = learner.loss((v, w, full))
+    output = [through(learner, learner.network, view) for view in (v, w)]
+    z = through(learner, target_of(learner), full)
+    compared = [
+        consistency(one.projection[: len(z)], z) if on == "projection" else divergence(one.logits[: len(z)], z)
+        for one in output
+    ]
+    assert terms["loss_consistency"].item() == pytest.approx(float(sum(x.mean() for x in compared)), rel=1e-5)
+    entropy = sum(F.cross_entropy(one.logits, v.label) for one in output)
+    assert terms["loss_ce"].item() == pytest.approx(float(entropy), rel=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"projection": "trunk", "predictor": True, "variance": 1.0}])
+def test_the_two_online_views_may_change_places(feed: Feed, options: dict[str, Any]) -> None:
+    data = feed(views=ViewOptions(2, online_frames="third"))
+    learner, (v, w, full) = ict(data, dropout=0, **options).train(), views_of(data)
+    state = learner.state_dict()
+    terms = []
+    for views in ((v, w, full), (w, v, full)):
+        learner.load_state_dict(state)
+        terms.append({name: term.item() for name, term in learner.loss(views).items()})
+    assert terms[0] == pytest.approx(terms[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -45,6 +45,7 @@ BOTH = [
     "pixels.channels=direct+residual",
     "pixels.scaling=standardise",
     "views.online_frames=30",
+    "views.online_frames=third",
     "stage.pretrain.max_epochs=1",
     "stage.pretrain.keep=last",
     "stage.pretrain.optimiser.learning_rate=1",

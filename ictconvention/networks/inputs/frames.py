@@ -64,13 +64,14 @@ def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
     """
     if batch.frames is None:
         raise ValueError("the batch holds no stamps; read contents='direct'")
-    turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
-    frames = turn_stamps(batch.frames, *(turn[batch.owner] for turn in turns))
+    turns = (batch.quarter_turns, batch.horizontal, batch.vertical)
+    angle = batch.angle.repeat_interleave(batch.lengths)  # of each frame, on the CPU as the lengths are
+    frames = turn_stamps(batch.frames, angle, *(turn[batch.owner] for turn in turns))
     direct = scaling(frames, batch.band)
     if batch.median is None:
         return direct
     bands = batch.median.shape[1]
-    of_object = (turn.repeat_interleave(bands) for turn in turns)
+    of_object = (turn.repeat_interleave(bands) for turn in (batch.angle, *turns))
     median = turn_stamps(batch.median.flatten(0, 1), *of_object)  # turning is linear, and there are fewer of these
     residual = scaling.residual(frames - median[batch.owner * bands + batch.band], batch.band)
     return torch.stack([direct, residual], dim=1)

@@ -137,12 +137,18 @@ def make_finite(flux: Tensor) -> Tensor:
 
 def night_row(batch: SeriesBatch) -> Tensor:
     """Return the row of each frame's night (F,) among the nights of all objects."""
-    before = (batch.nights.cumsum(0) - batch.nights).to(batch.night.device)
+    before = (batch.nights.cumsum(0) - batch.nights).to(batch.night.device, non_blocking=True)
     return before[batch.owner] + batch.night
 
 
-def means(values: Tensor, slot: Tensor, slots: int) -> tuple[Tensor, Tensor]:
-    """Return the mean of the values (F, ...) of each slot (slots, ...), zero in an empty one, and their number."""
+def means(values: Tensor, slot: Tensor, slots: int, known: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Return the mean of the values (F, ...) of each slot (slots, ...), zero in an empty one, and their number.
+
+    Where some are not `known` (F,), the values themselves are scalars (F,).
+    """
+    one = values.new_ones(len(slot))
+    if known is not None:
+        values, one = values.where(known, 0), one * known
     total = values.new_zeros(slots, *values.shape[1:]).index_add_(0, slot, values)
-    count = values.new_zeros(slots).index_add_(0, slot, values.new_ones(len(slot)))
+    count = values.new_zeros(slots).index_add_(0, slot, one)
     return total / count.clamp(min=1).view(-1, *(1 for _ in values.shape[1:])), count

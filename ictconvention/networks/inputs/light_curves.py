@@ -31,10 +31,10 @@ class LightCurveInputs(Inputs):
             raise ValueError("the batch holds no photometry; read contents='photometry'")
         bands, nights = len(self.scaling.scale), int(batch.nights.sum())
         known = batch.photometry.isfinite().all(1)
-        slot = (night_row(batch) * bands + batch.band)[known]
-        flux, error = batch.photometry[known].unbind(1)
-        mean, count = means(flux, slot, nights * bands)
-        variance, _ = means(error.square(), slot, nights * bands)
+        slot = night_row(batch) * bands + batch.band
+        flux, error = batch.photometry.unbind(1)
+        mean, count = means(flux, slot, nights * bands, known)
+        variance, _ = means(error.square(), slot, nights * bands, known)
         band = torch.arange(bands, device=flux.device).repeat(nights)
         mean_error = (variance / count.clamp(min=1)).sqrt()
         columns = self.scaling(mean, band), self.scaling.error(mean_error, mean, band), count > 0
@@ -42,7 +42,7 @@ class LightCurveInputs(Inputs):
         start = torch.full((nights,), torch.inf, device=flux.device)
         start.scatter_reduce_(0, night_row(batch), batch.time, "amin")
         days = start.diff(prepend=start[:1])
-        days[batch.nights.cumsum(0)[:-1].to(days.device)] = 0  # an object's first night follows none
+        days[batch.nights.cumsum(0)[:-1].to(days.device, non_blocking=True)] = 0  # an object's first night follows none
         flux, error, observed = (column.unflatten(0, (-1, bands)) for column in columns)
         return flux, error, days.log1p(), observed, batch.nights
 

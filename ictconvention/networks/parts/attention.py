@@ -96,19 +96,18 @@ class FeedForward(nn.ModuleDict):
 
     Examples
     --------
-    >>> FeedForward(channels=8)(torch.randn(2, 5, 8, 9, 9), torch.ones(2, 5, dtype=torch.bool)).shape
+    >>> FeedForward(channels=8)(torch.randn(2, 5, 8, 9, 9)).shape
     torch.Size([2, 5, 8, 9, 9])
     """
 
     def __init__(self, channels: int):
         super().__init__({"1": _ConvReLUNorm(channels, 2 * channels), "2": _ConvReLUNorm(2 * channels, channels)})
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return the changed tokens (B, N, C, h, w)."""
+    def forward(self, x: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return the changed tokens (B, N, C, h, w): those at the places `real` (n,) among the B * N, or all."""
         tokens = x.flatten(0, 1)
-        if not self.training:  # batch norm takes each token by itself: the others do no harm
+        if real is None:
             return self["2"](self["1"](tokens)).view_as(x)
-        real = mask.flatten().nonzero().squeeze(1)
         changed = self["2"](self["1"](tokens[real]))
         return torch.zeros_like(tokens, dtype=changed.dtype).index_copy(0, real, changed).view_as(x)
 
@@ -140,7 +139,7 @@ class Block(nn.Module):
         self.norm_ffn = ObjectNorm(channels, size, slots)
         self.ffn = FeedForward(channels)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """Return the tokens (B, N, C, h, w) after both parts."""
+    def forward(self, x: Tensor, mask: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return the tokens (B, N, C, h, w) after both parts; the second is that of the tokens `real`, or of all."""
         x = x + self.attention(self.norm_attention(x, mask), mask)
-        return x + self.ffn(self.norm_ffn(x, mask), mask)
+        return x + self.ffn(self.norm_ffn(x, mask), real)

@@ -126,9 +126,7 @@ class ConvEntionEncoder(Network):
         self._check(frames, band, lowest=1)
         k = self.frames_per_group
         slot = torch.arange(self.slots) < ((lengths + k - 1) // k)[:, None]  # (B, N)
-        return self.pooled(
-            *self.tokens(group_frames(frames, lengths, k), group_frames(band, lengths, k), slot.to(frames.device))
-        )
+        return self.pooled(*self.tokens(group_frames(frames, lengths, k), group_frames(band, lengths, k), slot))
 
     def forward_padded(self, frames: Tensor, band: Tensor) -> Tensor:
         """Return the features (B, feature_size) of padded arrays; arguments as of `features_padded`."""
@@ -185,15 +183,15 @@ class ConvEntionEncoder(Network):
         band : integer tensor (G, K)
             Their band ids.
         present : boolean tensor (B, N)
-            The slots of the groups, in their order.
+            The slots of the groups, in their order. Best on the CPU: its values are read.
 
         Returns
         -------
         tensors (B, N, 8, h, w), (B, N)
-            Tokens, and the mask of those that count: in padding "paper" every slot does.
+            Tokens, and the mask of those that count, where `present` is: in padding "paper" every slot does.
         """
         tokens = self._convolved(frames, band)
-        slot = present.flatten().nonzero().squeeze(1)
+        slot = present.flatten().nonzero().squeeze(1).to(frames.device, non_blocking=True)
         if self.padding == "masked":
             empty, mask = tokens.new_zeros(1, *tokens.shape[1:]), present
         else:
@@ -207,14 +205,18 @@ class ConvEntionEncoder(Network):
         """Return the features (B, feature_size): position, blocks, and the maximum over the tokens that count.
 
         In full precision under autocast too: the blocks are a few per cent of the work, and the maximum turns small
-        errors into other tokens' gradients.
+        errors into other tokens' gradients. In training the mask is best on the CPU: its values are read.
         """
         return full_precision(lambda x: self._attended(x, mask), tokens)
 
     def _attended(self, tokens: Tensor, mask: Tensor) -> Tensor:
         x = tokens + self.position[:, :, None, None]
+        real = None  # batch norm takes each token by itself, but for training: the others do no harm
+        if self.training:
+            real = mask.flatten().nonzero().squeeze(1).to(x.device, non_blocking=True)
+        mask = mask.to(x.device, non_blocking=True)
         for block in self.block:
-            x = block(x, mask)
+            x = block(x, mask, real)
         return x.masked_fill(~mask[:, :, None, None, None], -torch.inf).amax(1).flatten(1)
 
     def _convolved(self, frames: Tensor, band: Tensor, frozen: bool = False) -> Tensor:

@@ -71,7 +71,7 @@ class Stem(_ConvNorm):
         weight = self.conv.weight  # its input channels: the frame, the band image, then other channels of the frame
         planes = [frames] if frames.ndim == 4 else frames.unbind(2)
         x = torch.stack([*planes], dim=-1).permute(0, 4, 1, 2, 3)  # (G, C, K, H, W), in channels_last_3d
-        convolved = self.convolved(x, weight[:, :1] if len(planes) == 1 else weight[:, [0, *range(2, len(planes) + 1)]])
+        convolved = self.convolved(x, _without_second(weight))
         channels, _, height, width = convolved.shape[1:]
 
         kernels = weight[:, 1].permute(3, 0, 1, 2).reshape(TAPS * channels, 1, *weight.shape[2:4])
@@ -87,6 +87,11 @@ class Stem(_ConvNorm):
             chosen.append(torch.cat(rows, dim=1))
         share = torch.stack(chosen, dim=1) @ table  # (G, 3, H' * W' * out)
         return self.normalised(convolved + share.unflatten(2, (height, width, channels)).permute(0, 4, 1, 2, 3), frozen)
+
+
+def _without_second(weight: Tensor) -> Tensor:
+    """Return a kernel (out, in, ...) without its second input channel."""
+    return weight[:, :1] if weight.shape[1] == 2 else torch.cat([weight[:, :1], weight[:, 2:]], dim=1)
 
 
 class FrameCNN(nn.ModuleDict):

@@ -50,5 +50,6 @@ def condition_numbers(conditions: Tensor) -> Tensor:
         The logarithm of each, 0 where it is not known, and whether it is known.
     """
     known = conditions.isfinite() & (conditions > 0)
-    usual = torch.tensor([SEEING, NOISE], dtype=conditions.dtype, device=conditions.device)
-    return torch.cat([(conditions / usual).where(known, 1).log(), known.to(conditions.dtype)], dim=-1)
+    seeing, noise = conditions.unbind(-1)
+    by_usual = torch.stack([seeing / SEEING, noise / NOISE], dim=-1)
+    return torch.cat([by_usual.where(known, 1).log(), known.to(conditions.dtype)], dim=-1)

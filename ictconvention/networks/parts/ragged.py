@@ -1,4 +1,7 @@
-"""Ragged batches: rows of all objects, one object after the other, and how many belong to each."""
+"""Ragged batches: rows of all objects, one object after the other, and how many belong to each.
+
+Where rows go is worked out on the CPU and sent to the device behind what it still has to do: nothing waits for it.
+"""
 
 import torch
 from torch import Tensor
@@ -47,7 +50,7 @@ def check_padding(lengths: Tensor, objects: int, steps: int) -> None:
 def pad(rows: Tensor, lengths: Tensor) -> Tensor:
     """Put rows (S, ...) of the objects into (B, longest, ...), zero after the last of each; lengths on the CPU."""
     present = (torch.arange(int(lengths.max())) < lengths[:, None]).flatten()
-    slot = present.nonzero().squeeze(1).to(rows.device)
+    slot = present.nonzero().squeeze(1).to(rows.device, non_blocking=True)
     slots = rows.new_zeros(len(present), *rows.shape[1:]).index_copy(0, slot, rows)
     return slots.unflatten(0, (len(lengths), -1))
 
@@ -60,6 +63,6 @@ def group_frames(rows: Tensor, lengths: Tensor, size: int) -> Tensor:
     groups = (lengths + size - 1) // size
     groups_before, rows_before = groups.cumsum(0) - groups, lengths.cumsum(0) - lengths  # of the earlier objects
     shift = (size * groups_before - rows_before).repeat_interleave(lengths)
-    place = (torch.arange(len(rows)) + shift).to(rows.device)
+    place = (torch.arange(len(rows)) + shift).to(rows.device, non_blocking=True)
     slots = rows.new_zeros(size * int(groups.sum()), *rows.shape[1:]).index_copy(0, place, rows)
     return slots.unflatten(0, (-1, size))

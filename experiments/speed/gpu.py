@@ -1,0 +1,369 @@
+"""What a GPU makes of it, in at most eight minutes: golden numbers, steps, memory, a fold of the paper, feeding, DDP.
+
+    python experiments/speed/gpu.py [-o gpu.md] [--survey PATH] [--minutes 8] [--tiny]
+
+Writes gpu.md for people and gpu.json for programs: what was measured, and on what. A part begins only where time is
+left, and is said to be left out where not; one that fails is named, and the others go on (exit code 1). Objects are
+noise of about 100 frames, unless --survey names a survey. --tiny, which a machine without a GPU takes by itself, runs
+every part to its end with networks and batches whose times mean nothing.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from torch.nn import functional as F
+from torch.utils.flop_counter import FlopCounterMode
+
+sys.path.insert(0, str(Path(__file__).parents[2]))  # the root of the clone, where golden numbers live with the tests
+from experiments.speed.step import NETWORKS, Stepper, options_of, stepper
+from experiments.speed.survey import write
+from ictconvention.networks.convention import ConvEntion
+from ictconvention.runs.assembly import load_or_draw_split, make_data, make_learner
+from ictconvention.runs.machine import environment, precision_of, processors
+from ictconvention.survey.survey import Survey
+from ictconvention.training.infer import infer
+from ictconvention.training.lightning_noise import silence_lightning
+from ictconvention.training.memory import keep_freed_memory
+from tests.networks.test_convention import GOLDEN, golden_input, golden_tensors, relative
+
+CLASSES = ("AGN", "SN Ia", "SN Other", "Variable")
+PRECISIONS = {"float32": ("32-true", False), "TF32": ("32-true", True), "bf16": ("bf16-mixed", True)}
+COMPARED = ("supervised", "ICT", "ICT, asymmetric")
+ROWS = {"ConvEntion": "convention", "ICT-ConvEntion": "convention", "CNN+GRU": "cnn_gru", "CNN+LSTM": "cnn_lstm"}
+FOLDS = 5
+TRAINED = {"pretrain": (4111, 50), "finetune": (1698, 30)}  # objects of a fold, simulated as the paper's; epochs
+Row = dict[str, Any]
+
+
+@dataclass
+class Bench:
+    """Where and how long is measured, and what was.
+
+    Parameters
+    ----------
+    device : device
+    survey : Survey
+    tiny : bool
+        Whether sizes and times are such that it only runs.
+    end : float
+        When no further part begins [s of `time.perf_counter`].
+    """
+
+    device: torch.device
+    survey: Survey
+    tiny: bool
+    end: float
+    parts: dict[str, list[Row]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long one number is measured [s]."""
+        return 0.0 if self.tiny else 2.0
+
+    def measure(self, name: str, part: Callable[["Bench"], list[Row]]) -> None:
+        """Measure a part, where time is left."""
+        if time.perf_counter() > self.end:
+            self.parts[name] = [{"left out": "no time was left"}]
+            return
+        begin = time.perf_counter()
+        try:
+            self.parts[name] = part(self)
+        except (RuntimeError, ValueError, OSError, AssertionError) as error:  # out of memory is a RuntimeError
+            self.failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(f"{time.perf_counter() - begin:6.1f} s  {name}{': FAILED' * (name in self.failed)}", flush=True)
+
+    def time(self, work: Callable[[], object], warm_up: int = 3) -> float:
+        """Return the time of one call [s], over as many as fill the time; the device is waited for at the ends."""
+        for _ in range(1 if self.tiny else warm_up):
+            work()
+        calls, begin = 0, self.now()
+        while calls < 1 or (calls < 500 and time.perf_counter() - begin < self.seconds):
+            work()
+            calls += 1
+        return (self.now() - begin) / calls
+
+    def now(self) -> float:
+        """Return the time [s] when the device is done."""
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    def options(self, network: str, learner: str, *words: str) -> Any:
+        """Return the options of a run at the paper's sizes."""
+        sizes = ("tiny", 4) if self.tiny else ("paper", 128)
+        sized = [f"trainer.batch_size={sizes[1]}", f"trainer.workers={0 if self.tiny else min(8, processors())}"]
+        return options_of(network, learner, sizes[0], self.survey, [*sized, *words])
+
+    def precisions(self) -> list[str]:
+        """Return those that differ on this device."""
+        return [*PRECISIONS] if self.device.type == "cuda" else ["float32", "bf16"]
+
+
+def set_precision(name: str) -> str:
+    """Let products of float32 be exact, or rounded to TF32; return what a Trainer calls the precision."""
+    precision, tf32 = PRECISIONS[name]
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    return precision
+
+
+def golden(bench: Bench) -> list[Row]:
+    """Compare with the outputs of the published code: largest relative differences."""
+    frames, band = (x.to(bench.device) for x in golden_input())
+    tensors, label, rows = golden_tensors(), torch.tensor([1, 3], device=bench.device), []
+    for name in ("float64", *(() if bench.tiny else bench.precisions())):
+        set_precision("float32" if name == "float64" else name)
+        dtype = torch.float64 if name == "float64" else torch.float32
+        model = ConvEntion.from_published(tensors, padding="paper").to(bench.device, dtype)
+        with torch.autocast(bench.device.type, torch.bfloat16, enabled=name == "bf16"):
+            with torch.no_grad():  # but for the gradients below, which a tiny run leaves out
+                logits = model.forward_padded(frames.to(dtype), band)
+            row = {"precision": name, "logits": relative(logits.double().cpu(), GOLDEN["logits"])}
+            if not bench.tiny:
+                loss = F.cross_entropy(model.forward_padded(frames.to(dtype), band).to(dtype), label)
+                torch.autograd.backward(loss)
+                norm = model.get_parameter("head.1.weight").grad
+                assert norm is not None
+                row["gradient of head.1"] = relative(norm.norm().double().cpu(), GOLDEN["grad_norm"]["head_1"])
+        if name == "float64" and row["logits"] > 1e-6:
+            raise ValueError(f"the golden numbers are missed in float64: {row}")
+        rows.append(row)
+    return rows
+
+
+def peak(bench: Bench) -> float:
+    """Return the operations a second [FLOP/s] of a large product of matrices in bfloat16."""
+    size = 256 if bench.tiny else 8192
+    a, b = (torch.randn(size, size, device=bench.device, dtype=torch.bfloat16) for _ in range(2))
+    return 2 * size**3 / bench.time(lambda: a @ b)
+
+
+def networks(bench: Bench) -> list[Row]:
+    """Time forward passes and training steps on batches that are on the device."""
+    reached, rows = peak(bench), []
+    for network in NETWORKS:
+        for learner in COMPARED:
+            one = stepper(
+                bench.options(network, learner, "trainer.workers=0"), bench.survey, device=bench.device, phases=False
+            )
+            batches = [one.next_views() for _ in range(1 if bench.tiny else 4)]
+            for name in bench.precisions():
+                one.precision = set_precision(name)  # type: ignore[assignment]
+                if learner == "supervised":
+                    rows.append(timed_pass(bench, one, batches, f"{network}, forward", name, reached, train=False))
+                rows.append(timed_pass(bench, one, batches, f"{network}, step, {learner}", name, reached, train=True))
+    return rows
+
+
+def timed_pass(
+    bench: Bench, one: Stepper, batches: list[Any], what: str, precision: str, reached: float, train: bool
+) -> Row:
+    """Return objects a second, share of the peak and largest memory of a pass over batches in turn."""
+    turn = iter(range(10**9))
+
+    def forward() -> None:
+        bf16 = torch.autocast(bench.device.type, torch.bfloat16, enabled=precision == "bf16")
+        with torch.inference_mode(), bf16:
+            one.learner.logits(batches[next(turn) % len(batches)][0])
+
+    def step() -> None:
+        one.train(batches[next(turn) % len(batches)])
+
+    work = step if train else forward
+    one.learner.train(train)
+    with FlopCounterMode(display=False) as counter:
+        work()
+    if bench.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    objects, seconds = len(batches[0][0]), bench.time(work)
+    row = {
+        "what": what,
+        "precision": precision,
+        "ms an object": 1e3 * seconds / objects,
+        "objects a second": objects / seconds,
+        "share of the bf16 peak": counter.get_total_flops() / seconds / reached,
+    }
+    if bench.device.type == "cuda":
+        row["memory [GiB]"] = torch.cuda.max_memory_allocated() / 2**30
+    return row
+
+
+class Clock(lightning.Callback):
+    """Notes when the device is done with the tenth optimiser step and with the last."""
+
+    def __init__(self, bench: Bench, first: int) -> None:
+        self.bench, self.first, self.begin, self.objects = bench, first, 0.0, 0
+
+    def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Count objects, once it is warm."""
+        if trainer.global_step > self.first:
+            self.objects += len(batch[0])
+        elif trainer.global_step == self.first:
+            self.begin = self.bench.now()
+
+
+def trained(bench: Bench, options: Any, steps: int, strategy: str = "auto") -> float:
+    """Train with Lightning for some steps, as a run does; return objects a second."""
+    set_precision("TF32")
+    data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
+    clock = Clock(bench, first=1 if bench.tiny else 10)
+    trainer = lightning.Trainer(
+        accelerator="gpu" if bench.device.type == "cuda" else "cpu",
+        devices=1,
+        strategy=strategy,
+        precision=precision_of(options.trainer),
+        max_steps=steps + clock.first,
+        limit_val_batches=0,
+        callbacks=[clock],
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(make_learner(options, data), data)
+    return clock.objects / (bench.now() - clock.begin)
+
+
+def fold_of_paper(bench: Bench) -> list[Row]:
+    """Train each row of Table 2 for a few hundred steps, and say how long five folds would take at that pace."""
+    rows, hours = [], 0.0
+    for name, network in ROWS.items():
+        learner = "ICT" if name.startswith("ICT") else "supervised"
+        steps = 2 if bench.tiny else 200 if network == "convention" else 100
+        rate = trained(bench, bench.options(network, learner), steps)
+        own = FOLDS * sum(objects * epochs for objects, epochs in TRAINED.values()) / rate / 3600
+        hours += own
+        rows.append({"row": name, "steps": steps, "objects a second": rate, "five folds [h]": own})
+    return [*rows, {"row": "Table 2, training alone", "five folds [h]": hours}]
+
+
+def several_devices(bench: Bench) -> list[Row]:
+    """Train with DDP on one device, beside the same without."""
+    options, steps = bench.options("convention", "supervised"), 2 if bench.tiny else 50
+    return [{"strategy": kind, "objects a second": trained(bench, options, steps, kind)} for kind in ("auto", "ddp")]
+
+
+def prediction(bench: Bench) -> list[Row]:
+    """Apply each network to the test part, reading included."""
+    rows = []
+    for network in NETWORKS:
+        options = bench.options(network, "supervised")
+        data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
+        learner, part = make_learner(options, data), "pretrain_train"
+        precision = precision_of(options.trainer)
+
+        def predict(learner: Any = learner, data: Any = data, precision: Any = precision, part: str = part) -> None:
+            infer(learner, data.evaluation_loader(part), precision, bench.device)
+
+        rate = len(data.positions(part)) / bench.time(predict, warm_up=1)
+        rows.append({"network": network, "precision": precision, "objects a second": rate})
+    return rows
+
+
+def feeding(bench: Bench) -> list[Row]:
+    """Read batches and bring them to the device, with nothing else to do, and compare with the fastest step above."""
+    rows: list[Row] = []
+    steps = bench.parts.get("Networks, batches on the device", [])
+    counts = (0, 1) if bench.tiny else (0, 2, 4, 8, 16)
+    for network in NETWORKS:
+        for workers in (n for n in counts if n <= processors()):
+            options = bench.options(network, "supervised", f"trainer.workers={workers}")
+            data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
+            objects, begin = 0, 0.0
+            loader = iter(data.train_dataloader())
+            for number, views in enumerate(islice(loader, 3 if bench.tiny else 40)):
+                for view in views:
+                    view.to(bench.device)
+                objects += len(views[0]) if number else 0
+                begin = begin or bench.now()  # once the processes have started
+            seconds = bench.now() - begin
+            row: Row = {"network": network, "workers": workers, "objects a second": objects / seconds}
+            fastest = max(
+                (s["objects a second"] for s in steps if s["what"] == f"{network}, step, supervised"), default=0
+            )
+            if fastest:
+                row["times what a step takes"] = row["objects a second"] / fastest
+            if bench.device.type == "cuda" and (frames := views[0].frames) is not None:
+                row["pinned"] = frames.is_pinned()
+                for name, one in (("pinned", frames.pin_memory()), ("pageable", frames.clone())):
+                    copy = partial(one.to, bench.device, non_blocking=True)
+                    row[f"copy of a batch, {name} [ms]"] = 1e3 * bench.time(copy)
+            rows.append(row)
+    return rows
+
+
+PARTS: dict[str, Callable[[Bench], list[Row]]] = {
+    "The golden numbers of the published code, relative differences": golden,
+    "Networks, batches on the device": networks,
+    "A fold of the paper, and Table 2": fold_of_paper,
+    "The input's ceiling": feeding,
+    "Prediction": prediction,
+    "DDP on one device": several_devices,
+}
+
+
+def as_markdown(found: dict[str, Any]) -> str:
+    """Return what was measured for people."""
+    lines = ["# Measured on " + (", ".join(found["machine"]["gpus"]) or found["machine"]["processor"]), ""]
+    lines += [f"{key}: {value}  " for key, value in found["machine"].items()]
+    lines += ["", "**Tiny sizes: these numbers mean nothing.**"] * found["tiny"]
+    for name, rows in found["parts"].items():
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        lines += ["", f"## {name}", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+        for row in rows:
+            cells = (row.get(column, "") for column in columns)
+            lines.append(f"| {' | '.join(f'{cell:.3g}' if isinstance(cell, float) else str(cell) for cell in cells)} |")
+    lines += [f"\nFAILED: {name}: {error}" for name, error in found["failed"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path, default=Path("gpu.md"))
+    parser.add_argument("--survey", type=Path)
+    parser.add_argument("--minutes", type=float, default=8.0, help="after which no further part begins")
+    parser.add_argument("--tiny", action="store_true", help="sizes that mean nothing: whether it runs")
+    arguments = parser.parse_args()
+    begin = time.perf_counter()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    tiny = arguments.tiny or device.type == "cpu"
+    keep_freed_memory()
+    torch.manual_seed(0)
+    with tempfile.TemporaryDirectory() as folder, silence_lightning():
+        survey = (
+            Survey.open(arguments.survey)
+            if arguments.survey
+            else write(Path(folder) / "noise", 120 if tiny else 4096, 1, CLASSES)
+        )
+        bench = Bench(device, survey, tiny, begin + 60 * arguments.minutes)
+        for name, part in PARTS.items():
+            bench.measure(name, part)
+        options = bench.options("convention", "supervised").trainer
+    found = {
+        "machine": {**environment(precision_of(options), options), "tensors on": str(device)},
+        "tiny": tiny,
+        "seconds": time.perf_counter() - begin,
+        "parts": bench.parts,
+        "failed": bench.failed,
+    }
+    arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=2), encoding="utf-8")
+    arguments.output.write_text(as_markdown(found), encoding="utf-8")
+    print(as_markdown(found))
+    sys.exit(1 if bench.failed else 0)
+
+
+if __name__ == "__main__":
+    main()
