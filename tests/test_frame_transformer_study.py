@@ -40,7 +40,8 @@ from tests.refusals import refused
 
 CLASSES = ["AGN", "SN Ia", "Variable", "SN Other"]
 SHARES = np.array([0.2, 0.2, 0.5, 0.1])
-SETTING = setting_of(compose_run(study.SETTING))
+OPTIONS = compose_run(study.SETTING)
+SETTING = setting_of(OPTIONS)
 
 
 def made_up(
@@ -95,6 +96,7 @@ def waiting(results: Path, *words: str, monkeypatch: pytest.MonkeyPatch) -> list
         asked.extend(jobs)
         return []
 
+    monkeypatch.setattr(study, "compose_run", lambda words: OPTIONS)
     monkeypatch.setattr(study, "open_or_simulate", lambda options: SimpleNamespace(hash="s"))
     monkeypatch.setattr(study, "run_jobs", run_jobs)
     study.study(parse_arguments([*words, "--results", str(results), "--runs", str(results.parent / "runs")]))
@@ -114,6 +116,15 @@ def test_what_has_its_result_is_not_repeated(tmp_path: Path, monkeypatch: pytest
     assert waiting(results, *words, monkeypatch=monkeypatch) == left  # of fold 1 one forest has no result
     assert waiting(results, *words, "--models", "forests", monkeypatch=monkeypatch) == ["forests-fold1-seed0"]
     assert waiting(results, *words, "--tables", monkeypatch=monkeypatch) == []
+
+
+@pytest.mark.parametrize("words", [("--folds", "3-5"), ("--folds", "3-1"), ("--jobs", "0")])
+def test_folds_and_jobs_that_cannot_be_are_refused(
+    words: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refused(UsageError, "E-COMMAND-VALUE", where=words[0]):
+        waiting(tmp_path / "results", *words, monkeypatch=monkeypatch)
+    assert not (tmp_path / "results").exists()
 
 
 def test_what_was_killed_half_way_is_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,5 +281,4 @@ def test_the_setting_holds_what_makes_the_network_and_not_where_it_trains() -> N
     assert setting_of(compose_run(asked)) == SETTING
     for word in ("sequence.max_frames=48", "model.course=false", "augmentation.keep=0.6"):
         assert setting_of(compose_run([*study.SETTING, word])) != SETTING
-    options = compose_run(study.SETTING)
-    assert setting_of(replace(options, name="another")) == SETTING
+    assert setting_of(replace(OPTIONS, name="another")) == SETTING

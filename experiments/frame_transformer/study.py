@@ -154,11 +154,17 @@ def run_job(job: Job, words: Sequence[str], results: Path, log: Path) -> None:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
     asked = [*words, f"fold.index={job.fold}", f"seed={job.seed}"]
-    options = compose_run(asked)
-    with lines_on_terminal():
-        found = [of_network(run(options, asked), open_or_simulate(options))] if job.rows == (NETWORK,) else None
-        for one in found or of_forests(options):
-            save_result(results, one)
+    try:
+        options = compose_run(asked)
+        with lines_on_terminal():
+            if job.rows == (NETWORK,):
+                save_result(results, of_network(run(options, asked), open_or_simulate(options)))
+            else:
+                for one in of_forests(options):
+                    save_result(results, one)
+    except IctConventionError as error:
+        print(f"error: {error}", flush=True)
+        raise
 
 
 def run_jobs(jobs: Sequence[Job], words: Sequence[str], results: Path, logs: Path, at_once: int) -> list[str]:
@@ -197,7 +203,7 @@ def numbers(text: str) -> list[int]:
     for span in text.split(","):
         first, _, last = span.partition("-")
         found += range(int(first), int(last or first) + 1)
-    return found
+    return sorted(set(found))
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
@@ -215,9 +221,21 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def check_numbers(wanted: argparse.Namespace, folds: int) -> None:
+    """Refuse folds that are not there, and no job at all."""
+    allowed = {"jobs": (wanted.jobs >= 1, "1 or more"), "seeds": (wanted.seeds, "0, or 0-2")}
+    allowed["folds"] = wanted.folds and wanted.folds[-1] < folds, f"some of 0-{folds - 1}"
+    for name, (sound, fix) in allowed.items():
+        if not sound:
+            found = f"{name} is {getattr(wanted, name)}"
+            raise UsageError(found, f"--{name}", f"take {fix}", "E-COMMAND-VALUE")
+
+
 def study(wanted: argparse.Namespace) -> list[str]:
     """Run what has no result yet, print the tables, and return what failed."""
-    setting, failed = setting_of(compose_run(SETTING)), list[str]()
+    options, failed = compose_run(SETTING), list[str]()
+    setting = setting_of(options)
+    check_numbers(wanted, options.fold.count)
     with readable_os_errors("making the folder of results", wanted.results):
         wanted.results.mkdir(parents=True, exist_ok=True)
     if not wanted.tables:
@@ -241,9 +259,11 @@ def study(wanted: argparse.Namespace) -> list[str]:
 @lines_on_terminal()
 def main() -> None:
     """Run the study."""
-    if failed := study(parse_arguments()):
-        fix = "do what their logs say; the same command repeats nothing that is finished"
-        raise UsageError(f"{pluralize(len(failed), 'job')} failed: {'; '.join(failed)}", "study", fix, "E-SWEEP-FAILED")
+    wanted = parse_arguments()
+    if failed := study(wanted):
+        fix = "do what was said of them; the same command repeats nothing that is finished"
+        found = f"{pluralize(len(failed), 'job')} failed: {'; '.join(failed)}"
+        raise UsageError(found, wanted.results, fix, "E-SWEEP-FAILED")
 
 
 if __name__ == "__main__":
