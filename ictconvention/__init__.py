@@ -3,6 +3,7 @@
 The rooms, from the ground up; imports point down only:
 
     core            errors in words, files that appear whole, processes side by side
+    reading         one reader of each kind of file of our own: JSON, YAML, tables, arrays
     survey          the store at rest: format, reader, writer, bands, neighbours, splits (labels)
     measuring       what is measured from a survey's pixels: photometry, scales, the audit
     configuration   the options of a run, with their ranges, composed by Hydra
@@ -11,9 +12,10 @@ The rooms, from the ground up; imports point down only:
     ingestion       from what readers find to a survey (headers, readers)
     feeding         from a survey to batches of views
     evaluation      predictions in, numbers out
-    networks        from frames to logits (parts)
-    learning        losses, target networks, training steps
     drawing         every figure, once
+    tasks           what is learned: labels and loss, scores, columns, figures
+    networks        from frames to logits (inputs, parts)
+    learning        losses, target networks, training steps
     runs            the folder of a run: what it holds, and how a finished one is read and trusted
     training        one run: pre-train, fine-tune, test
     sweeping        many runs from one command

@@ -1,11 +1,13 @@
 """The house: every module in a room, rooms from the ground up, imports that point down only and never in a circle."""
 
 import ast
+import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+import ictconvention
 from tests.conftest import ROOT
 
 PACKAGE = ROOT / "ictconvention"
@@ -69,6 +71,8 @@ def room_of(module: str) -> str:
 def test_every_module_is_in_a_room() -> None:
     assert {room_of(module) for module in MODULES} == set(ROOMS)
     assert [path.name for path in PACKAGE.glob("*.py")] == ["__init__.py"]
+    listed = re.findall(r"^    (\w+) {2,}", str(ictconvention.__doc__), re.MULTILINE)
+    assert tuple(listed) == ROOMS
 
 
 @pytest.mark.parametrize("room", ROOMS)
