@@ -18,13 +18,12 @@ from experiments.frame_transformer.study_results import (
     FORESTS,
     NETWORK,
     Result,
-    describe_results,
     path_of,
-    purity,
     read_result,
     read_results,
     save_result,
 )
+from experiments.frame_transformer.study_tables import describe_results, purity
 from experiments.table2.baselines import baselines
 from experiments.table2.rows import HOST
 from ictconvention.configuration.compose import compose_run
@@ -114,6 +113,7 @@ def test_what_has_its_result_is_not_repeated(tmp_path: Path, monkeypatch: pytest
     save(results, made_up(fold=1, seed=2), *forests(0), *forests(1)[1:])
     left = [title for title in every if title not in ("network-fold1-seed2", "forests-fold0-seed0")]
     assert waiting(results, *words, monkeypatch=monkeypatch) == left  # of fold 1 one forest has no result
+    assert Job(FORESTS, 1, 0).waiting(results) == [FORESTS[0]]
     assert waiting(results, *words, "--models", "forests", monkeypatch=monkeypatch) == ["forests-fold1-seed0"]
     assert waiting(results, *words, "--tables", monkeypatch=monkeypatch) == []
 

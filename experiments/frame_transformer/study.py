@@ -23,11 +23,11 @@ from experiments.frame_transformer.study_results import (
     NETWORK,
     PARTS,
     Result,
-    describe_results,
     path_of,
     read_results,
     save_result,
 )
+from experiments.frame_transformer.study_tables import describe_results
 from experiments.table2.baselines import forest_features, predict_by_forest, survey_shares
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, leave_out, leave_out_added
@@ -75,9 +75,9 @@ class Job:
         """Names it."""
         return f"{'network' if self.rows == (NETWORK,) else 'forests'}-fold{self.fold}-seed{self.seed}"
 
-    def is_finished(self, results: Path) -> bool:
-        """Return whether each of its rows has its result."""
-        return all(path_of(results, row, self.fold, self.seed).exists() for row in self.rows)
+    def waiting(self, results: Path) -> list[str]:
+        """Return its rows that have no result."""
+        return [row for row in self.rows if not path_of(results, row, self.fold, self.seed).exists()]
 
 
 def setting_of(options: RunOptions) -> str:
@@ -110,13 +110,13 @@ def of_network(folder: Path, survey: Survey) -> Result:
     return _result(record, found.options, survey, shares, parts, found.environment)
 
 
-def of_forests(options: RunOptions) -> Iterator[Result]:
+def of_forests(options: RunOptions, rows: Sequence[str] = FORESTS) -> Iterator[Result]:
     """Train the forests of a fold on one thread, and yield what each predicts."""
     plan = plan_run(options)
     survey, data = plan.survey, make_data(options, plan.survey, plan.split, "finetune")
     seen, measuring = forest_features(data)
     shares, asked = survey_shares(data), [part for part in PARTS if plan.split.parts.get(part)]
-    for row in FORESTS:
+    for row in rows:
         begin, parts = process_time(), {}
         for part, likely in zip(asked, predict_by_forest(seen[row], data, asked, jobs=1), strict=True):
             positions = data.positions(part)
@@ -125,7 +125,7 @@ def of_forests(options: RunOptions) -> Iterator[Result]:
                 Prior.UNIFORM: at_equal_shares(likely, shares),
             }
             ids = np.array([survey.ids[i] for i in positions], dtype=str)
-            parts[part] = Predictions(ids, data.training.labels[positions], rows)
+            parts[part] = Predictions(ids, data.training.labels[positions], found)
         spent = measuring[row] + process_time() - begin
         record = {"row": row, "split": plan.split.hash, "run": None, "precision": "float64", "core_seconds": spent}
         yield _result(record, options, survey, shares, parts, environment(plan.precision, options.trainer))
@@ -160,7 +160,7 @@ def run_job(job: Job, words: Sequence[str], results: Path, log: Path) -> None:
             if job.rows == (NETWORK,):
                 save_result(results, of_network(run(options, asked), open_or_simulate(options)))
             else:
-                for one in of_forests(options):
+                for one in of_forests(options, job.waiting(results)):
                     save_result(results, one)
     except IctConventionError as error:
         print(f"error: {error}", flush=True)
@@ -244,7 +244,7 @@ def study(wanted: argparse.Namespace) -> list[str]:
         survey = open_or_simulate(compose_run(words))
         read_results(wanted.results, setting, survey.hash)  # what does not fit is refused before any job begins
         jobs = plan_jobs(wanted.models, wanted.folds, wanted.seeds)
-        waiting = [job for job in jobs if not job.is_finished(wanted.results)]
+        waiting = [job for job in jobs if job.waiting(wanted.results)]
         print(
             f"{pluralize(len(jobs), 'job')}, {len(jobs) - len(waiting)} finished before, and not repeated", flush=True
         )

@@ -1,34 +1,29 @@
-"""The results of the study: a table of predictions and a JSON for each row, fold and seed, and what they say together.
-
-Knows no survey and trains nothing: a folder of results is enough.
-"""
+"""The results of the study: a table of predictions and a JSON for each row, fold and seed."""
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import NonNegativeFloat, NonNegativeInt
-from sklearn.metrics import precision_recall_curve
 
 from experiments.table2.rows import ALL_FRAMES, FOREST, HOST
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
-from ictconvention.evaluation.measures import Measure
-from ictconvention.evaluation.predictions import Key, ModelPredictions, Pooled, Predictions, mean_of_logarithms, pool
+from ictconvention.evaluation.confusion import confusion_counts
+from ictconvention.evaluation.predictions import Key, Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
-from ictconvention.evaluation.scores import calibration_error, scores
-from ictconvention.evaluation.significance import describe_seeds, differences, mean_scores
+from ictconvention.evaluation.scores import scores
 from ictconvention.reading.json_file import JsonRecord, Shape
 from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs.status import write_json
 from ictconvention.survey.format import sha256
-from ictconvention.tasks.class_measures import HEADINGS, ClassMeasures
 
 NETWORK = "frame transformer"
 FILES = {  # of the rows that have results, the beginnings of their names
@@ -39,16 +34,9 @@ FILES = {  # of the rows that have results, the beginnings of their names
     FOREST + ALL_FRAMES: "forest-photometry-all-frames",
 }
 FORESTS = tuple(row for row in FILES if row != NETWORK)
-MEANS = {f"mean of {NETWORK} and {row}": row for row in (HOST, HOST + ALL_FRAMES)}  # of log-probabilities
 PARTS = {"test": Prior.SURVEY, "extra_test": Prior.UNIFORM}  # and the class shares that their objects have
-PURE, COMPLETENESS = "SN Ia", 0.8
+ENDS = {"": Prior.SURVEY, "_uniform": Prior.UNIFORM}  # of the names of scores at these class shares
 DAMAGED = "remove this file and the one beside it, and give the command of the study again"
-
-
-class EqualShares(ClassMeasures):
-    """The scores of classes at equal class shares."""
-
-    compared: ClassVar[tuple[Measure, ...]] = ClassMeasures(()).by_training[HEADINGS[Prior.UNIFORM]][1::-1]
 
 
 class RecordShape(Shape):
@@ -128,12 +116,8 @@ def _predictions(
 
 def _scores_of(parts: Mapping[str, Predictions], names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the scores of parts as they stand in the result of a run: at the survey's shares, and at equal ones."""
-    ends = {"": Prior.SURVEY, "_uniform": Prior.UNIFORM}
-    return {
-        f"{part}{end}": scores(found.at(prior), found.label, names)
-        for part, found in parts.items()
-        for end, prior in ends.items()
-    }
+    every = product(parts.items(), ENDS.items())
+    return {f"{part}{end}": scores(found.at(prior), found.label, names) for (part, found), (end, prior) in every}
 
 
 def read_result(path: Path) -> Result:
@@ -159,9 +143,12 @@ def read_result(path: Path) -> Result:
         likely, ids = np.column_stack([columns[name] for name in names]), columns["id"].astype(str)
         there = {part: here for part in PARTS if (here := columns["part"] == part).any()}
         parts = {part: _predictions(ids[here], label[here], likely[here], record) for part, here in there.items()}
-        counted = {name: of["confusion"] for name, of in _scores_of(parts, names).items()}
     except (KeyError, ValueError) as error:  # of other classes, or no probabilities at these shares
         raise UsageError(f"it does not fit its predictions: {error}", path, DAMAGED, "E-RUN-DAMAGED") from error
+    counted = {
+        f"{part}{end}": confusion_counts(found.label, found.at(prior).argmax(1), len(names)).tolist()
+        for (part, found), (end, prior) in product(parts.items(), ENDS.items())
+    }
     if counted != {name: of.get("confusion") for name, of in record["scores"].items()}:
         raise UsageError("its scores are not those of its predictions", path, DAMAGED, "E-RUN-EDITED")
     return Result(record, parts, {part: columns["group"][here] for part, here in there.items()})
@@ -194,117 +181,3 @@ def read_results(folder: Path, setting: str, survey: str | None = None) -> list[
         if other := [name for name, value in same.items() if record[name] != value]:
             raise UsageError(f"this result is of another {shorten(other)}", where, fix, "E-COMPARE-MISMATCH")
     return found
-
-
-def entries_of(results: Iterable[Result], part: str) -> dict[str, ModelPredictions]:
-    """Return the rows that have a result of a part, with the folds that all of them have, and then their means."""
-    by_row: dict[str, dict[Key, Result]] = {row: {} for row in FILES}
-    for one in results:
-        if part in one.parts:
-            by_row[one.record["row"]][one.key] = one
-    by_row = {row: of for row, of in by_row.items() if of}
-    first = {row: min(seed for _, seed in of) for row, of in by_row.items()}
-    of_first = [{fold for fold, seed in of if seed == first[row]} for row, of in by_row.items()]
-    folds = sorted(set[int].intersection(*of_first)) if of_first else []
-    entries = {}
-    for row, of in by_row.items():
-        seeds = [seed for seed in sorted({seed for _, seed in of}) if all((fold, seed) in of for fold in folds)]
-        kept = {(fold, seed): of[fold, seed] for fold in folds for seed in seeds}
-        spent = {key: one.record["core_seconds"] for key, one in kept.items()}
-        if kept:
-            predictions = {key: one.parts[part] for key, one in kept.items()}
-            known = {key: seconds for key, seconds in spent.items() if seconds is not None}
-            entries[row] = ModelPredictions(row, predictions, core_seconds=known)
-    if NETWORK in entries:
-        pairs = {name: row for name, row in MEANS.items() if row in entries}
-        entries |= {name: mean_of_logarithms(name, [entries[NETWORK], entries[row]]) for name, row in pairs.items()}
-    return entries
-
-
-def pooled_of(entry: ModelPredictions, part: str) -> Pooled:
-    """Bring the folds together; of the extra test part, which each tests, folds count as further seeds."""
-    if part == "extra_test":
-        trainings = enumerate(entry.predictions.values())
-        entry = ModelPredictions(entry.name, {(0, number): found for number, found in trainings})
-    return pool(entry)
-
-
-def purity(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
-    """Return the purity of the smallest sample, by the probability of a class (n,), of this completeness."""
-    precision, recall, _ = precision_recall_curve(truth, probability)
-    return float(precision[recall >= COMPLETENESS][-1])
-
-
-def describe_results(results: Sequence[Result], folds: Sequence[int], seeds: Sequence[int]) -> str:
-    """Return the table, the differences of network and forests, and what is missing of the folds and seeds."""
-    there = {(one.record["row"], *one.key) for one in results}
-    wanted = [(row, fold, seed) for row in FILES for fold in folds for seed in (seeds if row == NETWORK else (0,))]
-    lines = _listed("Missing", [key for key in wanted if key not in there]) or ["Nothing is missing."]
-    entries = {part: of for part in PARTS if (of := entries_of(results, part))}
-    if not entries:
-        return "\n".join(["No fold has a result of every row.", *lines])
-    shown = {(row, *key) for row, entry in entries["test"].items() for key in entry.predictions}
-    lines += _listed("Not in the tables, for another row lacks the fold, or another fold the seed", there - shown)
-    measures = EqualShares(results[0].record["classes"])
-    wholes = {part: {row: pooled_of(entry, part) for row, entry in of.items()} for part, of in entries.items()}
-    group = {id_: g for one in results for part in entries for id_, g in one.grouped(part)}
-    table = [*_scores(entries, wholes, measures), "", *_differences(wholes, group, measures)]
-    made = [one.record["environment"] | {"precision": one.record["precision"]} for one in results]
-    facts = [sorted({str(of.get(name)) for of in made}) for name in ("processor", "precision", "threads")]
-    lines.append(f"Processor: {', '.join(facts[0])}; precision {', '.join(facts[1])}; threads {', '.join(facts[2])}.")
-    return "\n".join([*table, "", *lines])
-
-
-def _listed(said: str, keys: Collection[tuple[str, int, int]]) -> list[str]:
-    rows = {row: ", ".join(f"{fold}/{seed}" for of, fold, seed in sorted(keys) if of == row) for row in FILES}
-    listed = [f"{row} {of}" for row, of in rows.items() if of]
-    return [f"{said} (fold/seed): {'; '.join(listed)}."] if listed else []
-
-
-def _line(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _scores(
-    entries: Mapping[str, Mapping[str, ModelPredictions]],
-    wholes: Mapping[str, Mapping[str, Pooled]],
-    measures: EqualShares,
-) -> list[str]:
-    """Return the table of scores: means over the trainings of a row."""
-    of_part = [*(one.title for one in measures.compared), "calibration error", f"{PURE} purity"]
-    heads = [f"{part.replace('_', ' ')}: {head}" for part in wholes for head in of_part]
-    lines = [_line("", *heads, "core-seconds"), "|" + "---|" * (2 + len(heads))]
-    for row, entry in entries["test"].items():
-        cells: list[str] = []
-        for part, of in wholes.items():
-            label, likely = of[row].label, of[row].at(PARTS[part])
-            error = np.mean([calibration_error(one.max(1), one.argmax(1) == label) for one in likely])
-            cells += [f"{value:.3f}" for value in (*mean_scores(of[row], measures).values(), error)]
-            column = measures.names.index(PURE) if PURE in measures.names else None
-            pure = [purity(one[:, column], label == column) for one in likely] if column is not None else []
-            cells.append(f"{np.mean(pure):.3f}" if pure else "-")
-        spent = list(entry.core_seconds.values())
-        lines.append(_line(row, *cells, f"{np.mean(spent):.0f}" if spent else "-"))
-    return lines
-
-
-def _differences(
-    wholes: Mapping[str, Mapping[str, Pooled]], group: Mapping[str, int], measures: EqualShares
-) -> list[str]:
-    """Return how many points the network is ahead of each forest, and what the intervals hold."""
-    heads = [f"{part.replace('_', ' ')}: {one.title}" for part in wholes for one in measures.compared]
-    lines = [_line(f"{NETWORK} minus", *heads), "|" + "---|" * (1 + len(heads))]
-    held: dict[str, None] = {}
-    for row in FORESTS:
-        cells = []
-        for part, of in wholes.items():
-            if NETWORK in of and row in of:
-                groups = np.array([group[id_] for id_ in of[row].ids])
-                for one in differences(of[NETWORK], of[row], groups, measures):
-                    value, low, high = (one.measure.write(x, signed=True) for x in (one.value, one.low, one.high))
-                    cells.append(f"{value} ({low} to {high})")
-                trainings = min(of[NETWORK].seeds, of[row].seeds)
-                held[f"{part.replace('_', ' ')}: {describe_seeds(trainings, of[row].cells, measures)}"] = None
-        if cells:
-            lines.append(_line(row, *cells))
-    return [*lines, "", *held] if held else ["No fold has both network and forest."]
