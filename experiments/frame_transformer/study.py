@@ -120,12 +120,10 @@ def of_forests(options: RunOptions, rows: Sequence[str] = FORESTS) -> Iterator[R
         begin, parts = process_time(), {}
         for part, likely in zip(asked, predict_by_forest(seen[row], data, asked, jobs=1), strict=True):
             positions = data.positions(part)
-            rows: dict[str, NDArray[np.float64]] = {
-                Prior.SURVEY: likely,
-                Prior.UNIFORM: at_equal_shares(likely, shares),
-            }
+            equal = at_equal_shares(likely, shares)
             ids = np.array([survey.ids[i] for i in positions], dtype=str)
-            parts[part] = Predictions(ids, data.training.labels[positions], found)
+            label = data.training.labels[positions]
+            parts[part] = Predictions(ids, label, {Prior.SURVEY: likely, Prior.UNIFORM: equal})
         spent = measuring[row] + process_time() - begin
         record = {"row": row, "split": plan.split.hash, "run": None, "precision": "float64", "core_seconds": spent}
         yield _result(record, options, survey, shares, parts, environment(plan.precision, options.trainer))
