@@ -16,7 +16,7 @@ from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.apertures import RADII, Apertures
-from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
+from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, HostNumbers, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
@@ -157,12 +157,20 @@ class FrameTransformer(Network):
         return cls(None, options=options, shape=shape)
 
     @classmethod
-    def check_pixels(cls, options: FrameTransformerOptions, channels: int) -> None:
-        """Raise a ValueError where the host is asked for without median stamps."""
+    def check_pixels(
+        cls, options: FrameTransformerOptions, channels: int, stamp: tuple[int, float] | None = None
+    ) -> None:
+        """Raise a ValueError where the host is asked for without median stamps, or a stamp is too small."""
         if options.host and channels == 1:
             raise ValueError(
                 "model.host needs median stamps: take pixels.channels=direct+residual, or model.host=false"
             )
+        for name, measure in (("fluxes", Apertures), ("host", HostNumbers)):
+            try:
+                if stamp is not None and getattr(options, name):
+                    measure(*stamp)
+            except ValueError as error:
+                raise ValueError(f"{error}: take model.{name}=false, or a survey with larger stamps") from None
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""

@@ -31,8 +31,6 @@ class InputShape:
         Of a frame: 1, or 2 where the residual to a median frame comes along.
     pixel_scale : float, optional
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
-    photometry : bool
-        Whether photometry comes along.
 
     Examples
     --------
@@ -46,7 +44,6 @@ class InputShape:
     frames_per_group: int = 3
     channels: int = 1
     pixel_scale: float | None = None
-    photometry: bool = False
 
 
 class Inputs(nn.Module, ABC):

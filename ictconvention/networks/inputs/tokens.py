@@ -17,7 +17,7 @@ class TokenInputs(Inputs):
     def scaled_photometry(self, batch: SeriesBatch) -> Tensor:
         """Return fluxes and errors (F, 2), divided by the scale of the band."""
         if batch.photometry is None:
-            raise ValueError("the batch holds no photometry; read contents='photometry'")
+            raise ValueError(f"the batch holds no photometry; read contents='{self.contents_with('direct')}'")
         return batch.photometry / self.scaling.scale[batch.band][:, None]
 
     def scale_of(self, band: Tensor) -> Tensor:
