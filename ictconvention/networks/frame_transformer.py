@@ -46,7 +46,8 @@ class FrameTransformerOptions(ModelOptions):
         Beside the frames, numbers of the light curve in each band.
     host : bool
         Beside the frames, of each band the median stamp as a token, and its brightness and shape; needs
-        pixels.channels=direct+residual.
+        pixels.channels=direct+residual. In training it is the median of all frames of the object, also those that a
+        view leaves out; `predict --first-days` has that of the first days' frames.
     size, layers, heads : int
         Numbers of a token, layers of the transformer, and heads of its attention; heads divide the size.
     token_dropout : float
