@@ -104,7 +104,7 @@ def ingest_flaws(folder: Path, expected: Path, target: str) -> str:
         if key not in here:
             named = any(_names(reject, key) for reject in rejects)
             same_file = [other for other in here if other[1] == key[1]]
-            if files is None or named or (touched and (same_file or _is_gone(folder / target, key))):
+            if files is None or named or (touched and (same_file or _is_gone(folder / target, expected / target, key))):
                 continue
             if any(_is_repeat(other, key) and here[other] == pixels for other in here):
                 continue
@@ -122,13 +122,15 @@ def _is_repeat(one: FrameKey, other: FrameKey) -> bool:
     return (one[0], *one[3:]) == (other[0], *other[3:])
 
 
-def _is_gone(path: Path, key: FrameKey) -> bool:
+def _is_gone(path: Path, before: Path, key: FrameKey) -> bool:
     """Return whether nothing of a frame is left in a damaged file, so that nobody can miss it."""
     if not path.is_file():
         return not path.is_symlink()
-    if path.name.startswith("frames") and path.suffix == ".csv":  # a table that ends after a whole row
-        rows = [line.split(",") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
-        return not any(row[0] == key[0] or key[1] in row[1:2] for row in rows)
+    if path.name.startswith("frames") and path.suffix == ".csv":  # a table without the whole row
+        lines, all_lines = (one.read_text(encoding="utf-8", errors="replace").splitlines() for one in (path, before))
+        rows = [line.split(",") for line in lines]
+        named = any(key[1] in row[1:2] for row in rows)
+        return not named and (set(lines) <= set(all_lines) or not any(row[0] == key[0] for row in rows))
     others = [other for other in path.parent.iterdir() if other != path and other.is_file()]
     return any(other.read_bytes() == path.read_bytes() for other in others)  # another file in its place
 
