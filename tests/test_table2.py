@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.table2.baselines import _features
+from experiments.table2.baselines import forest_features
 from experiments.table2.reproduce import (
     check_overrides,
     check_splits,
@@ -264,7 +264,7 @@ def test_photometry_and_median_stamps_are_made_before_the_clock_of_a_forest_star
     monkeypatch.setattr("experiments.table2.baselines.process_time", read_clock)
     of_all = SimpleNamespace(view=SimpleNamespace(rows=slice(None)))
     data: Any = SimpleNamespace(survey=survey, evaluation=SimpleNamespace(views_of=lambda key: (of_all,)))
-    found, spent = _features(data)
+    found, spent = forest_features(data)
     assert found.keys() == spent.keys() == {*BASELINES} - {"constant answer"}
     assert spent == {name: 4 if "host" in name else 3 for name in spent}  # a tick an object, and one for hosts
 

@@ -163,7 +163,7 @@ def networks(bench: Bench) -> list[Row]:
                 bench.options(network, learner, "trainer.workers=0"), bench.survey, device=bench.device, phases=False
             )
             batches = [one.next_views() for _ in range(1 if bench.tiny else 4)]
-            for name in bench.precisions():
+            for name in bench.precisions()[: 1 if bench.tiny and learner != "supervised" else None]:
                 one.precision = set_precision(name)  # type: ignore[assignment]
                 if learner == "supervised":
                     rows.append(timed_pass(bench, one, batches, f"{network}, forward", name, reached, train=False))
@@ -277,7 +277,7 @@ def prediction(bench: Bench) -> list[Row]:
     for network in NETWORKS:
         options = bench.options(network, "supervised")
         data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
-        learner, part = make_learner(options, data), "pretrain_train"
+        learner, part = make_learner(options, data), "finetune_validation" if bench.tiny else "pretrain_train"
         precision = precision_of(options.trainer)
 
         def predict(learner: Any = learner, data: Any = data, precision: Any = precision, part: str = part) -> None:

@@ -1,6 +1,6 @@
 """The rows without a network: the constant answer, and random forests with and without pixels."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from time import process_time
 
 import numpy as np
@@ -44,17 +44,17 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
         feeds[fold] = make_data(options, plan.survey, plan.split, "finetune")
     data = next(iter(feeds.values()))
     print(f"random forests on {len(data.survey)} objects, {len(feeds)} folds")
-    seen, measuring = _features(data)
+    seen, measuring = forest_features(data)
     predictions: dict[str, dict[tuple[int, int], Predictions]] = {name: {} for name in (CONSTANT, *seen)}
     spent: dict[str, dict[tuple[int, int], float]] = {name: {} for name in predictions}
     for fold, feed in feeds.items():
-        shares = _shares(feed)
+        shares = survey_shares(feed)
         test = feed.positions("test")
         label = feed.training.labels[test]
         likely = {CONSTANT: np.tile(shares, (len(test), 1))}
         for name, features in seen.items():
             begin = process_time()
-            likely[name] = _forest(features, feed, shares)
+            (likely[name],) = predict_by_forest(features, feed, ("test",))
             spent[name][fold, 0] = measuring[name] + process_time() - begin
         for name, found in likely.items():
             rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: found, Prior.UNIFORM: at_equal_shares(found, shares)}
@@ -63,7 +63,7 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
     return tuple(ModelPredictions(name, of, core_seconds=spent[name]) for name, of in predictions.items())
 
 
-def _features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
+def forest_features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
     """Return each forest's features of every object, and the CPU time that they took [s].
 
     Photometry and median stamps are made before: once for a survey, where its folder does not have them yet.
@@ -95,25 +95,31 @@ def _features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], d
     return found, spent
 
 
-def _shares(data: SeriesDataModule) -> NDArray[np.float64]:
+def survey_shares(data: SeriesDataModule) -> NDArray[np.float64]:
     """Return the class shares of the fine-tuning part, those of the networks' probabilities."""
     labels = data.training.labels[data.positions("finetune_train")]
     count = np.bincount(labels, minlength=len(data.survey.header.classes))
     return np.asarray(count / count.sum())
 
 
-def _forest(features: NDArray[np.float64], data: SeriesDataModule, shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Train a forest on both training parts, and return calibrated probabilities of the test part, (n, classes)."""
-    classes = data.survey.header.classes
+def predict_by_forest(
+    features: NDArray[np.float64], data: SeriesDataModule, parts: Sequence[str], jobs: int | None = None
+) -> list[NDArray[np.float64]]:
+    """Train a forest on both training parts, and return calibrated probabilities of each of the parts, (n, classes).
+
+    They are at the class shares of the fine-tuning part. The forest has so many threads; all by default.
+    """
+    classes, shares = data.survey.header.classes, survey_shares(data)
     stages = [data.positions(f"{stage}_train") for stage in ("pretrain", "finetune")]
-    train, validation, test = np.concatenate(stages), data.positions("finetune_validation"), data.positions("test")
+    train, validation = np.concatenate(stages), data.positions("finetune_validation")
     weights = np.concatenate([np.full(len(stages[0]), PRETRAIN_WEIGHT), np.ones(len(stages[1]))])
     names = [classes[c] for c in data.training.labels[train]]
-    asked = np.concatenate([validation, test])
-    known, votes = forest_probabilities(features[train], names, features[asked], weights)
-    full = np.full((len(asked), len(classes)), LEAST)
+    asked = [validation, *(data.positions(part) for part in parts)]
+    known, votes = forest_probabilities(features[train], names, features[np.concatenate(asked)], weights, jobs=jobs)
+    full = np.full((len(votes), len(classes)), LEAST)
     full[:, [classes.index(name) for name in known]] = np.maximum(votes, LEAST)
     equal = np.full(len(classes), 1 / len(classes))  # every class weighs the same in a forest
     logits = at_prior(np.log(full), equal, shares)
     temperature = fit_temperature(logits[: len(validation)], data.training.labels[validation])
-    return probabilities(logits[len(validation) :], temperature)
+    ends = np.cumsum([len(positions) for positions in asked])[:-1]
+    return np.split(probabilities(logits, temperature), ends)[1:]

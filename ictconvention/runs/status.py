@@ -76,7 +76,8 @@ class Status:
         """Note that a training epoch, counted from 1, has ended, how long it took, and its CPU time where known."""
         spent, cores = self.content["seconds"], dict(self.content.get("core_seconds", {}))
         before = spent.get(stage, 0.0) if epoch > 1 else 0.0
-        known = cores.pop(stage, None) if epoch > 1 else 0.0
+        earlier = cores.pop(stage, None)
+        known = earlier if epoch > 1 else 0.0
         if known is not None and core_seconds is not None:  # no sum where a training epoch is not known
             cores[stage] = round(known + core_seconds, 3)
         self.set(

@@ -62,6 +62,9 @@ def test_core_seconds_add_up_where_every_training_epoch_has_them(tmp_path: Path)
     assert read_json(tmp_path / "status.json")["core_seconds"] == {"pretrain": 27.0}
     again.end_epoch("finetune", 1, 3.0, 4.0)  # the stage began anew
     assert read_json(tmp_path / "status.json")["core_seconds"] == {"pretrain": 27.0, "finetune": 4.0}
+    again.end_epoch("pretrain", 1, 3.0)  # anew, elsewhere: nothing of before counts
+    again.end_epoch("pretrain", 2, 3.0, 9.0)
+    assert read_json(tmp_path / "status.json")["core_seconds"] == {"finetune": 4.0}
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{'a': 1}"])

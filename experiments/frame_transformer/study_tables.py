@@ -1,0 +1,143 @@
+"""What the results of the study say together: scores, and how far the network is ahead of each forest.
+
+Knows no survey and trains nothing: the results are enough.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import precision_recall_curve
+
+from experiments.frame_transformer.study_results import FILES, FORESTS, NETWORK, PARTS, Result
+from experiments.table2.rows import ALL_FRAMES, HOST
+from ictconvention.evaluation.measures import Measure
+from ictconvention.evaluation.predictions import Key, ModelPredictions, Pooled, mean_of_logarithms, pool
+from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.scores import calibration_error
+from ictconvention.evaluation.significance import describe_seeds, differences, mean_scores
+from ictconvention.tasks.class_measures import HEADINGS, ClassMeasures
+
+MEANS = {f"mean of {NETWORK} and {row}": row for row in (HOST, HOST + ALL_FRAMES)}  # of log-probabilities
+PURE, COMPLETENESS = "SN Ia", 0.8
+
+
+class EqualShares(ClassMeasures):
+    """The scores of classes at equal class shares."""
+
+    compared: ClassVar[tuple[Measure, ...]] = ClassMeasures(()).by_training[HEADINGS[Prior.UNIFORM]][1::-1]
+
+
+def entries_of(results: Iterable[Result], part: str) -> dict[str, ModelPredictions]:
+    """Return the rows that have a result of a part, with the folds that all of them have, and then their means."""
+    by_row: dict[str, dict[Key, Result]] = {row: {} for row in FILES}
+    for one in results:
+        if part in one.parts:
+            by_row[one.record["row"]][one.key] = one
+    by_row = {row: of for row, of in by_row.items() if of}
+    first = {row: min(seed for _, seed in of) for row, of in by_row.items()}
+    of_first = [{fold for fold, seed in of if seed == first[row]} for row, of in by_row.items()]
+    folds = sorted(set[int].intersection(*of_first)) if of_first else []
+    entries = {}
+    for row, of in by_row.items():
+        seeds = [seed for seed in sorted({seed for _, seed in of}) if all((fold, seed) in of for fold in folds)]
+        kept = {(fold, seed): of[fold, seed] for fold in folds for seed in seeds}
+        spent = {key: one.record["core_seconds"] for key, one in kept.items()}
+        if kept:
+            predictions = {key: one.parts[part] for key, one in kept.items()}
+            known = {key: seconds for key, seconds in spent.items() if seconds is not None}
+            entries[row] = ModelPredictions(row, predictions, core_seconds=known)
+    if NETWORK in entries:
+        pairs = {name: row for name, row in MEANS.items() if row in entries}
+        entries |= {name: mean_of_logarithms(name, [entries[NETWORK], entries[row]]) for name, row in pairs.items()}
+    return entries
+
+
+def pooled_of(entry: ModelPredictions, part: str) -> Pooled:
+    """Bring the folds together; of the extra test part, which each tests, folds count as further seeds."""
+    if part == "extra_test":
+        trainings = enumerate(entry.predictions.values())
+        entry = ModelPredictions(entry.name, {(0, number): found for number, found in trainings})
+    return pool(entry)
+
+
+def purity(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    """Return the purity of the smallest sample, by the probability of a class (n,), of this completeness."""
+    precision, recall, _ = precision_recall_curve(truth, probability)
+    return float(precision[recall >= COMPLETENESS][-1])
+
+
+def describe_results(results: Sequence[Result], folds: Sequence[int], seeds: Sequence[int]) -> str:
+    """Return the table, the differences of network and forests, and what is missing of the folds and seeds."""
+    there = {(one.record["row"], *one.key) for one in results}
+    wanted = [(row, fold, seed) for row in FILES for fold in folds for seed in (seeds if row == NETWORK else (0,))]
+    lines = _listed("Missing", [key for key in wanted if key not in there]) or ["Nothing is missing."]
+    entries = {part: of for part in PARTS if (of := entries_of(results, part))}
+    if not entries:
+        return "\n".join(["No fold has a result of every row.", *lines])
+    shown = {(row, *key) for row, entry in entries["test"].items() for key in entry.predictions}
+    lines += _listed("Not in the tables, for another row lacks the fold, or another fold the seed", there - shown)
+    measures = EqualShares(results[0].record["classes"])
+    wholes = {part: {row: pooled_of(entry, part) for row, entry in of.items()} for part, of in entries.items()}
+    group = {id_: g for one in results for part in entries for id_, g in one.grouped(part)}
+    table = [*_scores(entries, wholes, measures), "", *_differences(wholes, group, measures)]
+    made = [one.record["environment"] | {"precision": one.record["precision"]} for one in results]
+    facts = [sorted({str(of.get(name)) for of in made}) for name in ("processor", "precision", "threads")]
+    lines.append(f"Processor: {', '.join(facts[0])}; precision {', '.join(facts[1])}; threads {', '.join(facts[2])}.")
+    return "\n".join([*table, "", *lines])
+
+
+def _listed(said: str, keys: Collection[tuple[str, int, int]]) -> list[str]:
+    rows = {row: ", ".join(f"{fold}/{seed}" for of, fold, seed in sorted(keys) if of == row) for row in FILES}
+    listed = [f"{row} {of}" for row, of in rows.items() if of]
+    return [f"{said} (fold/seed): {'; '.join(listed)}."] if listed else []
+
+
+def _line(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _scores(
+    entries: Mapping[str, Mapping[str, ModelPredictions]],
+    wholes: Mapping[str, Mapping[str, Pooled]],
+    measures: EqualShares,
+) -> list[str]:
+    """Return the table of scores: means over the trainings of a row."""
+    of_part = [*(one.title for one in measures.compared), "calibration error", f"{PURE} purity"]
+    heads = [f"{part.replace('_', ' ')}: {head}" for part in wholes for head in of_part]
+    lines = [_line("", *heads, "core-seconds"), "|" + "---|" * (2 + len(heads))]
+    for row, entry in entries["test"].items():
+        cells: list[str] = []
+        for part, of in wholes.items():
+            label, likely = of[row].label, of[row].at(PARTS[part])
+            error = np.mean([calibration_error(one.max(1), one.argmax(1) == label) for one in likely])
+            cells += [f"{value:.3f}" for value in (*mean_scores(of[row], measures).values(), error)]
+            column = measures.names.index(PURE) if PURE in measures.names else None
+            pure = [purity(one[:, column], label == column) for one in likely] if column is not None else []
+            cells.append(f"{np.mean(pure):.3f}" if pure else "-")
+        spent = list(entry.core_seconds.values())
+        lines.append(_line(row, *cells, f"{np.mean(spent):.0f}" if spent else "-"))
+    return lines
+
+
+def _differences(
+    wholes: Mapping[str, Mapping[str, Pooled]], group: Mapping[str, int], measures: EqualShares
+) -> list[str]:
+    """Return how many points the network is ahead of each forest, and what the intervals hold."""
+    heads = [f"{part.replace('_', ' ')}: {one.title}" for part in wholes for one in measures.compared]
+    lines = [_line(f"{NETWORK} minus", *heads), "|" + "---|" * (1 + len(heads))]
+    held: dict[str, None] = {}
+    for row in FORESTS:
+        cells = []
+        for part, of in wholes.items():
+            if NETWORK in of and row in of:
+                groups = np.array([group[id_] for id_ in of[row].ids])
+                for one in differences(of[NETWORK], of[row], groups, measures):
+                    value, low, high = (one.measure.write(x, signed=True) for x in (one.value, one.low, one.high))
+                    cells.append(f"{value} ({low} to {high})")
+                trainings = min(of[NETWORK].seeds, of[row].seeds)
+                held[f"{part.replace('_', ' ')}: {describe_seeds(trainings, of[row].cells, measures)}"] = None
+        if cells:
+            lines.append(_line(row, *cells))
+    return [*lines, "", *held] if held else ["No fold has both network and forest."]
