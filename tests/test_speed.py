@@ -63,7 +63,8 @@ def test_the_clock_of_a_training_stops_at_its_last_step(monkeypatch: pytest.Monk
 
 
 def test_feeding_is_timed_over_epochs_and_after_what_was_ready(monkeypatch: pytest.MonkeyPatch) -> None:
-    epochs, read = [], 0
+    epochs: list[int] = []
+    read = 0
 
     class Loader:
         sampler = SimpleNamespace(set_epoch=epochs.append)
