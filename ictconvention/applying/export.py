@@ -87,7 +87,10 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "select": options.sequence.select,  # what is evenly chosen of longer series: frames or nights
         "contents": spec.contents,
         "scaling": {"kind": scaling.kind, "offset": scaling.offset.tolist(), "scale": scaling.scale.tolist()},
-        "inputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in example.items()},
+        "inputs": {
+            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_meaning(run, name)}
+            for name, x in example.items()
+        },
         "outputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in outputs.items()},
     }
     if spec.photometry:
@@ -129,6 +132,14 @@ def in_words(known: Mapping[str, Any], gives: str) -> str:
 
 def _generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
+
+
+def _meaning(run: TrainedRun, name: str) -> dict[str, str]:
+    """Return what an input holds, with the unit of the survey; nothing where a network of one's own says nothing."""
+    meaning = run.learner.inputs.meanings.get(name)
+    if meaning is None:
+        return {}
+    return {"meaning": meaning.replace("flux_unit", unit_in_words(run.survey["flux_unit"]))}
 
 
 def _dtype(x: torch.Tensor) -> str:

@@ -118,16 +118,35 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
-    try:
-        if check := getattr(entry.network, "check_pixels", None):  # a class that is registered need not extend Network
-            check(model, 2 if options.pixels.channels == "direct+residual" else 1)
-    except ValueError as error:
-        found, _, fix = str(error).partition(": ")
-        raise UsageError(found, "model", fix or "change one of them", "E-CONFIG-CONFLICT") from None
+    check_network_pixels(replace(options, model=model))
     find_task(options.task.kind)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it
     return replace(options, model=model)
+
+
+def check_network_pixels(options: RunOptions, stamp: tuple[int, float] | None = None) -> None:
+    """Refuse a network whose options ask for what the pixels have not.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Options of the run, with those of its network.
+    stamp : int, float, optional
+        Pixels along a side of a stamp, and the size of one [arcsec]; none before the survey is known.
+
+    Raises
+    ------
+    UsageError
+        They do not fit.
+    """
+    network = find_network(options.model.kind, options.model.module).network
+    try:
+        if check := getattr(network, "check_pixels", None):  # a class that is registered need not extend Network
+            check(options.model, 2 if options.pixels.channels == "direct+residual" else 1, stamp)
+    except ValueError as error:
+        found, _, fix = str(error).partition(": ")
+        raise UsageError(found, "model", fix or "change one of them", "E-CONFIG-CONFLICT") from None
 
 
 def sources_of(options: RunOptions) -> dict[str, str]:

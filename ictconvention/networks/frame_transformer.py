@@ -16,7 +16,7 @@ from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.apertures import RADII, Apertures
-from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
+from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, HostNumbers, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
@@ -46,7 +46,8 @@ class FrameTransformerOptions(ModelOptions):
         Beside the frames, numbers of the light curve in each band.
     host : bool
         Beside the frames, of each band the median stamp as a token, and its brightness and shape; needs
-        pixels.channels=direct+residual.
+        pixels.channels=direct+residual. In training it is the median of all frames of the object, also those that a
+        view leaves out; `predict --first-days` has that of the first days' frames.
     size, layers, heads : int
         Numbers of a token, layers of the transformer, and heads of its attention; heads divide the size.
     token_dropout : float
@@ -157,12 +158,20 @@ class FrameTransformer(Network):
         return cls(None, options=options, shape=shape)
 
     @classmethod
-    def check_pixels(cls, options: FrameTransformerOptions, channels: int) -> None:
-        """Raise a ValueError where the host is asked for without median stamps."""
+    def check_pixels(
+        cls, options: FrameTransformerOptions, channels: int, stamp: tuple[int, float] | None = None
+    ) -> None:
+        """Raise a ValueError where the host is asked for without median stamps, or a stamp is too small."""
         if options.host and channels == 1:
             raise ValueError(
                 "model.host needs median stamps: take pixels.channels=direct+residual, or model.host=false"
             )
+        for name, measure in (("fluxes", Apertures), ("host", HostNumbers)):
+            try:
+                if stamp is not None and getattr(options, name):
+                    measure(*stamp)
+            except ValueError as error:
+                raise ValueError(f"{error}: take model.{name}=false, or a survey with larger stamps") from None
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""
@@ -217,7 +226,7 @@ class FrameTransformer(Network):
         lengths : integer tensor (B,)
             Number of frames of each object, at least 1; their sum is F.
         medians, host : tensors (B, bands, H, W), optional
-            Median stamps, scaled, and not turned in units of the band's scale; zero where a band has none.
+            Median stamps, scaled, and not turned in units of the band's scale; `host` is zero where a band has none.
 
         Returns
         -------
@@ -229,7 +238,7 @@ class FrameTransformer(Network):
             The lengths do not fit the frames, or there is no host where the network has one.
         """
         lengths = check_lengths(lengths, len(band))
-        seen, of_medians = self._see(frames, medians)
+        seen, of_medians = self._see(frames, medians, host)
         rows = seen, self._measure(fluxes), band, days, photometry, conditions
         return self._of_series([pad(x, lengths) for x in rows], of_medians, host)
 
@@ -247,25 +256,28 @@ class FrameTransformer(Network):
         """Return the same of padded arrays (B, S, ...), in which band is 0 where there is no frame."""
         real = (band > 0)[..., None, None, None]
         frames, fluxes = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
-        seen, of_medians = self._see(frames, medians)
+        seen, of_medians = self._see(frames, medians, host)
         of_stamps = (x.unflatten(0, band.shape) for x in (seen, self._measure(fluxes)))
         return self._of_series([*of_stamps, band, days, photometry, conditions], of_medians, host)
 
-    def _see(self, frames: Tensor, medians: Tensor | None) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+    def _see(
+        self, frames: Tensor, medians: Tensor | None, host: Tensor | None
+    ) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
         """Return what the CNN sees of each stamp (F, size); and a token of each median (B, bands, size), if it is one.
 
         Together, since batch norm has one mean for them in the evaluation: it must have one in training.
         """
         if not self.host:
             return frames.new_zeros(frames.shape[0], 0) if self.cnn is None else self.cnn(frames), None
-        if medians is None:
+        if medians is None or host is None:
             raise ValueError("the network has model.host: give medians and host")
-        there, tokens = (medians != 0).flatten(2).any(2), self.is_median.expand(*medians.shape[:2], -1)
+        there = (host != 0).flatten(2).any(2)  # a scaled median has an offset: it is not 0 where there is none
+        tokens = self.is_median.expand(*medians.shape[:2], -1)
         if self.series.band is not None:
             tokens = tokens + self.series.band.weight[1:]
         if self.cnn is None:
             return frames.new_zeros(frames.shape[0], 0), (tokens, there)
-        direct = medians.flatten(0, 1)
+        direct = medians.where(there[..., None, None], 0).flatten(0, 1)
         residual = torch.zeros_like(direct)  # none to themselves
         seen = self.cnn(torch.cat([frames, torch.stack([direct, residual], dim=1)]))
         of_frames, of_medians = seen[: frames.shape[0]], seen[frames.shape[0] :]

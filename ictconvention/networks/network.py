@@ -31,7 +31,7 @@ class Network(nn.Module, ABC):
       network does not export;
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
-    - `check_pixels`: refuses options that ask for what the pixels will not have, before anything is read.
+    - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins.
 
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
     is switched by module: use `nn.Dropout`, not `F.dropout(x, training=self.training)`. What changes in training must
@@ -59,8 +59,18 @@ class Network(nn.Module, ABC):
         return cls(options, shape)
 
     @classmethod
-    def check_pixels(cls, options: Any, channels: int) -> None:
-        """Raise a ValueError where the options ask for what pixels of so many channels have not."""
+    def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
+        """Raise a ValueError where the options ask for what the pixels have not.
+
+        Parameters
+        ----------
+        options : ModelOptions
+            Of this network.
+        channels : int
+            Of a frame: 1, or 2 with the residual.
+        stamp : int, float, optional
+            Pixels along a side of a stamp, and the size of one [arcsec]; none before the survey is known.
+        """
 
     @abstractmethod
     def features(self, *inputs: Any, **named: Any) -> Tensor:

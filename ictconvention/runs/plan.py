@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
 from ictconvention.runs.machine import Precision, check_machine, precision_of
@@ -56,7 +57,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     Raises
     ------
     IctConventionError
-        The machine, the survey, the split or the first weights are not what the run needs.
+        The machine, the survey, its stamps, the split or the first weights are not what the run needs.
     """
     if elsewhere and options.trainer.precision == "auto":
         found = "trainer.precision is auto, and the machine that would choose is another one than this"
@@ -66,6 +67,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     if not elsewhere:
         check_machine(options.trainer)
     survey = open_or_simulate(options)
+    check_network_pixels(options, (survey.header.stamp_size, survey.header.pixel_scale))
     split = load_or_draw_split(options, survey)
     if options.init_from is not None:
         check_start(options.init_from, options, split, survey)

@@ -22,6 +22,7 @@ from ictconvention.training.dashboard import Dashboard
 logger = logging.getLogger(__name__)
 
 WARM_UP, PACED = 1, 3  # batches before the pace is taken, and at which it is
+REDRAWN = 20  # batches after which the bar reads the loss of a device that it must wait for
 LONG = 1800  # seconds; a longer run on a machine without a GPU is told so
 
 
@@ -137,7 +138,8 @@ class Bar(RichProgressBar):
 
     def __init__(self) -> None:
         super().__init__(leave=False)
-        self.loss = 0.0
+        self.loss: float | torch.Tensor = 0.0  # where the batches are
+        self.shown = 0.0
 
     def on_train_batch_end(
         self,
@@ -147,8 +149,11 @@ class Bar(RichProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Take in the loss of a batch."""
-        self.loss += (float(outputs["loss"]) - self.loss) / min(batch_idx + 1, 20)
+        """Take in the loss of a batch, without waiting for the device at each of them."""
+        loss: torch.Tensor = outputs["loss"].detach()
+        self.loss = self.loss + (loss - self.loss) / min(batch_idx + 1, 20)
+        if loss.device.type == "cpu" or batch_idx % REDRAWN == 0:
+            self.shown = float(self.loss)
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def _get_train_description(self, current_epoch: int) -> str:
@@ -159,7 +164,7 @@ class Bar(RichProgressBar):
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
     ) -> dict[str, int | str | float | dict[str, float]]:
         """Return what stands after the bar."""
-        return {"loss": round(self.loss, 3)} if trainer.training else {}
+        return {"loss": round(self.shown, 3)} if trainer.training else {}
 
 
 def progress_bars() -> list[lightning.Callback]:

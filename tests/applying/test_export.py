@@ -1,11 +1,13 @@
 """A run's model as a file: it gives the run's probabilities from raw fluxes, says of what it is, or is not there."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -29,7 +31,7 @@ from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.series import night_index
 from ictconvention.survey.survey import Survey
 from tests.refusals import refused
-from tests.reporting.made_up_runs import BANDS, CLASSES, MAX_FRAMES, OFFSET, SCALE, made_up_run
+from tests.reporting.made_up_runs import BANDS, CLASSES, EVERY_KIND, MAX_FRAMES, OFFSET, SCALE, made_up_run
 from tests.small_runs import read_json
 
 Kind = tuple[str, ...]
@@ -169,14 +171,26 @@ def test_what_must_be_known_of_a_model() -> None:
         "select": "frames",
         "contents": "direct",
         "inputs": {
-            "frames": {"dtype": "float32", "shape": ["objects", MAX_FRAMES, 3, 32, 32]},
-            "observed": {"dtype": "bool", "shape": ["objects", MAX_FRAMES, 3]},
-            "nights": {"dtype": "int64", "shape": ["objects"]},
+            "frames": {"dtype": "float32", "shape": ["objects", MAX_FRAMES, 3, 32, 32], "meaning": ANY},
+            "observed": {"dtype": "bool", "shape": ["objects", MAX_FRAMES, 3], "meaning": ANY},
+            "nights": {"dtype": "int64", "shape": ["objects"], "meaning": ANY},
         },
         "outputs": {name: {"dtype": "float32", "shape": ["objects", 4]} for name in ("probability", "logits")},
     }
     assert words.startswith("takes frames (objects, 6, 3, 32, 32) float32, observed (objects, 6, 3) bool, nights ")
     assert words.endswith("the probability of AGN, SN Ia, Variable, SN Other; trained on survey tiny (simulated)")
+
+
+@pytest.mark.parametrize("kind", EVERY_KIND, ids=["-".join(kind) for kind in EVERY_KIND])
+def test_every_input_has_a_text_with_its_unit(kind: Kind) -> None:
+    run = made_up_run(*kind)
+    inputs = exporting.describe_model(run, exportable_run(run))["inputs"]
+    units = {"days": "[days]"} | dict.fromkeys(("frames", "flux", "error", "photometry", "median"), "[nanomaggy]")
+    assert all(units.get(name, "") in one["meaning"] for name, one in inputs.items())
+    assert not [name for name, one in inputs.items() if "flux_unit" in one["meaning"]]
+    if "conditions" in inputs:
+        assert re.findall(r"\[\w+\]", inputs["conditions"]["meaning"]) == ["[arcsec]", "[nanomaggy]"]  # in order
+        assert run.spec.photometry
 
 
 def test_the_photometry_of_a_light_curve_is_told() -> None:

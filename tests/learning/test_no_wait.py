@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_leaves
 
 from ictconvention.configuration.options import SequenceOptions, ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, Views, input_shape
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.supervised import Supervised
@@ -64,6 +65,11 @@ def transformer(data: SeriesDataModule) -> Learner:
     return Supervised(FrameTransformer(4, shape=input_shape(data.spec)), FrameTokenInputs(scaling), data.spec)
 
 
+def ict_transformer(data: SeriesDataModule) -> Learner:
+    scaling = Scaling("asinh", *data.scales("asinh"))
+    return ICT(FrameTransformer(4, shape=input_shape(data.spec)).trunk, FrameTokenInputs(scaling), data.spec)
+
+
 def light_curve_transformer(data: SeriesDataModule) -> Learner:
     scaling = Scaling("asinh", *data.scales("asinh"))
     return Supervised(LightCurveTransformer(4), PhotometryTokenInputs(scaling), data.spec)
@@ -84,6 +90,8 @@ LEARNERS: dict[str, tuple[Callable[[SeriesDataModule], Learner], dict[str, Any]]
         lambda data: supervised(data, "light_curve"),
         {"views": ViewOptions(1), "contents": "photometry"},
     ),
+    "CNN+LSTM": (lambda data: supervised(data, "lstm"), {"views": ViewOptions(1)}),
+    "ICT, frame transformer": (ict_transformer, {"contents": "direct+residual+photometry"}),
     "frame transformer": (transformer, {"views": ViewOptions(1), "contents": "direct+residual+photometry"}),
     "light-curve transformer": (light_curve_transformer, {"views": ViewOptions(1), "contents": "photometry"}),
 }

@@ -9,8 +9,10 @@ from torch import Tensor
 
 from ictconvention.networks.frame_transformer import UGRIZ, FrameTransformer, FrameTransformerOptions
 from ictconvention.networks.inputs.inputs import InputShape
+from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer
 from ictconvention.networks.parts.ragged import pad
+from ictconvention.networks.parts.scaling import Scaling
 from tests.networks.conftest import parameters, random_statistics
 
 PARTS = ("pixels", "fluxes", "photometry", "conditions", "days", "band", "course", "host")
@@ -110,9 +112,41 @@ def test_what_was_seen_in_training_is_seen_so_afterwards() -> None:
     torch.testing.assert_close(found[:, :-64], expected[:, :-64], atol=0.02, rtol=0.02)  # less what has three rows
 
 
-def test_a_host_that_is_not_given_is_refused() -> None:
+@pytest.mark.parametrize("given", [0, 1], ids=["none", "medians"])
+def test_a_host_that_is_not_given_is_refused(given: int) -> None:
     with pytest.raises(ValueError, match="host"):
-        model_of()(*rows_of(), LENGTHS)
+        model_of()(*rows_of(), LENGTHS, *medians_of()[:given])
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("pixels", [True, False])
+@pytest.mark.parametrize("training", [False, True])
+def test_a_band_without_frames_changes_nothing(pixels: bool, training: bool) -> None:
+    """Whatever the scaling makes of no flux in this band."""
+    model = model_of(pixels=pixels, token_dropout=0.0, dropout=0.0).train(training)
+    offsets = [0.1, 0.2, -0.1, 0.0, 0.1], [0.1, 0.2, -0.1, 7.0, 0.1]
+    frames, median = torch.randn(3, 6, 32, 32), torch.randn(3, 5, 32, 32)
+    band, days = torch.tensor([[1, 2, 3, 5, 1, 2]]).expand(3, -1), 50 * torch.rand(3, 6).cumsum(1)
+    median[:, 3] = 0
+    given = frames, band, days, torch.rand(3, 6, 2) + 0.1, torch.rand(3, 6, 2) + 0.5, median
+    made = [FrameTokenInputs(Scaling("standardise", offset, [0.5, 1.0, 2.0, 3.0, 4.0])) for offset in offsets]
+    logits = [model.forward_padded(*inputs.padded(*given)) for inputs in made]
+    torch.testing.assert_close(logits[0], logits[1], atol=0, rtol=0)
+
+
+@pytest.mark.parametrize("rubbish", [torch.nan, torch.inf, 1e30])
+def test_rubbish_in_the_padding_reaches_no_gradient(rubbish: float) -> None:
+    model = model_of(token_dropout=0.0, dropout=0.0)
+    padded, medians = [pad(x, LENGTHS) for x in rows_of()], medians_of()
+    missing, gradients = padded[2] == 0, []
+    for value in (0.0, rubbish):
+        filled = [x.clone() for x in padded]
+        for x in (x for x in filled if x.is_floating_point()):
+            x[missing] = value
+        model.zero_grad()
+        model.forward_padded(*filled, *medians).square().sum().backward()
+        gradients.append({name: x.grad.clone() for name, x in model.named_parameters() if x.grad is not None})
+    torch.testing.assert_close(gradients[1], gradients[0])
 
 
 @torch.no_grad()

@@ -1,11 +1,18 @@
-"""A run whose training parts are tiny says so, with their numbers; others do not."""
+"""A plan refuses what could not be trained; training parts that are tiny are named, with their numbers."""
+
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from ictconvention.configuration.compose import compose_run
-from ictconvention.runs.plan import FEW_IN_ALL, FEW_OF_CLASS, warn_of_few
+from ictconvention.core.errors import UsageError
+from ictconvention.runs.plan import FEW_IN_ALL, FEW_OF_CLASS, plan_run, warn_of_few
 from ictconvention.survey.split_drawing import make_split
-from tests.conftest import crowd
+from tests.conftest import HEADER, crowd
+from tests.miniature import write_miniature
+from tests.refusals import refused
+from tests.small_runs import places
 
 ONE, TWO = compose_run(["fold=single"]), compose_run(["stage.pretrain.max_epochs=3"])
 
@@ -37,3 +44,18 @@ def test_enough_of_every_class_needs_no_word(counts: dict[str, int], few: bool) 
     assert part.total() >= FEW_IN_ALL
     assert (min(part.values()) < FEW_OF_CLASS) == few
     assert bool(warn_of_few(ONE, split)) == few
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "part"),
+    [(16, ["model.host=false"], "fluxes"), (26, ["model.fluxes=false"], "host"), (26, [], "host")],
+)
+def test_stamps_too_small_for_the_network_are_refused_before_anything_begins(
+    size: int, options: list[str], part: str, tmp_path: Path
+) -> None:
+    write_miniature(tmp_path / "miniature", replace(HEADER, stamp_size=size))
+    words = [*places(tmp_path), "model=frame_transformer", "pixels.channels=direct+residual", *options]
+    with refused(UsageError, "E-CONFIG-CONFLICT", str(size), f"model.{part}=false", where="model"):
+        plan_run(compose_run(words))
+    assert not (tmp_path / "runs").exists()
+    plan_run(compose_run([*words, "model.fluxes=false", "model.host=false"]))

@@ -12,7 +12,15 @@ from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.tasks.classes import Classes
 from ictconvention.training.dashboard import Dashboard
-from ictconvention.training.epoch_report import PACED, Bar, EpochReport, Records, describe_duration, progress_bars
+from ictconvention.training.epoch_report import (
+    PACED,
+    REDRAWN,
+    Bar,
+    EpochReport,
+    Records,
+    describe_duration,
+    progress_bars,
+)
 from ictconvention.training.lightning_noise import silence_lightning
 from tests.small_runs import read_json
 
@@ -104,6 +112,25 @@ def test_bars_are_for_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(bar, Bar)
     monkeypatch.setenv("LOCAL_RANK", "1")
     assert not progress_bars()
+
+
+def test_the_bar_waits_for_its_device_only_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The device is `meta`, whose numbers nobody can read."""
+    monkeypatch.setattr("ictconvention.training.epoch_report.RichProgressBar.on_train_batch_end", lambda *given: None)
+    bar, loss = Bar(), {"loss": torch.zeros((), device="meta")}
+    for number in range(1, REDRAWN):
+        bar.on_train_batch_end(NOBODY, NOBODY, loss, None, number)
+        assert bar.get_metrics(trainer(training=True), NOBODY) == {"loss": 0.0}
+    with pytest.raises(RuntimeError):
+        bar.on_train_batch_end(NOBODY, NOBODY, loss, None, REDRAWN)
+
+
+def test_the_bar_shows_the_running_loss(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ictconvention.training.epoch_report.RichProgressBar.on_train_batch_end", lambda *given: None)
+    bar = Bar()
+    for number, loss in enumerate((2.0, 4.0, 9.0)):
+        bar.on_train_batch_end(NOBODY, NOBODY, {"loss": torch.tensor(loss)}, None, number)
+    assert bar.get_metrics(trainer(training=True), NOBODY) == {"loss": 5.0}
 
 
 def test_durations() -> None:

@@ -1,11 +1,14 @@
 """Frames, each of one band: what ConvEntion takes."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.views import turn_stamps
-from ictconvention.networks.inputs.inputs import Inputs, InputShape, make_finite
+from ictconvention.networks.inputs.inputs import BAND, MEDIAN, Inputs, InputShape, make_finite
 from ictconvention.networks.parts.scaling import Scaling
 
 
@@ -21,6 +24,12 @@ class FrameInputs(Inputs):
     >>> scaled.shape
     torch.Size([1, 4, 32, 32])
     """
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "frames": "stamps in time order [flux_unit], NaN where a pixel is missing; where there is no frame, anything",
+        "band": BAND,
+        "median": MEDIAN,
+    }
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return frames (F, H, W) or (F, 2, H, W), band ids (F,) and lengths (B,)."""

@@ -1,6 +1,7 @@
 """From a batch on the device, or from padded arrays of raw flux, to the arguments of a network."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -13,6 +14,11 @@ from ictconvention.networks.parts.scaling import Scaling
 
 MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
 Reads = Literal["pixels", "photometry", "pixels+photometry"]
+
+# What arrays hold that several networks take, for whoever has an exported model alone.
+BAND = "band of each frame, from 1 in the order of the bands; 0 where there is no frame: at the end"
+MEDIAN = "median of all frames of the object in each band, in the order of the bands [flux_unit]; 0 where there is none"
+NIGHTS = "number of nights of each object; what follows does not count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +37,6 @@ class InputShape:
         Of a frame: 1, or 2 where the residual to a median frame comes along.
     pixel_scale : float, optional
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
-    photometry : bool
-        Whether photometry comes along.
 
     Examples
     --------
@@ -46,7 +50,6 @@ class InputShape:
     frames_per_group: int = 3
     channels: int = 1
     pixel_scale: float | None = None
-    photometry: bool = False
 
 
 class Inputs(nn.Module, ABC):
@@ -67,6 +70,7 @@ class Inputs(nn.Module, ABC):
     """
 
     reads: ClassVar[Reads] = "pixels"  # what a batch must hold
+    meanings: ClassVar[Mapping[str, str]] = {}  # what each array of `padded` holds: columns in order, units, padding
 
     def __init__(self, scaling: Scaling):
         super().__init__()

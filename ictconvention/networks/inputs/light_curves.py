@@ -1,12 +1,13 @@
 """Light curves, measured in the same stamps: what the light-curve RNN takes."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.networks.inputs.inputs import Inputs, InputShape, Reads, means, night_row
+from ictconvention.networks.inputs.inputs import NIGHTS, Inputs, InputShape, Reads, means, night_row
 
 
 class LightCurveInputs(Inputs):
@@ -24,6 +25,14 @@ class LightCurveInputs(Inputs):
     """
 
     reads: ClassVar[Reads] = "photometry"
+    meanings: ClassVar[Mapping[str, str]] = {
+        "flux": "flux of each night in time order, in it one for each band in the order of the bands [flux_unit], "
+        "measured as `photometry` of this text says; NaN where unknown; the mean where a night has several",
+        "error": "its error [flux_unit]; NaN where unknown",
+        "days": "days since the night before [days]; of the first night, anything",
+        "observed": "whether the night has a flux in each band, in the order of the bands",
+        "nights": NIGHTS,
+    }
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return flux and error (S, bands), days (S,), observed (S, bands) and the number of nights (B,)."""

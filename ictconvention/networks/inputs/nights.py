@@ -1,11 +1,14 @@
 """Nights, with the frames of all bands as channels: what CNN+GRU and CNN+LSTM take."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.networks.inputs.frames import scaled_frames
-from ictconvention.networks.inputs.inputs import Inputs, InputShape, make_finite, means, night_row
+from ictconvention.networks.inputs.inputs import MEDIAN, NIGHTS, Inputs, InputShape, make_finite, means, night_row
 
 
 class NightInputs(Inputs):
@@ -22,6 +25,14 @@ class NightInputs(Inputs):
     >>> nights.shape[1:], int(count.sum()) == len(nights)
     (torch.Size([5, 32, 32]), True)
     """
+
+    meanings: ClassVar[Mapping[str, str]] = {
+        "frames": "stamps of each night in time order, in it one for each band in the order of the bands [flux_unit], "
+        "NaN where a pixel is missing; the mean where a night has several",
+        "observed": "whether the night has a frame in each band, in the order of the bands",
+        "nights": NIGHTS,
+        "median": MEDIAN,
+    }
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return nights (S, bands, H, W), or twice the bands, and the number of nights (B,)."""

@@ -1,5 +1,6 @@
 """Frames with their times, photometry, seeing and noise, or photometry alone: what the transformers take."""
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -8,16 +9,23 @@ from torch import Tensor
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.views import turn_stamps
 from ictconvention.networks.inputs.frames import FrameInputs, scaled_frames
-from ictconvention.networks.inputs.inputs import Inputs, InputShape, Reads, make_finite
+from ictconvention.networks.inputs.inputs import BAND, Inputs, InputShape, Reads, make_finite
 
 
 class TokenInputs(Inputs):
     """What both have in common: fluxes in units of the band's scale."""
 
+    meanings: ClassVar[Mapping[str, str]] = {
+        "band": BAND,
+        "days": "days since the first of the object's frames that are given [days]",
+        "photometry": "two columns for each frame: flux [flux_unit] and its error [flux_unit], measured as "
+        "`photometry` of this text says; NaN where unknown",
+    }
+
     def scaled_photometry(self, batch: SeriesBatch) -> Tensor:
         """Return fluxes and errors (F, 2), divided by the scale of the band."""
         if batch.photometry is None:
-            raise ValueError("the batch holds no photometry; read contents='photometry'")
+            raise ValueError(f"the batch holds no photometry; read contents='{self.contents_with('direct')}'")
         return batch.photometry / self.scaling.scale[batch.band][:, None]
 
     def scale_of(self, band: Tensor) -> Tensor:
@@ -89,6 +97,12 @@ class FrameTokenInputs(TokenInputs):
     """
 
     reads: ClassVar[Reads] = "pixels+photometry"
+    meanings: ClassVar[Mapping[str, str]] = {
+        **FrameInputs.meanings,
+        **TokenInputs.meanings,
+        "conditions": "two columns for each frame: seeing, the width of a point source at half maximum [arcsec], and "
+        "sky noise of a pixel [flux_unit]; NaN where unknown",
+    }
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
         """Return what `FrameTransformer.features` takes."""

@@ -6,7 +6,6 @@ from torch.nn import functional as F
 
 from ictconvention.networks.parts.apertures import distances
 
-Places = list[int | None]
 RADII = (1.0, 2.0, 3.5, 5.5)  # of the circles [arcsec]; at least so many pixels
 NEAR = 5.0  # the pixels within have a part in the centroid [arcsec]
 HOST_NUMBERS = 8  # of a band
@@ -154,11 +153,11 @@ def course_numbers(photometry: Tensor, band: Tensor, days: Tensor, bands: int) -
     Returns
     -------
     tensor (B, 8 * bands + 6)
-        Of each band: asinh of the mean flux and of the mean by its error, the logarithm of chi squared by degree of
-        freedom of a constant, the skewness, asinh of the largest and the smallest deviation by error and of the scatter
-        beyond the errors, and whether there are two fluxes or more; all zero where not. Of all together: how alike
-        deviations are within about 5, 25 and 100 days, how long the flux is above its mean (a logarithm), and the
-        shares of the deviations above 3 errors and below -3.
+        Of each band: asinh of the mean flux and of the mean by the usual error of one flux, the logarithm of chi
+        squared by degree of freedom of a constant, the skewness, asinh of the largest and the smallest deviation by
+        error and of the scatter beyond the errors, and whether there are two fluxes or more; all zero where not. Of all
+        together: how alike deviations are within about 5, 25 and 100 days, how long the flux is above its mean (a
+        logarithm), and the shares of the deviations above 3 errors and below -3.
     """
     flux, error = photometry.unbind(-1)
     known = flux.isfinite() & error.isfinite() & (error > 0) & (band > 0)

@@ -118,7 +118,7 @@ class SeriesTransformer(nn.Module):
         if self.band is not None:
             tokens = tokens + self.band(band)
         if self.days is not None:
-            tokens = tokens + self.days(days)
+            tokens = tokens + self.days(days.where(real, 0))  # 0 times NaN is a gradient of NaN
         if more is not None:
             tokens, real = torch.cat([tokens, more[0]], dim=1), torch.cat([real, more[1]], dim=1)
         tokens = tokens.where(real[..., None], 0)  # rubbish in the padding must not reach a gradient

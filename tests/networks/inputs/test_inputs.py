@@ -1,5 +1,6 @@
 """What a network gets: stamps turned, then scaled; frames of a night side by side; days since the night before."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from ictconvention.networks.convention import ConvEntion
 from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.inputs.light_curves import LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs
+from ictconvention.networks.inputs.tokens import FrameTokenInputs, PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.recurrent import CNNRecurrent
@@ -129,6 +131,9 @@ def test_what_a_batch_does_not_hold_is_named() -> None:
         FrameInputs(ASINH)(batch("photometry"))
     with pytest.raises(ValueError, match="holds no photometry"):
         LightCurveInputs(ASINH)(batch())
+    for inputs, contents in ((FrameTokenInputs, "direct+photometry"), (PhotometryTokenInputs, "photometry")):
+        with pytest.raises(ValueError, match=re.escape(f"contents='{contents}'")):
+            inputs(ASINH).scaled_photometry(batch())
 
 
 @pytest.mark.parametrize("inputs", [FrameInputs, NightInputs])
