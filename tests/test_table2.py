@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.table2.baselines import forest_features
 from experiments.table2.reproduce import (
     check_overrides,
     check_splits,
     common_words,
     keep_rows_without_run,
     parse_arguments,
+    print_expected_time,
     run_rows,
     sweep_of_models,
 )
@@ -22,7 +24,7 @@ from experiments.table2.rows import (
     BASELINES,
     CONTROLS,
     CORE_SECONDS,
-    FORESTS,
+    EQUAL,
     MEANS,
     MODELS,
     equal_passes,
@@ -36,6 +38,7 @@ from ictconvention.configuration.schema import STAGES, stage_of
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior
+from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.reporting.compare import compare
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.status import write_json
@@ -118,12 +121,47 @@ def test_without_core_seconds_the_time_counts_and_without_both_the_passes_throug
     assert equal_passes(jobs, "ConvEntion")[0] == "stage.pretrain.max_epochs=0"
 
 
-def test_the_time_that_is_said_holds_every_row() -> None:
-    options = compose_run(["profile=laptop"])
-    jobs = [Job(n, name, (), options, Path(), model=name) for n, name in enumerate((*networks(True), "CNN+GRU, g"))]
-    assert expected_core_seconds(jobs) == sum(CORE_SECONDS.values()) + CORE_SECONDS["CNN+GRU"] + FORESTS
-    assert expected_core_seconds([]) == 0
+@pytest.mark.parametrize(("model", "times"), [("ConvEntion", 2), ("frame transformer", 10)])
+def test_a_pre_training_that_was_found_finished_costs_what_the_model_costs_and_that_is_said(
+    model: str, times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it is where another table has pre-trained ICT-ConvEntion: of the other stage the cost is known."""
+    for name, cost in {"ICT-ConvEntion": 100, "ConvEntion": 50, "frame transformer": 10}.items():
+        monkeypatch.setitem(CORE_SECONDS, name, cost)
+    costs = {"ICT-ConvEntion": {"core_seconds": {"finetune": 30.0}}, model: {"core_seconds": {"finetune": 10.0}}}
+    passes = equal_passes(finished_jobs(tmp_path, costs), model)
+    assert passes == [f"stage.pretrain.max_epochs={2 * times}", "stage.finetune.max_epochs=6"]
+    (said,) = capsys.readouterr().out.splitlines()
+    assert {model in said, "pretrain" in said, "finetune" not in said, f"{times:.2f}" in said} == {True}
+
+
+def test_the_time_that_is_said_holds_every_row(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert CORE_SECONDS.keys() == networks(True).keys()
+    for name in CORE_SECONDS:
+        monkeypatch.setitem(CORE_SECONDS, name, 1)
+    monkeypatch.setitem(CORE_SECONDS, "ICT-ConvEntion", 1000)
+    monkeypatch.setitem(CORE_SECONDS, "CNN+GRU", 20)
+    monkeypatch.setattr("experiments.table2.rows.FORESTS", 50_000)
+    options = compose_run(["profile=laptop"])
+
+    def waiting(*names: str) -> list[Job]:
+        return [Job(n, name, (), options, Path("none"), model=name) for n, name in enumerate(names)]
+
+    assert expected_core_seconds([]) == 0
+    assert expected_core_seconds(waiting(*networks(True))) == 51_026
+    assert expected_core_seconds(waiting("CNN+GRU, g", "two-view cross-entropy")) == 51_020
+    assert expected_core_seconds(waiting(*EQUAL)) == 52_000
+    for words, runs, said in (
+        ([], 1, "13 h 53 min"),
+        (["--controls"], 1 + 4, "15 h 0 min"),
+        (["--seeds=2"], 1, "13 h"),
+    ):
+        print_expected_time(parse_arguments(["--jobs=1", "--folds=2", "--rows=all", *words]), waiting("ConvEntion"), 1)
+        assert {f"{runs} run" in (line := capsys.readouterr().out), said in line} == {True}
+    print_expected_time(parse_arguments(["--controls", "--seeds=2", "--folds=2"]), waiting("ConvEntion"), 1)
+    assert "5 runs" in capsys.readouterr().out  # one model of equal compute
 
 
 def test_rows_on_other_objects_are_refused_before_any_begins(tmp_path: Path) -> None:
@@ -200,6 +238,35 @@ def test_the_rows_of_equal_compute_train_after_the_others_whose_cost_they_take(
     assert {stage_of(sweep.jobs[-1].options, stage).max_epochs for stage in STAGES} == {3}
     assert run_rows(wanted).folder == sweep.folder
     assert started[2:] == [[]]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_photometry_and_median_stamps_are_made_before_the_clock_of_a_forest_starts(
+    kept: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    header = SurveyHeader("tiny", ("g", "r"), ("AGN", "SN Ia"), 0.396, simulated=True)
+    survey = write_survey(tmp_path / "survey", [image_series(number, 6, header) for number in range(3)], header)
+    if kept:
+        CachedPhotometry(survey), CachedMedianFrames(survey)
+    opened: list[str] = []
+    clock = iter(range(1000))
+
+    def read_clock() -> float:
+        assert {*opened} == {"photometry", "median_frames"}
+        return next(clock)
+
+    def open_cache(cache: MeasuredCache) -> None:
+        assert next(clock) < 2
+        opened.append(cache.name)
+        cache._opened = cache._mapped()
+
+    monkeypatch.setattr(MeasuredCache, "_open", open_cache)
+    monkeypatch.setattr("experiments.table2.baselines.process_time", read_clock)
+    of_all = SimpleNamespace(view=SimpleNamespace(rows=slice(None)))
+    data: Any = SimpleNamespace(survey=survey, evaluation=SimpleNamespace(views_of=lambda key: (of_all,)))
+    found, spent = forest_features(data)
+    assert found.keys() == spent.keys() == {*BASELINES} - {"constant answer"}
+    assert spent == {name: 4 if "host" in name else 3 for name in spent}  # a tick an object, and one for hosts
 
 
 @pytest.mark.parametrize("trainings", [1, 2])

@@ -1,7 +1,8 @@
-"""How far the networks of the laptop profile are from a random forest on the same objects and frames, and why.
+"""How far the networks of the laptop profile are from a random forest on the same objects, and why.
 
     python experiments/forest_gap/compare.py
 
+Photometry is of all frames or of those that the networks see, and the host's median stamps are of all in both.
 Runs that are finished are not run again; they are in runs/, the simulated survey in surveys/.
 """
 
@@ -62,7 +63,7 @@ def features(survey: Survey, max_frames: int | None) -> NDArray[np.float64]:
 def forests(survey: Survey, split: Split, max_frames: int) -> Iterator[tuple[str, dict[str, Any]]]:
     table, classes = survey.object_table(), survey.header.classes
     ids, names = np.asarray(table["id"]), np.ma.filled(np.ma.asarray(table["class"]), "")
-    host = survey_host_features(survey)
+    host = survey_host_features(survey)  # of all frames
     for said, most in (("all frames", None), (f"{max_frames} frames", max_frames)):
         photometric = features(survey, most)
         for name, columns in ((FOREST, photometric), (HOST, np.hstack([photometric, host]))):

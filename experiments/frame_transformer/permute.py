@@ -1,9 +1,10 @@
-"""What each input of a finished frame transformer is worth: its score where that input is another object's.
+"""How much a finished frame transformer relies on each input: its score where that input is exchanged.
 
     python experiments/frame_transformer/permute.py RUN --part extra_test
 
-Balanced accuracy at equal class shares. Frames change places with others of their band, host and light curve with those
-of other objects, all among 64 objects drawn at random; everything else of an object stays its own.
+Balanced accuracy at equal class shares. What belongs to frames changes places among those of its band of 64 objects
+drawn at random, so that an object then has it from many others, and a little of its own; median stamps and numbers of
+the light curve are exchanged whole, object for object. Everything else of an object stays its own.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from ictconvention.runs.assembly import make_data
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 
-OBJECTS = 64  # that change places with each other
+OBJECTS = 64  # drawn at random, among which is exchanged
 FRAMES, FLUXES, BAND, DAYS, PHOTOMETRY, CONDITIONS, LENGTHS, MEDIANS, HOST = range(9)
 Inputs = list[Tensor]
 
@@ -47,7 +48,7 @@ def rows(*names: int) -> Callable[[Inputs], None]:
 
 
 def channel(number: int) -> Callable[[Inputs], None]:
-    """Return what exchanges one channel of the stamps: 0, direct, or 1, residual."""
+    """Return what exchanges one channel of stamps and of fluxes in circles: 0, direct, or 1, residual."""
 
     def exchange(inputs: Inputs) -> None:
         places = within_bands(inputs[BAND])
@@ -64,17 +65,18 @@ def hosts(inputs: Inputs) -> None:
     inputs[MEDIANS], inputs[HOST] = inputs[MEDIANS][places], inputs[HOST][places]
 
 
+COURSE = "objects: numbers of the light curve"
 INPUTS: dict[str, Callable[[Inputs], None]] = {
     "nothing": lambda inputs: None,
-    "stamps, as the CNN sees them": rows(FRAMES),
-    "residual channel": channel(1),
-    "direct channel": channel(0),
-    "fluxes in circles": rows(FLUXES),
-    "photometry, of tokens and light curve": rows(PHOTOMETRY),
-    "seeing and noise": rows(CONDITIONS),
-    "days": rows(DAYS),
-    "median stamps": hosts,
-    "numbers of the light curve": lambda inputs: None,  # by a hook
+    "frames: stamps, both channels, as the CNN sees them": rows(FRAMES),
+    "frames: residual channel of stamps and of fluxes in circles": channel(1),
+    "frames: direct channel of stamps and of fluxes in circles": channel(0),
+    "frames: fluxes in circles, both channels": rows(FLUXES),
+    "frames: photometry, of tokens and of the light curve's numbers": rows(PHOTOMETRY),
+    "frames: seeing and noise": rows(CONDITIONS),
+    "frames: days, of tokens and of the light curve's numbers": rows(DAYS),
+    "objects: median stamps, as tokens and in numbers": hosts,
+    COURSE: lambda inputs: None,  # by a hook
 }
 
 
@@ -84,6 +86,11 @@ def permuted_scores(run: TrainedRun, part: str, seed: int) -> dict[str, float]:
     network = run.learner.network
     if not isinstance(network, FrameTransformer):
         raise SystemExit(f"{run.folder} is a run of {run.options.model.kind}, not of frame_transformer")
+    if network.shape.channels == 1 or not network.host:
+        lacking = "without residuals" if network.shape.channels == 1 else "with model.host=false"
+        raise SystemExit(
+            f"{run.folder} is a run {lacking}: take one of pixels.channels=direct+residual and model.host=true"
+        )
     plan = plan_run(run.options)
     data = make_data(run.options, plan.survey, plan.split, run.spec.stage)
     positions = np.random.default_rng(seed).permutation(data.positions(part))
@@ -98,7 +105,7 @@ def permuted_scores(run: TrainedRun, part: str, seed: int) -> dict[str, float]:
             inputs = list(given)
             exchange(inputs)
             hook = None
-            if name == "numbers of the light curve" and network.object is not None:
+            if name == COURSE and network.object is not None:
                 places = torch.randperm(len(batch))
                 hook = network.object.register_forward_pre_hook(
                     lambda _, known, places=places: (*(x[places] for x in known[:3]), *known[3:])
@@ -118,7 +125,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     scores = permuted_scores(read_trained(asked.run), asked.part, asked.seed)
-    print("| of another object | balanced accuracy | lost, points |\n|---|---|---|")
+    print("| exchanged | balanced accuracy | lost, points |\n|---|---|---|")
     for name, score in scores.items():
         print(f"| {name} | {score:.3f} | {100 * (scores['nothing'] - score):.1f} |")
 

@@ -1,11 +1,12 @@
-"""What a GPU makes of it, in at most eight minutes: golden numbers, steps, memory, a fold of the paper, feeding, DDP.
+"""What a GPU makes of it: golden numbers, steps, memory, a fold of the paper, feeding, prediction, DDP.
 
     python experiments/speed/gpu.py [-o gpu.md] [--survey PATH] [--minutes 8] [--tiny]
 
-Writes gpu.md for people and gpu.json for programs: what was measured, and on what. A part begins only where time is
-left, and is said to be left out where not; one that fails is named, and the others go on (exit code 1). Objects are
-noise of about 100 frames, unless --survey names a survey. --tiny, which a machine without a GPU takes by itself, runs
-every part to its end with networks and batches whose times mean nothing.
+Writes gpu.md for people and gpu.json for programs: what was measured, and on what. After --minutes no further part
+begins, and what is left out is said. One that fails is named with the reason, and the others go on (exit code 1); an
+interruption leaves what was measured before it. Objects are noise of about 100 frames, unless --survey names a survey.
+--tiny, which a machine without a GPU takes by itself, runs every part to its end with networks and batches whose times
+mean nothing.
 """
 
 import argparse
@@ -13,10 +14,10 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ PRECISIONS = {"float32": ("32-true", False), "TF32": ("32-true", True), "bf16": 
 COMPARED = ("supervised", "ICT", "ICT, asymmetric")
 ROWS = {"ConvEntion": "convention", "ICT-ConvEntion": "convention", "CNN+GRU": "cnn_gru", "CNN+LSTM": "cnn_lstm"}
 FOLDS = 5
+AHEAD = 2  # batches that a process of a DataLoader reads ahead
 TRAINED = {"pretrain": (4111, 50), "finetune": (1698, 30)}  # objects of a fold, simulated as the paper's; epochs
 Row = dict[str, Any]
 
@@ -80,15 +82,16 @@ class Bench:
         begin = time.perf_counter()
         try:
             self.parts[name] = part(self)
-        except (RuntimeError, ValueError, OSError, AssertionError) as error:  # out of memory is a RuntimeError
-            self.failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        except Exception as error:  # noqa: BLE001  (whatever it is, the other parts are measured)
+            first, *_ = str(error).strip().splitlines() or ["it says nothing more"]
+            self.failed[name] = f"{type(error).__name__}: {first}"
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         print(f"{time.perf_counter() - begin:6.1f} s  {name}{': FAILED' * (name in self.failed)}", flush=True)
 
     def time(self, work: Callable[[], object], warm_up: int = 3) -> float:
         """Return the time of one call [s], over as many as fill the time; the device is waited for at the ends."""
-        for _ in range(1 if self.tiny else warm_up):
+        for _ in range(0 if self.tiny else warm_up):
             work()
         calls, begin = 0, self.now()
         while calls < 1 or (calls < 500 and time.perf_counter() - begin < self.seconds):
@@ -160,7 +163,7 @@ def networks(bench: Bench) -> list[Row]:
                 bench.options(network, learner, "trainer.workers=0"), bench.survey, device=bench.device, phases=False
             )
             batches = [one.next_views() for _ in range(1 if bench.tiny else 4)]
-            for name in bench.precisions():
+            for name in bench.precisions()[: 1 if bench.tiny and learner != "supervised" else None]:
                 one.precision = set_precision(name)  # type: ignore[assignment]
                 if learner == "supervised":
                     rows.append(timed_pass(bench, one, batches, f"{network}, forward", name, reached, train=False))
@@ -171,16 +174,17 @@ def networks(bench: Bench) -> list[Row]:
 def timed_pass(
     bench: Bench, one: Stepper, batches: list[Any], what: str, precision: str, reached: float, train: bool
 ) -> Row:
-    """Return objects a second, share of the peak and largest memory of a pass over batches in turn."""
-    turn = iter(range(10**9))
+    """Return objects a second, share of the peak and largest memory, over batches of more and fewer frames."""
 
     def forward() -> None:
         bf16 = torch.autocast(bench.device.type, torch.bfloat16, enabled=precision == "bf16")
         with torch.inference_mode(), bf16:
-            one.learner.logits(batches[next(turn) % len(batches)][0])
+            for views in batches:
+                one.learner.logits(views[0])
 
     def step() -> None:
-        one.train(batches[next(turn) % len(batches)])
+        for views in batches:
+            one.train(views)
 
     work = step if train else forward
     one.learner.train(train)
@@ -188,7 +192,7 @@ def timed_pass(
         work()
     if bench.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    objects, seconds = len(batches[0][0]), bench.time(work)
+    objects, seconds = sum(len(views[0]) for views in batches), bench.time(work, warm_up=1)
     row = {
         "what": what,
         "precision": precision,
@@ -202,10 +206,18 @@ def timed_pass(
 
 
 class Clock(lightning.Callback):
-    """Notes when the device is done with the tenth optimiser step and with the last."""
+    """Notes when the device is done with the first optimiser steps, which warm it, and with the last.
 
-    def __init__(self, bench: Bench, first: int) -> None:
-        self.bench, self.first, self.begin, self.objects = bench, first, 0.0, 0
+    Parameters
+    ----------
+    bench : Bench
+    first, last : int
+        Steps after which the clock starts and ends.
+    """
+
+    def __init__(self, bench: Bench, first: int, last: int) -> None:
+        self.bench, self.first, self.last = bench, first, last
+        self.begin, self.end, self.objects = 0.0, 0.0, 0
 
     def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, index: int) -> None:
         """Count objects, once it is warm."""
@@ -213,19 +225,22 @@ class Clock(lightning.Callback):
             self.objects += len(batch[0])
         elif trainer.global_step == self.first:
             self.begin = self.bench.now()
+        if trainer.global_step == self.last:  # what Lightning does after it is no training
+            self.end = self.bench.now()
 
 
 def trained(bench: Bench, options: Any, steps: int, strategy: str = "auto") -> float:
     """Train with Lightning for some steps, as a run does; return objects a second."""
     set_precision("TF32")
     data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
-    clock = Clock(bench, first=1 if bench.tiny else 10)
+    first = 1 if bench.tiny else 10
+    clock = Clock(bench, first, first + steps)
     trainer = lightning.Trainer(
         accelerator="gpu" if bench.device.type == "cuda" else "cpu",
         devices=1,
         strategy=strategy,
         precision=precision_of(options.trainer),
-        max_steps=steps + clock.first,
+        max_steps=clock.last,
         limit_val_batches=0,
         callbacks=[clock],
         logger=False,
@@ -234,7 +249,7 @@ def trained(bench: Bench, options: Any, steps: int, strategy: str = "auto") -> f
         enable_model_summary=False,
     )
     trainer.fit(make_learner(options, data), data)
-    return clock.objects / (bench.now() - clock.begin)
+    return clock.objects / (clock.end - clock.begin)
 
 
 def fold_of_paper(bench: Bench) -> list[Row]:
@@ -257,12 +272,12 @@ def several_devices(bench: Bench) -> list[Row]:
 
 
 def prediction(bench: Bench) -> list[Row]:
-    """Apply each network to the test part, reading included."""
+    """Apply each network to the training part of pre-training, the largest, reading included."""
     rows = []
     for network in NETWORKS:
         options = bench.options(network, "supervised")
         data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
-        learner, part = make_learner(options, data), "pretrain_train"
+        learner, part = make_learner(options, data), "finetune_validation" if bench.tiny else "pretrain_train"
         precision = precision_of(options.trainer)
 
         def predict(learner: Any = learner, data: Any = data, precision: Any = precision, part: str = part) -> None:
@@ -273,8 +288,30 @@ def prediction(bench: Bench) -> list[Row]:
     return rows
 
 
+def endless(loader: Any) -> Iterator[Any]:
+    """Yield the batches of epoch after epoch."""
+    for epoch in count():
+        loader.sampler.set_epoch(epoch)
+        yield from loader
+
+
+def feeding_rate(bench: Bench, loader: Any, ready: int, batches: int) -> tuple[float, Any]:
+    """Return objects a second over some batches after those that were ready, and the last of them."""
+    objects, begin = 0, 0.0
+    for number, views in enumerate(islice(endless(loader), ready + batches), 1):
+        for view in views:
+            view.to(bench.device)
+        objects += len(views[0]) if number > ready else 0
+        if number == ready:
+            begin = bench.now()
+    return objects / (bench.now() - begin), views
+
+
 def feeding(bench: Bench) -> list[Row]:
-    """Read batches and bring them to the device, with nothing else to do, and compare with the fastest step above."""
+    """Read batches and bring them to the device, with nothing else to do, and compare with the fastest step above.
+
+    Epoch after epoch, as training does. The clock starts when the batches that the processes had ready are used up.
+    """
     rows: list[Row] = []
     steps = bench.parts.get("Networks, batches on the device", [])
     counts = (0, 1) if bench.tiny else (0, 2, 4, 8, 16)
@@ -282,15 +319,8 @@ def feeding(bench: Bench) -> list[Row]:
         for workers in (n for n in counts if n <= processors()):
             options = bench.options(network, "supervised", f"trainer.workers={workers}")
             data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
-            objects, begin = 0, 0.0
-            loader = iter(data.train_dataloader())
-            for number, views in enumerate(islice(loader, 3 if bench.tiny else 40)):
-                for view in views:
-                    view.to(bench.device)
-                objects += len(views[0]) if number else 0
-                begin = begin or bench.now()  # once the processes have started
-            seconds = bench.now() - begin
-            row: Row = {"network": network, "workers": workers, "objects a second": objects / seconds}
+            rate, views = feeding_rate(bench, data.train_dataloader(), AHEAD * workers + 1, 2 if bench.tiny else 40)
+            row: Row = {"network": network, "workers": workers, "objects a second": rate}
             fastest = max(
                 (s["objects a second"] for s in steps if s["what"] == f"{network}, step, supervised"), default=0
             )
@@ -330,6 +360,15 @@ def as_markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def save(bench: Bench, machine: dict[str, Any], seconds: float, output: Path) -> None:
+    """Write what was measured, for people and for programs, and print it."""
+    measured = {"parts": bench.parts, "failed": bench.failed}
+    found = {"machine": machine, "tiny": bench.tiny, "seconds": seconds, **measured}
+    output.with_suffix(".json").write_text(json.dumps(found, indent=2), encoding="utf-8")
+    output.write_text(as_markdown(found), encoding="utf-8")
+    print(as_markdown(found))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("gpu.md"))
@@ -349,19 +388,13 @@ def main() -> None:
             else write(Path(folder) / "noise", 120 if tiny else 4096, 1, CLASSES)
         )
         bench = Bench(device, survey, tiny, begin + 60 * arguments.minutes)
-        for name, part in PARTS.items():
-            bench.measure(name, part)
         options = bench.options("convention", "supervised").trainer
-    found = {
-        "machine": {**environment(precision_of(options), options), "tensors on": str(device)},
-        "tiny": tiny,
-        "seconds": time.perf_counter() - begin,
-        "parts": bench.parts,
-        "failed": bench.failed,
-    }
-    arguments.output.with_suffix(".json").write_text(json.dumps(found, indent=2), encoding="utf-8")
-    arguments.output.write_text(as_markdown(found), encoding="utf-8")
-    print(as_markdown(found))
+        machine = {**environment(precision_of(options), options), "tensors on": str(device)}
+        try:
+            for name, part in PARTS.items():
+                bench.measure(name, part)
+        finally:
+            save(bench, machine, time.perf_counter() - begin, arguments.output)
     sys.exit(1 if bench.failed else 0)
 
 

@@ -40,7 +40,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.training.memory import keep_freed_memory
 
 PHASES = ("feed", "views", "forward", "target", "loss", "backward", "optimiser", "follow")
-NETWORKS = {"convention": [], "frame_transformer": ["pixels.channels=direct+residual"]}
+NETWORKS = ("convention", "frame_transformer")
 SUPERVISED, ALL_FRAMES = "supervised", "supervised, all frames"
 LEARNERS = {
     SUPERVISED: ["learner=supervised"],
@@ -161,9 +161,7 @@ class Stepper:
 def options_of(network: str, learner: str, profile: str, survey: Survey, words: Sequence[str] = ()) -> RunOptions:
     """Return the options of a run that is compared."""
     place = ["survey=path", override("survey.path", str(survey.path)), "trainer.batch_size=16"]
-    return compose_run(
-        [*LEARNERS[learner], f"model={network}", f"profile={profile}", *NETWORKS.get(network, []), *place, *words]
-    )
+    return compose_run([*LEARNERS[learner], f"model={network}", f"profile={profile}", *place, *words])
 
 
 def stepper(options: RunOptions, survey: Survey, **how: Any) -> Stepper:

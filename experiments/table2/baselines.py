@@ -20,7 +20,7 @@ from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.measuring.host import survey_host_features
-from ictconvention.measuring.measured_cache import CachedPhotometry
+from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.runs.assembly import make_data
 from ictconvention.runs.plan import plan_run
 
@@ -31,7 +31,7 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
     """Predict the test parts without a network.
 
     Each row has what the networks have: the same objects and frames, training parts, validation parts (which calibrate
-    alone) and class shares.
+    alone) and class shares; and medians of all frames, where it has a host.
 
     Parameters
     ----------
@@ -64,13 +64,14 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
 
 
 def forest_features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float64]], dict[str, float]]:
-    """Return each forest's features of every object, and the CPU time that they took beside the photometry [s].
+    """Return each forest's features of every object, and the CPU time that they took [s].
 
+    Photometry and median stamps are made before: once for a survey, where its folder does not have them yet.
     Those of the frames that a network is tested on, and of all frames; a host has median stamps of all frames, as the
     networks do that see residuals.
     """
     survey, bands = data.survey, len(data.survey.header.bands)
-    photometry = CachedPhotometry(survey)
+    photometry, medians = CachedPhotometry(survey), CachedMedianFrames(survey)
     rows: dict[str, list[NDArray[np.float64]]] = {CADENCE: [], FOREST: [], FOREST + ALL_FRAMES: []}
     spent = dict.fromkeys(rows, 0.0)
     for position, series in enumerate(survey):
@@ -80,12 +81,13 @@ def forest_features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float6
             flux, error = photometry[series.id][at].astype(np.float64).T
             rows[name].append(light_curve_features(flux, error, series.band[at], series.mjd[at], bands))
             spent[name] += process_time() - begin
-        at = view.view.rows
+        at, begin = view.view.rows, process_time()
         quality = series.psf_fwhm[at], series.sky_sigma[at]
         rows[CADENCE].append(cadence_features(*quality, series.band[at], series.mjd[at], bands))
+        spent[CADENCE] += process_time() - begin
     found = {name: np.array(of_each) for name, of_each in rows.items()}
     begin = process_time()
-    host = survey_host_features(survey)
+    host = survey_host_features(survey, medians)
     of_host = process_time() - begin
     for name, photometric in ((HOST, FOREST), (HOST + ALL_FRAMES, FOREST + ALL_FRAMES)):
         found[name] = np.hstack([found[photometric], host])

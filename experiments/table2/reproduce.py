@@ -14,6 +14,7 @@ from experiments.table2.rows import (
     BASELINES,
     LEAD,
     MEANS,
+    count_rows_of_equal_compute,
     expected_core_seconds,
     networks,
     rows,
@@ -176,9 +177,12 @@ def print_expected_time(wanted: argparse.Namespace, jobs: "Sequence[Job]", at_on
     if wanted.profile != "laptop" or wanted.survey or wanted.overrides:
         return
     waiting = [job for job in jobs if not is_finished(job)]
-    if expected := expected_core_seconds(waiting):
+    equal = count_rows_of_equal_compute(wanted.rows == "all") * folds_of(wanted) * wanted.seeds * wanted.ensemble
+    equal *= wanted.controls
+    if waiting:
+        expected = expected_core_seconds(waiting, equal)
         cost = f"{describe_duration(expected / at_once)} on {pluralize(at_once, 'core')} without AMX"
-        print(f"table 2: {pluralize(len(waiting), 'run')}, about {cost}, forests included", flush=True)
+        print(f"table 2: {pluralize(len(waiting) + equal, 'run')}, about {cost}, forests included", flush=True)
 
 
 def keep_rows_without_run(sweep: "Sweep", wanted: argparse.Namespace) -> None:
@@ -216,8 +220,8 @@ def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     for name, text in texts.items():
         with whole_file(sweep.folder / name, f"saving {name}") as partial:
             partial.write_text(text, encoding="utf-8")
-    if wanted.profile in FOLDS:
-        print(f"PROFILE={wanted.profile}: a check that it runs; the numbers mean nothing")
+    if wanted.profile == "tiny":
+        print("PROFILE=tiny: a check that it runs; the numbers mean nothing")
     print("\n" + texts["table2.txt"])
     print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)

@@ -45,8 +45,9 @@ EQUAL = {  # controls that train for as long as ICT-ConvEntion: of which row, an
     "ConvEntion, equal compute": ("ConvEntion", "name=convention_equal_compute"),
     "frame transformer, equal compute": ("frame transformer", "name=frame_transformer_equal_compute"),
 }
-COMPUTE = 8 / 3  # passes of ConvEntion for one of ICT where no cost was measured: two with gradients, two without
-CORE_SECONDS = {  # of a run of profile laptop, its start, test and figures included (AMD EPYC without AMX, float32)
+# Of a run of profile laptop, its start, test and figures included (AMD EPYC without AMX, float32): the 72 core-minutes
+# of the first table of README.md, shared by its column of times; of transformers about the CPU time of one run each.
+CORE_SECONDS = {
     LEAD: 504,
     "ConvEntion": 222,
     "CNN+GRU": 64,
@@ -56,7 +57,7 @@ CORE_SECONDS = {  # of a run of profile laptop, its start, test and figures incl
     "ICT on frame transformer": 230,
     "light-curve transformer": 52,
 }
-FORESTS = 130  # core-seconds of those of a fold
+FORESTS = 130  # core-seconds of a fold: five forests, which took 21 each there on that processor, and their features
 
 
 def networks(everything: bool) -> dict[str, list[str]]:
@@ -81,16 +82,25 @@ def rows_of_equal_compute(jobs: Sequence["Job"], everything: bool) -> Iterator[t
             yield row, [*chosen[model], name, *equal_passes(jobs, model)]
 
 
+def count_rows_of_equal_compute(everything: bool) -> int:
+    """Return how many rows train for as long as ICT-ConvEntion."""
+    return sum(model in networks(everything) for model, _ in EQUAL.values())
+
+
 def equal_passes(jobs: Sequence["Job"], model: str) -> list[str]:
     """Return the training epochs of a model that cost in each stage what ICT-ConvEntion's cost there.
 
-    The cost is core-seconds; seconds where no CPU time was kept, as on GPUs.
+    The cost is core-seconds; seconds where no CPU time was kept, as on GPUs. Where neither was, as of a pre-training
+    that was found finished, it is that of whole runs at the sizes of a laptop, and that is said.
     """
     words = []
     for stage in STAGES:
         passes = stage_of(next(job for job in jobs if job.model == model).options, stage).max_epochs
         ratios = next(filter(None, (_ratios(jobs, model, stage, kind) for kind in ("core_seconds", "seconds"))), [])
-        times = median(ratios) if ratios else COMPUTE
+        times = median(ratios) if ratios else CORE_SECONDS[LEAD] / CORE_SECONDS[model]
+        if passes and not ratios:
+            said = f"no cost of {LEAD} and {model} was kept in {stage}"
+            print(f"{model}, equal compute: {said}; {times:.2f} times the passes, as on a laptop", flush=True)
         words.append(f"stage.{stage}.max_epochs={max(1, round(times * passes)) if passes else 0}")
     return words
 
@@ -108,11 +118,23 @@ def _ratios(jobs: Sequence["Job"], model: str, stage: Stage, kind: str) -> list[
     return [spent / costs[model][key] for key, spent in costs[LEAD].items() if key in costs[model]]
 
 
-def expected_core_seconds(jobs: Sequence["Job"]) -> float:
+def expected_core_seconds(jobs: Sequence["Job"], equal: int = 0) -> float:
     """Return what jobs cost at the sizes of a laptop, and the forests of their folds.
 
-    A model on one band is taken to cost what it costs on all, and a control as much as ICT-ConvEntion.
+    A model on one band is taken to cost what it costs on all, and a control that was not measured as much as
+    ICT-ConvEntion, as one of equal compute does.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Runs that wait.
+    equal : int
+        Runs of equal compute that come after them.
     """
-    models = [str(job.model).partition(", ")[0] for job in jobs]
     folds = {job.options.fold.index for job in jobs}
-    return float(sum(CORE_SECONDS.get(model, CORE_SECONDS[LEAD]) for model in models) + FORESTS * len(folds))
+    return sum(map(_cost, jobs)) + float(CORE_SECONDS[LEAD] * equal + FORESTS * len(folds))
+
+
+def _cost(job: "Job") -> int:
+    model = LEAD if job.model in EQUAL else str(job.model).partition(", ")[0]
+    return CORE_SECONDS.get(model, CORE_SECONDS[LEAD])

@@ -26,7 +26,11 @@ from ictconvention.core.errors import UsageError, did_you_mean, readable_os_erro
 
 SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
 SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
-HOSTED, CHANNELS, RESIDUAL = "frame_transformer", "pixels.channels", "direct+residual"  # who takes them with model.host
+HOSTED, CHANNELS, RESIDUAL = (
+    "frame_transformer",
+    "pixels.channels",
+    "direct+residual",
+)  # the network that needs median stamps
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:

@@ -19,10 +19,10 @@ from ictconvention.configuration.options import (
     Imbalance,
     ModelOptions,
     OptimiserOptions,
-    Part,
     SequenceOptions,
     Share,
     Stage,
+    Third,
     check_online_frames,
     option_group,
 )
@@ -69,7 +69,7 @@ class PixelOptions:
 class AsymmetryOptions:
     """Frames of each of ICT's online views, or a third of the target's; null: as many as these, two views in all."""
 
-    online_frames: int | Part | None = None
+    online_frames: int | Third | None = None
     target_share: Annotated[Share, ADDED] = 1.0  # of the objects of a batch
 
     @model_validator(mode="after")

@@ -49,7 +49,7 @@ def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[n
     return rows.ravel()
 
 
-def survey_host_features(survey: Survey) -> NDArray[np.float64]:
-    """Return `host_features` of every object of a survey, (len(survey), f)."""
-    medians, scale = CachedMedianFrames(survey), survey.header.pixel_scale
+def survey_host_features(survey: Survey, medians: CachedMedianFrames | None = None) -> NDArray[np.float64]:
+    """Return `host_features` of every object of a survey, (len(survey), f), from its medians where they are open."""
+    medians, scale = medians or CachedMedianFrames(survey), survey.header.pixel_scale
     return np.array([host_features(medians[id_], scale) for id_ in survey.ids])

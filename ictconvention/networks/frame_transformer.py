@@ -1,6 +1,6 @@
 """A token for each frame, of its pixels and of what is measured in them, and a transformer over the frames that exist.
 
-It costs a tenth of ConvEntion for each frame, so that it sees all of them. Ours, not a published network.
+Ours, not a published network.
 """
 
 from typing import Annotated, ClassVar, Self

@@ -13,8 +13,9 @@ from ictconvention.evaluation.predictions import ModelPredictions, pool
 
 NONE = "-"  # a cost that is not known, or no such thing
 CORE_SECONDS = (
-    "Passes: training epochs of each stage. Core-seconds: CPU time of a training with its validation, or of all that a "
-    "row without passes needs; the median over folds and seeds."
+    "Passes: training epochs of each stage. Core-seconds: CPU time of a training with its validation; of a forest that "
+    "of its features and trees (photometry and median stamps, made once for a survey, aside); of a mean that of its "
+    "rows. The median over folds and seeds."
 )
 
 

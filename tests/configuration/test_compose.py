@@ -4,9 +4,12 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
+import hydra
 import pytest
 import yaml
+from omegaconf import DictConfig
 
 from ictconvention.configuration import compose, registry
 from ictconvention.configuration.compose import compose_run, implied_overrides
@@ -99,9 +102,19 @@ def test_the_tiny_profile_is_the_quickest() -> None:
 @pytest.mark.parametrize("model", ["light_curve", "cnn_gru", "frame_transformer"])
 def test_a_profile_gives_no_other_network_the_sizes_of_convention(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is seen without composing a second time, and would be the same after it."""
-    quick = compose_run([f"model={model}", "profile=tiny", "model.dropout=0.2"])
+    words, of_hydra = [f"model={model}", "profile=tiny", "model.dropout=0.2"], hydra.compose
+    composed: list[object] = []
+
+    def count(*asked: Any, **how: Any) -> DictConfig:
+        composed.append(asked)
+        return of_hydra(*asked, **how)
+
+    monkeypatch.setattr(hydra, "compose", count)
+    quick = compose_run(words)
+    assert len(composed) == 1
     monkeypatch.setattr(compose, "_profile_alone_sizes", lambda *_: False)
-    assert compose_run([f"model={model}", "profile=tiny", "model.dropout=0.2"]) == quick
+    assert compose_run(words) == quick
+    assert len(composed) == 3
     assert quick.model.dropout == 0.2
     assert not hasattr(quick.model, "width")
 

@@ -54,6 +54,7 @@ BOTH = [
     "trainer.compile=true",
     "survey.classes=[AGN]",
 ]
+SHARE = ["views.online_frames=third", "views.target_share=0.5"]
 RUN = ["stage.finetune.max_epochs=1", "stage.finetune.keep=last", "stage.finetune.optimiser.learning_rate=1"]
 NEITHER = [
     "name=another",
@@ -93,6 +94,12 @@ def test_what_decides_the_pre_training_is_in_both_hashes(plain: tuple[str, str],
     changed = hashes(override)
     assert changed[0] != plain[0]
     assert changed[1] != plain[1]
+
+
+def test_the_share_of_full_views_is_in_both_hashes() -> None:
+    """It goes with asymmetric views alone, which are there by themselves."""
+    for changed, other in zip(hashes(*SHARE), hashes(*SHARE[:1]), strict=True):
+        assert changed != other
 
 
 @pytest.mark.parametrize("override", RUN)

@@ -1,4 +1,4 @@
-"""ICT at the cost of a supervised run goes the whole way: trained, killed and resumed, tested, applied, exported."""
+"""ICT at less cost goes the whole way: trained, killed and resumed, tested, applied, exported."""
 
 import signal
 from pathlib import Path
