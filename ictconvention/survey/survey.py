@@ -85,6 +85,7 @@ class Survey:
         self._shard_of = shard_of
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
+        self._checksum: NDArray[np.uint32] = table.column("crc32").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
         self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
 
@@ -262,9 +263,12 @@ class Survey:
         return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen)
 
     def object_table(self) -> Table:
-        """Return one row per object as an astropy Table: the object columns and `frames`, their number."""
+        """Return one row per object as an astropy Table: the object columns, `frames`, their number, and their `crc32`.
+
+        Objects with equal checksums have the same pixels; a split keeps them together.
+        """
         table = Table({name: _column(self._objects.column(name)) for name in self._objects.column_names})
-        table["frames"] = self._length
+        table["frames"], table["crc32"] = self._length, self._checksum
         table["ra"].unit = table["dec"].unit = "deg"
         table.meta.update(self._meta)
         return table
