@@ -202,8 +202,8 @@ class Split:
     def check(self, objects: Table, where: str | Path = "split", stages: Sequence[str] | None = None) -> None:
         """Refuse a split that is for another survey or breaks a rule.
 
-        The rules: no id in two parts; no group (see `find_groups`) in two parts; every class in the training part of each stage and in
-        the test part; no object without class outside the unlabelled part.
+        The rules: no id in two parts; no group (see `find_groups`) in two parts; every class in the training part of
+        each stage and in the test part; no object without class outside the unlabelled part.
 
         Parameters
         ----------

@@ -52,9 +52,9 @@ def make_split(
     good: all that the fold does not test, at most a fifth of every class for validation; the folds test every
     object once whose label is not photometric.
 
-    Neighbours, objects with equal pixels and those of one `group` stay together, see `find_groups`, whatever the counts.
-    Where that forces it, a weakly labelled or unlabelled neighbour of
-    a test object is left out of that fold; a sky group with both a spectroscopic and a weak supernova goes to
+    Neighbours, objects with equal pixels and those of one `group` stay together, whatever the counts; see
+    `find_groups`. Where that forces it, a weakly labelled or unlabelled neighbour of a test object is left out of that
+    fold; a sky group with both a spectroscopic and a weak supernova goes to
     fine-tune, and as many other spectroscopic supernovae of the class go to pre-train, which keeps the counts.
     Unlabelled neighbours of labelled objects are left out.
 
@@ -96,9 +96,7 @@ def make_split(
         f"{shares} a test object": in_test & ~where["test"],
         f"extra test object, {shares} others": crowd.extra & crowd.beside_others & ~in_test,
         "extra test object without a class": without_class & ~crowd.beside_others & ~in_test,
-        f"unlabelled, {shares} a labelled object": (
-            (crowd.cls < 0) & ~where[UNLABELLED] & ~in_test & ~without_class
-        ),
+        f"unlabelled, {shares} a labelled object": ((crowd.cls < 0) & ~where[UNLABELLED] & ~in_test & ~without_class),
     }
     excluded = {str(id_): reason for reason, those in reasons.items() for id_ in crowd.ids[those]}
     split = Split(parts, classes_of(objects), dict(sorted(excluded.items())), rule, linking_length)

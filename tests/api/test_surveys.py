@@ -8,7 +8,8 @@ import pytest
 
 import ictconvention as ict
 from ictconvention.cli import ingest as commands
-from ictconvention.ingestion.kinds import KINDS, Request
+from ictconvention.ingestion.kinds import KINDS
+from ictconvention.ingestion.request import Request
 from ictconvention.survey.survey import Survey
 
 PNG = b"\x89PNG"

@@ -1,5 +1,7 @@
 """Which objects of a survey stay together: neighbours on the sky, equal pixels, and what the survey's `group` says."""
 
+from typing import Any
+
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
@@ -54,7 +56,7 @@ def name_bonds(objects: Table, linking_length: float) -> str:
 
 def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ra and dec [deg], NaN where masked."""
-    columns = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]
+    columns: list[Any] = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]
     ra, dec = (np.where(np.ma.getmaskarray(column), np.nan, np.ma.getdata(column)) for column in columns)
     return ra, dec
 
