@@ -198,5 +198,5 @@ def images(
 ) -> None:
     """Take pictures, PNG, JPEG, npy or FITS: a frame per band of one night; their folders or a table name the classes.
 
-    Whole numbers of 8 and 16 bits become 0 to 1. What cannot be read rightly is left out: transparency, CMYK, animations.
+    Whole numbers of 8 and 16 bits become 0 to 1. What is not read rightly is left out: transparency, CMYK, animations.
     """

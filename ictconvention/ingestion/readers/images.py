@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError, pluralize, shorten
 from ictconvention.core.parallel import run_parallel
@@ -234,12 +235,13 @@ def read_images(options: ImageOptions, files: Sequence[tuple[str, str]]) -> Iter
             bands = f"{pluralize(len(planes), 'band')}, and the survey has {', '.join(options.names)}"
             yield Reject(id_, name, f"{bands}: save it as the others are, or ingest such pictures by themselves")
             continue
-        if flaw := flaw_of_storage(planes, options.dtype):
+        if flaw := flaw_of_storage(picture, options.dtype):
             yield Reject(id_, name, flaw)
             continue
         mjd = picture.mjd if np.isfinite(picture.mjd) else NO_DATE
-        for plane, band in zip(planes, options.names, strict=True):
-            if np.isfinite(plane).any():
+        there: NDArray[np.bool_] = np.asarray(np.isfinite(planes).any(axis=(1, 2)))
+        for number, (plane, band) in enumerate(zip(planes, options.names, strict=True)):
+            if there[number]:
                 yield FoundFrame(id_, plane, band, mjd, name, ra=picture.ra, dec=picture.dec)
             else:
                 yield Reject(id_, name, f"no pixel is finite in {band}, which this picture then lacks", flaw=False)

@@ -69,12 +69,15 @@ class Picture:
         Row 0 at the bottom.
     mjd, ra, dec : float
         When it was taken, and where its middle lies on the sky [deg]: of a FITS header that says so; NaN elsewhere.
+    of_8_bits : bool
+        Whether its pixels were whole numbers up to 255, all of which float16 tells apart.
     """
 
     planes: NDArray[np.float32]
     mjd: float = np.nan
     ra: float = np.nan
     dec: float = np.nan
+    of_8_bits: bool = False
 
 
 def look_at(path: Path, names: Sequence[str] | None = None, hdu: str | None = None) -> Look | None:
@@ -125,8 +128,8 @@ def read_picture(
     """
     match _kind(path):
         case "npy":
-            upright = _order_axes(_map_npy(path), names)[:, ::-1]
-            return Picture(fit_planes(_to_floats(np.ascontiguousarray(upright)), size, resizes))
+            upright = np.ascontiguousarray(_order_axes(_map_npy(path), names)[:, ::-1])
+            return Picture(fit_planes(_to_floats(upright), size, resizes), of_8_bits=upright.dtype.itemsize == 1)
         case "fits":
             with open_fits(path) as hdus:
                 number = _find_hdu(hdus, hdu)
@@ -134,16 +137,18 @@ def read_picture(
                 white = WHITE.get(hdus[number].data.dtype.name, 1)
                 with np.errstate(over="ignore"):  # an infinite pixel is not a finite one
                     planes = np.atleast_3d(pixels.T).T.astype(np.float32) / np.float32(white)
-                return Picture(fit_planes(planes, size, resizes), **_read_sky(Headers(hdus[0].header, header)))
+                return Picture(fit_planes(planes, size, resizes), *_read_sky(Headers(hdus[0].header, header)))
         case _:
             with open_pillow(path) as image:
-                return Picture(read_pillow(image, size, resizes))
+                deep = image.mode.startswith("I")
+                return Picture(read_pillow(image, size, resizes), of_8_bits=not deep)
 
 
-def flaw_of_storage(planes: NDArray[np.float32], dtype: str) -> str | None:
-    """Say why planes (bands, H, W) cannot be stored in a type: it would lose them, or their contrast."""
-    if dtype != "float16":
+def flaw_of_storage(picture: Picture, dtype: str) -> str | None:
+    """Say why a picture cannot be stored in a type: it would lose pixels, or the contrast."""
+    if dtype != "float16" or picture.of_8_bits:
         return None
+    planes = picture.planes
     with np.errstate(all="ignore"):
         stored = planes.astype(np.float16).astype(np.float32)
         lost = np.isinf(stored) & np.isfinite(planes)
@@ -238,13 +243,13 @@ def _shape(header: "fits.Header") -> list[int]:
     return [int(header[f"NAXIS{axis}"]) for axis in range(int(header["NAXIS"]), 0, -1)]
 
 
-def _read_sky(headers: Headers) -> dict[str, float]:
-    """Return when a FITS image was exposed and where its middle lies, by what its headers say."""
-    known: dict[str, float] = {}
+def _read_sky(headers: Headers) -> tuple[float, float, float]:
+    """Return when a FITS image was exposed [MJD] and where its middle lies [deg], NaN where its headers do not say."""
+    mjd = ra = dec = np.nan
     with suppress(UnreadableError):  # a picture needs no date
-        known["mjd"] = read_exposure(headers).mjd
+        mjd = read_exposure(headers).mjd
     with suppress(UnreadableError, KeyError):  # nor a place on the sky
         middle = [(headers.own[f"NAXIS{axis}"] - 1) / 2 for axis in (1, 2)]
         place = read_wcs(headers.own).pixel_to_world(*middle).icrs
-        known |= {"ra": float(place.ra.deg), "dec": float(place.dec.deg)}
-    return known
+        ra, dec = float(place.ra.deg), float(place.dec.deg)
+    return mjd, ra, dec

@@ -26,7 +26,8 @@ COLOURS = {"1": 1, "L": 1, "LA": 1, "I": 1, "I;16": 1, "I;16B": 1, "RGB": 3, "RG
 
 def count_pixels(image: "Image") -> tuple[int, int, int]:
     """Return height, width and bands of an opened picture as it stands upright."""
-    turned = image.getexif().get(ORIENTATION, 1) in range(5, 9)
+    exif = image.getexif() if "exif" in image.info else {}  # of a PNG it would unpack all to look for one
+    turned = exif.get(ORIENTATION, 1) in range(5, 9)
     width, height = image.size[::-1] if turned else image.size
     return height, width, COLOURS[image.mode]
 
