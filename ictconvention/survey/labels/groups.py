@@ -54,6 +54,12 @@ def name_bonds(objects: Table, linking_length: float) -> str:
     return " or ".join(words)
 
 
+def count_groups(objects: Table) -> int:
+    """Return how many values the survey's column `group` has; 0 without it."""
+    own = _own_groups(objects)
+    return len(np.unique(own[own != ALONE]))
+
+
 def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return ra and dec [deg], NaN where masked."""
     columns: list[Any] = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]

@@ -157,7 +157,7 @@ def test_pictures_of_planes_are_resampled_as_those_of_8_bits(tmp_path: Path) -> 
 def test_a_table_of_labels_names_classes_groups_and_places(tmp_path: Path) -> None:
     for number in range(4):
         save(tmp_path / "in" / f"{number:03d}.jpg", colours(number), quality=95)
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": "000", "kind": "a", "group": "g1", "redshift": 0.1, "ra": 10.0, "dec": 1.0},
         {"name": "001.jpg", "kind": "b", "group": "g1", "redshift": None, "ra": None, "dec": None},
         {"name": "002", "kind": None, "group": None, "redshift": None, "ra": None, "dec": None},
@@ -230,9 +230,8 @@ def test_labels_of_no_picture_or_of_one_picture_twice_are_refused(tmp_path: Path
 
 def test_pixel_scales_that_differ_are_refused(tmp_path: Path) -> None:
     for number, scale in enumerate((1e-4, 2e-4)):
-        wcs = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -scale, "CDELT2": scale}
+        wcs: dict[str, Any] = {"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CDELT1": -scale, "CDELT2": scale}
         save_fits(tmp_path / "in" / f"{number}.fits", np.random.default_rng(number).normal(size=(8, 8)), **wcs)
     error = refusal("images", tmp_path / "in", tmp_path / "s")
     check_refusal(error, "E-COMMAND-CONFLICT", "0.36", "0.72", where="in")
-    scale = ("--pixel-scale", 0.5)
-    assert made("images", tmp_path / "in", tmp_path / "s", *scale).survey.header.pixel_scale == 0.5
+    assert made("images", tmp_path / "in", tmp_path / "s", "--pixel-scale", 0.5).survey.header.pixel_scale == 0.5
