@@ -135,8 +135,8 @@ def _fluxes(series: ImageSeries, header: SurveyHeader) -> list[str]:
         recipe = photometry_recipe(header.pixel_scale, header.stamp_size, header.name)
     except SurveyError:
         return []
-    measured = zip(series.band.tolist(), measure_photometry(series, recipe), strict=True)
-    words = [f"{header.bands[b]} {flux:.3g} +- {error:.2g}" for b, (flux, error) in measured if np.isfinite(flux)]
+    measured = sorted(zip(series.band.tolist(), *measure_photometry(series, recipe).T.tolist(), strict=True))
+    words = [f"{header.bands[b]} {flux:.3g} +- {error:.2g}" for b, flux, error in measured if np.isfinite(flux)]
     return [f"{recipe.flux_name(series.psf_fwhm)} [{header.flux_words}]: {', '.join(words)}"] if words else []
 
 

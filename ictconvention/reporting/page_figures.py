@@ -90,6 +90,5 @@ def learning_curves(
 def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:
     """Return the film strip of each object, by id."""
     return {
-        id_: embed_photograph(draw_object(opened[id_], opened.header), f"stamps and light curve of object {id_}")
-        for id_ in ids
+        id_: embed_photograph(draw_object(opened[id_], opened.header), f"what object {id_} looks like") for id_ in ids
     }

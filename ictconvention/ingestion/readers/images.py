@@ -244,7 +244,7 @@ def read_images(options: ImageOptions, files: Sequence[tuple[str, str]]) -> Iter
             if there[number]:
                 yield FoundFrame(id_, plane, band, mjd, name, ra=picture.ra, dec=picture.dec)
             else:
-                yield Reject(id_, name, f"no pixel is finite in {band}, which this picture then lacks", flaw=False)
+                yield Reject(id_, name, f"no pixel of the band {band!r} is finite: the picture has none", flaw=False)
 
 
 def _is_fits(name: str) -> bool:
