@@ -163,10 +163,14 @@ class SurveyHeader:
         return unit_in_words(self.flux_unit)
 
     @property
+    def has_scale(self) -> bool:
+        """Whether the size of a pixel is known; of pictures it may not be, and 1 arcsec stands for it."""
+        return self.provenance.get(PIXEL_SCALE) != UNKNOWN_SCALE
+
+    @property
     def scale_words(self) -> str:
         """The size of a pixel as people read it."""
-        unknown = self.provenance.get(PIXEL_SCALE) == UNKNOWN_SCALE
-        return "unknown size" if unknown else f"{self.pixel_scale:g} arcsec"
+        return f"{self.pixel_scale:g} arcsec" if self.has_scale else "unknown size"
 
     def differences(self, other: "SurveyHeader") -> list[str]:
         """Name the fields in which two shards differ and may not: all but provenance and software."""

@@ -159,12 +159,12 @@ class Survey:
     def _repr_html_(self) -> str:
         header = self.header
         counts = Counter(name or "unlabelled" for name in self._objects.column("class").to_pylist())
-        side = header.stamp_size * header.pixel_scale
+        side = f", {header.stamp_size * header.pixel_scale:.1f} arcsec wide" if header.has_scale else ""
         facts = {
             "objects": f"{len(self)}: {', '.join(f'{count} {name}' for name, count in counts.most_common())}",
             "frames": f"{self._length.sum()}, of {', '.join(header.bands)}",
             "time": self._span(),
-            "stamps": f"{header.stamp_size} pixels, {side:.1f} arcsec wide, in {header.flux_words}",
+            "stamps": f"{header.stamp_size} pixels{side}, in {header.flux_words}",
             "folder": self.path,
         }
         return facts_html(header.full_name, facts)
