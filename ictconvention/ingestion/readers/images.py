@@ -217,9 +217,9 @@ def choose_scale(looks: Mapping[str, Look], size: int, resizes: bool, folder: Pa
 def describe_sizes(looks: Mapping[str, Look], size: int, resizes: bool) -> list[str]:
     """Return a line about pictures that are smaller than the size they are brought to; empty where none is."""
     small = [id_ for id_, look in looks.items() if look.side < size]
-    return [f"{pluralize(len(small), 'picture')} enlarged to {size} pixels: {shorten(small, 3)}"] * bool(
-        small and resizes
-    )
+    if not small or not resizes:
+        return []
+    return [f"{pluralize(len(small), 'picture')} enlarged to {size} pixels: {shorten(small, 3)}"]
 
 
 def read_images(options: ImageOptions, files: Sequence[tuple[str, str]]) -> Iterator[Found]:
