@@ -197,7 +197,7 @@ class Kind:
     ingest : function
         Makes a survey of a `Request` and a source.
     without : tuple of str
-        What it cannot be asked of a `Request`.
+        What it cannot be asked of a `Request`; an option of its own may have the name.
     """
 
     ingest: Callable[..., Ingested]
