@@ -57,6 +57,7 @@ def test_a_folder_for_each_class_becomes_a_survey_of_one_night(tmp_path: Path) -
     assert (header.bands, header.classes) == (("R", "G", "B"), ("elliptical", "spiral"))
     assert (header.stamp_size, header.dtype, header.flux_unit) == (12, "float16", "none")
     assert header.scale_words == "unknown size"
+    assert "arcsec" not in survey._repr_html_()
     assert all((one.mjd == 51544.0).all() for one in survey)
     values = stored(survey, "spiral/1")
     for number, band in enumerate("RGB"):  # the first row of a file is the upper one, and row 0 the lower

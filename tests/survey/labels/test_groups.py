@@ -57,7 +57,8 @@ def test_a_split_by_hand_that_tears_equal_pictures_apart_is_refused(tmp_path: Pa
     other = next(part for part in ("test", "pretrain_train") if "spiral 000" not in parts[part])
     parts[other].append("spiral 012")
     with refused(SplitError, "E-SPLIT-LEAK", "spiral 000", "spiral 012", "equal pixels"):
-        Split(parts, drawn.classes, linking_length=drawn.linking_length).check(objects)
+        torn = {part: tuple(ids) for part, ids in parts.items()}
+        Split(torn, drawn.classes, linking_length=drawn.linking_length).check(objects)
 
 
 def test_objects_of_one_group_stay_in_one_part_and_those_without_one_are_free() -> None:
