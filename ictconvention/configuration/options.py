@@ -317,3 +317,10 @@ class OptimiserOptions:
     amsgrad: bool = True
     warm_up: PartialShare = 0.1
     clip: PositiveFloat | None = 1.0
+
+
+@option_group
+class TaskOptions:
+    """What is learned of each object; a task of one's own may extend these options, see `register_task`."""
+
+    kind: Annotated[str, ADDED | SHAPES] = "classes"

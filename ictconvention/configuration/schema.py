@@ -22,6 +22,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     Share,
     Stage,
+    TaskOptions,
     Third,
     check_online_frames,
     option_group,
@@ -41,13 +42,6 @@ class SurveyOptions:
     extra_test: Annotated[NonNegativeInt, CONTENT] = 0
     seed: Annotated[int, CONTENT] = 0
     verify: Annotated[bool | Literal["auto"], PLACE] = "auto"
-
-
-@option_group
-class TaskOptions:
-    """What is learned of each object."""
-
-    kind: Annotated[str, ADDED | SHAPES] = "classes"
 
 
 @option_group

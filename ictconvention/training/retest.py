@@ -8,7 +8,7 @@ from typing import Any
 from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
-from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
+from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
@@ -63,7 +63,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             )
         verify_survey(survey, options.survey.verify)
         run.read_split()  # sees that it is the run's
-        split = Split.load(run.split, survey.object_table(), stages_of(own))
+        split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
         stage = stages_of(own)[-1]
         data = make_data(own, survey, split, stage)
         learner = make_learner(own, data)
