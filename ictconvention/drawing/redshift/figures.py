@@ -176,6 +176,8 @@ def draw_distribution(models: Sequence[Compared], edges: Floats, survey: str) ->
         axes.plot(centres_of(edges), summed, lw=width, label=shorten_middle(model.name), **how, **model.look.drawn)
     axes.set_ylim(bottom=0)
     axes.set_xlim(edges[0], edges[-1])
+    if len(models) == 1:
+        axes.legend(fontsize=6.5, frameon=False)
     axes.set_xlabel("redshift", fontsize=8)
     axes.set_ylabel("n(z): objects in a unit of redshift", fontsize=8)
     plain_frame(axes)

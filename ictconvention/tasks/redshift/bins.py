@@ -56,7 +56,7 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     high = options.high
     if high is None:
         stated = survey.header.provenance.get(RANGE)
-        high = float(stated[1]) if stated is not None else float(ROOM * known.max())
+        high = float(stated[1]) if stated is not None else _rounded_up(ROOM * float(known.max()))
     if not high > options.low:
         found = f"the bins would end at {high:g}, and begin at task.bins.low, {options.low:g}"
         raise UsageError(found, "task.bins", f"set task.bins.low below {high:g}", "E-CONFIG-VALUE")
@@ -71,6 +71,14 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
         fix = f"set task.bins.low={min(known.min(), options.low):.4g} task.bins.high={ROOM * known.max():.4g}"
         raise UsageError(found, "task.bins", f"{fix}, or leave both out", "E-CONFIG-CONFLICT")
     return edges
+
+
+def _rounded_up(x: float) -> float:
+    """Return a number to three digits, not below it."""
+    if x <= 0:
+        return x
+    step = 10.0 ** (np.floor(np.log10(x)) - 2)
+    return float(_written(np.ceil(x / step) * step))
 
 
 def names_of(edges: Floats) -> list[str]:
