@@ -19,13 +19,17 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     title = escape(f"survey {header.full_name}: {title}")
-    table = numbers_table(title, "class" if header.classes else "redshift", *(part.replace("_", "\n") for part in split.parts))
+    table = numbers_table(
+        title, "class" if header.classes else "redshift", *(part.replace("_", "\n") for part in split.parts)
+    )
     counts = split.counts()
     strata = sorted({name for name in split.classes.values() if name is not None} - {*header.classes})
     for name in (*header.classes, *strata, None):
         row = [counts[part][name] for part in split.parts]
         if any(row):
-            table.add_row(("no class" if header.classes else "unknown") if name is None else escape(name), *map(str, row))
+            table.add_row(
+                ("no class" if header.classes else "unknown") if name is None else escape(name), *map(str, row)
+            )
     table.add_section()
     table.add_row("all", *(str(counts[part].total()) for part in split.parts))
     return table

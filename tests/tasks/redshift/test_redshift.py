@@ -4,6 +4,7 @@ import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -185,7 +186,8 @@ def test_a_run_that_was_killed_resumes_to_the_same_result(galaxies: Survey, trai
 
 def test_a_batch_carries_the_redshift_for_the_loss_alone_and_no_other_task_has_it(galaxies: Survey) -> None:
     task = Redshift.of_survey(galaxies)
-    split, given = ict.split(galaxies), {"names": task.names, "labels": task.read_labels(galaxies)}
+    split = ict.split(galaxies)
+    given: dict[str, Any] = {"names": task.names, "labels": task.read_labels(galaxies)}
     views = ict.ViewOptions(2)
     data = SeriesDataModule(galaxies, split, "pretrain", views=views, truth=task.read_truth(galaxies), **given)
     z = task.read_truth(galaxies)
