@@ -32,6 +32,7 @@ from ictconvention.networks.inputs.inputs import Inputs as Inputs
 from ictconvention.networks.inputs.inputs import InputShape as InputShape
 from ictconvention.networks.inputs.light_curves import LightCurveInputs as LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs as NightInputs
+from ictconvention.networks.inputs.pictures import PictureInputs as PictureInputs
 from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenInputs
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN

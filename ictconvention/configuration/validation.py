@@ -118,11 +118,28 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
+    _check_pictures(options, bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
     find_task(options.task.kind)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it
     return replace(options, model=model)
+
+
+def _check_pictures(options: RunOptions, pictures: bool) -> None:
+    """Refuse what would take bands from a picture by the way, and what is for pictures alone where there are none."""
+    kind, found = options.model.kind, ""
+    if pictures and options.sequence.select != "nights":
+        key, fix = "sequence.select", "set sequence.select=nights; augmentation.bands leaves out bands"
+        found = f"sequence.select is frames, which would leave out bands of a picture, and {kind} sees pictures"
+    elif pictures and options.views.online_frames is not None:
+        key, fix = "views.online_frames", "leave it out"
+        found = f"views.online_frames would leave out bands of a picture, and {kind} sees pictures"
+    elif not pictures and (options.augmentation.brightness or options.augmentation.contrast):
+        key, fix = "augmentation", "take augmentation.brightness=0 augmentation.contrast=0, or another augmentation"
+        found = f"brightness and contrast are drawn for pictures, and {kind} compares fluxes of several frames"
+    if found:
+        raise UsageError(found, key, fix, "E-CONFIG-CONFLICT")
 
 
 def check_network_pixels(options: RunOptions, stamp: tuple[int, float] | None = None) -> None:
