@@ -39,6 +39,10 @@ from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer as LightCurveTransformer
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
+from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
+from ictconvention.networks.pictures.picture_network import PictureNetwork as PictureNetwork
+from ictconvention.networks.pictures.picture_network import PictureOptions as PictureOptions
+from ictconvention.networks.pictures.timm_encoder import TimmEncoder as TimmEncoder
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
 from ictconvention.survey.format import SurveyHeader as SurveyHeader
 from ictconvention.survey.series import ImageSeries as ImageSeries
@@ -71,6 +75,10 @@ __all__ = [
     "Network",
     "NightInputs",
     "PhotometryTokenInputs",
+    "PictureCNN",
+    "PictureInputs",
+    "PictureNetwork",
+    "PictureOptions",
     "Run",
     "Scaling",
     "SequenceOptions",
@@ -82,6 +90,7 @@ __all__ = [
     "SurveyError",
     "SurveyHeader",
     "SurveyWriter",
+    "TimmEncoder",
     "UsageError",
     "ViewOptions",
     "ingest",

@@ -37,12 +37,21 @@ def picture(number: int, header: SurveyHeader, place: tuple[float, float] | None
     }
 
 
-def write_pictures(path: Path, objects: int = 60, bands: tuple[str, ...] = ("R", "G", "B"), size: int = 32) -> Survey:
+def write_pictures(
+    path: Path, objects: int = 60, bands: tuple[str, ...] = ("R", "G", "B"), size: int = 32, brightness: float = 1.0
+) -> Survey:
     header = picture_header(bands, size)
-    return write_survey(path, [picture(number, header) for number in range(objects)], header)
+    pictures = [picture(number, header) for number in range(objects)]
+    return write_survey(path, [one | {"frames": brightness * one["frames"]} for one in pictures], header)
 
 
 def places(folder: Path) -> list[str]:
     """Return the overrides of a run of a second on the survey `pictures` in a folder."""
     survey = ["survey=path", f"survey.path={folder}/pictures", f"runs={folder}/runs"]
-    return [*survey, "profile=tiny", "trainer.batch_size=16", "figures=false", "augmentation=pictures"]
+    return [
+        *survey,
+        "profile=tiny",
+        "trainer.batch_size=16",
+        "figures=false",
+        "augmentation=pictures",
+    ]

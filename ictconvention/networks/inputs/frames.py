@@ -76,8 +76,8 @@ def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
     frames = batch.frames
     if batch.brightness is not None or batch.contrast is not None:
         one = torch.ones(len(batch), device=frames.device)
-        factors = (one if x is None else x for x in (batch.brightness, batch.contrast))
-        frames = adjust_stamps(frames, *(x[batch.owner] for x in factors), batch.seen)
+        brightness, contrast = (one if x is None else x for x in (batch.brightness, batch.contrast))
+        frames = adjust_stamps(frames, brightness[batch.owner], contrast[batch.owner], batch.seen)
     turns = (batch.quarter_turns, batch.horizontal, batch.vertical)
     angle = batch.angle.repeat_interleave(batch.lengths)  # of each frame, on the CPU as the lengths are
     frames = turn_stamps(frames, angle, *(turn[batch.owner] for turn in turns))

@@ -71,7 +71,7 @@ class PictureCNN(PictureNetwork):
     torch.Size([4, 2])
     """
 
-    first_convolution = "maps.0.weight"
+    first_convolution: str | None = "maps.0.weight"
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class PictureCNN(PictureNetwork):
         self.maps = nn.Sequential(*layers)  # (B, bands, H, W) -> (B, 256, H / 16, W / 16)
         flat = channels[-1] * (stamp_size // SMALLEST) ** 2
         self.hidden = nn.Sequential(nn.Flatten(), nn.Linear(flat, self.feature_size), nn.ReLU())
-        self.picture = (bands, stamp_size, stamp_size)
+        self.name, self.picture = kind, (bands, stamp_size, stamp_size)
         if classes is not None:
             self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.feature_size, classes))
 
@@ -134,9 +134,7 @@ class PictureCNN(PictureNetwork):
         ValueError
             The pictures do not fit the network.
         """
-        if pictures.shape[1:] != self.picture:
-            found = f"pictures of shape {tuple(pictures.shape[1:])} were given"
-            raise ValueError(f"{found}; the network takes {self.picture}")
+        self.check_pictures(pictures)
         hidden: Tensor = self.hidden(self.maps(pictures))
         return hidden
 

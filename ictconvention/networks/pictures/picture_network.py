@@ -32,11 +32,16 @@ class PictureOptions(ModelOptions):
 class PictureNetwork(Network):
     """A network of pictures (B, bands, H, W).
 
-    One says which of its weights is the convolution that sees the bands, and which layer gives its last map.
+    One says which of its weights is the convolution that sees the bands, which layer gives its last map, and what its
+    weights are called in a file.
     """
 
     takes: ClassVar[type[Inputs]] = PictureInputs
-    first_convolution: str  # name of its weight (channels, bands, ...)
+    name: str  # what messages call it
+    picture: tuple[int, int, int]  # bands, H, W
+    first_convolution: str | None  # name of its weight (channels, bands, ...), if it is known
+    weights_prefix: str = ""  # before the names that a file has
+    file_heads: tuple[str, ...] = ("head",)  # what files call the layers that are left out
     frozen = False
 
     @classmethod
@@ -56,9 +61,20 @@ class PictureNetwork(Network):
             found = f"sequence.max_frames is {shape.max_frames}, and a picture has {pluralize(bands, 'band')}"
             raise ValueError(f"{found}; take sequence.max_frames={3 * bands}")
 
-    def place_bands(self, places: Places, before: int) -> Rows:
+    def check_pictures(self, pictures: Tensor) -> None:
+        """Raise a ValueError where pictures do not fit the network."""
+        if pictures.shape[1:] != self.picture:
+            found = f"pictures of shape {tuple(pictures.shape[1:])} were given"
+            raise ValueError(f"{found}; the network takes {self.picture}")
+
+    @property
+    def fetch_command(self) -> str | None:
+        """A command that writes published weights of the network to a file, where there are any."""
+        return None
+
+    def place_bands(self, places: Places, before: int) -> Rows | None:
         """Return the planes of the first convolution."""
-        return {self.first_convolution: (1, places)}
+        return None if self.first_convolution is None else {self.first_convolution: (1, places)}
 
     def features_padded(self, pictures: Tensor, present: Tensor) -> Tensor:
         """Return the same as `features`: pictures need no padding."""

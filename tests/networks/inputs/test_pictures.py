@@ -22,7 +22,7 @@ def one_night(view: ViewRecipe | None = None) -> SeriesBatch:
     views = []
     for band in ([0, 1, 2], [1, 1, 0], [2]):
         seen = view or ViewRecipe(np.arange(len(band)))
-        mjd = 60000 + 1e-3 * np.arange(len(band))
+        mjd = np.linspace(60000, 60000.01, len(band))
         views.append(SeriesView(seen, np.array(band, np.uint8), mjd, rng.normal(size=(len(band), 16, 16))))
     return collate(views)
 

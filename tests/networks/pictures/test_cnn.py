@@ -28,7 +28,7 @@ def test_published_parameter_counts(kind: Any, bands: int, count: int) -> None:
 def test_the_layers_stand_in_the_published_order(kind: Any, block: list[type[nn.Module]]) -> None:
     model = PictureCNN(kind)
     assert [type(layer) for layer in model.maps] == 2 * [*block, *block, nn.Dropout]
-    assert [type(layer) for layer in [*model.hidden, *model.head]] == [
+    assert [type(layer) for part in (model.hidden, model.head) for layer in part.children()] == [
         nn.Flatten,
         *(nn.Linear, nn.ReLU),
         *(nn.Dropout, nn.Linear),
