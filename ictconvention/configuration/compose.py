@@ -31,7 +31,9 @@ HOSTED, CHANNELS, RESIDUAL = (
     "pixels.channels",
     "direct+residual",
 )  # the network that needs median stamps
-PICTURES, SELECT = ("cnn1", "cnn2", "timm"), "sequence.select"  # networks of which no frame may be left out
+SELECT = "sequence.select"
+CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "efficientnet_lite0")
+PICTURES = (*CNNS, *ENCODERS)  # networks of which no frame may be left out
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:

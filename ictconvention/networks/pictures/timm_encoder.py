@@ -26,15 +26,19 @@ class TimmOptions(PictureOptions):
     ----------
     dropout : float
         Share of the features that the head drops in training.
-    name : str
-        What timm calls it, such as resnet18, convnext_tiny or vit_small_patch14_dinov2.
+    name : str, optional
+        What timm calls it, such as convnext_tiny or vit_small_patch14_dinov2; without it the `kind`.
     """
 
     dropout: PartialShare = 0.2
-    name: Annotated[str, SHAPES] = "resnet18"
+    name: Annotated[str | None, SHAPES] = None
 
 
 @register_network("timm", TimmOptions)
+@register_network("resnet18", TimmOptions)
+@register_network("resnet50", TimmOptions)
+@register_network("efficientnet_b0", TimmOptions)
+@register_network("efficientnet_lite0", TimmOptions)
 class TimmEncoder(PictureNetwork):
     """An encoder of timm, and one linear layer: resnet18 has 11 177 538 parameters for three bands and two classes.
 
@@ -96,14 +100,14 @@ class TimmEncoder(PictureNetwork):
     def make(cls, options: TimmOptions, shape: InputShape) -> Self:
         """Build the network, without its head."""
         cls.check_bands(shape)
-        return cls(options.name, None, bands=len(shape.bands), stamp_size=shape.stamp_size)
+        return cls(options.name or options.kind, None, bands=len(shape.bands), stamp_size=shape.stamp_size)
 
     @classmethod
     def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
         """Raise a ValueError for stamps with residuals; before a run begins, see that timm is here and has the name."""
         super().check_pixels(options, channels, stamp)
         if stamp is not None:
-            _check_name(import_timm(), options.name)
+            _check_name(import_timm(), options.name or options.kind)
 
     @property
     def fetch_command(self) -> str:
@@ -167,6 +171,8 @@ def _make(name: str, bands: int, stamp_size: int) -> Any:
 
 
 def _check_name(timm: ModuleType, name: str) -> None:
+    if name == "timm":
+        raise ValueError("model=timm needs a name of timm's: set model.name, such as model.name=convnext_tiny")
     if ":" in name or "/" in name or not timm.is_model(name):  # the former would be fetched from the network
         near = did_you_mean(name, timm.list_models())
         raise ValueError(f"model.name is {name!r}, which timm {timm.__version__} has not{near}: take another")
