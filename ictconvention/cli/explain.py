@@ -43,5 +43,5 @@ def explain(
 
     opened, trained = Survey.open(survey), read_trained(run)
     explained = explain_objects(trained, opened, ids or (), of_class)
-    save_figure(draw_explained(explained, opened.header.full_name, trained.options.name), output)
+    save_figure(draw_explained(explained, opened.header.full_name, trained.options.model.kind), output)
     typer.echo(output)
