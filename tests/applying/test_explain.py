@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import ictconvention as ict
 from ictconvention.applying.explain import check_explain, explain_batch, explain_objects, grad_cam, spread_map
 from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
@@ -15,6 +16,7 @@ from ictconvention.feeding.batch import SeriesView, collate
 from ictconvention.feeding.views import ViewRecipe
 from ictconvention.networks.parts.convention_encoder import ConvEntionEncoder
 from ictconvention.networks.pictures.cnn import PictureCNN
+from ictconvention.networks.pictures.timm_encoder import TimmEncoder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run
@@ -171,6 +173,28 @@ def test_a_command_draws_a_page_of_them(folder: Path, tmp_path: Path, monkeypatc
         main()
     assert ended.value.code == 0
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_python_draws_the_same(folder: Path) -> None:
+    figure = ict.load(folder / "run").explain(folder / "pictures", ["p0000"], "source")
+    said = [text.get_text() for text in figure.texts]
+    assert said[0] == "pictures (simulated): where cnn2 looked"
+    assert "map of: source" in said
+
+
+def test_an_encoder_of_timm_has_the_map_that_it_averages() -> None:
+    pytest.importorskip("timm")
+    model = TimmEncoder("resnet18", stamp_size=64).eval()
+    model.freeze()  # a map needs no gradients of weights
+    pictures, present = torch.randn(2, 3, 64, 64), torch.ones(2, 3, dtype=torch.bool)
+    assert model.map_layer is not None
+    found = grad_cam(model, model.map_layer, [pictures, present], 1)
+    head = model.head
+    assert isinstance(head, nn.Sequential)
+    with torch.no_grad():
+        maps = model.encoder.forward_features(pictures)
+        known = torch.einsum("c,nchw->nhw", head[-1].get_parameter("weight")[1], maps).relu() / 4
+    torch.testing.assert_close(found, known, atol=1e-6, rtol=1e-5)
 
 
 def test_what_cannot_be_explained_is_refused(folder: Path) -> None:

@@ -14,6 +14,8 @@ from ictconvention.applying.export import export_run
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.learning.learner import Learner
+from ictconvention.learning.optimiser import optimiser_for
+from ictconvention.learning.target import set_target_mode
 from ictconvention.networks.pictures.cnn import PictureCNN
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
@@ -111,12 +113,18 @@ def test_weights_that_do_not_fit_are_refused_before_anything_starts(work: Path, 
 def test_what_rests_has_no_place_in_the_optimiser_whichever_the_learner(work: Path) -> None:
     for words in ([], ["learner=ict"]):
         learner = learner_of(work, [*CNN, f"model.weights={work}/cnn2.pth", "model.freeze=encoder", *words])
-        resting = {id(parameter) for trunk in learner.trunks.values() for parameter in trunk.maps.parameters()}  # type: ignore[union-attr]
-        moved = [parameter for parameter in learner.network.parameters() if parameter.requires_grad]
-        assert moved
-        assert resting.isdisjoint(id(parameter) for parameter in moved)
+        trunks = [trunk for trunk in learner.trunks.values() if isinstance(trunk, PictureCNN)]
+        resting = {id(parameter) for trunk in trunks for parameter in trunk.maps.parameters()}
+        optimiser, _ = optimiser_for(learner.network, learner.optimiser, 10)
+        held = {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
+        assert held
+        assert resting.isdisjoint(held)
         assert "the encoder is frozen" in describe_network(learner)
-        assert all(not part.training for trunk in learner.train().trunks.values() for part in trunk.maps.modules())  # type: ignore[union-attr]
+        learner.train()
+        if isinstance(learner, ict.ICT) and learner.target is not None:
+            set_target_mode(learner.target, "batch", dropout=True)
+        assert len(trunks) == 1 + isinstance(learner, ict.ICT)
+        assert all(not part.training for trunk in trunks for part in trunk.maps.modules())
 
 
 @pytest.mark.slow
