@@ -123,6 +123,8 @@ def grad_cam(network: nn.Module, layer: nn.Module, arguments: Sequence[Tensor], 
 def spread_map(coarse: Tensor, size: int, grid: tuple[float, float] | None) -> Tensor:
     """Return maps (n, h, w) over the pixels of stamps (n, size, size), bilinear between the centres of their cells.
 
+    Where no cell lies, half a cell beyond the outer ones, a map is zero.
+
     Parameters
     ----------
     coarse : tensor (n, h, w)
@@ -139,7 +141,9 @@ def spread_map(coarse: Tensor, size: int, grid: tuple[float, float] | None) -> T
     place = 2 * cell / max(cells - 1, 1) - 1
     rows, columns = torch.meshgrid(place, place, indexing="ij")
     places = torch.stack([columns, rows], dim=-1).expand(len(coarse), -1, -1, -1)
-    return F.grid_sample(coarse[:, None], places, padding_mode="border", align_corners=True).squeeze(1)
+    spread = F.grid_sample(coarse[:, None], places, padding_mode="border", align_corners=True).squeeze(1)
+    within = (cell >= -0.5) & (cell <= cells - 0.5)
+    return spread * (within[:, None] & within)
 
 
 def _panels(batch: SeriesBatch, maps: Tensor, frames_per_map: int | None, bands: tuple[str, ...]) -> list[Panel]:

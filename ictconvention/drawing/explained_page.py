@@ -100,9 +100,10 @@ def draw_explained(objects: Sequence[ExplainedObject], survey: str, model: str) 
         for column, panel in enumerate(one.panels):
             left = LEFT + 2 * column * (SIDE + 0.1)
             picture = stretch(panel)
+            grey = picture.mean(-1) if picture.ndim == 3 else picture
             plain, over = (_axes(figure, left + n * (SIDE + 0.05), bottom, SIDE, width, height) for n in range(2))
-            plain.imshow(picture, origin="lower", cmap="gray", vmin=0, vmax=1)
-            over.imshow(picture.mean(-1) if picture.ndim == 3 else picture, origin="lower", cmap="gray", vmin=0, vmax=1)
+            plain.imshow(picture if len(one.panels) == 1 else grey, origin="lower", cmap="gray", vmin=0, vmax=1)
+            over.imshow(grey, origin="lower", cmap="gray", vmin=0, vmax=1)
             over.imshow(panel.map / largest, origin="lower", cmap="inferno", alpha=0.6, vmin=0, vmax=1)
             if not panel.map.any():
                 over.set_title("nothing in it speaks for it", fontsize=7, pad=2)

@@ -88,6 +88,10 @@ def test_cells_lie_where_their_network_sees_them() -> None:
     (spread,) = spread_map(coarse, 32, (7.0, 4.0))
     assert divmod(int(spread.argmax()), 32) == (11, 19)
     assert spread[11, 17] == pytest.approx(0.5)
+    (corner,) = spread_map(torch.ones(1, 4, 4), 32, (7.0, 4.0))
+    inside = torch.zeros(32, dtype=torch.bool)
+    inside[5:22] = True  # half a cell beyond the outer ones, which are centred on 7 and 19
+    assert torch.equal(corner > 0, inside[:, None] & inside)
     (even,) = spread_map(coarse, 32, None)  # cells of 8 pixels, whose centres are 3.5, 11.5 ...
     assert even[11, 30] == pytest.approx(even[12, 30])
     assert float(even[11:13, 27:].mean()) > 0.9

@@ -20,6 +20,7 @@ from ictconvention.networks.pictures.cnn import PictureCNN
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.trained_run import read_trained
+from ictconvention.runs.warm_start import start_from, start_from_file
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.training.epoch_report import describe_network
@@ -184,3 +185,32 @@ def learner_of(folder: Path, words: list[str]) -> Learner:
     survey = Survey.open(options.survey.path)  # type: ignore[arg-type]
     data = make_data(options, survey, make_split(survey.object_table()), "pretrain")
     return make_learner(options, data)
+
+
+def test_the_target_network_begins_with_the_file_too(work: Path) -> None:
+    learner = learner_of(work, [*CNN, "learner=ict"])
+    assert "cnn2.pth" in start_from_file(learner, str(work / "cnn2.pth"))
+    given = torch.load(work / "cnn2.pth", weights_only=True)
+    assert len(learner.trunks) == 2
+    for trunk in learner.trunks.values():
+        own = trunk.state_dict()
+        assert all(torch.equal(value, own[name]) for name, value in given.items() if not name.startswith("head."))
+
+
+def test_a_run_of_other_bands_gives_each_band_its_own_plane(work: Path, train: Train, tmp_path: Path) -> None:
+    words = ["model=cnn1", "model.width=0.125", f"runs={tmp_path}/runs", "stage.pretrain.max_epochs=0"]
+    before = weights_at(start := train(*words))
+    write_pictures(tmp_path / "pictures", bands=("B", "infrared", "R"))
+    learner = learner_of(tmp_path, ["model=cnn1", "model.width=0.125"])
+    new = learner.state_dict()["network.maps.0.weight"].clone()
+    said = start_from(learner, start)
+    after, old = learner.state_dict()["network.maps.0.weight"], before["network.maps.0.weight"]
+    assert torch.equal(after[:, 0], old[:, 2])
+    assert torch.equal(after[:, 2], old[:, 0])
+    assert torch.equal(after[:, 1], new[:, 1])
+    assert "infrared" in said
+
+
+def test_a_sequence_too_short_for_every_band_is_refused(work: Path) -> None:
+    with refused(UsageError, "E-CONFIG-CONFLICT", "sequence.max_frames=9", where="model cnn2"):
+        learner_of(work, [*CNN, "sequence.max_frames=2", "sequence.frames_per_group=1"])
