@@ -20,10 +20,10 @@ from ictconvention.networks.pictures.timm_encoder import TimmEncoder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run
-from tests.conftest import long_test
+from tests.conftest import long_test, write_survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, made_up_run
-from tests.small_pictures import place_of_source, places, write_pictures
+from tests.small_pictures import picture, picture_header, place_of_source, places, write_pictures
 
 pytest.importorskip("captum", reason="captum is not installed: extra explain")
 
@@ -197,6 +197,20 @@ def test_a_command_draws_a_page_of_them(folder: Path, tmp_path: Path, monkeypatc
         main()
     assert ended.value.code == 0
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bands_stand_in_their_order_whatever_that_of_the_frames(folder: Path, tmp_path: Path) -> None:
+    trained = read_trained(folder / "run")
+    header = picture_header()
+    turned = picture(3, header)
+    turned |= {"band": turned["band"][::-1], "frames": turned["frames"][::-1]}
+    survey = write_survey(tmp_path / "turned", [turned], header)
+    (found,), (known,) = (
+        explain_objects(trained, one, ["p0003"]) for one in (survey, Survey.open(folder / "pictures"))
+    )
+    assert list(found.panels[0].bands) == ["R", "G", "B"]
+    assert np.array_equal(found.panels[0].frames, known.panels[0].frames)
+    np.testing.assert_allclose(found.probability, known.probability, atol=1e-6)
 
 
 def test_python_draws_the_same(folder: Path) -> None:
