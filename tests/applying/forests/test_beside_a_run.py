@@ -14,14 +14,15 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 import ictconvention as ict
-from ictconvention.applying import predict
+from ictconvention.applying import early, predict
+from ictconvention.applying.early import save_early_curve
 from ictconvention.applying.forests.keep import measure_features
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions, predict_survey
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.schema import parts_of
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation import forest
 from ictconvention.evaluation.forests.features import FeatureRecipe
@@ -37,6 +38,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 from ictconvention.training.run import run
 from tests.conftest import HEADER
+from tests.core.test_plain_file import make_odd, within
 from tests.miniature import write_miniature
 from tests.refusals import refused
 from tests.small_runs import places, read_json, result_of
@@ -243,6 +245,17 @@ def test_the_command_prints_network_forest_and_mean_and_keeps_what_python_keeps(
         raise CliRunner().invoke(app, ["forest", str(copied), "--jobs", "0"]).exception or AssertionError
 
 
+def test_the_curve_follows_the_mean(trained: TrainedRun, own: Survey, tmp_path: Path) -> None:
+    curves = {}
+    for use in (None, "mean"):
+        path = tmp_path / f"{use}.png"
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(early, "DAYS", (10,))
+            save_early_curve(path, [trained], own, PredictOptions(forest=use), "uniform")
+        curves[use] = Table.read(path.with_suffix(".csv"))["f1_macro"]
+    assert (curves["mean"] > curves[None]).all()  # the network has learned nothing in a second
+
+
 def test_each_run_of_a_sweep_has_its_own_or_is_refused_by_name(beside: Path, own: Survey, words: list[str]) -> None:
     asked = [*words, "fold.index=1"]
     other = run(compose_run(asked), asked)
@@ -289,6 +302,16 @@ def test_a_forest_that_is_lost_damaged_or_of_another_run_is_refused(damage: str,
     with refused(UsageError, code, where=where):
         ict.load(copied).predict(own, forest="mean")
     ict.load(copied).predict(own[:2])  # the run is as sound as before
+
+
+@pytest.mark.parametrize("name", ["trees", "forest"])
+def test_no_file_of_it_is_anything_but_a_plain_one(name: str, copied: Path) -> None:
+    run = RunFolder(copied)
+    path: Path = getattr(run, name)
+    path.unlink()
+    make_odd(copied.parent, "a pipe").rename(path)
+    with within(5), refused(FileSystemError, "E-FILES-KIND", where=path):
+        run.read_forest()
 
 
 def test_fluxes_that_are_measured_otherwise_today_are_refused(
