@@ -14,7 +14,7 @@ from astropy.table import Table
 from typer.testing import CliRunner
 
 import ictconvention as ict
-from ictconvention.applying import early, predict
+from ictconvention.applying import apply, early, predict
 from ictconvention.applying.early import save_early_curve
 from ictconvention.applying.forests.keep import measure_features
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions, predict_survey
@@ -25,6 +25,7 @@ from ictconvention.configuration.schema import parts_of
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation import forest
+from ictconvention.evaluation.forests.calibrated import calibrate_votes
 from ictconvention.evaluation.forests.features import FeatureRecipe
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions, mean_of_logarithms
 from ictconvention.evaluation.prior import Prior, at_equal_shares
@@ -146,6 +147,22 @@ def test_it_learns_from_the_parts_of_the_run_s_own_stages_and_from_no_other(word
         assert measured == seen - stray
 
 
+def test_a_run_that_did_not_pre_train_has_a_forest_that_did_not_either(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [*words, "stage.pretrain.max_epochs=0", "name=fine_tuned"]
+    one = ict.load(run(compose_run(asked), asked))
+    grown: list[tuple[int, set[float]]] = []
+
+    def fit(features: Any, labels: Any, weights: Any, jobs: int) -> Any:
+        grown.append((len(features), set(weights)))
+        return forest.fit_forest(features, labels, weights, jobs=jobs)
+
+    monkeypatch.setattr("ictconvention.evaluation.forests.calibrated.fit_forest", fit)
+    one.train_forest(jobs=1)
+    assert grown == [(len(one.split.parts["finetune_train"]), {1.0})]
+
+
 def test_a_run_of_one_stage_has_one(words: list[str], own: Survey) -> None:
     asked = [*words, "fold=single", "stage.finetune.max_epochs=0", "name=single"]
     one = ict.load(run(compose_run(asked), asked))
@@ -156,6 +173,12 @@ def test_a_run_of_one_stage_has_one(words: list[str], own: Survey) -> None:
     at = [own.position(id_) for id_ in one.predictions()["id"]]
     right = table["predicted"][at] == one.predictions()["label"]
     assert np.mean(right) == pytest.approx(found["forest"]["test"]["accuracy"])
+    edit(one.folder / "forest.json", temperature=1.0)  # so that no probability is 0 or 1
+    table = one.predict(own, forest="alone")
+    kept, recipe = RunFolder(one.folder).read_forest().forest, FeatureRecipe.of(own.header, own.path, None)
+    whole = kept.trees.predict(np.array([recipe.measure(series) for series in own]))
+    expected = calibrate_votes(np.maximum(whole, 1e-3), kept.temperature, kept.shares)
+    np.testing.assert_allclose(table["AGN"], expected[:, own.header.classes.index("AGN")], rtol=1e-9)
 
 
 def rewritten(survey: Survey, path: Path, until: float = np.inf, backwards: bool = False) -> Survey:
@@ -262,7 +285,8 @@ def test_each_run_of_a_sweep_has_its_own_or_is_refused_by_name(beside: Path, own
     sweep = ict.load_sweep(beside.parent)
     model = ict.load(beside).options.name
     (other / "forest.json").unlink(missing_ok=True)
-    with refused(UsageError, "E-FOREST-MISSING", where=other.name):
+    with pytest.MonkeyPatch.context() as patch, refused(UsageError, "E-FOREST-MISSING", where=other.name):
+        patch.setattr(apply, "predict_survey", None)  # nothing is predicted before
         sweep.predict(own, model=model, forest="mean")
     ict.load(other).train_forest(jobs=1)
     table = ict.load_sweep(beside.parent).predict(own, model=model, forest="mean")
