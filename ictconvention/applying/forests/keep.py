@@ -97,7 +97,7 @@ def train_forest(
     if forest.temperature < EXTREME:
         objects = pluralize(len(data.positions(f"{data.stage}_validation")), "object")
         said.append(
-            f"calibration: it votes right for all of {objects} that calibrate it, and may be too sure of others"
+            f"calibration: the forest is right for all of {objects} that calibrate it, and may be too sure of others"
         )
     return scores, said
 
