@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.explain import explain
+from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
 from ictconvention.core.console import lines_on_terminal
@@ -222,6 +223,9 @@ def test(
     train_with(["mode=test", override("run", run), *context.args])
 
 
+app.command(context_settings=WORDS)(forest)
+
+
 @app.command(context_settings=WORDS)
 def report(
     context: typer.Context,
@@ -257,6 +261,14 @@ def predict(
     first_days: Annotated[
         float | None, typer.Option(help="Use frames until so many days after the first detection.", show_default="all")
     ] = None,
+    forest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mean|alone",
+            help="Mean of the network and the forest that `ictconvention forest` has trained, or that forest alone.",
+            show_default="the network alone",
+        ),
+    ] = None,
     curve: Annotated[
         Path | None,
         typer.Option(help="Figure of the scores against days since the first detection, and a CSV beside it."),
@@ -281,16 +293,17 @@ def predict(
     _import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
+    from ictconvention.applying.forests.join import read_use
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
     from ictconvention.survey.survey import Survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
-    options = PredictOptions(first_days, batch_size, devices)
+    options = PredictOptions(first_days, batch_size, devices, read_use(forest))
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task)
-    check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
+    check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
     found = apply_runs(runs, opened, options, prior, show_progress)

@@ -31,6 +31,7 @@ CODES: dict[str, str] = {
     "E-FILES-MISSING": "A file or folder does not exist.",
     "E-FILES-PROTECTED": "The output would replace what is read, or a record of a survey, a run or a sweep.",
     "E-FILES-SYSTEM": "The operating system refuses to read or write, for another reason than those that have a code.",
+    "E-FOREST-MISSING": "There is no forest beside the run; `ictconvention forest RUN` trains one.",
     "E-ID-DUPLICATE": "One id stands for two objects.",
     "E-ID-FORMAT": "An id is no text that can serve as a name: empty, unprintable or too long.",
     "E-ID-UNKNOWN": "No object of the survey has this id.",

@@ -235,9 +235,13 @@ def priors_of_split(
 
 
 def predictions_of(
-    columns: Mapping[str, NDArray[Any]], task: Task, result: Mapping[str, Any], survey_prior: NDArray[np.float64]
+    columns: Mapping[str, NDArray[Any]],
+    task: Task,
+    result: Mapping[str, Any],
+    survey_prior: NDArray[np.float64],
+    part: str = "test",
 ) -> tuple[Predictions, bool]:
-    """Return the predictions of a table, and whether they are those that the result scores.
+    """Return the predictions of a part from its table, and whether they are those that the result scores.
 
     Raises
     ------
@@ -247,4 +251,6 @@ def predictions_of(
     label, rows = task.format.read(columns, survey_prior)
     found = Predictions(np.asarray(columns["id"]).astype(str), label, rows)
     same = all(np.isfinite(values).all() for values in rows.values()) and result.keys() >= NEEDED
-    return found, same and task.is_of_result(found, result)
+    scored = {f"test{end}": result[f"{part}{end}"] for end in ("", "_uniform") if f"{part}{end}" in result}
+    others = {name: value for name, value in result.items() if name not in ("test", "test_uniform")}
+    return found, same and task.is_of_result(found, {**others, **scored})
