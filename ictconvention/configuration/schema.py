@@ -102,6 +102,7 @@ class StageOptions:
 
     max_epochs: NonNegativeInt = 50  # 0: no such stage
     keep: Literal["best", "last"] = "best"
+    patience: Annotated[PositiveInt | None, ADDED] = None  # training epochs without a better one; null: any number
     classification: Annotated[NonNegativeFloat | None, ADDED] = None  # the learner's
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
@@ -117,6 +118,10 @@ class StagesOptions:
     def _check(self) -> Self:
         if self.pretrain.max_epochs == self.finetune.max_epochs == 0:
             raise ValueError("stage.pretrain.max_epochs and stage.finetune.max_epochs are both 0: nothing trains")
+        for name, stage in (("pretrain", self.pretrain), ("finetune", self.finetune)):
+            if stage.patience is not None and stage.keep == "last":
+                found = f"stage.{name}.patience is {stage.patience}, and keep=last looks for no best training epoch"
+                raise ValueError(f"{found}; set stage.{name}.keep=best, or leave out the patience")
         return self
 
 
