@@ -32,15 +32,23 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 @option_group
 class SurveyOptions:
-    """Which survey: a folder, or the simulated one, made once and found again; its bands and classes; its checks."""
+    """Which survey: a folder, or a simulated one, made once and found again; its bands and classes; its checks."""
 
     path: Annotated[str | None, PLACE] = None
+    kind: Annotated[Literal["sdss", "hosts"], CONTENT] = "sdss"
+    size: Annotated[PositiveInt | None, CONTENT] = None
     bands: Annotated[tuple[str, ...] | None, CONTENT] = None
     classes: Annotated[tuple[str, ...] | None, ADDED] = None
     objects: Annotated[Annotated[int, Field(ge=100)] | None, CONTENT] = None
-    extra_test: Annotated[NonNegativeInt, CONTENT] = 0
+    extra_test: Annotated[NonNegativeInt | None, CONTENT] = 0
     seed: Annotated[int, CONTENT] = 0
     verify: Annotated[bool | Literal["auto"], PLACE] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.size is not None and self.kind == "sdss":
+            raise ValueError(f"survey.size is {self.size}, and only pictures of hosts have a size to choose")
+        return self
 
 
 @option_group
