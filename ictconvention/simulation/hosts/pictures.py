@@ -37,7 +37,7 @@ PHASE = (-10.0, 40.0)  # [days] since the peak, at rest
 MOST_OFFSET = 7.5  # [arcsec] from the host's centre along either axis: within a picture of 48 pixels
 # Least flux of a supernova over that of its whole host, in r: chosen once, on validation objects, so that a forest on
 # apertures is right on .80 of them (experiments/imbalance). All other numbers are those of SDSS-II.
-LEAST_CONTRAST = 0.1
+LEAST_CONTRAST = 0.03
 EVEN = (0.7548776662466927, 0.5698402909980532)  # steps of the two-dimensional golden ratio fill a square evenly
 
 
