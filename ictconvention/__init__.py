@@ -32,6 +32,10 @@ import logging
 from importlib import import_module
 from typing import Any
 
+from ictconvention.core.tolerant_torchvision import tolerate_torchvision
+
+tolerate_torchvision()  # before lightning, which imports torchvision where it is installed
+
 __version__ = "0.1.0"
 
 _HOMES = {  # the module of each public name, and its name there where that is another; for type checkers __init__.pyi

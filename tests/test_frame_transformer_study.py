@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from experiments.frame_transformer import study, study_results
+from experiments.frame_transformer.disagreements import disagreements
 from experiments.frame_transformer.study import Job, of_forests, of_network, parse_arguments, setting_of
 from experiments.frame_transformer.study_results import (
     FILES,
@@ -282,3 +283,18 @@ def test_the_setting_holds_what_makes_the_network_and_not_where_it_trains() -> N
     for word in ("sequence.max_frames=48", "model.course=false", "augmentation.keep=0.6"):
         assert setting_of(compose_run([*study.SETTING, word])) != SETTING
     assert setting_of(replace(OPTIONS, name="another")) == SETTING
+
+
+def decided(row: str, fold: int, *choices: int) -> Result:
+    """Return a result that decides so for extra test objects, all of class 0."""
+    result = made_up(row, fold, objects=len(choices))
+    likely = at_equal_shares(0.1 / 3 + (0.9 - 0.1 / 3) * np.eye(len(CLASSES))[list(choices)], 1 / SHARES)
+    label = np.zeros(len(choices), dtype=np.int64)
+    rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: likely, Prior.UNIFORM: at_equal_shares(likely, SHARES)}
+    return replace(result, parts={"extra_test": Predictions(result.parts["extra_test"].ids, label, rows)})
+
+
+def test_objects_that_one_side_alone_gets_right_are_told_over_all_folds() -> None:
+    networks = [decided(NETWORK, 0, 0, 0, 1, 0), decided(NETWORK, 1, 0, 1, 1, 0)]
+    forests = [decided(row, 0, 1, 1, 0, 0) for row in FORESTS] + [decided(row, 1, 3, 1, 0, 1) for row in FORESTS]
+    assert disagreements([*networks, *forests]) == ([("extra-00000", 0, [1, 3])], 1)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.table2.baselines import forest_features
+from experiments.table2.baselines import calibrate_votes, forest_features
 from experiments.table2.reproduce import (
     check_overrides,
     check_splits,
@@ -37,7 +37,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import STAGES, stage_of
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import ModelPredictions
-from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
 from ictconvention.reporting.compare import compare
 from ictconvention.runs.collection import find_runs, group_runs
@@ -267,6 +267,18 @@ def test_photometry_and_median_stamps_are_made_before_the_clock_of_a_forest_star
     found, spent = forest_features(data)
     assert found.keys() == spent.keys() == {*BASELINES} - {"constant answer"}
     assert spent == {name: 4 if "host" in name else 3 for name in spent}  # a tick an object, and one for hosts
+
+
+def test_a_forest_decides_at_equal_shares_as_its_votes_do_and_is_as_sure_as_it_is_right() -> None:
+    shares, rng = np.array([0.2, 0.15, 0.62, 0.03]), np.random.default_rng(0)
+    labels = rng.choice(4, 4_000, p=shares)
+    sharp = np.exp(rng.normal(2.5 * np.eye(4)[labels], 1.0) * 2.5)
+    votes = sharp**0.4 / (sharp**0.4).sum(1, keepdims=True)  # far too soft
+    likely = calibrate_votes(votes, labels[:2_000], shares)
+    assert (at_equal_shares(likely, shares).argmax(1) == votes.argmax(1)).all()
+    sure, right = likely[2_000:].max(1), likely[2_000:].argmax(1) == labels[2_000:]
+    assert sure.mean() == pytest.approx(right.mean(), abs=0.02)
+    assert likely.mean(0) == pytest.approx(shares, abs=0.02)
 
 
 @pytest.mark.parametrize("trainings", [1, 2])

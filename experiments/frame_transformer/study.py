@@ -50,12 +50,7 @@ from ictconvention.training.run import run
 HERE = Path(__file__).parent
 SETTING = [  # A of README.md
     "experiment=frame_transformer_sdss",
-    "profile=laptop",
-    "trainer.batch_size=32",
-    "augmentation.keep=0.5",
-    "sequence.max_frames=99",
-    "stage.pretrain.max_epochs=8",
-    "stage.finetune.max_epochs=6",
+    "profile=laptop_all_frames",
 ]
 SIMULATED = ["survey.objects=8208", "survey.seed=0", "survey.extra_test=1600"]
 MODELS = ("network", "forests")

@@ -118,8 +118,28 @@ def predict_by_forest(
     known, votes = forest_probabilities(features[train], names, features[np.concatenate(asked)], weights, jobs=jobs)
     full = np.full((len(votes), len(classes)), LEAST)
     full[:, [classes.index(name) for name in known]] = np.maximum(votes, LEAST)
-    equal = np.full(len(classes), 1 / len(classes))  # every class weighs the same in a forest
-    logits = at_prior(np.log(full), equal, shares)
-    temperature = fit_temperature(logits[: len(validation)], data.training.labels[validation])
     ends = np.cumsum([len(positions) for positions in asked])[:-1]
-    return np.split(probabilities(logits, temperature), ends)[1:]
+    return np.split(calibrate_votes(full, data.training.labels[validation], shares), ends)[1:]
+
+
+def calibrate_votes(
+    votes: NDArray[np.float64], labels: NDArray[np.int64], shares: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return probabilities (n, classes) at class shares, of shares of votes (n, classes) for classes of equal weight.
+
+    Votes are no probabilities, far too soft as they stand. Their logarithms are divided by a temperature first and
+    moved to these shares then, so that the decisions at equal shares are those of the votes.
+
+    Parameters
+    ----------
+    votes : array (n, classes)
+        Above zero.
+    labels : array (m,)
+        Classes of the first m, which trained nothing and have these shares.
+    shares : array (classes,)
+        The class shares.
+    """
+    logits, equal = np.log(votes), np.full(len(shares), 1 / len(shares))
+    shift = at_prior(np.zeros(len(shares)), equal, shares)
+    temperature = fit_temperature(logits[: len(labels)], labels, shift)
+    return probabilities(logits / temperature + shift)

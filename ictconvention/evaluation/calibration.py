@@ -25,7 +25,9 @@ def at_prior(
     return np.asarray(logits, dtype=np.float64) + shift
 
 
-def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def fit_temperature(
+    logits: NDArray[np.floating], labels: NDArray[np.integer], shift: NDArray[np.floating] | float = 0.0
+) -> float:
     """Return the temperature whose division of the logits gives the labels the largest likelihood (Guo et al. 2017).
 
     The negative log-likelihood is convex in 1 / temperature, so its slope is bisected.
@@ -36,6 +38,9 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
         Logits of objects that trained nothing.
     labels : array (n,)
         Their classes.
+    shift : array (classes,), optional
+        Added to the logits after they were divided: what moves them from one class share to another does not change
+        with the temperature.
 
     Returns
     -------
@@ -47,7 +52,7 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     low, high = -np.log(SHARPEST), np.log(SHARPEST)
     for _ in range(STEPS):
         middle = (low + high) / 2
-        mean = (probabilities(logits, np.exp(-middle)) * logits).sum(1)
+        mean = (probabilities(logits / np.exp(-middle) + shift) * logits).sum(1)
         if (mean - own).mean() > 0:  # the slope by 1 / temperature
             high = middle
         else:

@@ -8,10 +8,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.core.robust import finite_median, robust_sigma
 from ictconvention.ingestion.found import Found, FoundFrame, Reject, place_of
 from ictconvention.ingestion.headers.calibration import nanomaggies_per_count
 from ictconvention.ingestion.placeholders import drop_placeholders
+from ictconvention.measuring.robust import finite_median, robust_sigma
 
 Fit = Literal["crop", "bin"]
 SKY_SHARE = 0.35  # pixels farther from the centre than this share of the cutout's side measure its sky

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
-from ictconvention.core.robust import finite_median
 from ictconvention.measuring.photometry import photometry_recipe, point_source_error
+from ictconvention.measuring.robust import finite_median
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from photutils.geometry import circular_overlap_grid
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.core.robust import robust_sigma
 from ictconvention.measuring.matched_weights import matched_weights
+from ictconvention.measuring.robust import robust_sigma
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.verify import check_present
 

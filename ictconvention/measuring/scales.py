@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.core.robust import finite_median
 from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.measuring.photometry import sky_noise
+from ictconvention.measuring.robust import finite_median
 from ictconvention.survey.survey import Survey
 
 ScalingKind = Literal["asinh", "standardise"]

@@ -35,21 +35,25 @@ EXPERIMENTS = [
 ]
 
 
+FRAMES = {"paper": 99, "laptop": 30, "laptop_all_frames": 99, "smoke": 15, "tiny": 15}  # of each profile
+
+
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
+@pytest.mark.parametrize("profile", FRAMES)
 def test_every_experiment_composes_in_every_profile(experiment: str, profile: str) -> None:
     options = compose_run([f"experiment={experiment}", f"profile={profile}"])
     assert options.name == experiment
     assert (options.learner.kind == "ict") == experiment.startswith("ict_")
     assert options.survey.path is None  # the simulated one
-    assert options.sequence.max_frames == {"paper": 99, "laptop": 30, "smoke": 15, "tiny": 15}[profile]
+    assert options.sequence.max_frames == FRAMES[profile]
 
 
-def test_there_are_no_other_experiments() -> None:
+def test_there_are_no_other_experiments_and_profiles() -> None:
     assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, "my_survey"}
+    assert {path.stem for path in (config_folder() / "profile").glob("*.yaml")} == FRAMES.keys()
 
 
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
+@pytest.mark.parametrize("profile", FRAMES)
 def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(tmp_path: Path, profile: str) -> None:
     words = ["experiment=my_survey", f"survey.path={tmp_path}", f"profile={profile}"]
     options, two = compose_run(words), compose_run([f"profile={profile}"])

@@ -122,14 +122,14 @@ class Own:
 """
 
 
-@pytest.mark.parametrize("profile", ["paper", "laptop", "smoke", "tiny"])
+@pytest.mark.parametrize("profile", ["paper", "laptop", "laptop_all_frames", "smoke", "tiny"])
 def test_a_profile_sets_no_size_of_a_network_of_ones_own(own_module: Callable[[str], str], profile: str) -> None:
     """What ConvEntion calls width, another network may call so too."""
     words = [f"model.module={own_module(WIDE)}", "model=own", f"profile={profile}"]
     assert compose_run(words).model.width == 2.0  # type: ignore[attr-defined]
     assert compose_run([*words, "model.width=0.5"]).model.width == 0.5  # type: ignore[attr-defined]
     ours = compose_run([f"profile={profile}"]).model
-    width = {"paper": 1.0, "laptop": 0.25, "smoke": 0.125, "tiny": 0.125}
+    width = {"paper": 1.0, "laptop": 0.25, "laptop_all_frames": 0.25, "smoke": 0.125, "tiny": 0.125}
     assert ours.width == width[profile]  # type: ignore[attr-defined]
 
 

@@ -54,6 +54,14 @@ def test_it_is_the_minimum_of_the_log_loss() -> None:
     assert found == pytest.approx(best.x, rel=1e-3)
 
 
+def test_a_shift_to_other_shares_is_added_after_the_division() -> None:
+    labels, feature = measured(20_000, SKY)
+    shift = at_prior(np.zeros(4), BALANCED, SKY)
+    spoilt = exact_logits(feature, BALANCED) * 0.4
+    assert fit_temperature(spoilt, labels, shift) == pytest.approx(0.4, rel=0.03)
+    assert fit_temperature(spoilt + shift, labels) > 0.45
+
+
 def test_logits_that_are_always_right_or_say_nothing() -> None:
     labels = np.arange(8) % 4
     assert fit_temperature(np.eye(4)[labels], labels) == pytest.approx(1 / SHARPEST, rel=0.01)

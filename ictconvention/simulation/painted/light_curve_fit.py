@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import median_filter
 
-from ictconvention.core.robust import SIGMA_OF_MAD
+from ictconvention.measuring.robust import SIGMA_OF_MAD
 from ictconvention.simulation.painted.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,

@@ -4,7 +4,7 @@ import numpy as np
 from astropy.timeseries import LombScargle
 from numpy.typing import NDArray
 
-from ictconvention.core.robust import robust_sigma
+from ictconvention.measuring.robust import robust_sigma
 from ictconvention.simulation.painted.gaussian_process import (
     PULSATION_LIMITS,
     WALK_LIMITS,

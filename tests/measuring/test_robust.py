@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ictconvention.core.robust import finite_median, robust_sigma
+from ictconvention.measuring.robust import finite_median, robust_sigma
 
 
 def test_what_is_unknown_or_far_off_does_not_count() -> None:
