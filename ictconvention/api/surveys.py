@@ -96,13 +96,14 @@ def simulate(
         found = "--extra-test draws objects, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     from ictconvention.simulation import simulate as simulation
+    from ictconvention.simulation.hosts import pictures
 
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     if light_curves:
         return simulation.paint_light_curves(path, light_curves, objects, seed, workers, progress)
     if kind == "hosts":
-        drawn = simulation.pictures.OBJECTS if objects is None else objects
-        pixels = simulation.pictures.SIZE if size is None else size
+        drawn = pictures.OBJECTS if objects is None else objects
+        pixels = pictures.SIZE if size is None else size
         return simulation.simulate_hosts(Path(path), drawn, seed, workers, extra_test, pixels, progress)
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
     return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)

@@ -134,11 +134,11 @@ def test_a_run_simulates_its_pictures_once_each_size_apart(tmp_path: Path, monke
 
 
 def test_what_cannot_be_painted_is_refused(tmp_path: Path) -> None:
-    for words in ({"objects": 99}, {"size": 32}, {"extra_test": -1}):
+    for objects, extra, size in ((99, 0, 48), (100, 0, 32), (100, -1, 48)):
         with refused(UsageError, "E-COMMAND-VALUE"):
-            simulate_hosts(tmp_path / "none", **{"objects": 100, **words})
+            simulate_hosts(tmp_path / "none", objects, extra_test=extra, size=size)
     with refused(UsageError, "E-CONFIG-VALUE", "survey.size"):
-        compose_run(["survey.size=48"])
+        compose_run(["survey=hosts", "survey.kind=sdss"])
     assert not list(tmp_path.iterdir())
 
 
