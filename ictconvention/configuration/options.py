@@ -121,8 +121,13 @@ class Augmentation:
         Largest angle of a rotation about the stamp's centre, to either side [deg].
     quarter_turns : bool
         Turn by a multiple of 90 degrees besides, which interpolates nothing.
-    flips : bool
-        Flip horizontally and vertically, each with probability 1/2.
+    flips : bool or "horizontal"
+        Flip horizontally and vertically, each with probability 1/2; or horizontally alone.
+    bands : float
+        Probability that a band of a view is left out; one at least stays.
+    brightness, contrast : float
+        By how much the factor of a picture's pixels, and that of their differences to the mean of their band, stray
+        from 1; both are drawn evenly. Before scaling; for networks of pictures.
     function : str, optional
         What else is done to a view: a function of one's own, see `register_augmentation`.
     """
@@ -131,7 +136,10 @@ class Augmentation:
     window: Share = 0.8
     rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
     quarter_turns: bool = False
-    flips: bool = True
+    flips: bool | Literal["horizontal"] = True
+    bands: Annotated[PartialShare, ADDED] = 0.0
+    brightness: Annotated[PartialShare, ADDED] = 0.0
+    contrast: Annotated[PartialShare, ADDED] = 0.0
     function: Annotated[str | None, ADDED] = None
 
 

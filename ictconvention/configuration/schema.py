@@ -70,7 +70,7 @@ class PixelOptions:
     """What a network sees of a frame, and on which scale."""
 
     channels: Annotated[Literal["direct", "direct+residual"], SHAPES] = "direct"
-    scaling: Annotated[Literal["asinh", "standardise"], SHAPES] = "asinh"
+    scaling: Annotated[Literal["asinh", "standardise", "imagenet", "centred"], SHAPES] = "asinh"
 
 
 @option_group

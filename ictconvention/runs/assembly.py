@@ -28,6 +28,8 @@ from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.pictures.picture_network import PictureNetwork
+from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.hosts import pictures
@@ -197,6 +199,8 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     except ValueError as error:
         fix = "take another network or other options of it, or a survey that fits"
         raise UsageError(str(error), f"model {model.kind}", fix, "E-CONFIG-CONFLICT") from error
+    if isinstance(network, PictureNetwork) and getattr(model, "freeze", "none") == "encoder":
+        network.freeze()
     inputs = network.takes(scaling)
     task: Task = find_task(options.task.kind)(spec.classes)
     if options.learner.kind == "ict":
@@ -209,6 +213,12 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
         fix = "let make_head end in the layer that gives the outputs"
         raise UsageError(found, type(network).__name__, fix, "E-MODULE-RESULT")
     return learner
+
+
+def weight_file(options: RunOptions) -> str | None:
+    """Return the file of weights that a run begins with, if it has one: `model.weights`."""
+    file: str | None = getattr(options.model, "weights", None)
+    return file
 
 
 def digest(content: object) -> str:
@@ -226,6 +236,8 @@ def run_hash(
     content["trainer"]["precision"] = precision
     start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
     content["init_from"] = None if start is None else weights_hash(start)
+    if (file := weight_file(options)) is not None:
+        content["weights"] = weight_file_hash(file)
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -321,6 +321,7 @@ def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
     flat = flatten(leave_out(run.result["config"], RunOptions, CELL)) | {"name": run.model}
     flat |= flatten({name: run.result.get(name) for name in ("precision", "init_from", "version")})
+    flat |= {"weights": run.result["weights"]} if "weights" in run.result else {}
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return flat
 

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from ictconvention.configuration.options import Stage
 from ictconvention.core.errors import UsageError
 from ictconvention.learning.learner import Learner
+from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
@@ -182,8 +183,8 @@ def progress_bars() -> list[lightning.Callback]:
 def describe_network(learner: Learner) -> str:
     """Return the parameters of a learner's networks, part by part."""
 
-    def counts(module: torch.nn.Module) -> int:
-        return sum(parameter.numel() for parameter in module.parameters())
+    def counts(module: torch.nn.Module, trained: bool = False) -> int:
+        return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad or not trained)
 
     def words(number: int) -> str:
         return f"{number:,}".replace(",", " ")
@@ -191,6 +192,8 @@ def describe_network(learner: Learner) -> str:
     network = learner.network
     parts = [f"{name} {words(counts(part))}" for name, part in network.named_children() if counts(part)]
     text = f"network: {type(network).__name__}, {words(counts(network))} parameters ({', '.join(parts)})"
+    if any(isinstance(part, PictureNetwork) and part.frozen for part in network.modules()):
+        text += f", of which {words(counts(network, trained=True))} are trained: the encoder is frozen"
     target = getattr(learner, "target", None)
     return text + (f"; target, which follows it: {words(counts(target))}" if target is not None else "")
 
