@@ -7,6 +7,7 @@ What is finished is not repeated: an interrupted command resumes where it was.
 """
 
 import argparse
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,7 +107,9 @@ def select_setting(wanted: argparse.Namespace) -> list[str]:
         for title, of in trained.items()
     ]
     sweep = run_sweep(wanted, "select", words)
-    courses = {str(job.model): course_of(RunFolder(job.folder)) for job in sweep.jobs}
+    first = RunFolder(sweep.jobs[0].folder).read_split()
+    counts = Counter(first["classes"][id_] for id_ in first["parts"][f"{STAGE}_validation"])
+    courses = {str(job.model): course_of(RunFolder(job.folder).open_metrics().rows, counts) for job in sweep.jobs}
     title, patience, score = choose(courses, wanted.by)
     print(f"chosen by {wanted.by} in validation ({score:.4f}): {title}, patience {patience}", flush=True)
     return [*trained[title], f"stage.{STAGE}.patience={patience}"]
@@ -115,7 +118,7 @@ def select_setting(wanted: argparse.Namespace) -> list[str]:
 def run_rows(wanted: argparse.Namespace) -> tuple["Sweep", list[str]]:
     """Train all rows that have their weights; return the sweep, and all rows by name, in order."""
     setting = select_setting(wanted) if wanted.select else []
-    rows = [*cnn_rows(wanted.profile), *encoder_rows(weights_of(wanted))]
+    rows = [*cnn_rows(wanted.profile), *encoder_rows(wanted.profile, weights_of(wanted))]
     seeds = wanted.seeds or SEEDS[wanted.profile]
     asked = [
         (name, [*common_words(wanted), *words, *setting, f"seed={seed}", *wanted.overrides])

@@ -30,12 +30,14 @@ TRAINING = [
     "stage.pretrain.optimiser.learning_rate=1e-3",
 ]
 TRAINING += ["stage.pretrain.optimiser.weight_decay=0", "stage.pretrain.optimiser.amsgrad=false", "figures=false"]
+LAPTOP = ["profile=laptop", "survey.objects=2500", "survey.extra_test=960"]  # 2 000 of which train or validate
 SIZES: Mapping[str, list[str]] = {
     "smoke": ["profile=tiny", "stage.pretrain.max_epochs=1"],
-    "laptop": ["profile=laptop", "survey.size=48", "stage.pretrain.max_epochs=8"],
+    "laptop": [*LAPTOP, "survey.size=48", "stage.pretrain.max_epochs=8"],
     "paper": ["profile=paper", "survey.size=96", "stage.pretrain.max_epochs=50", "stage.pretrain.patience=10"],
 }
 WIDTHS = {"smoke": ["model.width=0.25"], "laptop": ["model.width=0.5"], "paper": []}
+ENCODERS = {"smoke": [], "laptop": ["stage.pretrain.max_epochs=4"], "paper": []}  # they are larger, or pre-trained
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
 NO_WEIGHTS = "no weights"
 
@@ -47,29 +49,31 @@ def cnn_rows(profile: str) -> Iterator[tuple[str, list[str]]]:
         yield f"{network}, {switch}", [f"model={network}", *WIDTHS[profile], "augmentation=quarter_turns", *words, name]
 
 
-def encoder_rows(weights: Mapping[str, str]) -> Iterator[tuple[str, list[str] | None]]:
+def encoder_rows(profile: str, weights: Mapping[str, str]) -> Iterator[tuple[str, list[str] | None]]:
     """Yield the rows of the encoders, None where there are no weights: with oversampling and weights, as the text ends.
 
     Parameters
     ----------
+    profile : str
+        Name of the sizes.
     weights : mapping of str to str
         Files of weights, by network.
     """
     for said, augmentation in AUGMENTED.items():
-        yield f"resnet18 from scratch{said}", _encoder("resnet18", augmentation, "scratch")
+        yield f"resnet18 from scratch{said}", _encoder(profile, "resnet18", augmentation, "scratch")
     for network, (said, augmentation) in product((LITE, *OF_FILES), AUGMENTED.items()):
         for how, freeze in (("frozen", "encoder"), ("fine-tuned", "none")):
             file = weights.get(network)
             words = None
             if file is not None:
                 given = [override("model.weights", file), f"model.freeze={freeze}"]
-                words = [*_encoder(network, augmentation, how.replace("-", "")), *given]
+                words = [*_encoder(profile, network, augmentation, how.replace("-", "")), *given]
             yield f"{network} {how}{said}", words
 
 
-def _encoder(network: str, augmentation: str, how: str) -> list[str]:
+def _encoder(profile: str, network: str, augmentation: str, how: str) -> list[str]:
     name = f"name=imbalance_{network}_{how}_{augmentation}"
-    return [f"model={network}", f"augmentation={augmentation}", *SWITCHES["both"], name]
+    return [f"model={network}", f"augmentation={augmentation}", *SWITCHES["both"], *ENCODERS[profile], name]
 
 
 def shipped_weights() -> dict[str, str]:

@@ -3,16 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ictconvention.configuration.options import Stage
 from ictconvention.core.errors import UsageError
 from ictconvention.simulation.hosts.pictures import CLASSES
-
-if TYPE_CHECKING:  # heavy
-    from ictconvention.runs.run_folder import RunFolder
 
 RATES, KINDS, BATCHES, PATIENCES = ("1e-3", "1e-2", "1e-1"), ("adam", "sgd"), (32, 64), (5, 7, 10)
 BY = ("loss_balanced", "recall/1", "f1/1")
@@ -74,17 +70,23 @@ def choose(courses: Mapping[str, Course], by: str) -> tuple[str, int, float]:
     return name, patience, score
 
 
-def course_of(run: "RunFolder") -> Course:
-    """Return the course of a finished run, from its metrics of validation."""
-    rows = [row for (stage, _), row in sorted(run.open_metrics().rows.items()) if stage == STAGE]
-    classes = run.read_split()["classes"]
-    part = [classes[id_] for id_ in run.read_split()["parts"][f"{STAGE}_validation"]]
-    frequent, rare = (part.count(name) for name in CLASSES)
+def course_of(rows: Mapping[tuple[str, int], Mapping[str, str | float]], counts: Mapping[str, int]) -> Course:
+    """Return the course of a run.
+
+    Parameters
+    ----------
+    rows : mapping of (stage, epoch) to mapping
+        Of its table of metrics.
+    counts : mapping of str to int
+        Objects of each class in its validation part.
+    """
+    of_stage = [row for (stage, _), row in sorted(rows.items()) if stage == STAGE]
+    frequent, rare = (counts[name] for name in CLASSES)
     loss, *recalls = (
-        np.array([float(row[f"{STAGE}/val/{name}"]) for row in rows])
+        np.array([float(row[f"{STAGE}/val/{name}"]) for row in of_stage])
         for name in ("loss_balanced", *(f"recall/{name}" for name in CLASSES))
     )
     true, false = recalls[1] * rare, (1 - recalls[0]) * frequent
-    f1 = 2 * true / np.maximum(true + false + rare, 1e-12)
+    f1 = 2 * true / (true + false + rare)
     scores = {"loss_balanced": -loss, "recall/1": recalls[1], "f1/1": f1}
     return Course(loss.tolist(), {name: values.tolist() for name, values in scores.items()})
