@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.ingestion.kinds import KINDS, Request
+from ictconvention.ingestion.kinds import KINDS
 from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.request import Request
 
 OURS = ("out", "made_by", "show")  # of a request, and no option
 
@@ -19,15 +20,16 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
     Parameters
     ----------
     kind : str
-        "stamps", "ccd", "tao" or "ztf", as `ictconvention ingest KIND --help` describes them.
+        "stamps", "ccd", "tao", "ztf" or "images", as `ictconvention ingest KIND --help` describes them.
     source : str or Path
-        A table of stamps, a folder or table of CCD images, a folder of files, or alerts.
+        A table of stamps, a folder or table of CCD images, a folder of files or pictures, or alerts.
     path : str or Path
         The survey's folder to make; it must not exist.
     **options
         Those of the command, with underscores: `pixel_scale=0.396`, `positions="objects.csv"`, `bands=["g", "r"]`,
-        `classes=["AGN", "SN Ia"]`, `objects="labels.csv"`, `column={"id": "objid"}`, `rename_band={"g": "sdss_g"}`,
-        `size=32`, `jobs=4`, `dry_run=True`; `bin_pixels=True` is `--bin`, and `sky=False` is `--no-sky`.
+        `classes=["AGN", "SN Ia"]`, `objects="labels.csv"` (of images `labels`), `column={"id": "objid"}`,
+        `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`; `bin_pixels=True` is `--bin`, and
+        `sky=False` is `--no-sky`.
 
     Returns
     -------

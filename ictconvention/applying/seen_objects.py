@@ -9,7 +9,7 @@ from ictconvention.configuration.schema import parts_of
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import origin_of
-from ictconvention.survey.split import positions_of
+from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.survey import Survey
 
 SAME_PLACE = 2.0  # [arcsec]; objects that are closer are one

@@ -21,10 +21,11 @@ def print_report(report: SurveyAudit, console: Console) -> None:
     size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
-    stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.pixel_scale:g} arcsec"
-    console.print(f"stamps of {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")
+    stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.scale_words}"
+    what = "pictures of" if report.pictures else "stamps of"
+    console.print(f"{what} {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")
     console.print(f"how the stamps stand: {header.orientation}", highlight=False)
-    console.print(_spread_table(report))
+    console.print(_size_table(report) if report.pictures and report.sizes else _spread_table(report))
     console.print(_band_table(report))
     console.print(_class_table(report))
     for line in _notes(report):
@@ -44,6 +45,20 @@ def _spread_table(report: SurveyAudit) -> Table:
     for name, values in rows.items():
         table.add_row(name, *(f"{np.percentile(values, p):.4g}" for p in PERCENTILES))
     return table
+
+
+def _size_table(report: SurveyAudit) -> Table:
+    """Return the sizes of the files by class: where they differ, resampling may have left a trace of the class."""
+    columns = (f"{side}\n{which}" for side in ("width", "height") for which in ("least", "median", "most"))
+    table = numbers_table("Files by class, pixels", "class", *columns)
+    for name in (*report.header.classes, None):
+        if (sizes := report.sizes.get(name)) is not None:
+            table.add_row(_class_name(name), *(f"{side:g}" for side in (*sizes.width, *sizes.height)))
+    return table
+
+
+def _class_name(name: str | None) -> str:
+    return "no class" if name is None else escape(name)
 
 
 def _percentile(p: int) -> str:
@@ -69,7 +84,7 @@ def _class_table(report: SurveyAudit) -> Table:
     names = [name for name in (*report.header.classes, None) if any(cls == name for cls, _ in report.classes)]
     for name in names:
         counts = [report.classes[name, None if source == "-" else source] for source in sources]
-        table.add_row("no class" if name is None else escape(name), *map(str, counts), str(sum(counts)))
+        table.add_row(_class_name(name), *map(str, counts), str(sum(counts)))
     return table
 
 
@@ -88,15 +103,21 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
     near = f"within {report.linking_length:g} arcsec"
     found = f"{pluralize(members, 'object')} in {pluralize(groups, 'group')}; a split keeps each group in one part"
-    yield f"neighbours {near}: {found if groups else 'none'}"
+    if not report.pictures or report.without_position < len(report.lengths):
+        yield f"neighbours {near}: {found if groups else 'none'}"
     if report.without_position:
-        yield f"without a position: {pluralize(report.without_position, 'object')}; a split cannot see their neighbours"
+        unseen = "a split cannot see their neighbours, and keeps equal pixels together"
+        yield f"without a position: {pluralize(report.without_position, 'object')}; {unseen}"
+    if report.groups:
+        yield f"the column group: {pluralize(report.groups, 'group')}; a split keeps each in one part"
     if report.same_times:
         yield f"two frames of one band at one time: {shorten(report.same_times)}"
     if report.unjoined:
         yield f"shards that were never joined to the survey: {shorten(report.unjoined)}"
     twins = shorten(" = ".join(ids) for ids in report.same_frames)
     yield f"duplicates, other id with the same frames: {twins or 'none'}"
+    if report.label_conflicts:
+        yield f"warning: equal pixels and different classes, of which one is wrong: {shorten(report.label_conflicts)}"
 
 
 def _depth_notes(report: SurveyAudit) -> Iterable[str]:

@@ -73,7 +73,8 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
         source, *own = signature(declared).parameters.values()
 
         def run(source: Path, **given: Any) -> None:
-            from ictconvention.ingestion.kinds import KINDS, Request
+            from ictconvention.ingestion.kinds import KINDS
+            from ictconvention.ingestion.request import Request
 
             asked = {name: given.pop(name) for name in shared}
             request = Request(**asked, made_by=f"ictconvention {shlex.join(sys.argv[1:])}", show=show_progress)
@@ -163,3 +164,39 @@ def ztf(
     ] = None,
 ) -> None:
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
+
+
+@_command("bin_pixels", "objects", "rename_band", "size", "bands")
+def images(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, in a folder for each class or in one.")],
+    size: Annotated[
+        int | None,
+        typer.Option(
+            help="Height and width to bring the square in the middle of each to, in pixels; smaller ones are enlarged.",
+            show_default="as they are, all of one size",
+        ),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="Table of pictures: id, the path without its ending, and class, group, redshift, ra, dec."),
+    ] = None,
+    bands: Annotated[
+        str | None,
+        typer.Option(
+            metavar="g,r,i", help="Names of the planes, in their order.", show_default="R,G,B, grey, or band1,band2"
+        ),
+    ] = None,
+    hdu: Annotated[
+        str | None, typer.Option(help="Name or number of the HDU with the picture.", show_default="the one with pixels")
+    ] = None,
+    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="How pixels are stored.")] = "float16",
+    pixel_scale: Annotated[
+        float | None,
+        typer.Option(help="Size of a pixel in arcsec, after --size.", show_default="by the WCS, or unknown"),
+    ] = None,
+    flux_unit: Annotated[str, typer.Option(help="Unit of the pixels.")] = "none",
+) -> None:
+    """Take pictures, PNG, JPEG, npy or FITS: a frame per band of one night; their folders or a table name the classes.
+
+    Whole numbers of 8 and 16 bits become 0 to 1. What is not read rightly is left out: transparency, CMYK, animations.
+    """

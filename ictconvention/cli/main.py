@@ -73,21 +73,28 @@ def check(survey: SurveyPath) -> None:
 @app.command()
 def show(
     survey: SurveyPath,
-    object_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the object.", show_default=False)],
+    object_id: Annotated[
+        str | None, typer.Argument(metavar="[ID]", help="Id of the object.", show_default="some of each class")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Image to write: png, pdf or svg.", show_default="ID.png"),
+        typer.Option("-o", "--output", help="Image to write: png, pdf or svg.", show_default="ID.png, or SURVEY.png"),
     ] = None,
 ) -> None:
-    """Draw one object: its stamps, a row per band in time order, and its light curve."""
-    from ictconvention.drawing.film_strip import save_film_strip
+    """Draw one object: its stamps, a row per band in time order, and its light curve; a picture in its colours.
+
+    Without an ID, a sheet: some objects of each class.
+    """
+    from ictconvention.drawing.class_sheet import draw_class_sheet
+    from ictconvention.drawing.figure_file import save_figure
+    from ictconvention.drawing.picture_page import draw_object
     from ictconvention.survey.survey import Survey
 
-    path = output or Path(f"{object_id.replace('/', '_')}.png")
+    name = survey.absolute().name if object_id is None else object_id
+    path = output or Path(f"{name.replace('/', '_')}.png")
     check_place(path, "saving the figure")
     opened = Survey.open(survey)
-    series = opened[object_id]
-    save_film_strip(series, opened.header, path)
+    save_figure(draw_class_sheet(opened) if object_id is None else draw_object(opened[object_id], opened.header), path)
     typer.echo(path)
 
 

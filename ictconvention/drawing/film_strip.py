@@ -21,6 +21,7 @@ SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
 STAMP, LEFT = 0.48, 0.85  # [inch] of a stamp, and left of the first
 LEGEND = "grey: asinh of the flux, one scale per band;  x: not observed;  pink: no pixel;  error bars: "
 COLOURS = {"u": "#5b3fb5", "g": "#1f8a4c", "r": "#c8401e", "i": "#8c2d5d", "z": "#4a4a4a", "y": "#8a6d00"}
+COLOURS |= {"R": "#c8401e", "G": "#1f8a4c", "B": "#2f5d9b", "grey": "#4a4a4a"}  # of pictures
 OTHER_COLOURS = ("#0d7a9c", "#b8860b", "#a05195", "#6b8e23", "#2f4b7c", "#d45087")  # for bands of other names
 NO_PIXEL, REMOVED = "#f3b8b0", "#e8eef4"
 MARKERS = "osD^v<>ph"

@@ -1,116 +1,18 @@
 """The kinds of images that become surveys: what each takes beside its source, and what is the same for all."""
 
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from inspect import Parameter, signature
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from ictconvention.core.errors import SurveyError, UsageError, find_repeated, shorten
-from ictconvention.core.progress import Show, show_nothing
-from ictconvention.ingestion.fitting import CutoutOptions, Fitting
+from ictconvention.core.errors import SurveyError, UsageError, shorten
+from ictconvention.ingestion.fitting import CutoutOptions
 from ictconvention.ingestion.found import USUAL_BANDS
-from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
-from ictconvention.survey.format import read_header
-
-PathLike = str | Path
-Renamed = Mapping[str, str] | Sequence[str] | None
-
-
-@dataclass(frozen=True)
-class Request:
-    """What every kind may be asked; see `IngestOptions` for what has no comment.
-
-    Parameters
-    ----------
-    out : path
-        The survey's folder to make.
-    made_by : str
-        The command or call, kept in the survey's provenance.
-    bin_pixels : bool
-        Sum 2 x 2 pixels before the stamp is cut.
-    objects : path, optional
-        Table of objects: id, and class, label_source, redshift, ra, dec or columns of one's own.
-    column, rename_band : mapping, or texts OURS=THEIRS
-        Names that columns have in the user's tables, and bands in the images, by the names that are wanted here.
-    name, size, bands, classes, jobs, max_rejects, dry_run, simulated
-        Of `bands` and `classes` a text is a list with commas; `jobs` is by default the number of processors.
-    show : function
-        Shows the progress of a named step.
-    """
-
-    out: PathLike
-    made_by: str
-    bin_pixels: bool = False
-    objects: PathLike | None = None
-    column: Renamed = None
-    rename_band: Renamed = None
-    name: str | None = None
-    size: int = 32
-    bands: str | Sequence[str] | None = None
-    classes: str | Sequence[str] | None = None
-    jobs: int | None = None
-    max_rejects: float = 0.5
-    dry_run: bool = False
-    simulated: bool = False
-    show: Show = show_nothing
-
-    def fitting(self, sky: bool) -> Fitting:
-        """Return how cutouts come to stamps; `sky` says whether it is subtracted."""
-        return Fitting(self.size, "bin" if self.bin_pixels else "crop", sky, self.simulated)
-
-    def options(self, pixel_scale: float, **more: Any) -> IngestOptions:
-        """Return what holds for every source, from the size of a pixel of the files [arcsec] and what else is known."""
-        given = {"bands": _listed(self.bands), "classes": _listed(self.classes), **more}
-        renamed = {theirs: own for own, theirs in _pairs(self.rename_band, "--rename-band", "g=sdss_g")}
-        return IngestOptions(
-            Path(self.out),
-            self.made_by,
-            pixel_scale * (2 if self.bin_pixels else 1),
-            self.name,
-            self.size,
-            simulated=self.simulated,
-            jobs=(os.cpu_count() or 1) if self.jobs is None else self.jobs,
-            max_rejects=self.max_rejects,
-            dry_run=self.dry_run,
-            rename_band=renamed,
-            **given,
-        )
-
-    def columns(self) -> dict[str, str]:
-        """Return the names that columns have in the user's tables, by ours."""
-        pairs = _pairs(self.column, "--column", "id=objid")
-        if twice := find_repeated(own for own, _ in pairs):
-            found = f"two columns shall be {shorten(twice)}"
-            raise UsageError(found, "--column", "give each name one column", "E-COMMAND-CONFLICT")
-        return dict(pairs)
-
-    def known_objects(self) -> dict[str, dict[str, Any]]:
-        """Return what the table of objects says; nothing where there is none."""
-        from ictconvention.files.user_table import read_objects, read_user_table
-
-        renamed = self.columns()
-        if self.objects is None:
-            if renamed:
-                found = f"--column names the column {next(iter(renamed.values()))}, and there is no table of objects"
-                raise UsageError(found, "--column", "give --objects TABLE, or leave it out", "E-COMMAND-CONFLICT")
-            return {}
-        columns = ("class", "label_source", "redshift", "ra", "dec")
-        return read_objects(read_user_table(Path(self.objects), ("id",), columns, renamed).located)
-
-    def ingest(
-        self,
-        options: IngestOptions,
-        read: Callable[[Any], Any],
-        units: Sequence[Any],
-        objects: Mapping[str, Mapping[str, Any]],
-        **more: Any,
-    ) -> Ingested:
-        """Make the survey; the arguments are those of `pipeline.ingest`."""
-        with self.show("reading") as progress:
-            return ingest(options, read, units, objects, progress, **more)
+from ictconvention.ingestion.pipeline import Ingested
+from ictconvention.ingestion.request import PathLike, Request, listed
+from ictconvention.survey.format import NO_UNIT, PIXEL_SCALE, UNKNOWN_SCALE, read_header
 
 
 def ingest_stamps(
@@ -242,6 +144,50 @@ def ingest_ztf(
     return request.ingest(options, partial(read_ztf, how), units, known, objects_table=table, bands_there=there)
 
 
+def ingest_images(
+    request: Request,
+    source: PathLike,
+    *,
+    size: int | None = None,
+    labels: PathLike | None = None,
+    bands: str | Sequence[str] | None = None,
+    hdu: str | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+    pixel_scale: float | None = None,
+    flux_unit: str = NO_UNIT,
+) -> Ingested:
+    """Take pictures, PNG, JPEG, npy or FITS: a frame per band of one night; folders or a table name the classes."""
+    from ictconvention.files.joins import check_matched
+    from ictconvention.ingestion.readers import images
+
+    if size is not None and size < 1:
+        raise UsageError(f"size is {size}", "options of ingest images", "give pixels, such as 96", "E-COMMAND-VALUE")
+    folder, names, table = Path(source), listed(bands), None if labels is None else Path(labels)
+    files, rejects = images.find_pictures(folder)
+    known = replace(request, objects=table).known_objects("--labels")
+    remarks = [] if table is None else check_matched(table, [*map(images.id_of, known)], files, "the folder")
+    objects, said = images.describe_pictures(folder, files, table, known)
+    with request.show("reading headers") as progress:
+        looks = images.look_at_all(folder, files, names, hdu, request.processes, progress)
+    names = names or images.name_bands(looks, files)
+    side = size or images.choose_size(looks, folder)
+    scale = pixel_scale or images.choose_scale(looks, side, size is not None, folder)
+    for id_, look in looks.items():
+        objects[id_] |= {"file_width": look.width, "file_height": look.height}
+    fitted = "the square in the middle, resampled by Pillow, bilinear" if size else "as in the files"
+    provenance = {"pixels": "whole numbers of 8 bits / 255, of 16 bits / 65535; others as they are", "size": fitted}
+    provenance |= {} if scale else {PIXEL_SCALE: UNKNOWN_SCALE}
+    how = images.ImageOptions(folder, side, names, dtype, hdu, size is not None)
+    more = {"bands": names, "size": side, "dtype": dtype, "flux_unit": flux_unit, "orientation": "as given"}
+    more |= {"times": images.TIMES, "provenance": provenance, "frames_each": len(names)}
+    options = request.options(scale or 1.0, **more)
+    listed_files = list(files.items())
+    units = [listed_files[i : i + images.FILES_AT_ONCE] for i in range(0, len(files), images.FILES_AT_ONCE)]
+    made = request.ingest(options, partial(images.read_images, how), units, objects, rejects=rejects)
+    sizes = images.describe_sizes(looks, side, size is not None)
+    return replace(made, remarks=(*remarks, *said, *sizes, *made.remarks))
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of images.
@@ -251,7 +197,7 @@ class Kind:
     ingest : function
         Makes a survey of a `Request` and a source.
     without : tuple of str
-        What it cannot be asked of a `Request`.
+        What it cannot be asked of a `Request`; an option of its own may have the name.
     """
 
     ingest: Callable[..., Ingested]
@@ -274,32 +220,5 @@ KINDS = {
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
+    "images": Kind(ingest_images, ("bin_pixels", "objects", "rename_band", "size", "bands")),
 }
-
-
-def _listed(names: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    if names is None:
-        return None
-    return tuple(part.strip() for part in names.split(",")) if isinstance(names, str) else tuple(names)
-
-
-def _pairs(given: Renamed, option: str, example: str) -> list[tuple[str, str]]:
-    """Return pairs of the name that is wanted and the name that there is.
-
-    Raises
-    ------
-    UsageError
-        A text is no OURS=THEIRS, or two names are wanted of one.
-    """
-    if isinstance(given, Mapping):
-        pairs = [(str(own), str(theirs)) for own, theirs in given.items()]
-    else:
-        texts = [given] if isinstance(given, str) else given or ()
-        pairs = [(own.strip(), theirs.strip()) for own, _, theirs in (text.partition("=") for text in texts)]
-    for own, theirs in pairs:
-        if not own or not theirs:
-            found = f"{option} is {own}={theirs}" if theirs else f"{option} is {own}"
-            raise UsageError(found, option, f"give OURS=THEIRS, such as {option} {example}", "E-COMMAND-VALUE")
-    if twice := find_repeated(theirs for _, theirs in pairs):
-        raise UsageError(f"{shorten(twice)} shall have two names", option, "give it one", "E-COMMAND-CONFLICT")
-    return pairs

@@ -65,6 +65,12 @@ class IngestOptions:
         How the stamps stand, as in `SurveyHeader`.
     times : str
         What the times of frames are, such as "UTC, middle of the exposure"; empty where the source does not say.
+    dtype : str
+        How frames are stored, as in `SurveyHeader`.
+    provenance : mapping
+        What else the survey shall say of how it was made.
+    frames_each : int
+        Frames that a reject stands for, such as the bands of a picture.
     """
 
     out: Path
@@ -82,6 +88,9 @@ class IngestOptions:
     dry_run: bool = False
     orientation: str = "as given"
     times: str = ""
+    dtype: str = "float32"
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    frames_each: int = 1
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
@@ -225,7 +234,7 @@ def ingest(
             rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
         result = Ingested(len(kept.ids), len(kept), rejects, remarks=tuple(remarks))
         rejects_file = None if options.dry_run else save_rejects(rejects, folder.path)
-        check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out)
+        check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out, options.frames_each)
         if scratch is None:
             return result
         with readable_os_errors("writing the survey", options.out):
@@ -275,10 +284,16 @@ def _header(
         classes=classes,
         pixel_scale=options.pixel_scale,
         stamp_size=options.size,
+        dtype=options.dtype,
         flux_unit=options.flux_unit,
         simulated=options.simulated,
         orientation=options.orientation,
-        provenance={"made by": options.made_by, **({"mjd": options.times} if options.times else {}), **more},
+        provenance={
+            "made by": options.made_by,
+            **({"mjd": options.times} if options.times else {}),
+            **options.provenance,
+            **more,
+        },
     )
 
 

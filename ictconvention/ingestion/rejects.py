@@ -62,8 +62,10 @@ def reasons(rejects: Sequence[Reject], most: int = 5) -> list[str]:
     return [*lines, f"and {len(counts) - most} other reasons"] if len(counts) > most else lines
 
 
-def check_share(rejects: Sequence[Reject], frames: int, most: float, table: Path | None, survey: Path) -> None:
-    """Refuse a survey of which too much was left out, or all.
+def check_share(
+    rejects: Sequence[Reject], frames: int, most: float, table: Path | None, survey: Path, frames_each: int = 1
+) -> None:
+    """Refuse a survey of which too much was left out, or all; each reject stands for `frames_each` frames.
 
     Raises
     ------
@@ -71,7 +73,7 @@ def check_share(rejects: Sequence[Reject], frames: int, most: float, table: Path
         With the chief reasons.
     """
     lost = sum(reject.flaw for reject in rejects)
-    share = lost / max(lost + frames, 1)
+    share = lost * frames_each / max(lost * frames_each + frames, 1)
     if frames and share <= most:
         return
     kinds = reasons(rejects, 3)

@@ -11,19 +11,23 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SplitError, SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.measuring.photometry import photometry_recipe, point_source_error
+from ictconvention.measuring.pictures import FileSizes, find_conflicts, sizes_by_class
 from ictconvention.measuring.robust import finite_median
 from ictconvention.survey.format import (
     FRAME_COLUMNS,
     FRAMES_FILE,
     NANOMAGGY,
+    NO_UNIT,
     OBJECTS_FILE,
     SHARD_PREFIX,
     SurveyHeader,
 )
+from ictconvention.survey.labels.groups import count_groups
 from ictconvention.survey.labels.ways import TooFewError
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.shard import Shard, edited_header_error
+from ictconvention.survey.split import classes_of
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
@@ -73,11 +77,15 @@ class SurveyAudit:
     bands: dict[str, BandStatistics]
     classes: Counter[tuple[str | None, str | None]]  # (class, label_source)
     same_frames: list[list[str]]  # ids with identical frames
+    label_conflicts: list[str]  # those of them whose classes differ, in words
+    pictures: bool  # whether every object is one picture: of one night, a frame per band
+    sizes: dict[str | None, FileSizes]  # of the files that the pictures of each class came from
     same_times: list[str]  # ids with two frames of one band at one time
     unjoined: list[str]  # shards in the folder that are no part of the survey
     linking_length: float  # [arcsec]
     neighbours: Counter[int]  # sky groups of two and more, by size
     without_position: int
+    groups: int  # values of the survey's column `group`
     flaws: list[SurveyError] = field(default_factory=list)
     more_flaws: int = 0  # beyond those listed
     no_depth: str = ""  # why no depth can be said
@@ -124,6 +132,9 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         bands={name: BandStatistics() for name in header.bands},
         classes=Counter((row["class"], row["label_source"]) for rows in objects for row in rows),
         same_frames=[],
+        label_conflicts=[],
+        pictures=True,
+        sizes=sizes_by_class(table),
         same_times=[],
         unjoined=sorted(
             {f.name for f in survey.path.glob(f"{SHARD_PREFIX}*")} - {shard.folder.name for shard in shards}
@@ -131,6 +142,7 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         linking_length=length,
         neighbours=Counter(sizes[sizes > 1].tolist()),
         without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
+        groups=count_groups(table),
     )
     try:
         make_split(table)
@@ -151,6 +163,7 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         progress(i + 1, len(survey))
     report.nonfinite = 1.0 - finite / (report.frames * header.stamp_size**2)
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
+    report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
     _measure_quality(shards, report)
     return report
 
@@ -185,6 +198,7 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyA
         report.add(flaw)
     if len(set(zip(series.mjd.tolist(), series.band.tolist(), strict=True))) < len(series):
         report.same_times.append(series.id)
+    report.pictures &= series.is_picture
     flat = series.frames.reshape(len(series), -1)
     night = night_index(series.mjd)
     nights = int(night[-1]) + 1
@@ -220,7 +234,8 @@ def _measure_quality(shards: Sequence[Shard], report: SurveyAudit) -> None:
             values = np.concatenate([getattr(shard, column)[shard.band == b] for shard in shards])
             setattr(report.bands[name], column, finite_median(values))
     if report.header.flux_unit != NANOMAGGY:
-        report.no_depth = f"pixels are {report.header.flux_unit}"
+        unit = report.header.flux_unit
+        report.no_depth = "pixels have no unit" if unit == NO_UNIT else f"pixels are {unit}"
         return
     try:
         recipe = photometry_recipe(report.header.pixel_scale, report.header.stamp_size, report.path)

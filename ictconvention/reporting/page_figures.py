@@ -7,8 +7,8 @@ import numpy as np
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.drawing.embedded_figure import Picture, embed_drawing, embed_photograph
 from ictconvention.drawing.figures import draw_points
-from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.drawing.learning_curves import draw_learning_curves
+from ictconvention.drawing.picture_page import draw_object
 from ictconvention.drawing.style import Style
 from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import ModelPredictions
@@ -90,6 +90,5 @@ def learning_curves(
 def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:
     """Return the film strip of each object, by id."""
     return {
-        id_: embed_photograph(draw_film_strip(opened[id_], opened.header), f"stamps and light curve of object {id_}")
-        for id_ in ids
+        id_: embed_photograph(draw_object(opened[id_], opened.header), f"what object {id_} looks like") for id_ in ids
     }

@@ -30,7 +30,8 @@ from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs import run_record
 from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
-from ictconvention.survey.split import Split, positions_of
+from ictconvention.survey.labels.groups import positions_of
+from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 

@@ -68,6 +68,7 @@ LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
 NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
 NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
+PIXEL_SCALE, UNKNOWN_SCALE = "pixel_scale", "unknown"  # in the provenance of pictures, for whose scale 1 arcsec stands
 
 
 HEADER = JsonRecord(dict[str, Any], SurveyError, "E-SURVEY-FORMAT", "restore it from a copy", "a header of a survey")
@@ -160,6 +161,16 @@ class SurveyHeader:
     def flux_words(self) -> str:
         """The flux unit as people read it."""
         return unit_in_words(self.flux_unit)
+
+    @property
+    def has_scale(self) -> bool:
+        """Whether the size of a pixel is known; of pictures it may not be, and 1 arcsec stands for it."""
+        return self.provenance.get(PIXEL_SCALE) != UNKNOWN_SCALE
+
+    @property
+    def scale_words(self) -> str:
+        """The size of a pixel as people read it."""
+        return f"{self.pixel_scale:g} arcsec" if self.has_scale else "unknown size"
 
     def differences(self, other: "SurveyHeader") -> list[str]:
         """Name the fields in which two shards differ and may not: all but provenance and software."""

@@ -113,8 +113,15 @@ class ImageSeries:
     def __len__(self) -> int:
         return len(self.band)
 
+    @property
+    def is_picture(self) -> bool:
+        """Whether all its frames are of one night, and each of another band."""
+        return len(np.unique(self.band)) == len(self) and not night_index(self.mjd)[-1]
+
     def show(self) -> "Figure":
-        """Draw its stamps, a row per band in time order, above its light curve; a notebook shows the figure.
+        """Draw its stamps, a row per band in time order, above its light curve; or a picture in its colours and bands.
+
+        A notebook shows the figure.
 
         Raises
         ------
@@ -125,7 +132,7 @@ class ImageSeries:
             raise SurveyError(
                 "this series is of no survey", self.id, "take it from one: survey[ID]", "E-SURVEY-MISSING"
             )
-        figure: Figure = import_module(f"{DRAWING}.film_strip").draw_film_strip(self, self.header)
+        figure: Figure = import_module(f"{DRAWING}.picture_page").draw_object(self, self.header)
         return figure
 
     def _repr_html_(self) -> str:

@@ -10,14 +10,14 @@ from typing import Annotated, Any, Self
 
 import numpy as np
 from astropy.table import Table
-from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, model_validator
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.survey.labels.groups import find_groups, name_bonds
 from ictconvention.survey.labels.targets import STAGES
-from ictconvention.survey.neighbours import LINKING_LENGTH, sky_groups
+from ictconvention.survey.neighbours import LINKING_LENGTH
 
 FORMAT = "ictconvention split"
 VERSION = 1
@@ -202,8 +202,8 @@ class Split:
     def check(self, objects: Table, where: str | Path = "split", stages: Sequence[str] | None = None) -> None:
         """Refuse a split that is for another survey or breaks a rule.
 
-        The rules: no id in two parts; no sky group in two parts; every class in the training part of each stage and in
-        the test part; no object without class outside the unlabelled part.
+        The rules: no id in two parts; no group (see `find_groups`) in two parts; every class in the training part of
+        each stage and in the test part; no object without class outside the unlabelled part.
 
         Parameters
         ----------
@@ -233,7 +233,7 @@ class Split:
         if unlabelled:
             found = f"objects without a class in a labelled part: {shorten(unlabelled)}"
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
-        self._check_sky_groups(objects, part_of, where)
+        self._check_groups(objects, part_of, where)
         present = sorted({name for name in self.classes.values() if name is not None})
         counts = self.counts()
         training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
@@ -272,17 +272,17 @@ class Split:
                 f"the split is for another survey: {found}", where, "make a split for this survey", "E-SPLIT-MISMATCH"
             )
 
-    def _check_sky_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
+    def _check_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
         groups: dict[int, list[str]] = {}
         reach = max(self.linking_length, reach_of(objects))
-        group_of = sky_groups(*positions_of(objects), reach)
+        group_of = find_groups(objects, reach)
         for id_, group in zip(map(str, objects["id"]), group_of, strict=True):
             if id_ in part_of:
                 groups.setdefault(int(group), []).append(id_)
         torn = [ids for ids in groups.values() if len({part_of[id_] for id_ in ids}) > 1]
         if torn:
             pairs = shorten(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
-            groups_torn = f"{pluralize(len(torn), 'group')} of neighbours within {reach:g} arcsec"
+            groups_torn = f"{pluralize(len(torn), 'group')} of {name_bonds(objects, reach)}"
             found = f"torn apart: {groups_torn}: {pairs}"
             fix = "neighbours share pixels: put each group into one part, or leave members out"
             raise SplitError(found, where, fix, "E-SPLIT-LEAK")
@@ -297,13 +297,6 @@ def classes_of(objects: Table) -> dict[str, str | None]:
         id_: None if hidden else str(name)
         for id_, name, hidden in zip(map(str, objects["id"]), names, masked, strict=True)
     }
-
-
-def positions_of(objects: Table) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return ra and dec [deg], NaN where masked."""
-    columns: list[Any] = [np.ma.asarray(objects[name], dtype=float) for name in ("ra", "dec")]
-    ra, dec = (np.where(np.ma.getmaskarray(column), np.nan, np.ma.getdata(column)) for column in columns)
-    return ra, dec
 
 
 def reach_of(objects: Table) -> float:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SplitError, shorten
 from ictconvention.survey.labels.allocation import allocate
 from ictconvention.survey.labels.crowd import Crowd
+from ictconvention.survey.labels.groups import GROUP
 from ictconvention.survey.labels.targets import (
     FINETUNE,
     PRETRAIN,
@@ -51,8 +52,9 @@ def make_split(
     good: all that the fold does not test, at most a fifth of every class for validation; the folds test every
     object once whose label is not photometric.
 
-    Neighbours stay together, whatever the counts. Where that forces it, a weakly labelled or unlabelled neighbour of
-    a test object is left out of that fold; a sky group with both a spectroscopic and a weak supernova goes to
+    Neighbours, objects with equal pixels and those of one `group` stay together, whatever the counts; see
+    `find_groups`. Where that forces it, a weakly labelled or unlabelled neighbour of a test object is left out of that
+    fold; a sky group with both a spectroscopic and a weak supernova goes to
     fine-tune, and as many other spectroscopic supernovae of the class go to pre-train, which keeps the counts.
     Unlabelled neighbours of labelled objects are left out.
 
@@ -62,7 +64,8 @@ def make_split(
     Parameters
     ----------
     objects : Table
-        Columns id, class, label_source, ra, dec, one row per object, in any order: `survey.object_table()`.
+        Columns id, class, label_source, ra, dec, one row per object, in any order: `survey.object_table()`. Its columns
+        crc32 and `group`, where there are any, bind objects too.
     protocol : str
         'rotating', 'fixed' or 'single'.
     index, count : int
@@ -88,13 +91,12 @@ def make_split(
         raise _too_few(crowd, rule, stages, *lacking)
     parts = {part: tuple(sorted(crowd.ids[where[part]].tolist())) for part in PARTS}
     without_class = crowd.extra & (crowd.cls < 0)
+    shares = "shares pixels or a group with" if GROUP in objects.colnames else "shares pixels with"
     reasons = {
-        "shares pixels with a test object": in_test & ~where["test"],
-        "extra test object, shares pixels with others": crowd.extra & crowd.beside_others & ~in_test,
+        f"{shares} a test object": in_test & ~where["test"],
+        f"extra test object, {shares} others": crowd.extra & crowd.beside_others & ~in_test,
         "extra test object without a class": without_class & ~crowd.beside_others & ~in_test,
-        "unlabelled, shares pixels with a labelled object": (
-            (crowd.cls < 0) & ~where[UNLABELLED] & ~in_test & ~without_class
-        ),
+        f"unlabelled, {shares} a labelled object": ((crowd.cls < 0) & ~where[UNLABELLED] & ~in_test & ~without_class),
     }
     excluded = {str(id_): reason for reason, those in reasons.items() for id_ in crowd.ids[those]}
     split = Split(parts, classes_of(objects), dict(sorted(excluded.items())), rule, linking_length)

@@ -85,6 +85,7 @@ class Survey:
         self._shard_of = shard_of
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
+        self._checksum: NDArray[np.uint32] = table.column("crc32").to_numpy()
         self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
         self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
 
@@ -158,12 +159,12 @@ class Survey:
     def _repr_html_(self) -> str:
         header = self.header
         counts = Counter(name or "unlabelled" for name in self._objects.column("class").to_pylist())
-        side = header.stamp_size * header.pixel_scale
+        side = f", {header.stamp_size * header.pixel_scale:.1f} arcsec wide" if header.has_scale else ""
         facts = {
             "objects": f"{len(self)}: {', '.join(f'{count} {name}' for name, count in counts.most_common())}",
             "frames": f"{self._length.sum()}, of {', '.join(header.bands)}",
             "time": self._span(),
-            "stamps": f"{header.stamp_size} pixels, {side:.1f} arcsec wide, in {header.flux_words}",
+            "stamps": f"{header.stamp_size} pixels{side}, in {header.flux_words}",
             "folder": self.path,
         }
         return facts_html(header.full_name, facts)
@@ -262,9 +263,12 @@ class Survey:
         return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen)
 
     def object_table(self) -> Table:
-        """Return one row per object as an astropy Table: the object columns and `frames`, their number."""
+        """Return one row per object as an astropy Table: the object columns, `frames`, their number, and their `crc32`.
+
+        Objects with equal checksums have the same pixels; a split keeps them together.
+        """
         table = Table({name: _column(self._objects.column(name)) for name in self._objects.column_names})
-        table["frames"] = self._length
+        table["frames"], table["crc32"] = self._length, self._checksum
         table["ra"].unit = table["dec"].unit = "deg"
         table.meta.update(self._meta)
         return table

@@ -18,8 +18,8 @@ from ictconvention.configuration.options import Stage
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.survey.neighbours import sky_groups
-from ictconvention.survey.split import Split, positions_of, reach_of
+from ictconvention.survey.labels.groups import find_groups
+from ictconvention.survey.split import Split, reach_of
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.prediction_format import PredictionFormat
 
@@ -145,9 +145,9 @@ class Task(ABC):
         return label
 
     def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return the group (n,) of each of these objects, which a bootstrap draws whole; by default the sky group."""
+        """Return the group (n,) of each of these objects, which a bootstrap draws whole; by default that of a split."""
         table = survey.object_table()
-        group = sky_groups(*positions_of(table), reach_of(table))
+        group = find_groups(table, reach_of(table))
         return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
 
     @abstractmethod

@@ -97,6 +97,16 @@ def test_show_draws_the_picture_it_names(
     assert (tmp_path / "strip.svg").read_text().startswith("<?xml")
 
 
+def test_show_without_an_id_draws_a_sheet_of_the_classes(
+    labelled: Survey, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(folder)
+    result = run("show", labelled.path)
+    assert (result.returncode, result.stdout) == (0, f"{labelled.path.name}.png\n")
+    assert (folder / f"{labelled.path.name}.png").stat().st_size > 10_000
+
+
 def test_split_counts_and_saves_a_fold(labelled: Survey, run: Run, tmp_path: Path) -> None:
     result = run("split", labelled.path, "--index", 1, "-o", tmp_path / "split.json")
     assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""The objects of a survey as a split sees them: classes, worth of labels, and sky groups."""
+"""The objects of a survey as a split sees them: classes, worth of labels, and groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
+from ictconvention.survey.labels.groups import find_groups
 from ictconvention.survey.labels.targets import Ints
-from ictconvention.survey.neighbours import sky_groups
-from ictconvention.survey.split import classes_of, positions_of
+from ictconvention.survey.split import classes_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Crowd:
     cls: Ints  # (n,) position in names, -1 without class
     weak: NDArray[np.bool_]  # (n,) photometric label
     extra: NDArray[np.bool_]  # (n,) additional test object of a simulated survey
-    group: Ints  # (n,) sky group
+    group: Ints  # (n,) what stays together, see `find_groups`
     groups: int
     where: str  # names the survey in messages
 
@@ -68,8 +68,7 @@ class Crowd:
         extra = np.zeros(len(ids), dtype=bool)
         if "extra_test" in objects.colnames:
             extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
-        ra, dec = positions_of(objects)
-        group = sky_groups(ra[order], dec[order], linking_length)
+        group = find_groups(objects[order], linking_length)
         return cls(ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where)
 
     @property

@@ -1,0 +1,158 @@
+"""Draw a picture, an object of one night: its colours, each band, and how its pixels are distributed."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps, rc_context
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from ictconvention.core.errors import SurveyError
+from ictconvention.drawing.figure_file import NotebookFigure
+from ictconvention.drawing.film_strip import NO_PIXEL, band_colour, draw_film_strip, grey_scale, stamp_board, title
+from ictconvention.ingestion.found import USUAL_BANDS
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
+from ictconvention.survey.format import NO_UNIT, SurveyHeader
+from ictconvention.survey.series import ImageSeries
+
+RGB = ("R", "G", "B")
+LARGE, SMALL = 2.6, 1.3  # [inch] of the picture in colours, and of a band
+LEFT, TOP, GAP = 0.12, 0.9, 0.12  # [inch]
+MOST_IN_A_ROW = 4  # bands
+HISTOGRAM, BELOW = 1.7, 0.55  # [inch] of its height, and of what is written below it
+BINS = 60
+
+
+def draw_object(series: ImageSeries, header: SurveyHeader) -> Figure:
+    """Draw an object as `show` does: a picture as such, and a series as its film strip."""
+    return draw_picture(series, header) if series.is_picture else draw_film_strip(series, header)
+
+
+@rc_context({"text.parse_math": False})  # an id may hold a dollar
+def draw_picture(series: ImageSeries, header: SurveyHeader) -> Figure:
+    """Draw a picture in colours, where it has three bands, beside its bands in grey, above the histogram of its pixels.
+
+    Pixels from 0 to 1 are shown as they are; others as asinh of the value over three times the sky noise, of each band
+    by itself. Rows go up, as in every survey.
+    """
+    three = colour_bands(series, header)
+    columns = min(len(series), MOST_IN_A_ROW)
+    rows = -(-len(series) // MOST_IN_A_ROW)
+    strip = max(rows * (SMALL + 0.2), LARGE if three else 0.0)
+    large = LARGE + GAP if three else 0.0
+    width = max(2 * LEFT + large + columns * (SMALL + GAP), 5.5)
+    height = TOP + strip + GAP + HISTOGRAM + BELOW
+    figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")
+    board = stamp_board(figure)
+    board.text(LEFT, height - 0.28, title(series, header), fontsize=11, weight="bold", va="center")
+    board.text(LEFT, height - 0.51, _subtitle(series, header, three), fontsize=8, va="center")
+    board.text(LEFT, height - 0.71, _legend(series, header), fontsize=7, color="0.35", va="center")
+    if three:
+        place = (LEFT, LEFT + LARGE, height - TOP - LARGE, height - TOP)
+        board.imshow(compose_colours(series, three), origin="lower", extent=place, aspect="auto")
+    for order, number in enumerate(np.argsort(series.band).tolist()):
+        row, column = divmod(order, MOST_IN_A_ROW)
+        left, top = LEFT + large + column * (SMALL + GAP), height - TOP - row * (SMALL + 0.2)
+        draw_band(board, series, number, (left, left + SMALL, top - SMALL, top))
+        name, colour = header.bands[series.band[number]], band_colour(header, int(series.band[number]))
+        board.text(left + 0.5 * SMALL, top - SMALL - 0.1, name, fontsize=9, color=colour, ha="center", va="center")
+    lower = figure.add_axes((0.6 / width, BELOW / height, 1 - 0.8 / width, HISTOGRAM / height))
+    _draw_histogram(lower, series, header)
+    return figure
+
+
+def colour_bands(series: ImageSeries, header: SurveyHeader) -> tuple[int, int, int] | None:
+    """Return which frames of a picture are shown as red, green and blue; None where it has fewer than three.
+
+    These are R, G and B; or of bands that all have usual names the reddest, a middle one and the bluest; or else the
+    first three.
+    """
+    names = [header.bands[band] for band in series.band]
+    if len(names) < len(RGB):
+        return None
+    if set(RGB) <= set(names):
+        chosen: Sequence[str] = RGB
+    elif set(names) <= set(USUAL_BANDS):
+        ordered = sorted(names, key=USUAL_BANDS.index)
+        chosen = (ordered[-1], ordered[len(ordered) // 2], ordered[0])
+    else:
+        chosen = sorted(names, key=header.bands.index)[:3]
+    red, green, blue = (names.index(name) for name in chosen)
+    return red, green, blue
+
+
+def compose_colours(series: ImageSeries, three: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Return frames as the red, green and blue of a picture (H, W, 3), 0 to 1; where a pixel is missing, pink."""
+    shown = np.dstack([_shown(series, frame) for frame in three])
+    missing = ~np.isfinite(shown).all(axis=2)
+    shown[missing] = to_rgb(NO_PIXEL)
+    return shown
+
+
+def draw_band(board: Axes, series: ImageSeries, frame: int, place: tuple[float, float, float, float]) -> None:
+    """Draw a frame in grey at a place of a board: left, right, bottom and top [inch]."""
+    greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
+    board.imshow(_shown(series, frame), origin="lower", extent=place, aspect="auto", cmap=greys, vmin=0, vmax=1)
+
+
+def _shown(series: ImageSeries, frame: int) -> NDArray[np.float64]:
+    """Return how bright each pixel of a frame is shown (H, W), 0 to 1; NaN where it is missing."""
+    pixels = np.where(np.isfinite(series.frames[frame]), series.frames[frame], np.nan).astype(np.float64)
+    if _is_bounded(series):
+        return pixels
+    softening, low, high = grey_scale(series, np.array([frame]))
+    return np.clip((np.arcsinh(pixels / softening) - low) / (high - low), 0, 1)
+
+
+def _is_bounded(series: ImageSeries) -> bool:
+    """Return whether all pixels lie from 0 to 1, as those of a picture of 8 bits."""
+    pixels = series.frames[np.isfinite(series.frames)]
+    return bool(pixels.size and pixels.min() >= 0 and pixels.max() <= 1)
+
+
+def _subtitle(series: ImageSeries, header: SurveyHeader, three: tuple[int, int, int] | None) -> str:
+    redshift = series.metadata["redshift"]
+    parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts.append(f"{header.stamp_size} x {header.stamp_size} pixels of {header.scale_words}")
+    if three:
+        parts.append(f"{', '.join(header.bands[series.band[n]] for n in three)} as red, green, blue")
+    return ", ".join(parts)
+
+
+def _legend(series: ImageSeries, header: SurveyHeader) -> str:
+    scale = "pixels as they are, 0 black and 1 white" if _is_bounded(series) else "asinh of each band by itself"
+    said = [scale] + ["pink: no pixel"] * (not np.isfinite(series.frames).all())
+    return ";  ".join([*said, *_fluxes(series, header)])
+
+
+def _fluxes(series: ImageSeries, header: SurveyHeader) -> list[str]:
+    """Return the flux of the object in each band in words; empty where pixels are no fluxes, or none is measured."""
+    if header.flux_unit == NO_UNIT:
+        return []
+    try:
+        recipe = photometry_recipe(header.pixel_scale, header.stamp_size, header.name)
+    except SurveyError:
+        return []
+    measured = sorted(zip(series.band.tolist(), *measure_photometry(series, recipe).T.tolist(), strict=True))
+    words = [f"{header.bands[b]} {flux:.3g} +- {error:.2g}" for b, flux, error in measured if np.isfinite(flux)]
+    return [f"{recipe.flux_name(series.psf_fwhm)} [{header.flux_words}]: {', '.join(words)}"] if words else []
+
+
+def _draw_histogram(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
+    finite = series.frames[np.isfinite(series.frames)].astype(np.float64)
+    low, high = np.percentile(finite, [0, 100] if _is_bounded(series) else [0.1, 99.9])
+    edges = np.linspace(low, max(high, low + 1e-6), BINS + 1)
+    for number in np.argsort(series.band).tolist():
+        band = int(series.band[number])
+        count, _ = np.histogram(series.frames[number][np.isfinite(series.frames[number])], edges)
+        axes.stairs(count, edges, color=band_colour(header, band), label=header.bands[band], lw=1.1)
+    axes.set_yscale("symlog", linthresh=1)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"pixel [{header.flux_words}]", fontsize=8)
+    axes.set_ylabel("pixels", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize=8, frameon=False, loc="upper right", ncols=min(len(series), MOST_IN_A_ROW))
