@@ -85,8 +85,6 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "FrameTransformer": "networks.frame_transformer",
     "LightCurveTransformer": "networks.light_curve_transformer",
     "PictureCNN": "networks.pictures.cnn",
-    "PictureNetwork": "networks.pictures.picture_network",
-    "PictureOptions": "networks.pictures.picture_network",
     "TimmEncoder": "networks.pictures.timm_encoder",
     "Scaling": "networks.parts.scaling",
     "ICT": "learning.ict",

@@ -40,8 +40,6 @@ from ictconvention.networks.light_curve_transformer import LightCurveTransformer
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
-from ictconvention.networks.pictures.picture_network import PictureNetwork as PictureNetwork
-from ictconvention.networks.pictures.picture_network import PictureOptions as PictureOptions
 from ictconvention.networks.pictures.timm_encoder import TimmEncoder as TimmEncoder
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
 from ictconvention.survey.format import SurveyHeader as SurveyHeader
@@ -77,8 +75,6 @@ __all__ = [
     "PhotometryTokenInputs",
     "PictureCNN",
     "PictureInputs",
-    "PictureNetwork",
-    "PictureOptions",
     "Run",
     "Scaling",
     "SequenceOptions",

@@ -1,6 +1,6 @@
 """A run from Python: what it was asked, what it found, and how it predicts. Reads its folder when it is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,8 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ictconvention.runs.trained_run import TrainedRun
 
 
@@ -206,6 +208,32 @@ class Run:
 
         check_model_file(Path(path))
         return export(self.folder, Path(path))
+
+    def explain(self, survey: Survey | str | Path, ids: Sequence[str] = (), of_class: str | None = None) -> "Figure":
+        """Draw where the network looked, as `ictconvention explain` does, and return the figure.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        ids : sequence of str
+            Ids of objects; without any, two of each class.
+        of_class : str, optional
+            Class whose maps are drawn; by default the one that is predicted of each object.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished, the survey does not fit it, its network has no map, or captum is not installed.
+        SurveyError
+            An object is not in the survey.
+        """
+        from ictconvention.applying.explain import explain_objects
+        from ictconvention.drawing.explained_page import draw_explained
+
+        opened, trained = survey if isinstance(survey, Survey) else Survey.open(survey), self.trained()
+        explained = explain_objects(trained, opened, ids, of_class)
+        return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
 
     def test(self, survey: Survey | str | Path | None = None) -> dict[str, Any]:
         """Test the finished run once more, and return the scores by part; they must be those of its result.

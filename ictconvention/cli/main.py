@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.explain import explain
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
 from ictconvention.core.console import lines_on_terminal
@@ -332,6 +333,9 @@ def export(
     takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
+
+
+app.command()(explain)
 
 
 @app.command()

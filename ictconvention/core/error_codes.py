@@ -19,6 +19,7 @@ CODES: dict[str, str] = {
     "E-CONFIG-SYNTAX": "An override is not written as KEY=VALUE, or its value cannot be read.",
     "E-CONFIG-UNKNOWN": "The configuration has no such key, or what was chosen has none.",
     "E-CONFIG-VALUE": "A key has a value of the wrong type, out of its range, or that does not fit other keys.",
+    "E-EXPLAIN-NETWORK": "The network has no map of places that could be drawn over its pictures.",
     "E-EXPORT-DIFFERS": "The exported model does not give the numbers of the run.",
     "E-EXPORT-NETWORK": "The network offers nothing that can be exported.",
     "E-FILES-DENIED": "A file may not be read or written: no permission, or a file system that is read-only.",

@@ -14,10 +14,13 @@ from ictconvention.applying.export import export_run
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.learning.learner import Learner
+from ictconvention.learning.optimiser import optimiser_for
+from ictconvention.learning.target import set_target_mode
 from ictconvention.networks.pictures.cnn import PictureCNN
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.trained_run import read_trained
+from ictconvention.runs.warm_start import start_from, start_from_file
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.training.epoch_report import describe_network
@@ -111,12 +114,18 @@ def test_weights_that_do_not_fit_are_refused_before_anything_starts(work: Path, 
 def test_what_rests_has_no_place_in_the_optimiser_whichever_the_learner(work: Path) -> None:
     for words in ([], ["learner=ict"]):
         learner = learner_of(work, [*CNN, f"model.weights={work}/cnn2.pth", "model.freeze=encoder", *words])
-        resting = {id(parameter) for trunk in learner.trunks.values() for parameter in trunk.maps.parameters()}  # type: ignore[union-attr]
-        moved = [parameter for parameter in learner.network.parameters() if parameter.requires_grad]
-        assert moved
-        assert resting.isdisjoint(id(parameter) for parameter in moved)
+        trunks = [trunk for trunk in learner.trunks.values() if isinstance(trunk, PictureCNN)]
+        resting = {id(parameter) for trunk in trunks for parameter in trunk.maps.parameters()}
+        optimiser, _ = optimiser_for(learner.network, learner.optimiser, 10)
+        held = {id(parameter) for group in optimiser.param_groups for parameter in group["params"]}
+        assert held
+        assert resting.isdisjoint(held)
         assert "the encoder is frozen" in describe_network(learner)
-        assert all(not part.training for trunk in learner.train().trunks.values() for part in trunk.maps.modules())  # type: ignore[union-attr]
+        learner.train()
+        if isinstance(learner, ict.ICT) and learner.target is not None:
+            set_target_mode(learner.target, "batch", dropout=True)
+        assert len(trunks) == 1 + isinstance(learner, ict.ICT)
+        assert all(not part.training for trunk in trunks for part in trunk.maps.modules())
 
 
 @pytest.mark.slow
@@ -176,3 +185,32 @@ def learner_of(folder: Path, words: list[str]) -> Learner:
     survey = Survey.open(options.survey.path)  # type: ignore[arg-type]
     data = make_data(options, survey, make_split(survey.object_table()), "pretrain")
     return make_learner(options, data)
+
+
+def test_the_target_network_begins_with_the_file_too(work: Path) -> None:
+    learner = learner_of(work, [*CNN, "learner=ict"])
+    assert "cnn2.pth" in start_from_file(learner, str(work / "cnn2.pth"))
+    given = torch.load(work / "cnn2.pth", weights_only=True)
+    assert len(learner.trunks) == 2
+    for trunk in learner.trunks.values():
+        own = trunk.state_dict()
+        assert all(torch.equal(value, own[name]) for name, value in given.items() if not name.startswith("head."))
+
+
+def test_a_run_of_other_bands_gives_each_band_its_own_plane(work: Path, train: Train, tmp_path: Path) -> None:
+    words = ["model=cnn1", "model.width=0.125", f"runs={tmp_path}/runs", "stage.pretrain.max_epochs=0"]
+    before = weights_at(start := train(*words))
+    write_pictures(tmp_path / "pictures", bands=("B", "infrared", "R"))
+    learner = learner_of(tmp_path, ["model=cnn1", "model.width=0.125"])
+    new = learner.state_dict()["network.maps.0.weight"].clone()
+    said = start_from(learner, start)
+    after, old = learner.state_dict()["network.maps.0.weight"], before["network.maps.0.weight"]
+    assert torch.equal(after[:, 0], old[:, 2])
+    assert torch.equal(after[:, 2], old[:, 0])
+    assert torch.equal(after[:, 1], new[:, 1])
+    assert "infrared" in said
+
+
+def test_a_sequence_too_short_for_every_band_is_refused(work: Path) -> None:
+    with refused(UsageError, "E-CONFIG-CONFLICT", "sequence.max_frames=9", where="model cnn2"):
+        learner_of(work, [*CNN, "sequence.max_frames=2", "sequence.frames_per_group=1"])

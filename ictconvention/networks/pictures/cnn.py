@@ -72,6 +72,7 @@ class PictureCNN(PictureNetwork):
     """
 
     first_convolution: str | None = "maps.0.weight"
+    map_grid = (3.5, 8.0)  # after three poolings
 
     def __init__(
         self,

@@ -8,7 +8,7 @@ from torch import nn
 
 from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.pictures.cnn import CNNOptions, PictureCNN
-from tests.networks.conftest import parameters
+from tests.networks.conftest import parameters, random_statistics
 
 BLOCK = [nn.Conv2d, nn.ReLU, nn.MaxPool2d]
 NORMED = [nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d]
@@ -77,3 +77,15 @@ def test_a_frozen_encoder_keeps_weights_and_statistics_and_the_head_learns(kind:
     optimiser.step()
     moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved == {"head.1.weight", "head.1.bias"}
+
+
+@pytest.mark.parametrize("kind", ["cnn1", "cnn2"])
+def test_bfloat16_changes_logits_by_little(kind: Any) -> None:
+    model = PictureCNN(kind, stamp_size=32, width=0.5).eval()
+    random_statistics(model)
+    pictures, present = torch.randn(8, 3, 32, 32), torch.ones(8, 3, dtype=torch.bool)
+    expected = model(pictures, present)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = model(pictures, present)
+    assert found.dtype == torch.float32
+    assert 0 < (found - expected).abs().max() < 0.05 * expected.abs().max()
