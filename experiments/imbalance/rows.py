@@ -37,7 +37,7 @@ SIZES: Mapping[str, list[str]] = {
     "paper": ["profile=paper", "survey.size=96", "stage.pretrain.max_epochs=50", "stage.pretrain.patience=10"],
 }
 WIDTHS = {"smoke": ["model.width=0.25"], "laptop": ["model.width=0.5"], "paper": []}
-ENCODERS = {"smoke": [], "laptop": ["stage.pretrain.max_epochs=4"], "paper": []}  # they are larger, or pre-trained
+ENCODERS = {"smoke": [], "laptop": ["stage.pretrain.max_epochs=3"], "paper": []}  # they are larger, or pre-trained
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
 NO_WEIGHTS = "no weights"
 
