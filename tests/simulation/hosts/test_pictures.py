@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ictconvention.api.keywords import words_of_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
@@ -140,6 +141,12 @@ def test_what_cannot_be_painted_is_refused(tmp_path: Path) -> None:
     with refused(UsageError, "E-CONFIG-VALUE", "survey.size"):
         compose_run(["survey=hosts", "survey.kind=sdss"])
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_are_named_from_python_by_their_kind() -> None:
+    words = words_of_survey({"kind": "hosts", "objects": 400, "size": 96})
+    options = compose_run(words).survey
+    assert (options.kind, options.objects, options.size, options.extra_test) == ("hosts", 400, 96, None)
 
 
 @long_test
