@@ -16,12 +16,18 @@ def picture_header(bands: tuple[str, ...] = ("R", "G", "B"), size: int = 32) -> 
     return SurveyHeader("pictures", bands, (PLAIN, SOURCE), 0.4, stamp_size=size, flux_unit="none", simulated=True)
 
 
-def picture(number: int, header: SurveyHeader, place: tuple[float, float] | None = None) -> dict[str, Any]:
+def place_of_source(number: int, size: int) -> tuple[float, float]:
+    """Return the row and the column [pixels] of a picture's source, or where it would be."""
+    row, column = np.random.default_rng((number, 1)).uniform(6, size - 6, 2)
+    return float(row), float(column)
+
+
+def picture(number: int, header: SurveyHeader) -> dict[str, Any]:
     """Return the arguments of `SurveyWriter.add` for a picture with values from 0 to 1; every third has a source."""
     rng = np.random.default_rng(number)
     bands, size = len(header.bands), header.stamp_size
     pixels = 0.3 + 0.05 * rng.normal(size=(bands, size, size))
-    row, column = rng.uniform(6, size - 6, 2) if place is None else place
+    row, column = place_of_source(number, size)
     if number % 3 == 0:
         rows, columns = np.ogrid[:size, :size]
         pixels += 0.6 * np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 8)

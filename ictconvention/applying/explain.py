@@ -151,7 +151,7 @@ def _panels(batch: SeriesBatch, maps: Tensor, frames_per_map: int | None, bands:
     assert batch.frames is not None  # for the types: a network with a map reads stamps
     frames, band, count = batch.frames.numpy(), batch.band.numpy(), len(batch.frames)
     if frames_per_map is None:
-        shown = [(0, np.arange(count))]
+        shown = [(0, np.argsort(band, kind="stable"))]
     else:
         groups = -(-count // frames_per_map)
         chosen = maps[:groups].sum((1, 2)).argsort(descending=True)[:MOST_MAPS].sort().values.tolist()

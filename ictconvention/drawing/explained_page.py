@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 
 from ictconvention.drawing.figure_file import NotebookFigure
 from ictconvention.drawing.style import COLOURS, shorten_middle
+from ictconvention.ingestion.found import USUAL_BANDS
 
 SIDE, LEFT, RIGHT, TOP, GAP = 1.5, 1.7, 2.6, 0.8, 0.3  # [inch]
 BRIGHTEST, DARKEST = 99.7, 1.0  # of a stamp's pixels [per cent]
-RGB = 3  # bands of one night that make a picture in colour, red first
+RGB = 3  # bands of one night that make a picture in colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +116,14 @@ def draw_explained(objects: Sequence[ExplainedObject], survey: str, model: str) 
 
 
 def stretch(panel: Panel) -> NDArray[np.floating]:
-    """Return the stamps of a panel as one picture from 0 to 1: (H, W, 3) of three bands, else their mean (H, W)."""
+    """Return the stamps of a panel as one picture from 0 to 1: (H, W, 3) of three bands, else their mean (H, W).
+
+    Of bands that have usual names the reddest is red; of others the first.
+    """
     frames = np.where(np.isfinite(panel.frames), panel.frames, 0).astype(np.float64)
     colour = len(frames) == RGB == len(set(panel.bands))
+    if colour and set(panel.bands) <= set(USUAL_BANDS):
+        frames = frames[np.argsort([-USUAL_BANDS.index(name) for name in panel.bands])]
     picture = np.moveaxis(frames, 0, -1) if colour else frames.mean(0)
     low, high = np.percentile(picture, [DARKEST, BRIGHTEST])
     scaled: NDArray[np.floating] = np.clip((picture - low) / max(high - low, 1e-12), 0, 1)

@@ -84,8 +84,11 @@ def fixed_scales(kind: ScalingKind, bands: tuple[str, ...]) -> BandScales:
     Raises
     ------
     UsageError
-        There are other bands than three.
+        There are other bands than three, or R, G and B in another order.
     """
+    if kind == "imagenet" and set(bands) == set("RGB") and bands != tuple("RGB"):
+        found = f"pixels.scaling=imagenet is for red, green and blue, and the survey has {', '.join(bands)}"
+        raise UsageError(found, "pixels.scaling", "set survey.bands=[R,G,B]", "E-CONFIG-CONFLICT")
     if kind == "imagenet" and len(bands) != 3:
         found = f"pixels.scaling=imagenet is for three bands, and the survey has {len(bands)}: {', '.join(bands)}"
         fix = "take pixels.scaling=standardise, or three of the bands: survey.bands"

@@ -20,9 +20,10 @@ from ictconvention.networks.pictures.timm_encoder import TimmEncoder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run
+from tests.conftest import long_test, write_survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, made_up_run
-from tests.small_pictures import places, write_pictures
+from tests.small_pictures import picture, picture_header, place_of_source, places, write_pictures
 
 pytest.importorskip("captum", reason="captum is not installed: extra explain")
 
@@ -80,6 +81,25 @@ def test_the_peak_follows_a_painted_source(row: int, column: int) -> None:
     assert np.hypot(peak[0] - row, peak[1] - column) < 6  # a cell is 8 pixels wide
     against = grad_cam(model, model.map_layer, [picture, torch.ones(1, 1, dtype=torch.bool)], 0)
     assert not against.any()  # nothing in it speaks for the other class
+
+
+@long_test
+@pytest.mark.slow
+def test_a_trained_network_looks_at_the_source_that_it_has_learned_to_find(tmp_path: Path) -> None:
+    """A source at any place of 48 pixels: the centroid of each map lies at it, and not at the middle of the picture."""
+    survey, size = write_pictures(tmp_path / "pictures", objects=450, size=48), 48
+    words = [*places(tmp_path), "model=cnn2", "model.width=0.25", "fold=single", "stage.pretrain.max_epochs=12"]
+    trained = read_trained(run(compose_run(words), words))
+    with_source = [f"p{number:04d}" for number in range(0, 450, 9)]
+    away = []
+    for one in explain_objects(trained, survey, with_source, "source"):
+        spread = one.panels[0].map / one.panels[0].map.sum()
+        centroid = np.array([(spread.sum(1 - axis) * np.arange(size)).sum() for axis in (0, 1)])
+        source, middle = np.array(place_of_source(int(one.id[1:]), size)), np.full(2, (size - 1) / 2)
+        away.append([np.linalg.norm(centroid - source), np.linalg.norm(source - middle)])
+    near, moved = np.array(away).T
+    assert np.median(near) < 5
+    assert (near < moved)[moved > 8].mean() > 0.95
 
 
 def test_cells_lie_where_their_network_sees_them() -> None:
@@ -177,6 +197,20 @@ def test_a_command_draws_a_page_of_them(folder: Path, tmp_path: Path, monkeypatc
         main()
     assert ended.value.code == 0
     assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_bands_stand_in_their_order_whatever_that_of_the_frames(folder: Path, tmp_path: Path) -> None:
+    trained = read_trained(folder / "run")
+    header = picture_header()
+    turned = picture(3, header)
+    turned |= {"band": turned["band"][::-1], "frames": turned["frames"][::-1]}
+    survey = write_survey(tmp_path / "turned", [turned], header)
+    (found,), (known,) = (
+        explain_objects(trained, one, ["p0003"]) for one in (survey, Survey.open(folder / "pictures"))
+    )
+    assert list(found.panels[0].bands) == ["R", "G", "B"]
+    assert np.array_equal(found.panels[0].frames, known.panels[0].frames)
+    np.testing.assert_allclose(found.probability, known.probability, atol=1e-6)
 
 
 def test_python_draws_the_same(folder: Path) -> None:

@@ -53,3 +53,11 @@ def test_three_bands_are_a_picture_in_colour_and_other_numbers_a_grey_one(
     assert picture.shape == shape
     assert picture.min() == 0
     assert picture.max() == 1
+
+
+@pytest.mark.parametrize(("bands", "red"), [(("g", "r", "i"), 2), (("i", "r", "g"), 0), (("R", "G", "B"), 0)])
+def test_the_reddest_band_is_red(bands: tuple[str, ...], red: int) -> None:
+    frames = np.zeros((3, 8, 8))
+    frames[red, 2:5, 2:5] = 1
+    picture = stretch(Panel(frames, bands, np.zeros((8, 8))))
+    assert (picture[3, 3] == [1, 0, 0]).all()

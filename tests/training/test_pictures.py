@@ -174,6 +174,9 @@ def test_fixed_scales_are_for_pictures_from_0_to_1_and_imagenets_for_three_bands
 
     with refused(UsageError, "E-CONFIG-CONFLICT", "4", where="pixels.scaling"):
         plan_run(compose_run([*places(tmp_path), *CNN, "pixels.scaling=imagenet"]))
+    write_pictures(tmp_path / "blue" / "pictures", bands=("B", "G", "R"))
+    with refused(UsageError, "E-CONFIG-CONFLICT", "survey.bands", where="pixels.scaling"):
+        plan_run(compose_run([*places(tmp_path / "blue"), *CNN, "pixels.scaling=imagenet"]))
     bright = write_pictures(tmp_path / "bright", brightness=300.0)
     with refused(SurveyError, "E-SURVEY-UNSUITED", where="bright"):
         learner_of(tmp_path, [*CNN, "pixels.scaling=centred", f"survey.path={bright.path}"])
