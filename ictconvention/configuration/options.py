@@ -21,6 +21,7 @@ TargetNorms = Literal["batch", "running"]
 Compared = Literal["projection", "probabilities"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+Schedule = Literal["cosine", "constant"]
 Third = Literal["third"]  # of the frames of the full view
 Group = TypeVar("Group")
 
@@ -308,15 +309,23 @@ class OptimiserOptions:
     learning_rate : float
         Its largest value (paper: 2e-3).
     weight_decay : float
-        Weight decay of AdamW (published code: 0.1339).
+        (published code: 0.1339, of AdamW).
     decay_norms_and_biases : bool
         Whether norms and biases decay too (the paper's way).
     amsgrad : bool
-        The variant of AdamW (published code: true).
+        The variant of AdamW and Adam (published code: true).
     warm_up : float
-        Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
+        Share of the steps in which the learning rate rises linearly, of all that the stage may have.
     clip : float, optional
         Largest norm of the gradient.
+    kind : "adamw", "adam" or "sgd"
+        AdamW (paper), Adam, or stochastic gradient descent with momentum. The weight decay of the last two is added
+        to the gradient.
+    momentum : float
+        Of sgd.
+    schedule : "cosine" or "constant"
+        What follows the rise: a cosine to zero at the end of all training epochs that a stage may have, or the largest
+        value throughout.
     """
 
     learning_rate: PositiveFloat = 2e-3
@@ -325,3 +334,6 @@ class OptimiserOptions:
     amsgrad: bool = True
     warm_up: PartialShare = 0.1
     clip: PositiveFloat | None = 1.0
+    kind: Annotated[Literal["adamw", "adam", "sgd"], ADDED] = "adamw"
+    momentum: Annotated[PartialShare, ADDED] = 0.9
+    schedule: Annotated[Schedule, ADDED] = "cosine"

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -31,7 +32,8 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
+from ictconvention.simulation.hosts import pictures
+from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_hosts
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.split import Split
@@ -58,17 +60,7 @@ def open_or_simulate(options: RunOptions) -> Survey:
 def _open_whole(options: RunOptions) -> Survey:
     """Open the survey of a run with all of its classes."""
     wanted = options.survey
-    if wanted.path is not None:
-        whole = Survey.open(wanted.path)
-    else:
-        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
-        key = digest([objects, wanted.seed, wanted.extra_test, __version__])[:8]
-
-        def simulated(path: Path) -> object:
-            logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
-            return simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
-
-        whole = _made_once(Path(options.surveys) / f"simulated-{key}", simulated)
+    whole = _simulated(options) if wanted.path is None else Survey.open(wanted.path)
     bands = wanted.bands
     if bands is None or bands == whole.header.bands:
         return whole
@@ -81,6 +73,30 @@ def _open_whole(options: RunOptions) -> Survey:
         return select_bands(whole, bands, path)
 
     return _made_once(Path(options.surveys) / f"{whole.path.name}-bands-{key}", selected)
+
+
+def _simulated(options: RunOptions) -> Survey:
+    """Open the simulated survey of a run."""
+    wanted, processes = options.survey, os.cpu_count() or 1
+    make: Callable[..., object]
+    if wanted.kind == "hosts":
+        objects = pictures.OBJECTS if wanted.objects is None else wanted.objects
+        extra = pictures.extra_tests(objects) if wanted.extra_test is None else wanted.extra_test
+        size = wanted.size or pictures.SIZE
+        made, name = ["hosts", objects, wanted.seed, extra, size], "hosts"
+        make = partial(simulate_hosts, size=size)
+    else:
+        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
+        extra, name = wanted.extra_test or 0, "simulated"
+        made = [objects, wanted.seed, extra]
+        make = simulate
+    key = digest([*made, __version__])[:8]
+
+    def simulated(path: Path) -> object:
+        logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+        return make(path, objects=objects, seed=wanted.seed, jobs=processes, extra_test=extra)
+
+    return _made_once(Path(options.surveys) / f"{name}-{key}", simulated)
 
 
 def _made_once(path: Path, make: Callable[[Path], object]) -> Survey:

@@ -284,7 +284,8 @@ class RunFolder:
         UsageError
             They are damaged, or not those of the result.
         """
-        result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
+        needed = [] if part == "test" else [part]
+        result, task, (survey_prior, _) = self.read_result(*needed), self.read_task(), self.read_priors()
         try:
             predictions, same = run_record.predictions_of(self.read_columns(part), task, result, survey_prior, part)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:

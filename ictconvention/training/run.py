@@ -203,6 +203,8 @@ def _take_pretraining(plan: Plan, records: Records) -> None:
     try:
         if (other := shared.take(plan.folder, records.metrics)) is not None:
             logger.info(f"pretrain: the same as that of {other}, whose weights are taken")
+            trained = max(epoch for stage, epoch in records.metrics.rows if stage == "pretrain")
+            records.status.set(epochs=records.status.content["epochs"] | {"pretrain": trained})
     except IctConventionError as error:
         logger.warning(f"{shared.folder} is left alone, and may be removed; the stage trains: {error.found}")
 
