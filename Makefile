@@ -96,6 +96,15 @@ ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVE
 reproduce-table2: $(READY) ## every model on every fold, compared: PROFILE=laptop|paper|tiny SURVEY=path ROWS=all SEEDS=n ...
 	@$(BIN)/python -m experiments.table2.reproduce $(ASKED)
 
+# What is asked for: make reproduce-imbalance PROFILE=laptop SELECT=1 BY=f1/1 WEIGHTS="resnet50=FILE" SEEDS=3
+ASKED_OF_PICTURES = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUNS),--runs "$(RUNS)") $(if $(SURVEYS),--surveys "$(SURVEYS)") \
+	$(if $(SEEDS),--seeds "$(SEEDS)") $(if $(JOBS),--jobs "$(JOBS)") $(if $(filter-out 0,$(SELECT)),--select) \
+	$(if $(BY),--by "$(BY)") $(foreach file,$(WEIGHTS),--weights "$(file)") $(OVERRIDES)
+
+.PHONY: reproduce-imbalance
+reproduce-imbalance: $(READY) ## pictures, and what a rare class costs each network: PROFILE=smoke|laptop|paper SELECT=1 ...
+	@$(BIN)/python -m experiments.imbalance.reproduce $(ASKED_OF_PICTURES)
+
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay
 	rm -rf .venv $(LOWEST) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -11,14 +11,16 @@ from tests.conftest import HEADER, image_series, write_survey
 PER_CLASS = (24, 14, 12, 10)
 
 
-def write_miniature(path: Path, header: SurveyHeader = HEADER) -> Survey:
-    """Write 60 objects of 3 to 12 frames, a source of another brightness in each class."""
+def write_miniature(path: Path, header: SurveyHeader = HEADER, extra: int = 0) -> Survey:
+    """Write 60 objects of 3 to 12 frames, a source of another brightness in each class; and some of extra test."""
     pixel = np.arange(header.stamp_size) - (header.stamp_size - 1) / 2
     source = np.exp(-(pixel[:, None] ** 2 + pixel**2) / 8)
     objects = []
-    for number, label in enumerate(np.repeat(np.arange(len(PER_CLASS)), PER_CLASS).tolist()):
+    labels = np.append(np.repeat(np.arange(len(PER_CLASS)), PER_CLASS), np.arange(extra) % len(PER_CLASS))
+    for number, label in enumerate(labels.tolist()):
         rng = np.random.default_rng(number)
         arguments = image_series(number, int(rng.integers(3, 13)), header)
         arguments["frames"] = 0.05 * arguments["frames"] + source * label * rng.uniform(0.8, 1.2)
+        arguments |= {"extra_test": True} if number >= sum(PER_CLASS) else {}
         objects.append(arguments | {"class_name": header.classes[label], "label_source": "spectroscopic"})
     return write_survey(path, objects, header)

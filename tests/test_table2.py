@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.table2.baselines import calibrate_votes, forest_features
+from experiments.table2.baselines import forest_features
 from experiments.table2.reproduce import (
     check_overrides,
     check_splits,
@@ -36,6 +36,7 @@ from experiments.table2.rows import (
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import STAGES, stage_of
 from ictconvention.core.errors import UsageError
+from ictconvention.evaluation.forests.calibrated import calibrate_votes, fit_vote_temperature
 from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry, MeasuredCache
@@ -274,7 +275,7 @@ def test_a_forest_decides_at_equal_shares_as_its_votes_do_and_is_as_sure_as_it_i
     labels = rng.choice(4, 4_000, p=shares)
     sharp = np.exp(rng.normal(2.5 * np.eye(4)[labels], 1.0) * 2.5)
     votes = sharp**0.4 / (sharp**0.4).sum(1, keepdims=True)  # far too soft
-    likely = calibrate_votes(votes, labels[:2_000], shares)
+    likely = calibrate_votes(votes, fit_vote_temperature(votes[:2_000], labels[:2_000], shares), shares)
     assert (at_equal_shares(likely, shares).argmax(1) == votes.argmax(1)).all()
     sure, right = likely[2_000:].max(1), likely[2_000:].argmax(1) == labels[2_000:]
     assert sure.mean() == pytest.approx(right.mean(), abs=0.02)

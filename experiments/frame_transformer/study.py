@@ -28,14 +28,15 @@ from experiments.frame_transformer.study_results import (
     save_result,
 )
 from experiments.frame_transformer.study_tables import describe_results
-from experiments.table2.baselines import forest_features, predict_by_forest, survey_shares
+from experiments.table2.baselines import forest_features
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import CELL, CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.overrides import override
-from ictconvention.configuration.schema import RunOptions
+from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors, report_errors
 from ictconvention.core.parallel import run_parallel
+from ictconvention.evaluation.forests.calibrated import CalibratedForest
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.runs.assembly import digest, make_data, make_task, open_or_simulate
@@ -94,12 +95,7 @@ def of_network(folder: Path, survey: Survey) -> Result:
     found, run_folder = read_finished(folder), RunFolder(folder)
     result, parts, (shares, _) = found.result, {"test": found.predictions}, run_folder.read_priors()
     if "extra_test" in result:
-        columns = run_folder.read_columns("extra_test")
-        label, rows = found.task.format.read(columns, shares)
-        parts["extra_test"] = Predictions(columns["id"].astype(str), label, rows)
-        if not found.task.is_of_result(parts["extra_test"], {"test": result["extra_test"]}):
-            where, fix = run_folder.predictions("extra_test"), "remove the folder of the run, and train it again"
-            raise UsageError("these predictions are not those of the result", where, fix, "E-RUN-EDITED")
+        parts["extra_test"] = run_folder.read_predictions("extra_test")
     record = {"row": NETWORK, "split": result["split"], "run": found.status["hashes"]["run"]}
     record |= {"precision": result["precision"], "core_seconds": found.core_seconds}
     return _result(record, found.options, survey, shares, parts, found.environment)
@@ -110,18 +106,20 @@ def of_forests(options: RunOptions, rows: Sequence[str] = FORESTS) -> Iterator[R
     plan = plan_run(options)
     survey, data = plan.survey, make_data(options, plan.survey, plan.split, "finetune")
     seen, measuring = forest_features(data)
-    shares, asked = survey_shares(data), [part for part in PARTS if plan.split.parts.get(part)]
+    asked = [part for part in PARTS if plan.split.parts.get(part)]
     for row in rows:
         begin, parts = process_time(), {}
-        for part, likely in zip(asked, predict_by_forest(seen[row], data, asked, jobs=1), strict=True):
+        forest = CalibratedForest.fit(seen[row], data, STAGES, jobs=1)
+        for part in asked:
             positions = data.positions(part)
-            equal = at_equal_shares(likely, shares)
+            likely = forest.predict(seen[row][positions])
+            equal = at_equal_shares(likely, forest.shares)
             ids = np.array([survey.ids[i] for i in positions], dtype=str)
             label = data.training.labels[positions]
             parts[part] = Predictions(ids, label, {Prior.SURVEY: likely, Prior.UNIFORM: equal})
         spent = measuring[row] + process_time() - begin
         record = {"row": row, "split": plan.split.hash, "run": None, "precision": "float64", "core_seconds": spent}
-        yield _result(record, options, survey, shares, parts, environment(plan.precision, options.trainer))
+        yield _result(record, options, survey, forest.shares, parts, environment(plan.precision, options.trainer))
 
 
 def _result(

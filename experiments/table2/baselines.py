@@ -1,20 +1,16 @@
 """The rows without a network: the constant answer, and random forests with and without pixels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from time import process_time
 
 import numpy as np
 from numpy.typing import NDArray
 
 from experiments.table2.rows import ALL_FRAMES, CADENCE, CONSTANT, FOREST, HOST
-from ictconvention.configuration.schema import RunOptions
-from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
-from ictconvention.evaluation.forest import (
-    PRETRAIN_WEIGHT,
-    cadence_features,
-    forest_probabilities,
-    light_curve_features,
-)
+from ictconvention.configuration.schema import STAGES, RunOptions
+from ictconvention.evaluation.forest import cadence_features
+from ictconvention.evaluation.forests.calibrated import CalibratedForest, survey_shares
+from ictconvention.evaluation.forests.features import photometric_features
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -23,8 +19,6 @@ from ictconvention.measuring.host import survey_host_features
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.runs.assembly import make_data
 from ictconvention.runs.plan import plan_run
-
-LEAST = 1e-3  # probability below which a forest's share of votes says no more
 
 
 def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
@@ -54,7 +48,7 @@ def baselines(folds: Mapping[int, RunOptions]) -> tuple[ModelPredictions, ...]:
         likely = {CONSTANT: np.tile(shares, (len(test), 1))}
         for name, features in seen.items():
             begin = process_time()
-            (likely[name],) = predict_by_forest(features, feed, ("test",))
+            likely[name] = CalibratedForest.fit(features, feed, STAGES).predict(features[test])
             spent[name][fold, 0] = measuring[name] + process_time() - begin
         for name, found in likely.items():
             rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: found, Prior.UNIFORM: at_equal_shares(found, shares)}
@@ -78,8 +72,7 @@ def forest_features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float6
         (view,) = data.evaluation.views_of(SampleKey(position))
         for name, at in ((FOREST, view.view.rows), (FOREST + ALL_FRAMES, slice(None))):
             begin = process_time()
-            flux, error = photometry[series.id][at].astype(np.float64).T
-            rows[name].append(light_curve_features(flux, error, series.band[at], series.mjd[at], bands))
+            rows[name].append(photometric_features(series, photometry[series.id], at, bands))
             spent[name] += process_time() - begin
         at, begin = view.view.rows, process_time()
         quality = series.psf_fwhm[at], series.sky_sigma[at]
@@ -93,53 +86,3 @@ def forest_features(data: SeriesDataModule) -> tuple[dict[str, NDArray[np.float6
         found[name] = np.hstack([found[photometric], host])
         spent[name] = spent[photometric] + of_host
     return found, spent
-
-
-def survey_shares(data: SeriesDataModule) -> NDArray[np.float64]:
-    """Return the class shares of the fine-tuning part, those of the networks' probabilities."""
-    labels = data.training.labels[data.positions("finetune_train")]
-    count = np.bincount(labels, minlength=len(data.survey.header.classes))
-    return np.asarray(count / count.sum())
-
-
-def predict_by_forest(
-    features: NDArray[np.float64], data: SeriesDataModule, parts: Sequence[str], jobs: int | None = None
-) -> list[NDArray[np.float64]]:
-    """Train a forest on both training parts, and return calibrated probabilities of each of the parts, (n, classes).
-
-    They are at the class shares of the fine-tuning part. The forest has so many threads; all by default.
-    """
-    classes, shares = data.survey.header.classes, survey_shares(data)
-    stages = [data.positions(f"{stage}_train") for stage in ("pretrain", "finetune")]
-    train, validation = np.concatenate(stages), data.positions("finetune_validation")
-    weights = np.concatenate([np.full(len(stages[0]), PRETRAIN_WEIGHT), np.ones(len(stages[1]))])
-    names = [classes[c] for c in data.training.labels[train]]
-    asked = [validation, *(data.positions(part) for part in parts)]
-    known, votes = forest_probabilities(features[train], names, features[np.concatenate(asked)], weights, jobs=jobs)
-    full = np.full((len(votes), len(classes)), LEAST)
-    full[:, [classes.index(name) for name in known]] = np.maximum(votes, LEAST)
-    ends = np.cumsum([len(positions) for positions in asked])[:-1]
-    return np.split(calibrate_votes(full, data.training.labels[validation], shares), ends)[1:]
-
-
-def calibrate_votes(
-    votes: NDArray[np.float64], labels: NDArray[np.int64], shares: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return probabilities (n, classes) at class shares, of shares of votes (n, classes) for classes of equal weight.
-
-    Votes are no probabilities, far too soft as they stand. Their logarithms are divided by a temperature first and
-    moved to these shares then, so that the decisions at equal shares are those of the votes.
-
-    Parameters
-    ----------
-    votes : array (n, classes)
-        Above zero.
-    labels : array (m,)
-        Classes of the first m, which trained nothing and have these shares.
-    shares : array (classes,)
-        The class shares.
-    """
-    logits, equal = np.log(votes), np.full(len(shares), 1 / len(shares))
-    shift = at_prior(np.zeros(len(shares)), equal, shares)
-    temperature = fit_temperature(logits[: len(labels)], labels, shift)
-    return probabilities(logits / temperature + shift)

@@ -56,7 +56,7 @@ def words_of_survey(survey: object) -> list[str]:
     ----------
     survey : Survey, path or mapping, optional
         A survey of one's own, or its folder; or the keys of the group `survey`, of which `path` names such a one and
-        without which the survey is simulated. None: nothing is said of it.
+        without which the survey is simulated: `kind="hosts"` names pictures. None: nothing is said of it.
 
     Raises
     ------
@@ -67,12 +67,13 @@ def words_of_survey(survey: object) -> list[str]:
         case None:
             return []
         case Survey() | str() | Path():
-            chosen = survey.chosen_classes if isinstance(survey, Survey) else None
-            classes = [override("survey.classes", chosen)] if chosen is not None else []
+            own = survey.chosen_classes if isinstance(survey, Survey) else None
+            classes = [override("survey.classes", own)] if own is not None else []
             return ["survey=path", override("survey.path", _folder(survey)), *classes]
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
-            return [*(["survey=path"] if keys.get("path") is not None else []), *_words("survey", keys)]
+            chosen = "path" if keys.get("path") is not None else keys.get("kind")
+            return [*([f"survey={chosen}"] if chosen in ("path", "hosts") else []), *_words("survey", keys)]
     raise UsageError(
         f"survey is a {type(survey).__name__}",
         "survey",

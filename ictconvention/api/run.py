@@ -1,6 +1,6 @@
 """A run from Python: what it was asked, what it found, and how it predicts. Reads its folder when it is asked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +17,8 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from ictconvention.runs.trained_run import TrainedRun
 
 
@@ -145,6 +147,7 @@ class Run:
         *,
         prior: str | Path | Mapping[str, float] = "train",
         first_days: float | None = None,
+        forest: Literal["mean", "alone"] | None = None,
         batch_size: int = 64,
         devices: int = 1,
         verify: bool | Literal["auto"] = "auto",
@@ -160,6 +163,8 @@ class Run:
             {"AGN": 0.2, "SN Ia": 0.8}.
         first_days : float, optional
             Use frames until so many days after the first detection.
+        forest : "mean" or "alone", optional
+            Predict by the mean of the network and the forest that `train_forest` has kept, or by that forest alone.
         batch_size : int
             Objects in a batch.
         devices : int
@@ -178,9 +183,10 @@ class Run:
         Raises
         ------
         UsageError
-            The run is not finished or damaged, the survey does not fit it, or an option is out of range.
+            The run is not finished or damaged, the survey does not fit it, an option is out of range, or there is no
+            forest beside the run where one is asked for.
         """
-        return predict_together([self.trained()], survey, prior, first_days, batch_size, devices, verify)
+        return predict_together([self.trained()], survey, prior, first_days, forest, batch_size, devices, verify)
 
     def trained(self) -> "TrainedRun":
         """Return its network with the final weights, and what makes probabilities of its logits."""
@@ -206,6 +212,67 @@ class Run:
 
         check_model_file(Path(path))
         return export(self.folder, Path(path))
+
+    def explain(self, survey: Survey | str | Path, ids: Sequence[str] = (), of_class: str | None = None) -> "Figure":
+        """Draw where the network looked, as `ictconvention explain` does, and return the figure.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        ids : sequence of str
+            Ids of objects; without any, two of each class.
+        of_class : str, optional
+            Class whose maps are drawn; by default the one that is predicted of each object.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished, the survey does not fit it, its network has no map, or captum is not installed.
+        SurveyError
+            An object is not in the survey.
+        """
+        from ictconvention.applying.explain import explain_objects
+        from ictconvention.drawing.explained_page import draw_explained
+
+        opened, trained = survey if isinstance(survey, Survey) else Survey.open(survey), self.trained()
+        explained = explain_objects(trained, opened, ids, of_class)
+        return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
+
+    def train_forest(
+        self, survey: Survey | str | Path | None = None, *, all_frames: bool = False, jobs: int | None = None
+    ) -> dict[str, Any]:
+        """Train a random forest on the run's own parts, keep it beside the run, and return the scores of both.
+
+        It sees numbers of the light curve and of the host in the median stamps. `predict(..., forest="mean")` takes it.
+
+        Parameters
+        ----------
+        survey : Survey or path, optional
+            Where the survey of the run is now, if that has moved.
+        all_frames : bool
+            Whether its light curves have all frames; by default those that the network is tested on.
+        jobs : int, optional
+            Threads; all by default.
+
+        Returns
+        -------
+        dict
+            Of "network", "forest" and "mean", their mean of log-probabilities: the scores by part, as in `result`.
+
+        Raises
+        ------
+        UsageError, SurveyError
+            The run is not finished or has learned no classes, its survey is not what it was, or its stamps are too
+            small for photometry.
+        """
+        from ictconvention.api.keywords import words_of_survey
+        from ictconvention.applying.forests.keep import train_forest
+        from ictconvention.configuration.compose import compose_run
+        from ictconvention.configuration.overrides import override
+
+        options = compose_run(["mode=test", override("run", str(self.folder)), *words_of_survey(survey)])
+        return dict(train_forest(self.folder, options, all_frames, jobs)[0])
 
     def test(self, survey: Survey | str | Path | None = None) -> dict[str, Any]:
         """Test the finished run once more, and return the scores by part; they must be those of its result.
@@ -234,6 +301,7 @@ def predict_together(
     survey: Survey | str | Path,
     prior: str | Path | Mapping[str, float],
     first_days: float | None,
+    forest: Literal["mean", "alone"] | None,
     batch_size: int,
     devices: int,
     verify: bool | Literal["auto"],
@@ -243,9 +311,9 @@ def predict_together(
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.core.progress import show_nothing
 
-    options = PredictOptions(first_days, batch_size, devices)
+    options = PredictOptions(first_days, batch_size, devices, forest)
     opened = survey if isinstance(survey, Survey) else Survey.open(survey)
-    check_survey(runs, opened, verify, show_nothing)
+    check_survey(runs, opened, verify, show_nothing, forest)
     shares = str(prior) if isinstance(prior, Path) else prior
     found = apply_runs(runs, opened, options, shares)
     found.table.meta["NOTES"] = "; ".join(found.said)

@@ -50,8 +50,8 @@ def train(
     experiment : str, optional
         Such as "ict_sdss".
     survey : Survey, path or mapping, optional
-        A whole survey, or its folder; or keys such as {"objects": 400} of the simulated one, or {"path": ...,
-        "bands": ["g"]} of one's own. By default the simulated survey.
+        A whole survey, or its folder; or keys such as {"objects": 400} of the simulated one, {"kind": "hosts"} of
+        simulated pictures, or {"path": ..., "bands": ["g"]} of one's own. By default the simulated survey.
     config_dir : path, optional
         A folder with choices of one's own.
     quiet : bool

@@ -8,6 +8,7 @@ from astropy.table import Table
 
 from ictconvention.applying.combine import combine
 from ictconvention.applying.fitting_survey import check_survey_fits
+from ictconvention.applying.forests.join import IN_WORDS, ForestUse, check_forests
 from ictconvention.applying.predict import PredictOptions, predict_survey
 from ictconvention.applying.prediction_table import check_prior, choose_shares, in_words, prediction_table
 from ictconvention.core.progress import Show, show_nothing
@@ -16,10 +17,20 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 
 
-def check_survey(runs: Sequence[TrainedRun], survey: Survey, verify: bool | Literal["auto"], show: Show) -> None:
-    """Refuse a survey that a run cannot predict, or whose files have changed; errors as of the two checks."""
+def check_survey(
+    runs: Sequence[TrainedRun],
+    survey: Survey,
+    verify: bool | Literal["auto"],
+    show: Show,
+    forest: ForestUse | None = None,
+) -> None:
+    """Refuse a survey that a run cannot predict, or whose files have changed, and a run without a forest that is to be.
+
+    Errors are those of the three checks.
+    """
     for run in runs:
         check_survey_fits(run, survey)
+    check_forests(runs, forest)
     with show("verifying") as progress:
         verify_survey(survey, verify, progress)
 
@@ -75,4 +86,8 @@ def apply_runs(
     shares, shares_said = choose_shares(prior, parts)
     found = combine(parts, shares)
     table = prediction_table(found, survey, runs, shares_said, options.days)
-    return Applied(table, (shares_said, *in_words(found, runs, survey)))
+    said = [shares_said]
+    if options.forest is not None:
+        table.meta["FOREST"] = options.forest
+        said.append(f"by {IN_WORDS[options.forest]}")
+    return Applied(table, (*said, *in_words(found, runs, survey)))

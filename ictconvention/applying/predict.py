@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
+from ictconvention.applying.forests.join import ForestUse, JoinedForest, read_use
 from ictconvention.applying.seen_objects import seen_by
 from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
@@ -43,13 +44,17 @@ class PredictOptions:
         Objects in a batch.
     devices : int
         GPUs, or processes on a machine without.
+    forest : "mean" or "alone", optional
+        Whether the forest beside the run joins: in a mean of log-probabilities, or in the network's place.
     """
 
     days: float | None = None
     batch_size: int = 64
     devices: int = 1
+    forest: ForestUse | None = None
 
     def __post_init__(self) -> None:
+        read_use(self.forest)
         if self.days is not None and not 0 <= self.days < np.inf:
             raise UsageError(
                 f"--first-days is {self.days:g}", "options of predict", "give days from 0", "E-COMMAND-VALUE"
@@ -71,7 +76,7 @@ class SurveyPredictions:
     run : TrainedRun
     row : array (n, outputs)
         What is predicted of each, rows that sum to 1: of classes, calibrated probabilities at the run's own shares of
-        them. An object without a frame has those shares.
+        them, where it is asked for of the run's forest too. An object without a frame has those shares.
     distance, novelty : arrays (n,)
         See `NoveltyReference`; NaN where the run has none, or the object no frame.
     frames : array (n,)
@@ -99,12 +104,13 @@ def predict_survey(
     Raises
     ------
     UsageError
-        The survey does not fit the network.
+        The survey does not fit the network, or the run has no forest where one is asked for.
     """
     keep_freed_memory()
     check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
     stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, bands, options.days)
+    forest = None if options.forest is None else JoinedForest.read(run, stream, options.forest)
     reference = RunFolder(run.folder).read_reference()
     n = len(survey)
     row = np.tile(run.survey_prior, (n, 1))
@@ -122,10 +128,11 @@ def predict_survey(
                 done += objects
                 progress(done, len(there))
 
-            pieces = [_part_applied(run, stream, reference, options.batch_size, None, moved, there)]
+            pieces = [_part_applied(run, stream, forest, reference, options.batch_size, None, moved, there)]
         else:
             threads = max(1, processors() // devices)
-            task = partial(_part_of_process, run.folder, stream, options.batch_size, threads, imported_modules())
+            modules = imported_modules()
+            task = partial(_part_of_process, run.folder, stream, forest, options.batch_size, threads, modules)
             pieces = []
             for _, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
                 pieces.append(piece)
@@ -145,6 +152,7 @@ Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDAr
 def _part_applied(
     run: TrainedRun,
     stream: SurveyDataset,
+    forest: JoinedForest | None,
     reference: NoveltyReference | None,
     batch_size: int,
     device: torch.device | None,
@@ -157,7 +165,9 @@ def _part_applied(
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
         made = infer(run.learner, batches, run.precision, device, progress)
         distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
-        pieces.append((made.position, run.row(made.logits), distance, made.frames))
+        row = run.row(made.logits)
+        row = row if forest is None else forest.join(stream, made.position, row)
+        pieces.append((made.position, row, distance, made.frames))
     position, row, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
     return position, row, distances, frames
 
@@ -165,6 +175,7 @@ def _part_applied(
 def _part_of_process(
     folder: Path,
     stream: SurveyDataset,
+    forest: JoinedForest | None,
     batch_size: int,
     threads: int,
     modules: tuple[str, ...],
@@ -178,4 +189,5 @@ def _part_of_process(
     torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     reference = RunFolder(folder).read_reference()
-    return _part_applied(read_trained(folder), stream, reference, batch_size, device, lambda objects: None, positions)
+    run = read_trained(folder)
+    return _part_applied(run, stream, forest, reference, batch_size, device, lambda objects: None, positions)

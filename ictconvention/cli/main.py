@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.explain import explain
+from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
 from ictconvention.core.console import lines_on_terminal
@@ -165,14 +167,18 @@ def simulate(
     objects: Annotated[
         int | None,
         typer.Option(
-            help="Labelled objects; unlabelled ones come on top, a quarter as many.",
-            show_default="8208, the paper's; all light curves",
+            help="Labelled objects; unlabelled ones come on top, a quarter as many. Of hosts: galaxies.",
+            show_default="8208, the paper's; 3375 hosts; all light curves",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None,
     extra_test: Annotated[
-        int | None, typer.Option(help="Additional test objects, the same number of each class.", show_default="0")
+        int | None,
+        typer.Option(
+            help="Additional test objects, the same number of each class; of hosts, 270 of 960 with a supernova.",
+            show_default="0; hosts: in proportion to the others, 960 to 3375",
+        ),
     ] = None,
     light_curves: Annotated[
         list[str] | None,
@@ -181,14 +187,20 @@ def simulate(
             help="Paint real light curves instead: ecsv, parquet, csv, fits or npz. May be given several times.",
         ),
     ] = None,
+    kind: Annotated[
+        str, typer.Option(help="sdss, or hosts: pictures of galaxies with and without a supernova.")
+    ] = "sdss",
+    size: Annotated[
+        int | None, typer.Option(help="Of hosts: pixels along a side of a picture.", show_default="48")
+    ] = None,
 ) -> None:
-    """Simulate an SDSS-II-like survey: AGN, SN Ia, variable stars and other supernovae in ugriz."""
+    """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, or galaxies in i, r and g."""
     from ictconvention.api.surveys import simulate as write
 
     with show_progress("simulating") as progress:
-        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress)
+        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
-    if not light_curves:
+    if not light_curves and kind == "sdss":
         from ictconvention.evaluation.ceiling import print_ceiling
 
         print_ceiling(survey, wide_console())
@@ -219,6 +231,9 @@ def test(
 
     check_one_run([run, *(word for word in context.args if "=" not in word)], 1)
     train_with(["mode=test", override("run", run), *context.args])
+
+
+app.command(context_settings=WORDS)(forest)
 
 
 @app.command(context_settings=WORDS)
@@ -256,6 +271,14 @@ def predict(
     first_days: Annotated[
         float | None, typer.Option(help="Use frames until so many days after the first detection.", show_default="all")
     ] = None,
+    forest: Annotated[
+        str | None,
+        typer.Option(
+            metavar="mean|alone",
+            help="Mean of the network and the forest that `ictconvention forest` has trained, or that forest alone.",
+            show_default="the network alone",
+        ),
+    ] = None,
     curve: Annotated[
         Path | None,
         typer.Option(help="Figure of the scores against days since the first detection, and a CSV beside it."),
@@ -280,16 +303,17 @@ def predict(
     _import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
+    from ictconvention.applying.forests.join import read_use
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
     from ictconvention.survey.survey import Survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
-    options = PredictOptions(first_days, batch_size, devices)
+    options = PredictOptions(first_days, batch_size, devices, read_use(forest))
     (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
     check_output(output, opened, runs[0].task)
-    check_survey(runs, opened, "auto" if verify is None else verify, show_progress)
+    check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
     found = apply_runs(runs, opened, options, prior, show_progress)
@@ -322,6 +346,9 @@ def export(
     takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
+
+
+app.command()(explain)
 
 
 @app.command()

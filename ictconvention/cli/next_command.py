@@ -85,8 +85,8 @@ def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None
     return words
 
 
-def suggest_prediction(run: Path) -> None:
-    """After a run: apply it, to begin with to the survey that it knows, where that still is.
+def suggest_prediction(run: Path, *flags: str) -> None:
+    """After a run, or its forest: apply it, to begin with to the survey that it knows, where that still is.
 
     What it says of its survey and its network is all that is read; where it cannot be, nothing is suggested.
     """
@@ -100,4 +100,5 @@ def suggest_prediction(run: Path) -> None:
     except IctConventionError:  # the run has ended well, and this is a hint
         return
     if survey is not None:
-        suggest("predict", run, survey, "-o", "predictions.ecsv", *(["--module", module] if module else []))
+        words = [*flags, *(["--module", module] if module else [])]
+        suggest("predict", run, survey, "-o", "predictions.ecsv", *words)

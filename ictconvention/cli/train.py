@@ -92,10 +92,8 @@ def train(arguments: Sequence[str]) -> None:
         _hydra([*request.shown, *words], ConfigFolders.named_in(arguments))
         return
     testing = any(one.key_or_group == "mode" and one.value() == "test" for one in overrides)
-    other = [word for word in arguments if word.split("=")[0] not in IN_A_TEST]
-    if testing and other:
-        found = f"a test takes the configuration of the run, and {other[0]} would change it"
-        raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given", "E-CONFIG-CONFLICT")
+    if testing:
+        check_test_words(arguments)
     options = compose_run(arguments)  # before anything heavy is imported
     if options.run is not None:
         from ictconvention.runs.machine import check_ranks
@@ -119,6 +117,13 @@ def train(arguments: Sequence[str]) -> None:
         sys.exit(2)  # the first process of its node tells it
     if rank_zero() and __name__ != "__main__":  # nobody reads what a job of a sweep would suggest
         suggest_prediction(folder)
+
+
+def check_test_words(arguments: Sequence[str]) -> None:
+    """Refuse overrides that would change the configuration of a finished run, with a `UsageError`."""
+    if other := [word for word in arguments if word.split("=")[0] not in IN_A_TEST]:
+        found = f"a test takes the configuration of the run, and {other[0]} would change it"
+        raise UsageError(found, other[0], f"leave it out; {', '.join(IN_A_TEST[3:])} may be given", "E-CONFIG-CONFLICT")
 
 
 @lines_on_terminal()

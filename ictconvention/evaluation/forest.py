@@ -10,10 +10,12 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from ictconvention.measuring.host import RADII, survey_host_features
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
+VERSION = 1  # of `light_curve_features`; part of what is kept of a forest
 TREES = 500
 BAND_FEATURES = 10
 NIGHT_FEATURES = 11
@@ -174,13 +176,24 @@ def forest_probabilities(
     classes, probabilities : arrays (c,), (m, c)
         Names in alphabetical order, and the probability of each.
     """
+    model = fit_forest(train, labels, weights, seed, jobs)
+    return np.asarray(model.classes_), np.asarray(model.predict_proba(test))
+
+
+def fit_forest(
+    train: NDArray[np.floating],
+    labels: Iterable[str],
+    weights: NDArray[np.float64] | None = None,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> RandomForestClassifier:
+    """Train a balanced random forest; parameters as of `forest_probabilities`."""
     names = np.array(list(labels))
     weights = np.ones(len(names)) if weights is None else np.asarray(weights, dtype=float)
     total = {name: weights[names == name].sum() for name in np.unique(names)}
     balanced = weights / np.array([total[name] for name in names])
     model = RandomForestClassifier(TREES, min_samples_leaf=3, random_state=seed, n_jobs=jobs or -1)
-    model.fit(train, names, sample_weight=balanced)
-    return np.asarray(model.classes_), np.asarray(model.predict_proba(test))
+    return model.fit(train, names, sample_weight=balanced)
 
 
 def photometry_features(survey: Survey) -> NDArray[np.float64]:
@@ -192,6 +205,16 @@ def photometry_features(survey: Survey) -> NDArray[np.float64]:
         flux, error = measure_photometry(s, recipe).T
         rows.append(light_curve_features(flux, error, s.band, s.mjd, len(header.bands)))
     return np.array(rows)
+
+
+def aperture_features(survey: Survey) -> NDArray[np.float64]:
+    """Return what apertures measure in the pictures of every object of a survey, (len(survey), f).
+
+    `host_features` of each band, and the colours of neighbouring bands in each of the circles.
+    """
+    measured, bands = survey_host_features(survey), len(survey.header.bands)
+    flux = measured.reshape(len(measured), bands, -1)[:, :, : len(RADII)]
+    return np.hstack([measured, (flux[:, :-1] - flux[:, 1:]).reshape(len(measured), -1)])
 
 
 def pixel_free_features(survey: Survey) -> NDArray[np.float64]:

@@ -58,7 +58,8 @@ class ModelPredictions:
     core_seconds : mapping of (fold, seed) to float
         The CPU time of the same, where it is known.
     passes : str
-        Training epochs of each stage, such as 2+2; empty where nothing is trained in them.
+        Training epochs of each stage, such as 2+2, or 4-9+2 where patience ended some runs; empty where nothing is
+        trained in them.
     """
 
     name: str
@@ -173,6 +174,12 @@ def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     return ModelPredictions(entry.name, predictions, parameters, seconds, core_seconds, entry.passes)
 
 
+def geometric_mean(rows: Sequence[NDArray[np.floating]]) -> NDArray[np.float64]:
+    """Average the logarithms of several probabilities (n, classes) of the same objects; rows sum to 1."""
+    mean = np.exp(np.mean([np.log(np.maximum(row, LEAST)) for row in rows], axis=0))
+    return np.asarray(mean / mean.sum(1, keepdims=True))
+
+
 def mean_of_logarithms(name: str, entries: Sequence[ModelPredictions]) -> ModelPredictions:
     """Average the logarithms of what several models predict, of probabilities: their geometric mean, which sums to 1.
 
@@ -193,10 +200,7 @@ def mean_of_logarithms(name: str, entries: Sequence[ModelPredictions]) -> ModelP
         parts = [entry.predictions[own] for own, entry in zip(keys, entries, strict=True)]
         if any(not np.array_equal(part.ids, parts[0].ids) for part in parts):
             raise ValueError(f"the models predict other objects of fold {key[0]}")
-        rows = {}
-        for row in parts[0].rows:
-            mean = np.exp(np.mean([np.log(np.maximum(part.at(row), LEAST)) for part in parts], axis=0))
-            rows[row] = mean / mean.sum(1, keepdims=True)
+        rows = {row: geometric_mean([part.at(row) for part in parts]) for row in parts[0].rows}
         predictions[key] = Predictions(parts[0].ids, parts[0].label, rows)
         if all(own in entry.core_seconds for own, entry in zip(keys, entries, strict=True)):
             core_seconds[key] = sum(entry.core_seconds[own] for own, entry in zip(keys, entries, strict=True))

@@ -65,7 +65,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Return a batch in a tuple, as other data sets do; each of the objects has a frame."""
         views = []
         for position in positions:
-            series = self._let_through(position)
+            series = self.let_through(position)
             median = photometry = None
             if self.recipe is not None:
                 photometry = measure_photometry(series, self.recipe)
@@ -82,7 +82,8 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         until = self.day_zero[position] + self.days
         return int(np.searchsorted(self.survey[int(position)].mjd, until, side="right"))
 
-    def _let_through(self, position: int) -> ImageSeries:
+    def let_through(self, position: int) -> ImageSeries:
+        """Return an object with the frames that are let through, and the bands of the network."""
         series = self.survey[int(position)]
         end = self.frames(position)
         return replace(

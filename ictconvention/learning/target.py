@@ -12,6 +12,7 @@ from ictconvention.configuration.functions import find_function
 from ictconvention.configuration.options import TargetNorms
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.heads import Branch
+from ictconvention.networks.pictures.picture_network import PictureNetwork
 
 
 def tau_at(step: int, steps: int, tau: float, schedule: str) -> float:
@@ -98,3 +99,6 @@ def set_target_mode(target: nn.Module, norms: TargetNorms, dropout: bool) -> Non
         elif isinstance(module, nn.modules.dropout._DropoutNd):
             module.train()
             module.p = module.p if dropout else 0.0
+    for module in target.modules():
+        if isinstance(module, PictureNetwork) and module.frozen:  # as the online network does, it drops nothing
+            module.freeze()

@@ -7,6 +7,7 @@ from photutils.geometry import circular_overlap_grid
 from ictconvention.measuring.measured_cache import CachedMedianFrames
 from ictconvention.survey.survey import Survey
 
+VERSION = 1  # of `host_features`; part of what is kept of a forest
 RADII = (1.0, 2.0, 3.5, 5.5)  # of circles about the stamp's centre [arcsec]
 NEAR = 5.0  # the pixels within make the centroid [arcsec]
 HOST_FEATURES = 7  # of a band

@@ -69,6 +69,7 @@ class ConvEntion(Network):
         super().__init__()
         self.encoder = ConvEntionEncoder(**encoder)
         self.feature_size = self.encoder.feature_size
+        self.frames_per_map, self.map_grid = self.encoder.frames_per_map, self.encoder.map_grid
         if classes is not None:
             self.head = _head(self.feature_size, classes, dropout)
 
@@ -100,6 +101,11 @@ class ConvEntion(Network):
     def check_shape(self, shape: InputShape) -> None:
         """Raise a ValueError that says where data of this shape do not fit the encoder."""
         self.encoder.check_shape(shape)
+
+    @property
+    def map_layer(self) -> nn.Module:
+        """That of the encoder."""
+        return self.encoder.map_layer
 
     @property
     def trunk(self) -> Network:

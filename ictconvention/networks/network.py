@@ -31,6 +31,8 @@ class Network(nn.Module, ABC):
       network does not export;
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
+    - `map_layer`, with `frames_per_map` and `map_grid`: the layer whose output is its last map, for
+      `ictconvention explain`;
     - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins.
 
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
@@ -51,6 +53,8 @@ class Network(nn.Module, ABC):
 
     takes: ClassVar[type[Inputs]]
     feature_size: int
+    frames_per_map: int | None = None  # consecutive frames of an object that share a map; None: all of them
+    map_grid: tuple[float, float] | None = None  # the pixel of a map's first cell, and pixels to the next; None: even
     head: nn.Module  # set where the network predicts by itself
 
     @classmethod
@@ -116,6 +120,11 @@ class Network(nn.Module, ABC):
 
     def check_shape(self, shape: InputShape) -> None:
         """Raise a ValueError where data of this shape do not fit the network."""
+
+    @property
+    def map_layer(self) -> nn.Module | None:
+        """The layer whose output is the last map (n, channels, H, W), which still knows places; None without one."""
+        return None
 
     @property
     def trunk(self) -> "Network":

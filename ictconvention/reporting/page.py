@@ -23,6 +23,7 @@ from ictconvention.evaluation.predictions import ModelPredictions, pool
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
+from ictconvention.reporting.page_maps import network_maps
 from ictconvention.runs.collection import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
@@ -90,6 +91,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     models = [Compared(entry.name, style_of(number), pool(entry)) for number, entry in enumerate(entries)]
     looks = {model.name: model.look for model in models}
     curves_missing: list[str] = []
+    maps, maps_missing = ([], []) if opened is None else network_maps(collection, opened, survey)
     of_models = task.figures.of_models(models, survey)
     of_objects = [] if opened is None else task.figures.of_objects(models, opened, survey)
     worst = task.figures.worst([model.pooled for model in models])
@@ -110,6 +112,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
             **{section.anchor: section.title for section in of_models},
             "curves": "Learning curves",
             **{section.anchor: section.title for section in of_objects},
+            **({"maps": "Where the networks looked"} if maps else {}),
             **({} if worst is None else {"worst": "Objects that the models get wrong"}),
             "environment": "Environment",
             "configuration": "Configuration",
@@ -127,6 +130,8 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
         "curves_missing": curves_missing,
         "of_objects": of_objects,
+        "maps": maps,
+        "maps_missing": maps_missing,
         "worst": worst,
         "shown": [] if worst is None else _shown(worst, opened),
         "environment": _environment(kept),
@@ -209,4 +214,5 @@ def _configuration(runs: Mapping[Any, FinishedRun]) -> dict[str, Any]:
     result = next(iter(runs.values())).result
     content = leave_out(result["config"], RunOptions, LABEL | CELL)
     content["survey"] = {"bands": None} | content["survey"]  # results of before bands could be chosen
+    content |= {"weights": result["weights"]} if "weights" in result else {}
     return content | {name: result.get(name) for name in ("precision", "init_from", "version")}

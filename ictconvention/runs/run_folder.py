@@ -23,6 +23,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
 from ictconvention.core.output_place import RUN_MARK, RUN_STATES
 from ictconvention.core.plain_file import read_plain
+from ictconvention.evaluation.forests.kept import KeptForest
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.reading.json_file import JsonRecord
@@ -63,6 +64,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
         self.seen = self.path / "seen_objects.parquet"
+        self.trees, self.forest = self.path / "forest.npz", self.path / "forest.json"  # where one was trained
         self.figures = self.path / "figures"
         self._options: tuple[tuple[bytes, str], RunOptions] | None = None  # with what they were parsed from
 
@@ -135,6 +137,11 @@ class RunFolder:
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write the result, by which the run is finished."""
         write_json(self.result, result)
+
+    def write_forest(self, kept: KeptForest) -> None:
+        """Write the forest beside the finished run: its trees, and then what it is, without which it is none."""
+        kept.forest.trees.save(self.trees)
+        write_json(self.forest, kept.describe(self._identity(), self.trees))
 
     def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
         with whole_file(path, doing, record=True) as partial:
@@ -270,17 +277,18 @@ class RunFolder:
         except (KeyError, TypeError, ValueError) as error:
             raise UsageError("its result is damaged", self.result, LOST, "E-RUN-DAMAGED") from error
 
-    def read_predictions(self) -> Predictions:
-        """Return the predictions of the test part.
+    def read_predictions(self, part: str = "test") -> Predictions:
+        """Return the predictions of a part that was tested.
 
         Raises
         ------
         UsageError
             They are damaged, or not those of the result.
         """
-        result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
+        needed = [] if part == "test" else [part]
+        result, task, (survey_prior, _) = self.read_result(*needed), self.read_task(), self.read_priors()
         try:
-            predictions, same = run_record.predictions_of(self.read_columns("test"), task, result, survey_prior)
+            predictions, same = run_record.predictions_of(self.read_columns(part), task, result, survey_prior, part)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:
@@ -321,6 +329,26 @@ class RunFolder:
     def read_reference(self) -> NoveltyReference | None:
         """Return what the network knows; None of a run of a version that kept it not."""
         return NoveltyReference.load(self.reference) if self.reference.exists() else None
+
+    def read_forest(self) -> KeptForest:
+        """Return the forest beside the finished run.
+
+        Raises
+        ------
+        UsageError
+            There is none, it is damaged, or it is not of this run.
+        """
+        if absent := [path for path in (self.trees, self.forest) if not os.path.lexists(path)]:
+            words = command(["ictconvention", "forest", str(self.path)])
+            found = "there is no forest beside this run" if len(absent) > 1 else f"its forest has lost {absent[0].name}"
+            raise UsageError(found, self.path, f"train one: {words}", "E-FOREST-MISSING")
+        return KeptForest.load(self.trees, self.forest, self._identity(), self.read_priors()[0])
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what a forest beside the run is of."""
+        result, status = self.read_result("survey", "split"), self.read_status()
+        made = {"run": status.get("hashes", {}).get("run"), "survey": result["survey"].get("hash")}
+        return {**made, "split": result["split"], "classes": run_record.names_of(result)}
 
     def last_weights(self) -> Path:
         """Return the file of the finished run's final weights.

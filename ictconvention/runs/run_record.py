@@ -15,7 +15,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.key_by_key import flatten
-from ictconvention.configuration.registry import find_network, task_source
+from ictconvention.configuration.registry import find_network, is_known, task_source
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
@@ -77,6 +77,7 @@ class ResultShape(Shape):
     config: dict[str, Any] = ABSENT
     version: str = ABSENT
     sources: dict[str, str] = ABSENT
+    weights: str = ABSENT
 
 
 class ScoresShape(Shape):
@@ -117,7 +118,11 @@ SPLIT_OF_RUN = JsonRecord(SplitShape, UsageError, "E-RUN-DAMAGED", FIX, "a split
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without what may differ between machines: what a result has a copy of."""
-    return leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
+    kept = leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
+    model = kept.get("model")
+    if isinstance(model, Mapping) and is_known(str(model.get("kind"))):  # a network's options may be places too
+        kept["model"] = leave_out(model, find_network(str(model["kind"])).options, PLACE)
+    return kept
 
 
 def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Path, of_result: Path) -> None:
@@ -151,6 +156,9 @@ def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Pa
         )
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
+    model = config.get("model")
+    of_file = isinstance(model, Mapping) and model.get("weights") is not None
+    here["model.weights"], there["model.weights"] = str(of_file), str("weights" in result)
     differ = [
         f"{key} is {value} here, {there.get(key)} there" for key, value in here.items() if value != there.get(key)
     ]
@@ -228,9 +236,13 @@ def priors_of_split(
 
 
 def predictions_of(
-    columns: Mapping[str, NDArray[Any]], task: Task, result: Mapping[str, Any], survey_prior: NDArray[np.float64]
+    columns: Mapping[str, NDArray[Any]],
+    task: Task,
+    result: Mapping[str, Any],
+    survey_prior: NDArray[np.float64],
+    part: str = "test",
 ) -> tuple[Predictions, bool]:
-    """Return the predictions of a table, and whether they are those that the result scores.
+    """Return the predictions of a part from its table, and whether they are those that the result scores.
 
     Raises
     ------
@@ -240,4 +252,6 @@ def predictions_of(
     label, rows = task.format.read(columns, survey_prior)
     found = Predictions(np.asarray(columns["id"]).astype(str), label, rows)
     same = all(np.isfinite(values).all() for values in rows.values()) and result.keys() >= NEEDED
-    return found, same and task.is_of_result(found, result)
+    scored = {f"test{end}": result[f"{part}{end}"] for end in ("", "_uniform") if f"{part}{end}" in result}
+    others = {name: value for name, value in result.items() if name not in ("test", "test_uniform")}
+    return found, same and task.is_of_result(found, {**others, **scored})

@@ -8,6 +8,7 @@ from typing import Any
 from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
@@ -44,32 +45,14 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     keep_freed_memory()
     with silence_lightning(), readable_os_errors("testing the run", folder):
         run = RunFolder(folder)
-        own = run.read_options()
-        known = survey_of(run.read_status()) if run.status.exists() else None
-        survey_path = options.survey.path or (str(known) if known else own.survey.path)
-        own = replace(
-            own,
-            survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
-            surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
-            trainer=replace(own.trainer, workers=options.trainer.workers, devices=1, num_nodes=1),
-        )
-        weights = run.last_weights()
+        recorded, weights = run.read_options(), run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")
-        warn_of_changed_code(own, before, run.result)
-        survey = open_or_simulate(own)
-        if survey.hash != before["survey"]["hash"]:
-            raise UsageError(
-                "this is not the survey of the run", survey.path, "give it by survey.path=FOLDER", "E-SURVEY-MISMATCH"
-            )
-        verify_survey(survey, options.survey.verify)
-        run.read_split()  # sees that it is the run's
-        split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
-        stage = stages_of(own)[-1]
-        data = make_data(own, survey, split, stage)
+        warn_of_changed_code(recorded, before, run.result)
+        own, data = open_data(run, options)
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
         result, _, _ = evaluate(learner, data, before["precision"])
-        for line in learner.task.describe(result, survey.header.full_name):
+        for line in learner.task.describe(result, data.survey.header.full_name):
             logger.info(line)
         if "prior" not in before:  # a result of a version before
             survey_prior, training_prior = run.read_priors()
@@ -82,3 +65,38 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
     return result
+
+
+def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDataModule]:
+    """Return the options of a finished run as they are here, and the data of its last stage.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Folder of the run.
+    options : RunOptions
+        As of `retest`.
+
+    Raises
+    ------
+    UsageError
+        The run is not finished, or the survey or the split is another one.
+    """
+    own, before = run.read_options(), run.read_result("survey", "split")
+    known = survey_of(run.read_status()) if run.status.exists() else None
+    survey_path = options.survey.path or (str(known) if known else own.survey.path)
+    own = replace(
+        own,
+        survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
+        surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
+        trainer=replace(own.trainer, workers=options.trainer.workers, devices=1, num_nodes=1),
+    )
+    survey = open_or_simulate(own)
+    if survey.hash != before["survey"]["hash"]:
+        raise UsageError(
+            "this is not the survey of the run", survey.path, "give it by survey.path=FOLDER", "E-SURVEY-MISMATCH"
+        )
+    verify_survey(survey, options.survey.verify)
+    run.read_split()  # sees that it is the run's
+    split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
+    return own, make_data(own, survey, split, stages_of(own)[-1])

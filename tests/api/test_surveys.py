@@ -2,12 +2,14 @@
 
 import inspect
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import ictconvention as ict
 from ictconvention.cli import ingest as commands
+from ictconvention.core.errors import UsageError
 from ictconvention.ingestion.kinds import KINDS
 from ictconvention.ingestion.request import Request
 from ictconvention.survey.survey import Survey
@@ -101,3 +103,15 @@ def test_what_ingestion_leaves_out_is_in_its_result(tmp_path: Path) -> None:
     assert dry.frames == 3
     with pytest.raises(ict.UsageError):
         _ = dry.survey
+
+
+def test_pictures_are_simulated_by_their_kind(tmp_path: Path) -> None:
+    made = ict.simulate(tmp_path / "hosts", 100, jobs=1, kind="hosts", size=42)
+    assert made.header.full_name == "hosts (simulated)"
+    assert made[0].frames.shape == (3, 42, 42)
+    assert len(made) == 100 + 28  # in proportion to 960 of 3 375
+    for given in ({"kind": "moons"}, {"kind": "sdss", "size": 48}, {"kind": "hosts", "light_curves": ["a.csv"]}):
+        wanted: Any = given
+        with pytest.raises(UsageError):
+            ict.simulate(tmp_path / "none", 100, **wanted)
+    assert not (tmp_path / "none").exists()

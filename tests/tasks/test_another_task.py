@@ -144,6 +144,10 @@ def test_what_has_no_meaning_for_it_is_refused(one: Path, work: Path, tmp_path: 
     for prior in ("uniform", "estimate", {"0.00 to 0.17": 1.0}):
         with refused(UsageError, "E-RUN-TASK", "redshift_bins", where="--prior"):
             ict.load(one).predict(survey, prior=prior)
+    with refused(UsageError, "E-RUN-TASK", "redshift_bins", where=one):
+        ict.load(one).train_forest()
+    with refused(UsageError, "E-RUN-TASK", "redshift_bins", where=one):
+        ict.load(one).predict(survey, forest="mean")
     done = CliRunner().invoke(app, ["predict", str(one), str(survey), "-o", str(tmp_path / "lists.csv")])
     assert isinstance(done.exception, UsageError)
     assert done.exception.code == "E-FILES-ENDING"

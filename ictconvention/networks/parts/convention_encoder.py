@@ -10,7 +10,7 @@ from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.attention import Attention, Block
-from ictconvention.networks.parts.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, FrameCNN, token_size
+from ictconvention.networks.parts.frame_cnn import BAND_ROWS, TOKEN_CHANNELS, TOKEN_GRID, FrameCNN, token_size
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, group_frames
 
@@ -89,6 +89,8 @@ class ConvEntionEncoder(Network):
         stamp = (stamp_size, stamp_size)
         self.frame_shape = stamp if frame_channels == 1 else (frame_channels, *stamp)
         self.frames_per_group, self.slots, self.padding = frames_per_group, slots, padding
+        self.frames_per_map, self.map_grid = frames_per_group, TOKEN_GRID
+        self.token_maps = nn.Identity()  # where the tokens of all slots can be looked at
         self.feature_size = TOKEN_CHANNELS * size**2
         self.band_embedding = nn.Embedding(BAND_ROWS, stamp_size**2, padding_idx=0)
         self.block = nn.ModuleList(Block(TOKEN_CHANNELS, size, slots, heads, attention) for _ in range(blocks))
@@ -199,7 +201,12 @@ class ConvEntionEncoder(Network):
             empty, mask = self._convolved(nothing, band.new_zeros(1, band.shape[1]), True), torch.ones_like(present)
         # On a clone: torch.compile of torch 2.13 gives wrong numbers for an index_copy onto an expanded tensor.
         tokens = empty.expand(present.numel(), -1, -1, -1).clone().index_copy_(0, slot, tokens)
-        return tokens.unflatten(0, present.shape), mask
+        return self.token_maps(tokens).unflatten(0, present.shape), mask
+
+    @property
+    def map_layer(self) -> nn.Module:
+        """What the tokens (B * N, 8, h, w) go through: a map for each group of frames."""
+        return self.token_maps
 
     def pooled(self, tokens: Tensor, mask: Tensor) -> Tensor:
         """Return the features (B, feature_size): position, blocks, and the maximum over the tokens that count.

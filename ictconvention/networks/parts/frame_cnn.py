@@ -12,6 +12,7 @@ from ictconvention.networks.parts.time_convolution import TAPS, time_convolution
 BAND_ROWS = 10  # rows of the embedding: "no frame" and up to nine bands
 TOKEN_CHANNELS = 8
 STEM_KERNEL, STEM_STRIDE, STEM_PADDING = 11, 2, 2
+TOKEN_GRID = (7.0, 2.0)  # the pixel that the first cell of a token is centred on, and pixels from one to the next
 
 
 class _ConvNorm(nn.Module):

@@ -116,7 +116,8 @@ def test_norms_softmax_and_recurrent_cells_run_in_float32() -> None:
         )
     low = {name for name, dtype in dtypes.items() if dtype == torch.bfloat16}
     assert low
-    assert all(name.startswith(("online.encoder.frame_cnn.", "gru.cnn.")) for name in low)
+    stamps = ("online.encoder.frame_cnn.", "online.encoder.token_maps", "gru.cnn.")
+    assert all(name.startswith(stamps) for name in low)
     assert {dtype for name, dtype in dtypes.items() if name not in low} == {torch.float32}
     statistics = models["online"].get_buffer("encoder.frame_cnn.2.bn.running_var")
     assert statistics.dtype == torch.float32

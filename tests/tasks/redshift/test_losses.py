@@ -32,7 +32,7 @@ def least(loss: Callable[[Tensor], Tensor], start: list[float]) -> Tensor:
         value.backward()  # type: ignore[no-untyped-call]
         return value
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     return outputs.detach()
 
 

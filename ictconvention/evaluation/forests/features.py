@@ -1,0 +1,92 @@
+"""What a forest sees of an object: numbers of its light curve, and of its host in the median stamps."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.configuration.options import SequenceOptions
+from ictconvention.evaluation import forest
+from ictconvention.evaluation.forest import BAND_FEATURES, NIGHT_FEATURES, light_curve_features
+from ictconvention.feeding.dataset import whole_view
+from ictconvention.measuring import host
+from ictconvention.measuring.host import HOST_FEATURES, host_features
+from ictconvention.measuring.measured_cache import median_frames
+from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
+from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.series import ImageSeries
+
+
+def photometric_features(
+    series: ImageSeries, photometry: NDArray[np.floating], rows: NDArray[np.int64] | slice, bands: int
+) -> NDArray[np.float64]:
+    """Return `light_curve_features` of some frames of an object, by the photometry (n, 2) of all."""
+    flux, error = photometry[rows].astype(np.float64).T
+    return light_curve_features(flux, error, series.band[rows], series.mjd[rows], bands)
+
+
+@dataclass(frozen=True)
+class FeatureRecipe:
+    """How the numbers are made that a forest sees: those of the light curve, then those of the host.
+
+    Parameters
+    ----------
+    bands : int
+        Number of bands.
+    photometry : PhotometryRecipe
+        How fluxes are measured.
+    sequence : SequenceOptions, optional
+        Light curves have the frames that a network is tested on; by default all. A host has all in either case.
+    """
+
+    bands: int
+    photometry: PhotometryRecipe
+    sequence: SequenceOptions | None = None
+
+    @classmethod
+    def of(cls, header: SurveyHeader, where: str | Path, sequence: SequenceOptions | None) -> "FeatureRecipe":
+        """Return that of a survey, which is at `where`; a `SurveyError` says that its stamps are too small."""
+        recipe = photometry_recipe(header.pixel_scale, header.stamp_size, where)
+        return cls(len(header.bands), recipe, sequence)
+
+    @property
+    def count(self) -> int:
+        """How many numbers an object has."""
+        bands = self.bands
+        return BAND_FEATURES * bands + bands * (bands - 1) + NIGHT_FEATURES + HOST_FEATURES * bands
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all that decides the numbers, in plain values."""
+        return {
+            "bands": self.bands,
+            "light_curve": forest.VERSION,
+            "host": host.VERSION,
+            "frames": "all" if self.sequence is None else asdict(self.sequence),
+            "photometry": self.photometry.as_dict(),
+        }
+
+    def measure(
+        self,
+        series: ImageSeries,
+        photometry: NDArray[np.floating] | None = None,
+        median: NDArray[np.floating] | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the numbers of one object (count,); NaN where unknown.
+
+        Parameters
+        ----------
+        series : ImageSeries
+            The object, with one frame at least.
+        photometry, median : arrays (n, 2), (bands, H, W), optional
+            As a survey keeps them; measured where they are not given.
+        """
+        if photometry is None:
+            photometry = measure_photometry(series, self.photometry).astype(np.float32)  # as it is kept
+        if median is None:
+            median = median_frames(series, self.bands)
+        rows = slice(None) if self.sequence is None else whole_view(series, self.sequence).rows
+        with np.errstate(all="ignore"):  # of fluxes without errors or frames at one time, numbers are unknown
+            light_curve = photometric_features(series, photometry, rows, self.bands)
+            return np.concatenate([light_curve, host_features(median, self.photometry.pixel_scale)])
