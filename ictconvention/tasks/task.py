@@ -81,13 +81,15 @@ class Task(ABC):
     `names`        classes of the survey   bins, by their edges          classes of a pixel
     `read_labels`  its class               the bin of its redshift       one for each pixel (n, H, W), a memory map
     `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
-    `kinds`        its class               the bin                       the commonest class of the chip
+    `kinds`        its class               a bin of its quarter          the commonest class of the chip
+    `learns_truth` no                      yes                           no
+    `split_table`  its classes             deciles of redshift           its classes
     `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
     `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
     `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
                                                                          (n, outputs, outputs), from the labels
     `compared`     macro F1, recalls       scatter, outliers, abs(bias)   KL of the shares, IoU of summed confusions
-    `strata`       classes                 one, or deciles of redshift   one
+    `strata`       classes                 one                           one
     `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from
     `estimates`    a probability a class   the mean of the PDF           the share of each class
     further        predicted, entropy      median, mode, 68 % interval,  none; masks go into a folder of their own

@@ -3,6 +3,7 @@
 import shutil
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import SampleKey
 from ictconvention.reporting.compare import compare
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
@@ -184,7 +186,7 @@ def test_a_run_that_was_killed_resumes_to_the_same_result(galaxies: Survey, trai
     assert (folder / "predictions.parquet").read_bytes() == (whole / "predictions.parquet").read_bytes()
 
 
-def test_a_batch_carries_the_redshift_for_the_loss_alone_and_no_other_task_has_it(galaxies: Survey) -> None:
+def test_a_batch_carries_the_redshift_for_the_loss_alone_and_no_other_task_has_it(galaxies: Survey, one: Path) -> None:
     task = Redshift.of_survey(galaxies)
     split = ict.split(galaxies)
     given: dict[str, Any] = {"names": task.names, "labels": task.read_labels(galaxies)}
@@ -197,11 +199,13 @@ def test_a_batch_carries_the_redshift_for_the_loss_alone_and_no_other_task_has_i
     without = SeriesDataModule(galaxies, split, "pretrain", **given)
     (batch,) = next(iter(without.train_dataloader()))
     assert batch.truth is None
-    inputs = ict.NightInputs(ict.Scaling("asinh", *data.scales("asinh")))
-    network = ict.CNNRecurrent("gru", classes=BINS, bands=3)
-    learner = ict.Supervised(network, inputs, without.spec, task=task)
+    learner = read_trained(one).learner
     with pytest.raises(ValueError, match="truth"):
         learner.learned(batch)
+    (seen,) = data.evaluation[[SampleKey(0), SampleKey(1)]]
+    assert seen.truth is not None
+    assert torch.equal(learner.learned(seen), seen.truth)
+    assert torch.equal(learner.logits(seen), learner.logits(replace(seen, truth=5 - seen.truth)))
 
 
 def test_begins_with_the_weights_of_another_run_of_redshifts(train: Train, one: Path) -> None:
