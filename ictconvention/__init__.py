@@ -8,7 +8,7 @@ The rooms, from the ground up; imports point down only:
     measuring       what is measured from a survey's pixels: photometry, scales, the audit
     configuration   the options of a run, with their ranges, composed by Hydra
     files           what files of other people hold: images, tables, Avro
-    simulation      simulated surveys (sdss), and real light curves painted into stamps (painted)
+    simulation      simulated surveys (sdss; hosts: pictures), real light curves painted into stamps (painted)
     ingestion       from what readers find to a survey (headers, readers)
     feeding         from a survey to batches of views
     evaluation      predictions in, numbers out
@@ -76,6 +76,7 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "FrameInputs": "networks.inputs.frames",
     "NightInputs": "networks.inputs.nights",
     "LightCurveInputs": "networks.inputs.light_curves",
+    "PictureInputs": "networks.inputs.pictures",
     "FrameTokenInputs": "networks.inputs.tokens",
     "PhotometryTokenInputs": "networks.inputs.tokens",
     "ConvEntion": "networks.convention",
@@ -83,6 +84,10 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "LightCurveRNN": "networks.light_curve",
     "FrameTransformer": "networks.frame_transformer",
     "LightCurveTransformer": "networks.light_curve_transformer",
+    "PictureCNN": "networks.pictures.cnn",
+    "PictureNetwork": "networks.pictures.picture_network",
+    "PictureOptions": "networks.pictures.picture_network",
+    "TimmEncoder": "networks.pictures.timm_encoder",
     "Scaling": "networks.parts.scaling",
     "ICT": "learning.ict",
     "Supervised": "learning.supervised",

@@ -32,12 +32,17 @@ from ictconvention.networks.inputs.inputs import Inputs as Inputs
 from ictconvention.networks.inputs.inputs import InputShape as InputShape
 from ictconvention.networks.inputs.light_curves import LightCurveInputs as LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs as NightInputs
+from ictconvention.networks.inputs.pictures import PictureInputs as PictureInputs
 from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenInputs
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer as LightCurveTransformer
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
+from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
+from ictconvention.networks.pictures.picture_network import PictureNetwork as PictureNetwork
+from ictconvention.networks.pictures.picture_network import PictureOptions as PictureOptions
+from ictconvention.networks.pictures.timm_encoder import TimmEncoder as TimmEncoder
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
 from ictconvention.survey.format import SurveyHeader as SurveyHeader
 from ictconvention.survey.series import ImageSeries as ImageSeries
@@ -70,6 +75,10 @@ __all__ = [
     "Network",
     "NightInputs",
     "PhotometryTokenInputs",
+    "PictureCNN",
+    "PictureInputs",
+    "PictureNetwork",
+    "PictureOptions",
     "Run",
     "Scaling",
     "SequenceOptions",
@@ -81,6 +90,7 @@ __all__ = [
     "SurveyError",
     "SurveyHeader",
     "SurveyWriter",
+    "TimmEncoder",
     "UsageError",
     "ViewOptions",
     "ingest",

@@ -4,9 +4,11 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 from ictconvention.configuration.compose import read_group
-from ictconvention.core.errors import UsageError
+from ictconvention.configuration.schema import SurveyOptions
+from ictconvention.core.errors import UsageError, shorten
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -38,8 +40,10 @@ def simulate(
     extra_test: int | None = None,
     light_curves: Sequence[str] = (),
     progress: Progress = lambda done, total: None,
+    kind: str = "sdss",
+    size: int | None = None,
 ) -> Survey:
-    """Simulate an SDSS-II-like survey, or paint real light curves into simulated stamps.
+    """Simulate a survey: SDSS-II-like, or pictures of galaxies; or paint real light curves into simulated stamps.
 
     Parameters
     ----------
@@ -47,17 +51,22 @@ def simulate(
         The folder to make; it must not exist.
     objects : int, optional
         Labelled objects, at least 100, with a quarter as many unlabelled ones on top; by default the paper's 8208.
-        Of light curves: how many are drawn; by default all.
+        Of pictures: galaxies, by default 3375. Of light curves: how many are drawn; by default all.
     seed : int
         The same seed gives the same bytes.
     jobs : int, optional
         Processes; by default as many as there are processors.
     extra_test : int, optional
-        Additional test objects, the same number of each class; not with light curves.
+        Additional test objects, the same number of each class; of pictures 690 and 270 of 960, in proportion to the
+        others by default; not with light curves.
     light_curves : sequence of str
         Tables of real light curves, FILE or CLASS=FILE.
     progress : function
         Called with the number of objects written and their total.
+    kind : str
+        "sdss", or "hosts": pictures of galaxies with and without a supernova, one night of each in i, r and g.
+    size : int, optional
+        Pixels along a side of a picture; by default 48.
 
     Raises
     ------
@@ -75,14 +84,27 @@ def simulate(
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
+    if kind not in (kinds := get_args(get_type_hints(SurveyOptions)["kind"])):
+        raise UsageError(f"there is no simulation {kind!r}", "--kind", f"take {shorten(kinds)}", "E-COMMAND-VALUE")
+    if size is not None and kind != "hosts":
+        found = "--size is of pictures, those of --kind hosts"
+        raise UsageError(found, "options of simulate", "leave it out, or add --kind hosts", "E-COMMAND-CONFLICT")
+    if light_curves and kind == "hosts":
+        found = "--kind hosts draws galaxies, and --light-curves paints those of a file"
+        raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     from ictconvention.simulation import simulate as simulation
+    from ictconvention.simulation.hosts import pictures
 
     workers = (os.cpu_count() or 1) if jobs is None else jobs
     if light_curves:
         return simulation.paint_light_curves(path, light_curves, objects, seed, workers, progress)
+    if kind == "hosts":
+        drawn = pictures.OBJECTS if objects is None else objects
+        pixels = pictures.SIZE if size is None else size
+        return simulation.simulate_hosts(Path(path), drawn, seed, workers, extra_test, pixels, progress)
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
     return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
 

@@ -31,6 +31,9 @@ HOSTED, CHANNELS, RESIDUAL = (
     "pixels.channels",
     "direct+residual",
 )  # the network that needs median stamps
+SELECT = "sequence.select"
+CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "efficientnet_lite0")
+PICTURES = (*CNNS, *ENCODERS)  # networks of which no frame may be left out
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -118,7 +121,7 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
     """Compose, and set what a choice of ours leaves open.
 
     Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
-    has no second one. A network that needs median stamps gets the channels that bring them.
+    has no second one. One that needs median stamps gets the channels that bring them, one of pictures whole nights.
     """
     from hydra import compose
 
@@ -131,6 +134,8 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
             config.stage.finetune.max_epochs = 0
         if _leaves_channels_open(config, chosen, words, folders):
             config.pixels.channels = RESIDUAL
+        if _leaves_select_open(config, chosen, words, folders):
+            config.sequence.select = "nights"
         if config.model.kind != SIZED:
             own = config.model
             if _profile_alone_sizes(chosen, words, folders):
@@ -154,7 +159,8 @@ def implied_overrides(words: Sequence[str]) -> list[str]:
             config = compose("train", own, return_hydra_config=True)
         chosen = config.hydra.runtime.choices
         second = [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
-        return second + ([f"{CHANNELS}={RESIDUAL}"] if _leaves_channels_open(config, chosen, own, folders) else [])
+        channels = [f"{CHANNELS}={RESIDUAL}"] if _leaves_channels_open(config, chosen, own, folders) else []
+        return second + channels + ([f"{SELECT}=nights"] if _leaves_select_open(config, chosen, own, folders) else [])
 
 
 def _leaves_second_open(
@@ -181,6 +187,15 @@ def _leaves_channels_open(
     given = any(word.lstrip("+").startswith(("pixels=", f"{CHANNELS}=")) for word in words)
     needs = OmegaConf.select(config, "model.kind") == HOSTED and OmegaConf.select(config, "model.host")
     return bool(needs) and not given and _file_of(CHANNELS, chosen, folders) is None
+
+
+def _leaves_select_open(
+    config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
+) -> bool:
+    """Return whether the network sees pictures, and nobody chooses what is left out of a sequence as a whole."""
+    given = any(word.lstrip("+").startswith(("sequence=", f"{SELECT}=")) for word in words)
+    pictures = OmegaConf.select(config, "model.kind") in PICTURES
+    return pictures and not given and _file_of(SELECT, chosen, folders) is None
 
 
 def _no_survey(path: str) -> UsageError:

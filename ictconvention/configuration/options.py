@@ -21,6 +21,7 @@ TargetNorms = Literal["batch", "running"]
 Compared = Literal["projection", "probabilities"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
+Schedule = Literal["cosine", "constant"]
 Third = Literal["third"]  # of the frames of the full view
 Group = TypeVar("Group")
 
@@ -120,8 +121,13 @@ class Augmentation:
         Largest angle of a rotation about the stamp's centre, to either side [deg].
     quarter_turns : bool
         Turn by a multiple of 90 degrees besides, which interpolates nothing.
-    flips : bool
-        Flip horizontally and vertically, each with probability 1/2.
+    flips : bool or "horizontal"
+        Flip horizontally and vertically, each with probability 1/2; or horizontally alone.
+    bands : float
+        Probability that a band of a view is left out; one at least stays.
+    brightness, contrast : float
+        By how much the factor of a picture's pixels, and that of their differences to the mean of their band, stray
+        from 1; both are drawn evenly. Before scaling; for networks of pictures.
     function : str, optional
         What else is done to a view: a function of one's own, see `register_augmentation`.
     """
@@ -130,7 +136,10 @@ class Augmentation:
     window: Share = 0.8
     rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
     quarter_turns: bool = False
-    flips: bool = True
+    flips: bool | Literal["horizontal"] = True
+    bands: Annotated[PartialShare, ADDED] = 0.0
+    brightness: Annotated[PartialShare, ADDED] = 0.0
+    contrast: Annotated[PartialShare, ADDED] = 0.0
     function: Annotated[str | None, ADDED] = None
 
 
@@ -300,15 +309,23 @@ class OptimiserOptions:
     learning_rate : float
         Its largest value (paper: 2e-3).
     weight_decay : float
-        Weight decay of AdamW (published code: 0.1339).
+        (published code: 0.1339, of AdamW).
     decay_norms_and_biases : bool
         Whether norms and biases decay too (the paper's way).
     amsgrad : bool
-        The variant of AdamW (published code: true).
+        The variant of AdamW and Adam (published code: true).
     warm_up : float
-        Share of the steps in which the learning rate rises linearly; a cosine to zero follows.
+        Share of the steps in which the learning rate rises linearly, of all that the stage may have.
     clip : float, optional
         Largest norm of the gradient.
+    kind : "adamw", "adam" or "sgd"
+        AdamW (paper), Adam, or stochastic gradient descent with momentum. The weight decay of the last two is added
+        to the gradient.
+    momentum : float
+        Of sgd.
+    schedule : "cosine" or "constant"
+        What follows the rise: a cosine to zero at the end of all training epochs that a stage may have, or the largest
+        value throughout.
     """
 
     learning_rate: PositiveFloat = 2e-3
@@ -317,3 +334,6 @@ class OptimiserOptions:
     amsgrad: bool = True
     warm_up: PartialShare = 0.1
     clip: PositiveFloat | None = 1.0
+    kind: Annotated[Literal["adamw", "adam", "sgd"], ADDED] = "adamw"
+    momentum: Annotated[PartialShare, ADDED] = 0.9
+    schedule: Annotated[Schedule, ADDED] = "cosine"

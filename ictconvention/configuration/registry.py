@@ -275,5 +275,5 @@ def _broken(name: str, error: Exception) -> UsageError:
 @cache
 def _import_room(room: str) -> None:
     package = importlib.import_module(room)
-    for found in pkgutil.iter_modules(package.__path__, f"{room}."):
+    for found in pkgutil.walk_packages(package.__path__, f"{room}."):
         importlib.import_module(found.name)

@@ -32,15 +32,23 @@ STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
 
 @option_group
 class SurveyOptions:
-    """Which survey: a folder, or the simulated one, made once and found again; its bands and classes; its checks."""
+    """Which survey: a folder, or a simulated one, made once and found again; its bands and classes; its checks."""
 
     path: Annotated[str | None, PLACE] = None
+    kind: Annotated[Literal["sdss", "hosts"], CONTENT] = "sdss"
+    size: Annotated[PositiveInt | None, CONTENT] = None
     bands: Annotated[tuple[str, ...] | None, CONTENT] = None
     classes: Annotated[tuple[str, ...] | None, ADDED] = None
     objects: Annotated[Annotated[int, Field(ge=100)] | None, CONTENT] = None
-    extra_test: Annotated[NonNegativeInt, CONTENT] = 0
+    extra_test: Annotated[NonNegativeInt | None, CONTENT] = 0
     seed: Annotated[int, CONTENT] = 0
     verify: Annotated[bool | Literal["auto"], PLACE] = "auto"
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.size is not None and self.kind == "sdss":
+            raise ValueError(f"survey.size is {self.size}, and only pictures of hosts have a size to choose")
+        return self
 
 
 @option_group
@@ -62,7 +70,7 @@ class PixelOptions:
     """What a network sees of a frame, and on which scale."""
 
     channels: Annotated[Literal["direct", "direct+residual"], SHAPES] = "direct"
-    scaling: Annotated[Literal["asinh", "standardise"], SHAPES] = "asinh"
+    scaling: Annotated[Literal["asinh", "standardise", "imagenet", "centred"], SHAPES] = "asinh"
 
 
 @option_group
@@ -102,6 +110,7 @@ class StageOptions:
 
     max_epochs: NonNegativeInt = 50  # 0: no such stage
     keep: Literal["best", "last"] = "best"
+    patience: Annotated[PositiveInt | None, ADDED] = None  # training epochs without a better one; null: any number
     classification: Annotated[NonNegativeFloat | None, ADDED] = None  # the learner's
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
@@ -117,6 +126,10 @@ class StagesOptions:
     def _check(self) -> Self:
         if self.pretrain.max_epochs == self.finetune.max_epochs == 0:
             raise ValueError("stage.pretrain.max_epochs and stage.finetune.max_epochs are both 0: nothing trains")
+        for name, stage in (("pretrain", self.pretrain), ("finetune", self.finetune)):
+            if stage.patience is not None and stage.keep == "last":
+                found = f"stage.{name}.patience is {stage.patience}, and keep=last looks for no best training epoch"
+                raise ValueError(f"{found}; set stage.{name}.keep=best, or leave out the patience")
         return self
 
 

@@ -118,11 +118,47 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
+    _check_pictures(replace(options, model=model), bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
     find_task(options.task.kind)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it
     return replace(options, model=model)
+
+
+def _check_pictures(options: RunOptions, pictures: bool) -> None:
+    """Refuse what takes bands from a picture by the way, what is for pictures alone, and weights of two places.
+
+    Parameters
+    ----------
+    options : RunOptions
+        Options of the run, with those of its network.
+    pictures : bool
+        Whether the network sees pictures.
+    """
+    kind, found, key, fix = options.model.kind, "", "", ""
+    if pictures and options.sequence.select != "nights":
+        key, fix = "sequence.select", "set sequence.select=nights; augmentation.bands leaves out bands"
+        found = f"sequence.select is frames, which would leave out bands of a picture, and {kind} sees pictures"
+    elif pictures and options.views.online_frames is not None:
+        key, fix = "views.online_frames", "leave it out"
+        found = f"views.online_frames would leave out bands of a picture, and {kind} sees pictures"
+    elif not pictures and (options.augmentation.brightness or options.augmentation.contrast):
+        key, fix = "augmentation", "take augmentation.brightness=0 augmentation.contrast=0, or another augmentation"
+        found = f"brightness and contrast are drawn for pictures, and {kind} compares fluxes of several frames"
+    elif not pictures and options.pixels.scaling in ("imagenet", "centred"):
+        key, fix = "pixels.scaling", "take asinh or standardise"
+        found = f"pixels.scaling={options.pixels.scaling} is for pictures, and {kind} sees sequences of fluxes"
+    model = options.model
+    file, freeze = getattr(model, "weights", None), getattr(model, "freeze", "none")
+    if file is not None and options.init_from is not None:
+        key, fix = "model.weights", "give one of the two"
+        found = "model.weights is a file and init_from a run, and a network begins with the weights of one"
+    elif freeze == "encoder" and file is None and options.init_from is None:
+        key, fix = "model.freeze", "give model.weights=FILE or init_from=RUN, or leave out model.freeze"
+        found = "model.freeze is encoder, whose weights would be random for ever"
+    if found:
+        raise UsageError(found, key, fix, "E-CONFIG-CONFLICT")
 
 
 def check_network_pixels(options: RunOptions, stamp: tuple[int, float] | None = None) -> None:

@@ -10,6 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
+from ictconvention.measuring.host import RADII, survey_host_features
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -192,6 +193,16 @@ def photometry_features(survey: Survey) -> NDArray[np.float64]:
         flux, error = measure_photometry(s, recipe).T
         rows.append(light_curve_features(flux, error, s.band, s.mjd, len(header.bands)))
     return np.array(rows)
+
+
+def aperture_features(survey: Survey) -> NDArray[np.float64]:
+    """Return what apertures measure in the pictures of every object of a survey, (len(survey), f).
+
+    `host_features` of each band, and the colours of neighbouring bands in each of the circles.
+    """
+    measured, bands = survey_host_features(survey), len(survey.header.bands)
+    flux = measured.reshape(len(measured), bands, -1)[:, :, : len(RADII)]
+    return np.hstack([measured, (flux[:, :-1] - flux[:, 1:]).reshape(len(measured), -1)])
 
 
 def pixel_free_features(survey: Survey) -> NDArray[np.float64]:

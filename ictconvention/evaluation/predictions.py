@@ -58,7 +58,8 @@ class ModelPredictions:
     core_seconds : mapping of (fold, seed) to float
         The CPU time of the same, where it is known.
     passes : str
-        Training epochs of each stage, such as 2+2; empty where nothing is trained in them.
+        Training epochs of each stage, such as 2+2, or 4-9+2 where patience ended some runs; empty where nothing is
+        trained in them.
     """
 
     name: str

@@ -108,6 +108,22 @@ def differences(
     )
 
 
+def intervals(
+    model: Pooled, group: NDArray[np.integer], measures: Measures, replicates: int = REPLICATES, seed: int = 0
+) -> dict[str, tuple[float, float, float]]:
+    """Return each compared score of a model by name, as a mean over seeds, with the ends of its 95 % interval.
+
+    Objects and seeds are drawn as in `differences`.
+    """
+    rng = np.random.default_rng(seed)
+    weight = object_weights(measures.strata(model.label), group, replicates, rng)
+    drawn, value = (
+        _replicated(model, measures, weight, _seed_draws(model, replicates, rng)),
+        mean_scores(model, measures),
+    )
+    return {name: (value[name], *interval(replicated)) for name, replicated in drawn.items()}
+
+
 def mean_scores(model: Pooled, measures: Measures) -> dict[str, float]:
     """Return the compared scores of pooled predictions by name, as means over seeds."""
     once = np.ones((1, len(model.ids)), dtype=np.float32)

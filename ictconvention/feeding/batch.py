@@ -91,6 +91,8 @@ class SeriesBatch:
         Flux and its error [flux_unit], NaN where unknown.
     conditions : tensor (F, 2), optional
         Seeing [arcsec] and sky noise [flux_unit], NaN where unknown.
+    brightness, contrast : tensors (B,), optional
+        Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
     """
 
     band: Tensor
@@ -110,6 +112,8 @@ class SeriesBatch:
     photometry: Tensor | None = None
     seen: Tensor | None = None
     conditions: Tensor | None = None
+    brightness: Tensor | None = None
+    contrast: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -155,6 +159,8 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         seen=seen,
         photometry=_joined([v.photometry for v in views if v.photometry is not None]),
         conditions=_joined([v.conditions for v in views if v.conditions is not None]),
+        brightness=_factors([turn.brightness for turn in turns]),
+        contrast=_factors([turn.contrast for turn in turns]),
     )
 
 
@@ -166,6 +172,8 @@ def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
         if f.name == "seen" and any(part is not None for part in parts):
             there = [(b.frames, b.seen) for b in batches if b.frames is not None]
             parts = [torch.ones_like(own, dtype=torch.bool) if seen is None else seen for own, seen in there]
+        if f.name in ("brightness", "contrast") and any(part is not None for part in parts):
+            parts = [torch.ones(len(b)) if part is None else part for b, part in zip(batches, parts, strict=True)]
         if parts[0] is not None:
             tensors[f.name] = torch.cat(parts)
     objects = len(batches[0])
@@ -187,6 +195,10 @@ def _finite(views: list[SeriesView]) -> tuple[Tensor | None, Tensor | None]:
     of_each = [(v.frames, v.seen) for v in views if v.frames is not None]
     seen &= np.concatenate([np.ones(own.shape, bool) if there is None else there for own, there in of_each])
     return torch.from_numpy(frames), torch.from_numpy(seen)
+
+
+def _factors(factors: list[float]) -> Tensor | None:
+    return None if all(factor == 1 for factor in factors) else torch.tensor(factors)
 
 
 def _joined(parts: list[NDArray[np.floating]]) -> Tensor | None:

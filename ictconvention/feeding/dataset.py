@@ -16,7 +16,7 @@ from ictconvention.configuration.options import Augmentation, SequenceOptions, V
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.spec import Contents
-from ictconvention.feeding.views import ViewRecipe, draw_recipe, even_frames, even_nights, keyed_generator
+from ictconvention.feeding.views import ViewRecipe, draw_recipe, drop_bands, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.split import classes_of
@@ -110,10 +110,11 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         unit = night_index(series.mjd) if sequence.select == "nights" else np.arange(len(series))
         plan = [(augmentation, self.views.most_online(len(series), sequence))] * self.views.count
         if self.views.online_frames:
-            plan.append((replace(augmentation, keep=1.0, window=1.0), sequence.max_frames))
+            plan.append((replace(augmentation, keep=1.0, window=1.0, bands=0.0), sequence.max_frames))
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
-            yield draw_recipe(unit, most, sequence.frames_per_group, strays, rng), rng
+            view = draw_recipe(unit, most, sequence.frames_per_group, strays, rng)
+            yield drop_bands(view, series.band, strays.bands, rng), rng
 
     def _checked(self, view: SeriesView, drawn: SeriesView, id_: str) -> SeriesView:
         """Refuse what a user's augmentation has made of a view where no network can take it."""

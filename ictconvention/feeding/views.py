@@ -5,7 +5,7 @@ Each draw has its own generator, made from a key, so that no draw depends on wha
 """
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from math import ceil, radians
 
@@ -32,6 +32,8 @@ class ViewRecipe:
         Turns by 90 degrees in the same sense, 0 to 3.
     horizontal, vertical : bool
         Flips along the columns and along the rows, before the turns.
+    brightness, contrast : float
+        What multiplies every pixel, and then its difference to the mean of its frame; 1 changes nothing.
     """
 
     rows: NDArray[np.int64]
@@ -39,6 +41,8 @@ class ViewRecipe:
     quarter_turns: int = 0
     horizontal: bool = False
     vertical: bool = False
+    brightness: float = 1.0
+    contrast: float = 1.0
 
 
 def keyed_generator(seed: int, stage: str, epoch: int, id: str, view: int) -> np.random.Generator:
@@ -118,8 +122,58 @@ def draw_recipe(
         angle=radians(augmentation.rotation) * float(rng.uniform(-1, 1)),
         quarter_turns=int(rng.integers(4)) if augmentation.quarter_turns else 0,
         horizontal=bool(augmentation.flips and rng.random() < 0.5),
-        vertical=bool(augmentation.flips and rng.random() < 0.5),
+        vertical=bool(augmentation.flips is True and rng.random() < 0.5),
+        brightness=_draw_factor(augmentation.brightness, rng),
+        contrast=_draw_factor(augmentation.contrast, rng),
     )
+
+
+def _draw_factor(stray: float, rng: np.random.Generator) -> float:
+    """Return a factor around 1; without a stray nothing is drawn, so that other draws are as they always were."""
+    return 1 + stray * float(rng.uniform(-1, 1)) if stray else 1.0
+
+
+def drop_bands(view: ViewRecipe, band: NDArray[np.uint8], share: float, rng: np.random.Generator) -> ViewRecipe:
+    """Return a view without the frames of some of its bands.
+
+    Parameters
+    ----------
+    view : ViewRecipe
+        The view.
+    band : array (n,)
+        Band of each frame of the series.
+    share : float
+        Probability that a band is left out; where all would be, one stays.
+    rng : Generator
+        Gives the draws; without a share none is made.
+    """
+    if not share:
+        return view
+    there = np.unique(band[view.rows])
+    kept = there[rng.random(len(there)) >= share]
+    if not len(kept):
+        kept = rng.choice(there, 1)
+    return replace(view, rows=view.rows[np.isin(band[view.rows], kept)])
+
+
+def adjust_stamps(frames: Tensor, brightness: Tensor, contrast: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Multiply each frame, and then its differences to its own mean.
+
+    Parameters
+    ----------
+    frames : tensor (F, H, W)
+        Stamps.
+    brightness, contrast : tensors (F,)
+        The two factors of each frame.
+    seen : boolean tensor (F, H, W), optional
+        Pixels that are not missing; the others stay as they are, and count in no mean.
+    """
+    frames = frames * brightness[:, None, None]
+    if seen is None:
+        mean = frames.mean((1, 2), keepdim=True)
+        return mean + contrast[:, None, None] * (frames - mean)
+    mean = (frames * seen).sum((1, 2), keepdim=True) / seen.sum((1, 2), keepdim=True).clamp(min=1)
+    return (mean + contrast[:, None, None] * (frames - mean)).where(seen, frames)
 
 
 def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:

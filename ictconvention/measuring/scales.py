@@ -1,4 +1,4 @@
-"""The numbers that pixels and fluxes are scaled by, one per band, from the training part of a survey alone."""
+"""The numbers that pixels and fluxes are scaled by, one per band: of the training part of a survey alone, or fixed."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -6,13 +6,18 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError
+from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.measured_cache import CachedPhotometry
 from ictconvention.measuring.photometry import sky_noise
 from ictconvention.measuring.robust import finite_median
 from ictconvention.survey.survey import Survey
 
-ScalingKind = Literal["asinh", "standardise"]
+ScalingKind = Literal["asinh", "standardise", "imagenet", "centred"]
+IMAGENET = (
+    (0.485, 0.456, 0.406),
+    (0.229, 0.224, 0.225),
+)  # mean and deviation of ImageNet's R, G, B from 0 to 1
+SLACK = 0.01  # by which a pixel of a picture may lie outside 0 to 1
 SOFTENING = 3.0  # [noise of the band]; fluxes are linear below it and logarithmic above
 
 
@@ -30,14 +35,17 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
     ----------
     survey : Survey
         The training part.
-    kind : "asinh" or "standardise"
+    kind : "asinh", "standardise", "imagenet" or "centred"
         "asinh": no offset; the scale is `SOFTENING` times the band's median sky noise. "standardise" (the published
-        way): mean and standard deviation of all pixels of the band.
+        way): mean and standard deviation of all pixels of the band. The other two, see `fixed_scales`, are for pixels
+        from 0 to 1.
 
     Raises
     ------
     SurveyError
-        A band has no frame in it, or no pixel, or its pixels are all alike.
+        A band has no frame in it, or no pixel, or its pixels are all alike; or pixels are not from 0 to 1.
+    UsageError
+        Fixed scales are for other bands.
     """
     bands = len(survey.header.bands)
     match kind:
@@ -56,7 +64,45 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
                 for row, values in zip(sums, moments, strict=True):
                     row += np.bincount(series.band, values, bands)
             scales = _standard(*sums)
+        case "imagenet" | "centred":
+            scales = fixed_scales(kind, survey.header.bands)
+            _check_unit_range(survey, kind)
     return _checked(scales, survey)
+
+
+def fixed_scales(kind: ScalingKind, bands: tuple[str, ...]) -> BandScales:
+    """Return scales that know no survey.
+
+    Parameters
+    ----------
+    kind : "imagenet" or "centred"
+        "imagenet": mean and standard deviation of ImageNet, as the published weights of most encoders expect.
+        "centred": from 0 to 1 becomes from -1 to 1, as EfficientNet-Lite of TensorFlow expects.
+    bands : tuple of str
+        Bands of the survey; ImageNet's are three, red first.
+
+    Raises
+    ------
+    UsageError
+        There are other bands than three.
+    """
+    if kind == "imagenet" and len(bands) != 3:
+        found = f"pixels.scaling=imagenet is for three bands, and the survey has {len(bands)}: {', '.join(bands)}"
+        fix = "take pixels.scaling=standardise, or three of the bands: survey.bands"
+        raise UsageError(found, "pixels.scaling", fix, "E-CONFIG-CONFLICT")
+    offset, scale = IMAGENET if kind == "imagenet" else ([0.5] * len(bands), [0.5] * len(bands))
+    return BandScales(np.array(offset), np.array(scale))
+
+
+def _check_unit_range(survey: Survey, kind: ScalingKind) -> None:
+    """Refuse pixels that are not from 0 to 1: a fixed scale would make of them what no published weights have seen."""
+    for series in survey:
+        finite = series.frames[np.isfinite(series.frames)]
+        if len(finite) and not -SLACK <= finite.min() <= finite.max() <= 1 + SLACK:
+            found = f"pixels.scaling={kind} is for pixels from 0 to 1, and those of {series.id} are from "
+            found += f"{finite.min():.4g} to {finite.max():.4g}"
+            fix = "take pixels.scaling=asinh or standardise, which measure the survey"
+            raise SurveyError(found, survey.path, fix, "E-SURVEY-UNSUITED")
 
 
 def photometry_scales(survey: Survey, photometry: CachedPhotometry, kind: ScalingKind) -> BandScales:
@@ -71,6 +117,13 @@ def photometry_scales(survey: Survey, photometry: CachedPhotometry, kind: Scalin
             fluxes = _per_band(((band, values[:, 0]) for band, values in pairs), bands)
             known = [values[np.isfinite(values)].astype(np.float64) for values in fluxes]
             scales = _standard(*(np.array([f(x) for x in known]) for f in (np.size, np.sum, lambda x: (x**2).sum())))
+        case _:
+            raise UsageError(
+                f"pixels.scaling={kind} is for pictures, and there are fluxes",
+                "pixels.scaling",
+                "take asinh or standardise",
+                "E-CONFIG-CONFLICT",
+            )
     return _checked(scales, survey)
 
 

@@ -31,6 +31,7 @@ class Network(nn.Module, ABC):
       network does not export;
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
+    - `map_layer`: the layer whose output is its last map, for `ictconvention explain`;
     - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins.
 
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
@@ -116,6 +117,11 @@ class Network(nn.Module, ABC):
 
     def check_shape(self, shape: InputShape) -> None:
         """Raise a ValueError where data of this shape do not fit the network."""
+
+    @property
+    def map_layer(self) -> nn.Module | None:
+        """The layer whose output is the last map (n, channels, H, W), which still knows places; None without one."""
+        return None
 
     @property
     def trunk(self) -> "Network":

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -27,9 +28,12 @@ from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.pictures.picture_network import PictureNetwork
+from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate
+from ictconvention.simulation.hosts import pictures
+from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_hosts
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.split import Split
@@ -56,17 +60,7 @@ def open_or_simulate(options: RunOptions) -> Survey:
 def _open_whole(options: RunOptions) -> Survey:
     """Open the survey of a run with all of its classes."""
     wanted = options.survey
-    if wanted.path is not None:
-        whole = Survey.open(wanted.path)
-    else:
-        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
-        key = digest([objects, wanted.seed, wanted.extra_test, __version__])[:8]
-
-        def simulated(path: Path) -> object:
-            logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
-            return simulate(path, objects, wanted.seed, os.cpu_count() or 1, wanted.extra_test)
-
-        whole = _made_once(Path(options.surveys) / f"simulated-{key}", simulated)
+    whole = _simulated(options) if wanted.path is None else Survey.open(wanted.path)
     bands = wanted.bands
     if bands is None or bands == whole.header.bands:
         return whole
@@ -79,6 +73,30 @@ def _open_whole(options: RunOptions) -> Survey:
         return select_bands(whole, bands, path)
 
     return _made_once(Path(options.surveys) / f"{whole.path.name}-bands-{key}", selected)
+
+
+def _simulated(options: RunOptions) -> Survey:
+    """Open the simulated survey of a run."""
+    wanted, processes = options.survey, os.cpu_count() or 1
+    make: Callable[..., object]
+    if wanted.kind == "hosts":
+        objects = pictures.OBJECTS if wanted.objects is None else wanted.objects
+        extra = pictures.extra_tests(objects) if wanted.extra_test is None else wanted.extra_test
+        size = wanted.size or pictures.SIZE
+        made, name = ["hosts", objects, wanted.seed, extra, size], "hosts"
+        make = partial(simulate_hosts, size=size)
+    else:
+        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
+        extra, name = wanted.extra_test or 0, "simulated"
+        made = [objects, wanted.seed, extra]
+        make = simulate
+    key = digest([*made, __version__])[:8]
+
+    def simulated(path: Path) -> object:
+        logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
+        return make(path, objects=objects, seed=wanted.seed, jobs=processes, extra_test=extra)
+
+    return _made_once(Path(options.surveys) / f"{name}-{key}", simulated)
 
 
 def _made_once(path: Path, make: Callable[[Path], object]) -> Survey:
@@ -181,6 +199,8 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     except ValueError as error:
         fix = "take another network or other options of it, or a survey that fits"
         raise UsageError(str(error), f"model {model.kind}", fix, "E-CONFIG-CONFLICT") from error
+    if isinstance(network, PictureNetwork) and getattr(model, "freeze", "none") == "encoder":
+        network.freeze()
     inputs = network.takes(scaling)
     task: Task = find_task(options.task.kind)(spec.classes)
     if options.learner.kind == "ict":
@@ -193,6 +213,12 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
         fix = "let make_head end in the layer that gives the outputs"
         raise UsageError(found, type(network).__name__, fix, "E-MODULE-RESULT")
     return learner
+
+
+def weight_file(options: RunOptions) -> str | None:
+    """Return the file of weights that a run begins with, if it has one: `model.weights`."""
+    file: str | None = getattr(options.model, "weights", None)
+    return file
 
 
 def digest(content: object) -> str:
@@ -210,6 +236,8 @@ def run_hash(
     content["trainer"]["precision"] = precision
     start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
     content["init_from"] = None if start is None else weights_hash(start)
+    if (file := weight_file(options)) is not None:
+        content["weights"] = weight_file_hash(file)
     if part == "pretrain":
         content["stage"].pop("finetune")
     return digest([content, survey.hash, split.hash, __version__])

@@ -89,9 +89,11 @@ class FinishedRun:
         return self._spent("core_seconds")
 
     @property
-    def passes(self) -> str:
-        """The training epochs of each stage that trains, such as 2+2."""
-        return "+".join(str(stage_of(self.options, stage).max_epochs) for stage in stages_of(self.options))
+    def passes(self) -> tuple[int, ...]:
+        """The training epochs of each stage that trains: those that patience left it, where that is known."""
+        trained = self.status.get("epochs", {})
+        asked = [(stage, stage_of(self.options, stage)) for stage in stages_of(self.options)]
+        return tuple(trained.get(name, one.max_epochs) if one.patience else one.max_epochs for name, one in asked)
 
     def _spent(self, kind: str) -> float | None:
         spent, stages = self.status.get(kind, {}), stages_of(self.options)
@@ -127,10 +129,16 @@ class Collection:
                 next(iter(runs.values())).result.get("parameters"),
                 {key: run.seconds for key, run in runs.items() if run.seconds is not None},
                 {key: run.core_seconds for key, run in runs.items() if run.core_seconds is not None},
-                next(iter(runs.values())).passes,
+                describe_passes([run.passes for run in runs.values()]),
             )
             for name, runs in self.runs.items()
         )
+
+
+def describe_passes(passes: Sequence[tuple[int, ...]]) -> str:
+    """Return the training epochs of the stages of some runs of a model: 2+2, or 4-9+2 where patience ended some."""
+    ends = [(min(of_stage), max(of_stage)) for of_stage in zip(*passes, strict=True)]
+    return "+".join(f"{least}" if least == most else f"{least}-{most}" for least, most in ends)
 
 
 def find_runs(sweep: str | Path) -> tuple[list[FinishedRun], list[str]]:
@@ -313,6 +321,7 @@ def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
     flat = flatten(leave_out(run.result["config"], RunOptions, CELL)) | {"name": run.model}
     flat |= flatten({name: run.result.get(name) for name in ("precision", "init_from", "version")})
+    flat |= {"weights": run.result["weights"]} if "weights" in run.result else {}
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return flat
 

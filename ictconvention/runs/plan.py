@@ -7,10 +7,11 @@ from pathlib import Path
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import UsageError, pluralize
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash
+from ictconvention.measuring.scales import fixed_scales
+from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash, weight_file
 from ictconvention.runs.machine import Precision, check_machine, precision_of
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.warm_start import check_start
+from ictconvention.runs.warm_start import check_start, check_weight_file
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
@@ -68,9 +69,13 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
         check_machine(options.trainer)
     survey = open_or_simulate(options)
     check_network_pixels(options, (survey.header.stamp_size, survey.header.pixel_scale))
+    if options.pixels.scaling in ("imagenet", "centred"):
+        fixed_scales(options.pixels.scaling, survey.header.bands)
     split = load_or_draw_split(options, survey)
     if options.init_from is not None:
         check_start(options.init_from, options, split, survey)
+    if (file := weight_file(options)) is not None:
+        check_weight_file(options, file, survey)
     precision = precision_of(options.trainer)
     hashes = {part: run_hash(options, survey, split, precision, part) for part in ("run", "pretrain")}
     part = f"fold{options.fold.index}" if options.split is None else "split"

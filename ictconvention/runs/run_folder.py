@@ -269,17 +269,21 @@ class RunFolder:
         except (KeyError, TypeError) as error:
             raise UsageError("its result is damaged", self.result, LOST, "E-RUN-DAMAGED") from error
 
-    def read_predictions(self) -> Predictions:
-        """Return the predictions of the test part.
+    def read_predictions(self, part: str = "test") -> Predictions:
+        """Return the predictions of the test part, or of the additional one, `extra_test`.
 
         Raises
         ------
         UsageError
             They are damaged, or not those of the result.
         """
-        result, task, (survey_prior, _) = self.read_result(), self.read_task(), self.read_priors()
+        needed = [] if part == "test" else [part]
+        result, task, (survey_prior, _) = self.read_result(*needed), self.read_task(), self.read_priors()
+        scored = result | {
+            f"test{shares}": result[f"{part}{shares}"] for shares in ("", "_uniform") if f"{part}{shares}" in result
+        }
         try:
-            predictions, same = run_record.predictions_of(self.read_columns("test"), task, result, survey_prior)
+            predictions, same = run_record.predictions_of(self.read_columns(part), task, scored, survey_prior)
         except (KeyError, TypeError, ValueError, IndexError, OSError) as error:
             raise UsageError("its result or its predictions are damaged", self.path, LOST, "E-RUN-DAMAGED") from error
         if not same:

@@ -15,7 +15,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from ictconvention.configuration.identity import CONTENT, PLACE, leave_out, leave_out_added, roles_of
 from ictconvention.configuration.key_by_key import flatten
-from ictconvention.configuration.registry import find_network, task_source
+from ictconvention.configuration.registry import find_network, is_known, task_source
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
@@ -76,6 +76,7 @@ class ResultShape(Shape):
     config: dict[str, Any] = ABSENT
     version: str = ABSENT
     sources: dict[str, str] = ABSENT
+    weights: str = ABSENT
 
 
 class ScoresShape(Shape):
@@ -116,7 +117,11 @@ SPLIT_OF_RUN = JsonRecord(SplitShape, UsageError, "E-RUN-DAMAGED", FIX, "a split
 
 def portable(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without what may differ between machines: what a result has a copy of."""
-    return leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
+    kept = leave_out_added(leave_out(config, RunOptions, PLACE), RunOptions)
+    model = kept.get("model")
+    if isinstance(model, Mapping) and is_known(str(model.get("kind"))):  # a network's options may be places too
+        kept["model"] = leave_out(model, find_network(str(model["kind"])).options, PLACE)
+    return kept
 
 
 def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Path, of_result: Path) -> None:
@@ -150,6 +155,9 @@ def check_config(config: Mapping[str, Any], result: Mapping[str, Any], where: Pa
         )
     if hashed:  # whether there is one
         here["init_from"], there["init_from"] = (str(one["init_from"] is not None) for one in (config, result))
+    model = config.get("model")
+    of_file = isinstance(model, Mapping) and model.get("weights") is not None
+    here["model.weights"], there["model.weights"] = str(of_file), str("weights" in result)
     differ = [
         f"{key} is {value} here, {there.get(key)} there" for key, value in here.items() if value != there.get(key)
     ]

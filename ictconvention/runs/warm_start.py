@@ -1,4 +1,4 @@
-"""First weights from another run, perhaps of other classes and bands: what is the same by name keeps its weights."""
+"""First weights: of another run, perhaps of other classes and bands, where names decide what is kept; or of a file."""
 
 from pathlib import Path
 
@@ -6,10 +6,14 @@ from torch import Tensor
 
 from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
+from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
 from ictconvention.learning.learner import Learner
+from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.network import Places, Rows
+from ictconvention.networks.pictures.picture_network import PictureNetwork
+from ictconvention.networks.pictures.weight_file import take_weight_file
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
@@ -106,6 +110,33 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         if names
     ]
     return f"weights of {folder}" + "".join(f"; {words}" for words in fresh)
+
+
+def check_weight_file(options: RunOptions, file: str, survey: Survey) -> None:
+    """Refuse a file of weights that a network for a survey cannot take; errors as of `take_weight_file`.
+
+    Raises
+    ------
+    UsageError
+        The network cannot be built for the survey.
+    """
+    header, sequence = survey.header, options.sequence
+    sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
+    try:
+        network = find_network(options.model.kind, options.model.module).network.make(
+            options.model, InputShape(header.bands, *sizes, pixel_scale=header.pixel_scale)
+        )
+    except ValueError:
+        return  # what is wrong is not the file; it is said where the network is built for training
+    take_weight_file(network, file)
+
+
+def start_from_file(learner: Learner, file: str) -> str:
+    """Give the networks of a learner the weights of a file, and return what was taken; as `take_weight_file`."""
+    said = [
+        take_weight_file(network, file) for network in learner.trunks.values() if isinstance(network, PictureNetwork)
+    ]
+    return said[0]  # of the target network it is the same
 
 
 def _places(names: tuple[str, ...], before: list[str]) -> Places:

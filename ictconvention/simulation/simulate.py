@@ -11,6 +11,8 @@ import numpy as np
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError
 from ictconvention.core.parallel import run_parallel
+from ictconvention.simulation.hosts import pictures
+from ictconvention.simulation.hosts.pictures import Hosts, paint_host
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
 from ictconvention.simulation.painted.painting import paint_light_curve
 from ictconvention.simulation.sdss.passbands import BANDS
@@ -64,6 +66,46 @@ def simulate(
     made_by = f" --objects {objects} --seed {seed} --extra-test {extra_test}"
     header = _header("SDSS-II-like", made_by, {"true classes by label (assumed)": truths})
     return _write(Path(path), header, partial(observe_object, population), len(population), jobs, progress)
+
+
+def simulate_hosts(
+    path: str | Path,
+    objects: int = pictures.OBJECTS,
+    seed: int = 0,
+    jobs: int = 1,
+    extra_test: int | None = None,
+    size: int = pictures.SIZE,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Survey:
+    """Simulate pictures of galaxies with and without a supernova: one night of each in i, r and g.
+
+    Of the galaxies 28.1 % have a supernova, and so have the additional test objects: 270 of 960.
+
+    Parameters
+    ----------
+    path, seed, jobs, progress
+        As in `simulate`.
+    objects : int
+        Galaxies, at least 100; by default 3 375, of which a fold of five trains or validates 2 700.
+    extra_test : int, optional
+        Additional test objects, marked in the column `extra_test`; by default as many, relative to the others, as 960
+        are to 3 375.
+    size : int
+        Pixels along a side of a picture, at least 42.
+
+    Raises
+    ------
+    UsageError, FileSystemError
+        As in `simulate`.
+    """
+    tested = pictures.extra_tests(objects) if extra_test is None else extra_test
+    _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(tested, 0))
+    hosts = Hosts(objects, seed, tested, size)
+    made_by = f" --kind hosts --objects {objects} --seed {seed} --extra-test {tested} --size {size}"
+    of_kind = {"bands": pictures.PICTURE_BANDS, "classes": pictures.CLASSES, "stamp_size": size}
+    chosen = {"least flux of a supernova over its host's in r (chosen)": pictures.LEAST_CONTRAST}
+    header = _header("hosts", made_by, chosen, **of_kind)
+    return _write(Path(path), header, partial(paint_host, hosts), len(hosts), jobs, progress)
 
 
 def paint_light_curves(
@@ -142,15 +184,12 @@ def _check_least(**given: tuple[int, int]) -> None:
             raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more", "E-COMMAND-VALUE")
 
 
-def _header(name: str, how: str, sources: dict[str, Any]) -> SurveyHeader:
+def _header(name: str, how: str, sources: dict[str, Any], **of_kind: Any) -> SurveyHeader:
     """Return the header of a simulated survey: what it is, and how it can be made again."""
     software = {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")}
     return SurveyHeader(
-        name=name,
-        bands=BANDS,
-        classes=CLASSES,
+        **{"name": name, "bands": BANDS, "classes": CLASSES, "stamp_size": SIZE, **of_kind},
         pixel_scale=PIXEL_SCALE,
-        stamp_size=SIZE,
         simulated=True,
         orientation="north up, east left",
         provenance={"made by": f"ictconvention simulate{how}", **sources, "software": software},

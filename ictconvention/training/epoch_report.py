@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import RichProgressBar
 from ictconvention.configuration.options import Stage
 from ictconvention.core.errors import UsageError
 from ictconvention.learning.learner import Learner
+from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.status import MetricsTable, Status
 from ictconvention.training.dashboard import Dashboard
@@ -54,6 +55,8 @@ class EpochReport(lightning.Callback):
         Where they go.
     alone : bool
         Whether this process does all the work, so that its CPU time is that of the stage.
+    may_end_early : bool
+        Whether what is left may be less: patience may end this stage, or one after it.
     """
 
     def __init__(
@@ -65,9 +68,11 @@ class EpochReport(lightning.Callback):
         headline: Mapping[str, str],
         records: Records,
         alone: bool = False,
+        may_end_early: bool = False,
     ) -> None:
         self.stage, self.objects, self.later, self.short, self.records = stage, objects, later, short, records
         self.headline, self.alone = headline, alone
+        self.about = "at most about" if may_end_early else "about"
         self.clock = self.cores = self.paced = 0.0
         self.batches = 0
 
@@ -92,11 +97,14 @@ class EpochReport(lightning.Callback):
             left = seconds * self.objects_left(trainer, trainer.current_epoch)
             if left > LONG:
                 short = "" if self.short else "; profile=laptop trains a narrow network on fewer frames in minutes"
-                logger.warning(f"this takes about {describe_duration(left)} on this machine, which has no GPU{short}")
+                logger.warning(
+                    f"this takes {self.about} {describe_duration(left)} on this machine, which has no GPU{short}"
+                )
 
     def objects_left(self, trainer: lightning.Trainer, epochs: int) -> int:
         """Return how many objects will be drawn after some training epochs, here and in the stages to come."""
-        return self.objects * ((trainer.max_epochs or 0) - epochs) + self.later
+        here = 0 if trainer.should_stop else (trainer.max_epochs or 0) - epochs
+        return self.objects * here + self.later
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Keep the training epoch's metrics, and say the chief ones."""
@@ -122,7 +130,7 @@ class EpochReport(lightning.Callback):
         if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:
             words.append(f"validation: {', '.join(found)}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
-        rest = f", about {describe_duration(left)} of training left" if left else ""
+        rest = f", {self.about} {describe_duration(left)} of training left" if left else ""
         logger.info("; ".join(words) + f"; {describe_duration(seconds)}{rest}")
 
     def on_exception(
@@ -175,8 +183,8 @@ def progress_bars() -> list[lightning.Callback]:
 def describe_network(learner: Learner) -> str:
     """Return the parameters of a learner's networks, part by part."""
 
-    def counts(module: torch.nn.Module) -> int:
-        return sum(parameter.numel() for parameter in module.parameters())
+    def counts(module: torch.nn.Module, trained: bool = False) -> int:
+        return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad or not trained)
 
     def words(number: int) -> str:
         return f"{number:,}".replace(",", " ")
@@ -184,6 +192,8 @@ def describe_network(learner: Learner) -> str:
     network = learner.network
     parts = [f"{name} {words(counts(part))}" for name, part in network.named_children() if counts(part)]
     text = f"network: {type(network).__name__}, {words(counts(network))} parameters ({', '.join(parts)})"
+    if any(isinstance(part, PictureNetwork) and part.frozen for part in network.modules()):
+        text += f", of which {words(counts(network, trained=True))} are trained: the encoder is frozen"
     target = getattr(learner, "target", None)
     return text + (f"; target, which follows it: {words(counts(target))}" if target is not None else "")
 

@@ -12,6 +12,7 @@ HARMLESS = (
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning 2.6 on torch 2.13, not our call
     r".*does not have many workers",  # feeding is many times faster than training, without workers
     r"The number of training batches .* is smaller than the logging interval",  # means over the epoch are logged
+    r"Found .* in eval mode at the start of training",  # what is frozen, as model.freeze says
     r"Checkpoint directory .* exists and is not empty",  # both stages of a run keep their weights there
 )
 TALKATIVE = ("lightning.pytorch", "lightning.fabric")  # which accelerators exist, adverts; the run says what it uses

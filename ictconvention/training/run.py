@@ -14,14 +14,15 @@ from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
 from ictconvention.learning.learner import Learner
-from ictconvention.runs.assembly import make_learner, make_task
+from ictconvention.networks.pictures.weight_file import weight_file_hash
+from ictconvention.runs.assembly import make_learner, make_task, weight_file
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
-from ictconvention.runs.warm_start import start_from
+from ictconvention.runs.warm_start import start_from, start_from_file
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
@@ -131,6 +132,8 @@ def _take_stages(run: Run) -> None:
             logger.info(describe_network(learner))
             if options.init_from is not None:
                 logger.info(start_from(learner, options.init_from))
+            if (file := weight_file(options)) is not None:
+                logger.info(start_from_file(learner, file))
         fit(run, stage, learner)
         if records is not None and stage == "pretrain" and run.later(stage):
             _keep_pretraining(run.plan)
@@ -180,6 +183,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     }
     if sources := sources_of(options):
         result["sources"] = sources
+    if (file := weight_file(options)) is not None:
+        result["weights"] = weight_file_hash(file)
     folder.write_result(result)
     for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
@@ -198,6 +203,8 @@ def _take_pretraining(plan: Plan, records: Records) -> None:
     try:
         if (other := shared.take(plan.folder, records.metrics)) is not None:
             logger.info(f"pretrain: the same as that of {other}, whose weights are taken")
+            trained = max(epoch for stage, epoch in records.metrics.rows if stage == "pretrain")
+            records.status.set(epochs=records.status.content["epochs"] | {"pretrain": trained})
     except IctConventionError as error:
         logger.warning(f"{shared.folder} is left alone, and may be removed; the stage trains: {error.found}")
 

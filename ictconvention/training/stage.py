@@ -33,6 +33,7 @@ from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.plan import Plan
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.training.epoch_report import EpochReport, Records, progress_bars
+from ictconvention.training.patience import Patience
 from ictconvention.training.seeding import BatchSeeds
 
 logger = logging.getLogger(__name__)
@@ -76,10 +77,15 @@ class Run:
         return len(data.positions(*data.train_parts))
 
     def later(self, stage: Stage) -> int:
-        """Return how many objects the stages after this one draw, in all their training epochs."""
+        """Return how many objects the stages after this one draw, in all their training epochs; patience may end it."""
         stages = list(self.feeds)
         after = stages[stages.index(stage) + 1 :]
         return sum(self.objects(other) * stage_of(self.options, other).max_epochs for other in after)
+
+    def may_end_early(self, stage: Stage) -> bool:
+        """Return whether patience may end this stage, or one after it, before its last training epoch."""
+        stages = list(self.feeds)
+        return any(stage_of(self.options, other).patience for other in stages[stages.index(stage) :])
 
 
 def fit(run: Run, stage: Stage, learner: Learner) -> None:
@@ -102,17 +108,20 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         check_weights(learner.state_dict(), load_checkpoint(before, ANEW), before)  # Lightning would convert them
     done = None if records is None else records.status.content["epochs"].get(stage)  # a status may have been lost
     word = f", resumes{'' if done is None else f' after training epoch {done}'}" if going_on else ""
-    logger.info(f"{stage}: {pluralize(objects, 'object')}, {pluralize(of_stage.max_epochs, 'training epoch')}{word}")
+    most = f"{'at most ' if of_stage.patience else ''}{pluralize(of_stage.max_epochs, 'training epoch')}"
+    logger.info(f"{stage}: {pluralize(objects, 'object')}, {most}{word}")
     kept: dict[str, Any] = {"dirpath": finished.parent, "enable_version_counter": False}
     last = RelocatableCheckpoint(filename=before.stem, **kept)
-    best = RelocatableCheckpoint(filename=best_file.stem, monitor=f"{stage}/val/{learner.task.monitor}", **kept)
+    monitor = f"{stage}/val/{learner.task.monitor}"
+    best = RelocatableCheckpoint(filename=best_file.stem, monitor=monitor, **kept)
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     short = options.sequence.max_frames <= LAPTOP
     headline = learner.task.headline
     asked = options.trainer
     alone = asked.processes == 1 and not asked.workers and not torch.cuda.is_available()
     counted = stage, objects, run.later(stage), short, headline
-    journal = [] if records is None else [EpochReport(*counted, records, alone)]
+    journal = [] if records is None else [EpochReport(*counted, records, alone, run.may_end_early(stage))]
+    patience = [] if of_stage.patience is None else [Patience(stage, monitor, of_stage.patience)]
     shown = progress_bars()
     trainer = lightning.Trainer(
         default_root_dir=finished.parent,  # where Lightning looks for the checkpoint of a job that Slurm requeued
@@ -123,7 +132,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         accumulate_grad_batches=options.trainer.accumulate,
         precision=precision,
         max_epochs=of_stage.max_epochs,
-        callbacks=[BatchSeeds(options.seed, stage), *journal, *shown, *keeping],
+        callbacks=[BatchSeeds(options.seed, stage), *patience, *journal, *shown, *keeping],  # the report knows the end
         plugins=[WholeCheckpoints()],
         logger=False,
         num_sanity_val_steps=0,

@@ -77,6 +77,39 @@ def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_fo
         compose_run([f"--config-dir={tmp_path}", "experiment=mine", "fold=single"])
 
 
+@pytest.mark.parametrize(
+    "model", ["cnn1", "cnn2", "timm", "resnet18", "resnet50", "efficientnet_b0", "efficientnet_lite0"]
+)
+def test_pictures_keep_their_bands_unless_these_are_to_be_left_out(model: str) -> None:
+    words = [f"model={model}", "augmentation=pictures"]
+    options = compose_run(words)
+    assert options.sequence.select == "nights"
+    assert options.augmentation.flips == "horizontal"
+    assert implied_overrides(words) == ["sequence.select=nights"]
+    for refusal, key in {
+        "sequence.select=frames": "sequence.select",
+        "views.online_frames=3": "views.online_frames",
+        "pixels.channels=direct+residual": "model",
+        "model.freeze=encoder": "model.freeze",
+    }.items():
+        with refused(UsageError, "E-CONFIG-CONFLICT", where=key):
+            compose_run([*words, "learner=ict", refusal])
+    with refused(UsageError, "E-CONFIG-CONFLICT", where="model.weights"):
+        compose_run([*words, "model.weights=some.pth", "init_from=runs/some"])
+
+
+def test_what_is_for_pictures_is_refused_for_sequences() -> None:
+    assert compose_run([]).sequence.select == "frames"
+    for refusal, key in {
+        "augmentation=pictures": "augmentation",
+        "augmentation.contrast=0.1": "augmentation",
+        "pixels.scaling=imagenet": "pixels.scaling",
+        "pixels.scaling=centred": "pixels.scaling",
+    }.items():
+        with refused(UsageError, "E-CONFIG-CONFLICT", where=key):
+            compose_run([refusal])
+
+
 def test_a_network_that_needs_median_stamps_gets_them_unless_channels_are_chosen(tmp_path: Path) -> None:
     words = ["model=frame_transformer", "profile=smoke"]
     assert compose_run(words).pixels.channels == "direct+residual"

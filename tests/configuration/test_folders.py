@@ -72,7 +72,7 @@ def test_a_package_may_hold_choices(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_an_unknown_choice_is_answered_with_those_of_all_folders(own: Path) -> None:
-    facts = ["'gentl'", "did you mean gentle?", "gentle, none, paper, quarter_turns, strong"]
+    facts = ["'gentl'", "did you mean gentle?", "gentle, none, paper, pictures, quarter_turns, strong"]
     places = f"{config_folder()}/augmentation, {own}/augmentation"
     with refused(UsageError, "E-CONFIG-CHOICE", *facts, where=places):
         compose_run([f"--config-dir={own}", "augmentation=gentl"])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from ictconvention.configuration.identity import (
     SHAPES,
     Role,
     leave_out,
+    leave_out_added,
     roles_of,
     values_with,
 )
@@ -102,6 +103,17 @@ def test_an_option_is_in_the_hash_unless_it_says_that_it_is_not(key: str, monkey
 def test_what_counts_by_its_content_is_in_the_hash_by_that() -> None:
     options = RunOptions()
     assert len({hash_of(options), hash_of(options, survey="other"), hash_of(options, split="other")}) == 3
+
+
+def test_an_added_option_counts_where_it_is_not_as_before() -> None:
+    """Runs that were made before there were other optimisers, schedules and patience are found again."""
+    words, stage = ["experiment=ict_sdss"], "stage.finetune"
+    before = leave_out_added(asdict(compose_run(words)), RunOptions)["stage"]["finetune"]
+    assert set(before) == {"max_epochs", "keep", "optimiser"}
+    known = {"learning_rate", "weight_decay", "decay_norms_and_biases", "amsgrad", "warm_up", "clip"}
+    assert set(before["optimiser"]) == known
+    others = ["patience=5", "optimiser.kind=sgd", "optimiser.schedule=constant", "optimiser.momentum=0.5"]
+    assert len({hash_of(compose_run([*words, *more])) for more in ([], *([f"{stage}.{one}"] for one in others))}) == 5
 
 
 def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:

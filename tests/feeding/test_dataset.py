@@ -206,7 +206,7 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
     inputs = {"band", "night", "time", "frames", "seen", "median", "photometry", "conditions"}
-    turns = {"angle", "quarter_turns", "horizontal", "vertical"}
+    turns = {"angle", "quarter_turns", "horizontal", "vertical", "brightness", "contrast"}
     assert names - inputs - turns == {
         "owner",
         "lengths",

@@ -1,7 +1,10 @@
-"""AdamW: what decays, and how the learning rate rises and falls."""
+"""Optimisers: what each does with a gradient, what decays, and how the learning rate rises and falls."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from ictconvention.configuration.options import OptimiserOptions
@@ -48,3 +51,36 @@ def test_the_rate_rises_in_a_line_and_falls_as_a_cosine() -> None:
     assert 0 < rates[99] < 1e-6
     assert share_of_rate(0, 50, 0.0) == 1
     assert share_of_rate(200, 100, 0.1) == 0
+
+
+def test_a_constant_rate_rises_and_stays() -> None:
+    shares = [share_of_rate(step, 100, 0.1, "constant") for step in range(200)]
+    assert np.allclose(shares[:10], np.arange(1, 11) / 10)
+    assert set(shares[10:]) == {1.0}
+
+
+def steps_of(options: OptimiserOptions, gradients: list[float]) -> list[float]:
+    """Return a weight, at first 1, after steps with these gradients, at a constant rate."""
+    weight = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(weight.weight)
+    optimiser, _ = optimiser_for(weight, replace(options, warm_up=0.0, schedule="constant"), 10)
+    values = []
+    for gradient in gradients:
+        weight.weight.grad = torch.full((1, 1), gradient)
+        optimiser.step()
+        values.append(weight.weight.item())
+    return values
+
+
+def test_the_momentum_of_sgd_adds_up_and_its_decay_is_part_of_the_gradient() -> None:
+    plain = OptimiserOptions(kind="sgd", learning_rate=0.1, weight_decay=0.0)
+    assert steps_of(plain, [1.0, 1.0, 0.0]) == pytest.approx([0.9, 0.9 - 0.19, 0.9 - 0.19 - 0.171])
+    assert steps_of(replace(plain, momentum=0.0), [1.0, 1.0, 0.0]) == pytest.approx([0.9, 0.8, 0.8])
+    assert steps_of(replace(plain, weight_decay=0.5), [1.0]) == pytest.approx([1 - 0.1 * 1.5])
+
+
+def test_adam_takes_a_step_of_the_rate_whatever_the_size_of_the_gradient() -> None:
+    """Its decay changes the gradient, and so nothing at first; that of AdamW shrinks the weight beside it."""
+    adam = OptimiserOptions(kind="adam", learning_rate=0.1, weight_decay=0.5)
+    assert [steps_of(adam, [gradient])[0] for gradient in (3.0, 30.0)] == pytest.approx([0.9, 0.9])
+    assert steps_of(replace(adam, kind="adamw"), [3.0]) == pytest.approx([1 - 0.1 * 0.5 - 0.1])

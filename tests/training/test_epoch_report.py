@@ -45,7 +45,7 @@ def kept(folder: Path, short: bool = False) -> EpochReport:
 def trainer(**values: Any) -> Any:
     metrics = {"pretrain/train/loss": torch.tensor(1.5), "finetune/train/loss": torch.tensor(9.0)}
     scores = {"pretrain/val/balanced_accuracy": torch.tensor(0.5), "pretrain/val/f1_macro": torch.tensor(0.25)}
-    usual = {"current_epoch": 0, "max_epochs": 5, "world_size": 1, "global_step": 10}
+    usual = {"current_epoch": 0, "max_epochs": 5, "world_size": 1, "global_step": 10, "should_stop": False}
     return SimpleNamespace(**usual | {"callback_metrics": metrics | scores} | values)
 
 

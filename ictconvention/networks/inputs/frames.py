@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.views import turn_stamps
+from ictconvention.feeding.views import adjust_stamps, turn_stamps
 from ictconvention.networks.inputs.inputs import BAND, MEDIAN, Inputs, InputShape, make_finite
 from ictconvention.networks.parts.scaling import Scaling
 
@@ -67,15 +67,20 @@ class FrameInputs(Inputs):
 
 
 def scaled_frames(batch: SeriesBatch, scaling: Scaling) -> Tensor:
-    """Turn the stamps as their views say and scale them: (F, H, W), or (F, 2, H, W) with median frames.
+    """Adjust and turn the stamps as their views say and scale them: (F, H, W), or (F, 2, H, W) with median frames.
 
     Turned first: flux is what interpolation preserves.
     """
     if batch.frames is None:
         raise ValueError("the batch holds no stamps; read contents='direct'")
+    frames = batch.frames
+    if batch.brightness is not None or batch.contrast is not None:
+        one = torch.ones(len(batch), device=frames.device)
+        brightness, contrast = (one if x is None else x for x in (batch.brightness, batch.contrast))
+        frames = adjust_stamps(frames, brightness[batch.owner], contrast[batch.owner], batch.seen)
     turns = (batch.quarter_turns, batch.horizontal, batch.vertical)
     angle = batch.angle.repeat_interleave(batch.lengths)  # of each frame, on the CPU as the lengths are
-    frames = turn_stamps(batch.frames, angle, *(turn[batch.owner] for turn in turns))
+    frames = turn_stamps(frames, angle, *(turn[batch.owner] for turn in turns))
     direct = scaling(frames, batch.band)
     if batch.median is None:
         return direct

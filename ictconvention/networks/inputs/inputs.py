@@ -70,6 +70,7 @@ class Inputs(nn.Module, ABC):
     """
 
     reads: ClassVar[Reads] = "pixels"  # what a batch must hold
+    pictures: ClassVar[bool] = False  # whether the frames of an object are one picture, of which none may be left out
     meanings: ClassVar[Mapping[str, str]] = {}  # what each array of `padded` holds: columns in order, units, padding
 
     def __init__(self, scaling: Scaling):

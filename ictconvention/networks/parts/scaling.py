@@ -1,11 +1,11 @@
 """Flux to what a network sees: one scale per band, kept with the network's weights."""
 
-from typing import Literal
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-Kind = Literal["asinh", "standardise"]
+from ictconvention.measuring.scales import ScalingKind
 
 
 class Scaling(nn.Module):
@@ -13,9 +13,9 @@ class Scaling(nn.Module):
 
     Parameters
     ----------
-    kind : "asinh" or "standardise"
+    kind : "asinh", "standardise", "imagenet" or "centred"
         "asinh" of (flux - offset) / scale: linear for faint pixels, logarithmic for bright ones, odd. "standardise":
-        the quotient itself, as published.
+        the quotient itself, as published; so are the others, whose numbers are fixed.
     offset, scale : sequences of a number per band, or arrays
         What is subtracted, and divided by [flux_unit]. Both are buffers, and so in every checkpoint.
 
@@ -31,10 +31,10 @@ class Scaling(nn.Module):
     tensor([0.0000, 0.8814])
     """
 
-    def __init__(self, kind: Kind, offset: object, scale: object):
+    def __init__(self, kind: ScalingKind, offset: object, scale: object):
         super().__init__()
-        if kind not in ("asinh", "standardise"):
-            raise ValueError(f"the scaling is {kind!r}; take 'asinh' or 'standardise'")
+        if kind not in get_args(ScalingKind):
+            raise ValueError(f"the scaling is {kind!r}; take one of {', '.join(get_args(ScalingKind))}")
         self.kind = kind
         self.offset: Tensor
         self.scale: Tensor
@@ -55,13 +55,13 @@ class Scaling(nn.Module):
     def error(self, error: Tensor, flux: Tensor, band: Tensor) -> Tensor:
         """Scale errors (F, ...) of fluxes (F, ...) by the slope of the scaling there."""
         scaled = error / _like(self.scale[band], error)
-        if self.kind == "standardise":
+        if self.kind != "asinh":
             return scaled
         quotient = (flux - _like(self.offset[band], flux)) / _like(self.scale[band], flux)
         return scaled * (1 + quotient.square()).rsqrt()
 
     def _bent(self, quotient: Tensor) -> Tensor:
-        if self.kind == "standardise":
+        if self.kind != "asinh":
             return quotient
         size = quotient.abs()  # asinh by log1p, which is several times as fast and as exact
         bent = (size + size * (size / (1 + (1 + size.square()).sqrt()))).log1p()

@@ -25,7 +25,7 @@ DETECTION = 5.0  # signal over noise of a night, g r and i together
 DIFFERENCE_NOISE = 1.9  # over that of a frame: templates and hosts; gives the survey's depth, 5 sigma at r = 22.1
 MOST_DRAWS = 100  # of one nature
 NEIGHBOUR_COLOURS = np.array([1.8, 0.8, 0.0, -0.35, -0.55])  # of neighbours, relative to r
-NEIGHBOURS = 0.25  # mean number of unrelated sources in a stamp, to r = 22.5
+NEIGHBOURS = 0.25  # mean number of unrelated sources in a stamp of 32 pixels, to r = 22.5
 NEIGHBOUR_LIMITS = (16.0, 22.5)  # [AB mag] in r
 NEIGHBOUR_SLOPE = 0.30  # of the logarithm of their counts per magnitude
 
@@ -187,9 +187,10 @@ def _half_light_radius(magnitude: float, rng: np.random.Generator) -> float:
     return float(np.clip(10 ** (0.42 - 0.12 * (magnitude - 17)) * np.exp(rng.normal(0, 0.35)), 0.35, 6.0))
 
 
-def _galaxy(
+def draw_galaxy(
     magnitudes: NDArray[np.float64], east: float, north: float, rng: np.random.Generator, share: Any = 1.0
 ) -> stamps.Galaxy:
+    """Draw the size and shape of a galaxy of some magnitudes (5,) [AB mag] at a place from the centre [arcsec]."""
     return stamps.Galaxy(
         flux=nanomaggies(magnitudes) * share,
         half_light_radius=_half_light_radius(float(magnitudes[2]), rng),
@@ -215,7 +216,7 @@ def supernova_host(
     r, separation = drawn[1] if r is None else r, drawn[2] if separation is None else separation
     magnitudes = r + np.array([drawn[3], drawn[4], 0.0, drawn[5], drawn[6]])
     angle = rng.uniform(0, 2 * np.pi)
-    return _galaxy(magnitudes, separation * np.sin(angle), separation * np.cos(angle), rng), r, separation
+    return draw_galaxy(magnitudes, separation * np.sin(angle), separation * np.cos(angle), rng), r, separation
 
 
 def _surroundings(
@@ -227,21 +228,21 @@ def _surroundings(
     if _is_supernova(sky_object):
         angle = rng.uniform(0, 2 * np.pi)
         east, north = sky_object.separation * np.sin(angle), sky_object.separation * np.cos(angle)
-        galaxies.append(_galaxy(sky_object.magnitudes, east, north, rng))
+        galaxies.append(draw_galaxy(sky_object.magnitudes, east, north, rng))
     elif (nucleus < 1).any():
-        galaxies.append(_galaxy(sky_object.magnitudes, 0.0, 0.0, rng, share=1 - nucleus))
+        galaxies.append(draw_galaxy(sky_object.magnitudes, 0.0, 0.0, rng, share=1 - nucleus))
     for east, north, magnitudes in sky_object.neighbours:
         stars.append(stamps.Star(nanomaggies(magnitudes), east, north))
     others = unrelated(rng)
     return galaxies + others[0], stars + others[1]
 
 
-def unrelated(rng: np.random.Generator) -> tuple[list[stamps.Galaxy], list[stamps.Star]]:
-    """Draw the galaxies and stars that happen to lie in a stamp."""
+def unrelated(rng: np.random.Generator, size: int = stamps.SIZE) -> tuple[list[stamps.Galaxy], list[stamps.Star]]:
+    """Draw the galaxies and stars that happen to lie in a stamp of so many pixels along a side."""
     galaxies: list[stamps.Galaxy] = []
     stars: list[stamps.Star] = []
-    half = stamps.SIZE * stamps.PIXEL_SCALE / 2
-    for _ in range(rng.poisson(NEIGHBOURS)):
+    half = size * stamps.PIXEL_SCALE / 2
+    for _ in range(rng.poisson(NEIGHBOURS * (size / stamps.SIZE) ** 2)):
         bright, faint = (10 ** (NEIGHBOUR_SLOPE * limit) for limit in NEIGHBOUR_LIMITS)
         r = np.log10(rng.uniform(bright, faint)) / NEIGHBOUR_SLOPE
         magnitudes = r + NEIGHBOUR_COLOURS + rng.normal(0, 0.3, 5) * (np.arange(5) != 2)
@@ -249,5 +250,5 @@ def unrelated(rng: np.random.Generator) -> tuple[list[stamps.Galaxy], list[stamp
         if rng.random() < 0.5:
             stars.append(stamps.Star(nanomaggies(magnitudes), east, north))
         else:
-            galaxies.append(_galaxy(magnitudes, east, north, rng))
+            galaxies.append(draw_galaxy(magnitudes, east, north, rng))
     return galaxies, stars

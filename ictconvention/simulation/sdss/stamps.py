@@ -12,8 +12,10 @@ from ictconvention.simulation.sdss.cadence import Observations
 
 SIZE = 32  # [pixels]
 PIXEL_SCALE = 0.396  # [arcsec]
-PADDED, PADDED_FAR = 64, 128  # [pixels]; galaxies are painted in Fourier space: near ones, and large or far ones
-REACH = 9.0  # [arcsec] from the centre to four half-light radii beyond a galaxy; above it the larger space is used
+PADDED, PADDED_FAR = 2, 4  # times the stamp; galaxies are painted in Fourier space: near ones, and large or far ones
+REACH = (
+    9.0  # [arcsec] from the centre to four half-light radii beyond a galaxy; above it, of 32 pixels, it is the larger
+)
 MOFFAT_BETA = 3.0
 SEEING_STEP = 0.04  # [arcsec]; galaxies are blurred by the nearest multiple
 FULL_WELL = 65535.0  # [DN]
@@ -135,6 +137,7 @@ def paint(
     stars: list[Star],
     place: NDArray[np.float64],
     rng: np.random.Generator,
+    size: int = SIZE,
 ) -> NDArray[np.float32]:
     """Paint all frames of an object.
 
@@ -152,19 +155,21 @@ def paint(
         Where the object lies, as of `draw_places`.
     rng : Generator
         Draws the noise.
+    size : int
+        Pixels along a side of a stamp.
 
     Returns
     -------
-    array (n, 32, 32)
+    array (n, size, size)
         Sky-subtracted flux [nanomaggies].
     """
     band, seeing = observations.band, observations.psf_fwhm
-    image = point[:, None, None] * _moffat(seeing, place)
+    image = point[:, None, None] * _moffat(seeing, place, size)
     for star in stars:
         there = place + np.array([-star.east, star.north]) / PIXEL_SCALE  # east is to the left
-        image += star.flux[band][:, None, None] * _moffat(seeing, there)
+        image += star.flux[band][:, None, None] * _moffat(seeing, there, size)
     if galaxies:
-        image += _galaxies(galaxies, band, seeing, place)
+        image += _galaxies(galaxies, band, seeing, place, size)
     sky = (SKY[band] * observations.sky)[:, None, None]
     image = np.minimum(image, FULL_WELL * CALIBRATION[band][:, None, None] - sky)
     noise = _noise(np.maximum(image + sky, 0), band[:, None, None], column)
@@ -182,14 +187,14 @@ def _noise(bright: NDArray[np.float64], band: NDArray[np.uint8], column: int) ->
 _NODES = np.array([-0.5, 0.5]) / np.sqrt(3)
 
 
-def _moffat(fwhm: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return unit point sources of Moffat profile (n, 32, 32), at places (n, 2) from the centre [pixels]."""
+def _moffat(fwhm: NDArray[np.float64], place: NDArray[np.float64], size: int = SIZE) -> NDArray[np.float64]:
+    """Return unit point sources of Moffat profile (n, size, size), at places (n, 2) from the centre [pixels]."""
     alpha = fwhm / PIXEL_SCALE / (2 * np.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
-    grid = np.arange(SIZE) - (SIZE - 1) / 2
-    offset = grid[:, None] + _NODES  # (32, 2)
-    x2 = ((offset - place[:, :1, None]) / alpha[:, None, None]) ** 2  # (n, 32, 2)
+    grid = np.arange(size) - (size - 1) / 2
+    offset = grid[:, None] + _NODES  # (size, 2)
+    x2 = ((offset - place[:, :1, None]) / alpha[:, None, None]) ** 2  # (n, size, 2)
     y2 = ((offset - place[:, 1:, None]) / alpha[:, None, None]) ** 2
-    total = np.zeros((len(fwhm), SIZE, SIZE))
+    total = np.zeros((len(fwhm), size, size))
     for i in range(2):
         for j in range(2):
             r2 = 1.0 + y2[:, :, None, i] + x2[:, None, :, j]
@@ -198,22 +203,27 @@ def _moffat(fwhm: NDArray[np.float64], place: NDArray[np.float64]) -> NDArray[np
 
 
 def _galaxies(
-    galaxies: list[Galaxy], band: NDArray[np.uint8], seeing: NDArray[np.float64], jitter: NDArray[np.float64]
+    galaxies: list[Galaxy],
+    band: NDArray[np.uint8],
+    seeing: NDArray[np.float64],
+    jitter: NDArray[np.float64],
+    stamp: int = SIZE,
 ) -> NDArray[np.float64]:
-    """Paint galaxies in Fourier space, (n, 32, 32): their transforms, the seeing's, and the shift to the place.
+    """Paint galaxies in Fourier space, (n, stamp, stamp): their transforms, the seeing's, and the shift to the place.
 
     The space is so large that what leaves it on one side, and comes back on the other, stays outside the stamp.
     """
     reach = max(np.hypot(g.east, g.north) + 4 * g.half_light_radius for g in galaxies)
-    size = PADDED if reach < REACH else PADDED_FAR
+    near = REACH + 1.5 * (stamp - SIZE) * PIXEL_SCALE  # the space is wider by so much
+    size = stamp * (PADDED if reach < near else PADDED_FAR)
     spectra = np.zeros((5, size, size // 2 + 1), dtype=np.complex128)
     for galaxy in galaxies:
         profile = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.half_light_radius)
         profile = profile.shear(q=galaxy.axis_ratio, beta=galaxy.angle * galsim.radians)
         spectra += galaxy.flux[:, None, None] * _transform(profile.shift(-galaxy.east, galaxy.north), size)
-    edge = (size - SIZE) // 2
-    inner = slice(edge, edge + SIZE)
-    painted = np.empty((len(band), SIZE, SIZE))
+    edge = (size - stamp) // 2
+    inner = slice(edge, edge + stamp)
+    painted = np.empty((len(band), stamp, stamp))
     for some in np.array_split(np.arange(len(band)), -(-len(band) * size**2 // 500_000)):  # what the cache holds
         blur = np.stack([_blur(step, size) for step in np.round(seeing[some] / SEEING_STEP).astype(int).tolist()])
         place = jitter[some] + (size - 1) / 2

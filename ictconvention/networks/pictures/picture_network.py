@@ -1,0 +1,95 @@
+"""What the networks of pictures share: what they take, weights from a file, and an encoder that rests."""
+
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from torch import Tensor
+
+from ictconvention.configuration.identity import CONTENT, PLACE
+from ictconvention.configuration.options import ModelOptions, option_group
+from ictconvention.core.errors import pluralize
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.inputs.pictures import PictureInputs
+from ictconvention.networks.network import Network, Places, Rows
+
+
+@option_group
+class PictureOptions(ModelOptions):
+    """What every network of pictures has.
+
+    Parameters
+    ----------
+    weights : str, optional
+        A file of weights that all but the head begins with: .pth, .pt or .safetensors, see `take_weight_file`. Its
+        content is part of what a run is; its place is not.
+    freeze : "none" or "encoder"
+        Whether all but the head keeps the weights that it begins with.
+    """
+
+    weights: Annotated[str | None, CONTENT | PLACE] = None
+    freeze: Literal["none", "encoder"] = "none"
+
+
+class PictureNetwork(Network):
+    """A network of pictures (B, bands, H, W).
+
+    One says which of its weights is the convolution that sees the bands, which layer gives its last map, and what its
+    weights are called in a file.
+    """
+
+    takes: ClassVar[type[Inputs]] = PictureInputs
+    name: str  # what messages call it
+    picture: tuple[int, int, int]  # bands, H, W
+    first_convolution: str | None  # name of its weight (channels, bands, ...), if it is known
+    weights_prefix: str = ""  # before the names that a file has
+    file_heads: tuple[str, ...] = ("head",)  # what files call the layers that are left out
+    frozen = False
+
+    @classmethod
+    def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
+        """Raise a ValueError where a picture has another one to be subtracted from."""
+        if channels > 1:
+            raise ValueError(
+                f"pixels.channels asks for residuals, and model.kind {options.kind} sees one picture of each object: "
+                "leave out pixels.channels"
+            )
+
+    @classmethod
+    def check_bands(cls, shape: InputShape) -> None:
+        """Raise a ValueError where a sequence is too short for a frame of each band."""
+        bands = len(shape.bands)
+        if shape.max_frames < bands:
+            found = f"sequence.max_frames is {shape.max_frames}, and a picture has {pluralize(bands, 'band')}"
+            raise ValueError(f"{found}; take sequence.max_frames={3 * bands}")
+
+    def check_pictures(self, pictures: Tensor) -> None:
+        """Raise a ValueError where pictures do not fit the network."""
+        if pictures.shape[1:] != self.picture:
+            found = f"pictures of shape {tuple(pictures.shape[1:])} were given"
+            raise ValueError(f"{found}; the network takes {self.picture}")
+
+    @property
+    def fetch_command(self) -> str | None:
+        """A command that writes published weights of the network to a file, where there are any."""
+        return None
+
+    def place_bands(self, places: Places, before: int) -> Rows | None:
+        """Return the planes of the first convolution."""
+        return None if self.first_convolution is None else {self.first_convolution: (1, places)}
+
+    def features_padded(self, pictures: Tensor, present: Tensor) -> Tensor:
+        """Return the same as `features`: pictures need no padding."""
+        return self.features(pictures, present)
+
+    def freeze(self) -> None:
+        """Let all but the head rest: no gradients, no dropout, and batch norms whose statistics do not move."""
+        self.frozen = True
+        for name, part in self.named_children():
+            if name != "head":
+                part.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """Switch the mode; what is frozen stays in that of evaluation."""
+        super().train(mode)
+        if self.frozen:
+            self.freeze()
+        return self
