@@ -102,7 +102,7 @@ def simulate(
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
     hints = get_type_hints(SurveyOptions)
     for flag, value in (("kind", kind), ("select", select), ("catalogue", catalogue)):
-        options = [name for one in (hints[flag], *get_args(hints[flag])) for name in get_args(one) if name]
+        options = [name for one in (hints[flag], *get_args(hints[flag])) for name in get_args(one) if isinstance(name, str)]
         if value is not None and value not in options:
             fix = f"take {shorten(options)}"
             raise UsageError(f"there is no {flag} {value!r} of a simulation", f"--{flag}", fix, "E-COMMAND-VALUE")
