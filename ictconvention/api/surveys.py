@@ -100,10 +100,8 @@ def simulate(
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
-    hints = get_type_hints(SurveyOptions)
     for flag, value in (("kind", kind), ("select", select), ("catalogue", catalogue)):
-        options = [name for one in (hints[flag], *get_args(hints[flag])) for name in get_args(one) if isinstance(name, str)]
-        if value is not None and value not in options:
+        if value is not None and value not in (options := _choices(flag)):
             fix = f"take {shorten(options)}"
             raise UsageError(f"there is no {flag} {value!r} of a simulation", f"--{flag}", fix, "E-COMMAND-VALUE")
     if size is not None and kind == "sdss":
@@ -135,6 +133,12 @@ def simulate(
         return simulation.simulate_galaxies(path, objects, seed, workers, extra_test, **given, progress=progress)
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
     return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
+
+
+def _choices(option: str) -> list[str]:
+    """Return the names that an option of the survey may have."""
+    hint = get_type_hints(SurveyOptions)[option]
+    return [name for one in (hint, *get_args(hint)) for name in get_args(one) if isinstance(name, str)]
 
 
 def split(

@@ -137,7 +137,13 @@ def test_a_run_simulates_its_galaxies_once_each_choice_apart(tmp_path: Path, mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ictconvention.runs.assembly.simulate_galaxies", noted)
-    own = ([], ["survey.band_set=9"], ["survey.select=colour"], ["survey.missing=0.1"], ["profile=smoke"])
+    own: tuple[list[str], ...] = (
+        [],
+        ["survey.band_set=9"],
+        ["survey.select=colour"],
+        ["survey.missing=0.1"],
+        ["profile=smoke"],
+    )
     for words in own:
         with pytest.raises(KeyboardInterrupt):
             open_or_simulate(compose_run(["survey=galaxies", f"surveys={tmp_path}", *words]))
