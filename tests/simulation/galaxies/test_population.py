@@ -13,12 +13,12 @@ from ictconvention.simulation.galaxies.population import Galaxies, Population, i
 from ictconvention.simulation.galaxies.spectra import TEMPLATES, colours, dust_of
 
 REAL_COLOURS = (1.73, 0.91, 0.43, 0.30)  # means of u-g, g-r, r-i, i-z of SDSS's main galaxies, r < 17.7
-POINT_NOISE = 10 ** (-0.4 * (np.array([22.0, 22.9, 22.5, 22.0, 20.6]) - 22.5)) / 5  # of a frame of SDSS [nanomaggies]
+REAL_ERRORS = (0.99, 0.57, 0.96, 1.47, 4.4)  # medians of these galaxies in ugriz [nanomaggies]
 
 
 @pytest.fixture(scope="module")
 def drawn() -> Galaxies:
-    return Population(BAND_SETS[5]).draw(150_000, np.random.default_rng(0))
+    return Population(BAND_SETS[5]).draw(450_000, np.random.default_rng(0))
 
 
 def r_of(drawn: Galaxies) -> NDArray[np.float64]:
@@ -45,14 +45,13 @@ def test_galaxies_are_as_far_as_their_magnitude_says(drawn: Galaxies) -> None:
 def test_photometry_gives_the_redshift_of_bright_galaxies_as_well_as_it_does_in_reality(drawn: Galaxies) -> None:
     rng = np.random.default_rng(1)
     those = np.flatnonzero(r_of(drawn) < 17.7)
-    flux = drawn.flux[those]
-    flux += rng.normal(size=flux.shape) * np.hypot(2 * POINT_NOISE, 0.02 * flux)  # of a galaxy, and of its shape
+    flux = drawn.flux[those] + rng.normal(size=(len(those), 5)) * REAL_ERRORS
     seen = magnitude(np.maximum(flux, 0.01))
     features, redshift = np.column_stack([seen, np.diff(seen)]), drawn.redshift[those]
     half = len(those) // 2
     forest = ExtraTreesRegressor(100, min_samples_leaf=3, random_state=0).fit(features[:half], redshift[:half])
     sigma, _ = spread(forest.predict(features[half:]), redshift[half:])
-    assert 0.012 < sigma < 0.020
+    assert 0.012 < sigma < 0.020  # the real ones: 0.0152, of as many, by the same forest
 
 
 @pytest.mark.parametrize("limit", [17.7, 21.0])
