@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.schema import SurveyOptions
@@ -42,8 +42,12 @@ def simulate(
     progress: Progress = lambda done, total: None,
     kind: str = "sdss",
     size: int | None = None,
+    bands: int | None = None,
+    select: str | None = None,
+    catalogue: str | None = None,
+    missing: float | None = None,
 ) -> Survey:
-    """Simulate a survey: SDSS-II-like, or pictures of galaxies; or paint real light curves into simulated stamps.
+    """Simulate a survey: supernovae as of SDSS-II, pictures or redshifts of galaxies; or paint real light curves.
 
     Parameters
     ----------
@@ -51,7 +55,9 @@ def simulate(
         The folder to make; it must not exist.
     objects : int, optional
         Labelled objects, at least 100, with a quarter as many unlabelled ones on top; by default the paper's 8208.
-        Of pictures: galaxies, by default 3375. Of light curves: how many are drawn; by default all.
+        Of pictures: galaxies, by default 3375. Of galaxies: those with a redshift, by default 7500, with as many
+        others on top, of which a fifth are the additional test objects. Of light curves: how many are drawn; by
+        default all.
     seed : int
         The same seed gives the same bytes.
     jobs : int, optional
@@ -64,9 +70,19 @@ def simulate(
     progress : function
         Called with the number of objects written and their total.
     kind : str
-        "sdss", or "hosts": pictures of galaxies with and without a supernova, one night of each in i, r and g.
+        "sdss"; "hosts": pictures of galaxies with and without a supernova, one night of each in i, r and g; or
+        "galaxies": one night of each in 5 to 11 bands, with redshifts.
     size : int, optional
-        Pixels along a side of a picture; by default 48.
+        Pixels along a side of a picture, by default 48, or of a stamp of a galaxy, by default 32.
+    bands : int, optional
+        Of galaxies: 5 (ugriz of SDSS, the default), 9 (u, grizy and Y, J, H) or 11 (also u* and Ks).
+    select : str, optional
+        Of galaxies: those that have a redshift are the bright ones ("magnitude", the default), the near ones
+        ("redshift") or mostly red ones ("colour").
+    catalogue : str, optional
+        Of galaxies: "kcorrect" for the real ugriz and redshifts that this package ships, in simulated shapes.
+    missing : float, optional
+        Of galaxies: share of the bands that an object lacks; by default 0.
 
     Raises
     ------
@@ -84,13 +100,20 @@ def simulate(
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
-    if kind not in (kinds := get_args(get_type_hints(SurveyOptions)["kind"])):
-        raise UsageError(f"there is no simulation {kind!r}", "--kind", f"take {shorten(kinds)}", "E-COMMAND-VALUE")
-    if size is not None and kind != "hosts":
-        found = "--size is of pictures, those of --kind hosts"
+    for flag, value in (("kind", kind), ("select", select), ("catalogue", catalogue)):
+        if value is not None and value not in (options := _choices(flag)):
+            fix = f"take {shorten(options)}"
+            raise UsageError(f"there is no {flag} {value!r} of a simulation", f"--{flag}", fix, "E-COMMAND-VALUE")
+    if size is not None and kind == "sdss":
+        found = "--size is of pictures and galaxies, those of --kind hosts and --kind galaxies"
         raise UsageError(found, "options of simulate", "leave it out, or add --kind hosts", "E-COMMAND-CONFLICT")
-    if light_curves and kind == "hosts":
-        found = "--kind hosts draws galaxies, and --light-curves paints those of a file"
+    own = {"bands": bands, "select": select, "catalogue": catalogue, "missing": missing}
+    of_galaxies = {name: value for name, value in own.items() if value is not None}
+    if of_galaxies and kind != "galaxies":
+        found = f"--{next(iter(of_galaxies))} is of --kind galaxies"
+        raise UsageError(found, "options of simulate", "leave it out, or add --kind galaxies", "E-COMMAND-CONFLICT")
+    if light_curves and kind != "sdss":
+        found = f"--kind {kind} draws galaxies, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
@@ -105,8 +128,17 @@ def simulate(
         drawn = pictures.OBJECTS if objects is None else objects
         pixels = pictures.SIZE if size is None else size
         return simulation.simulate_hosts(Path(path), drawn, seed, workers, extra_test, pixels, progress)
+    if kind == "galaxies":
+        given: dict[str, Any] = of_galaxies if size is None else {**of_galaxies, "size": size}
+        return simulation.simulate_galaxies(path, objects, seed, workers, extra_test, **given, progress=progress)
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
     return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
+
+
+def _choices(option: str) -> list[str]:
+    """Return the names that an option of the survey may have."""
+    hint = get_type_hints(SurveyOptions)[option]
+    return [name for one in (hint, *get_args(hint)) for name in get_args(one) if isinstance(name, str)]
 
 
 def split(

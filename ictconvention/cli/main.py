@@ -8,7 +8,8 @@ import typer
 from ictconvention.cli.explain import explain
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
-from ictconvention.cli.next_command import suggest, suggest_first_training, suggest_training
+from ictconvention.cli.next_command import suggest_first_training, suggest_training
+from ictconvention.cli.simulate import simulate
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
@@ -161,50 +162,7 @@ def split(
         suggest_training(opened, drawn, override("split", file))
 
 
-@app.command()
-def simulate(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to make.", show_default=False)],
-    objects: Annotated[
-        int | None,
-        typer.Option(
-            help="Labelled objects; unlabelled ones come on top, a quarter as many. Of hosts: galaxies.",
-            show_default="8208, the paper's; 3375 hosts; all light curves",
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
-    jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None,
-    extra_test: Annotated[
-        int | None,
-        typer.Option(
-            help="Additional test objects, the same number of each class; of hosts, 270 of 960 with a supernova.",
-            show_default="0; hosts: in proportion to the others, 960 to 3375",
-        ),
-    ] = None,
-    light_curves: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="[CLASS=]FILE",
-            help="Paint real light curves instead: ecsv, parquet, csv, fits or npz. May be given several times.",
-        ),
-    ] = None,
-    kind: Annotated[
-        str, typer.Option(help="sdss, or hosts: pictures of galaxies with and without a supernova.")
-    ] = "sdss",
-    size: Annotated[
-        int | None, typer.Option(help="Of hosts: pixels along a side of a picture.", show_default="48")
-    ] = None,
-) -> None:
-    """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, or galaxies in i, r and g."""
-    from ictconvention.api.surveys import simulate as write
-
-    with show_progress("simulating") as progress:
-        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size)
-    typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
-    if not light_curves and kind == "sdss":
-        from ictconvention.evaluation.ceiling import print_ceiling
-
-        print_ceiling(survey, wide_console())
-    suggest("check", survey.path)
+app.command()(simulate)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})

@@ -78,7 +78,8 @@ def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None
     """Return the keys that train on a survey with its chosen classes, unless others are chosen further on."""
     from ictconvention.configuration.overrides import override
 
-    experiment = ["experiment=my_survey"] if one_stage else ["experiment=ict_sdss", "survey=path"]
+    own = "my_pictures" if survey[0].is_picture else "my_survey"
+    experiment = [f"experiment={own}"] if one_stage else ["experiment=ict_sdss", "survey=path"]
     words = [*experiment, override("survey.path", survey.path)]
     if survey.chosen_classes is not None and classes is None:
         words.append(override("survey.classes", list(survey.chosen_classes)))

@@ -54,6 +54,7 @@ def pixel_scales(survey: Survey, kind: ScalingKind) -> BandScales:
                 ((s.band, sky_noise(s.frames, s.sky_sigma, survey.header.pixel_scale)) for s in survey), bands
             )
             scales = _softened(noise)
+            _check_noise(scales, noise, survey)
         case "standardise":
             sums = np.zeros((3, bands))  # pixels, their sum, the sum of their squares
             for series in survey:
@@ -146,6 +147,15 @@ def _standard(count: NDArray[np.float64], total: NDArray[np.float64], squares: N
     with np.errstate(invalid="ignore", divide="ignore"):  # a band without pixels is refused below
         mean = total / count
         return BandScales(mean, np.sqrt(np.maximum(squares / count - mean**2, 0)))
+
+
+def _check_noise(scales: BandScales, noise: list[NDArray[np.floating]], survey: Survey) -> None:
+    """Refuse a band whose frames have pixels but no noise, such as pictures on plain black."""
+    for band, scale, values in zip(survey.header.bands, scales.scale, noise, strict=True):
+        if scale == 0 and len(values):
+            found = f"band {band} cannot be scaled by the noise of its sky: most frames have none about their border"
+            fix = "take pixels.scaling=standardise, which measures all pixels"
+            raise SurveyError(found, survey.path, fix, "E-SURVEY-UNSUITED")
 
 
 def _checked(scales: BandScales, survey: Survey) -> BandScales:

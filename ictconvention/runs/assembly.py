@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 
@@ -32,8 +32,9 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.simulation.galaxies import painting
 from ictconvention.simulation.hosts import pictures
-from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_hosts
+from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_galaxies, simulate_hosts
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.split import Split
@@ -79,22 +80,30 @@ def _simulated(options: RunOptions) -> Survey:
     """Open the simulated survey of a run."""
     wanted, processes = options.survey, os.cpu_count() or 1
     make: Callable[..., object]
-    if wanted.kind == "hosts":
-        objects = pictures.OBJECTS if wanted.objects is None else wanted.objects
-        extra = pictures.extra_tests(objects) if wanted.extra_test is None else wanted.extra_test
-        size = wanted.size or pictures.SIZE
-        made, name = ["hosts", objects, wanted.seed, extra, size], "hosts"
-        make = partial(simulate_hosts, size=size)
-    else:
-        objects = PAPER_OBJECTS if wanted.objects is None else wanted.objects
-        extra, name = wanted.extra_test or 0, "simulated"
-        made = [objects, wanted.seed, extra]
-        make = simulate
+    objects, extra = wanted.objects, wanted.extra_test
+    match wanted.kind:
+        case "hosts":
+            objects = pictures.OBJECTS if objects is None else objects
+            extra = pictures.extra_tests(objects) if extra is None else extra
+            size = wanted.size or pictures.SIZE
+            made, name = ["hosts", objects, wanted.seed, extra, size], "hosts"
+            make = partial(simulate_hosts, size=size)
+        case "galaxies":
+            size = wanted.size or painting.SIZE
+            own = {name: getattr(wanted, name) for name in ("select", "catalogue", "missing")}
+            made = ["galaxies", objects, wanted.seed, extra, size, wanted.band_set, *own.values()]
+            name, make = "galaxies", partial(simulate_galaxies, size=size, bands=wanted.band_set, **own)
+        case "sdss":
+            objects = PAPER_OBJECTS if objects is None else objects
+            extra, name = extra or 0, "simulated"
+            made, make = [objects, wanted.seed, extra], simulate
+    chosen: dict[str, Any] = {"objects": objects, "extra_test": extra}
     key = digest([*made, __version__])[:8]
 
     def simulated(path: Path) -> object:
-        logger.info(f"simulating a survey of {objects} labelled objects at {path}, once; other runs find it there")
-        return make(path, objects=objects, seed=wanted.seed, jobs=processes, extra_test=extra)
+        many = "a survey" if objects is None else f"a survey of {objects} labelled objects"
+        logger.info(f"simulating {many} at {path}, once; other runs find it there")
+        return make(path, seed=wanted.seed, jobs=processes, **chosen)
 
     return _made_once(Path(options.surveys) / f"{name}-{key}", simulated)
 

@@ -11,6 +11,10 @@ import numpy as np
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError
 from ictconvention.core.parallel import run_parallel
+from ictconvention.simulation.galaxies import painting
+from ictconvention.simulation.galaxies.catalogue import read_kcorrect
+from ictconvention.simulation.galaxies.painting import GalaxySurvey, paint_galaxy
+from ictconvention.simulation.galaxies.selection import Select
 from ictconvention.simulation.hosts import pictures
 from ictconvention.simulation.hosts.pictures import Hosts, paint_host
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
@@ -106,6 +110,47 @@ def simulate_hosts(
     chosen = {"least flux of a supernova over its host's in r (chosen)": pictures.LEAST_CONTRAST}
     header = _header("hosts", made_by, chosen, **of_kind)
     return _write(Path(path), header, partial(paint_host, hosts), len(hosts), jobs, progress)
+
+
+def simulate_galaxies(
+    path: str | Path,
+    objects: int | None = None,
+    seed: int = 0,
+    jobs: int = 1,
+    extra_test: int | None = None,
+    size: int = painting.SIZE,
+    bands: int = 5,
+    select: Select = "magnitude",
+    catalogue: str | None = None,
+    missing: float = 0.0,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Survey:
+    """Simulate galaxies of one night, a frame per band, with redshifts of those that are selected.
+
+    Parameters
+    ----------
+    path, seed, jobs, progress
+        As in `simulate`.
+    objects, extra_test, size, bands, select, missing
+        As in `GalaxySurvey`.
+    catalogue : str, optional
+        'kcorrect': real fluxes, errors and redshifts of the galaxies that this package ships, in simulated shapes.
+
+    Raises
+    ------
+    UsageError, FileSystemError
+        As in `simulate`, and where the package of the catalogue is not installed.
+    """
+    _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(extra_test or 0, 0))
+    real = None if catalogue is None else read_kcorrect()
+    galaxies = GalaxySurvey(objects, seed, extra_test, select, bands, size, missing, real)
+    made_by = f" --kind galaxies --bands {bands} --select {select} --objects {galaxies.objects} --seed {seed}"
+    made_by += f" --extra-test {galaxies.extra_test} --size {size} --missing {missing:g}"
+    made_by += f" --catalogue {catalogue}" if catalogue else ""
+    name = "galaxies, real ugriz and redshifts in painted shapes" if catalogue else "galaxies"
+    of_kind = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
+    header = _header(name, made_by, {"passbands": galaxies.band_set.filters}, **of_kind)
+    return _write(Path(path), header, partial(paint_galaxy, galaxies), len(galaxies), jobs, progress)
 
 
 def paint_light_curves(

@@ -35,6 +35,7 @@ EXPERIMENTS = [
 ]
 
 
+OWN = ("my_survey", "my_pictures")  # of one's own survey
 FRAMES = {"paper": 99, "laptop": 30, "laptop_all_frames": 99, "smoke": 15, "tiny": 15}  # of each profile
 
 
@@ -49,20 +50,23 @@ def test_every_experiment_composes_in_every_profile(experiment: str, profile: st
 
 
 def test_there_are_no_other_experiments_and_profiles() -> None:
-    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, "my_survey"}
+    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, *OWN}
     assert {path.stem for path in (config_folder() / "profile").glob("*.yaml")} == FRAMES.keys()
 
 
+@pytest.mark.parametrize("experiment", OWN)
 @pytest.mark.parametrize("profile", FRAMES)
-def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(tmp_path: Path, profile: str) -> None:
-    words = ["experiment=my_survey", f"survey.path={tmp_path}", f"profile={profile}"]
+def test_a_survey_of_ones_own_trains_one_stage_with_the_budget_of_pre_training(
+    tmp_path: Path, profile: str, experiment: str
+) -> None:
+    words = [f"experiment={experiment}", f"survey.path={tmp_path}", f"profile={profile}"]
     options, two = compose_run(words), compose_run([f"profile={profile}"])
-    assert (options.name, options.fold.protocol, options.survey.path) == ("my_survey", "single", str(tmp_path))
+    assert (options.name, options.fold.protocol, options.survey.path) == (experiment, "single", str(tmp_path))
     assert stages_of(options) == ["pretrain"]
     assert options.stage.pretrain == two.stage.pretrain
     assert stages_of(compose_run([*words, "stage.pretrain.max_epochs=0"])) == ["finetune"]
     with refused(UsageError, "E-CONFIG-MISSING", where="survey.path"):
-        compose_run(["experiment=my_survey"])
+        compose_run([f"experiment={experiment}"])
 
 
 def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_for(tmp_path: Path) -> None:

@@ -57,6 +57,15 @@ def test_light_curves_are_scaled_by_their_errors_or_their_spread(survey: Survey)
     assert np.allclose(scale, [values[band == b, 0].std() for b in range(5)], rtol=1e-5)
 
 
+def test_pictures_on_plain_black_have_no_noise_to_be_scaled_by(tmp_path: Path) -> None:
+    frames = np.zeros((50, 32, 32))
+    frames[:, 12:20, 12:20] = 0.5
+    survey = write_survey(tmp_path / "survey", [image_series(0, 50) | {"frames": frames, "sky_sigma": None}])
+    with refused(SurveyError, "E-SURVEY-UNSUITED", "band u", where=tmp_path / "survey"):
+        pixel_scales(survey, "asinh")
+    assert pixel_scales(survey, "standardise").offset == pytest.approx(0.5 / 16)
+
+
 def test_a_band_that_no_training_object_has_is_named(tmp_path: Path) -> None:
     arguments = image_series(0, 6) | {"band": np.array([0, 1, 2, 4, 0, 1])}
     survey = write_survey(tmp_path / "survey", [arguments], HEADER)

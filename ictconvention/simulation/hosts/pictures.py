@@ -14,14 +14,13 @@ from ictconvention.simulation.sdss.passbands import BANDS, dust
 from ictconvention.simulation.sdss.population import (
     CADENCE,
     CURVE,
-    DECLINATION,
     LAYOUT,
     LEAST_OBJECTS,
     NATURE,
     PIXELS,
-    RIGHT_ASCENSION,
     draw_correlated,
     generator,
+    spread_evenly,
 )
 from ictconvention.simulation.sdss.scene import draw_galaxy, is_detected, unrelated
 from ictconvention.simulation.sdss.strata import LEVELS, SEASONS, STRATA, Stratum
@@ -38,7 +37,6 @@ MOST_OFFSET = 7.5  # [arcsec] from the host's centre along either axis: within a
 # Least flux of a supernova over that of its whole host, in r: chosen once, on validation objects, so that a forest on
 # apertures is right on .80 of them (experiments/imbalance). All other numbers are those of SDSS-II.
 LEAST_CONTRAST = 0.03
-EVEN = (0.7548776662466927, 0.5698402909980532)  # steps of the two-dimensional golden ratio fill a square evenly
 
 
 @dataclass(frozen=True)
@@ -94,17 +92,15 @@ class Hosts:
             rare = round(count * SUPERNOVAE / TESTED)
             labels.append(generator(seed, LAYOUT, 0, part).permutation(np.arange(count) < rare))
         self.has_supernova: NDArray[np.bool_] = np.concatenate(labels)
-        start = generator(seed, LAYOUT, 1).random(2)
-        self._place = (start + np.arange(len(self))[:, None] * np.array(EVEN)) % 1
+        self._place = spread_evenly(len(self), seed)
 
     def __len__(self) -> int:
         return len(self.has_supernova)
 
     def position(self, number: int) -> tuple[float, float]:
         """Return right ascension and declination [deg]: spread so evenly that no two pictures share a pixel."""
-        (west, east), (south, north) = RIGHT_ASCENSION, DECLINATION
-        x, y = self._place[number].tolist()
-        return (west + x * (east - west)) % 360, south + y * (north - south)
+        ra, dec = self._place[number].tolist()
+        return ra, dec
 
     def is_extra(self, number: int) -> bool:
         """Return whether an object is one of the additional test objects."""

@@ -15,6 +15,7 @@ from ictconvention.simulation.sdss.strata import LABELLED, LEVELS, SEASONS, STRA
 LEAST_SPECTROSCOPIC = 15  # objects of a spectroscopic stratum
 LEAST_OBJECTS = 100
 RIGHT_ASCENSION, DECLINATION = (-60.0, 59.6), (-1.266, 1.266)  # [deg] of Stripe 82
+GOLDEN_STEPS = (0.7548776662466927, 0.5698402909980532)  # of the two-dimensional golden ratio fill a square evenly
 # Real close pairs: 85 within 13 arcsec among 10 258 candidates, most within 1 arcsec; 7 more come by chance here.
 PAIRS = (85 - 7) / 10258
 CLOSE_PAIRS = 0.62
@@ -83,6 +84,13 @@ class SkyObject:
 def generator(seed: int, purpose: int, number: int = 0, attempt: int = 0) -> np.random.Generator:
     """Return the generator of one object's draws for one purpose: the same whatever else is drawn."""
     return np.random.default_rng([seed, purpose, number, attempt])
+
+
+def spread_evenly(count: int, seed: int) -> NDArray[np.float64]:
+    """Return places on the stripe, (count, 2): right ascension and declination [deg], so even that no two are near."""
+    place = (generator(seed, LAYOUT, 1).random(2) + np.arange(count)[:, None] * np.array(GOLDEN_STEPS)) % 1
+    (west, east), (south, north) = RIGHT_ASCENSION, DECLINATION
+    return np.column_stack([(west + place[:, 0] * (east - west)) % 360, south + place[:, 1] * (north - south)])
 
 
 class Population:

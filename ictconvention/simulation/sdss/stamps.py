@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.simulation.sdss.cadence import Observations
+from ictconvention.simulation.sdss.camera import Camera
 
 SIZE = 32  # [pixels]
 PIXEL_SCALE = 0.396  # [arcsec]
@@ -41,6 +42,7 @@ DARK_VARIANCE = np.array(  # [DN^2], by band and camera column
         [0.81, 1.0, 1.0, 9.61, 1.8225, 1.21],
     ]
 )
+SDSS_CAMERA = Camera(SKY, CALIBRATION, GAIN, DARK_VARIANCE)
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Galaxy:
 
     Parameters
     ----------
-    flux : array (5,)
-        In ugriz [nanomaggies].
+    flux : array (bands,)
+        In each band of the camera [nanomaggies].
     half_light_radius : float
         [arcsec]
     sersic : float
@@ -72,7 +74,7 @@ class Galaxy:
 
 @dataclass(frozen=True)
 class Star:
-    """A constant point source in a stamp: flux in ugriz [nanomaggies], place from the centre [arcsec]."""
+    """A constant point source in a stamp: flux in each band [nanomaggies], place from the centre [arcsec]."""
 
     flux: NDArray[np.float64]
     east: float
@@ -84,16 +86,16 @@ def camera_column(dec: float) -> int:
     return int((dec + 1.266) / 2.532 * 12) // 2 % 6
 
 
-def sky_noise(observations: Observations, column: int) -> NDArray[np.float64]:
+def sky_noise(observations: Observations, column: int, camera: Camera = SDSS_CAMERA) -> NDArray[np.float64]:
     """Return the noise of a pixel of empty sky in each frame, (n,) [nanomaggies]."""
     band = observations.band
-    return _noise(SKY[band] * observations.sky, band, column)
+    return camera.noise(camera.sky[band] * observations.sky, band, column)
 
 
-def electrons(observations: Observations, column: int) -> NDArray[np.float64]:
+def electrons(observations: Observations, column: int, camera: Camera = SDSS_CAMERA) -> NDArray[np.float64]:
     """Return the gain of each frame, (n,) [electrons per nanomaggy]."""
     band = observations.band
-    return np.asarray(GAIN[band, column] / CALIBRATION[band])
+    return np.asarray(camera.gain[band, column] / camera.calibration[band])
 
 
 def point_noise(observations: Observations, column: int) -> NDArray[np.float64]:
@@ -138,6 +140,7 @@ def paint(
     place: NDArray[np.float64],
     rng: np.random.Generator,
     size: int = SIZE,
+    camera: Camera = SDSS_CAMERA,
 ) -> NDArray[np.float32]:
     """Paint all frames of an object.
 
@@ -157,6 +160,8 @@ def paint(
         Draws the noise.
     size : int
         Pixels along a side of a stamp.
+    camera : Camera
+        Whose bands they are.
 
     Returns
     -------
@@ -170,17 +175,11 @@ def paint(
         image += star.flux[band][:, None, None] * _moffat(seeing, there, size)
     if galaxies:
         image += _galaxies(galaxies, band, seeing, place, size)
-    sky = (SKY[band] * observations.sky)[:, None, None]
-    image = np.minimum(image, FULL_WELL * CALIBRATION[band][:, None, None] - sky)
-    noise = _noise(np.maximum(image + sky, 0), band[:, None, None], column)
+    sky = (camera.sky[band] * observations.sky)[:, None, None]
+    image = np.minimum(image, FULL_WELL * camera.calibration[band][:, None, None] - sky)
+    noise = camera.noise(np.maximum(image + sky, 0), band[:, None, None], column)
     frames: NDArray[np.float32] = (image + noise * rng.standard_normal(image.shape, np.float32)).astype(np.float32)
     return frames
-
-
-def _noise(bright: NDArray[np.float64], band: NDArray[np.uint8], column: int) -> NDArray[np.float64]:
-    """Return the noise of pixels of a total brightness [nanomaggies], sky included."""
-    photons = bright / CALIBRATION[band] / GAIN[band, column]  # variance [DN^2]
-    return np.asarray(CALIBRATION[band] * np.sqrt(photons + DARK_VARIANCE[band, column]))
 
 
 # Two-point Gauss-Legendre nodes of a pixel's width: integrates the profile over each pixel to 0.2 % of its peak.
@@ -216,7 +215,7 @@ def _galaxies(
     reach = max(np.hypot(g.east, g.north) + 4 * g.half_light_radius for g in galaxies)
     near = REACH + 1.5 * (stamp - SIZE) * PIXEL_SCALE  # the space is wider by so much
     size = stamp * (PADDED if reach < near else PADDED_FAR)
-    spectra = np.zeros((5, size, size // 2 + 1), dtype=np.complex128)
+    spectra = np.zeros((len(galaxies[0].flux), size, size // 2 + 1), dtype=np.complex128)
     for galaxy in galaxies:
         profile = galsim.Sersic(galaxy.sersic, half_light_radius=galaxy.half_light_radius)
         profile = profile.shear(q=galaxy.axis_ratio, beta=galaxy.angle * galsim.radians)

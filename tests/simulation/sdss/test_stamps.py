@@ -77,7 +77,8 @@ def test_bright_sources_add_photon_noise_and_saturate() -> None:
     rng = np.random.default_rng(0)
     # 100 nanomaggies are 20 000 DN; gain 4.72 and dark variance 1.3225 of the third camera column in r.
     expected = 0.0050 * np.sqrt(20_000 / 4.72 + 1.3225)
-    assert stamps._noise(np.array([100.0]), np.array([2], np.uint8), 2)[0] == pytest.approx(expected, rel=1e-6)
+    noise = stamps.SDSS_CAMERA.noise(np.array([100.0]), np.array([2], np.uint8), 2)
+    assert noise[0] == pytest.approx(expected, rel=1e-6)
     limit = stamps.FULL_WELL * stamps.CALIBRATION[2] - stamps.SKY[2]
     blinding = stamps.paint(seen, 2, np.full(400, 50_000.0), [], [], np.zeros((400, 2)), rng)
     assert blinding.max() == pytest.approx(limit, rel=0.01)

@@ -1,0 +1,1 @@
+"""Galaxies of one night, a frame per band, with redshifts; the painter is that of `sdss`."""
