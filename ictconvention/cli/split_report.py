@@ -15,16 +15,21 @@ from ictconvention.survey.split import Split
 
 
 def counts_table(split: Split, header: SurveyHeader) -> Table:
-    """Return the split as Table 1 of the paper has it: a row per class, a column per part."""
+    """Return the split as Table 1 of the paper has it: a row per class, or stratum of redshift, a column per part."""
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     title = escape(f"survey {header.full_name}: {title}")
-    table = numbers_table(title, "class", *(part.replace("_", "\n") for part in split.parts))
+    table = numbers_table(
+        title, "class" if header.classes else "redshift", *(part.replace("_", "\n") for part in split.parts)
+    )
     counts = split.counts()
-    for name in (*header.classes, None):
+    strata = sorted({name for name in split.classes.values() if name is not None} - {*header.classes})
+    for name in (*header.classes, *strata, None):
         row = [counts[part][name] for part in split.parts]
         if any(row):
-            table.add_row("no class" if name is None else escape(name), *map(str, row))
+            table.add_row(
+                ("no class" if header.classes else "unknown") if name is None else escape(name), *map(str, row)
+            )
     table.add_section()
     table.add_row("all", *(str(counts[part].total()) for part in split.parts))
     return table
@@ -51,7 +56,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     """
     tested = np.isin(np.asarray(objects["id"]), split.parts["test"])
     spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
-    doubtful = sorted({str(name) for name in objects["class"][tested & ~spectroscopic]})
+    doubtful = sorted({str(split.classes[str(id_)]) for id_ in objects["id"][tested & ~spectroscopic]})
     if doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:

@@ -337,3 +337,10 @@ class OptimiserOptions:
     kind: Annotated[Literal["adamw", "adam", "sgd"], ADDED] = "adamw"
     momentum: Annotated[PartialShare, ADDED] = 0.9
     schedule: Annotated[Schedule, ADDED] = "cosine"
+
+
+@option_group
+class TaskOptions:
+    """What is learned of each object; a task of one's own may extend these options, see `register_task`."""
+
+    kind: Annotated[str, ADDED | SHAPES] = "classes"

@@ -11,7 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ictconvention.configuration.folders import SEARCHPATH, ConfigFolders, names_folder, registered
-from ictconvention.configuration.registry import default_options, import_module, own_networks, own_tasks
+from ictconvention.configuration.registry import (
+    default_options,
+    default_task_options,
+    import_module,
+    own_networks,
+    own_tasks,
+)
 from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
@@ -86,7 +92,7 @@ def store_own() -> None:
     for name, entry in own_networks().items():
         ConfigStore.instance().store(name=name, group="model", node=default_options(entry))
     for name in own_tasks():
-        ConfigStore.instance().store(name=name, group="task", node={"kind": name})
+        ConfigStore.instance().store(name=name, group="task", node=default_task_options(name))
 
 
 def unknown_choice(group: str, choice: str, folders: ConfigFolders) -> UsageError:

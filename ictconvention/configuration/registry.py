@@ -10,12 +10,12 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ictconvention.configuration.options import ModelOptions
+from ictconvention.configuration.options import ModelOptions, TaskOptions
 from ictconvention.core.errors import UsageError, did_you_mean
 
 OURS, OUR_TASKS = "ictconvention.networks", "ictconvention.tasks"  # rooms above, imported when one is asked for
@@ -54,12 +54,15 @@ class TaskEntry:
 
     Parameters
     ----------
+    options : type
+        Its options, a group that extends `TaskOptions`.
     task : type
         Its class, see `tasks.task.Task`.
     source : str, optional
         The SHA-256 of the code of its module when it was imported, in hexadecimal; None for a task of ours.
     """
 
+    options: type[TaskOptions]
     task: Any
     source: str | None
 
@@ -161,14 +164,26 @@ def all_networks() -> list[NetworkEntry]:
     return list(_networks.values())
 
 
+def default_task_options(name: str) -> dict[str, Any]:
+    """Return the options of a task by name, each with its default: what a file conf/task/NAME.yaml would hold."""
+    return asdict(find_task_entry(name).options(kind=name))
+
+
 def default_options(entry: NetworkEntry) -> dict[str, Any]:
     """Return the options of a network by name, each with its default: what a file conf/model/NAME.yaml would hold."""
     options = entry.options(kind=entry.name, module=None if entry.source is None else entry.module)
     return {one.name: getattr(options, one.name) for one in fields(options)}
 
 
-def register_task(name: str) -> Callable[[type[Made]], type[Made]]:
+def register_task(name: str, options: type[TaskOptions] = TaskOptions) -> Callable[[type[Made]], type[Made]]:
     """Give a task its name in the configuration; a decorator of its class, see `tasks.task.Task`.
+
+    Parameters
+    ----------
+    name : str
+        What `task=` and `task.kind` call it.
+    options : type
+        Its options, each with a default: an `option_group` that extends `TaskOptions`.
 
     Raises
     ------
@@ -183,26 +198,20 @@ def register_task(name: str) -> Callable[[type[Made]], type[Made]]:
                 f"two tasks are called {name!r}", task.__module__, "give one of them another name", "E-MODULE-DUPLICATE"
             )
         ours = task.__module__.startswith(f"{OUR_TASKS}.")
-        _tasks[name] = TaskEntry(task, None if ours else source_hash(task.__module__, task))
+        _tasks[name] = TaskEntry(options, task, None if ours else source_hash(task.__module__, task))
         return task
 
     return registered
 
 
 def find_task(name: str) -> Any:
-    """Return the class of the task of a name.
-
-    Raises
-    ------
-    UsageError
-        Nothing that was imported has this name.
-    """
-    return _find_task(name).task
+    """Return the class of the task of a name; errors as of `find_task_entry`."""
+    return find_task_entry(name).task
 
 
 def task_source(name: str) -> str | None:
     """Return the SHA-256 of the code of a task of a user's own; None for one of ours. Errors as of `find_task`."""
-    return _find_task(name).source
+    return find_task_entry(name).source
 
 
 def own_tasks() -> dict[str, Any]:
@@ -210,7 +219,27 @@ def own_tasks() -> dict[str, Any]:
     return {name: entry.task for name, entry in _tasks.items() if entry.source is not None}
 
 
-def _find_task(name: str) -> TaskEntry:
+def is_known_task(name: str) -> bool:
+    """Return whether a task of this name is ours, or was imported."""
+    if name not in _tasks:
+        _import_room(OUR_TASKS)
+    return name in _tasks
+
+
+def all_tasks() -> list[TaskEntry]:
+    """Return every task that is known: ours, and those of a user's."""
+    _import_room(OUR_TASKS)
+    return list(_tasks.values())
+
+
+def find_task_entry(name: str) -> TaskEntry:
+    """Return the task of a name.
+
+    Raises
+    ------
+    UsageError
+        Nothing that was imported has this name.
+    """
     if name not in _tasks:
         _import_room(OUR_TASKS)
     if name not in _tasks:

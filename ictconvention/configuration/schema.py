@@ -22,6 +22,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     Share,
     Stage,
+    TaskOptions,
     Third,
     check_online_frames,
     option_group,
@@ -61,13 +62,6 @@ class SurveyOptions:
         if self.catalogue is not None and self.band_set != 5:
             raise ValueError(f"survey.band_set is {self.band_set}, and the catalogue {self.catalogue} has 5 bands")
         return self
-
-
-@option_group
-class TaskOptions:
-    """What is learned of each object."""
-
-    kind: Annotated[str, ADDED | SHAPES] = "classes"
 
 
 @option_group

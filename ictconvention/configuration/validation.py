@@ -13,13 +13,17 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from ictconvention.configuration.functions import OURS, find_function, function_source
-from ictconvention.configuration.options import ModelOptions
+from ictconvention.configuration.options import ModelOptions, TaskOptions
 from ictconvention.configuration.registry import (
     all_networks,
+    all_tasks,
+    default_task_options,
     find_network,
-    find_task,
+    find_task_entry,
     is_known,
+    is_known_task,
     own_networks,
+    own_tasks,
     task_source,
 )
 from ictconvention.configuration.schema import RunOptions
@@ -93,6 +97,7 @@ def read_recorded(config: Mapping[str, Any]) -> RunOptions:
     options = _validated(config)
     if is_known(options.model.kind) or not isinstance(model, dict):
         return _with_network(options, config)
+    options = _with_task(options, config) if is_known_task(options.task.kind) else options
     base = {one.name for one in fields(ModelOptions)}
     unknown = make_dataclass("UnknownOptions", [name for name in model if name not in base], frozen=True)
     kind = make_dataclass("RecordedOptions", [], bases=(ModelOptions, unknown), frozen=True)
@@ -103,11 +108,11 @@ def read_recorded(config: Mapping[str, Any]) -> RunOptions:
 
 
 def _validated(config: Mapping[str, Any]) -> RunOptions:
-    """Return the options, those of the network as far as every network has them."""
-    model = config.get("model")
-    if isinstance(model, dict):
-        common = {one.name for one in fields(ModelOptions)}
-        config = {**config, "model": {name: value for name, value in model.items() if name in common}}
+    """Return the options, those of the network and of the task as far as each of them has them."""
+    for group, options in (("model", ModelOptions), ("task", TaskOptions)):
+        if isinstance(given := config.get(group), dict):
+            common = {one.name for one in fields(options)}
+            config = {**config, group: {name: value for name, value in given.items() if name in common}}
     return _checked(RunOptions, config, "")
 
 
@@ -120,10 +125,19 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
     _check_pictures(replace(options, model=model), bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
-    find_task(options.task.kind)
+    options = _with_task(options, config)
     if entry.source is not None and model.module is None:
         model = replace(model, module=entry.module)  # for those who read the run without it
     return replace(options, model=model)
+
+
+def _with_task(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
+    """Put in the options of the task, and see that it fits the others."""
+    entry = find_task_entry(options.task.kind)
+    options = replace(options, task=_checked(entry.options, config.get("task", {}), "task."))
+    if check := getattr(entry.task, "check_options", None):  # a class that is registered need not extend Task
+        check(options)
+    return options
 
 
 def _check_pictures(options: RunOptions, pictures: bool) -> None:
@@ -233,12 +247,8 @@ def describe_range(key: str) -> str:
     *groups, name = key.split(".")
     kind: Any = RunOptions
     for group in groups:
-        kind = get_type_hints(kind)[group]
-    hints = get_type_hints(kind, include_extras=True)
-    if kind is ModelOptions and name not in hints:
-        own = [get_type_hints(entry.options, include_extras=True) for entry in all_networks()]
-        hints = next(one for one in own if name in one)
-    kind = hints[name]
+        kind = _hint(kind, group)
+    kind = _hint(kind, name)
     if get_origin(kind) is Annotated and type(None) in get_args(get_args(kind)[0]):
         kind = get_args(kind)[0]  # without what it counts for
     optional = type(None) in get_args(kind)
@@ -247,6 +257,16 @@ def describe_range(key: str) -> str:
     words = [f"{word} {getattr(one, name)}" for one in limits for name, word in LIMITS.items() if hasattr(one, name)]
     noun = "a whole number" if get_args(number)[:1] == (int,) else "a number"
     return f"{noun}: {' and '.join(words)}{', or null' * optional}" if words else noun
+
+
+def _hint(kind: Any, name: str) -> Any:
+    """Return the type of an option of a group, or of those of networks and tasks that extend it."""
+    own: list[type] = [kind]
+    if kind is ModelOptions:
+        own += [entry.options for entry in all_networks()]
+    elif kind is TaskOptions:
+        own += [entry.options for entry in all_tasks()]
+    return next(hints[name] for one in own if name in (hints := get_type_hints(one, include_extras=True)))
 
 
 def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
@@ -269,10 +289,21 @@ def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
 def known_keys() -> Iterator[str]:
     """Yield every key of the configuration, such as trainer.batch_size, and those of the networks that are known."""
     known = [key for key, _ in _types()]
-    own = [one.name for entry in own_networks().values() for one in fields(entry.options)]
-    paths = Path(str(files("ictconvention") / "conf" / "model")).glob("*.yaml")
-    named = [str(name) for path in paths for name in OmegaConf.load(path)]
-    yield from dict.fromkeys([*known, *(f"model.{name}" for name in [*own, *named])])
+    own = [f"model.{one.name}" for entry in own_networks().values() for one in fields(entry.options)]
+    own += [f"task.{name}" for task in own_tasks() for name in _flat_keys(default_task_options(task))]
+    conf = Path(str(files("ictconvention") / "conf"))
+    for group in ("model", "task"):
+        for path in (conf / group).glob("*.yaml"):
+            content = OmegaConf.to_container(OmegaConf.load(path))
+            own += [f"{group}.{name}" for name in _flat_keys(content)]
+    yield from dict.fromkeys([*known, *own])
+
+
+def _flat_keys(content: Any) -> Iterator[str]:
+    """Yield the keys of nested values, groups among them, such as bins and bins.low."""
+    for name, value in content.items() if isinstance(content, dict) else ():
+        yield str(name)
+        yield from (f"{name}.{inner}" for inner in _flat_keys(value))
 
 
 def keys_taking(kind: Any) -> list[str]:

@@ -19,11 +19,14 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {  # by panel and end of the met
         "val/loss_balanced": ("validation, balanced", "-"),
         "train/loss": ("training", ":"),
         "val/loss_ce": ("validation, cross-entropy", ""),
+        "val/loss": ("validation", "-"),
     },
     SCORES: {
         "val/balanced_accuracy": ("balanced accuracy", "-"),
         "val/f1_macro": ("macro F1", ":"),
         "val/accuracy": ("accuracy", ""),
+        "val/sigma_mad": ("sigma_MAD", "-"),
+        "val/outliers_05": ("outliers .05", ":"),
     },
     RECALLS: {},  # those of the classes
     SPREAD: {"val/collapse/spread": ("per dimension", "-")},

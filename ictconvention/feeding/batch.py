@@ -1,6 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id, no redshift.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index` and `truth` are for
+losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -91,6 +92,8 @@ class SeriesBatch:
         Flux and its error [flux_unit], NaN where unknown.
     conditions : tensor (F, 2), optional
         Seeing [arcsec] and sky noise [flux_unit], NaN where unknown.
+    truth : tensor (B,), optional
+        The number that the label stands for, NaN where unknown, where a task learns from it; not an input.
     brightness, contrast : tensors (B,), optional
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
     """
@@ -112,6 +115,7 @@ class SeriesBatch:
     photometry: Tensor | None = None
     seen: Tensor | None = None
     conditions: Tensor | None = None
+    truth: Tensor | None = None
     brightness: Tensor | None = None
     contrast: Tensor | None = None
 

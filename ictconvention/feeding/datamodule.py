@@ -72,6 +72,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Names of what a network tells apart; by default the classes.
     labels : array (n,), optional
         Which of them each object of the survey is, or `UNLABELLED`.
+    truth : array (n,), optional
+        The number that each label stands for, NaN where unknown, where a task learns from it.
 
     Examples
     --------
@@ -99,6 +101,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         accumulate: int = 1,
         names: tuple[str, ...] | None = None,
         labels: NDArray[np.int64] | None = None,
+        truth: NDArray[np.floating] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -110,7 +113,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, labels)
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, labels, truth)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:

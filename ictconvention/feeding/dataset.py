@@ -8,6 +8,7 @@ from math import ceil
 from typing import Any, NamedTuple, Self, get_args
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -51,6 +52,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         Seed and stage of the key.
     labels : array (n,), optional
         What is learned of each object, as a task reads it; by default its class.
+    truth : array (n,), optional
+        The number that each label stands for, where a task learns from it.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         seed: int = 0,
         stage: str = "",
         labels: NDArray[np.int64] | None = None,
+        truth: NDArray[np.floating] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -70,6 +74,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
+        self.truth = None if truth is None else torch.from_numpy(truth.astype(np.float32))
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
 
@@ -87,7 +92,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         full = ceil(self.views.target_share * len(draws))
         objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
         views = zip_longest(*objects)
-        return tuple(collate([view for view in of_objects if view is not None]) for of_objects in views)
+        batches = (collate([view for view in of_objects if view is not None]) for of_objects in views)
+        return tuple(batches if self.truth is None else (replace(b, truth=self.truth[b.index]) for b in batches))
 
     def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
         """Return the views of one object; where it is not seen as a whole, without the target's."""

@@ -25,7 +25,7 @@ class Exportable(nn.Module):
     def __init__(self, learner: Learner, shift: Tensor, temperature: float) -> None:
         super().__init__()
         self.inputs, self.network, self.temperature = learner.inputs, learner.predictor, temperature
-        self.shape, self.format = input_shape(learner.spec), learner.task.format
+        self.shape, self.task = input_shape(learner.spec), learner.task
         self.shift: Tensor
         self.register_buffer("shift", shift.float())
 
@@ -36,10 +36,11 @@ class Exportable(nn.Module):
         """
         return self.calibrated(self.network.forward_padded(*self.inputs.padded(*arrays, **named)))
 
-    def calibrated(self, logits: Tensor) -> dict[str, Tensor]:
-        """Return the outputs that logits (B, classes), or (B, classes, H, W), of the network make."""
+    def calibrated(self, outputs: Tensor) -> dict[str, Tensor]:
+        """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W)."""
+        logits = self.task.logits(outputs)
         shift = self.shift.reshape(-1, *[1] * (logits.ndim - 2))
-        return self.format.outputs((logits + shift) / self.temperature)
+        return self.task.format.outputs((logits + shift) / self.temperature)
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `forward` by name."""

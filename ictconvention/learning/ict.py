@@ -70,7 +70,7 @@ class ICT(Learner):
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
         network = Online(
             check_fit(encoder, inputs, spec),
-            len(spec.classes),
+            len(spec.classes) if task is None else task.outputs,
             projection=options.projection,
             predictor=options.predictor,
             project=options.projects,
@@ -124,7 +124,7 @@ class ICT(Learner):
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
         _, projection, prediction, _, logits = self.network(*inputs)
-        terms = {"loss_ce": 2 * self.cross_entropy(logits, pair.label)}  # the sum of the two views' means
+        terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair))}  # the sum of the two views' means
         weighed = [options.classification * terms["loss_ce"]] if options.classification else []
         if self.target is not None:
             if self.training:  # here, since whoever switches modes does not know the options
@@ -155,7 +155,7 @@ class ICT(Learner):
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part, and look at its projections and features."""
         features, projection, _, _, logits = self.network(*self.inputs(views[0]))
-        self.metrics.update(logits, views[0].label)
+        self.metrics.update(logits, self.learned(views[0]))
         self.collapse.update(projection, features, views[0].label)
 
     def on_validation_epoch_end(self) -> None:

@@ -84,7 +84,7 @@ class Learner(lightning.LightningModule, ABC):
 
     @abstractmethod
     def logits(self, batch: SeriesBatch) -> Tensor:
-        """Return the logits (B, classes) that predict."""
+        """Return the outputs (B, outputs) that predict: of most tasks logits, (B, classes)."""
 
     @abstractmethod
     def features_and_logits(self, batch: SeriesBatch) -> tuple[Tensor, Tensor]:
@@ -104,6 +104,14 @@ class Learner(lightning.LightningModule, ABC):
     @abstractmethod
     def output_layers(self) -> list[str]:
         """The names of the layers whose rows are the classes."""
+
+    def learned(self, batch: SeriesBatch) -> Tensor:
+        """Return what the task's loss compares a batch with (B,): its labels, or its truth."""
+        if not self.task.learns_truth:
+            return batch.label
+        if batch.truth is None:
+            raise ValueError(f"the task {self.task.name} learns from numbers: SeriesDataModule(truth=...)")
+        return batch.truth
 
     def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
         """Return the mean of the task's loss over a batch, eq. 2, in the training's weights."""
@@ -134,7 +142,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def validation_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the validation part."""
-        self.metrics.update(self.logits(views[0]), views[0].label)
+        self.metrics.update(self.logits(views[0]), self.learned(views[0]))
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation part."""
@@ -142,7 +150,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def test_step(self, views: Views, batch_index: int) -> None:
         """Score a batch of the test part."""
-        self.metrics.update(self.logits(views[0]), views[0].label)
+        self.metrics.update(self.logits(views[0]), self.learned(views[0]))
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test part."""
@@ -150,7 +158,7 @@ class Learner(lightning.LightningModule, ABC):
 
     def predict_step(self, views: Views, batch_index: int) -> Prediction:
         """Return the logits of a batch."""
-        return Prediction(views[0].index, self.logits(views[0]).float())
+        return Prediction(views[0].index, self.task.logits(self.logits(views[0]).float()))
 
     def configure_optimizers(self) -> Any:
         """Return the optimiser, and its schedule per optimiser step."""

@@ -64,9 +64,9 @@ class Supervised(Learner):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Return eq. 2 of the one view."""
-        return {"loss": self.cross_entropy(self.logits(views[0]), views[0].label)}
+        return {"loss": self.cross_entropy(self.logits(views[0]), self.learned(views[0]))}
 
     def _checked(self, logits: Tensor) -> Tensor:
-        if logits.shape[1] != (classes := len(self.spec.classes)):
+        if logits.shape[1] != (classes := self.task.outputs):
             raise ValueError(f"the network gives {logits.shape[1]} classes, the survey has {classes}")
         return logits

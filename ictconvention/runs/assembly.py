@@ -127,7 +127,8 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
     SplitError
         A part that the run needs is empty, or a class has no object to train on.
     """
-    table, stages, rule = survey.object_table(), stages_of(options), asdict(options.fold)
+    task, stages, rule = make_task(options, survey), stages_of(options), asdict(options.fold)
+    table = task.split_table(survey)
     if options.split is None:
         split = make_split(table, **rule, stages=stages)
     else:
@@ -142,7 +143,7 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
             fix = "give it objects"
             fix += "; a stage with keep=last needs no validation" if part == "pretrain_validation" else ""
             raise SplitError(found, where, fix, "E-SPLIT-EMPTY")
-    make_task(options, survey).check_split(survey, split, stages[-1])
+    task.check_split(survey, split, stages[-1])
     return split
 
 
@@ -155,7 +156,7 @@ def make_task(options: RunOptions, survey: Survey) -> Task:
         The survey cannot teach it.
     """
     kind: type[Task] = find_task(options.task.kind)
-    return kind.of_survey(survey)
+    return kind.begin(survey, options.task)
 
 
 def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
@@ -179,6 +180,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         accumulate=options.trainer.accumulate,
         names=task.names,
         labels=task.read_labels(survey),
+        truth=task.read_truth(survey) if task.learns_truth else None,
     )
 
 
@@ -211,14 +213,14 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     if isinstance(network, PictureNetwork) and getattr(model, "freeze", "none") == "encoder":
         network.freeze()
     inputs = network.takes(scaling)
-    task: Task = find_task(options.task.kind)(spec.classes)
+    task: Task = find_task(options.task.kind).restore(spec.classes, options.task)
     if options.learner.kind == "ict":
         return ICT(network.trunk, inputs, spec, learner_in(options, spec.stage), optimiser, model.dropout, task)
-    network.head = network.make_head(len(task.names), model)
+    network.head = network.make_head(task.outputs, model)
     learner = Supervised(network, inputs, spec, optimiser, task)
     (last,) = learner.output_layers
-    if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != len(task.names):
-        found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {len(task.names)}"
+    if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != task.outputs:
+        found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {task.outputs}"
         fix = "let make_head end in the layer that gives the outputs"
         raise UsageError(found, type(network).__name__, fix, "E-MODULE-RESULT")
     return learner

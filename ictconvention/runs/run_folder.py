@@ -270,10 +270,11 @@ class RunFolder:
         UsageError
             Its result is damaged, or its task is of a module that was not imported.
         """
-        kind: type[Task] = find_task(self.read_options().task.kind)
+        options, result = self.read_options().task, self.read_result()
+        kind: type[Task] = find_task(options.kind)
         try:
-            return kind(run_record.names_of(self.read_result()))
-        except (KeyError, TypeError) as error:
+            return kind.restore(run_record.names_of(result), options, result.get("task", {}).get("training", {}))
+        except (KeyError, TypeError, ValueError) as error:
             raise UsageError("its result is damaged", self.result, LOST, "E-RUN-DAMAGED") from error
 
     def read_predictions(self, part: str = "test") -> Predictions:

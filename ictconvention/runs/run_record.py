@@ -55,6 +55,7 @@ class TaskShape(Shape):
 
     kind: str
     names: list[str]
+    training: dict[str, float | list[float]] = ABSENT
 
 
 class ResultShape(Shape):

@@ -144,7 +144,9 @@ def _places(names: tuple[str, ...], before: list[str]) -> Places:
 
 
 def _class_rows(learner: Learner, classes: Places) -> Rows:
-    """Return the rows of the layers that give the logits."""
+    """Return the rows of the layers that give a logit for each class; none where a task makes them of others."""
+    if learner.task.outputs != len(classes):
+        return {}
     return {f"{layer}.{part}": (0, classes) for layer in learner.output_layers for part in ("weight", "bias")}
 
 

@@ -16,6 +16,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.survey.labels.groups import find_groups, name_bonds
+from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH
 
@@ -155,7 +156,7 @@ class Split:
         SplitError
             When the file is damaged or was edited, is for another survey, or breaks a rule; with the ids.
         """
-        path = Path(path)
+        path, objects = Path(path), by_class_or_redshift(objects)
         entries = SPLIT.read(path)
         if not entries.get("parts"):
             raise SplitError("not a split: it has no parts", path, SPLIT.fix, "E-SPLIT-FORMAT")
@@ -219,6 +220,7 @@ class Split:
         SplitError
             Naming the ids.
         """
+        objects = by_class_or_redshift(objects)
         self._check_survey(objects, where)
         part_of: dict[str, str] = {}
         for part, ids in self.parts.items():

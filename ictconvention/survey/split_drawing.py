@@ -16,6 +16,7 @@ from ictconvention.core.errors import SplitError, shorten
 from ictconvention.survey.labels.allocation import allocate
 from ictconvention.survey.labels.crowd import Crowd
 from ictconvention.survey.labels.groups import GROUP
+from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.labels.targets import (
     FINETUNE,
     PRETRAIN,
@@ -58,6 +59,8 @@ def make_split(
     fine-tune, and as many other spectroscopic supernovae of the class go to pre-train, which keeps the counts.
     Unlabelled neighbours of labelled objects are left out.
 
+    Where no object has a class, and some have a redshift, deciles of redshift stand for classes; see `stratify`.
+
     Where the table has a column `extra_test`, its objects go to the part of that name in every fold, and count nowhere
     else.
 
@@ -84,6 +87,7 @@ def make_split(
     """
     rule = {"protocol": protocol, "index": index, "count": count, "seed": seed}
     _check_rule(rule)
+    objects = by_class_or_redshift(objects)
     linking_length = reach_of(objects) if linking_length is None else float(linking_length)
     crowd = Crowd.of(objects, linking_length)
     where, in_test = _draw(crowd, rule, stages)
@@ -106,7 +110,7 @@ def make_split(
 
 def ways_to_draw(objects: Table, rule: Mapping[str, Any], stages: Sequence[str] = STAGES) -> list[Way]:
     """Return the nearest rules by which every fold has what a run needs: all classes, and objects that validate."""
-    return _ways(Crowd.of(objects, reach_of(objects)), rule, stages)
+    return _ways(Crowd.of(by_class_or_redshift(objects), reach_of(objects)), rule, stages)
 
 
 def _draw(
@@ -166,7 +170,8 @@ def _ways(crowd: Crowd, rule: Mapping[str, Any], stages: Sequence[str]) -> list[
         return True
 
     sizes = dict(zip(crowd.names, crowd.table(crowd.testable).sum(axis=0).tolist(), strict=True))
-    return find_ways(draws, rule, sizes)
+    ways = find_ways(draws, rule, sizes)
+    return ways if crowd.by_class else [way for way in ways if way.classes is None]  # a stratum cannot be left out
 
 
 def _too_few(crowd: Crowd, rule: Mapping[str, Any], stages: Sequence[str], name: str, part: str = "") -> SplitError:
@@ -174,12 +179,13 @@ def _too_few(crowd: Crowd, rule: Mapping[str, Any], stages: Sequence[str], name:
     members = crowd.table(crowd.testable)[:, crowd.names.index(name)]
     total, groups, count = int(members.sum()), int(np.count_nonzero(members)), int(rule["count"])
     least = least_objects(rule["protocol"], count, _training(rule, stages))
-    found = f"class {name} has {total} objects to test in {groups} sky groups"
+    kind = "class" if crowd.by_class else "stratum"
+    found = f"{kind} {name} has {total} objects to test in {groups} sky groups"
     found += f", and {part} would have none" if part else ""
     if groups < least:
         found += f"; with {count} folds ({rule['protocol']}) at least {least} are needed"
     if not groups:
-        found = f"class {name} has photometric labels only, and those do not test"
+        found = f"{kind} {name} has photometric labels only, and those do not test"
     ways = _ways(crowd, rule, stages)
     return too_few(found, crowd.where, ways, stages, "E-SPLIT-LABELS")
 

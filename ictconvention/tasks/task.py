@@ -7,14 +7,16 @@ models are compared; its `PredictionFormat`, columns and outputs of files; its `
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.configuration.key_by_key import largest_difference
-from ictconvention.configuration.options import Stage
+from ictconvention.configuration.options import Stage, TaskOptions
 from ictconvention.evaluation.calibration import at_prior, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions
@@ -33,7 +35,7 @@ class Metrics(Protocol):
     """What is counted over an evaluation, in all processes; a torch module, so that it follows the learner."""
 
     def update(self, outputs: Tensor, label: Tensor) -> None:
-        """Add the outputs of a batch and its labels."""
+        """Add the outputs of a batch and its labels, or the truth where the task learns from it."""
 
     def compute(self) -> dict[str, Tensor]:
         """Return the metrics by name, the one that chooses the best training epoch among them."""
@@ -79,13 +81,15 @@ class Task(ABC):
     `names`        classes of the survey   bins, by their edges          classes of a pixel
     `read_labels`  its class               the bin of its redshift       one for each pixel (n, H, W), a memory map
     `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
-    `kinds`        its class               the bin                       the commonest class of the chip
+    `kinds`        its class               a bin of its quarter          the commonest class of the chip
+    `learns_truth` no                      yes                           no
+    `split_table`  its classes             deciles of redshift           its classes
     `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
     `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
     `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
                                                                          (n, outputs, outputs), from the labels
     `compared`     macro F1, recalls       scatter, outliers, abs(bias)   KL of the shares, IoU of summed confusions
-    `strata`       classes                 one, or deciles of redshift   one
+    `strata`       classes                 one                           one
     `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from
     `estimates`    a probability a class   the mean of the PDF           the share of each class
     further        predicted, entropy      median, mode, 68 % interval,  none; masks go into a folder of their own
@@ -104,6 +108,8 @@ class Task(ABC):
     name: ClassVar[str]  # what `task=` calls it
     monitor: ClassVar[str]  # the metric whose least value chooses the best training epoch
     headline: ClassVar[Mapping[str, str]]  # metrics of validation that a line about a training epoch has, in words
+    learns_truth: ClassVar[bool] = False  # whether `loss` and metrics get the truth (B,), a number, for the label
+    training: Mapping[str, Any] = MappingProxyType({})  # of the training part, what scores need; `result.json` keeps it
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -125,12 +131,33 @@ class Task(ABC):
 
         return TaskFigures(self.names)
 
+    @classmethod
+    def restore(cls, names: Sequence[str], options: TaskOptions, training: Mapping[str, Any] | None = None) -> Self:
+        """Return the task that a run has learned, by the names of its outputs and its options; see `training`."""
+        task = cls(names)
+        task.training = dict(training or {})
+        return task
+
     # What is learned
 
     @classmethod
     @abstractmethod
     def of_survey(cls, survey: Survey) -> Self:
         """Return the task on a survey."""
+
+    @classmethod
+    def begin(cls, survey: Survey, options: TaskOptions) -> Self:
+        """Return the task on a survey for a run of these options; by default they change nothing."""
+        return cls.of_survey(survey)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network gives of an object; by default a logit for each name."""
+        return len(self.names)
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """Return logits (B, names) of what a network gives (B, outputs); by default the same."""
+        return outputs
 
     @abstractmethod
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
@@ -139,6 +166,14 @@ class Task(ABC):
     def read_truth(self, survey: Survey) -> NDArray[Any]:
         """Return what predictions of every object are scored against (n, ...); by default the labels."""
         return self.read_labels(survey)
+
+    def split_table(self, survey: Survey) -> Table:
+        """Return the objects as a split is drawn of them: each `class` goes into all parts; one without, into none."""
+        return survey.object_table()
+
+    def describe_training(self, truth: NDArray[Any]) -> dict[str, Any]:
+        """Return what scores must know of the truth (n, ...) of the last stage's training part; by default nothing."""
+        return {}
 
     def kinds(self, label: NDArray[np.integer]) -> NDArray[np.integer]:
         """Return the output (n,) that labels are sorted by, or `UNLABELLED`; by default the labels themselves."""
@@ -167,7 +202,7 @@ class Task(ABC):
         outputs : tensor (B, outputs)
             From the network.
         label : integer tensor (B,)
-            Labels, or `UNLABELLED`.
+            Labels, or `UNLABELLED`; of a task that learns the truth, that, and NaN where it is not known.
         weights : tensor (outputs,)
             Weight of each label.
         focal : float

@@ -33,7 +33,8 @@ def evaluate(
     """
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
-    train = labels[data.positions(f"{data.stage}_train")]
+    trained = data.positions(f"{data.stage}_train")
+    train, task.training = labels[trained], task.describe_training(truth[trained])
     survey_prior, training_prior = class_shares(train, len(task.names), data.imbalance)
 
     known = _predicted(learner, data, f"{data.stage}_train", precision)

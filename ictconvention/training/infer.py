@@ -76,7 +76,8 @@ def infer(
             # A GPU is fed by a thread meanwhile; on a CPU it would only take the processors from the network.
             for views in batches if device.type == "cpu" else read_ahead(batches):
                 batch = views[0].to(device)
-                features, logits = learner.features_and_logits(batch)
+                features, outputs = learner.features_and_logits(batch)
+                logits = learner.task.logits(outputs.float())
                 index, lengths = batch.index.cpu().numpy(), batch.lengths.numpy()
                 values = index, logits.double().cpu().numpy(), features.float().cpu().numpy(), lengths
                 for column, value in zip(columns, values, strict=True):

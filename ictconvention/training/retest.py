@@ -9,7 +9,7 @@ from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.runs.assembly import make_data, make_learner, open_or_simulate
+from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
@@ -98,5 +98,5 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
         )
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
-    split = Split.load(run.split, survey.object_table(), stages_of(own))
+    split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
     return own, make_data(own, survey, split, stages_of(own)[-1])

@@ -172,7 +172,11 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
             "flux_unit": survey.header.flux_unit,
             **({"classes_left_out": list(survey.left_out)} if survey.left_out else {}),
         },
-        "task": {"kind": options.task.kind, "names": list(learner.task.names)},
+        "task": {
+            "kind": options.task.kind,
+            "names": list(learner.task.names),
+            **({"training": dict(learner.task.training)} if learner.task.training else {}),
+        },
         "photometry": None if data.training.photometry is None else data.training.photometry.settings(),
         "split": plan.split.hash,
         "init_from": None if start is None else weights_hash(start.last_weights()),

@@ -213,6 +213,7 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         "nights",
         "label",
         "index",
+        "truth",
     }
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
 from ictconvention.survey.labels.groups import find_groups
+from ictconvention.survey.labels.strata import STRATA
 from ictconvention.survey.labels.targets import Ints
 from ictconvention.survey.split import classes_of
 
@@ -25,6 +26,7 @@ class Crowd:
     group: Ints  # (n,) what stays together, see `find_groups`
     groups: int
     where: str  # names the survey in messages
+    by_class: bool = True  # whether the classes are those of the survey, and no strata
 
     @classmethod
     def of(cls, objects: Table, linking_length: float) -> "Crowd":
@@ -60,7 +62,7 @@ class Crowd:
             raise SplitError(
                 "no object has a class",
                 where,
-                "label some objects, or use the survey to predict only",
+                "label some objects (by a class, or a redshift), or use the survey to predict only",
                 "E-SPLIT-LABELS",
             )
         number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
@@ -69,7 +71,10 @@ class Crowd:
         if "extra_test" in objects.colnames:
             extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
         group = find_groups(objects[order], linking_length)
-        return cls(ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where)
+        by_class = STRATA not in objects.meta
+        return cls(
+            ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where, by_class
+        )
 
     @property
     def testable(self) -> NDArray[np.bool_]:

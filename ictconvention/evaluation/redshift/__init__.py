@@ -1,0 +1,1 @@
+"""Redshifts as PDFs over bins: points and intervals of them, and how right they are."""

@@ -1,0 +1,56 @@
+"""Deciles of redshift in the place of classes, so that a split has all of them in each of its parts."""
+
+from itertools import pairwise
+
+import numpy as np
+from astropy.table import MaskedColumn, Table
+from numpy.typing import NDArray
+
+MOST = 10  # strata
+LEAST = 20  # objects of each, so that it goes into every part
+STRATA = "STRATA"  # in the meta of a table whose classes are strata
+
+
+def has_classes(objects: Table) -> bool:
+    """Return whether an object has a class."""
+    return bool((~np.ma.getmaskarray(objects["class"])).any())
+
+
+def by_class_or_redshift(objects: Table) -> Table:
+    """Return the table with redshifts in strata for classes where no object has a class and some have a redshift."""
+    if not {"class", "redshift"} <= {*objects.colnames} or has_classes(objects) or not np.isfinite(_z(objects)).any():
+        return objects
+    return stratify(objects)
+
+
+def stratify(objects: Table) -> Table:
+    """Return a copy whose `class` is the stratum of each redshift, such as "z 0.02 to 0.05"; none where it is unknown.
+
+    The strata are deciles of the objects that may be tested (not those of photometric label, nor of an additional
+    test part); fewer where there are not 20 objects for each.
+
+    Parameters
+    ----------
+    objects : Table
+        As of `Survey.object_table`.
+    """
+    z = _z(objects)
+    known = np.isfinite(z)
+    tested = known & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") != "photometric")
+    if "extra_test" in objects.colnames:
+        tested &= ~np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
+    of = z[tested] if tested.any() else z[known]
+    count = int(np.clip(len(of) // LEAST, 1, MOST))
+    cuts = np.quantile(of, np.arange(1, count) / count) if len(of) else np.zeros(0)
+    inner = np.unique(np.array([float(f"{x:.4g}") for x in cuts]))
+    place = np.searchsorted(inner, np.where(known, z, 0), side="right")
+    ends = ["0", *(f"{x:.4g}" for x in inner), ""]
+    names = [f"z {low} to {high}" if high else f"z from {low}" for low, high in pairwise(ends)]
+    table = objects.copy()
+    table["class"] = MaskedColumn(np.array(names)[place], mask=~known)
+    table.meta[STRATA] = "redshift"
+    return table
+
+
+def _z(objects: Table) -> NDArray[np.float64]:
+    return np.asarray(np.ma.filled(np.ma.asarray(objects["redshift"], dtype=np.float64), np.nan))

@@ -1,0 +1,1 @@
+"""Learn the redshift of each object, as a PDF over bins."""

@@ -1,0 +1,104 @@
+"""The bins of a redshift's PDF: from options and survey to edges, to names that hold them, and back."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.core.errors import SurveyError, UsageError, pluralize, shorten
+from ictconvention.survey.survey import Survey
+from ictconvention.tasks.redshift.options import BinOptions
+
+Floats = NDArray[np.float64]
+RANGE = "redshift_range"  # in the provenance of a survey that states it: [least, largest]
+ROOM = 1.1  # upper edge of the last bin over the largest known redshift
+SHARES_KEY = "shares"  # of the bins in the training part, among what is known of it
+BETWEEN = " to "  # of the edges in the name of a bin
+DIGITS = 7
+
+
+def read_redshifts(survey: Survey) -> Floats:
+    """Return the redshift of every object (n,), NaN where it is not known.
+
+    Raises
+    ------
+    SurveyError
+        One is negative or infinite.
+    """
+    z = np.ma.filled(np.ma.asarray(survey.object_table()["redshift"], dtype=np.float64), np.nan)
+    if (wrong := np.flatnonzero((z < 0) | np.isinf(z))).size:
+        first = shorten(f"{z[row]:g} of object {survey.ids[row]} (row {row})" for row in wrong)
+        found = f"{pluralize(len(wrong), 'redshift')} below 0 or infinite: {first}"
+        fix = "correct them; where a redshift is not known, leave it empty (NaN), and the object is unlabelled"
+        raise SurveyError(found, survey.path, fix, "E-VALUE-RANGE")
+    return np.asarray(z, dtype=np.float64)
+
+
+def make_edges(survey: Survey, options: BinOptions) -> Floats:
+    """Return the edges of the bins (bins + 1,), to `DIGITS` digits.
+
+    Without an upper edge the bins reach as far as the survey states (`redshift_range` in its provenance), or 1.1 times
+    its largest known redshift, of whatever part: objects that are shifted against the training have bins too.
+
+    Raises
+    ------
+    SurveyError
+        No object has a redshift, or one is impossible.
+    UsageError
+        A known redshift is in no bin.
+    """
+    z = read_redshifts(survey)
+    known = z[np.isfinite(z)]
+    if not len(known):
+        fix = "give its objects redshifts (column `redshift`), or use it to predict only"
+        raise SurveyError("no object has a redshift to learn", survey.path, fix, "E-SPLIT-LABELS")
+    high = options.high
+    if high is None:
+        stated = survey.header.provenance.get(RANGE)
+        high = float(stated[1]) if stated is not None else _rounded_up(ROOM * float(known.max()))
+    if not high > options.low:
+        found = f"the bins would end at {high:g}, and begin at task.bins.low, {options.low:g}"
+        raise UsageError(found, "task.bins", f"set task.bins.low below {high:g}", "E-CONFIG-VALUE")
+    edges = np.array([float(_written(x)) for x in np.linspace(options.low, high, options.number + 1)])
+    if (np.diff(edges) <= 0).any():
+        found = f"{options.number} bins from {options.low:g} to {high:g} are too narrow to tell apart"
+        raise UsageError(found, "task.bins.number", "take fewer bins", "E-CONFIG-VALUE")
+    outside = (known < edges[0]) | (known > edges[-1])
+    if outside.any():
+        found = f"{outside.mean():.1%} of the known redshifts, {known.min():.4g} to {known.max():.4g}, are in no bin: "
+        found += f"these reach from {edges[0]:g} to {edges[-1]:g}"
+        fix = f"set task.bins.low={min(known.min(), options.low):.4g} task.bins.high={ROOM * known.max():.4g}"
+        raise UsageError(found, "task.bins", f"{fix}, or leave both out", "E-CONFIG-CONFLICT")
+    return edges
+
+
+def _rounded_up(x: float) -> float:
+    """Return a number to three digits, not below it."""
+    if x <= 0:
+        return x
+    step = 10.0 ** (np.floor(np.log10(x)) - 2)
+    return float(_written(np.ceil(x / step) * step))
+
+
+def names_of(edges: Floats) -> list[str]:
+    """Return the names of bins, which hold their edges whole."""
+    return [f"{_written(low)}{BETWEEN}{_written(high)}" for low, high in pairwise(edges)]
+
+
+def edges_of(names: Sequence[str]) -> Floats:
+    """Return the edges that names of bins hold.
+
+    Raises
+    ------
+    ValueError
+        They are no such names, or their bins do not join.
+    """
+    ends = np.array([[float(end) for end in name.split(BETWEEN)] for name in names])
+    if ends.ndim != 2 or ends.shape[1] != 2 or (ends[1:, 0] != ends[:-1, 1]).any() or (ends[:, 0] >= ends[:, 1]).any():
+        raise ValueError(f"these are no bins of a redshift: {shorten(names)}")
+    return np.append(ends[:, 0], ends[-1, 1])
+
+
+def _written(x: float) -> str:
+    return f"{x:.{DIGITS}g}"

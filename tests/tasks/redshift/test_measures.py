@@ -1,0 +1,61 @@
+"""The scores of redshifts that are compared: a bootstrap counts objects as if they stood more often."""
+
+import numpy as np
+import pytest
+
+from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.significance import differences
+from ictconvention.tasks.redshift.measures import RedshiftMeasures, weighted_median
+
+EDGES = np.linspace(0, 1, 21)
+CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
+MEASURES = RedshiftMeasures(EDGES, {"z_95": 0.6})
+
+
+def test_replicates_count_objects_as_often_as_their_weight() -> None:
+    rng = np.random.default_rng(0)
+    weight = rng.integers(0, 4, (450, 30)).astype(float)  # more replicates than are taken at once
+    pdf, z = rng.dirichlet(np.ones(20), 30), rng.random(30)
+    found = MEASURES.weigh({"row": pdf}, z, weight)
+    for number in (0, 199, 200, 449):
+        times = weight[number].astype(int)
+        alone = MEASURES.score({"row": np.repeat(pdf, times, axis=0)}, np.repeat(z, times))
+        for name, values in found.items():
+            assert values[number] == pytest.approx(alone[name]), name
+    values = rng.random((1, 7))
+    assert weighted_median(values, np.ones((1, 7))) == pytest.approx(np.median(values))
+
+
+def test_objects_without_a_redshift_are_left_out() -> None:
+    rng = np.random.default_rng(1)
+    pdf, z = rng.dirichlet(np.ones(20), 30), rng.random(30)
+    z[:10] = np.nan
+    some = MEASURES.weigh({"row": pdf[10:]}, z[10:], np.ones((1, 20)))
+    for name, values in MEASURES.weigh({"row": pdf}, z, np.ones((1, 30))).items():
+        assert values == pytest.approx(some[name]), name
+
+
+def test_the_table_has_every_score_and_the_bias_beyond_training() -> None:
+    rng = np.random.default_rng(2)
+    pdf, z = rng.dirichlet(np.ones(20), 60), np.linspace(0, 1, 60)
+    found = MEASURES.score({"row": pdf}, z)
+    assert {one.name for one in (*MEASURES.columns, *MEASURES.compared)} <= found.keys()
+    far = z > 0.6
+    dz = (pdf @ CENTRES - z) / (1 + z)
+    assert found["bias_beyond_95"] == pytest.approx(dz[far].mean())
+    assert RedshiftMeasures(EDGES, {}).score({"row": pdf}, z)["bias_beyond_95"] is None
+
+
+def test_a_sharper_model_is_ahead_with_its_interval() -> None:
+    rng = np.random.default_rng(3)
+    z, n = rng.random(200), 200
+
+    def drawn(noise: float) -> Pooled:
+        centre = z + rng.normal(0, noise, (3, n))
+        pdf = np.exp(-(((centre[..., None] - CENTRES) / 0.1) ** 2))
+        pdf /= pdf.sum(-1, keepdims=True)
+        return Pooled(np.arange(n).astype(str), z, np.zeros(n, dtype=np.int64), {"row": pdf})
+
+    found = {one.measure.name: one for one in differences(drawn(0.02), drawn(0.2), np.arange(n), MEASURES, 100)}
+    for name in ("sigma_mad", "outliers_05", "crps"):
+        assert found[name].low < found[name].value < found[name].high < 0, name
