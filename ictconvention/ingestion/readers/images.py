@@ -233,6 +233,10 @@ def read_images(options: ImageOptions, files: Sequence[tuple[str, str]]) -> Iter
             yield Reject(id_, name, reason_of(error))
             continue
         if options.flux_unit != NO_UNIT:
+            if picture.white != 1:
+                whole = f"whole numbers, of which {picture.white} would become 1"
+                yield Reject(id_, name, f"{whole}, are no {options.flux_unit}: save floats, or leave out --flux-unit")
+                continue
             picture = picture.as_fluxes()
         planes = picture.planes
         if len(planes) != len(options.names):

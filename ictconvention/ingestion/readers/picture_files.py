@@ -73,6 +73,8 @@ class Picture:
         Whether its pixels were whole numbers up to 255, all of which float16 tells apart.
     area : float
         Pixels of the file that one of these stands for; below 1 where the picture was enlarged.
+    white : int
+        What was divided by: the number that became 1.
     """
 
     planes: NDArray[np.float32]
@@ -81,6 +83,7 @@ class Picture:
     dec: float = np.nan
     of_8_bits: bool = False
     area: float = 1.0
+    white: int = 1
 
     def as_fluxes(self) -> "Picture":
         """Return it with pixels that hold what those of the file hold together, and not their mean."""
@@ -137,7 +140,8 @@ def read_picture(
         case "npy":
             upright = np.ascontiguousarray(_order_axes(_map_npy(path), names)[:, ::-1])
             planes, of_8_bits = _to_floats(upright), upright.dtype.itemsize == 1
-            return Picture(fit_planes(planes, size, resizes), of_8_bits=of_8_bits, area=_area(planes.shape[1:], size))
+            area, white = _area(planes.shape[1:], size), WHITE.get(upright.dtype.name, 1)
+            return Picture(fit_planes(planes, size, resizes), of_8_bits=of_8_bits, area=area, white=white)
         case "fits":
             with open_fits(path) as hdus:
                 number = _find_hdu(hdus, hdu)
@@ -146,12 +150,12 @@ def read_picture(
                 with np.errstate(over="ignore"):  # an infinite pixel is not a finite one
                     planes = np.atleast_3d(pixels.T).T.astype(np.float32) / np.float32(white)
                 sky, area = _read_sky(Headers(hdus[0].header, header)), _area(planes.shape[1:], size)
-                return Picture(fit_planes(planes, size, resizes), *sky, area=area)
+                return Picture(fit_planes(planes, size, resizes), *sky, area=area, white=white)
         case _:
             with open_pillow(path) as image:
                 deep = image.mode.startswith("I")
-                area = _area(image.size, size)
-                return Picture(read_pillow(image, size, resizes), of_8_bits=not deep, area=area)
+                area, white = _area(image.size, size), WHITE["uint16" if deep else "uint8"]
+                return Picture(read_pillow(image, size, resizes), of_8_bits=not deep, area=area, white=white)
 
 
 def _area(sides: Sequence[int], size: int) -> float:

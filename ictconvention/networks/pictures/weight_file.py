@@ -124,8 +124,8 @@ def take_weight_file(network: PictureNetwork, path: str | Path) -> str:
 def adapt_bands(weight: Tensor, bands: int) -> Tensor:
     """Return the weights (channels, before, H, W) of a first convolution for another number of bands.
 
-    They are repeated cyclically and multiplied by before / bands, so that a grey picture looks the same; for one band
-    they are summed.
+    They are repeated cyclically and multiplied by before / bands: a grey picture looks the same where bands is a
+    multiple of before, and about as bright elsewhere. For one band they are summed.
     """
     before = weight.shape[1]
     if bands == 1:
