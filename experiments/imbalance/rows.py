@@ -18,7 +18,7 @@ SWITCHES = {
 }
 REFERENCE = "none"
 OF_FILES = ("resnet50", "efficientnet_b0")  # their weights are in no package: a file is given
-LITE = "efficientnet_lite0"
+LITE = "tf_efficientnet_lite0"
 AUGMENTED = {"": "none", ", augmented": "pictures"}
 CONSTANT, FOREST = "constant answer", "forest on apertures"
 SURVEY = ["survey=hosts", "fold=single"]

@@ -123,7 +123,7 @@ def grad_cam(network: nn.Module, layer: nn.Module, arguments: Sequence[Tensor], 
 def spread_map(coarse: Tensor, size: int, grid: tuple[float, float] | None) -> Tensor:
     """Return maps (n, h, w) over the pixels of stamps (n, size, size), bilinear between the centres of their cells.
 
-    Where no cell lies, half a cell beyond the outer ones, a map is zero.
+    Where no cell lies, half a cell beyond the outer ones, a map is zero; a margin narrower than a cell is theirs.
 
     Parameters
     ----------
@@ -142,7 +142,8 @@ def spread_map(coarse: Tensor, size: int, grid: tuple[float, float] | None) -> T
     rows, columns = torch.meshgrid(place, place, indexing="ij")
     places = torch.stack([columns, rows], dim=-1).expand(len(coarse), -1, -1, -1)
     spread = F.grid_sample(coarse[:, None], places, padding_mode="border", align_corners=True).squeeze(1)
-    within = (cell >= -0.5) & (cell <= cells - 0.5)
+    low, high = (-0.5 if cell[0] <= -1 else cell[0]), (cells - 0.5 if cell[-1] >= cells else cell[-1])
+    within = (cell >= low) & (cell <= high)
     return spread * (within[:, None] & within)
 
 

@@ -32,7 +32,7 @@ HOSTED, CHANNELS, RESIDUAL = (
     "direct+residual",
 )  # the network that needs median stamps
 SELECT = "sequence.select"
-CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "efficientnet_lite0")
+CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0")
 PICTURES = (*CNNS, *ENCODERS)  # networks of which no frame may be left out
 
 

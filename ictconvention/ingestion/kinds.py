@@ -175,9 +175,10 @@ def ingest_images(
     for id_, look in looks.items():
         objects[id_] |= {"file_width": look.width, "file_height": look.height}
     fitted = "the square in the middle, resampled by Pillow, bilinear" if size else "as in the files"
+    fitted += "; flux per pixel, so that sums stay" if size and flux_unit != NO_UNIT else ""
     provenance = {"pixels": "whole numbers of 8 bits / 255, of 16 bits / 65535; others as they are", "size": fitted}
     provenance |= {} if scale else {PIXEL_SCALE: UNKNOWN_SCALE}
-    how = images.ImageOptions(folder, side, names, dtype, hdu, size is not None)
+    how = images.ImageOptions(folder, side, names, dtype, hdu, size is not None, flux_unit)
     more = {"bands": names, "size": side, "dtype": dtype, "flux_unit": flux_unit, "orientation": "as given"}
     more |= {"times": images.TIMES, "provenance": provenance, "frames_each": len(names)}
     options = request.options(scale or 1.0, **more)

@@ -235,6 +235,29 @@ def test_an_encoder_of_timm_has_the_map_that_it_averages() -> None:
     torch.testing.assert_close(found, known, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("name", "padded"), [("resnet18", True), ("efficientnet_b0", True), ("convnext_atto", False)])
+def test_a_cell_of_an_encoder_is_drawn_over_the_pixels_that_it_sees(name: str, padded: bool) -> None:
+    """By the gradient of a cell; cells of padded convolutions lie 15.5 pixels before the middle of their share."""
+    pytest.importorskip("timm")
+    torch.manual_seed(0)
+    model, size, cell = TimmEncoder(name, stamp_size=192).eval(), 192, 3
+    pictures = torch.randn(2, 3, size, size, requires_grad=True)
+    maps = model.maps(model.encoder.forward_features(pictures))
+    (gradient,) = torch.autograd.grad((maps[:, :, cell, cell] * torch.randn(maps.shape[:2])).sum(), pictures)
+    weight = gradient.square().sum((0, 1))
+    weight = (weight * (weight > 0.3 * weight.max())).sum(0)
+    seen = float((weight * torch.arange(size)).sum() / weight.sum())
+    coarse = torch.zeros(1, *maps.shape[2:])
+    coarse[0, cell, cell] = 1.0
+    (spread,) = spread_map(coarse, size, model.map_grid)
+    row, column = divmod(int(spread.argmax()), size)
+    assert row == column
+    assert abs(column - seen) < 5
+    assert (abs(column - (cell + 0.5) * size / len(coarse[0])) > 10) == padded
+    whole = spread_map(torch.ones_like(coarse), size, model.map_grid)
+    torch.testing.assert_close(whole, torch.ones_like(whole))  # to the edges, which the outer cells see
+
+
 def test_what_cannot_be_explained_is_refused(folder: Path) -> None:
     trained, survey = read_trained(folder / "run"), Survey.open(folder / "pictures")
     with refused(SurveyError, "E-ID-UNKNOWN", "p9999", where="pictures"):

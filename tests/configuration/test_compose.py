@@ -82,7 +82,7 @@ def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_fo
 
 
 @pytest.mark.parametrize(
-    "model", ["cnn1", "cnn2", "timm", "resnet18", "resnet50", "efficientnet_b0", "efficientnet_lite0"]
+    "model", ["cnn1", "cnn2", "timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0"]
 )
 def test_pictures_keep_their_bands_unless_these_are_to_be_left_out(model: str) -> None:
     words = [f"model={model}", "augmentation=pictures"]

@@ -24,6 +24,7 @@ from ictconvention.ingestion.readers.picture_files import (
     look_at,
     read_picture,
 )
+from ictconvention.survey.format import NO_UNIT
 
 FILES_AT_ONCE = 64
 SAME_SCALE = 0.02  # largest relative difference of pixel scales within a survey
@@ -34,7 +35,7 @@ TIMES = f"middle of the exposure, UTC, by a FITS header; {NO_DATE:.0f} where the
 
 @dataclass(frozen=True, slots=True)
 class ImageOptions:
-    """How pictures are read; `dtype` is that of the survey, and the rest as of `read_picture`."""
+    """How pictures are read; `dtype` and `flux_unit` are those of the survey, and the rest as of `read_picture`."""
 
     folder: Path
     size: int
@@ -42,6 +43,7 @@ class ImageOptions:
     dtype: str
     hdu: str | None = None
     resizes: bool = True
+    flux_unit: str = NO_UNIT
 
 
 def find_pictures(folder: Path) -> tuple[dict[str, str], list[Reject]]:
@@ -230,6 +232,12 @@ def read_images(options: ImageOptions, files: Sequence[tuple[str, str]]) -> Iter
         except (UnreadableError, OSError) as error:
             yield Reject(id_, name, reason_of(error))
             continue
+        if options.flux_unit != NO_UNIT:
+            if picture.white != 1:
+                whole = f"whole numbers, of which {picture.white} would become 1"
+                yield Reject(id_, name, f"{whole}, are no {options.flux_unit}: save floats, or leave out --flux-unit")
+                continue
+            picture = picture.as_fluxes()
         planes = picture.planes
         if len(planes) != len(options.names):
             bands = f"{pluralize(len(planes), 'band')}, and the survey has {', '.join(options.names)}"

@@ -6,7 +6,7 @@ first row is the upper one; FITS has the lower one first.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,10 @@ class Picture:
         When it was taken, and where its middle lies on the sky [deg]: of a FITS header that says so; NaN elsewhere.
     of_8_bits : bool
         Whether its pixels were whole numbers up to 255, all of which float16 tells apart.
+    area : float
+        Pixels of the file that one of these stands for; below 1 where the picture was enlarged.
+    white : int
+        What was divided by: the number that became 1.
     """
 
     planes: NDArray[np.float32]
@@ -78,6 +82,12 @@ class Picture:
     ra: float = np.nan
     dec: float = np.nan
     of_8_bits: bool = False
+    area: float = 1.0
+    white: int = 1
+
+    def as_fluxes(self) -> "Picture":
+        """Return it with pixels that hold what those of the file hold together, and not their mean."""
+        return replace(self, planes=self.planes * np.float32(self.area))
 
 
 def look_at(path: Path, names: Sequence[str] | None = None, hdu: str | None = None) -> Look | None:
@@ -129,7 +139,9 @@ def read_picture(
     match _kind(path):
         case "npy":
             upright = np.ascontiguousarray(_order_axes(_map_npy(path), names)[:, ::-1])
-            return Picture(fit_planes(_to_floats(upright), size, resizes), of_8_bits=upright.dtype.itemsize == 1)
+            planes, of_8_bits = _to_floats(upright), upright.dtype.itemsize == 1
+            area, white = _area(planes.shape[1:], size), WHITE.get(upright.dtype.name, 1)
+            return Picture(fit_planes(planes, size, resizes), of_8_bits=of_8_bits, area=area, white=white)
         case "fits":
             with open_fits(path) as hdus:
                 number = _find_hdu(hdus, hdu)
@@ -137,11 +149,17 @@ def read_picture(
                 white = WHITE.get(hdus[number].data.dtype.name, 1)
                 with np.errstate(over="ignore"):  # an infinite pixel is not a finite one
                     planes = np.atleast_3d(pixels.T).T.astype(np.float32) / np.float32(white)
-                return Picture(fit_planes(planes, size, resizes), *_read_sky(Headers(hdus[0].header, header)))
+                sky, area = _read_sky(Headers(hdus[0].header, header)), _area(planes.shape[1:], size)
+                return Picture(fit_planes(planes, size, resizes), *sky, area=area, white=white)
         case _:
             with open_pillow(path) as image:
                 deep = image.mode.startswith("I")
-                return Picture(read_pillow(image, size, resizes), of_8_bits=not deep)
+                area, white = _area(image.size, size), WHITE["uint16" if deep else "uint8"]
+                return Picture(read_pillow(image, size, resizes), of_8_bits=not deep, area=area, white=white)
+
+
+def _area(sides: Sequence[int], size: int) -> float:
+    return (min(sides) / size) ** 2
 
 
 def flaw_of_storage(picture: Picture, dtype: str) -> str | None:

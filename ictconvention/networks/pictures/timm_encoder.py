@@ -3,6 +3,8 @@
 timm is asked for when a network is built. It is never told to fetch weights: these come from `model.weights`, a file.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Annotated, Any, Self
@@ -38,7 +40,7 @@ class TimmOptions(PictureOptions):
 @register_network("resnet18", TimmOptions)
 @register_network("resnet50", TimmOptions)
 @register_network("efficientnet_b0", TimmOptions)
-@register_network("efficientnet_lite0", TimmOptions)
+@register_network("tf_efficientnet_lite0", TimmOptions)
 class TimmEncoder(PictureNetwork):
     """An encoder of timm, and one linear layer: resnet18 has 11 177 538 parameters for three bands and two classes.
 
@@ -84,7 +86,8 @@ class TimmEncoder(PictureNetwork):
         first, heads = facts.get("first_conv"), facts.get("classifier")
         self.first_convolution = f"encoder.{first}.weight" if isinstance(first, str) else None
         self.file_heads = (heads,) if isinstance(heads, str) else tuple(heads or ())
-        with torch.no_grad():
+        grid = _Grid(stamp_size)
+        with torch.no_grad(), grid.following(self.encoder):
             try:
                 maps, features = self.eval()._maps_and_features(torch.zeros(2, *self.picture))
             except (AssertionError, RuntimeError, ValueError) as error:
@@ -93,6 +96,7 @@ class TimmEncoder(PictureNetwork):
         self.train()
         self.feature_size = features.shape[1]
         self._has_map = maps.ndim == 4 and maps.shape[2] == maps.shape[3]
+        self.map_grid = (grid.first, grid.step) if self._has_map and maps.shape[2] == grid.side else None
         if classes is not None:
             self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.feature_size, classes))
 
@@ -134,6 +138,46 @@ class TimmEncoder(PictureNetwork):
     def _maps_and_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps: Tensor = self.maps(self.encoder.forward_features(pictures))
         return maps, self.encoder.forward_head(maps, pre_logits=True)
+
+
+class _Grid:
+    """Where the cells of an encoder's maps lie: the pixel of the first one, and the pixels from one to the next.
+
+    Most encoders pad strided convolutions so that cell i of the last map is centred on pixel 32 i, and not in the
+    middle of its share of the picture. What goes another way than through convolutions and poolings ends with another
+    `side` than the map has.
+    """
+
+    def __init__(self, side: int):
+        self.side, self.first, self.step = side, 0.0, 1.0
+
+    @contextmanager
+    def following(self, encoder: nn.Module) -> Iterator[None]:
+        """Follow the pictures that are given to an encoder."""
+        kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+        hooks = [one.register_forward_hook(self._pass) for one in encoder.modules() if isinstance(one, kinds)]
+        try:
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+
+    def _pass(self, layer: Any, given: tuple[Tensor, ...], found: Tensor) -> None:
+        before, after = given[0].shape[-1], found.shape[-1]
+        if before != self.side or after == before:  # it changes no side, or stands beside one that did
+            return
+        kernel, stride, padding, dilation = (
+            _last(getattr(layer, name, 1)) for name in ("kernel_size", "stride", "padding", "dilation")
+        )
+        reach = dilation * (kernel - 1)
+        if not isinstance(padding, int) or (before + 2 * padding - reach - 1) // stride + 1 < after:  # pads by itself
+            padding = max((after - 1) * stride + reach + 1 - before, 0) // 2
+        self.first += self.step * (reach / 2 - padding)
+        self.step, self.side = self.step * stride, after
+
+
+def _last(value: Any) -> Any:
+    return value[-1] if isinstance(value, tuple) else value
 
 
 def import_timm() -> ModuleType:

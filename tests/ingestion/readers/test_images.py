@@ -92,6 +92,40 @@ def test_fits_planes_keep_their_values_rows_date_and_place(tmp_path: Path) -> No
     assert (series.metadata["ra"], series.metadata["dec"]) == pytest.approx((150.0, 2.0))
 
 
+@pytest.mark.parametrize(("ending", "size"), [("fits", 16), ("npy", 16), ("fits", 64)])
+def test_fluxes_stay_where_pixels_are_resampled(ending: str, size: int, tmp_path: Path) -> None:
+    """A unit is that of a pixel: one that stands for four of the file holds what these hold together."""
+    y, x = np.mgrid[:32, :32]
+    source = (100 * np.exp(-((x - 15.5) ** 2 + (y - 15.5) ** 2) / 18) / (18 * np.pi)).astype(np.float32)
+    (tmp_path / "in").mkdir()
+    if ending == "fits":
+        save_fits(tmp_path / "in" / "a.fits", source)
+    else:
+        np.save(tmp_path / "in" / "a.npy", source)
+    plain, fluxes = (
+        made("images", tmp_path / "in", tmp_path / unit, "--size", size, "--dtype", "float32", "--flux-unit", unit)
+        for unit in ("none", "nanomaggy")
+    )
+    assert fluxes.survey["a"].frames.sum() == pytest.approx(100, rel=0.01)
+    assert plain.survey["a"].frames.max() == pytest.approx(source.max(), rel=0.2)  # without a unit, as bright
+    assert "sums stay" in str(fluxes.survey.header.provenance["size"])
+    assert "sums stay" not in str(plain.survey.header.provenance["size"])
+
+
+def test_whole_numbers_that_would_be_divided_are_no_fluxes(tmp_path: Path) -> None:
+    counts = np.full((12, 12), 1000, dtype=np.int16)
+    counts[6, 6] = 2000
+    for kind in ("i2", "u2", "f4"):
+        save_fits(tmp_path / "in" / f"{kind}.fits", counts.astype(kind))
+    save(tmp_path / "in" / "deep.png", counts.astype(np.uint16))
+    np.save(tmp_path / "in" / "deep_too.npy", counts.astype(np.uint16))
+    options = ("--flux-unit", "nanomaggy", "--dtype", "float32", "--max-rejects", 0.9)
+    survey = made("images", tmp_path / "in", tmp_path / "s", *options, "--bands", "g").survey
+    assert survey.ids == ("f4", "i2")
+    assert all(one.frames.max() == 2000 for one in survey)
+    assert (tmp_path / "s-rejects.csv").read_text().count("of which 65535 would become 1") == 3
+
+
 def test_other_numbers_of_bits_reach_from_0_to_1(tmp_path: Path) -> None:
     deep = np.arange(0, 65536, 65535 / 143).round().astype(np.uint16).reshape(12, 12)
     save(tmp_path / "in" / "deep.png", deep)

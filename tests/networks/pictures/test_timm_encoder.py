@@ -47,7 +47,7 @@ def test_outputs_are_those_of_torchvision_with_the_same_weights() -> None:
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "efficientnet_lite0", "vit_tiny_patch16_224"])
+@pytest.mark.parametrize("name", ["resnet18", "tf_efficientnet_lite0", "vit_tiny_patch16_224"])
 def test_pictures_of_any_number_of_bands_become_features(name: str) -> None:
     model = TimmEncoder.make(TimmOptions(kind="timm", name=name), InputShape(("u", "g", "r", "i", "z"), 32)).eval()
     pictures, present = torch.randn(2, 5, 32, 32), torch.ones(2, 5, dtype=torch.bool)
