@@ -85,17 +85,24 @@ def fixed_scales(kind: ScalingKind, bands: tuple[str, ...]) -> BandScales:
     Raises
     ------
     UsageError
-        There are other bands than three, or R, G and B in another order.
+        There are other bands than three, or bands with usual names in another order than from red to blue.
     """
-    if kind == "imagenet" and set(bands) == set("RGB") and bands != tuple("RGB"):
-        found = f"pixels.scaling=imagenet is for red, green and blue, and the survey has {', '.join(bands)}"
-        raise UsageError(found, "pixels.scaling", "set survey.bands=[R,G,B]", "E-CONFIG-CONFLICT")
+    right = _from_red_to_blue(bands)
+    if kind == "imagenet" and len(bands) == 3 and bands != right:
+        found = f"pixels.scaling=imagenet is for bands from red to blue, and the survey has {', '.join(bands)}"
+        raise UsageError(found, "pixels.scaling", f"set survey.bands=[{','.join(right)}]", "E-CONFIG-CONFLICT")
     if kind == "imagenet" and len(bands) != 3:
         found = f"pixels.scaling=imagenet is for three bands, and the survey has {len(bands)}: {', '.join(bands)}"
         fix = "take pixels.scaling=standardise, or three of the bands: survey.bands"
         raise UsageError(found, "pixels.scaling", fix, "E-CONFIG-CONFLICT")
     offset, scale = IMAGENET if kind == "imagenet" else ([0.5] * len(bands), [0.5] * len(bands))
     return BandScales(np.array(offset), np.array(scale))
+
+
+def _from_red_to_blue(bands: tuple[str, ...]) -> tuple[str, ...]:
+    """Return bands of a photograph or of the sky in this order; as they are, where one has no usual name."""
+    usual = next((names for names in ("RGB", "KHJYyzirgu") if set(bands) <= set(names)), None)
+    return bands if usual is None else tuple(sorted(bands, key=usual.index))
 
 
 def _check_unit_range(survey: Survey, kind: ScalingKind) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ictconvention.core.errors import SurveyError
+from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.measured_cache import CachedPhotometry
-from ictconvention.measuring.scales import photometry_scales, pixel_scales
+from ictconvention.measuring.scales import fixed_scales, photometry_scales, pixel_scales
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 from tests.refusals import refused
@@ -72,3 +72,15 @@ def test_a_band_that_no_training_object_has_is_named(tmp_path: Path) -> None:
     for kind in ("asinh", "standardise"):
         with refused(SurveyError, "E-BAND-EMPTY", "band i", where=tmp_path / "survey"):
             pixel_scales(survey, kind)
+
+
+@pytest.mark.parametrize(
+    ("bands", "right"), [("bgr", None), ("gri", "i,r,g"), ("BGR", "R,G,B"), ("irg", ""), ("RGB", "")]
+)
+def test_the_red_numbers_of_imagenet_are_those_of_the_reddest_band(bands: str, right: str | None) -> None:
+    if not right:  # in order, or of names whose order is unknown
+        assert fixed_scales("imagenet", tuple(bands)).offset.tolist() == [0.485, 0.456, 0.406]
+    else:
+        with refused(UsageError, "E-CONFIG-CONFLICT", where="pixels.scaling") as error:
+            fixed_scales("imagenet", tuple(bands))
+        assert f"survey.bands=[{right}]" in error.value.fix
