@@ -154,14 +154,14 @@ def write_results(sweep: "Sweep", rows: "Mapping[str, ModelPredictions | None]")
     survey = plan_run(sweep.jobs[0].options).survey
     names = survey.header.classes
     count = len(next(iter(next(one for one in rows.values() if one).predictions.values())).ids)
-    missing = "give the file with --weights NETWORK=FILE; its message of a missing file says how it is had"
+    missing = "give the file with --weights NETWORK=FILE; without one, the message names a command that fetches it"
     title = f"{survey.header.full_name}, {count} test objects"
     text = "".join(f"{line}\n" for line in text_of(title, rows, (names[0], names[1]), missing))
     with whole_file(sweep.folder / "imbalance.txt", "saving imbalance.txt") as partial:
         partial.write_text(text, encoding="utf-8")
     print(text)
     print(f"{len(sweep.jobs)} runs, {describe_duration(sweep.seconds)} of training, over all starts")
-    print(f"imbalance.txt: {sweep.folder}")
+    print(f"the same tables: {sweep.folder / 'imbalance.txt'}")
 
 
 @lines_on_terminal()
@@ -171,6 +171,8 @@ def main() -> None:
     if wanted.published:
         print_reports()
         return
+    if wanted.profile == "smoke":
+        print("profile smoke only shows that it runs: nothing is learned in it")
     print("imbalance: checking every run before the first begins", flush=True)
     sweep, names = run_rows(wanted)
     write_results(sweep, read_rows(sweep, names))

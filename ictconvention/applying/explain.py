@@ -105,6 +105,13 @@ def explain_batch(
     layer = trunk.map_layer
     assert layer is not None  # for the types: see check_explain
     coarse = grad_cam(predictor, layer, arguments, number)
+    if coarse[0].numel() == 1:
+        kind, size = run.options.model.kind, run.spec.stamp_size
+        found = (
+            f"the last map of model.kind {kind} has a single cell for {size} x {size} pixels, and tells no places apart"
+        )
+        fix = "take a run on larger pictures, or of cnn1 or cnn2"
+        raise UsageError(found, run.folder, fix, "E-EXPLAIN-NETWORK")
     return spread_map(coarse, run.spec.stamp_size, trunk.map_grid), logits, number
 
 

@@ -258,6 +258,13 @@ def test_a_cell_of_an_encoder_is_drawn_over_the_pixels_that_it_sees(name: str, p
     torch.testing.assert_close(whole, torch.ones_like(whole))  # to the edges, which the outer cells see
 
 
+def test_a_map_of_one_cell_is_no_map(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as that of resnet18 for pictures of 32 pixels."""
+    monkeypatch.setattr("ictconvention.applying.explain.grad_cam", lambda *_: torch.ones(1, 1, 1))
+    with refused(UsageError, "E-EXPLAIN-NETWORK", where=folder / "run"):
+        explain_objects(read_trained(folder / "run"), Survey.open(folder / "pictures"), ["p0000"])
+
+
 def test_what_cannot_be_explained_is_refused(folder: Path) -> None:
     trained, survey = read_trained(folder / "run"), Survey.open(folder / "pictures")
     with refused(SurveyError, "E-ID-UNKNOWN", "p9999", where="pictures"):
