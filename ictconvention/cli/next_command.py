@@ -77,8 +77,10 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
 def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None = None) -> list[str]:
     """Return the keys that train on a survey with its chosen classes, unless others are chosen further on."""
     from ictconvention.configuration.overrides import override
+    from ictconvention.survey.format import NO_UNIT
 
-    own = "my_pictures" if survey[0].is_picture else "my_survey"
+    unscaled = survey.header.flux_unit == NO_UNIT  # of photographs; the sky's pictures have a noise that scales them
+    own = "my_pictures" if unscaled and survey[0].is_picture else "my_survey"
     experiment = [f"experiment={own}"] if one_stage else ["experiment=ict_sdss", "survey=path"]
     words = [*experiment, override("survey.path", survey.path)]
     if survey.chosen_classes is not None and classes is None:
