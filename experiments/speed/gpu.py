@@ -21,7 +21,6 @@ from itertools import count, islice
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -205,7 +204,7 @@ def timed_pass(
     return row
 
 
-class Clock(lightning.Callback):
+class Clock:
     """Notes when the device is done with the first optimiser steps, which warm it, and with the last.
 
     Parameters
@@ -219,8 +218,8 @@ class Clock(lightning.Callback):
         self.bench, self.first, self.last = bench, first, last
         self.begin, self.end, self.objects = 0.0, 0.0, 0
 
-    def on_train_batch_end(self, trainer: Any, learner: Any, outputs: Any, batch: Any, index: int) -> None:
-        """Count objects, once it is warm."""
+    def note(self, trainer: Any, learner: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Count the objects of a step that has ended, once it is warm."""
         if trainer.global_step > self.first:
             self.objects += len(batch[0])
         elif trainer.global_step == self.first:
@@ -231,18 +230,21 @@ class Clock(lightning.Callback):
 
 def trained(bench: Bench, options: Any, steps: int, strategy: str = "auto") -> float:
     """Train with Lightning for some steps, as a run does; return objects a second."""
+    from lightning.pytorch import Trainer  # after our package, which lets a torchvision be that does not fit torch
+    from lightning.pytorch.callbacks import LambdaCallback
+
     set_precision("TF32")
     data = make_data(options, bench.survey, load_or_draw_split(options, bench.survey), "pretrain")
     first = 1 if bench.tiny else 10
     clock = Clock(bench, first, first + steps)
-    trainer = lightning.Trainer(
+    trainer = Trainer(
         accelerator="gpu" if bench.device.type == "cuda" else "cpu",
         devices=1,
         strategy=strategy,
         precision=precision_of(options.trainer),
         max_steps=clock.last,
         limit_val_batches=0,
-        callbacks=[clock],
+        callbacks=[LambdaCallback(on_train_batch_end=clock.note)],
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,
