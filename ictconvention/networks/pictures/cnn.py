@@ -128,7 +128,7 @@ class PictureCNN(PictureNetwork):
         return self.maps[-3]
 
     def features(self, pictures: Tensor, present: Tensor) -> Tensor:
-        """Return the hidden layer (B, 256) of pictures (B, bands, H, W); a band that is not present is zero in them.
+        """Return the hidden layer (B, f) of pictures (B, bands, H, W); a band that is not present is zero in them.
 
         Raises
         ------
