@@ -58,7 +58,7 @@ def test_the_clock_of_a_training_stops_at_its_last_step(monkeypatch: pytest.Monk
     clock = Clock(bench(), first=2, last=4)
     for step in range(1, 5):
         monkeypatch.setattr(Bench, "now", lambda bench, step=step: 10.0 * step)
-        clock.on_train_batch_end(SimpleNamespace(global_step=step), None, None, ([0] * 8,), step)
+        clock.note(SimpleNamespace(global_step=step), None, None, ([0] * 8,), step)
     assert (clock.begin, clock.end, clock.objects) == (20, 40, 16)
 
 
