@@ -62,7 +62,9 @@ def find_peaks(run: TrainedRun, survey: Survey, part: str = "extra_test", least:
     if number is None or not {"supernova_x", "supernova_y"} <= {*table.colnames}:
         where, fix = f"survey {survey.header.name}", "take a run and a survey of survey=hosts"
         raise UsageError("this survey does not say where supernovae lie", where, fix, "E-COMMAND-VALUE")
-    columns = [np.ma.filled(np.ma.asarray(table[f"supernova_{axis}"], float), np.nan) for axis in "yx"]
+    columns: list[NDArray[np.float64]] = [
+        np.ma.filled(np.ma.asarray(table[f"supernova_{axis}"], float), np.nan) for axis in "yx"
+    ]
     places: NDArray[np.float64] = np.column_stack(columns)  # above the host's centre, and to the right
     stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, places_of_bands(run, survey))
     middle, rows = (run.spec.stamp_size - 1) / 2, []
