@@ -20,6 +20,12 @@ class RedshiftFormat(PredictionFormat):
     """The columns and outputs of redshifts; a row is the PDF, and the bins are those of the names."""
 
     without_frames = "their PDF is the n(z) of training"
+    meanings = {
+        "pdf": "probability that the redshift lies in each bin, calibrated; `edges` has one number more than there are "
+        "bins: bin i reaches from edges[i] to edges[i + 1]",
+        "redshift": "mean of the PDF over the centres of the bins",
+        "logits": "calibrated logits of the bins, whose softmax is the PDF",
+    }
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(names)
