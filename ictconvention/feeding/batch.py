@@ -96,6 +96,8 @@ class SeriesBatch:
         The number that the label stands for, NaN where unknown, where a task learns from it; not an input.
     brightness, contrast : tensors (B,), optional
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
+    reddening : tensor (B,), optional
+        E(B-V) of the Milky Way [mag], where a network takes it and the survey has it.
     """
 
     band: Tensor
@@ -118,6 +120,7 @@ class SeriesBatch:
     truth: Tensor | None = None
     brightness: Tensor | None = None
     contrast: Tensor | None = None
+    reddening: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -74,6 +74,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Which of them each object of the survey is, or `UNLABELLED`.
     truth : array (n,), optional
         The number that each label stands for, NaN where unknown, where a task learns from it.
+    reddening : array (n,), optional
+        E(B-V) of each object [mag], where the network takes it.
 
     Examples
     --------
@@ -102,6 +104,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         names: tuple[str, ...] | None = None,
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        reddening: NDArray[np.floating] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -113,7 +116,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, labels, truth)
+        of_objects = (labels, truth, reddening)
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *of_objects)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
@@ -152,6 +156,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.unlabelled,
             self.sequence.frames_per_group,
             header.pixel_scale,
+            "reddening" in self.training.numbers,
         )
 
     def train_dataloader(self) -> Loader:
