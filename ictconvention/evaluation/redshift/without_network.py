@@ -115,7 +115,7 @@ def neighbour_pdfs(train: Known, validation: Known, asked: Floats, edges: Floats
     scatter[scatter == 0] = 1
 
     def scaled(features: Floats) -> Floats:
-        return np.nan_to_num((features[:, known] - mean) / scatter)
+        return np.asarray(np.nan_to_num((features[:, known] - mean) / scatter))
 
     most = min(max(NEIGHBOURS), len(train.z))
     search = NearestNeighbors(n_neighbors=most).fit(scaled(train.features))
