@@ -117,9 +117,8 @@ def plan_jobs(profile: str, seeds: int, rows: Sequence[str], surveys: Sequence[s
     """
     main, *others = surveys
     approaches = [row for row in rows if row in APPROACHES or row in BASELINES]
-    jobs = [
-        Job(main, row, 1, seed) for row in rows for seed in range(seeds if row not in (NEIGHBOURS, CONSTANT) else 1)
-    ]
+    drawn = {row: 1 if row in (NEIGHBOURS, CONSTANT) else seeds for row in rows}  # these two draw nothing
+    jobs = [Job(main, row, 1, seed) for row in rows for seed in range(drawn[row])]
     smoke = profile == "smoke"
     few = [row for row in approaches if not smoke or row == REFERENCE or row in BASELINES]
     fractions = FRACTIONS[1:2] if smoke else FRACTIONS[1:]
@@ -137,6 +136,7 @@ def words_of(profile: str, job: Job, row: Sequence[str], places: Sequence[str]) 
     profile : str
         Name of the sizes.
     job : Job
+        Whose survey, name and seed they have.
     row : sequence of str
         Of `rows_of_networks`.
     places : sequence of str

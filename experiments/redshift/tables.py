@@ -24,9 +24,9 @@ CONTENDERS = ("pre-trained", "foundation", "semi-supervised")
 QUESTION = "Does pre-training without labels, or a foundation model, beat direct supervision under this shift?"
 FAR_FROM_REAL = (
     "None of this is a real image. Painted are smooth bulges and discs of one night in registered bands, with a known "
-    "PSF, noise, dust and neighbours; the simulated galaxies have the colours of a few templates. The survey kcorrect has "
-    "the real colours and redshifts of SDSS's galaxies in shapes that are simulated and know nothing of the redshift. An "
-    "encoder that has seen photographs has less to gain from such shapes than from real ones."
+    "PSF, noise, dust and neighbours; the simulated galaxies have the colours of a few templates. The survey kcorrect "
+    "has the real colours and redshifts of SDSS's galaxies, in shapes that are simulated and know nothing of the "
+    "redshift. What an encoder that has seen photographs gains from real shapes is not measured here."
 )
 
 
@@ -142,8 +142,8 @@ def _table(rows: Rows, jobs: Sequence[Job]) -> Iterator[str]:
         yield _line(row, str(len(entry.seeds)), *cells, f"{np.mean(spent):.0f}" if spent else "-")
     yield ""
     yield (
-        f"With 95 % intervals of the luck of the objects and, where there are several, of the seeds. {rows.measures.said} "
-        "Core-seconds are those of training and validation."
+        "With 95 % intervals of the luck of the objects and, where there are several, of the seeds. "
+        f"{rows.measures.said} Core-seconds are those of training and validation."
     )
     yield ""
 
