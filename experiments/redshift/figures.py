@@ -32,9 +32,9 @@ def figures_of(rows: Rows) -> dict[str, Figure]:
     edges, beyond = rows.measures.edges, rows.measures.beyond
     found = {"redshifts": _draw_grid(models, rows)}
     lines = {
-        "bias": draw_bias(models, edges, rows.survey, rows.trained, beyond),
-        "pit": draw_pit(models, edges, rows.survey),
-        "nz": draw_distribution(models, edges, rows.survey),
+        "bias": draw_bias(models, edges, rows.title, rows.trained, beyond),
+        "pit": draw_pit(models, edges, rows.title),
+        "nz": draw_distribution(models, edges, rows.title),
     }
     for name, figure in lines.items():
         if figure is not None:
@@ -46,11 +46,13 @@ def figures_of(rows: Rows) -> dict[str, Figure]:
 def _draw_grid(models: Sequence[Compared], rows: Rows) -> Figure:
     """Draw predicted against true redshifts, a panel for each row."""
     down = -(-len(models) // ACROSS)
-    figure = new_panel(rows.survey, PANEL * down, PANEL * ACROSS)
+    figure = new_panel(rows.title, PANEL * down, PANEL * ACROSS)
     panels = np.ravel(figure.subplots(down, ACROSS, squeeze=False))
-    for axes, model in zip(panels, models, strict=False):
+    for number, (axes, model) in enumerate(zip(panels, models, strict=False)):
         plot_points_against(axes, model, rows.measures.edges, rows.measures.beyond)
-        axes.set_ylabel("z_p", fontsize=8)
+        axes.set_ylabel("" if number % ACROSS else "predicted z_p", fontsize=8)
+        if number + ACROSS < len(models):
+            axes.set_xlabel("")
     for axes in panels[len(models) :]:
         axes.set_axis_off()
     return figure
@@ -62,4 +64,4 @@ def _name_lines(figure: Figure, models: Sequence[Compared]) -> None:
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
     kept = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label in names]
-    figure.legend(*zip(*kept, strict=True), loc="outside right upper", fontsize=7, frameon=False)
+    figure.legend(*zip(*kept, strict=True), loc="outside right center", fontsize=7, frameon=False)

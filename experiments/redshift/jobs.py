@@ -42,6 +42,8 @@ SIZES: Mapping[str, list[str]] = {
     "laptop": [*EVERY, "survey.size=32", "trainer.batch_size=32"],
     "paper": [*EVERY, *LARGE, "trainer.batch_size=128"],
 }
+FEWER_EPOCHS = ["stage.pretrain.max_epochs=4"]  # of an encoder whose passes cost three to five times as much
+FEWER_OBJECTS = ["survey.objects=3000"]  # of the catalogue, for an hour of two cores in all
 SEEDS = {"smoke": 1, "laptop": 3, "paper": 3}
 
 
@@ -145,6 +147,9 @@ def words_of(profile: str, job: Job, row: Sequence[str], places: Sequence[str]) 
     sizes = [*SIZES[profile], *(SMALL if profile == "smoke" else [])]
     if profile == "paper" and job.survey == "kcorrect":
         sizes = [word for word in sizes if word not in LARGE]
+    if profile == "laptop":
+        sizes += FEWER_EPOCHS if job.row == FOUNDATION else []
+        sizes += FEWER_OBJECTS if job.survey == "kcorrect" else []
     if profile == "smoke" and job.row in TWO_STAGES:
         sizes.append("stage.finetune.max_epochs=1")
     if profile == "paper" and job.row != FOUNDATION:

@@ -139,13 +139,19 @@ def _table(rows: Rows, jobs: Sequence[Job]) -> Iterator[str]:
         found = intervals(rows.pooled(row), rows.group, rows.measures, REPLICATES, scores=asked)
         spent = [*entry.core_seconds.values()]
         cells = [_cell(one, found[one.name]) for one in asked]
-        yield _line(row, str(len(entry.seeds)), *cells, f"{np.mean(spent):.0f}" if spent else "-")
+        yield _line(row, str(len(entry.seeds)), *cells, _seconds(spent))
     yield ""
     yield (
         "With 95 % intervals of the luck of the objects and, where there are several, of the seeds. "
         f"{rows.measures.said} Core-seconds are those of training and validation."
     )
     yield ""
+
+
+def _seconds(spent: Sequence[float]) -> str:
+    """Return the mean CPU time of some trainings as it is read."""
+    mean = float(np.mean(spent)) if spent else None
+    return "-" if mean is None else f"{mean:.0f}" if mean >= 10 else f"{mean:.1f}"
 
 
 def _cell(measure: Measure, found: Sequence[float]) -> str:
@@ -221,10 +227,7 @@ def answer(results: Mapping[Job, Result]) -> Iterator[str]:
         if others:
             said.append(f"The others: {'; '.join(_against(rows, row) for row in others)}.")
         said.append(_extremes(rows))
-        if (seeds := len(rows.entries[REFERENCE].seeds)) == 1:
-            said.append("One seed each: what another would do is not in these intervals.")
-        else:
-            said.append(f"{seeds} seeds each.")
+        said.append(describe_seeds(len(rows.entries[REFERENCE].seeds), 1, rows.measures))
         yield " ".join(said)
         yield ""
     yield FAR_FROM_REAL
