@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from experiments.redshift.jobs import SELECTED, Job
+from experiments.redshift.jobs import ANSWERS, APPROACHES, BASELINES, REFERENCE, SELECTED, Job
 from experiments.redshift.results import PARTS, Result
 from experiments.redshift.tables import Rows
 from ictconvention.drawing.figure_file import save_figure
@@ -14,6 +14,7 @@ from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.redshift.figures import draw_bias, draw_distribution, draw_pit, plot_points_against
 from ictconvention.drawing.style import add_title, new_panel, style_of
 
+ORDER = [*APPROACHES, *(f"{REFERENCE}, {answer}" for answer in ANSWERS), *BASELINES]  # a row has one colour
 ACROSS, PANEL = 4, 2.6  # panels in a line, and the side of each [inch]
 
 
@@ -28,7 +29,7 @@ def draw_results(folder: Path, results: Mapping[Job, Result]) -> None:
 
 def figures_of(rows: Rows) -> dict[str, Figure]:
     """Return the figures of one survey and part by name."""
-    models = [Compared(row, style_of(number), rows.pooled(row)) for number, row in enumerate(rows.entries)]
+    models = [Compared(row, style_of(ORDER.index(row)), rows.pooled(row)) for row in rows.entries]
     edges, beyond = rows.measures.edges, rows.measures.beyond
     found = {"redshifts": _draw_grid(models, rows)}
     lines = {
@@ -60,7 +61,7 @@ def _draw_grid(models: Sequence[Compared], rows: Rows) -> Figure:
 
 def _name_lines(figure: Figure, models: Sequence[Compared]) -> None:
     """Name the lines of the models at the right."""
-    names = {model.name for model in models}
+    names = {model.name for model in models} | {"true"}
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
     kept = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label in names]
