@@ -43,7 +43,8 @@ class Photometry:
     """
 
     def __init__(self, options: RunOptions, features: Floats | None = None) -> None:
-        self.survey, task = open_or_simulate(options), make_task(options, open_or_simulate(options))
+        self.survey = open_or_simulate(options)
+        task = make_task(options, self.survey)
         assert isinstance(task, Redshift)
         self.task, self.z = task, task.read_truth(self.survey)
         self.split = load_or_draw_split(options, self.survey)

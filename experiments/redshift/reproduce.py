@@ -7,6 +7,7 @@ What has a result is not repeated, and a run that was stopped resumes where it w
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -73,6 +74,7 @@ class Study:
 
     def __init__(self, wanted: argparse.Namespace) -> None:
         self.wanted = wanted
+        self._known: dict[str, dict[str, Any]] = {}  # of each survey
         self.networks, self.missing = rows_of_networks()
         surveys, absent = surveys_there()
         self.missing |= absent
@@ -125,6 +127,17 @@ class Study:
 
     def known_of(self, job: Job) -> dict[str, Any]:
         """Return what a result says of its survey and training part, whatever the row: that of all labels."""
+        from experiments.redshift.baselines import STAGE
+
+        if job.survey not in self._known:
+            self._known[job.survey] = self._describe(job.survey)
+        known = self._known[job.survey]
+        if job.labels == 1:
+            return known
+        parts = json.loads(self.split_of(job).read_text(encoding="utf-8"))["parts"]
+        return {**known, "labelled": len(parts[f"{STAGE}_train"])}
+
+    def _describe(self, name: str) -> dict[str, Any]:
         import numpy as np
 
         from experiments.redshift.baselines import training_redshifts
@@ -133,18 +146,18 @@ class Study:
         from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
         from ictconvention.tasks.redshift.task import Redshift
 
-        options = compose_run(self.runs_of(Job(job.survey, REFERENCE, 1, 0))[0])
+        options = compose_run(self.runs_of(Job(name, REFERENCE, 1, 0))[0])
         survey = open_or_simulate(options)
         task, split = make_task(options, survey), load_or_draw_split(options, survey)
         assert isinstance(task, Redshift)
         z = training_redshifts(survey, task, split)
         return {
-            "title": TITLES[job.survey],
+            "title": TITLES[name],
             "survey_hash": survey.hash,
             "names": list(task.names),
             "trained": shares_of(z, task.edges).tolist(),
             "beyond": float(np.percentile(z, BEYOND)),
-            "labelled": len(z) // job.labels,
+            "labelled": len(z),
         }
 
 
