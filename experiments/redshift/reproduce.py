@@ -10,6 +10,7 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.sweeping.sweep import Sweep
 
 HERE = Path(__file__).parent
+JOINS = "ictconvention.runs.shift.strata"  # asked for where there is such an answer
 SAID = ("packages", "python", "processor", "gpus", "threads")  # of the environment
 
 
@@ -179,22 +181,18 @@ def train(study: Study, waiting: Sequence[Job]) -> "tuple[Sweep, dict[Job, list[
 
 
 def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], setting: str) -> Result:
-    """Read what the finished runs of a job predict; several have tested objects of their own."""
-    import numpy as np
-
-    from ictconvention.evaluation.predictions import Predictions
+    """Read what the finished runs of a job predict; of several, each has a stratum of the objects."""
     from ictconvention.runs.assembly import open_or_simulate
     from ictconvention.runs.collection import read_finished
     from ictconvention.runs.run_folder import RunFolder
 
     runs = [read_finished(folder) for folder in folders]
-    parts, groups = {}, {}
-    for part in PARTS:
-        found = [RunFolder(run.folder).read_predictions(part) for run in runs if part in run.result]
-        if found:
-            ids, label = (np.concatenate([getattr(one, name) for one in found]) for name in ("ids", "label"))
-            parts[part] = Predictions(ids, label, {"row": np.concatenate([one.at("row") for one in found])})
-            groups[part] = runs[0].task.groups_of(open_or_simulate(runs[0].options), ids.tolist())
+    if len(folders) > 1:
+        parts = import_module(JOINS).join_strata([RunFolder(folder) for folder in folders])
+    else:
+        parts = {part: RunFolder(folders[0]).read_predictions(part) for part in PARTS if part in runs[0].result}
+    survey = open_or_simulate(runs[0].options)
+    groups = {part: runs[0].task.groups_of(survey, found.ids.tolist()) for part, found in parts.items()}
     spent = [run.core_seconds for run in runs]
     record = {
         **known,
