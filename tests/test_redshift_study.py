@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from experiments.redshift import jobs as study_jobs
-from experiments.redshift import tables
+from experiments.redshift import reproduce, tables
 from experiments.redshift.baselines import write_fewer_labels
 from experiments.redshift.jobs import ANSWERS, APPROACHES, BASELINES, REFERENCE, SELECTED, Job, plan_jobs, words_of
-from experiments.redshift.reproduce import parse_arguments
+from experiments.redshift.reproduce import Study, parse_arguments
 from experiments.redshift.results import Result, path_of, read_results, save_result
 from experiments.redshift.tables import QUESTION, lines_of
 from ictconvention.configuration.compose import compose_run
@@ -147,3 +147,16 @@ def test_impossible_numbers_are_refused_and_smoke_keeps_its_results_with_the_run
     with refused(UsageError, "E-COMMAND-VALUE", where="--seeds"):
         parse_arguments(["--seeds", "0"])
     assert parse_arguments(["--profile", "smoke", "--runs", "r"]).results == Path("r/redshift-smoke-results")
+
+
+def test_a_result_is_known_again_by_what_makes_it_and_not_by_folders(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["task=redshift", "model=cnn2", "fold=single"]
+    monkeypatch.setattr(reproduce, "rows_of_networks", lambda: ({REFERENCE: [words]}, {}))
+
+    def setting(*given: str, seed: int = 0) -> str:
+        study = Study(parse_arguments(["--profile", "smoke", *given]))
+        return study.setting_of(Job("magnitude", REFERENCE, 1, seed))
+
+    same = setting("--runs", "a", "--surveys", "b")
+    assert setting("--runs", "c") == same
+    assert setting("stage.pretrain.max_epochs=2", seed=1) != same

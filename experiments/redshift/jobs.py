@@ -120,7 +120,7 @@ def plan_jobs(profile: str, seeds: int, rows: Sequence[str], surveys: Sequence[s
     main, *others = surveys
     approaches = [row for row in rows if row in APPROACHES or row in BASELINES]
     drawn = {row: 1 if row in (NEIGHBOURS, CONSTANT) else seeds for row in rows}  # these two draw nothing
-    jobs = [Job(main, row, 1, seed) for row in rows for seed in range(drawn[row])]
+    jobs = [Job(main, row, 1, seed) for seed in range(seeds) for row in rows if seed < drawn[row]]
     smoke = profile == "smoke"
     few = [row for row in approaches if not smoke or row == REFERENCE or row in BASELINES]
     fractions = FRACTIONS[1:2] if smoke else FRACTIONS[1:]
