@@ -195,7 +195,8 @@ def own_sentence(name: str, found: Mapping[str, tuple[float, float, float]], sco
         value, *ends = found[one.name]
         low, high = (one.write(end) for end in ends)
         if np.isfinite(value):
-            said.append(f"{one.titled} {one.write(value)} ({low} to {high})")
+            unit = f" {one.unit}" if one.unit else ""
+            said.append(f"{one.title} {one.write(value)}{unit} ({low} to {high})")
     return f"{name}, with 95 % intervals: {'; '.join(said)}."
 
 
