@@ -122,6 +122,7 @@ def test_tables_and_answer_follow_from_the_results(monkeypatch: pytest.MonkeyPat
     table = [line for line in lines if line.startswith("| direct | 2 |")]
     assert [line.count("|") for line in table] == [12, 12]
     said = lines[lines.index(f"**{QUESTION}**") + 2]
+    assert "ahead of direct in CRPS: pre-trained; behind: foundation." in said
     assert "pre-trained is ahead in CRPS (-" in said
     assert "foundation is behind in CRPS (+" in said
     assert "The least CRPS has pre-trained (" in said

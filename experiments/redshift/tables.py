@@ -222,7 +222,12 @@ def answer(results: Mapping[Job, Result]) -> Iterator[str]:
             f"{rows.said[: rows.said.rindex(':')]}: on {len(rows.group)} objects that are unlike those with labels,"
         ]
         contenders = [row for row in CONTENDERS if row in rows.entries]
-        said += ["; ".join(_against(rows, row) for row in contenders) + "."] if contenders else ["nothing contends."]
+        said += (
+            [_verdict(rows, contenders), "; ".join(_against(rows, row) for row in contenders) + "."]
+            if contenders
+            else []
+        )
+        said += [] if contenders else [f"{REFERENCE} is the only approach that was trained."]
         others = [row for row in rows.entries if row not in BASELINES and row != REFERENCE and row not in CONTENDERS]
         if others:
             said.append(f"The others: {'; '.join(_against(rows, row) for row in others)}.")
@@ -234,6 +239,20 @@ def answer(results: Mapping[Job, Result]) -> Iterator[str]:
     yield ""
 
 
+def _verdict(rows: Rows, contenders: Sequence[str]) -> str:
+    """Say which rows are ahead of the reference in CRPS, level with it, or behind, as far as their intervals tell."""
+    where: dict[str, list[str]] = {}
+    for row in contenders:
+        where.setdefault(_where(rows.ahead(row)["crps"]), []).append(row)
+    ahead = where.pop("ahead", [])
+    found = f"ahead of {REFERENCE} in CRPS: {', '.join(ahead) or 'none'}"
+    return "; ".join([found, *(f"{place}: {', '.join(of)}" for place, of in where.items())]) + ". In detail:"
+
+
+def _where(one: Difference) -> str:
+    return "ahead" if one.high < 0 else "behind" if one.low > 0 else "level"
+
+
 def _against(rows: Rows, row: str) -> str:
     """Say where a row stands against the reference: by CRPS, scatter and the bias beyond training."""
     found = rows.ahead(row)
@@ -242,8 +261,9 @@ def _against(rows: Rows, row: str) -> str:
         if (one := found.get(name)) is None:
             continue
         write = one.measure.write
-        where = "ahead" if one.high < 0 else "behind" if one.low > 0 else "level"
-        said.append(f"{where} in {one.measure.title} ({write(one.low, signed=True)} to {write(one.high, signed=True)})")
+        said.append(
+            f"{_where(one)} in {one.measure.title} ({write(one.low, signed=True)} to {write(one.high, signed=True)})"
+        )
     return f"{row} is {', '.join(said)}"
 
 
@@ -256,9 +276,10 @@ def _extremes(rows: Rows) -> str:
     }
     best = min(found, key=lambda row: found[row]["crps"][0])
     of = [f"The least CRPS has {best} ({_cell(asked['crps'], found[best]['crps'])})"]
-    of += [f"{row} has {_cell(asked['crps'], found[row]['crps'])}" for row in (REFERENCE, FOREST) if row in found]
+    others = [row for row in (REFERENCE, FOREST) if row in found and row != best]
+    of += [f"{row} has {_cell(asked['crps'], found[row]['crps'])}" for row in others]
     far = {row: one["bias_beyond_95"] for row, one in found.items() if np.isfinite(one["bias_beyond_95"][0])}
-    line = "; ".join(dict.fromkeys(of)) + "."
+    line = "; ".join(of) + "."
     if far:
         least, most = (pick(far, key=lambda row: abs(far[row][0])) for pick in (min, max))
         ends = [f"{row} {_cell(asked['bias_beyond_95'], far[row])}" for row in dict.fromkeys((least, REFERENCE, most))]
