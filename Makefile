@@ -105,6 +105,14 @@ ASKED_OF_PICTURES = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUNS),--runs 
 reproduce-imbalance: $(READY) ## pictures, and what a rare class costs each network: PROFILE=smoke|laptop|paper SELECT=1 ...
 	@$(BIN)/python -m experiments.imbalance.reproduce $(ASKED_OF_PICTURES)
 
+# What is asked for: make reproduce-redshift PROFILE=laptop RUNS=FOLDER SURVEYS=FOLDER SEEDS=3 JOBS=2
+ASKED_OF_REDSHIFTS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUNS),--runs "$(RUNS)") $(if $(SURVEYS),--surveys "$(SURVEYS)") \
+	$(if $(SEEDS),--seeds "$(SEEDS)") $(if $(JOBS),--jobs "$(JOBS)") $(if $(RESULTS),--results "$(RESULTS)") $(OVERRIDES)
+
+.PHONY: reproduce-redshift
+reproduce-redshift: $(READY) ## redshifts of galaxies fainter than those with labels: PROFILE=smoke|laptop|paper ...
+	@$(BIN)/python -m experiments.redshift.reproduce $(ASKED_OF_REDSHIFTS)
+
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay
 	rm -rf .venv $(LOWEST) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache

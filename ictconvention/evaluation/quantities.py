@@ -30,7 +30,7 @@ def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDAr
         NaN where unknown.
     """
     table = survey.object_table()
-    quantities = _brightness(survey, position)
+    quantities = brightness_of(survey, position)
     if (redshift := _column(table, "redshift", position)) is not None:
         quantities["redshift"] = np.where(redshift > 0, redshift, np.nan)
     if (separation := _column(table, "host_separation", position)) is not None:
@@ -38,7 +38,8 @@ def quantities_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDAr
     return quantities
 
 
-def _brightness(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+def brightness_of(survey: Survey, position: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return the brightness of objects (n,) in the middle band by its name; nothing where stamps are too small."""
     header = survey.header
     band = header.bands.index("r") if "r" in header.bands else len(header.bands) // 2
     try:

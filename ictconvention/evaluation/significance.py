@@ -1,6 +1,6 @@
 """Whether one model is ahead of another, beyond the luck of the objects drawn and of the seeds trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +80,7 @@ def differences(
     Returns
     -------
     tuple of Difference
-        One for each of `measures.compared`.
+        One for each of `measures.compared` that both models have: a score may be of objects that are not there.
 
     Raises
     ------
@@ -93,7 +93,8 @@ def differences(
     weight = object_weights(measures.strata(first.label), group, replicates, rng)
     drawn, value = [], []
     for model in (first, second):
-        drawn.append(_replicated(model, measures, weight, _seed_draws(model, replicates, rng)))
+        chosen = _seed_draws(model, replicates, rng)
+        drawn.append(_replicated(model, measures, weight, chosen, measures.compared))
         value.append(mean_scores(model, measures))
     seeds = min(first.seeds, second.seeds)
     return tuple(
@@ -105,35 +106,45 @@ def differences(
             first.cells,
         )
         for measure in measures.compared
+        if np.isfinite([of[measure.name] for of in value]).all()
     )
 
 
 def intervals(
-    model: Pooled, group: NDArray[np.integer], measures: Measures, replicates: int = REPLICATES, seed: int = 0
+    model: Pooled,
+    group: NDArray[np.integer],
+    measures: Measures,
+    replicates: int = REPLICATES,
+    seed: int = 0,
+    scores: Sequence[Measure] | None = None,
 ) -> dict[str, tuple[float, float, float]]:
-    """Return each compared score of a model by name, as a mean over seeds, with the ends of its 95 % interval.
+    """Return each score of a model by name, as a mean over seeds, with the ends of its 95 % interval.
 
-    Objects and seeds are drawn as in `differences`.
+    Objects and seeds are drawn as in `differences`; `scores` are those that are compared, or others that `weigh` gives.
     """
+    scores = measures.compared if scores is None else scores
     rng = np.random.default_rng(seed)
     weight = object_weights(measures.strata(model.label), group, replicates, rng)
-    drawn, value = (
-        _replicated(model, measures, weight, _seed_draws(model, replicates, rng)),
-        mean_scores(model, measures),
-    )
+    drawn = _replicated(model, measures, weight, _seed_draws(model, replicates, rng), scores)
+    value = mean_scores(model, measures, scores)
     return {name: (value[name], *interval(replicated)) for name, replicated in drawn.items()}
 
 
-def mean_scores(model: Pooled, measures: Measures) -> dict[str, float]:
-    """Return the compared scores of pooled predictions by name, as means over seeds."""
+def mean_scores(model: Pooled, measures: Measures, scores: Sequence[Measure] | None = None) -> dict[str, float]:
+    """Return the scores of pooled predictions by name, as means over seeds: those compared, or others."""
+    scores = measures.compared if scores is None else scores
     once = np.ones((1, len(model.ids)), dtype=np.float32)
     found = [measures.weigh(model.of_seed(s), model.label, once) for s in range(model.seeds)]
-    return {one.name: float(np.mean([of_seed[one.name][0] for of_seed in found])) for one in measures.compared}
+    return {one.name: float(np.mean([of_seed[one.name][0] for of_seed in found])) for one in scores}
 
 
 def interval(replicated: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the lower and upper end of the 95 % interval of bootstrap replicates (replicates,)."""
-    low, high = np.quantile(replicated, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    """Return the lower and upper end of the 95 % interval of bootstrap replicates (replicates,).
+
+    A replicate is NaN that has drawn no object of those that a score is of; the others count.
+    """
+    known = replicated[np.isfinite(replicated)]
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
     return float(low), float(high)
 
 
@@ -152,13 +163,17 @@ def object_weights(
 
 
 def _replicated(
-    model: Pooled, measures: Measures, weight: NDArray[np.float32], chosen: NDArray[np.int64]
+    model: Pooled,
+    measures: Measures,
+    weight: NDArray[np.float32],
+    chosen: NDArray[np.int64],
+    asked: Sequence[Measure],
 ) -> dict[str, NDArray[np.float64]]:
-    """Return the compared scores of each replicate (replicates,), as means over the seeds that it takes."""
+    """Return the scores of each replicate (replicates,), as means over the seeds that it takes."""
     replicates, cells, number = chosen.shape
     taken, which = np.unique(chosen.transpose(0, 2, 1).reshape(-1, cells), axis=0, return_inverse=True)
     which, everyone = which.reshape(replicates, number), np.arange(len(model.ids))
-    found = {one.name: np.empty((replicates, number)) for one in measures.compared}
+    found = {one.name: np.empty((replicates, number)) for one in asked}
     for k, seeds in enumerate(taken):
         rows = {name: values[seeds[model.cell], everyone] for name, values in model.rows.items()}
         here = np.nonzero(which == k)
@@ -171,6 +186,18 @@ def _replicated(
 def _seed_draws(model: Pooled, replicates: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Return which seeds each replicate takes in each cell, (replicates, cells, S - 1), or of a single seed itself."""
     return rng.integers(0, model.seeds, (replicates, model.cells, max(model.seeds - 1, 1)))
+
+
+def own_sentence(name: str, found: Mapping[str, tuple[float, float, float]], scores: Sequence[Measure]) -> str:
+    """Say in plain words the scores of one model, with the intervals that `intervals` gives."""
+    said = []
+    for one in scores:
+        value, *ends = found[one.name]
+        low, high = (one.write(end) for end in ends)
+        if np.isfinite(value):
+            unit = f" {one.unit}" if one.unit else ""
+            said.append(f"{one.title} {one.write(value)}{unit} ({low} to {high})")
+    return f"{name}, with 95 % intervals: {'; '.join(said)}."
 
 
 def sentence(first: str, second: str, found: Sequence[Difference]) -> str:

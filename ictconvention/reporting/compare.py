@@ -9,7 +9,14 @@ import numpy as np
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import ModelPredictions, Pooled, ensemble, pool
-from ictconvention.evaluation.significance import describe_seeds, differences, mcnemar, sentence
+from ictconvention.evaluation.significance import (
+    describe_seeds,
+    differences,
+    intervals,
+    mcnemar,
+    own_sentence,
+    sentence,
+)
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED, PUBLISHED_SCORES
@@ -101,6 +108,11 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
         for n in others
     ]
     remarks = _of_seeds(entries[lead], [entries[n] for n in others], wholes[lead].cells, measures)
+    spans = {}
+    if measures.with_intervals:
+        for entry, whole in zip(entries, wholes, strict=True):
+            spans[entry.name] = intervals(whole, group, measures, scores=measures.columns)
+        remarks += [own_sentence(name, of, measures.columns) for name, of in spans.items()]
     if others:
         pair = {entries[n].name: wholes[n] for n in (lead, others[0])}
         remarks += _describe_pair(pair, measures)
@@ -116,7 +128,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     names = [entry.name for entry in entries]
     reference = REFERENCE if REFERENCE in names else names[0]
     title = f"{name}, {len(wholes[0].ids)} test objects"
-    table = make_table(entries, measures, title, reference, published, notes)
+    table = make_table(entries, measures, title, reference, published, notes, spans)
     return Comparison(collection, tuple(entries), table, tuple(sentences), tuple(remarks), opened, survey_said)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ictconvention.evaluation.measures import Measure, Measures
 from ictconvention.evaluation.predictions import ModelPredictions, pool
 
+Spans = Mapping[str, tuple[float, float, float]]  # a score and the ends of its 95 % interval, by name
 NONE = "-"  # a cost that is not known, or no such thing
 CORE_SECONDS = (
     "Passes: training epochs of each stage. Core-seconds: CPU time of a training with its validation; of a forest that "
@@ -111,6 +112,7 @@ def make_table(
     reference: str | None = None,
     published: Mapping[str, tuple[float, float]] | None = None,
     notes: Sequence[str] = (),
+    spans: Mapping[str, Spans] | None = None,
 ) -> Table:
     """Make the table of a comparison.
 
@@ -128,6 +130,8 @@ def make_table(
         Accuracy and macro F1 [%] that the paper gives for a row.
     notes : sequence of str
         Further lines below.
+    spans : mapping of str to mapping, optional
+        Of each row by name: scores with the ends of their intervals, for the CSV.
     """
     several = len(entries[0].folds) > 1
     base = next((entry for entry in entries if entry.name == reference), None)
@@ -159,6 +163,8 @@ def make_table(
                 f"{name}_pooled": of.pooled,
                 f"{name}_seed_deviation": of.seed_deviation,
             }
+        for name, (_, low, high) in (spans or {}).get(entry.name, {}).items():
+            record |= {f"{name}_low": low, f"{name}_high": high}
         cells.append(
             Cell("" if entry.parameters is None else f"{entry.parameters:,}".replace(",", " "), entry.parameters)
         )

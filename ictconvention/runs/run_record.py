@@ -68,6 +68,7 @@ class ResultShape(Shape):
     test_uniform: dict[str, Any] = ABSENT
     extra_test: dict[str, Any] = ABSENT
     extra_test_uniform: dict[str, Any] = ABSENT
+    details: dict[str, dict[str, Any]] = ABSENT
     survey: SurveyShape = ABSENT
     task: TaskShape = ABSENT
     photometry: dict[str, Any] | None = ABSENT

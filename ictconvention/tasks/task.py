@@ -275,6 +275,10 @@ class Task(ABC):
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         """Return the scores of the predictions of a part, as `result.json` has them, by name."""
 
+    def detail(self, found: Predictions, survey: Survey) -> dict[str, Any]:
+        """Return what `result.json` says of the predictions of a part beside their scores; by default nothing."""
+        return {}
+
     def is_of_result(self, found: Predictions, result: Mapping[str, Any]) -> bool:
         """Return whether predictions of the test part are those that a result scores."""
         scored = self.score("test", found)

@@ -12,6 +12,15 @@ from ictconvention.survey.survey import Survey
 
 
 @dataclass(frozen=True)
+class NumberTable:
+    """A table of a section: its title, its columns, and rows of as many cells."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True)
 class Section:
     """A section of a page.
 
@@ -27,6 +36,8 @@ class Section:
         What is said where there is no picture.
     remarks : sequence of str
         Lines below the pictures: what they leave out, and why.
+    tables : sequence of NumberTable
+        Below all that.
     """
 
     anchor: str
@@ -36,6 +47,7 @@ class Section:
     legend: bool = False
     empty: str = ""
     remarks: Sequence[str] = ()
+    tables: Sequence[NumberTable] = ()
 
 
 @dataclass(frozen=True)

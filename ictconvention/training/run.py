@@ -161,6 +161,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result
         failed = f"the figures failed ({error}); all else is there"
     records.dashboard.conclude({f"{part}/{name}": value for part in result for name, value in _numbers(result[part])})
+    if details := {part: of for part, found in parts.items() if (of := learner.task.detail(found, survey))}:
+        result["details"] = details
     result |= {
         "survey": {
             "name": survey.header.name,

@@ -46,12 +46,17 @@ def draw_points_against(model: Compared, edges: Floats, survey: str, beyond: flo
     beyond : float, optional
         The training's 95th percentile, where a line stands.
     """
+    figure = new_panel(survey, WIDTH)
+    plot_points_against(figure.subplots(), model, edges, beyond)
+    return figure
+
+
+def plot_points_against(axes: Axes, model: Compared, edges: Floats, beyond: float | None = None) -> None:
+    """Put the predicted against the true redshifts of a model into a panel; parameters as of `draw_points_against`."""
     z = known_redshifts(model)
     known = np.isfinite(z)
     z_p = points_of(model, edges)[:, known]
     true = np.broadcast_to(z[known], z_p.shape)
-    figure = new_panel(survey, WIDTH)
-    axes = figure.subplots()
     top = float(max(z_p.max(initial=0), true.max(initial=0))) * 1.05 or 1.0
     line = np.array([0, top])
     axes.plot(line, line, color="0.6", lw=1, ls="--")
@@ -68,7 +73,6 @@ def draw_points_against(model: Compared, edges: Floats, survey: str, beyond: flo
     axes.set_ylabel("predicted redshift z_p (mean of the PDF)", fontsize=8)
     put_title(axes, model.name, model.look)
     plain_frame(axes)
-    return figure
 
 
 @rc_context({"text.parse_math": False})

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.evaluation.measures import Measure, Measures, Rows
-from ictconvention.evaluation.redshift.pdf import Floats, crps, point_estimates
-from ictconvention.evaluation.redshift.scores import BEYOND, BEYOND_KEY, FAR, errors, redshift_scores
+from ictconvention.evaluation.redshift.pdf import Floats
+from ictconvention.evaluation.redshift.scores import BEYOND, BEYOND_KEY, Scored, redshift_scores
 
-AT_ONCE = 200  # replicates whose errors are in memory
+SIGNED = ("bias", f"bias_beyond_{BEYOND}")  # less is better of their size alone
 
 
 def _plain(name: str, title: str, rising: bool = False, by_fold: bool = False) -> Measure:
@@ -29,22 +29,30 @@ class RedshiftMeasures(Measures):
         What is known of the training part: its 95th percentile of redshift.
     """
 
-    compared: ClassVar[tuple[Measure, ...]] = (
+    chief: ClassVar[tuple[Measure, ...]] = (
         _plain("sigma_mad", "sigma_MAD", by_fold=True),
         Measure("outliers_05", "outliers .05", False),
         _plain("abs_bias", "|bias|"),
         _plain("crps", "CRPS"),
     )
-    columns: ClassVar[tuple[Measure, ...]] = (
-        *compared[:2],
+    compared: ClassVar[tuple[Measure, ...]] = (
+        *chief[:2],
         Measure("outliers_15", "outliers .15", False),
+        chief[2],
+        _plain(f"abs_bias_beyond_{BEYOND}", "|bias| beyond"),
+        chief[3],
+    )
+    columns: ClassVar[tuple[Measure, ...]] = (
+        *compared[:3],
         _plain("bias", "bias"),
-        _plain("bias_beyond_95", "bias beyond"),
-        compared[3],
+        _plain(f"bias_beyond_{BEYOND}", "bias beyond"),
+        chief[3],
         _plain("pit_ks", "PIT KS"),
         Measure("coverage_68", "coverage of 68 %"),
+        Measure("coverage_95", "coverage of 95 %"),
         _plain("nz_wasserstein", "n(z)"),
     )
+    with_intervals: ClassVar[bool] = True
 
     def __init__(self, edges: Floats, training: Mapping[str, Any]) -> None:
         self.edges, self.beyond = edges, training.get(BEYOND_KEY)
@@ -67,44 +75,24 @@ class RedshiftMeasures(Measures):
         scatter, outliers, *_ = self.compared
         return {"sigma_mad": replace(scatter, by_fold=False), "outliers_05": outliers}
 
+    @property
+    def by_training(self) -> Mapping[str, tuple[Measure, ...]]:
+        """Scatter, outliers, bias and CRPS."""
+        return {"": self.chief}
+
     def weigh(
         self, rows: Rows, label: NDArray[np.generic], weight: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:
-        """Return the compared scores (replicates,); parameters as of `Measures.weigh`."""
-        z = np.asarray(label, dtype=np.float64)
-        known = np.isfinite(z)
-        pdf, z, often = rows["row"][known], z[known], np.asarray(weight[:, known], dtype=np.float64)
-        dz, total = errors(point_estimates(pdf, self.edges)["mean"], z), often.sum(1)
-        parts = [_scatter(dz, often[k : k + AT_ONCE]) for k in range(0, len(often), AT_ONCE)]
-        return {
-            "sigma_mad": np.concatenate(parts),
-            "outliers_05": often @ (np.abs(dz) > FAR["outliers_05"]) / total,
-            "abs_bias": np.abs(often @ dz / total),
-            "crps": often @ crps(pdf, z, self.edges) / total,
-        }
+        """Return all scores (replicates,), NaN where none of the objects counts that a score is of."""
+        scored = Scored(rows["row"], self.edges, np.asarray(label, dtype=np.float64), self.beyond)
+        found = scored.scores(weight)
+        return found | {f"abs_{name}": np.abs(found[name]) for name in SIGNED}
 
     def score(self, rows: Rows, label: NDArray[np.generic]) -> Mapping[str, float | None]:
         """Return every score."""
         found = redshift_scores(rows["row"], self.edges, np.asarray(label, dtype=np.float64), self.beyond)
-        return {**found, "abs_bias": None if found["bias"] is None else abs(found["bias"])}
+        return found | {f"abs_{name}": None if (x := found[name]) is None else abs(x) for name in SIGNED}
 
     def count_in_words(self, label: NDArray[np.generic]) -> str:
         """Return the median redshift."""
         return f"median redshift {np.nanmedian(np.asarray(label, dtype=np.float64)):.3f}"
-
-
-def weighted_median(x: Floats, weight: Floats) -> Floats:
-    """Return the median (replicates,) of values (replicates, n) that count so often (replicates, n)."""
-    order = np.argsort(x, axis=1)
-    x, above = np.take_along_axis(x, order, 1), np.cumsum(np.take_along_axis(weight, order, 1), axis=1)
-    half = above[:, -1:] / 2
-    first, last = (above >= half).argmax(1), (above > half).argmax(1)
-    rows = np.arange(len(x))
-    return np.asarray((x[rows, first] + x[rows, last]) / 2)
-
-
-def _scatter(dz: Floats, weight: Floats) -> Floats:
-    """Return sigma_MAD (replicates,) of errors (n,) that count so often (replicates, n)."""
-    each = np.broadcast_to(dz, weight.shape)
-    median = weighted_median(each, weight)
-    return np.asarray(1.4826 * weighted_median(np.abs(each - median[:, None]), weight))

@@ -20,6 +20,7 @@ from ictconvention.evaluation.redshift.pdf import Floats, interval, point_estima
 from ictconvention.evaluation.redshift.scores import BEYOND, BEYOND_KEY, FAR, errors, redshift_scores
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.bins import SHARES_KEY, edges_of
+from ictconvention.tasks.redshift.details import tables_in_bins
 from ictconvention.tasks.redshift.format import LEVEL
 from ictconvention.tasks.task_figures import Said, Section, ShownObject, TaskFigures, WorstObjects
 
@@ -37,6 +38,10 @@ PIT = (
     "they say; high at the ends where they are too narrow, in the middle where they are too wide."
 )
 DISTRIBUTION = "The PDFs of all test objects summed, the mean over the seeds, and the true redshifts in grey."
+IN_BINS = (
+    "bias, scatter and outliers of the test objects in bins of equal numbers, with 95 % intervals of the luck of the "
+    "objects and of the seeds. The bins of the predicted redshift are those of the true one; the magnitude is measured."
+)
 WORST = (
     "The test objects whose redshifts all models together miss most: the absolute error |z_p - z| / (1 + z), the mean "
     "over models and seeds. What is wrong here may be the redshift of the survey."
@@ -54,7 +59,7 @@ class RedshiftFigures(TaskFigures):
         What is known of the training part.
     """
 
-    against = "bias against magnitude or host separation"
+    against = "scores in bins of redshift and magnitude"
 
     def __init__(self, names: Sequence[str], training: Mapping[str, Any]) -> None:
         super().__init__(names)
@@ -117,6 +122,10 @@ class RedshiftFigures(TaskFigures):
                 legend=True,
             ),
         ]
+
+    def of_objects(self, models: Sequence[Compared], opened: Survey, survey: str) -> list[Section]:
+        """Return bias, scatter and outliers in bins of redshift and of magnitude, as numbers."""
+        return [Section("bins", "In bins", f"{survey}: {IN_BINS}", tables=tables_in_bins(models, self.edges, opened))]
 
     def worst(self, models: Sequence[Pooled]) -> WorstObjects:
         """Return the objects of the largest errors."""

@@ -233,6 +233,13 @@ class Redshift(Task):
         scores = redshift_scores(found.at("row"), self.edges, z, self.training.get(BEYOND_KEY))
         return {part: {"objects": int(np.isfinite(z).sum()), **scores}}
 
+    def detail(self, found: Predictions, survey: Survey) -> dict[str, Any]:
+        """Return the interval of each score, and the scores in bins of redshift and magnitude."""
+        from ictconvention.tasks.redshift.details import detail, magnitudes_of
+
+        ids = found.ids.tolist()
+        return detail(found.pooled, self.measures, self.groups_of(survey, ids), magnitudes_of(survey, ids))
+
     def describe(self, result: Mapping[str, Any], survey: str) -> list[str]:
         """Return the chief scores, a line for each part."""
         lines = []

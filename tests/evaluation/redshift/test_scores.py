@@ -12,7 +12,7 @@ def test_point_scores_on_a_fixed_table() -> None:
     z = np.array([0.0, 1.0, 0.25, 0.0, 3.0])
     dz = errors(np.array([0.01, 1.0, 0.3, -0.02, 3.8]), z)
     np.testing.assert_allclose(dz, [0.01, 0.0, 0.04, -0.02, 0.2])
-    found = point_scores(dz)
+    found = {name: x[0] for name, x in point_scores(dz, np.ones((1, 5))).items()}
     assert found["bias"] == pytest.approx(0.046)
     assert found["sigma_mad"] == pytest.approx(1.4826 * 0.03)  # the median is .01, the deviations 0 .01 .03 .03 .19
     assert found["outliers_05"] == pytest.approx(0.2)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from ictconvention.evaluation.predictions import Pooled
-from ictconvention.evaluation.significance import differences
-from ictconvention.tasks.redshift.measures import RedshiftMeasures, weighted_median
+from ictconvention.evaluation.redshift.weighted import weighted_median
+from ictconvention.evaluation.significance import differences, intervals, own_sentence
+from ictconvention.tasks.redshift.measures import RedshiftMeasures
 
 EDGES = np.linspace(0, 1, 21)
 CENTRES = (EDGES[1:] + EDGES[:-1]) / 2
@@ -21,7 +22,7 @@ def test_replicates_count_objects_as_often_as_their_weight() -> None:
         times = weight[number].astype(int)
         alone = MEASURES.score({"row": np.repeat(pdf, times, axis=0)}, np.repeat(z, times))
         for name, values in found.items():
-            assert values[number] == pytest.approx(alone[name]), name
+            assert values[number] == pytest.approx(np.nan if alone[name] is None else alone[name], nan_ok=True), name
     values = rng.random((1, 7))
     assert weighted_median(values, np.ones((1, 7))) == pytest.approx(np.median(values))
 
@@ -59,3 +60,23 @@ def test_a_sharper_model_is_ahead_with_its_interval() -> None:
     found = {one.measure.name: one for one in differences(drawn(0.02), drawn(0.2), np.arange(n), MEASURES, 100)}
     for name in ("sigma_mad", "outliers_05", "crps"):
         assert found[name].low < found[name].value < found[name].high < 0, name
+
+
+def test_the_bias_beyond_training_has_an_interval_of_those_objects_alone() -> None:
+    """Two of eight objects lie beyond; a replicate draws one of them alone, both, or none and then does not count."""
+    z = np.array([0.1] * 6 + [0.75, 0.85])
+    place = [1] * 6 + [13, 11]
+    whole = Pooled(np.arange(8).astype(str), z, np.zeros(8, dtype=np.int64), {"row": np.eye(20)[place][None]})
+    found = intervals(whole, np.arange(8), MEASURES, 2000, scores=MEASURES.columns)["bias_beyond_95"]
+    ends = (CENTRES[13] - 0.75) / 1.75, (CENTRES[11] - 0.85) / 1.85
+    assert found == pytest.approx((np.mean(ends), min(ends), max(ends)))
+
+
+def test_a_score_of_no_object_is_in_no_comparison() -> None:
+    z = np.linspace(0, 0.5, 20)
+    whole = Pooled(np.arange(20).astype(str), z, np.zeros(20, dtype=np.int64), {"row": np.eye(20)[None, ::-1]})
+    found = differences(whole, whole, np.arange(20), MEASURES, 50)
+    assert {one.measure.name for one in found} == {one.name for one in MEASURES.compared} - {"abs_bias_beyond_95"}
+    assert "beyond" not in own_sentence(
+        "mine", intervals(whole, np.arange(20), MEASURES, 50, 0, MEASURES.columns), MEASURES.columns
+    )

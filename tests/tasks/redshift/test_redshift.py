@@ -145,12 +145,29 @@ def test_models_of_two_seeds_are_compared_with_intervals_and_drawn(train: Train,
             shutil.copytree(folder, tmp_path / "sweep" / name / folder.name)
     found = compare(tmp_path / "sweep")
     (sentence,) = found.sentences
-    assert sentence.count("95 % interval") == 4
+    assert sentence.count("95 % interval") == 6
     assert {"sigma_MAD, pooled", "bias beyond", "CRPS"} <= {*found.table.columns}
     page = tmp_path / "page.html"
     done = CliRunner().invoke(app, ["report", str(tmp_path / "sweep"), "-o", str(page)])
     assert done.exit_code == 0, done.output
-    assert {"#redshifts", "#bias", "#pit", "#nz", "#curves", "#worst"} <= set(Page(page.read_text()).addresses)
+    text = page.read_text()
+    assert {"#redshifts", "#bias", "#pit", "#nz", "#curves", "#bins", "#worst"} <= set(Page(text).addresses)
+    assert text.count("In bins of the ") == 3
+    number = found.table.numbers[0]
+    assert number["bias_low"] < number["bias_pooled"] < number["bias_high"]
+    assert sum(line.startswith("crps, with 95 % intervals: sigma_MAD 0.") for line in found.remarks) == 1
+
+
+def test_a_result_has_intervals_and_scores_in_bins(one: Path) -> None:
+    result = result_of(one)
+    assert result["details"].keys() == {"test"}
+    intervals, bins = (result["details"]["test"][name] for name in ("intervals", "bins"))
+    for name in ("bias", "sigma_mad", "outliers_15", "crps", "coverage_68", "nz_wasserstein"):
+        assert intervals[name][0] <= result["test"][name] <= intervals[name][1], name
+    assert list(bins) == ["z", "z_p", "r magnitude when bright"]
+    assert sum(of["objects"] for of in bins["z"]) == result["test"]["objects"]
+    mean = np.average([of["bias"][0] for of in bins["z"]], weights=[of["objects"] for of in bins["z"]])
+    assert mean == pytest.approx(result["test"]["bias"])
 
 
 def test_a_run_leaves_its_figures(train: Train) -> None:
