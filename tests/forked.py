@@ -84,6 +84,7 @@ class Command:
 
 def _train(outputs: Sequence[Path], arguments: list[str], strike: Strike | None, environment: dict[str, str]) -> None:
     os.environ |= environment
+    os.fsync = lambda fd: None  # as in every test, see conftest: the power does not fail
     for descriptor, path in enumerate(outputs, 1):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
     if strike is not None:

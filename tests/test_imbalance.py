@@ -115,7 +115,13 @@ def test_every_row_is_a_run_of_its_own(profile: str) -> None:
     assert len(set(names)) == len(names) == 12 + 2 + 12
     assert [name for name, words in every if words is None] == [name for name in names if "efficientnet_b0" in name]
     common = reproduce.common_words(reproduce.parse_arguments(["--profile", profile]))
-    options = [compose_run([*common, *words]) for name, words in every if words is not None and "frozen" not in name]
+    given = {name: words for name, words in every if words is not None and "frozen" not in name}
+    assert len({tuple(words) for words in given.values()}) == len(given) == 12 + 2 + 4
+    if profile != "paper":  # whose rows have the same switches, and other sizes
+        for name in ("cnn1, none", "cnn2, none", "resnet18 from scratch", f"{rows.LITE} fine-tuned"):
+            assert compose_run([*common, *given[name]]).survey.kind == "hosts"
+        return
+    options = [compose_run([*common, *words]) for words in given.values()]
     assert len({one.name for one in options}) == len(options)
     assert {one.survey.kind for one in options} == {"hosts"}
     assert {one.learner.kind for one in options if one.name.endswith("ict")} == {"ict"}

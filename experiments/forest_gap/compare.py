@@ -83,14 +83,15 @@ def main() -> None:
     parser.add_argument("--extra-test", type=int, default=1600)
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--objects", type=int, help="of the survey; the paper's 8208 by default")
+    parser.add_argument("--rows", nargs="+", choices=RUNS, default=list(RUNS), help="the networks; all by default")
     given = parser.parse_args()
     common = [f"profile={given.profile}", f"survey.extra_test={given.extra_test}", f"surveys={given.surveys}"]
     common += [f"survey.objects={given.objects}"] if given.objects else []
     options = compose_run(common)
     survey = open_or_simulate(options)
     rows = list(forests(survey, load_or_draw_split(options, survey), options.sequence.max_frames))
-    for name, choices in RUNS.items():
-        folder = run(compose_run([*common, *choices, f"runs={given.runs}", "figures=false"]))
+    for name in given.rows:
+        folder = run(compose_run([*common, *RUNS[name], f"runs={given.runs}", "figures=false"]))
         result = RunFolder(folder).read_result()
         rows.append((name, {part: result[f"{part}_uniform"] for part in PARTS}))
     classes = survey.header.classes

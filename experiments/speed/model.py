@@ -1,6 +1,6 @@
 """How fast ConvEntion trains: forward and backward, against a plain transcription of the published loops.
 
-    python experiments/speed/model.py [--batch 16] [--repeats 7] [--threads N] [--plain-allocator]
+    python experiments/speed/model.py [--batch 16] [--repeats 7] [--warm-up 2] [--threads N] [--plain-allocator]
 
 Full objects of 99 frames, so that nothing is gained by leaving padding out; the paper's sizes; interleaved repeats in
 one process; medians, and ratios of the same round. The transcription is `tests/networks/published.py`. Both run with
@@ -40,11 +40,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--warm-up", type=int, default=2, help="rounds before, which fill the caches and the allocator")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--plain-allocator", action="store_true", help="give freed memory back to the system")
     arguments = parser.parse_args()
     if min(arguments.batch, arguments.repeats, arguments.threads) < 1:
         parser.error("--batch, --repeats and --threads take whole numbers from 1")
+    if arguments.warm_up < 0:
+        parser.error("--warm-up takes a whole number from 0")
     kept = not arguments.plain_allocator and keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
@@ -64,10 +67,10 @@ def main() -> None:
         ),
     }
     times: dict[str, list[float]] = {name: [] for name in passes}
-    for number in range(arguments.repeats + 2):
+    for number in range(arguments.warm_up + arguments.repeats):
         for name, one_pass in passes.items():
             elapsed = one_pass()
-            if number > 1:  # the first two rounds fill the caches and the allocator
+            if number >= arguments.warm_up:
                 times[name].append(elapsed)
 
     amx = "AMX" if torch.cpu._is_amx_tile_supported() else "no AMX"

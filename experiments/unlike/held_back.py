@@ -102,10 +102,14 @@ def main() -> None:
     parser.add_argument("--profile", default="laptop")
     parser.add_argument("--experiment", default="convention_sdss")
     parser.add_argument("--objects", type=int, default=4000, help="labelled ones of the simulated survey")
+    parser.add_argument("--classes", nargs="+", help="to hold back, each in turn; every class by default")
     parser.add_argument("--figure", type=Path, default=HERE / "roc.png")
     given = parser.parse_args()
     survey = open_or_simulate(compose_run([f"surveys={given.surveys}", f"survey.objects={given.objects}"]))
-    found = {name: studied(survey, name, given) for name in survey.header.classes}
+    held_back = given.classes or survey.header.classes
+    if unknown := set(held_back) - set(survey.header.classes):
+        parser.error(f"--classes takes {', '.join(survey.header.classes)}; found {', '.join(sorted(unknown))}")
+    found = {name: studied(survey, name, given) for name in held_back}
     kinds = list(next(iter(found.values()))["scores"])
     print(
         "| held back (simulated) | objects, test part | "

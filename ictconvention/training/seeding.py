@@ -26,4 +26,8 @@ class BatchSeeds(lightning.Callback):
     ) -> None:
         """Seed the batch."""
         words = [*self.key, trainer.current_epoch, batch_idx, trainer.global_rank]
-        torch.manual_seed(int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+        seed = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
+        if torch.accelerator.is_available():
+            torch.manual_seed(seed)
+        else:  # the same, without a note of the whole stack for each device that is not there
+            torch.default_generator.manual_seed(seed)

@@ -23,6 +23,16 @@ with whole_file(Path(sys.argv[1]), "saving") as partial:
 """
 
 
+def test_a_file_is_on_the_disk_before_it_takes_its_name_and_its_name_before_anything_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "status.json", list[tuple[int, bool]]()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append((os.fstat(file).st_ino, path.exists())))
+    with whole_file(path, "saving") as partial:
+        partial.write_text("{}")
+    assert synced == [(path.stat().st_ino, False), (tmp_path.stat().st_ino, True)]
+
+
 def start(path: Path, number: int) -> "subprocess.Popen[str]":
     """Begin to write a file in a process that strikes itself in the middle, or waits there."""
     return subprocess.Popen(

@@ -151,14 +151,13 @@ def test_ict_trains_it_also_without_labels_in_pre_training(train: Train, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "endings"), [("cnn1", "onnx pt2"), ("cnn2", "onnx pt2"), ("resnet18", "onnx pt2")])
-def test_its_model_is_a_file_that_gives_its_numbers(train: Train, tmp_path: Path, model: str, endings: str) -> None:
+@pytest.mark.parametrize(("model", "ending"), [("cnn1", "onnx"), ("resnet18", "onnx")])  # cnn2 as .pt2 is above
+def test_its_model_is_a_file_that_gives_its_numbers(train: Train, tmp_path: Path, model: str, ending: str) -> None:
     pytest.importorskip("onnxruntime")
     if model == "resnet18":
         pytest.importorskip("timm")
-    trained = read_trained(train(f"model={model}", f"runs={tmp_path}"))
-    for ending in endings.split():
-        export_run(trained, tmp_path / f"model.{ending}")  # which compares the two
+    export_run(read_trained(train(f"model={model}", f"runs={tmp_path}")), tmp_path / f"model.{ending}")
+    assert (tmp_path / f"model.{ending}").exists()  # it is compared before it takes its name
 
 
 def test_fixed_scales_are_for_pictures_from_0_to_1_and_imagenets_for_three_bands(work: Path, tmp_path: Path) -> None:
