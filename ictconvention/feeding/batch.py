@@ -1,6 +1,6 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index` and `truth` are for
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth` and `flux` are for
 losses and the names of predictions; no input is made of them.
 """
 
@@ -96,6 +96,8 @@ class SeriesBatch:
         The number that the label stands for, NaN where unknown, where a task learns from it; not an input.
     brightness, contrast : tensors (B,), optional
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
+    flux : tensor (B, bands), optional
+        What an auxiliary head learns, see `asinh_fluxes`, NaN where unknown; not an input.
     """
 
     band: Tensor
@@ -118,6 +120,7 @@ class SeriesBatch:
     truth: Tensor | None = None
     brightness: Tensor | None = None
     contrast: Tensor | None = None
+    flux: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
