@@ -42,5 +42,6 @@ def write_galaxies(
                 redshift=known,
                 ra=float(rng.uniform(0, 360)),
                 dec=float(rng.uniform(-60, 60)),
+                true_redshift=z,
             )
     return Survey.open(path)
