@@ -24,7 +24,8 @@ from ictconvention.configuration.sweep_size import OF_SWEEPER
 from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
 
-SIZED, SIZES = "convention", ("width", "padding")  # the network whose sizes our profiles set, and which
+WIDTH = "width"
+SIZED, SIZES = "convention", (WIDTH, "padding")  # the network whose sizes our profiles set, and which
 SECOND = "stage.finetune.max_epochs"  # of the stage that a fold of a single one does without
 HOSTED, CHANNELS, RESIDUAL = (
     "frame_transformer",
@@ -146,6 +147,8 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
                 config.model = own
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
                 config.model.pop(name, None)
+        if _has_no_width(chosen, words, folders):
+            config.model.pop(WIDTH, None)  # of an experiment of ours, for the network that it usually has
     return config
 
 
@@ -166,10 +169,14 @@ def implied_overrides(words: Sequence[str]) -> list[str]:
 def _leaves_second_open(
     config: DictConfig, chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders
 ) -> bool:
-    """Return whether a fold has a single stage, and nobody but our profiles says that another one trains."""
+    """Return whether a fold has a single stage with labels, and nobody but ours says that another one trains.
+
+    What pre-trains without labels needs the other one.
+    """
     given = any(word.lstrip("+").startswith(("stage=", "stage.finetune=", f"{SECOND}=")) for word in words)
     single = OmegaConf.select(config, "fold.protocol") == "single"  # a file of one's own may leave it out
     both = single and OmegaConf.select(config, "stage.pretrain.max_epochs") != 0
+    both = both and OmegaConf.select(config, "stage.pretrain.classification") != 0
     return both and not given and _file_of(SECOND, chosen, folders) is None
 
 
@@ -178,6 +185,18 @@ def _profile_alone_sizes(chosen: Mapping[Any, Any], words: Sequence[str], folder
     files = (folders.find(str(group), str(choice)) for group, choice in chosen.items() if group != "profile")
     texts = [*words, *(path.read_text(encoding="utf-8") for path in files if path is not None)]
     return len(folders.paths) == 1 and not any(size in text for size in SIZES for text in texts)
+
+
+def _has_no_width(chosen: Mapping[Any, Any], words: Sequence[str], folders: ConfigFolders) -> bool:
+    """Return whether the network is one of ours without a width, and nobody but ours gives it one."""
+    given = any(word.lstrip("+").startswith(f"model.{WIDTH}=") for word in words)
+    path = config_folder() / "model" / f"{chosen.get('model')}.yaml"
+    return (
+        not given
+        and path.is_file()
+        and WIDTH not in OmegaConf.load(path)
+        and (_file_of(f"model.{WIDTH}", chosen, folders) is None)
+    )
 
 
 def _leaves_channels_open(

@@ -7,7 +7,7 @@ a mistake in the configuration is reported at once.
 from dataclasses import field
 from typing import Annotated, Literal, Self, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 from pydantic.dataclasses import dataclass
 
 from ictconvention.configuration.identity import ADDED, PLACE, SHAPES
@@ -128,6 +128,15 @@ class Augmentation:
     brightness, contrast : float
         By how much the factor of a picture's pixels, and that of their differences to the mean of their band, stray
         from 1; both are drawn evenly. Before scaling; for networks of pictures.
+    shift : int
+        Largest shift of a picture along each axis, to either side, by whole pixels [pixels].
+    blur : float
+        Largest sigma of a Gaussian that widens the seeing of a picture, the same in all bands [pixels].
+    noise : float
+        Largest noise that is added to a picture [sky noise of the frame].
+    reddening : float
+        Largest E(B-V) of dust that is added, or taken away, by the extinction of each band [mag]. These four are drawn
+        evenly too, in raw fluxes; for networks of pictures.
     function : str, optional
         What else is done to a view: a function of one's own, see `register_augmentation`.
     """
@@ -140,6 +149,10 @@ class Augmentation:
     bands: Annotated[PartialShare, ADDED] = 0.0
     brightness: Annotated[PartialShare, ADDED] = 0.0
     contrast: Annotated[PartialShare, ADDED] = 0.0
+    shift: Annotated[NonNegativeInt, ADDED] = 0
+    blur: Annotated[NonNegativeFloat, ADDED] = 0.0
+    noise: Annotated[NonNegativeFloat, ADDED] = 0.0
+    reddening: Annotated[NonNegativeFloat, ADDED] = 0.0
     function: Annotated[str | None, ADDED] = None
 
 
@@ -256,6 +269,8 @@ class ICTOptions:
         Statistics of the target's batch norms.
     target_dropout : bool
         Whether the target drops at random.
+    flux : float
+        Weight of an auxiliary head that learns the measured flux of each band, see `FluxHead`; in every stage.
 
     Raises
     ------
@@ -279,6 +294,7 @@ class ICTOptions:
     unlabelled: bool = False
     target_norms: TargetNorms = "batch"
     target_dropout: bool = False
+    flux: Annotated[NonNegativeFloat, ADDED] = 0.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -112,12 +112,13 @@ class FoldOptions:
 
 @option_group
 class StageOptions:
-    """How long and how a stage trains, which of its training epochs it keeps, and ICT's weight of eq. 2 in it."""
+    """How long and how a stage trains, which of its training epochs it keeps, and ICT's weights in it."""
 
     max_epochs: NonNegativeInt = 50  # 0: no such stage
     keep: Literal["best", "last"] = "best"
     patience: Annotated[PositiveInt | None, ADDED] = None  # training epochs without a better one; null: any number
-    classification: Annotated[NonNegativeFloat | None, ADDED] = None  # the learner's
+    classification: Annotated[NonNegativeFloat | None, ADDED] = None  # null: the learner's
+    consistency: Annotated[NonNegativeFloat | None, ADDED] = None  # null: the learner's
     optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
 
 
@@ -226,11 +227,27 @@ class RunOptions:
         check_online_frames(self.views.online_frames, self.sequence, "views.online_frames")
         if self.learner.kind == "supervised" and (self.views.online_frames is not None or self.learner.unlabelled):
             raise ValueError("views.online_frames and learner.unlabelled are for ICT; choose learner=ict")
-        if self.fold.protocol == "single" and self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs:
-            found = "fold.protocol is single, for one stage, and both stages have training epochs"
-            raise ValueError(f"{found}; set stage.finetune.max_epochs=0, or stage.pretrain.max_epochs=0")
+        both = self.stage.pretrain.max_epochs and self.stage.finetune.max_epochs
+        if self.fold.protocol == "single" and both and self.stage.pretrain.classification != 0:
+            found = "fold.protocol is single, for one stage with labels, and both stages have training epochs"
+            fix = "set stage.finetune.max_epochs=0, or stage.pretrain.max_epochs=0"
+            raise ValueError(f"{found}; {fix}, or pre-train without labels: stage.pretrain.classification=0")
         self._check_classification()
+        self._check_consistency()
         return self
+
+    def _check_consistency(self) -> None:
+        """Refuse a weight of eq. 1 in a stage of a learner that compares nothing, or that leaves nothing to learn."""
+        for name, one in (("pretrain", self.stage.pretrain), ("finetune", self.stage.finetune)):
+            key = f"stage.{name}.consistency"
+            if one.consistency is None or not one.max_epochs:
+                continue
+            if self.learner.kind != "ict" or not self.learner.consistency:
+                raise ValueError(
+                    f"{key} is for two views that are compared; choose learner=ict, with learner.consistency"
+                )
+            if not one.consistency and one.classification == 0:
+                raise ValueError(f"{key} and stage.{name}.classification are both 0: nothing trains")
 
     def _check_classification(self) -> None:
         """Refuse a stage of ICT without the classification term that would teach nothing, or that ends the run."""
@@ -274,8 +291,21 @@ def stages_of(options: RunOptions) -> list[Stage]:
     return [stage for stage in STAGES if stage_of(options, stage).max_epochs]
 
 
+def labelled_stage(options: RunOptions, stage: Stage) -> Stage:
+    """Return the stage whose parts of the split a stage takes: its own, or in a fold of a single one the first.
+
+    There a pre-training, which reads no label, sees the very objects that are then fine-tuned on.
+    """
+    return stages_of(options)[0] if options.fold.protocol == "single" else stage
+
+
+def labelled_stages(options: RunOptions) -> list[Stage]:
+    """Return the stages whose parts of the split are taken, in their order."""
+    return list(dict.fromkeys(labelled_stage(options, stage) for stage in stages_of(options)))
+
+
 def parts_of(options: RunOptions) -> list[str]:
     """Return the parts of the split whose objects train or validate."""
-    stages = stages_of(options)
-    parts = [f"{stage}_{part}" for stage in stages for part in ("train", "validation")]
-    return [*parts, "pretrain_unlabelled"] if options.learner.unlabelled and "pretrain" in stages else parts
+    parts = [f"{stage}_{part}" for stage in labelled_stages(options) for part in ("train", "validation")]
+    unlabelled = options.learner.unlabelled and "pretrain" in stages_of(options)
+    return [*parts, "pretrain_unlabelled"] if unlabelled else parts

@@ -32,6 +32,7 @@ from ictconvention.core.errors import UsageError, did_you_mean
 Checked = TypeVar("Checked")
 LARGEST = 2**63 - 1  # whole number; torch takes no larger seed, and no machine as many of anything
 LIMITS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}  # what pydantic calls them, and how we do
+OF_PICTURES = ("brightness", "contrast", "shift", "blur", "noise", "reddening")  # keys of an augmentation
 OUT_OF_RANGE = ("greater_than", "greater_than_equal", "less_than", "less_than_equal", "finite_number")
 
 
@@ -157,9 +158,10 @@ def _check_pictures(options: RunOptions, pictures: bool) -> None:
     elif pictures and options.views.online_frames is not None:
         key, fix = "views.online_frames", "leave it out"
         found = f"views.online_frames would leave out bands of a picture, and {kind} sees pictures"
-    elif not pictures and (options.augmentation.brightness or options.augmentation.contrast):
-        key, fix = "augmentation", "take augmentation.brightness=0 augmentation.contrast=0, or another augmentation"
-        found = f"brightness and contrast are drawn for pictures, and {kind} compares fluxes of several frames"
+    elif not pictures and (drawn := [name for name in OF_PICTURES if getattr(options.augmentation, name)]):
+        zero = " ".join(f"augmentation.{name}=0" for name in drawn)
+        key, fix = "augmentation", f"take {zero}, or another augmentation"
+        found = f"{', '.join(drawn)}: these are drawn for pictures, and {kind} compares fluxes of several frames"
     elif not pictures and options.pixels.scaling in ("imagenet", "centred"):
         key, fix = "pixels.scaling", "take asinh or standardise"
         found = f"pixels.scaling={options.pixels.scaling} is for pictures, and {kind} sees sequences of fluxes"
@@ -171,6 +173,9 @@ def _check_pictures(options: RunOptions, pictures: bool) -> None:
     elif freeze == "encoder" and file is None and options.init_from is None:
         key, fix = "model.freeze", "give model.weights=FILE or init_from=RUN, or leave out model.freeze"
         found = "model.freeze is encoder, whose weights would be random for ever"
+    elif freeze == "encoder" and options.learner.flux:
+        key, fix = "learner.flux", "set learner.flux=0, or model.freeze=none"
+        found = f"learner.flux is {options.learner.flux:g} for the sake of the encoder, and model.freeze lets that rest"
     if found:
         raise UsageError(found, key, fix, "E-CONFIG-CONFLICT")
 
@@ -226,7 +231,9 @@ def _explained(error: ValidationError, prefix: str) -> UsageError:
     key = (prefix + ".".join(map(str, place))).removesuffix(".") or "the configuration"
     while kind != "unexpected_keyword_argument" and "." in key and key not in known:
         key = key.rpartition(".")[0]  # after it stands which of several types, or which place of a list
-    if kind == "unexpected_keyword_argument":
+    if kind == "unexpected_keyword_argument" and key in known:  # of another choice of its group
+        found, fix = f"{key} is not a key of this choice", "leave it out, or make another choice"
+    elif kind == "unexpected_keyword_argument":
         found, fix = f"unknown key {key!r}{did_you_mean(key, known)}", "correct its name, or leave it out"
     elif kind == "value_error":
         found, _, fix = str(first["msg"]).removeprefix("Value error, ").partition("; ")

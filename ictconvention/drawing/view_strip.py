@@ -66,4 +66,8 @@ def _said(view: ViewRecipe, frames: int) -> str:
     parts += [f"turned by {turn:.1f} degrees"] if turn else []
     flips = [name for name, flip in (("horizontally", view.horizontal), ("vertically", view.vertical)) if flip]
     parts += [f"flipped {' and '.join(flips)}"] if flips else []
+    parts += [f"shifted by {view.shift[1]}, {view.shift[0]} pixels"] if view.shift != (0, 0) else []
+    parts += [f"blurred by {view.blur:.2f} pixels"] if view.blur else []
+    parts += [f"noise of {view.noise:.2f} sky sigma"] if view.noise else []
+    parts += [f"E(B-V) {view.reddening:+.3f}"] if view.reddening else []
     return ", ".join(parts)

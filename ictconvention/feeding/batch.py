@@ -1,6 +1,6 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index` and `truth` are for
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth` and `flux` are for
 losses and the names of predictions; no input is made of them.
 """
 
@@ -98,6 +98,8 @@ class SeriesBatch:
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
     reddening : tensor (B,), optional
         E(B-V) of the Milky Way [mag], where a network takes it and the survey has it.
+    flux : tensor (B, bands), optional
+        What an auxiliary head learns, see `asinh_fluxes`, NaN where unknown; not an input.
     """
 
     band: Tensor
@@ -121,6 +123,7 @@ class SeriesBatch:
     brightness: Tensor | None = None
     contrast: Tensor | None = None
     reddening: Tensor | None = None
+    flux: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -10,10 +10,11 @@ from torch.utils.data import DataLoader
 
 from ictconvention.configuration.options import Augmentation, Imbalance, SequenceOptions, Stage, ViewOptions
 from ictconvention.core.errors import SplitError
-from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
 from ictconvention.feeding.spec import Contents, DataSpec
+from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split
@@ -76,6 +77,12 @@ class SeriesDataModule(lightning.LightningDataModule):
         The number that each label stands for, NaN where unknown, where a task learns from it.
     reddening : array (n,), optional
         E(B-V) of each object [mag], where the network takes it.
+    parts_of : "pretrain" or "finetune", optional
+        The stage whose parts of the split are taken; by default its own.
+    label_free : bool
+        Whether the stage trains without labels: not even the order of its batches depends on them.
+    flux : bool
+        Whether batches have the measured flux of each band, see `asinh_fluxes`.
 
     Examples
     --------
@@ -105,6 +112,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
         reddening: NDArray[np.floating] | None = None,
+        parts_of: Stage | None = None,
+        label_free: bool = False,
+        flux: bool = False,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -113,11 +123,13 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
         self.accumulate = accumulate
-        self.unlabelled = unlabelled and stage == "pretrain"
-        self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
+        self.unlabelled, self.label_free = unlabelled and stage == "pretrain", label_free
+        self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
+        self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        of_objects = (labels, truth, reddening)
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *of_objects)
+        fluxes = asinh_fluxes(survey, survey.select(list(split.parts[self.train_part]))) if flux else None
+        given = (labels, truth, reddening, fluxes)
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
@@ -133,7 +145,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         SurveyError
             A band has no frame in that part.
         """
-        training = self.survey.select(list(self.split.parts[f"{self.stage}_train"]))
+        training = self.survey.select(list(self.split.parts[self.train_part]))
         if self.contents == "photometry" and self.training.photometry is not None:
             return photometry_scales(training, self.training.photometry, kind)
         return pixel_scales(training, kind)
@@ -162,9 +174,10 @@ class SeriesDataModule(lightning.LightningDataModule):
     def train_dataloader(self) -> Loader:
         """Return the batches of the stage's training part, in each training epoch others."""
         positions = self.positions(*self.train_parts)
+        labels = self.training.labels[positions]
         sampler = TrainingSampler(
             positions,
-            self.training.labels[positions],
+            np.full_like(labels, UNLABELLED) if self.label_free else labels,
             self.imbalance,
             self.batch_size,
             self.seed,
@@ -176,7 +189,7 @@ class SeriesDataModule(lightning.LightningDataModule):
 
     def val_dataloader(self) -> Any:
         """Return the stage's validation part; nothing where it is empty."""
-        part = f"{self.stage}_validation"
+        part = self.validation_part
         return self.evaluation_loader(part) if self.split.parts[part] else []
 
     def test_dataloader(self) -> Loader:

@@ -15,10 +15,13 @@ from torch.utils.data import Dataset
 from ictconvention.configuration.functions import find_function
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions, check_online_frames
 from ictconvention.core.errors import UsageError, shorten
+from ictconvention.feeding.another_night import observe_again
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
 from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, drop_bands, even_frames, even_nights, keyed_generator
+from ictconvention.measuring.dust import band_extinction
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
+from ictconvention.measuring.photometry import sky_noise
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.split import classes_of
 from ictconvention.survey.survey import Survey
@@ -56,6 +59,13 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         The number that each label stands for, where a task learns from it.
     reddening : array (n,), optional
         E(B-V) of each object [mag], where the network takes it.
+    flux : array (n, bands), optional
+        What an auxiliary head learns of each object, see `asinh_fluxes`.
+
+    Raises
+    ------
+    UsageError
+        The augmentation reddens bands that nobody knows.
     """
 
     def __init__(
@@ -70,6 +80,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
         reddening: NDArray[np.floating] | None = None,
+        flux: NDArray[np.float32] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -77,8 +88,10 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
-        numbers = {"truth": truth, "reddening": reddening}
+        numbers = {"truth": truth, "reddening": reddening, "flux": flux}
         self.numbers = {name: torch.from_numpy(x.astype(np.float32)) for name, x in numbers.items() if x is not None}
+        reddens = augmentation is not None and augmentation.reddening > 0
+        self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
 
@@ -108,7 +121,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             own = find_function("augmentation.function", self.augmentation.function)
         views = []
         for view, rng in islice(self._drawn(series, draw, self.augmentation), None if whole else self.views.count):
-            seen = self._seen(series, view, draw.position)
+            seen = self._observe_again(series, self._seen(series, view, draw.position), rng)
             views.append(seen if own is None else self._checked(own(seen, rng), seen, series.id))
         return tuple(views)
 
@@ -146,6 +159,18 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             found = f"it changes the class or the place of object {id_}, or names a band that the survey has not"
             raise UsageError(found, where, "let it change frames, fluxes, times and turns alone", "E-MODULE-RESULT")
         return view
+
+    def _observe_again(self, series: ImageSeries, seen: SeriesView, rng: np.random.Generator) -> SeriesView:
+        """Return a view with its stamps as another night would show them."""
+        frames = seen.frames
+        if frames is None:
+            return seen
+        rows, scale = seen.view.rows, self.survey.header.pixel_scale
+        extinction = self.extinction[seen.band]
+        again = observe_again(
+            frames, seen.view, extinction, lambda: sky_noise(series.frames[rows], series.sky_sigma[rows], scale), rng
+        )
+        return seen if again is frames else replace(seen, frames=again)
 
     def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:
         median = self.medians[series.id] if self.medians is not None else None

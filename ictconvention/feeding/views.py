@@ -34,6 +34,14 @@ class ViewRecipe:
         Flips along the columns and along the rows, before the turns.
     brightness, contrast : float
         What multiplies every pixel, and then its difference to the mean of its frame; 1 changes nothing.
+    shift : tuple of int
+        Whole pixels along rows and columns; what comes in is zero.
+    blur : float
+        Sigma of a Gaussian [pixels].
+    noise : float
+        Noise that is added [sky noise of the frame].
+    reddening : float
+        E(B-V) of dust that is added, or below 0 taken away [mag]. These four come first, see `observe_again`.
     """
 
     rows: NDArray[np.int64]
@@ -43,6 +51,10 @@ class ViewRecipe:
     vertical: bool = False
     brightness: float = 1.0
     contrast: float = 1.0
+    shift: tuple[int, int] = (0, 0)
+    blur: float = 0.0
+    noise: float = 0.0
+    reddening: float = 0.0
 
 
 def keyed_generator(seed: int, stage: str, epoch: int, id: str, view: int) -> np.random.Generator:
@@ -125,12 +137,23 @@ def draw_recipe(
         vertical=bool(augmentation.flips is True and rng.random() < 0.5),
         brightness=_draw_factor(augmentation.brightness, rng),
         contrast=_draw_factor(augmentation.contrast, rng),
+        shift=_draw_shift(augmentation.shift, rng),
+        blur=augmentation.blur * float(rng.random()) if augmentation.blur else 0.0,
+        noise=augmentation.noise * float(rng.random()) if augmentation.noise else 0.0,
+        reddening=augmentation.reddening * float(rng.uniform(-1, 1)) if augmentation.reddening else 0.0,
     )
 
 
 def _draw_factor(stray: float, rng: np.random.Generator) -> float:
     """Return a factor around 1; without a stray nothing is drawn, so that other draws are as they always were."""
     return 1 + stray * float(rng.uniform(-1, 1)) if stray else 1.0
+
+
+def _draw_shift(most: int, rng: np.random.Generator) -> tuple[int, int]:
+    if not most:
+        return 0, 0
+    rows, columns = rng.integers(-most, most, size=2, endpoint=True).tolist()
+    return rows, columns
 
 
 def drop_bands(view: ViewRecipe, band: NDArray[np.uint8], share: float, rng: np.random.Generator) -> ViewRecipe:

@@ -10,6 +10,7 @@ from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
+from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.learning.losses import consistency, divergence, spread_floor
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
@@ -36,6 +37,9 @@ class ICT(Learner):
         What is compared, and how the target follows.
     dropout : float
         Share that the heads drop in training.
+    consistency : float, optional
+        Weight of eq. 1 in this stage, by default that of the options. With 0 nothing is compared, and what only the
+        comparison reaches rests; the target follows all the same.
     inputs, spec, optimiser, task
         As of `Learner`.
 
@@ -63,6 +67,7 @@ class ICT(Learner):
         optimiser: OptimiserOptions = OptimiserOptions(),
         dropout: float = 0.3,
         task: Task | None = None,
+        consistency: float | None = None,
     ) -> None:
         if spec.views < 2:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
@@ -76,10 +81,12 @@ class ICT(Learner):
             project=options.projects,
             dropout=dropout,
         )
-        super().__init__(network, inputs, spec, optimiser, task)
+        head = FluxHead(encoder.feature_size, len(spec.bands), options.flux) if options.flux else None
+        super().__init__(network, inputs, spec, optimiser, task, head)
         self.network: Online = network
         self.options = options
         self.target = Target.of(network, options.compared) if options.consistency else None
+        self.consistency = options.consistency if consistency is None else consistency
         projected = PROJECTED if options.projects else 0
         self.collapse = CollapseMonitor(len(spec.classes), network.encoder.feature_size, projected)
         self._warned = False
@@ -90,6 +97,11 @@ class ICT(Learner):
                 else nn.ModuleList([network.classifier, network.own_class_projector])
             )
             resting.requires_grad_(False)
+        if not self.consistency:  # nor does what only the comparison reaches learn
+            used = {id(parameter) for parameter in network.class_projector.parameters()}
+            for part in (network.projector, network.predictor):
+                for parameter in () if part is None else part.parameters():
+                    parameter.requires_grad_(id(parameter) in used)
 
     @property
     def trunks(self) -> dict[str, Network]:
@@ -120,13 +132,13 @@ class ICT(Learner):
         return output.class_features, output.logits
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Return eq. 3, both terms of both views summed, and the terms."""
+        """Return eq. 3, all terms of both views summed, and the terms."""
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
-        _, projection, prediction, _, logits = self.network(*inputs)
+        features, projection, prediction, _, logits = self.network(*inputs)
         terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair))}  # the sum of the two views' means
         weighed = [options.classification * terms["loss_ce"]] if options.classification else []
-        if self.target is not None:
+        if self.target is not None and self.consistency:
             if self.training:  # here, since whoever switches modes does not know the options
                 set_target_mode(self.target, options.target_norms, options.target_dropout)
             seen = self.target(*(inputs if len(views) == 2 else self.inputs(views[2])))
@@ -136,10 +148,13 @@ class ICT(Learner):
                 own = own.unflatten(0, (2, -1))[:, : len(seen)].flatten(0, 1)
             compared = divergence(own, other) if prediction is None else consistency(own, other)
             terms["loss_consistency"] = 2 * compared.mean()
-            weighed.append(options.consistency * terms["loss_consistency"])
-        if options.variance and projection is not None:
+            weighed.append(self.consistency * terms["loss_consistency"])
+        if options.variance and projection is not None and self.consistency:
             terms["loss_variance"] = torch.stack([spread_floor(z) for z in projection.chunk(2)]).sum()
             weighed.append(options.variance * terms["loss_variance"])
+        if self.flux is not None:
+            terms["loss_flux"] = 2 * self.flux.loss(features, pair.flux)
+            weighed.append(self.flux.weight * terms["loss_flux"])
         return {"loss": sum(weighed[1:], start=weighed[0]), **terms}
 
     def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
@@ -164,7 +179,7 @@ class ICT(Learner):
         statistics = self.collapse.compute()
         self.log_each(f"{self.spec.stage}/val/collapse", statistics)
         self.collapse.reset()
-        early = self.trainer.global_step < EARLY
-        if not (early or self._warned) and (warning := collapse_warning(statistics, PROJECTED)):
+        spared = self.trainer.global_step < EARLY or not self.consistency  # nothing is compared then
+        if not (spared or self._warned) and (warning := collapse_warning(statistics, PROJECTED)):
             rank_zero_warn(warning)
             self._warned = True

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
+from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.heads import Branch
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
@@ -44,6 +45,8 @@ class Learner(lightning.LightningModule, ABC):
         How it is trained.
     task : Task, optional
         What it learns; by default the classes.
+    flux : FluxHead, optional
+        What learns fluxes besides.
 
     Raises
     ------
@@ -58,6 +61,7 @@ class Learner(lightning.LightningModule, ABC):
         spec: DataSpec,
         optimiser: OptimiserOptions = OptimiserOptions(),
         task: Task | None = None,
+        flux: FluxHead | None = None,
     ) -> None:
         super().__init__()
         if (scaled := len(inputs.scaling.scale)) != len(spec.bands):
@@ -67,6 +71,7 @@ class Learner(lightning.LightningModule, ABC):
         if not inputs.finds(spec.contents):
             raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {spec.contents!r}")
         self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
+        self.flux = flux
         self.class_weights: Tensor
         self.register_buffer(
             "class_weights", torch.tensor(spec.class_weights), persistent=False
@@ -165,7 +170,8 @@ class Learner(lightning.LightningModule, ABC):
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ValueError("the schedules need an end: give the Trainer max_epochs or max_steps")
-        optimiser, schedule = optimiser_for(self.network, self.optimiser, int(steps))
+        trained = self.network if self.flux is None else nn.ModuleList([self.network, self.flux])
+        optimiser, schedule = optimiser_for(trained, self.optimiser, int(steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def configure_gradient_clipping(

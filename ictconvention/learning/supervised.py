@@ -5,14 +5,16 @@ from torch import Tensor
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
+from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.networks.parts.precision import full_precision
 from ictconvention.tasks.task import Task
 
 
 class Supervised(Learner):
-    """Trains any network with its own head; parameters as of `Learner`.
+    """Trains any network with its own head; parameters as of `Learner`, and `flux`, the weight of a `FluxHead`.
 
     Examples
     --------
@@ -30,11 +32,13 @@ class Supervised(Learner):
         spec: DataSpec,
         optimiser: OptimiserOptions = OptimiserOptions(),
         task: Task | None = None,
+        flux: float = 0.0,
     ) -> None:
         if spec.views != 1 or spec.unlabelled:
             raise ValueError("supervised learning takes one view of labelled objects: ViewOptions(1), unlabelled=False")
         check_fit(network, inputs, spec)
-        super().__init__(network, inputs, spec, optimiser, task)
+        head = FluxHead(network.feature_size, len(spec.bands), flux) if flux else None
+        super().__init__(network, inputs, spec, optimiser, task, head)
         self.network: Network = network
 
     @property
@@ -63,8 +67,17 @@ class Supervised(Learner):
         return seen, self._checked(logits)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Return eq. 2 of the one view."""
-        return {"loss": self.cross_entropy(self.logits(views[0]), self.learned(views[0]))}
+        """Return eq. 2 of the one view, and where fluxes are learned too, both terms and their sum."""
+        (view,) = views
+        if self.flux is None:
+            return {"loss": self.cross_entropy(self.logits(view), self.learned(view))}
+        features = self.network.features(*self.inputs(view))
+        logits = self._checked(full_precision(self.network.head, features))
+        terms = {
+            "loss_ce": self.cross_entropy(logits, self.learned(view)),
+            "loss_flux": self.flux.loss(features, view.flux),
+        }
+        return {"loss": terms["loss_ce"] + self.flux.weight * terms["loss_flux"], **terms}
 
     def _checked(self, logits: Tensor) -> Tensor:
         if logits.shape[1] != (classes := self.task.outputs):

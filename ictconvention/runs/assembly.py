@@ -16,7 +16,14 @@ from ictconvention import __version__
 from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.options import Imbalance, Stage, ViewOptions
 from ictconvention.configuration.registry import find_network, find_task
-from ictconvention.configuration.schema import RunOptions, learner_in, stage_of, stages_of
+from ictconvention.configuration.schema import (
+    RunOptions,
+    labelled_stage,
+    labelled_stages,
+    learner_in,
+    stage_of,
+    stages_of,
+)
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, pluralize, readable_os_errors
@@ -128,14 +135,15 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
     SplitError
         A part that the run needs is empty, or a class has no object to train on.
     """
-    task, stages, rule = make_task(options, survey), stages_of(options), asdict(options.fold)
+    task, stages, rule = make_task(options, survey), labelled_stages(options), asdict(options.fold)
     table = task.split_table(survey)
     if options.split is None:
         split = make_split(table, **rule, stages=stages)
     else:
         split = Split.load(options.split, table, stages)
     needed = [f"{stages[-1]}_validation", "test", *(f"{stage}_train" for stage in stages)]
-    needed += [f"{stage}_validation" for stage in stages if stage_of(options, stage).keep == "best"]
+    choosing = [stage for stage in stages_of(options) if stage_of(options, stage).keep == "best"]
+    needed += [f"{labelled_stage(options, stage)}_validation" for stage in choosing]
     for part in dict.fromkeys(needed):
         if not split.parts[part]:
             found, where = f"the part {part} is empty", f"split of survey {survey.header.name}"
@@ -164,8 +172,9 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
     """Return the data of a stage."""
     ict = options.learner.kind == "ict"
     takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
-    task = make_task(options, survey)
     reddening = read_reddening(survey) if takes_reddening(options, survey) else None
+    task, learner = make_task(options, survey), learner_in(options, stage)
+    label_free = ict and learner.classification == 0
     return SeriesDataModule(
         survey,
         split,
@@ -173,7 +182,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         sequence=options.sequence,
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames, options.views.target_share),
-        imbalance=options.imbalance if learner_in(options, stage).classification else Imbalance(),  # needs classes
+        imbalance=Imbalance() if label_free else options.imbalance,
         contents=takes.contents_with(options.pixels.channels),
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
@@ -184,6 +193,9 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         labels=task.read_labels(survey),
         truth=task.read_truth(survey) if task.learns_truth else None,
         reddening=reddening,
+        parts_of=labelled_stage(options, stage),
+        label_free=label_free,
+        flux=options.learner.flux > 0,
     )
 
 
@@ -255,9 +267,10 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
     inputs = network.takes(scaling)
     task: Task = find_task(options.task.kind).restore(spec.classes, options.task)
     if options.learner.kind == "ict":
-        return ICT(network.trunk, inputs, spec, learner_in(options, spec.stage), optimiser, model.dropout, task)
+        of_stage, consistency = learner_in(options, spec.stage), stage_of(options, spec.stage).consistency
+        return ICT(network.trunk, inputs, spec, of_stage, optimiser, model.dropout, task, consistency)
     network.head = network.make_head(task.outputs, model)
-    learner = Supervised(network, inputs, spec, optimiser, task)
+    learner = Supervised(network, inputs, spec, optimiser, task, options.learner.flux)
     (last,) = learner.output_layers
     if (outputs := learner.get_parameter(f"{last}.weight").shape[0]) != task.outputs:
         found = f"the last layer of the head is {last}, with {pluralize(outputs, 'output')} for {task.outputs}"

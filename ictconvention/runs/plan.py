@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
+from ictconvention.configuration.schema import RunOptions, labelled_stages, stage_of
 from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
@@ -96,7 +96,7 @@ def warn_of_few(options: RunOptions, split: Split) -> str:
 
     Tiny is a part of fewer than `FEW_IN_ALL` objects, or of fewer than `FEW_OF_CLASS` of a class.
     """
-    counts, stages = split.counts(), stages_of(options)
+    counts, stages = split.counts(), labelled_stages(options)
     parts = {stage: counts[f"{stage}_train"] for stage in stages}
     if all(part.total() >= FEW_IN_ALL and min(part.values()) >= FEW_OF_CLASS for part in parts.values()):
         return ""

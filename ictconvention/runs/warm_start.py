@@ -68,7 +68,8 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
 def start_from(learner: Learner, folder: str | Path) -> str:
     """Give a new learner the weights of a run, and return what was taken and what is new.
 
-    The scaling stays that of the new data; the rows of classes and the places of bands go by name.
+    The scaling stays that of the new data, and what learns fluxes is new; the rows of classes and the places of bands
+    go by name.
 
     Raises
     ------
@@ -91,7 +92,7 @@ def start_from(learner: Learner, folder: str | Path) -> str:
     moved = _class_rows(learner, classes) | _band_places(learner, bands, len(old_bands), folder)
     new: dict[str, Tensor] = {}
     for name, value in own.items():
-        if name.startswith("inputs.scaling."):
+        if name.startswith(("inputs.scaling.", "flux.")):
             new[name] = value
         elif name in moved and name in before and _alike(value, before[name], moved[name][0]):
             new[name] = _moved(value, before[name], *moved[name])

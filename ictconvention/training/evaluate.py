@@ -33,12 +33,12 @@ def evaluate(
     """
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
-    trained = data.positions(f"{data.stage}_train")
+    trained = data.positions(data.train_part)
     train, task.training = labels[trained], task.describe_training(truth[trained])
     survey_prior, training_prior = class_shares(train, len(task.names), data.imbalance)
 
-    known = _predicted(learner, data, f"{data.stage}_train", precision)
-    validation = _predicted(learner, data, f"{data.stage}_validation", precision)
+    known = _predicted(learner, data, data.train_part, precision)
+    validation = _predicted(learner, data, data.validation_part, precision)
     kinds = task.kinds(labels[known.position])
     labelled = kinds != UNLABELLED
     reference = NoveltyReference.fit(known.features[labelled], kinds[labelled], validation.features)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ictconvention.configuration.key_by_key import largest_difference
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions, labelled_stages, stages_of
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
@@ -98,5 +98,5 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
         )
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
-    split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
+    split = Split.load(run.split, make_task(own, survey).split_table(survey), labelled_stages(own))
     return own, make_data(own, survey, split, stages_of(own)[-1])

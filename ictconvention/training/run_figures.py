@@ -66,7 +66,7 @@ def draw_figures(
 
 def _examples(data: SeriesDataModule, task: Task) -> list[int]:
     """Return a training object of each kind that is about as long as a sequence may be."""
-    positions = data.positions(f"{data.stage}_train")
+    positions = data.positions(data.train_part)
     kinds, lengths = task.kinds(data.training.labels[positions]), data.survey.lengths[positions]
     return [
         int(positions[here[np.abs(lengths[here] - data.sequence.max_frames).argmin()]])

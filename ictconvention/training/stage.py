@@ -136,7 +136,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         plugins=[WholeCheckpoints()],
         logger=False,
         num_sanity_val_steps=0,
-        limit_val_batches=1.0 if data.split.parts[f"{stage}_validation"] else 0,
+        limit_val_batches=1.0 if data.split.parts[data.validation_part] else 0,
         enable_model_summary=False,
         enable_progress_bar=bool(shown),
     )

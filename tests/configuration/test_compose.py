@@ -33,6 +33,7 @@ EXPERIMENTS = [
     "ict_frame_transformer_sdss",
     "light_curve_transformer_sdss",
 ]
+REDSHIFTS = [f"redshift_{name}" for name in ("direct", "semi", "pretrained", "foundation")]
 
 
 OWN = ("my_survey", "my_pictures")  # of one's own survey
@@ -50,7 +51,7 @@ def test_every_experiment_composes_in_every_profile(experiment: str, profile: st
 
 
 def test_there_are_no_other_experiments_and_profiles() -> None:
-    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, *OWN}
+    assert {path.stem for path in (config_folder() / "experiment").glob("*.yaml")} == {*EXPERIMENTS, *OWN, *REDSHIFTS}
     assert {path.stem for path in (config_folder() / "profile").glob("*.yaml")} == FRAMES.keys()
 
 

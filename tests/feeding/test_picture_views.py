@@ -50,7 +50,7 @@ def test_each_view_has_draws_of_its_own_which_a_resumed_run_repeats(survey: Surv
 def test_other_draws_are_as_they_were_before_pictures() -> None:
     """Brightness and bands draw after all else, and nothing where they are not asked for."""
     paper, rng = Augmentation(**read_group("augmentation", "paper")), np.random.default_rng(5)
-    pictures = replace(paper, brightness=0.2, contrast=0.1, bands=0.5)
+    pictures = replace(paper, brightness=0.2, contrast=0.1, bands=0.5, shift=2, blur=0.5, noise=0.1, reddening=0.1)
     before = draw_recipe(np.arange(20), 15, 3, paper, rng)
     after = draw_recipe(np.arange(20), 15, 3, pictures, np.random.default_rng(5))
     for view in (before, after):

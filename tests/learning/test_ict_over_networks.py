@@ -103,6 +103,21 @@ def test_without_classes_the_labels_say_nothing_and_the_classifier_rests(
             assert torch.equal(value, before[name]) == rests, name
 
 
+def test_views_that_a_stage_does_not_compare_leave_the_projector_and_the_target_follows(
+    feed: Feed, tmp_path: Path
+) -> None:
+    data = feed()
+    network = NETWORKS["mine"](data)
+    options = ICTOptions(predictor=True, variance=1.0, tau=0.5)
+    learner = ICT(network, network.takes(Scaling("asinh", *data.scales("asinh"))), data.spec, options, consistency=0.0)
+    assert learner.loss(next(iter(data.train_dataloader()))).keys() == {"loss", "loss_ce"}
+    before = weights(learner)
+    trainer(tmp_path, max_epochs=1).fit(learner, data)
+    for name, value in learner.named_parameters():
+        rests = name.startswith(("network.projector", "network.predictor", "target.head"))
+        assert torch.equal(value, before[name]) == rests, name
+
+
 BYOL = ["experiment=ict_sdss", "learner.predictor=true", "stage.pretrain.classification=0", "stage.pretrain.keep=last"]
 
 
@@ -122,6 +137,9 @@ def test_a_stage_may_do_without_classes_where_the_next_has_them() -> None:
         [*BYOL, "learner.consistency_on=probabilities", "learner.predictor=false"],
         [*BYOL, "stage.pretrain.keep=best"],
         ["experiment=convention_sdss", "stage.pretrain.classification=0"],
+        ["experiment=convention_sdss", "stage.finetune.consistency=0"],
+        ["experiment=ict_sdss", "learner.consistency=0", "stage.finetune.consistency=1"],
+        [*BYOL, "stage.pretrain.consistency=0"],
     ],
 )
 def test_what_would_teach_nothing_is_refused(wrong: list[str]) -> None:

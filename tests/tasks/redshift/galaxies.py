@@ -44,5 +44,6 @@ def write_galaxies(
                 ra=float(rng.uniform(0, 360)),
                 dec=float(rng.uniform(-60, 60)),
                 **({"ebv": float(rng.uniform(0, 0.3))} if ebv else {}),
+                true_redshift=z,
             )
     return Survey.open(path)
