@@ -1,7 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index` and `truth` are for
-losses and the names of predictions; no input is made of them.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth` and `weight` are
+for losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -96,6 +96,8 @@ class SeriesBatch:
         The number that the label stands for, NaN where unknown, where a task learns from it; not an input.
     brightness, contrast : tensors (B,), optional
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
+    weight : tensor (B,), optional
+        How much each object counts in the loss; none where all count the same.
     """
 
     band: Tensor
@@ -118,6 +120,7 @@ class SeriesBatch:
     truth: Tensor | None = None
     brightness: Tensor | None = None
     contrast: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

@@ -74,6 +74,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Which of them each object of the survey is, or `UNLABELLED`.
     truth : array (n,), optional
         The number that each label stands for, NaN where unknown, where a task learns from it.
+    weights : array (n,), optional
+        How much each object counts in the loss of training; by default all count the same.
 
     Examples
     --------
@@ -102,6 +104,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         names: tuple[str, ...] | None = None,
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -113,7 +116,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, labels, truth)
+        self.training = SeriesDataset(
+            survey, sequence, augmentation, views, contents, seed, stage, labels, truth, weights
+        )
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:

@@ -54,6 +54,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         What is learned of each object, as a task reads it; by default its class.
     truth : array (n,), optional
         The number that each label stands for, where a task learns from it.
+    weights : array (n,), optional
+        How much each object counts in the loss of training; by default all count the same.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         stage: str = "",
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -74,7 +77,11 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
-        self.truth = None if truth is None else torch.from_numpy(truth.astype(np.float32))
+        self.of_object = {  # what a batch has of the whole object, whatever its views
+            name: torch.from_numpy(values.astype(np.float32))
+            for name, values in (("truth", truth), ("weight", weights))
+            if values is not None
+        }
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
 
@@ -82,6 +89,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Return the same data without augmentation, one view of each object."""
         evaluation = copy.copy(self)
         evaluation.augmentation, evaluation.views = None, ViewOptions()
+        evaluation.of_object = {name: values for name, values in self.of_object.items() if name != "weight"}
         return evaluation
 
     def __len__(self) -> int:
@@ -93,7 +101,10 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
         views = zip_longest(*objects)
         batches = (collate([view for view in of_objects if view is not None]) for of_objects in views)
-        return tuple(batches if self.truth is None else (replace(b, truth=self.truth[b.index]) for b in batches))
+        return tuple(
+            replace(batch, **{name: values[batch.index] for name, values in self.of_object.items()})
+            for batch in batches
+        )
 
     def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
         """Return the views of one object; where it is not seen as a whole, without the target's."""

@@ -64,7 +64,8 @@ class Supervised(Learner):
 
     def loss(self, views: Views) -> dict[str, Tensor]:
         """Return eq. 2 of the one view."""
-        return {"loss": self.cross_entropy(self.logits(views[0]), self.learned(views[0]))}
+        view = views[0]
+        return {"loss": self.cross_entropy(self.logits(view), self.learned(view), view.weight)}
 
     def _checked(self, logits: Tensor) -> Tensor:
         if logits.shape[1] != (classes := self.task.outputs):

@@ -51,7 +51,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         own, data = open_data(run, options)
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
-        result, _, _ = evaluate(learner, data, before["precision"])
+        result = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn").result
         for line in learner.task.describe(result, data.survey.header.full_name):
             logger.info(line)
         if "prior" not in before:  # a result of a version before
