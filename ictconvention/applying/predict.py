@@ -21,7 +21,7 @@ from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.shift.kept import read_neighbours
+from ictconvention.runs.shift.kept import check_predicts_all, read_neighbours
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import infer
@@ -110,6 +110,7 @@ def predict_survey(
         The survey does not fit the network, or the run has no forest where one is asked for.
     """
     keep_freed_memory()
+    check_predicts_all(RunFolder(run.folder))
     check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
     stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, bands, options.days)

@@ -13,6 +13,7 @@ from ictconvention.runs.assembly import make_data, make_learner, make_task, open
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.runs.shift.prepare import prepare_shift
 from ictconvention.runs.status import survey_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
@@ -99,4 +100,6 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
     split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
+    if own.shift.kind == "strata":
+        split = prepare_shift(own, survey, split).split
     return own, make_data(own, survey, split, stages_of(own)[-1])

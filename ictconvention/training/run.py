@@ -158,7 +158,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, parts_of(options), start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
+        own = run.prepared.columns.get(part, {})
+        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
     failed = None
     try:
         if options.figures:

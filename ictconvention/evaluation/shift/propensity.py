@@ -16,6 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 Floats = NDArray[np.float64]
 FOLDS = 5  # of the cross-fitting
 LEAST = 4 * FOLDS  # objects of either kind
+SHARE = 10  # a leaf has this share of the rarer kind at least, or 50 objects
 SURE = 1e-6  # probability that no odds go beyond
 
 
@@ -68,8 +69,13 @@ class ImportanceWeights:
 
     @classmethod
     def of(cls, propensity: Propensity, clip: float) -> "ImportanceWeights":
-        """Return the density ratio, none above `clip`, so that the mean is 1."""
+        """Return the density ratio, none above `clip` times its mean.
+
+        The mean of a ratio is 1 where the objects that train reach everywhere. Where few do, it is not, and they would
+        have all the weight.
+        """
         ratio = propensity.density_ratio()
+        ratio /= ratio.mean()
         weight = np.minimum(ratio, clip)
         return cls(weight / weight.mean(), float((ratio > clip).mean()), propensity.auc)
 
@@ -100,19 +106,27 @@ def fit_propensity(source: Floats, target: Floats, others: Floats | None = None,
     truth = np.repeat([0, 1], [len(source), len(target)])
     chance = np.zeros(number + len(apart))
     for learn, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(features, truth):
-        model = _classifier(seed).fit(features[learn], truth[learn])
+        model = _classifier(seed, min(len(source), len(target))).fit(features[learn], truth[learn])
         chance[held] = model.predict_proba(features[held])[:, 1]
         if len(apart):
             chance[number:] += model.predict_proba(apart)[:, 1] / FOLDS
     return Propensity(*np.split(np.clip(chance, SURE, 1 - SURE), [len(source), number]))
 
 
-def _classifier(seed: int) -> Any:
-    """Return gradient-boosted trees that stop where objects held back are told apart no better, each kind as heavy."""
+def _classifier(seed: int, fewest: int) -> Any:
+    """Return gradient-boosted trees that stop where objects held back are told apart no better, each kind as heavy.
+
+    Parameters
+    ----------
+    seed : int
+        Draws who is held back.
+    fewest : int
+        Objects of the rarer kind.
+    """
     return HistGradientBoostingClassifier(
-        max_iter=300,
+        max_iter=200,
         max_leaf_nodes=4,  # weak trees, whose odds are less steep than the truth by little
-        min_samples_leaf=50,
+        min_samples_leaf=int(np.clip(fewest // SHARE, 5, 50)),
         early_stopping=True,
         n_iter_no_change=15,
         class_weight="balanced",

@@ -32,14 +32,30 @@ def read_neighbours(run: RunFolder) -> Neighbours | None:
     return Neighbours.load(path, edges_of(names_of(result)))
 
 
-def check_network_predicts(run: RunFolder) -> None:
-    """Refuse to export a run whose network does not predict.
+def check_predicts_all(run: RunFolder) -> None:
+    """Refuse to predict a survey by a run that has learned one stratum of its own.
 
     Raises
     ------
     UsageError
-        The redshifts of neighbours predict.
+        The run is one of strata.
     """
+    shift = run.read_options().shift
+    if shift.kind == "strata":
+        found = f"this run has learned stratum {shift.stratum} of its survey, and not who is of it in another"
+        fix = "predict by a run with shift=none, weights or latent_knn"
+        raise UsageError(found, run.path, fix, "E-RUN-TASK")
+
+
+def check_network_predicts(run: RunFolder) -> None:
+    """Refuse to export a run whose network does not predict, or not all.
+
+    Raises
+    ------
+    UsageError
+        The redshifts of neighbours predict, or the run is one of strata.
+    """
+    check_predicts_all(run)
     if run.read_options().shift.kind == KIND:
         found = f"shift.kind of this run is {KIND}: its neighbours predict, and an export would be of the network alone"
         raise UsageError(found, run.path, "export the same run with shift=none", "E-RUN-TASK")

@@ -46,7 +46,14 @@ def test_kinds_that_share_nothing_leave_a_few_objects_and_none_weighs_more_than_
     assert found.auc > 0.9
     assert 0 < found.clipped < 0.2
     assert found.effective < 150
-    assert found.weight.max() == pytest.approx(5 / np.minimum(found.weight / found.weight.max() * 5, 5).mean())
+
+
+def test_no_object_weighs_more_than_the_largest_though_few_are_like_those_to_be_predicted() -> None:
+    ratio = np.append(np.full(99, 0.1), 100.0)
+    found = ImportanceWeights.of(Propensity(ratio / (1 + ratio), np.array([0.99]), np.zeros(0)), 5.0)
+    assert found.weight[-1] / found.weight[0] == pytest.approx(5 / (0.1 / ratio.mean()))
+    assert found.clipped == 0.01
+    assert found.weight.mean() == pytest.approx(1)
 
 
 def test_what_is_not_known_of_any_object_or_of_some_is_no_hindrance() -> None:
