@@ -84,12 +84,10 @@ def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_
 
 def _fit_neighbours(task: Task, truth: NDArray[np.floating], known: Inferred, validation: Inferred) -> Neighbours:
     """Return what the redshifts of the training part predict, chosen by those of the validation part."""
-    given = []
-    for part in (known, validation):
-        z = truth[part.position]
-        there = np.isfinite(z)
-        given += [part.features[there], z[there]]
-    return Neighbours.fit(*given, edges_of(task.names))
+    z, held = truth[known.position], truth[validation.position]
+    there, sure = np.isfinite(z), np.isfinite(held)
+    features, apart = known.features[there], validation.features[sure]
+    return Neighbours.fit(features, z[there], apart, held[sure], edges_of(task.names))
 
 
 def prediction_columns(task: Task, found: Predictions, fold: int) -> dict[str, Any]:

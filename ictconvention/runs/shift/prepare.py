@@ -88,7 +88,8 @@ def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     train = split.parts[f"{stage}_train"]
     others = [part for part in (f"{stage}_validation", *TESTED) if split.parts[part]]
     apart = [id_ for part in others for id_ in split.parts[part]]
-    found = fit_propensity(*(_measure(survey, ids) for ids in (train, split.parts[UNLABELLED], apart)))
+    source, target, others = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED], apart))
+    found = fit_propensity(source, target, others)
     edges = strata_edges(found)
     known = zip([*train, *apart], np.concatenate([found.source, found.others]), strict=True)
     stratum_of = {id_: int(np.searchsorted(edges, chance)) for id_, chance in known}

@@ -1,6 +1,7 @@
 """Redshifts of the nearest objects are a calibrated PDF, also where the objects are shifted."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,7 @@ def test_it_is_read_as_it_was_kept_and_refused_where_it_is_damaged(fitted: Neigh
     np.testing.assert_array_equal(Neighbours.load(path, EDGES).predict(features), fitted.predict(features))
     whole = path.read_bytes()
     arrays = {"features": fitted.features, "redshift": fitted.redshift, "chosen": np.array([20, 0.01])}
-    wrong = (
+    wrong: tuple[dict[str, Any], ...] = (
         {"redshift": fitted.redshift[:-1]},
         {"chosen": np.array([0, 0.01])},
         {"chosen": np.array([20, 0.3])},
@@ -71,7 +72,8 @@ def test_it_is_read_as_it_was_kept_and_refused_where_it_is_damaged(fitted: Neigh
         {"features": np.array([None, {}], dtype=object)},
     )
     for changed in wrong:
-        np.savez(path, **{**arrays, **changed}, allow_pickle=True)
+        given: dict[str, Any] = {**arrays, **changed}
+        np.savez(path, **given)
         with refused(UsageError, "E-RUN-DAMAGED", where=path):
             Neighbours.load(path, EDGES)
     for content in (whole[:1000], b""):

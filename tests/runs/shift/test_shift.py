@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,7 +55,7 @@ def train(words: list[str]) -> Train:
 def test_no_redshift_of_those_to_be_predicted_is_in_a_batch(survey: Survey, words: list[str]) -> None:
     task, plan = Redshift.of_survey(survey), plan_run(compose_run(words))
     truth = np.asarray(survey.object_table()["true_redshift"])
-    given = {"names": task.names, "labels": task.read_labels(survey), "truth": task.read_truth(survey)}
+    given: dict[str, Any] = {"names": task.names, "labels": task.read_labels(survey), "truth": task.read_truth(survey)}
     data = SeriesDataModule(survey, plan.split, "pretrain", unlabelled=True, batch_size=400, **given)
     (batch,) = next(iter(data.train_dataloader()))
     rest = truth[batch.index] >= CUT
@@ -85,7 +86,7 @@ def test_weights_are_of_the_last_stage_and_larger_for_the_like_of_those_to_be_pr
 
 def test_weights_reach_the_loss_and_not_the_evaluation(survey: Survey, words: list[str]) -> None:
     task, plan = Redshift.of_survey(survey), plan_run(compose_run(words))
-    given = {"names": task.names, "labels": task.read_labels(survey), "truth": task.read_truth(survey)}
+    given: dict[str, Any] = {"names": task.names, "labels": task.read_labels(survey), "truth": task.read_truth(survey)}
     weights = np.arange(len(survey), dtype=float)
     data = SeriesDataModule(survey, plan.split, "pretrain", weights=weights, batch_size=8, **given)
     (batch,) = next(iter(data.train_dataloader()))
