@@ -142,7 +142,7 @@ def transferred(folder: Path, survey: Survey, folds: int) -> dict[str, Any]:
         learner = make_learner(options, data)
         learner.load_state_dict(load_checkpoint(run.last_weights())["state_dict"])
         with silence_lightning():
-            _, parts, _ = evaluate(learner, data, precision_of(options.trainer))
+            parts = evaluate(learner, data, precision_of(options.trainer)).parts
         likely.append(evened(parts["test"].at(Prior.SURVEY), split, survey.header.classes))
         labels.append(parts["test"].label)
     return scores(np.concatenate(likely), np.concatenate(labels), survey.header.classes)

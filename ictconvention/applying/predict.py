@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.novelty import NoveltyReference
+from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.shift.kept import check_predicts_all, read_neighbours
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.training.infer import infer
@@ -107,12 +110,13 @@ def predict_survey(
         The survey does not fit the network, or the run has no forest where one is asked for.
     """
     keep_freed_memory()
+    check_predicts_all(RunFolder(run.folder))
     check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
     read = (run.options.sequence, run.spec.contents, bands, options.days, run.spec.reddening)
     stream = SurveyDataset(survey, *read)
     forest = None if options.forest is None else JoinedForest.read(run, stream, options.forest)
-    reference = RunFolder(run.folder).read_reference()
+    known = Known.read(RunFolder(run.folder))
     n = len(survey)
     row = np.tile(run.calibration.survey_prior, (n, 1))
     distance = np.full(n, np.nan)
@@ -129,7 +133,7 @@ def predict_survey(
                 done += objects
                 progress(done, len(there))
 
-            pieces = [_part_applied(run, stream, forest, reference, options.batch_size, None, moved, there)]
+            pieces = [_part_applied(run, stream, forest, known, options.batch_size, None, moved, there)]
         else:
             threads = max(1, processors() // devices)
             modules = imported_modules()
@@ -142,9 +146,21 @@ def predict_survey(
         for position, *values in pieces:
             row[position], distance[position], frames[position] = values
     novelty = np.full(n, np.nan)
-    if reference is not None:
-        novelty[there] = reference.novelty(distance[there])
+    if known.reference is not None:
+        novelty[there] = known.reference.novelty(distance[there])
     return SurveyPredictions(run, row, distance, novelty, frames, seen_by(run, survey))
+
+
+class Known(NamedTuple):
+    """What a run knows of features: how unlike its training they are and, where neighbours predict, their redshifts."""
+
+    reference: NoveltyReference | None
+    neighbours: Neighbours | None
+
+    @classmethod
+    def read(cls, folder: RunFolder) -> "Known":
+        """Return what is in the folder of a run; errors as of `read_reference` and `read_neighbours`."""
+        return cls(folder.read_reference(), read_neighbours(folder))
 
 
 Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDArray[np.int64]]
@@ -154,7 +170,7 @@ def _part_applied(
     run: TrainedRun,
     stream: SurveyDataset,
     forest: JoinedForest | None,
-    reference: NoveltyReference | None,
+    known: Known,
     batch_size: int,
     device: torch.device | None,
     progress: Callable[[int], object],
@@ -165,8 +181,9 @@ def _part_applied(
     for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
         made = infer(run.learner, batches, run.precision, device, progress)
-        distance = np.full(len(chunk), np.nan) if reference is None else reference.distance(made.features)
-        row = run.row(made.logits)
+        nothing = np.full(len(chunk), np.nan)
+        distance = nothing if known.reference is None else known.reference.distance(made.features)
+        row = run.row(made.logits) if known.neighbours is None else known.neighbours.predict(made.features)
         row = row if forest is None else forest.join(stream, made.position, row)
         pieces.append((made.position, row, distance, made.frames))
     position, row, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
@@ -189,6 +206,6 @@ def _part_of_process(
     keep_freed_memory()
     torch.set_num_threads(threads)
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
-    reference = RunFolder(folder).read_reference()
+    known = Known.read(RunFolder(folder))
     run = read_trained(folder)
-    return _part_applied(run, stream, forest, reference, batch_size, device, lambda objects: None, positions)
+    return _part_applied(run, stream, forest, known, batch_size, device, lambda objects: None, positions)

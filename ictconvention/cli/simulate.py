@@ -77,7 +77,8 @@ def simulate(
 
         print_ceiling(survey, wide_console())
     if kind == "galaxies":
-        from ictconvention.simulation.galaxies.selection import describe_selection
+        from ictconvention.survey.labels.selected import describe_selection
 
-        typer.echo(describe_selection(survey))
+        if (selection := describe_selection(survey.object_table())) is not None:
+            typer.echo(selection)
     suggest("check", survey.path)

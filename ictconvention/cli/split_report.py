@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.selected import describe_selection
 from ictconvention.survey.labels.targets import SINGLE, least_objects
 from ictconvention.survey.split import Split
 
@@ -61,6 +62,8 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
         yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
+    if (selection := describe_selection(objects)) is not None:
+        yield selection
     reasons = sorted(set(split.excluded.values()))
     for reason in reasons:
         number = sum(why == reason for why in split.excluded.values())

@@ -23,6 +23,8 @@ Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
 Schedule = Literal["cosine", "constant"]
 Third = Literal["third"]  # of the frames of the full view
+Answer = Literal["none", "weights", "latent_knn", "strata"]  # to a shift
+STRATA = 5  # of propensity, as StratLearn has them
 Group = TypeVar("Group")
 
 
@@ -360,3 +362,37 @@ class TaskOptions:
     """What is learned of each object; a task of one's own may extend these options, see `register_task`."""
 
     kind: Annotated[str, ADDED | SHAPES] = "classes"
+
+
+@option_group
+class ShiftOptions:
+    """What is done where the objects to be predicted are unlike those with a redshift; see `ictconvention/runs/shift`.
+
+    Parameters
+    ----------
+    kind : "none", "weights", "latent_knn" or "strata"
+        Nothing; weights of objects in the loss; redshifts of the nearest objects in the network's features in the place
+        of its own PDF; or one of five strata of objects about as likely to be predicted, which the run learns and tests
+        alone.
+    clip : float
+        Of "weights": the largest ratio of the densities.
+    stratum : int, optional
+        Of "strata": which, from 0, the least likely to be predicted.
+
+    Raises
+    ------
+    ValueError
+        A stratum is not given for "strata", or given for another kind.
+    """
+
+    kind: Annotated[Answer, ADDED] = "none"
+    clip: Annotated[Annotated[float, Field(ge=1)], ADDED] = 20.0
+    stratum: Annotated[Annotated[int, Field(ge=0, lt=STRATA)] | None, ADDED] = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.kind == "strata") != (self.stratum is not None):
+            found = f"shift.kind is {self.kind}, and shift.stratum {'null' if self.stratum is None else self.stratum}"
+            each = f"take shift=strata with shift.stratum=0 to {STRATA - 1}, each a run of its own"
+            raise ValueError(f"{found}; {each}, or neither")
+        return self

@@ -21,6 +21,7 @@ from ictconvention.configuration.options import (
     OptimiserOptions,
     SequenceOptions,
     Share,
+    ShiftOptions,
     Stage,
     TaskOptions,
     Third,
@@ -207,6 +208,7 @@ class RunOptions:
     learner: LearnerOptions = field(default_factory=LearnerOptions)
     augmentation: Augmentation = field(default_factory=Augmentation)
     imbalance: Imbalance = field(default_factory=Imbalance)
+    shift: ShiftOptions = field(default_factory=ShiftOptions)
     fold: Annotated[FoldOptions, CONTENT] = field(default_factory=FoldOptions)
     sequence: SequenceOptions = field(default_factory=SequenceOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
@@ -232,6 +234,9 @@ class RunOptions:
             found = "fold.protocol is single, for one stage with labels, and both stages have training epochs"
             fix = "set stage.finetune.max_epochs=0, or stage.pretrain.max_epochs=0"
             raise ValueError(f"{found}; {fix}, or pre-train without labels: stage.pretrain.classification=0")
+        if self.shift.kind != "none" and self.task.kind != "redshift":
+            found = f"shift.kind is {self.shift.kind}, which is of redshifts, and task.kind is {self.task.kind}"
+            raise ValueError(f"{found}; take task=redshift, or shift=none")
         self._check_classification()
         self._check_consistency()
         return self

@@ -1,7 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth` and `flux` are for
-losses and the names of predictions; no input is made of them.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `flux` and
+`weight` are for losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -100,6 +100,8 @@ class SeriesBatch:
         E(B-V) of the Milky Way [mag], where a network takes it and the survey has it.
     flux : tensor (B, bands), optional
         What an auxiliary head learns, see `asinh_fluxes`, NaN where unknown; not an input.
+    weight : tensor (B,), optional
+        How much each object counts in the loss; none where all count the same.
     """
 
     band: Tensor
@@ -124,6 +126,7 @@ class SeriesBatch:
     contrast: Tensor | None = None
     reddening: Tensor | None = None
     flux: Tensor | None = None
+    weight: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

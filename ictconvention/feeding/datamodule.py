@@ -83,6 +83,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Whether the stage trains without labels: not even the order of its batches depends on them.
     flux : bool
         Whether batches have the measured flux of each band, see `asinh_fluxes`.
+    weights : array (n,), optional
+        How much each object counts in the loss of training; by default all count the same.
 
     Examples
     --------
@@ -115,6 +117,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         parts_of: Stage | None = None,
         label_free: bool = False,
         flux: bool = False,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -128,7 +131,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
         fluxes = asinh_fluxes(survey, survey.select(list(split.parts[self.train_part]))) if flux else None
-        given = (labels, truth, reddening, fluxes)
+        given = (labels, truth, reddening, fluxes, weights)
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()
 

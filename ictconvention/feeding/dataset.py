@@ -66,6 +66,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     ------
     UsageError
         The augmentation reddens bands that nobody knows.
+    weights : array (n,), optional
+        How much each object counts in the loss of training; by default all count the same.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         truth: NDArray[np.floating] | None = None,
         reddening: NDArray[np.floating] | None = None,
         flux: NDArray[np.float32] | None = None,
+        weights: NDArray[np.floating] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -88,7 +91,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
-        numbers = {"truth": truth, "reddening": reddening, "flux": flux}
+        numbers = {"truth": truth, "reddening": reddening, "flux": flux, "weight": weights}
         self.numbers = {name: torch.from_numpy(x.astype(np.float32)) for name, x in numbers.items() if x is not None}
         reddens = augmentation is not None and augmentation.reddening > 0
         self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
@@ -99,6 +102,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Return the same data without augmentation, one view of each object."""
         evaluation = copy.copy(self)
         evaluation.augmentation, evaluation.views = None, ViewOptions()
+        evaluation.numbers = {name: values for name, values in self.numbers.items() if name != "weight"}
         return evaluation
 
     def __len__(self) -> int:

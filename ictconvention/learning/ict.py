@@ -136,7 +136,7 @@ class ICT(Learner):
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
         features, projection, prediction, _, logits = self.network(*inputs)
-        terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair))}  # the sum of the two views' means
+        terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair), pair.weight)}  # of both views' means
         weighed = [options.classification * terms["loss_ce"]] if options.classification else []
         if self.target is not None and self.consistency:
             if self.training:  # here, since whoever switches modes does not know the options

@@ -118,9 +118,10 @@ class Learner(lightning.LightningModule, ABC):
             raise ValueError(f"the task {self.task.name} learns from numbers: SeriesDataModule(truth=...)")
         return batch.truth
 
-    def cross_entropy(self, logits: Tensor, label: Tensor) -> Tensor:
-        """Return the mean of the task's loss over a batch, eq. 2, in the training's weights."""
-        return self.task.loss(logits.float(), label, self.class_weights, self.spec.focal).mean()
+    def cross_entropy(self, logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Return the mean of the task's loss over a batch, eq. 2, in the weights of training and of objects (B,)."""
+        each = self.task.loss(logits.float(), label, self.class_weights, self.spec.focal)
+        return (each if weight is None else weight * each).mean()
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""

@@ -70,11 +70,11 @@ class Supervised(Learner):
         """Return eq. 2 of the one view, and where fluxes are learned too, both terms and their sum."""
         (view,) = views
         if self.flux is None:
-            return {"loss": self.cross_entropy(self.logits(view), self.learned(view))}
+            return {"loss": self.cross_entropy(self.logits(view), self.learned(view), view.weight)}
         features = self.network.features(*self.inputs(view))
         logits = self._checked(full_precision(self.network.head, features))
         terms = {
-            "loss_ce": self.cross_entropy(logits, self.learned(view)),
+            "loss_ce": self.cross_entropy(logits, self.learned(view), view.weight),
             "loss_flux": self.flux.loss(features, view.flux),
         }
         return {"loss": terms["loss_ce"] + self.flux.weight * terms["loss_flux"], **terms}

@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ictconvention import __version__
 from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
@@ -168,8 +170,10 @@ def make_task(options: RunOptions, survey: Survey) -> Task:
     return kind.begin(survey, options.task)
 
 
-def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -> SeriesDataModule:
-    """Return the data of a stage."""
+def make_data(
+    options: RunOptions, survey: Survey, split: Split, stage: Stage, weights: NDArray[np.float64] | None = None
+) -> SeriesDataModule:
+    """Return the data of a stage; weights (n,) are those of the survey's objects in the loss."""
     ict = options.learner.kind == "ict"
     takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
     reddening = read_reddening(survey) if takes_reddening(options, survey) else None
@@ -196,6 +200,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         parts_of=labelled_stage(options, stage),
         label_free=label_free,
         flux=options.learner.flux > 0,
+        weights=weights,
     )
 
 
@@ -304,4 +309,6 @@ def run_hash(
         content["weights"] = weight_file_hash(file)
     if part == "pretrain":
         content["stage"].pop("finetune")
+        if stages_of(options)[-1] != "pretrain":
+            content.pop("shift", None)  # an answer to a shift is of the last stage
     return digest([content, survey.hash, split.hash, __version__])

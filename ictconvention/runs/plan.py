@@ -17,6 +17,7 @@ from ictconvention.runs.assembly import (
 )
 from ictconvention.runs.machine import Precision, check_machine, precision_of
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.shift.check import check_shift
 from ictconvention.runs.warm_start import check_start, check_weight_file
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -79,6 +80,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     if options.pixels.scaling in ("imagenet", "centred"):
         fixed_scales(options.pixels.scaling, survey.header.bands)
     split = load_or_draw_split(options, survey)
+    check_shift(options, survey, split)
     if options.init_from is not None:
         check_start(options.init_from, options, split, survey)
     if (file := weight_file(options)) is not None:

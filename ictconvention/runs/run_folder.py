@@ -63,6 +63,7 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
+        self.neighbours = self.path / "neighbours.npz"  # what predicts in its place, where it is so
         self.seen = self.path / "seen_objects.parquet"
         self.trees, self.forest = self.path / "forest.npz", self.path / "forest.json"  # where one was trained
         self.figures = self.path / "figures"

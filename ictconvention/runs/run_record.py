@@ -80,6 +80,7 @@ class ResultShape(Shape):
     version: str = ABSENT
     sources: dict[str, str] = ABSENT
     weights: str = ABSENT
+    shift: dict[str, Any] = ABSENT
 
 
 class ScoresShape(Shape):

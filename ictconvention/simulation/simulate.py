@@ -149,7 +149,8 @@ def simulate_galaxies(
     made_by += f" --catalogue {catalogue}" if catalogue else ""
     name = "galaxies, real ugriz and redshifts in painted shapes" if catalogue else "galaxies"
     of_kind = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
-    header = _header(name, made_by, {"passbands": galaxies.band_set.filters}, **of_kind)
+    said = {"passbands": galaxies.band_set.filters, "redshift_range": list(galaxies.redshift_range)}
+    header = _header(name, made_by, said, **of_kind)
     return _write(Path(path), header, partial(paint_galaxy, galaxies), len(galaxies), jobs, progress)
 
 

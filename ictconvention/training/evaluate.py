@@ -1,28 +1,29 @@
 """A trained learner on the test parts of its split: calibrated predictions, their scores, and the table of them."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
+from ictconvention.tasks.redshift.bins import edges_of
 from ictconvention.tasks.task import Task
 from ictconvention.training.infer import Inferred, infer
 
 
-def evaluate(
-    learner: Learner, data: SeriesDataModule, precision: Precision
-) -> tuple[dict[str, Any], dict[str, Predictions], NoveltyReference]:
-    """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
+class Evaluated(NamedTuple):
+    """What a test finds.
 
-    Returns
-    -------
+    Parameters
+    ----------
     result : dict
         `temperature` and `prior`, the shares of the labels in the fine-tuning part and in the loss; by part `test`, and
         `extra_test` where the split has one, the scores that the task gives.
@@ -30,6 +31,29 @@ def evaluate(
         The predictions of each part.
     reference : NoveltyReference
         What the network knows: its training part, beside its validation part.
+    neighbours : Neighbours, optional
+        What predicts in the place of the network's own outputs, where it was asked for.
+    """
+
+    result: dict[str, Any]
+    parts: dict[str, Predictions]
+    reference: NoveltyReference
+    neighbours: Neighbours | None = None
+
+
+def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_neighbours: bool = False) -> Evaluated:
+    """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
+
+    Parameters
+    ----------
+    learner : Learner
+        With its final weights.
+    data : SeriesDataModule
+        That of the last stage.
+    precision : "32-true" or "bf16-mixed"
+        As in training.
+    by_neighbours : bool
+        Whether the redshifts of the training part predict, see `Neighbours`; of the task of redshifts alone.
     """
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
@@ -43,15 +67,27 @@ def evaluate(
     labelled = kinds != UNLABELLED
     reference = NoveltyReference.fit(known.features[labelled], kinds[labelled], validation.features)
     calibration = task.calibrate(validation.logits, labels[validation.position], survey_prior, training_prior)
+    neighbours = _fit_neighbours(task, truth, known, validation) if by_neighbours else None
     result: dict[str, Any] = calibration.record
     parts: dict[str, Predictions] = {}
     for part in TESTED:
         if data.split.parts[part]:
             found = _predicted(learner, data, part, precision)
-            rows = task.decide(found.logits, labels[found.position], calibration)
+            if neighbours is None:
+                rows = task.decide(found.logits, labels[found.position], calibration)
+            else:
+                rows = task.rows_of(neighbours.predict(found.features))
             parts[part] = Predictions(ids[found.position], truth[found.position], rows)
             result |= task.score(part, parts[part])
-    return result, parts, reference
+    return Evaluated(result, parts, reference, neighbours)
+
+
+def _fit_neighbours(task: Task, truth: NDArray[np.floating], known: Inferred, validation: Inferred) -> Neighbours:
+    """Return what the redshifts of the training part predict, chosen by those of the validation part."""
+    z, held = truth[known.position], truth[validation.position]
+    there, sure = np.isfinite(z), np.isfinite(held)
+    features, apart = known.features[there], validation.features[sure]
+    return Neighbours.fit(features, z[there], apart, held[sure], edges_of(task.names))
 
 
 def prediction_columns(task: Task, found: Predictions, fold: int) -> dict[str, Any]:

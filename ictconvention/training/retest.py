@@ -13,6 +13,7 @@ from ictconvention.runs.assembly import make_data, make_learner, make_task, open
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.runs.shift.prepare import prepare_shift
 from ictconvention.runs.status import survey_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
@@ -51,7 +52,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         own, data = open_data(run, options)
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
-        result, _, _ = evaluate(learner, data, before["precision"])
+        result = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn").result
         for line in learner.task.describe(result, data.survey.header.full_name):
             logger.info(line)
         if "prior" not in before:  # a result of a version before
@@ -99,4 +100,6 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
     split = Split.load(run.split, make_task(own, survey).split_table(survey), labelled_stages(own))
+    if own.shift.kind == "strata":
+        split = prepare_shift(own, survey, split).split
     return own, make_data(own, survey, split, stages_of(own)[-1])

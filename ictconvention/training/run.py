@@ -24,6 +24,7 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.warm_start import start_from, start_from_file
 from ictconvention.survey.bands import origin_of
+from ictconvention.survey.format import sha256
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.training.dashboard import Dashboard
@@ -122,6 +123,8 @@ def _identity(plan: Plan) -> dict[str, Any]:
 def _take_stages(run: Run) -> None:
     """Train every stage, and test."""
     options, records = run.options, run.records
+    if run.prepared.said:
+        logger.info(run.prepared.said)
     if records is not None and "pretrain" in run.feeds and started_alone():
         _take_pretraining(run.plan, records)
     learner: Learner | None = None
@@ -146,12 +149,17 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     """Test, and leave predictions, figures and, last of all, the result."""
     options, plan, data = run.options, run.plan, list(run.feeds.values())[-1]
     survey, folder = plan.survey, plan.folder
-    result, parts, reference = evaluate(learner, data, plan.precision)
+    by_neighbours = options.shift.kind == "latent_knn"
+    result, parts, reference, neighbours = evaluate(learner, data, plan.precision, by_neighbours)
     reference.save(folder.reference)
+    if neighbours is not None:
+        neighbours.save(folder.neighbours)
+        logger.info(neighbours.said)
     start = None if options.init_from is None else RunFolder(options.init_from)
     folder.write_seen(survey, plan.split, parts_of(options), start)
     for part, found in parts.items():
-        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index))
+        own = run.prepared.columns.get(part, {})
+        folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
     failed = None
     try:
         if options.figures:
@@ -187,6 +195,9 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
         "config": portable(asdict(options)),
         "version": __version__,
     }
+    if shift := run.prepared.record:
+        kept = {} if neighbours is None else {**neighbours.record, "file": sha256(folder.neighbours)}
+        result["shift"] = {**shift, **kept}
     if sources := sources_of(options):
         result["sources"] = sources
     if (file := weight_file(options)) is not None:

@@ -32,6 +32,7 @@ from ictconvention.runs.checkpoints import (
 from ictconvention.runs.machine import rank_zero
 from ictconvention.runs.plan import Plan
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.shift.prepare import Prepared, prepare_shift
 from ictconvention.training.epoch_report import EpochReport, Records, progress_bars
 from ictconvention.training.patience import Patience
 from ictconvention.training.seeding import BatchSeeds
@@ -66,10 +67,17 @@ class Run:
         return self.plan.folder
 
     @cached_property
+    def prepared(self) -> Prepared:
+        """What its answer to a shift makes of the last stage."""
+        return prepare_shift(self.options, self.plan.survey, self.plan.split)
+
+    @cached_property
     def feeds(self) -> Mapping[Stage, SeriesDataModule]:
         """The data of each stage that trains, in their order."""
-        plan = self.plan
-        return {stage: make_data(self.options, plan.survey, plan.split, stage) for stage in stages_of(self.options)}
+        survey, whole, last = self.plan.survey, self.plan.split, self.prepared
+        *earlier, stage = stages_of(self.options)
+        feeds = {one: make_data(self.options, survey, whole, one) for one in earlier}
+        return {**feeds, stage: make_data(self.options, survey, last.split, stage, last.weights)}
 
     def objects(self, stage: Stage) -> int:
         """Return how many objects a training epoch of a stage draws."""

@@ -11,7 +11,15 @@ from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.simulation.galaxies.bands import BAND_SETS, BandSet
 from ictconvention.simulation.galaxies.catalogue import RealGalaxies, take_rows
-from ictconvention.simulation.galaxies.population import BULGE_RADIUS, KINDS, Galaxies, Population, is_within
+from ictconvention.simulation.galaxies.population import (
+    BULGE_RADIUS,
+    FARTHEST,
+    KINDS,
+    NEAREST,
+    Galaxies,
+    Population,
+    is_within,
+)
 from ictconvention.simulation.galaxies.selection import Cuts, Select
 from ictconvention.simulation.sdss import stamps
 from ictconvention.simulation.sdss.cadence import (
@@ -130,6 +138,13 @@ class GalaxySurvey:
 
     def __len__(self) -> int:
         return len(self.is_selected)
+
+    @property
+    def redshift_range(self) -> tuple[float, float]:
+        """The least and the largest redshift that a galaxy can have: of those drawn, or of the whole catalogue."""
+        if self._real is None:
+            return NEAREST, FARTHEST
+        return float(self._real.redshift.min()), float(self._real.redshift.max())
 
     @cached_property
     def _places(self) -> NDArray[np.float64]:

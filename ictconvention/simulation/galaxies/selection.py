@@ -6,9 +6,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
-from scipy.stats import ks_2samp
-
-from ictconvention.survey.survey import Survey
 
 Select = Literal["magnitude", "redshift", "colour"]
 REDSHIFT_WIDTH = 0.02  # over which the cut in redshift falls
@@ -38,15 +35,3 @@ class Cuts:
                 return np.asarray(expit((self.redshift - redshift) / REDSHIFT_WIDTH))
             case "colour":
                 return np.where(u_minus_r > self.colour, RED, OTHERS)
-
-
-def describe_selection(survey: Survey) -> str:
-    """Say how many galaxies are selected, and how far apart the true redshifts of those and of the others are."""
-    table = survey.object_table()
-    redshift, selected = np.asarray(table["true_redshift"]), np.asarray(table["selected"], dtype=bool)
-    distance = ks_2samp(redshift[selected], redshift[~selected]).statistic
-    medians = [float(np.median(redshift[those])) for those in (selected, ~selected)]
-    return (
-        f"selected: {selected.sum()} of {len(selected)} galaxies, median redshift {medians[0]:.3f}, of the others "
-        f"{medians[1]:.3f}; KS distance of the redshifts {distance:.3f}"
-    )

@@ -4,7 +4,8 @@ from itertools import pairwise
 
 import numpy as np
 from astropy.table import MaskedColumn, Table
-from numpy.typing import NDArray
+
+from ictconvention.survey.labels.selected import EXTRA, known_redshifts, raw_redshifts, read_extra
 
 MOST = 10  # strata
 LEAST = 20  # objects of each, so that it goes into every part
@@ -18,27 +19,32 @@ def has_classes(objects: Table) -> bool:
 
 def by_class_or_redshift(objects: Table) -> Table:
     """Return the table with redshifts in strata for classes where no object has a class and some have a redshift."""
-    if not {"class", "redshift"} <= {*objects.colnames} or has_classes(objects) or not np.isfinite(_z(objects)).any():
+    if not {"class", "redshift"} <= {*objects.colnames} or has_classes(objects):
         return objects
-    return stratify(objects)
+    return stratify(objects) if np.isfinite(raw_redshifts(objects)).any() else objects
 
 
 def stratify(objects: Table) -> Table:
     """Return a copy whose `class` is the stratum of each redshift, such as "z 0.02 to 0.05"; none where it is unknown.
 
     The strata are deciles of the objects that may be tested (not those of photometric label, nor of an additional
-    test part); fewer where there are not 20 objects for each.
+    test part); fewer where there are not 20 objects for each. Where the table has a column `selected`, the redshifts of
+    the others are unknown; its copy says in `extra_test` which of them are tested all the same.
 
     Parameters
     ----------
     objects : Table
         As of `Survey.object_table`.
+
+    Raises
+    ------
+    SurveyError
+        An object is selected and has no redshift.
     """
-    z = _z(objects)
+    z, extra = known_redshifts(objects), read_extra(objects)
     known = np.isfinite(z)
     tested = known & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") != "photometric")
-    if "extra_test" in objects.colnames:
-        tested &= ~np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
+    tested &= ~extra
     of = z[tested] if tested.any() else z[known]
     count = int(np.clip(len(of) // LEAST, 1, MOST))
     cuts = np.quantile(of, np.arange(1, count) / count) if len(of) else np.zeros(0)
@@ -48,9 +54,7 @@ def stratify(objects: Table) -> Table:
     names = [f"z {low} to {high}" if high else f"z from {low}" for low, high in pairwise(ends)]
     table = objects.copy()
     table["class"] = MaskedColumn(np.array(names)[place], mask=~known)
+    if extra.any():
+        table[EXTRA] = extra
     table.meta[STRATA] = "redshift"
     return table
-
-
-def _z(objects: Table) -> NDArray[np.float64]:
-    return np.asarray(np.ma.filled(np.ma.asarray(objects["redshift"], dtype=np.float64), np.nan))

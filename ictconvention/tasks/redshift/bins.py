@@ -7,44 +7,47 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, UsageError, pluralize, shorten
+from ictconvention.survey.labels.selected import known_redshifts, raw_redshifts
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.options import BinOptions
 
 Floats = NDArray[np.float64]
 RANGE = "redshift_range"  # in the provenance of a survey that states it: [least, largest]
-ROOM = 1.1  # upper edge of the last bin over the largest known redshift
+ROOM = 1.1  # upper edge of the last bin over the largest redshift that is stated, or known
 SHARES_KEY = "shares"  # of the bins in the training part, among what is known of it
 BETWEEN = " to "  # of the edges in the name of a bin
 DIGITS = 7
 
 
 def read_redshifts(survey: Survey) -> Floats:
-    """Return the redshift of every object (n,), NaN where it is not known.
+    """Return the redshift of every object (n,), NaN where it is not known, or not to be: see `known_redshifts`.
 
     Raises
     ------
     SurveyError
-        One is negative or infinite.
+        One is negative or infinite, or an object is selected and has none.
     """
-    z = np.ma.filled(np.ma.asarray(survey.object_table()["redshift"], dtype=np.float64), np.nan)
+    objects = survey.object_table()
+    z = raw_redshifts(objects)
     if (wrong := np.flatnonzero((z < 0) | np.isinf(z))).size:
         first = shorten(f"{z[row]:g} of object {survey.ids[row]} (row {row})" for row in wrong)
         found = f"{pluralize(len(wrong), 'redshift')} below 0 or infinite: {first}"
         fix = "correct them; where a redshift is not known, leave it empty (NaN), and the object is unlabelled"
         raise SurveyError(found, survey.path, fix, "E-VALUE-RANGE")
-    return np.asarray(z, dtype=np.float64)
+    return known_redshifts(objects)
 
 
 def make_edges(survey: Survey, options: BinOptions) -> Floats:
     """Return the edges of the bins (bins + 1,), to `DIGITS` digits.
 
-    Without an upper edge the bins reach as far as the survey states (`redshift_range` in its provenance), or 1.1 times
-    its largest known redshift, of whatever part: objects that are shifted against the training have bins too.
+    Without an upper edge the bins reach to 1.1 times the largest redshift that the survey states (`redshift_range` in
+    its provenance) or, where it states none, that is known, of whatever part: objects that are shifted against the
+    training have bins too.
 
     Raises
     ------
     SurveyError
-        No object has a redshift, or one is impossible.
+        No object has a redshift, one is impossible, or what the survey states is no range.
     UsageError
         A known redshift is in no bin.
     """
@@ -55,8 +58,8 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
         raise SurveyError("no object has a redshift to learn", survey.path, fix, "E-SPLIT-LABELS")
     high = options.high
     if high is None:
-        stated = survey.header.provenance.get(RANGE)
-        high = float(stated[1]) if stated is not None else _rounded_up(ROOM * float(known.max()))
+        stated = _stated_range(survey)
+        high = _rounded_up(ROOM * (float(known.max()) if stated is None else stated[1]))
     if not high > options.low:
         found = f"the bins would end at {high:g}, and begin at task.bins.low, {options.low:g}"
         raise UsageError(found, "task.bins", f"set task.bins.low below {high:g}", "E-CONFIG-VALUE")
@@ -73,12 +76,26 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     return edges
 
 
+def _stated_range(survey: Survey) -> tuple[float, float] | None:
+    """Return the least and the largest redshift that a survey states; None where it states none."""
+    stated = survey.header.provenance.get(RANGE)
+    if stated is None:
+        return None
+    numbers = stated if isinstance(stated, list | tuple) else ()
+    if len(numbers) != 2 or not all(isinstance(x, int | float) for x in numbers):
+        numbers = (0, -1)
+    if not 0 <= numbers[0] <= numbers[1] or not numbers[1]:
+        fix = "state it as [least, largest], or set task.bins.high"
+        raise SurveyError(f"its {RANGE} is {stated!r}", survey.path, fix, "E-SURVEY-HEADER")
+    return float(numbers[0]), float(numbers[1])
+
+
 def _rounded_up(x: float) -> float:
     """Return a number to three digits, not below it."""
     if x <= 0:
         return x
     step = 10.0 ** (np.floor(np.log10(x)) - 2)
-    return float(_written(np.ceil(x / step) * step))
+    return float(_written(np.ceil(x / step - 1e-9) * step))  # 1.1 times 1 is a little more than 1.1
 
 
 def names_of(edges: Floats) -> list[str]:

@@ -26,13 +26,14 @@ def test_names_that_are_no_bins_are_refused(names: list[str]) -> None:
         edges_of(names)
 
 
-def test_bins_reach_beyond_the_largest_redshift_or_as_far_as_the_survey_states(tmp_path: Path) -> None:
+def test_bins_reach_beyond_the_largest_redshift_that_is_stated_or_known(tmp_path: Path) -> None:
     survey = write_galaxies(tmp_path / "s", 30)
     largest = np.nanmax(read_redshifts(survey))
     high = make_edges(survey, BinOptions())[-1]
     assert 1.1 * largest <= high < 1.11 * largest
     stated = write_galaxies(tmp_path / "stated", 30, redshift_range=[0.0, 2.5])
-    assert make_edges(stated, BinOptions())[-1] == 2.5
+    assert make_edges(stated, BinOptions())[-1] == 2.75
+    assert make_edges(write_galaxies(tmp_path / "one", 30, redshift_range=[0.005, 1.0]), BinOptions())[-1] == 1.1
     assert make_edges(stated, BinOptions(high=1.0))[-1] == 1.0
 
 
@@ -47,6 +48,13 @@ def test_bins_that_do_not_cover_the_redshifts_are_refused_with_the_share_outside
     short = write_galaxies(tmp_path / "short", 40, redshifts={0: 0.9}, redshift_range=[0, 0.5])
     with refused(UsageError, "E-CONFIG-CONFLICT", "0.9", where="task.bins"):
         make_edges(short, BinOptions())
+
+
+@pytest.mark.parametrize("stated", [2.5, [2.5], [0, "far"], [0.5, 0.1], [-0.1, 1], [0, 0]])
+def test_a_stated_range_that_is_none_is_refused(tmp_path: Path, stated: object) -> None:
+    survey = write_galaxies(tmp_path / "s", 10, redshift_range=stated)
+    with refused(SurveyError, "E-SURVEY-HEADER", "redshift_range", where=survey.path):
+        make_edges(survey, BinOptions())
 
 
 def test_a_survey_without_redshifts_is_refused(tmp_path: Path) -> None:

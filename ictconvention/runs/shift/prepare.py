@@ -1,0 +1,105 @@
+"""What an answer to a shift changes of the last stage: the weights of its objects, or which of them it has at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.configuration.options import STRATA
+from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.evaluation.forest import aperture_features
+from ictconvention.evaluation.shift.propensity import ImportanceWeights, fit_propensity
+from ictconvention.runs.run_folder import TESTED
+from ictconvention.runs.shift.strata import COLUMN, keep_stratum, strata_edges
+from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.survey import Survey
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The last stage as an answer leaves it.
+
+    Parameters
+    ----------
+    split : Split
+        What it trains, validates and tests on.
+    weights : array (n,), optional
+        Of every object of the survey in the loss; None where all count the same.
+    record : mapping
+        What `result.json` says of it; empty without an answer.
+    columns : mapping
+        What the predictions of each part that is tested say of it besides.
+    """
+
+    split: Split
+    weights: NDArray[np.float64] | None
+    record: dict[str, Any]
+    columns: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+
+    @property
+    def said(self) -> str:
+        """The same in words; empty where nothing was measured."""
+        known = self.record
+        if "stratum" in known:
+            return (
+                f"shift: stratum {known['stratum']} of {STRATA}, {known['objects']} objects train, of which "
+                f"{known['borrowed']} are of strata beside it; their propensity is {known['from']:.3f} to "
+                f"{known['to']:.3f}"
+            )
+        if "effective" not in known:
+            return ""
+        return (
+            f"shift: {known['objects']} objects that train count as {known['effective']:.0f} of equal weight, "
+            f"{known['clipped']:.1%} of them cut down to the largest; photometry tells them from those to be predicted "
+            f"with an AUC of {known['auc']:.3f}"
+        )
+
+
+def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared:
+    """Measure what the answer of a run needs, and return what it changes."""
+    match options.shift.kind:
+        case "weights":
+            return _weigh(options, survey, split)
+        case "strata":
+            return _stratify(options, survey, split)
+        case "none":
+            return Prepared(split, None, {})
+        case kind:
+            return Prepared(split, None, {"kind": kind})
+
+
+def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
+    """Weigh the training objects of the last stage by the odds of being one to be predicted."""
+    train = split.parts[f"{stages_of(options)[-1]}_train"]
+    source, target = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED]))
+    found = ImportanceWeights.of(fit_propensity(source, target), options.shift.clip)
+    weights = np.ones(len(survey))
+    weights[[survey.position(id_) for id_ in train]] = found.weight
+    numbers = {"objects": len(train), "effective": found.effective, "clipped": found.clipped, "auc": found.auc}
+    return Prepared(split, weights, {"kind": "weights", **numbers})
+
+
+def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
+    """Leave the last stage one stratum."""
+    stage, stratum = stages_of(options)[-1], options.shift.stratum
+    assert stratum is not None  # the options have one
+    train = split.parts[f"{stage}_train"]
+    apart = [id_ for part in (f"{stage}_validation", *TESTED) for id_ in split.parts[part]]
+    source, target, others = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED], apart))
+    found = fit_propensity(source, target, others)
+    edges = strata_edges(found)
+    known = zip([*train, *apart], np.concatenate([found.source, found.others]), strict=True)
+    stratum_of = {id_: int(np.searchsorted(edges, chance)) for id_, chance in known}
+    kept, borrowed = keep_stratum(split, stage, stratum_of, stratum)
+    low, high = np.concatenate([[0], edges, [1]])[stratum : stratum + 2].tolist()
+    record = {"kind": "strata", "stratum": stratum, "from": low, "to": high, "auc": found.auc}
+    record |= {"objects": len(kept.parts[f"{stage}_train"]), "borrowed": borrowed}
+    columns = {part: {COLUMN: np.array([stratum_of[id_] for id_ in split.parts[part]])} for part in TESTED}
+    return Prepared(kept, None, record, columns)
+
+
+def _measure(survey: Survey, ids: Sequence[str]) -> NDArray[np.float64]:
+    """Return what is measured of objects (n, f): aperture photometry, where it can be."""
+    return aperture_features(survey.select(list(ids)))

@@ -1,0 +1,99 @@
+"""StratLearn (Autenrieth et al. 2024): a network for each stratum of objects about as likely to be predicted.
+
+Within a stratum those that train and those to be predicted are alike, as far as photometry tells. A run is one stratum:
+it fine-tunes and validates on that alone, and its predictions say which stratum each object is of. The runs of all
+strata together are the answer; `join_strata` takes each object from the run of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ictconvention.configuration.options import STRATA
+from ictconvention.core.errors import UsageError, pluralize, shorten
+from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.shift.propensity import Propensity
+from ictconvention.runs.run_folder import TESTED, RunFolder
+from ictconvention.survey.split import Split
+
+ENOUGH = {"train": 50, "validation": 20}  # objects of a part; a stratum that has fewer borrows of the next to it
+COLUMN = "stratum"  # of the predictions
+
+
+def strata_edges(propensity: Propensity) -> NDArray[np.float64]:
+    """Return the propensities (STRATA - 1,) between strata of equal numbers of objects, of both kinds together."""
+    both = np.concatenate([propensity.source, propensity.target])
+    return np.asarray(np.quantile(both, np.arange(1, STRATA) / STRATA))
+
+
+def keep_stratum(split: Split, stage: str, stratum_of: dict[str, int], stratum: int) -> tuple[Split, int]:
+    """Return a split whose stage has the objects of a stratum alone, and how many of those that train are borrowed.
+
+    Parameters
+    ----------
+    split : Split
+        The whole.
+    stage : str
+        The last stage.
+    stratum_of : dict
+        The stratum of each object of that stage, by id.
+    stratum : int
+        Which is kept. Where few have it, whole strata beside it join, those nearest first and of two the one that is
+        less likely to be predicted: it has more objects.
+    """
+    parts, borrowed = dict(split.parts), 0
+    for part, enough in ENOUGH.items():
+        name = f"{stage}_{part}"
+        kept: list[str] = []
+        for other in sorted(range(STRATA), key=lambda k: (abs(k - stratum), k)):
+            if len(kept) >= enough:
+                break
+            own = [id_ for id_ in split.parts[name] if stratum_of[id_] == other]
+            kept += own
+            borrowed += len(own) if other != stratum and part == "train" else 0
+        parts[name] = tuple(sorted(kept))
+    return replace(split, parts=parts), borrowed
+
+
+def join_strata(folders: Sequence[RunFolder]) -> dict[str, Predictions]:
+    """Return the predictions of each part that was tested, each object from the run of its stratum.
+
+    Parameters
+    ----------
+    folders : sequence of RunFolder
+        Finished runs with shift=strata, one of each stratum, that differ in nothing else.
+
+    Raises
+    ------
+    UsageError
+        They are not the runs of all strata, or were not tested on the same objects in the same strata.
+    """
+    found = [run.read_options().shift.stratum for run in folders]
+    fix = f"give the runs with shift=strata and shift.stratum=0 to {STRATA - 1}, which differ in nothing else"
+    where = folders[0].path if folders else "shift"
+    if sorted(-1 if stratum is None else stratum for stratum in found) != list(range(STRATA)):
+        numbers = shorten(map(str, found)) or "none"
+        raise UsageError(f"{pluralize(len(found), 'run')}, of strata {numbers}", where, fix, "E-COMPARE-INCOMPLETE")
+    first, joined = folders[0], {}
+    for part in [part for part in TESTED if first.predictions(part).exists()]:
+        stratum_of, whole = first.read_columns(part)[COLUMN], first.read_predictions(part)
+        rows = {name: np.empty_like(values) for name, values in whole.rows.items()}
+        for run, stratum in zip(folders, found, strict=True):
+            own, columns = run.read_predictions(part), run.read_columns(part)
+            same = np.array_equal(own.ids, whole.ids) and np.array_equal(columns[COLUMN], stratum_of)
+            if not same or _made_of(run) != _made_of(first):
+                raise UsageError("this run is of other objects, bins or options", run.path, fix, "E-COMPARE-MISMATCH")
+            for name, values in rows.items():
+                values[stratum_of == stratum] = own.at(name)[stratum_of == stratum]
+        joined[part] = Predictions(whole.ids, whole.label, rows)
+    return joined
+
+
+def _made_of(run: RunFolder) -> list[Any]:
+    """Return what decides a run but for its stratum."""
+    result = run.read_result("survey", "split", "config", "task")
+    config = {**result["config"], "shift": {**result["config"]["shift"], "stratum": None}}
+    return [result["survey"].get("hash"), result["split"], result["task"]["names"], config]
