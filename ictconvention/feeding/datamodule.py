@@ -118,8 +118,8 @@ class SeriesDataModule(lightning.LightningDataModule):
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
         """Return where the objects of parts of the split are in the survey."""
-        ids = [id_ for part in parts for id_ in self.split.parts[part]]
-        return np.array([self.survey.position(id_) for id_ in ids], dtype=np.int64)
+        found = [self.survey.positions(self.split.parts[part]) for part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
     def scales(self, kind: ScalingKind) -> BandScales:
         """Return the numbers to scale by, from the stage's labelled training part alone.
@@ -129,7 +129,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         SurveyError
             A band has no frame in that part.
         """
-        training = self.survey.select(list(self.split.parts[f"{self.stage}_train"]))
+        training = self.survey.select(self.split.parts[f"{self.stage}_train"])
         if self.contents == "photometry" and self.training.photometry is not None:
             return photometry_scales(training, self.training.photometry, kind)
         return pixel_scales(training, kind)

@@ -127,7 +127,7 @@ class RunFolder:
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
         """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
         used = sorted({id_ for part in parts for id_ in split.parts.get(part, ())})
-        at = [survey.position(id_) for id_ in used]
+        at = survey.positions(used)
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
         seen = pa.table({"id": used, "ra": ra, "dec": dec})
         if before is not None and (known := before.read_seen()) is not None:
