@@ -13,7 +13,7 @@ from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.core.progress import facts_html
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.survey.format import full_name
-from ictconvention.survey.split import Split
+from ictconvention.survey.split import Split, own_entries
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class Run:
     @cached_property
     def split(self) -> Split:
         """The split of the finished run."""
-        found = self._files.read_split()
-        parts = {part: tuple(ids) for part, ids in found["parts"].items()}
-        return Split(parts, *(found[name] for name in ("classes", "excluded", "rule", "linking_length")))
+        return Split(**own_entries(self._files.read_split()))
 
     @property
     def figures(self) -> dict[str, Path]:

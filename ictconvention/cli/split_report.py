@@ -1,5 +1,6 @@
 """Describe a split: how many objects of each class are in each part, and what its labels are worth."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -61,9 +62,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
         yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
-    reasons = sorted(set(split.excluded.values()))
-    for reason in reasons:
-        number = sum(why == reason for why in split.excluded.values())
+    for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
         yield f"left out: {pluralize(number, 'object')} ({reason})"
     yield f"hash: {split.hash}"
 

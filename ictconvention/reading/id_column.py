@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import DTypeLike, NDArray
 
 AT_ONCE = 4096  # ids that are texts of Python at a time
+FEW = 1000  # one id in so many is looked up by itself, more of them all together
 NEAR = 10_000  # ids among which a misspelt one is looked for
 
 
@@ -22,19 +23,18 @@ class IdColumn(Sequence[str]):
 
     Parameters
     ----------
-    column : Array or ChunkedArray
+    ids : Array, ChunkedArray, array (n,) or iterable of str
         Texts without a null.
 
     Examples
     --------
-    >>> import pyarrow as pa
-    >>> ids = IdColumn(pa.array(["sn7", "sn3", "agn1"]))
+    >>> ids = IdColumn(["sn7", "sn3", "agn1"])
     >>> ids[1], ids[1:], "sn3" in ids, ids.position("agn1"), ids.positions(["sn3", "sn4"]).tolist()
     ('sn3', ('sn3', 'agn1'), True, 2, [1, -1])
     """
 
-    def __init__(self, column: pa.Array | pa.ChunkedArray) -> None:
-        self.column = column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column], pa.string())
+    def __init__(self, ids: pa.Array | pa.ChunkedArray | Iterable[str]) -> None:
+        self.column: pa.ChunkedArray = _as_column(ids)
 
     def __len__(self) -> int:
         return len(self.column)
@@ -64,6 +64,12 @@ class IdColumn(Sequence[str]):
     def __hash__(self) -> int:
         return hash(tuple(self))
 
+    def __add__(self, others: Sequence[str]) -> tuple[str, ...]:
+        return (*self, *others)
+
+    def __radd__(self, others: Sequence[str]) -> tuple[str, ...]:
+        return (*others, *self)
+
     def __repr__(self) -> str:
         return repr(tuple(self))
 
@@ -74,13 +80,13 @@ class IdColumn(Sequence[str]):
     def position(self, id_: str) -> int | None:
         """Return where an id stands, None where there is none."""
         place = self._place(id_)
-        found = place < len(self) and self[self._order[place]] == id_
-        return int(self._order[place]) if found else None
+        found = place < len(self) and self[self.order[place]] == id_
+        return int(self.order[place]) if found else None
 
     def positions(self, ids: Iterable[str]) -> NDArray[np.int64]:
         """Return where ids (m,) stand, (m,); -1 where there is none."""
         texts = _as_column(ids)
-        if len(texts) < AT_ONCE:
+        if len(texts) < len(self) // FEW:
             places = (self.position(id_) for id_ in texts.to_pylist())
             return np.array([-1 if place is None else place for place in places], dtype=np.int64)
         found = pc.fill_null(pc.index_in(texts, value_set=self.column), -1)
@@ -88,30 +94,54 @@ class IdColumn(Sequence[str]):
 
     def repeated(self) -> list[str]:
         """Return the ids that stand more than once, each once, in their order."""
-        ordered = self.column.take(pa.array(self._order))
+        ordered = self.column.take(pa.array(self.order))
         same = pc.equal(ordered.slice(1), ordered.slice(0, max(len(self) - 1, 0))).to_numpy(zero_copy_only=False)
         if not same.any():
             return []
         twice = set(ordered.slice(1).filter(pa.array(same)).to_pylist())
         return list(dict.fromkeys(id_ for id_ in self if id_ in twice))
 
+    def lacking(self, ids: Iterable[str]) -> list[str]:
+        """Return those of some ids that are none of these."""
+        asked = ids if isinstance(ids, IdColumn) else IdColumn(ids)
+        return asked.where(self.positions(asked) < 0)
+
+    def where(self, chosen: NDArray[np.bool_]) -> list[str]:
+        """Return the ids (n,) that a mask chooses."""
+        return self.take(np.flatnonzero(chosen))
+
+    def take(self, places: NDArray[np.integer]) -> list[str]:
+        """Return the ids at some places."""
+        return self.column.take(pa.array(places)).to_pylist()  # type: ignore[no-any-return]
+
     def near(self, id_: str) -> Sequence[str]:
         """Return ids among which a misspelt one may be: all, or of very many those beside it in alphabetical order."""
         if len(self) <= NEAR:
             return self
-        first = max(self._place(id_) - NEAR // 2, 0)
-        return self.column.take(pa.array(self._order[first : first + NEAR])).to_pylist()  # type: ignore[no-any-return]
+        first = max(min(self._place(id_) - NEAR // 2, len(self) - NEAR), 0)
+        return self.take(self.order[first : first + NEAR])
 
     def _place(self, id_: str) -> int:
         """Return where an id is, or would be, in alphabetical order."""
-        return bisect_left(self._order, id_, key=self.__getitem__)
+        return bisect_left(self.order, id_, key=self.__getitem__)
 
     @cached_property
-    def _order(self) -> NDArray[np.integer]:
+    def order(self) -> NDArray[np.integer]:
         """Places (n,) of the ids in alphabetical order, equal ones in their own."""
         places: NDArray[np.integer] = pc.sort_indices(self.column).to_numpy()
         return places.astype(np.int32 if len(places) < 2**31 else np.int64)
 
 
-def _as_column(ids: Iterable[str]) -> pa.Array | pa.ChunkedArray:
-    return ids.column if isinstance(ids, IdColumn) else pa.array(map(str, ids), pa.string())
+def _as_column(ids: Any) -> pa.ChunkedArray:
+    """Return ids of any kind as a column."""
+    match ids:
+        case IdColumn():
+            return ids.column
+        case pa.ChunkedArray():
+            return ids
+        case pa.Array():
+            return pa.chunked_array([ids], pa.string())
+        case np.ndarray():
+            parts = (ids[first : first + AT_ONCE].tolist() for first in range(0, len(ids), AT_ONCE))
+            return pa.chunked_array([pa.array(part, pa.string()) for part in parts], pa.string())
+    return pa.chunked_array([pa.array(ids if isinstance(ids, Sequence) else list(ids), pa.string())])

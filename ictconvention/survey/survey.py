@@ -244,7 +244,7 @@ class Survey:
                 "E-SURVEY-SELECTION",
             )
         places = self.positions(which if isinstance(which, IdColumn) else chosen.tolist())
-        if len(np.unique(places)) < len(places):
+        if np.bincount(places).max(initial=0) > 1:
             twice = shorten(find_repeated(map(str, chosen.tolist())))
             raise SurveyError(f"chosen twice: {twice}", self.path, "name each id once", "E-SURVEY-SELECTION")
         return self._at(places)
