@@ -1,6 +1,6 @@
 """A survey and a split, fed to the stages of a run: pre-train, fine-tune and test."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import lightning
 import numpy as np
@@ -74,6 +74,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Which of them each object of the survey is, or `UNLABELLED`.
     truth : array (n,), optional
         The number that each label stands for, NaN where unknown, where a task learns from it.
+    order : "objects" or "blocks"
+        In which order training reads the objects, see `TrainingSampler`.
 
     Examples
     --------
@@ -102,6 +104,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         names: tuple[str, ...] | None = None,
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        order: Literal["objects", "blocks"] = "objects",
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -109,7 +112,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.accumulate = accumulate
+        self.accumulate, self.order = accumulate, order
         self.unlabelled = unlabelled and stage == "pretrain"
         self.train_parts = [f"{stage}_train", *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
@@ -166,6 +169,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.stage,
             *self._process(),
             self.accumulate,
+            self.survey.places[:, positions] if self.order == "blocks" else None,
         )
         return self._loader(self.training, sampler)
 

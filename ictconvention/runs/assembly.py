@@ -181,6 +181,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         names=task.names,
         labels=task.read_labels(survey),
         truth=task.read_truth(survey) if task.learns_truth else None,
+        order=options.sampler.order,
     )
 
 

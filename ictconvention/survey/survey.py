@@ -188,6 +188,12 @@ class Survey:
         return _reopen, (self.path, self.hash, self._rows, self.chosen_classes)
 
     @property
+    def places(self) -> NDArray[np.int64]:
+        """Which shard each object is in, and its row there, (2, len(self))."""
+        whole = np.concatenate([np.arange(shard.objects.num_rows) for shard in self.shards])
+        return np.stack([self._shard_of, whole if self._rows is None else whole[self._rows]])
+
+    @property
     def lengths(self) -> NDArray[np.int32]:
         """Number of frames of each object, (len(self),)."""
         return self._length
