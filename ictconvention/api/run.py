@@ -186,6 +186,26 @@ class Run:
         """
         return predict_together([self.trained()], survey, prior, first_days, forest, batch_size, devices, verify)
 
+    def save_features(
+        self, survey: Survey | str | Path, path: str | Path, dtype: Literal["float16", "float32"] = "float16"
+    ) -> int:
+        """Write what its encoder makes of every object of a survey, as `ictconvention features` does.
+
+        Returns
+        -------
+        int
+            How many numbers each object has.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The survey does not fit the run, a number is too large for the type, or the file cannot be written.
+        """
+        from ictconvention.applying.features import save_features
+
+        opened = survey if isinstance(survey, Survey) else Survey.open(survey)
+        return save_features(self.trained(), opened, Path(path), dtype)
+
     def trained(self) -> "TrainedRun":
         """Return its network with the final weights, and what makes probabilities of its logits."""
         from ictconvention.runs.trained_run import read_trained
