@@ -13,7 +13,7 @@ from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.core.progress import facts_html
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.survey.format import full_name
-from ictconvention.survey.split import Split
+from ictconvention.survey.split import Split, own_entries
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
@@ -100,9 +100,7 @@ class Run:
     @cached_property
     def split(self) -> Split:
         """The split of the finished run."""
-        found = self._files.read_split()
-        parts = {part: tuple(ids) for part, ids in found["parts"].items()}
-        return Split(parts, *(found[name] for name in ("classes", "excluded", "rule", "linking_length")))
+        return Split(**own_entries(self._files.read_split()))
 
     @property
     def figures(self) -> dict[str, Path]:
@@ -187,6 +185,26 @@ class Run:
             forest beside the run where one is asked for.
         """
         return predict_together([self.trained()], survey, prior, first_days, forest, batch_size, devices, verify)
+
+    def save_features(
+        self, survey: Survey | str | Path, path: str | Path, dtype: Literal["float16", "float32"] = "float16"
+    ) -> int:
+        """Write what its encoder makes of every object of a survey, as `ictconvention features` does.
+
+        Returns
+        -------
+        int
+            How many numbers each object has.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The survey does not fit the run, a number is too large for the type, or the file cannot be written.
+        """
+        from ictconvention.applying.features import save_features
+
+        opened = survey if isinstance(survey, Survey) else Survey.open(survey)
+        return save_features(self.trained(), opened, Path(path), dtype)
 
     def trained(self) -> "TrainedRun":
         """Return its network with the final weights, and what makes probabilities of its logits."""

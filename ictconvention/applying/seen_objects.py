@@ -21,13 +21,15 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     In the run's own survey, by their ids. In any other, those within `SAME_PLACE` of an object that it has seen; an
     object without a position, by its id, where the surveys have the same name.
     """
-    used = {id_ for part in parts_of(run.options) for id_ in run.split["parts"].get(part, ())}
     own = origin_of(survey) in (run.survey.get("origin"), run.survey.get("hash"))
     same = np.zeros(len(survey), dtype=bool)
     ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
     placed = np.isfinite(ra) & np.isfinite(dec)
     if own or survey.header.name == run.survey.get("name"):
-        same = np.array([id_ in used for id_ in survey.ids]) & (own | ~placed)
+        for part in parts_of(run.options):
+            places = survey.ids.positions(run.split["parts"].get(part, ()))
+            same[places[places >= 0]] = True
+        same &= own | ~placed
     if own and run.options.init_from is None:
         return same
     if (seen := RunFolder(run.folder).read_seen()) is None:

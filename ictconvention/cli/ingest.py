@@ -134,6 +134,9 @@ def ccd(
     band_names: Annotated[
         Path | None, typer.Option(help="Table of names in headers and their band: alias, band; before the usual ones.")
     ] = None,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Interpolate images of another pixel scale; else they are rejected.")
+    ] = False,
 ) -> None:
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
 

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.explain import explain
+from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.next_command import suggest_first_training, suggest_training
@@ -307,6 +308,7 @@ def export(
 
 
 app.command()(explain)
+app.command(context_settings=WORDS)(features)
 
 
 @app.command()

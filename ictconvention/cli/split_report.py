@@ -1,5 +1,6 @@
 """Describe a split: how many objects of each class are in each part, and what its labels are worth."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
@@ -64,9 +65,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
         yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
     if (selection := describe_selection(objects)) is not None:
         yield selection
-    reasons = sorted(set(split.excluded.values()))
-    for reason in reasons:
-        number = sum(why == reason for why in split.excluded.values())
+    for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
         yield f"left out: {pluralize(number, 'object')} ({reason})"
     yield f"hash: {split.hash}"
 

@@ -170,6 +170,13 @@ class TrainerOptions:
 
 
 @option_group
+class SamplerOptions:
+    """In which order the objects of a training epoch come: any, or block by block of the survey's shards."""
+
+    order: Annotated[Literal["objects", "blocks"], ADDED] = "objects"
+
+
+@option_group
 class StrategyOptions:
     """How the devices share a batch: auto, alone or by ddp; ddp also for a single one."""
 
@@ -213,6 +220,7 @@ class RunOptions:
     sequence: SequenceOptions = field(default_factory=SequenceOptions)
     pixels: PixelOptions = field(default_factory=PixelOptions)
     views: AsymmetryOptions = field(default_factory=AsymmetryOptions)
+    sampler: SamplerOptions = field(default_factory=SamplerOptions)
     stage: StagesOptions = field(default_factory=StagesOptions)
     trainer: TrainerOptions = field(default_factory=TrainerOptions)
     strategy: Annotated[StrategyOptions, PLACE] = field(default_factory=StrategyOptions)

@@ -1,6 +1,6 @@
 """A survey and a split, fed to the stages of a run: pre-train, fine-tune and test."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import lightning
 import numpy as np
@@ -85,6 +85,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Whether batches have the measured flux of each band, see `asinh_fluxes`.
     weights : array (n,), optional
         How much each object counts in the loss of training; by default all count the same.
+    order : "objects" or "blocks"
+        In which order training reads the objects, see `TrainingSampler`.
 
     Examples
     --------
@@ -118,6 +120,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         label_free: bool = False,
         flux: bool = False,
         weights: NDArray[np.floating] | None = None,
+        order: Literal["objects", "blocks"] = "objects",
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -125,20 +128,20 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.accumulate = accumulate
+        self.accumulate, self.order = accumulate, order
         self.unlabelled, self.label_free = unlabelled and stage == "pretrain", label_free
         self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        fluxes = asinh_fluxes(survey, survey.select(list(split.parts[self.train_part]))) if flux else None
+        fluxes = asinh_fluxes(survey, survey.select(split.parts[self.train_part])) if flux else None
         given = (labels, truth, reddening, fluxes, weights)
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
         """Return where the objects of parts of the split are in the survey."""
-        ids = [id_ for part in parts for id_ in self.split.parts[part]]
-        return np.array([self.survey.position(id_) for id_ in ids], dtype=np.int64)
+        found = [self.survey.positions(self.split.parts[part]) for part in parts]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *found])
 
     def scales(self, kind: ScalingKind) -> BandScales:
         """Return the numbers to scale by, from the stage's labelled training part alone.
@@ -148,7 +151,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         SurveyError
             A band has no frame in that part.
         """
-        training = self.survey.select(list(self.split.parts[self.train_part]))
+        training = self.survey.select(self.split.parts[self.train_part])
         if self.contents == "photometry" and self.training.photometry is not None:
             return photometry_scales(training, self.training.photometry, kind)
         return pixel_scales(training, kind)
@@ -187,6 +190,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.stage,
             *self._process(),
             self.accumulate,
+            self.survey.places[:, positions] if self.order == "blocks" else None,
         )
         return self._loader(self.training, sampler)
 

@@ -241,5 +241,6 @@ def apply_view(
 def class_labels(survey: Survey, classes: Sequence[str] | None = None) -> NDArray[np.int64]:
     """Return the class of every object as its position among some, by default the survey's; or `UNLABELLED`."""
     number = {name: i for i, name in enumerate(survey.header.classes if classes is None else classes)}
-    names = classes_of(survey.object_table()).values()
-    return np.array([UNLABELLED if name is None else number.get(name, UNLABELLED) for name in names], dtype=np.int64)
+    of = classes_of(survey.object_table())
+    places = np.array([*(number.get(name, UNLABELLED) for name in of.names), UNLABELLED], dtype=np.int64)
+    return np.asarray(places[of.codes])

@@ -12,6 +12,10 @@ from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import SampleKey
 
+BLOCK = 4096  # objects that lie side by side in a shard
+WINDOW = 8  # shards of which the blocks are mixed
+MIXED = 8  # blocks whose objects come together, in any order
+
 
 def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:
     """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
@@ -70,6 +74,10 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         Which process this is, of how many.
     accumulate : int
         Batches of an optimiser step.
+    places : array (2, n), optional
+        The shard of each object, and its row there. Then an epoch reads block by block: the shards in an order of its
+        own, of `WINDOW` of them the blocks of `BLOCK` objects, and of `MIXED` blocks the objects. Each object comes as
+        often as without, and no more of the survey than the mixed blocks need to be in memory.
 
     Raises
     ------
@@ -89,6 +97,7 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         rank: int = 0,
         processes: int = 1,
         accumulate: int = 1,
+        places: NDArray[np.int64] | None = None,
     ) -> None:
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
@@ -97,7 +106,7 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         if len(positions) < processes:
             found = f"{pluralize(len(positions), 'object')} to train on, for {pluralize(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects", "E-MACHINE-DEVICES")
-        self.positions, self.labels = positions, labels
+        self.positions, self.labels, self.places = positions, labels, places
         self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
         self.batch_size, self.accumulate, self.seed, self.stage = batch_size, accumulate, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
@@ -112,10 +121,10 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         """Return this process's share of each batch of the epoch that `set_epoch` said."""
-        draws = self.order()
-        shared = draws[: len(draws) - len(draws) % self.num_replicas]
-        own = shared[self.rank :: self.num_replicas]
-        return (own[part[0] : part[-1] + 1] for part in self._parts())
+        number, repeat = self._drawn()
+        shared = len(number) - len(number) % self.num_replicas
+        own, again = (x[:shared][self.rank :: self.num_replicas] for x in (self.positions[number], repeat))
+        return (_keys(own[part], again[part], self.epoch) for part in self._parts())
 
     def _parts(self) -> list[NDArray[np.int64]]:
         """Return the places of each batch among this process's objects of an epoch."""
@@ -124,17 +133,41 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         steps = np.array_split(units, -(-len(units) // largest))
         return [part for step in steps for part in np.array_split(step, self.accumulate) if len(part)]
 
-    def order(self) -> list[SampleKey]:
-        """Return all objects of the epoch in their order."""
+    def _drawn(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the objects of the epoch in their order, by number from 0, and how often each came before, (m,)."""
         key = [self.seed, zlib.crc32(self.stage.encode()), self.epoch]
         rng = np.random.default_rng(np.random.SeedSequence(key))
-        drawn: list[tuple[int, int]] = [(int(i), 0) for i in self.positions[self.labels == UNLABELLED]]
+        drawn = [np.flatnonzero(self.labels == UNLABELLED)]
+        times = [np.zeros_like(drawn[0])]
         for label, number in enumerate(self.draws.tolist()):
-            objects = self.positions[self.labels == label]
+            objects = np.flatnonzero(self.labels == label)
             for repeat in range(-(-number // max(len(objects), 1))):  # all objects come before one comes again
-                chosen = rng.permutation(objects)[: number - repeat * len(objects)]
-                drawn += [(int(i), repeat) for i in chosen]
-        return [SampleKey(drawn[i][0], self.epoch, drawn[i][1]) for i in rng.permutation(len(drawn))]
+                drawn.append(rng.permutation(objects)[: number - repeat * len(objects)])
+                times.append(np.full(len(drawn[-1]), repeat))
+        objects, repeats = np.concatenate(drawn), np.concatenate(times)
+        order = rng.permutation(len(objects))
+        if self.places is not None:
+            order = order[np.argsort(_mix_of(self.places[0], self.places[1], rng)[objects[order]], kind="stable")]
+        return objects[order], repeats[order]
+
+
+def _keys(positions: NDArray[np.int64], repeats: NDArray[np.int64], epoch: int) -> list[SampleKey]:
+    """Return a batch."""
+    both = zip(positions.tolist(), repeats.tolist(), strict=True)
+    return [SampleKey(position, epoch, repeat) for position, repeat in both]
+
+
+def _mix_of(shard: NDArray[np.int64], row: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the number of the mix of blocks that each object (n,) comes in, (n,)."""
+    size = int(row.max()) // BLOCK + 1  # blocks of the largest shard
+    blocks, block = np.unique(shard * size + row // BLOCK, return_inverse=True)
+    window = (rng.permutation(int(shard.max()) + 1) // WINDOW)[blocks // size]
+    order = np.lexsort((rng.permutation(len(blocks)), window))  # the blocks of each window in an order of their own
+    sizes = np.bincount(window)
+    within = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    mix = np.empty(len(order), dtype=np.int64)
+    mix[order] = np.cumsum(within % MIXED == 0)
+    return np.asarray(mix[block])
 
 
 class EvaluationSampler(DistributedSampler[list[SampleKey]]):
@@ -150,7 +183,7 @@ class EvaluationSampler(DistributedSampler[list[SampleKey]]):
         if len(positions) < processes:
             found = f"{pluralize(len(positions), 'object')} to evaluate, for {pluralize(processes, 'device')}"
             raise UsageError(found, "split", "use fewer devices, or a larger part", "E-MACHINE-DEVICES")
-        self.own = [SampleKey(int(i)) for i in positions[rank::processes]]
+        self.own = positions[rank::processes]
         self.size = max(1, batch_size // processes)
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
 
@@ -160,4 +193,5 @@ class EvaluationSampler(DistributedSampler[list[SampleKey]]):
 
     def __iter__(self) -> Iterator[list[SampleKey]]:
         """Return the batches."""
-        return (self.own[first : first + self.size] for first in range(0, len(self.own), self.size))
+        for first in range(0, len(self.own), self.size):
+            yield [SampleKey(position) for position in self.own[first : first + self.size].tolist()]

@@ -49,6 +49,7 @@ def ingest_ccd(
     sky: bool = True,
     pixel_scale: float | None = None,
     band_names: PathLike | None = None,
+    resample: bool = False,
 ) -> Ingested:
     """Cut stamps from calibrated CCD images about a list of positions."""
     from ictconvention.ingestion.headers.band_names import read_band_names
@@ -69,8 +70,9 @@ def ingest_ccd(
     scale = pixel_scale or first_pixel_scale(folder, images)
     of_all = float("nan") if zero_point is None else zero_point
     names = read_band_names(None if band_names is None else Path(band_names))
-    how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names)
-    options = request.options(scale, orientation="north up, east left", times=MEANING)
+    how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names, resample)
+    said = {"pixels": "images of another pixel scale are interpolated, their flux stays"} if resample else {}
+    options = request.options(scale, orientation="north up, east left", times=MEANING, provenance=said)
     listed = {image.band for image in images}
     bands = {band for band in listed if band is not None} if None not in listed else set()
     more = {"rejects": rejects, "everything_listed": True, "bands_there": bands}
@@ -85,8 +87,8 @@ def ingest_ccd(
         return made
     header, _ = read_header(options.out)
     unusual = [name for name in header.bands if name not in USUAL_BANDS]
-    said = f"bands named as in the headers: {shorten(unusual)}; --rename-band or --band-names gives them other names"
-    return replace(made, remarks=(*made.remarks, said)) if unusual else made
+    remark = f"bands named as in the headers: {shorten(unusual)}; --rename-band or --band-names gives them other names"
+    return replace(made, remarks=(*made.remarks, remark)) if unusual else made
 
 
 def ingest_tao(

@@ -201,6 +201,7 @@ def make_data(
         label_free=label_free,
         flux=options.learner.flux > 0,
         weights=weights,
+        order=options.sampler.order,
     )
 
 

@@ -32,6 +32,7 @@ from ictconvention.runs import run_record
 from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.labels.groups import positions_of
+from ictconvention.survey.labels.split_file import COMPACT, MANY, read_entries
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
@@ -59,7 +60,6 @@ class RunFolder:
         self.status, self.result = (self.path / name for name in RUN_STATES)
         self.overrides = self.path / "overrides.txt"
         self.environment = self.path / "environment.json"
-        self.split = self.path / "split.json"
         self.metrics = self.path / "metrics.csv"
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
@@ -87,6 +87,12 @@ class RunFolder:
         """Whether the run has its result, which is the last that it writes."""
         return self.result.exists()
 
+    @property
+    def split(self) -> Path:
+        """The file of its split: JSON, or Parquet where that is of very many objects."""
+        compact = self.path / f"split{COMPACT}"
+        return compact if compact.exists() else self.path / "split.json"
+
     def weights(self, stage: Stage, kept: Kept = "final") -> Path:
         """Return the file of a stage's weights: those that it ends with, or while it trains its last or its best."""
         return self.checkpoints / (f"{stage}.ckpt" if kept == "final" else f"{stage}-{kept}.ckpt")
@@ -105,7 +111,8 @@ class RunFolder:
         self, options: RunOptions, overrides: Sequence[str], split: Split, environment: Mapping[str, Any]
     ) -> None:
         """Write all that makes the run: its options, how they were asked for, its split and its environment."""
-        split.save(self.split, record=True)
+        name = f"split{COMPACT}" if len(split.classes) > MANY else "split.json"
+        split.save(self.path / name, record=True)
         with whole_file(self.config, "saving the configuration", record=True) as partial:
             OmegaConf.save(OmegaConf.create(asdict(options)), partial)
         with whole_file(self.overrides, "saving the overrides", record=True) as partial:
@@ -127,10 +134,9 @@ class RunFolder:
 
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
         """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
-        used = sorted({id_ for part in parts for id_ in split.parts.get(part, ())})
-        at = [survey.position(id_) for id_ in used]
+        at = np.unique(np.concatenate([survey.positions(split.parts.get(part, ())) for part in parts]))
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
-        seen = pa.table({"id": used, "ra": ra, "dec": dec})
+        seen = pa.table({"id": survey.ids.take(at), "ra": ra, "dec": dec}).sort_by("id")
         if before is not None and (known := before.read_seen()) is not None:
             seen = pa.concat_tables([known, seen])
         self._write_table(self.seen, seen, "saving which objects were seen")
@@ -234,14 +240,18 @@ class RunFolder:
         UsageError
             It is lost or damaged, or not the one that the result records.
         """
-        split = self._read(self.split, run_record.SPLIT_OF_RUN)
+        self._check_there(self.split)
+        split = read_entries(self.split, run_record.SPLIT_OF_RUN)
         run_record.check_split(split, self.read_result(), self.split, self.result)
         return split
 
     def _read(self, path: Path, record: JsonRecord) -> dict[str, Any]:
+        self._check_there(path)
+        return record.read(path)
+
+    def _check_there(self, path: Path) -> None:
         if not os.path.lexists(path):
             raise UsageError(f"it has lost its {path.name}", self.path, LOST, "E-RUN-DAMAGED")
-        return record.read(path)
 
     def read_priors(self) -> Priors:
         """Return the shares of the classes (classes,) in the last stage's training part, and in the loss.

@@ -5,7 +5,6 @@ Knows records by their content; `RunFolder` reads them.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,8 @@ from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.sampler import class_shares
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
-from ictconvention.survey.split import Split, SplitShape
+from ictconvention.survey.labels.split_file import SplitShape
+from ictconvention.survey.split import Split, own_entries
 from ictconvention.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -180,7 +180,7 @@ def check_split(split: Mapping[str, Any], result: Mapping[str, Any], where: Path
         It is another one, was edited, or holds no split.
     """
     try:
-        same = Split(**{one.name: split[one.name] for one in fields(Split)}).hash == result["split"]
+        same = Split(**own_entries(split)).hash == result["split"]
     except (KeyError, TypeError) as error:
         found = f"this split or its result is damaged, or another version's ({type(error).__name__}: {error})"
         raise UsageError(found, where, FIX, "E-RUN-DAMAGED") from error

@@ -1,7 +1,10 @@
 """First weights: of another run, perhaps of other classes and bands, where names decide what is kept; or of a file."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.configuration.identity import SHAPES, values_with
@@ -44,8 +47,7 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
             "E-WEIGHTS-MISMATCH",
         )
     warn_of_changed_code(seen_before, start.read_result(), start.result)
-    tested = {id_ for part, ids in split.parts.items() if "test" in part for id_ in ids}
-    validating = {id_ for part, ids in split.parts.items() if part.endswith("_validation") for id_ in ids}
+    tested, validating, _ = _uses(survey, split.parts)
     before: str | Path | None = folder
     while before is not None:
         if not Path(before).is_dir():
@@ -54,15 +56,23 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
                 "a run that came before is gone, so that nobody can say what it has seen", before, fix, "E-RUN-MISSING"
             )
         run = RunFolder(before)
-        parts = run.read_split()["parts"]
-        used = {id_ for part, ids in parts.items() if "test" not in part for id_ in ids}
-        chose = {id_ for part, ids in parts.items() if part.endswith("_validation") for id_ in ids}
-        both = sorted((tested & used) | (validating & (used - chose)))
-        if both and run.read_result().get("survey", {}).get("hash") == survey.hash:
-            found = f"{pluralize(len(both), 'object')} that this run would test or validate on trained that one: "
+        _, chose, used = _uses(survey, run.read_split()["parts"])
+        both = (tested & used) | (validating & used & ~chose)
+        if both.any() and run.read_result().get("survey", {}).get("hash") == survey.hash:
+            number = pluralize(int(np.count_nonzero(both)), "object")
+            found = f"{number} that this run would test or validate on trained that one: "
             fix = "begin with a run of the same fold, or of another survey"
-            raise SplitError(found + shorten(both), before, fix, "E-SPLIT-LEAK")
+            raise SplitError(found + shorten(sorted(survey.ids.where(both))), before, fix, "E-SPLIT-LEAK")
         before = run.read_options().init_from
+
+
+def _uses(survey: Survey, parts: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+    """Return which objects of a survey test, validate, and are used to train or validate, (3, n)."""
+    uses = np.zeros((3, len(survey) + 1), dtype=bool)  # the last: of another survey
+    for part, ids in parts.items():
+        kinds = np.flatnonzero(["test" in part, part.endswith("_validation"), "test" not in part])
+        uses[kinds[:, None], survey.ids.positions(ids)] = True
+    return uses[:, :-1]
 
 
 def start_from(learner: Learner, folder: str | Path) -> str:

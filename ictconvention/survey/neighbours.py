@@ -38,16 +38,20 @@ def sky_groups(ra: ArrayLike, dec: ArrayLike, linking_length: float = LINKING_LE
     array (n,)
         Number of each object's group, from 0 in order of appearance. An object without a position is alone.
     """
-    from sklearn.cluster import DBSCAN  # takes a second to import: only a split or a check needs it
+    from scipy.sparse import coo_array  # only a split or a check needs them
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
 
     place = np.radians(np.column_stack([np.asarray(dec, dtype=float), np.asarray(ra, dtype=float)]))
     known = np.isfinite(place).all(axis=1)
     label = np.full(len(place), -1)
     if known.any():
-        # With min_samples=1 every object is a core, and the clusters are the friends of friends.
-        reach = np.radians(linking_length / 3600)
-        friends = DBSCAN(eps=reach, min_samples=1, metric="haversine", algorithm="ball_tree")
-        label[known] = friends.fit(place[known]).labels_
+        dec, ra = place[known].T
+        points = np.column_stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)])
+        chord = 2 * np.sin(np.radians(linking_length / 3600) / 2)
+        one, other = cKDTree(points).query_pairs(chord, output_type="ndarray").T
+        links = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(len(points), len(points)))
+        label[known] = connected_components(links, directed=False)[1]
     label[~known] = label.max(initial=-1) + 1 + np.arange(np.count_nonzero(~known))
     first, inverse = np.unique(label, return_index=True, return_inverse=True)[1:]
     return np.argsort(np.argsort(first))[inverse].astype(np.int64)

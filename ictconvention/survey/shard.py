@@ -1,15 +1,16 @@
 """Open the shards of a survey: map the files and make the checks that cost nothing. Reads no frame."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, find_repeated, readable_os_errors, shorten
+from ictconvention.core.errors import SurveyError, readable_os_errors, shorten
+from ictconvention.reading.id_column import IdColumn
 from ictconvention.reading.mapped_array import map_array
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.format import (
@@ -51,14 +52,19 @@ class Shard:
 
     version: int  # of the format
 
+    @cached_property
+    def ids(self) -> IdColumn:
+        """Ids of its objects."""
+        return IdColumn(self.objects.column("id"))
+
     @property
     def small_files(self) -> list[str]:
         """The files that the header has a checksum of: all but the frames, which have one for each object."""
         return [OBJECTS_FILE, *(f"{name}.npy" for name in stored_columns(self.version))]
 
 
-def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Shard], str]:
-    """Open a survey folder: its own header, its shards (itself, where it is one shard) and its hash.
+def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Shard], str, IdColumn]:
+    """Open a survey folder: its own header, its shards (itself, where it is one shard), its hash and its ids.
 
     Parameters
     ----------
@@ -74,7 +80,8 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
     """
     header, entries = read_header(path)
     if "shards" not in entries:
-        return header, [_shard(path, header, entries, edited)], entries["hash"]
+        one = _shard(path, header, entries, edited)
+        return header, [one], entries["hash"], one.ids
     if not entries["intact"]:
         raise SurveyError(
             f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN, "E-SURVEY-HASH"
@@ -102,8 +109,7 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
         shards.append(open_shard(folder))
     if not shards:
         raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
-    check_one_sky(header, shards)
-    return header, shards, entries["hash"]
+    return header, shards, entries["hash"], check_one_sky(header, shards)
 
 
 def open_shard(folder: Path) -> Shard:
@@ -152,8 +158,8 @@ def edited_header_error(folder: Path) -> SurveyError:
     )
 
 
-def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
-    """Refuse shards that do not make one survey: other bands, classes, scale or unit, or an id in two of them."""
+def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> IdColumn:
+    """Return all ids, and refuse shards that make no survey: other bands, classes, scale or unit, or a common id."""
     for shard in shards:
         if differs := shard.header.differences(header):
             found = f"this shard's {', '.join(differs)} differ from those of the survey"
@@ -167,12 +173,14 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> None:
         raise SurveyError(
             f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix, "E-SURVEY-SHARDS"
         ) from error
-    if twice := find_repeated(id_ for shard in shards for id_ in shard.objects.column("id").to_pylist()):
-        holders = [s.folder.name for s in shards if twice[0] in s.objects.column("id").to_pylist()]
+    ids = IdColumn(pa.chunked_array([chunk for shard in shards for chunk in shard.ids.column.chunks], pa.string()))
+    if twice := ids.repeated():
+        holders = [shard.folder.name for shard in shards if twice[0] in shard.ids]
         found = f"ids stand in two shards: {shorten(twice)}; the first in {' and '.join(holders)}"
         raise SurveyError(
             found, shards[0].folder.parent, "write one of the shards again without them", "E-ID-DUPLICATE"
         )
+    return ids
 
 
 def _map(path: Path, dtype: np.dtype[Any], tail: tuple[int, ...]) -> NDArray[Any]:
@@ -208,32 +216,28 @@ def _check_objects(shard: Shard) -> None:
     table = shard.objects
     if not table.num_rows:
         raise SurveyError("the object table is empty", path, RESTORE, "E-SURVEY-DAMAGED")
-    ids = table.column("id").to_pylist()
     for name in ("id", "first", "length", "crc32"):
         if table.column(name).null_count:
             raise SurveyError(f"column {name!r} has nulls", path, RESTORE, "E-SURVEY-DAMAGED")
-    if pc.count_distinct(table.column("id")).as_py() < len(ids):
+    if twice := shard.ids.repeated():
         raise SurveyError(
-            f"ids stand twice: {shorten(find_repeated(ids))}",
-            path,
-            "write the survey again with each id once",
-            "E-ID-DUPLICATE",
+            f"ids stand twice: {shorten(twice)}", path, "write the survey again with each id once", "E-ID-DUPLICATE"
         )
-    _check_offsets(shard, ids)
+    _check_offsets(shard)
     for name, known in (("class", shard.header.classes), ("label_source", LABEL_SOURCES)):
         for value in table.column(name).unique().to_pylist():
             if value is None or value in known:
                 continue
-            id_ = ids[table.column(name).to_pylist().index(value)]
+            id_ = shard.ids[table.column(name).to_pylist().index(value)]
             if name == "class":
                 raise unknown_class(value, shard.header, f"{path}, object {id_}")
             found = f"label_source {value!r} is none of {', '.join(LABEL_SOURCES)}"
             raise SurveyError(found, f"{path}, object {id_}", "correct it, or leave it null", "E-SURVEY-DAMAGED")
 
 
-def _check_offsets(shard: Shard, ids: list[str]) -> None:
+def _check_offsets(shard: Shard) -> None:
     """Refuse objects that overlap, leave a gap, or reach beyond the frames: each frame belongs to one object."""
-    path = shard.folder / OBJECTS_FILE
+    path, ids = shard.folder / OBJECTS_FILE, shard.ids
     first = shard.objects.column("first").to_numpy()
     length = shard.objects.column("length").to_numpy().astype(np.int64)
     if (bad := np.flatnonzero(length < 1)).size:

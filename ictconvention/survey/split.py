@@ -1,21 +1,32 @@
 """A split of a survey into the parts of a run: what a valid one is, how it is saved, checked and counted."""
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from astropy.table import Table
-from pydantic import Field, NonNegativeInt, model_validator
+from numpy.typing import NDArray
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SplitError, did_you_mean, pluralize, shorten
-from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
+from ictconvention.core.plain_file import read_plain
+from ictconvention.reading.id_column import IdColumn
+from ictconvention.reading.text_column import TextColumn
 from ictconvention.survey.labels.groups import find_groups, name_bonds
+from ictconvention.survey.labels.split_file import (
+    COMPACT,
+    SPLIT,
+    hash_split,
+    read_compact,
+    read_entries,
+    write_json,
+    write_parquet,
+)
 from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH
@@ -36,50 +47,14 @@ PARTS = (
 UNLABELLED = "pretrain_unlabelled"
 
 
-class RuleShape(Shape):
-    """The types of how a split was drawn."""
-
-    protocol: str = ABSENT
-    index: NonNegativeInt = ABSENT
-    count: NonNegativeInt = ABSENT
-    seed: NonNegativeInt = ABSENT
-
-    @model_validator(mode="after")
-    def is_whole(self) -> Self:
-        """Refuse half a rule: a split that was drawn has all of it, one made by hand has none."""
-        if self.model_fields_set and (missing := sorted(RuleShape.model_fields.keys() - self.model_fields_set)):
-            raise ValueError(f"it lacks {', '.join(missing)}")
-        return self
-
-
-class SplitShape(Shape):
-    """The types of what a file of a split says."""
-
-    parts: dict[str, list[str]] = ABSENT
-    classes: dict[str, str | None] = ABSENT
-    excluded: dict[str, str] = ABSENT
-    rule: RuleShape = ABSENT
-    linking_length: Annotated[float, Field(ge=0)] = ABSENT
-    hash: str = ABSENT
-
-
-SPLIT = JsonRecord(
-    SplitShape,
-    SplitError,
-    "E-SPLIT-FORMAT",
-    'it should read {"parts": {"test": ["id", ...], ...}}, with ids in quotes',
-    "a split",
-)
-
-
 @dataclass(frozen=True)
 class Split:
     """Ids per part.
 
     Parameters
     ----------
-    parts : mapping of str to tuple of str
-        The ids of each of `PARTS`, sorted.
+    parts : mapping of str to sequence of str
+        The ids of each of `PARTS`, sorted; they read as tuples, and equal them.
     classes : mapping of str to str or None
         Class of every object of the survey that it was made for.
     excluded : mapping of str to str
@@ -97,29 +72,39 @@ class Split:
     True
     """
 
-    parts: Mapping[str, tuple[str, ...]]
+    parts: Mapping[str, Sequence[str]]
     classes: Mapping[str, str | None]
-    excluded: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str | None] = field(default_factory=dict)
     rule: Mapping[str, Any] = field(default_factory=dict)
     linking_length: float = LINKING_LENGTH
 
-    @property
+    def __post_init__(self) -> None:
+        """Keep ids and texts as columns: millions of them are no Python objects."""
+        columns = {part: ids if isinstance(ids, IdColumn) else IdColumn(ids) for part, ids in self.parts.items()}
+        object.__setattr__(self, "parts", columns)
+        object.__setattr__(self, "classes", _as_column(self.classes))
+        object.__setattr__(self, "excluded", _as_column(self.excluded))
+
+    @cached_property
     def hash(self) -> str:
         """SHA-256 of all of it, the rule and the classes too: equal splits have equal hashes."""
-        content = json.dumps(asdict(self), sort_keys=True)
-        return hashlib.sha256(content.encode()).hexdigest()
+        return hash_split(self._content)
+
+    @property
+    def _content(self) -> dict[str, Any]:
+        return {one.name: getattr(self, one.name) for one in fields(self)}
 
     def counts(self) -> dict[str, Counter[str | None]]:
         """Count the objects of each class in each part."""
-        return {part: Counter(self.classes[id_] for id_ in ids) for part, ids in self.parts.items()}
+        return {part: _as_column(self.classes).count(ids) for part, ids in self.parts.items()}
 
     def save(self, path: str | Path, record: bool = False) -> None:
-        """Write the split as JSON: its hash, the rule, the ids per part, and the class of every object.
+        """Write the split: its hash, the rule, the ids per part, and the class of every object.
 
         Parameters
         ----------
         path : str or Path
-            Path of the file.
+            Path of the file: JSON, or where it ends in .parquet a table of a row per object, for millions of them.
         record : bool
             Whether it is that of a run, in its folder; see `whole_file`.
 
@@ -130,10 +115,13 @@ class Split:
         FileSystemError
             When the file cannot be written; an older one is then left as it was.
         """
-        path = Path(path)
-        text = json.dumps({"format": FORMAT, "version": VERSION, "hash": self.hash, **asdict(self)}, indent=1) + "\n"
+        path, entries = Path(path), {"format": FORMAT, "version": VERSION, "hash": self.hash}
+        write = write_parquet if path.suffix == COMPACT else write_json
         with whole_file(path, "saving the split", record) as partial:
-            partial.write_text(text, encoding="utf-8")
+            write(self._content, entries, partial)
+            if write is write_parquet and Split(**own_entries(read_compact(read_plain(partial)))).hash != self.hash:
+                found = "its parts are not sorted, or an object is in two of them, or has no class, nor null"
+                raise SplitError(found, path, "correct it, see `check`; or save it as .json", "E-SPLIT-FORMAT")
 
     @classmethod
     def load(cls, path: str | Path, objects: Table, stages: Sequence[str] | None = None) -> "Split":
@@ -145,7 +133,7 @@ class Split:
         Parameters
         ----------
         path : str or Path
-            A JSON file.
+            A JSON file, or a Parquet that `save` wrote.
         objects : Table
             Objects of the survey: `survey.object_table()`.
         stages : sequence of str, optional
@@ -157,10 +145,10 @@ class Split:
             When the file is damaged or was edited, is for another survey, or breaks a rule; with the ids.
         """
         path, objects = Path(path), by_class_or_redshift(objects)
-        entries = SPLIT.read(path)
+        entries = read_entries(path, SPLIT)
         if not entries.get("parts"):
             raise SplitError("not a split: it has no parts", path, SPLIT.fix, "E-SPLIT-FORMAT")
-        parts = {part: tuple(ids) for part, ids in entries["parts"].items()}
+        parts = {part: IdColumn(ids) for part, ids in entries["parts"].items()}
         for part in parts:
             if part not in PARTS:
                 raise SplitError(
@@ -173,7 +161,7 @@ class Split:
         if not {"hash", "format"} & entries.keys():  # made by hand
             named = {id_ for ids in parts.values() for id_ in ids}
             excluded = {id_: "not mentioned" for id_ in classes if id_ not in named}
-            sorted_parts = {part: tuple(sorted(parts.get(part, ()))) for part in PARTS}
+            sorted_parts = {part: sorted(parts.get(part, ())) for part in PARTS}
             split = cls(sorted_parts, classes, excluded, linking_length=reach_of(objects))
         else:
             if entries.get("format") != FORMAT or entries.get("version") != VERSION:
@@ -185,11 +173,12 @@ class Split:
                 )
             try:
                 saved = entries["hash"]
-                own = {key: entries[key] for key in ("classes", "excluded", "rule", "linking_length")}
+                own = own_entries(entries)
             except KeyError as error:
                 raise SplitError(f"the file lacks {error}", path, "make the split again", "E-SPLIT-FORMAT") from error
-            split = cls(parts, **own)
-            if nameless := sorted({id_ for ids in parts.values() for id_ in ids} - split.classes.keys()):
+            split = cls(**own)
+            known = _as_column(split.classes).ids
+            if nameless := sorted({id_ for ids in parts.values() for id_ in known.lacking(ids)}):
                 found = f"the file names no class, nor null, of {shorten(nameless)}"
                 raise SplitError(found, path, "make the split again", "E-SPLIT-FORMAT")
             if split.hash != saved:
@@ -221,37 +210,32 @@ class Split:
             Naming the ids.
         """
         objects = by_class_or_redshift(objects)
-        self._check_survey(objects, where)
-        part_of: dict[str, str] = {}
-        for part, ids in self.parts.items():
-            for id_ in ids:
-                if id_ in part_of:
-                    places = f"{part_of[id_]} and {part}" if part_of[id_] != part else f"{part}, twice"
-                    raise SplitError(
-                        f"object {id_} is in {places}", where, "name each object in one part, once", "E-SPLIT-LEAK"
-                    )
-                part_of[id_] = part
-        unlabelled = [id_ for id_, part in part_of.items() if self.classes[id_] is None and part != UNLABELLED]
-        if unlabelled:
+        actual, nowhere = classes_of(objects), np.zeros(0, dtype=np.int64)
+        place = {part: actual.ids.positions(ids) for part, ids in self.parts.items()}
+        if actual != self.classes or any((at < 0).any() for at in place.values()):
+            self._check_survey(actual, where)
+        if np.bincount(np.concatenate([nowhere, *place.values()])).max(initial=0) > 1:
+            raise self._in_two_parts(where)
+        labelled = [at for part, at in place.items() if part != UNLABELLED]
+        if unlabelled := [id_ for at in labelled for id_ in actual.ids.take(at[actual.codes[at] < 0])]:
             found = f"objects without a class in a labelled part: {shorten(unlabelled)}"
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
-        self._check_groups(objects, part_of, where)
-        present = sorted({name for name in self.classes.values() if name is not None})
-        counts = self.counts()
+        self._check_groups(objects, place, where)
         training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
         for part in [*(part for part in training if stages is not None or self.parts.get(part)), "test"]:
-            if absent := [name for name in present if not counts.get(part, Counter())[name]]:
+            numbers = np.bincount(actual.codes[place.get(part, nowhere)] + 1, minlength=len(actual.names) + 1)[1:]
+            absent = [name for name, number in zip(actual.names, numbers, strict=True) if not number]
+            if absent:
                 found = f"no object of {', '.join(absent)} in {part}"
                 fix = "put some of the class into it; or leave the class out (survey.classes), and all its objects too"
                 raise SplitError(found, where, fix, "E-SPLIT-LABELS")
 
-    def _check_survey(self, objects: Table, where: str | Path) -> None:
-        actual = classes_of(objects)
+    def _check_survey(self, actual: TextColumn, where: str | Path) -> None:
         if not self.rule:
             unknown = sorted({id_ for ids in self.parts.values() for id_ in ids if id_ not in actual})
             if unknown:
                 found = f"{pluralize(len(unknown), 'id')} not in the survey: {shorten(unknown)}"
-                near = did_you_mean(unknown[0], actual)
+                near = did_you_mean(unknown[0], actual.ids.near(unknown[0]))
                 if not any(id_ in actual for ids in self.parts.values() for id_ in ids):
                     near = f"; none of its ids is there: the survey has {shorten(sorted(actual), 3)}"
                 raise SplitError(
@@ -274,31 +258,50 @@ class Split:
                 f"the split is for another survey: {found}", where, "make a split for this survey", "E-SPLIT-MISMATCH"
             )
 
-    def _check_groups(self, objects: Table, part_of: Mapping[str, str], where: str | Path) -> None:
-        groups: dict[int, list[str]] = {}
-        reach = max(self.linking_length, reach_of(objects))
-        group_of = find_groups(objects, reach)
-        for id_, group in zip(map(str, objects["id"]), group_of, strict=True):
+    def _in_two_parts(self, where: str | Path) -> SplitError:
+        part_of: dict[str, str] = {}
+        for part, id_ in ((part, id_) for part, ids in self.parts.items() for id_ in ids):
             if id_ in part_of:
-                groups.setdefault(int(group), []).append(id_)
-        torn = [ids for ids in groups.values() if len({part_of[id_] for id_ in ids}) > 1]
-        if torn:
-            pairs = shorten(f"{' with '.join(f'{id_} ({part_of[id_]})' for id_ in ids)}" for ids in torn)
-            groups_torn = f"{pluralize(len(torn), 'group')} of {name_bonds(objects, reach)}"
-            found = f"torn apart: {groups_torn}: {pairs}"
-            fix = "neighbours share pixels: put each group into one part, or leave members out"
-            raise SplitError(found, where, fix, "E-SPLIT-LEAK")
+                break
+            part_of[id_] = part
+        places = f"{part_of[id_]} and {part}" if part_of[id_] != part else f"{part}, twice"
+        fix = "name each object in one part, once"
+        return SplitError(f"object {id_} is in {places}", where, fix, "E-SPLIT-LEAK")
+
+    def _check_groups(self, objects: Table, place: Mapping[str, NDArray[np.integer]], where: str | Path) -> None:
+        part = np.full(len(objects), -1)
+        for number, members in enumerate(place.values()):
+            part[members] = number
+        here, reach = np.flatnonzero(part >= 0), max(self.linking_length, reach_of(objects))
+        group = find_groups(objects, reach)[here]
+        least, most = np.full(len(objects), len(place)), np.full(len(objects), -1)
+        np.minimum.at(least, group, part[here])
+        np.maximum.at(most, group, part[here])
+        if not (torn := (most > least)[group]).any():
+            return
+        names, groups = list(place), dict[int, list[str]]()
+        for number, row in zip(group[torn].tolist(), here[torn].tolist(), strict=True):
+            groups.setdefault(number, []).append(f"{objects['id'][row]} ({names[part[row]]})")
+        pairs = shorten(" with ".join(members) for members in groups.values())
+        found = f"torn apart: {pluralize(len(groups), 'group')} of {name_bonds(objects, reach)}: {pairs}"
+        fix = "neighbours share pixels: put each group into one part, or leave members out"
+        raise SplitError(found, where, fix, "E-SPLIT-LEAK")
 
 
-def classes_of(objects: Table) -> dict[str, str | None]:
+def own_entries(entries: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a split is made of from the entries of its file; a `KeyError` names what it lacks."""
+    return {one.name: entries[one.name] for one in fields(Split)}
+
+
+def _as_column(texts: Mapping[str, str | None]) -> TextColumn:
+    return texts if isinstance(texts, TextColumn) else TextColumn.of(texts)
+
+
+def classes_of(objects: Table) -> TextColumn:
     """Return the class of every object, None where it is masked."""
     column = objects["class"]
-    masked = np.ma.getmaskarray(column)
-    names = np.ma.getdata(column)
-    return {
-        id_: None if hidden else str(name)
-        for id_, name, hidden in zip(map(str, objects["id"]), names, masked, strict=True)
-    }
+    names = pa.array(np.ma.getdata(column).astype(str), pa.string(), mask=np.ma.getmaskarray(column))
+    return TextColumn.from_column(IdColumn(np.asarray(objects["id"]).astype(str)), names)
 
 
 def reach_of(objects: Table) -> float:

@@ -13,6 +13,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, shorten
+from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.labels.allocation import allocate
 from ictconvention.survey.labels.crowd import Crowd
 from ictconvention.survey.labels.groups import GROUP
@@ -93,7 +94,7 @@ def make_split(
     where, in_test = _draw(crowd, rule, stages)
     if lacking := _find_lacking(crowd, where, rule, stages):
         raise _too_few(crowd, rule, stages, *lacking)
-    parts = {part: tuple(sorted(crowd.ids[where[part]].tolist())) for part in PARTS}
+    parts = {part: IdColumn(crowd.ids[where[part]]) for part in PARTS}
     without_class = crowd.extra & (crowd.cls < 0)
     shares = "shares pixels or a group with" if GROUP in objects.colnames else "shares pixels with"
     reasons = {

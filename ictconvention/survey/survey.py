@@ -4,7 +4,6 @@ import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, pluralize, readable_os_errors, shorten
 from ictconvention.core.progress import facts_html
+from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
 from ictconvention.survey.neighbours import linking_length
@@ -41,8 +41,8 @@ class Survey:
         Its folder.
     header : SurveyHeader
         What holds for all objects.
-    ids : tuple of str
-        In the order of the objects.
+    ids : sequence of str
+        In the order of the objects; reads as a tuple, and equals one.
     shards : tuple of Shard
         The files behind it.
     hash : str
@@ -68,6 +68,7 @@ class Survey:
         hash: str,
         rows: NDArray[np.int64] | None,
         classes: tuple[str, ...] | None = None,
+        ids: IdColumn | None = None,
     ) -> None:
         self.path = path
         self._whole_header, self.chosen_classes = header, classes
@@ -86,8 +87,8 @@ class Survey:
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._checksum: NDArray[np.uint32] = table.column("crc32").to_numpy()
-        self._objects = table.drop_columns(list(STORAGE_COLUMNS)).combine_chunks()
-        self.ids: tuple[str, ...] = tuple(self._objects.column("id").to_pylist())
+        self._objects = table.drop_columns(list(STORAGE_COLUMNS))
+        self.ids = IdColumn(self._objects.column("id")) if ids is None else ids
 
     @classmethod
     def open(cls, path: str | Path, edited: bool = False) -> "Survey":
@@ -112,8 +113,8 @@ class Survey:
         """
         path = Path(path).absolute()
         with readable_os_errors("opening the survey", path):
-            header, shards, hash = open_shards(path, edited)
-            return cls(path, header, shards, hash, None)
+            header, shards, hash, ids = open_shards(path, edited)
+            return cls(path, header, shards, hash, None, ids=ids)
 
     def __len__(self) -> int:
         return len(self._length)
@@ -150,7 +151,7 @@ class Survey:
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, id_: object) -> bool:
-        return isinstance(id_, str) and id_ in self._positions
+        return isinstance(id_, str) and id_ in self.ids
 
     def __repr__(self) -> str:
         name, frames = self.header.full_name, self._length.sum()
@@ -187,17 +188,33 @@ class Survey:
         return _reopen, (self.path, self.hash, self._rows, self.chosen_classes)
 
     @property
+    def places(self) -> NDArray[np.int64]:
+        """Which shard each object is in, and its row there, (2, len(self))."""
+        whole = np.concatenate([np.arange(shard.objects.num_rows) for shard in self.shards])
+        return np.stack([self._shard_of, whole if self._rows is None else whole[self._rows]])
+
+    @property
     def lengths(self) -> NDArray[np.int32]:
         """Number of frames of each object, (len(self),)."""
         return self._length
 
     def position(self, id_: str) -> int:
         """Return the position of an object by its id; a `SurveyError` names the nearest id where there is none."""
-        try:
-            return self._positions[id_]
-        except KeyError:
-            found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids)}"
-            raise SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}", "E-ID-UNKNOWN") from None
+        if (place := self.ids.position(id_)) is None:
+            raise self._unknown(id_)
+        return place
+
+    def positions(self, ids: Iterable[str]) -> NDArray[np.int64]:
+        """Return the positions of objects by their ids (m,), (m,); errors as of `position`, for the first of them."""
+        ids = ids if isinstance(ids, Sequence) else list(ids)
+        places = self.ids.positions(ids)
+        if (unknown := np.flatnonzero(places < 0)).size:
+            raise self._unknown(str(ids[int(unknown[0])]))
+        return places
+
+    def _unknown(self, id_: str) -> SurveyError:
+        found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids.near(id_))}"
+        return SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}", "E-ID-UNKNOWN")
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.
@@ -232,9 +249,11 @@ class Survey:
                 "give a mask of booleans or a list of ids; for positions take a slice",
                 "E-SURVEY-SELECTION",
             )
-        if twice := find_repeated(map(str, chosen.tolist())):
-            raise SurveyError(f"chosen twice: {shorten(twice)}", self.path, "name each id once", "E-SURVEY-SELECTION")
-        return self._at(np.array([self.position(str(id_)) for id_ in chosen], dtype=np.int64))
+        places = self.positions(which if isinstance(which, IdColumn) else chosen.tolist())
+        if np.bincount(places).max(initial=0) > 1:
+            twice = shorten(find_repeated(map(str, chosen.tolist())))
+            raise SurveyError(f"chosen twice: {twice}", self.path, "name each id once", "E-SURVEY-SELECTION")
+        return self._at(places)
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":
         rows = positions if self._rows is None else self._rows[positions]
@@ -260,7 +279,7 @@ class Survey:
         (('SN Ia', 'AGN'), ('Variable', 'SN Other'), True)
         """
         chosen = check_chosen(classes, self.header.classes, self.path)
-        return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen)
+        return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen, self.ids)
 
     def object_table(self) -> Table:
         """Return one row per object as an astropy Table: the object columns, `frames`, their number, and their `crc32`.
@@ -297,10 +316,6 @@ class Survey:
         reach = linking_length(header.stamp_size, header.pixel_scale)
         return {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
 
-    @cached_property
-    def _positions(self) -> dict[str, int]:
-        return {id_: i for i, id_ in enumerate(self.ids)}
-
 
 def _reopen(
     path: Path, expected: str, rows: NDArray[np.int64] | None, classes: tuple[str, ...] | None = None
@@ -311,7 +326,7 @@ def _reopen(
         raise SurveyError(
             "the survey has changed since it was opened", path, "start again with it as it is now", "E-SURVEY-CHANGED"
         )
-    return Survey(path, survey.header, survey.shards, expected, rows, classes)
+    return Survey(path, survey.header, survey.shards, expected, rows, classes, survey.ids if rows is None else None)
 
 
 def _column(values: pa.ChunkedArray) -> Any:

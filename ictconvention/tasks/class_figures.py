@@ -1,6 +1,5 @@
 """The figures of predicted classes that a run leaves; each says where its survey is simulated."""
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from ictconvention.drawing.figures import (
@@ -34,7 +33,7 @@ def draw_class_figures(part: str, found: Predictions, survey: Survey, run: str) 
         Names the run in the titles.
     """
     header, name, pooled = survey.header, survey.header.full_name, found.pooled
-    position = np.array([survey.position(str(id_)) for id_ in found.ids], dtype=np.int64)
+    position = survey.positions(found.ids.tolist())
     classes, figures = dict(enumerate(header.classes)), {}
     end = part.removeprefix("test").removesuffix("_test")
     end = f"_{end}" if end else ""

@@ -139,7 +139,7 @@ def _recalls(
 ) -> tuple[Mapping[str, list[Picture]], list[str]]:
     """Return, by quantity, the recall of each class against it, with all models, and lines about classes without."""
     first = models[0].pooled
-    position = np.array([opened.position(str(id_)) for id_ in first.ids], dtype=np.int64)
+    position = opened.positions(first.ids.tolist())
     found: dict[str, list[Picture]] = {}
     missing = []
     for quantity, x in quantities_of(opened, position).items():

@@ -219,7 +219,7 @@ class Task(ABC):
         """Return the group (n,) of each of these objects, which a bootstrap draws whole; by default that of a split."""
         table = survey.object_table()
         group = find_groups(table, reach_of(table))
-        return np.array([group[survey.position(id_)] for id_ in ids], dtype=np.int64)
+        return group[survey.positions(ids)]
 
     @abstractmethod
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:

@@ -1,12 +1,13 @@
 """Each epoch's batches: who comes how often, in which order, and in which process."""
 
+import zlib
 from collections import Counter
 from itertools import chain
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ictconvention.configuration.compose import read_group
@@ -136,6 +137,79 @@ def test_an_oversampled_object_comes_as_often_as_others_of_its_class_and_each_ti
     assert set(times.values()) == {7, 8}  # 200 draws of 26 objects
     assert len(set(of_class)) == len(of_class)
     assert {draw.repeat for draw in of_class} == set(range(8))
+
+
+def plain_order(labels: np.ndarray, draws: np.ndarray, epoch: int) -> list[SampleKey]:
+    """Draw an epoch object by object, as the first version did."""
+    rng = np.random.default_rng(np.random.SeedSequence([0, zlib.crc32(b"pretrain"), epoch]))
+    positions = np.arange(len(labels)) + 1000
+    drawn = [(int(i), 0) for i in positions[labels == -1]]
+    for label, number in enumerate(draws.tolist()):
+        objects = positions[labels == label]
+        for repeat in range(-(-number // max(len(objects), 1))):
+            drawn += [(int(i), repeat) for i in rng.permutation(objects)[: number - repeat * len(objects)]]
+    return [SampleKey(drawn[i][0], epoch, drawn[i][1]) for i in rng.permutation(len(drawn))]
+
+
+def test_an_order_is_that_of_the_first_version() -> None:
+    labels = np.concatenate([LABELS, np.full(70, -1)])
+    one = sampler("oversample", labels=labels)
+    assert [*chain(*drawn(one, 3))] == plain_order(labels, one.draws, 3)
+
+
+@given(
+    sizes=st.lists(st.integers(1, 40), min_size=1, max_size=20),
+    processes=st.integers(1, 3),
+    imbalance=st.sampled_from(["none", "oversample"]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_blocks_hold_the_same_objects_for_any_number_of_processes(
+    monkeypatch: pytest.MonkeyPatch, sizes: list[int], processes: int, imbalance: str, seed: int
+) -> None:
+    monkeypatch.setattr("ictconvention.feeding.sampler.BLOCK", 5)
+    rng = np.random.default_rng(seed)
+    places = np.array([(shard, row) for shard, size in enumerate(sizes) for row in range(size)]).T
+    places = places[:, rng.permutation(places.shape[1])][:, : max(places.shape[1] * 2 // 3, processes)]
+    labels: np.ndarray = np.asarray(rng.integers(-1, 2, places.shape[1]))
+    if len(labels) < processes:
+        return
+    shares = [
+        drawn(sampler(imbalance, 6, labels, places=places, rank=rank, processes=processes), 2)
+        for rank in range(processes)
+    ]
+    together = [draw for parts in zip(*shares, strict=True) for draw in interleave(*parts)]
+    objects = [*chain(*drawn(sampler(imbalance, 6, labels), 2))]
+    left_out = len(objects) % processes
+    assert len(together) == len(objects) - left_out
+    assert len(set(together) - set(objects)) == 0
+    assert len(set(together)) == len(together)  # an object that comes twice comes with another number
+    number = {int(position): row for row, position in enumerate(np.arange(len(labels)) + 1000)}
+    blocks = [(int(places[0, row]), int(places[1, row]) // 5) for row in (number[draw.position] for draw in together)]
+    last = {block: at for at, block in enumerate(blocks)}
+    first = {block: blocks.index(block) for block in last}
+    for at in range(len(blocks)):
+        assert sum(first[block] <= at <= last[block] for block in last) <= 8
+
+
+def interleave(*parts: list[SampleKey]) -> list[SampleKey]:
+    return [draw for row in zip(*parts, strict=True) for draw in row]
+
+
+def test_the_blocks_of_an_epoch_follow_seed_and_epoch_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ictconvention.feeding.sampler.BLOCK", 8)
+    places = np.stack([np.arange(800) // 50, np.arange(800) % 50])
+    one, resumed = sampler(places=places), sampler(places=places)
+    for epoch in range(3):
+        drawn(one, epoch)
+    assert drawn(one, 3) == drawn(resumed, 3)
+    orders = [[draw.position for draw in chain(*drawn(one, epoch))] for epoch in (3, 4)]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1]) == POSITIONS.tolist()
+    other = TrainingSampler(POSITIONS, LABELS, Imbalance(), 16, 1, "pretrain", places=places)
+    assert [draw.position for draw in chain(*drawn(other, 3))] != orders[0]
+    of_first_mix = {(at - 1000) // 50 for at in orders[0][: 8 * 8]}
+    assert 1 < len(of_first_mix) <= 8  # shards
 
 
 def test_a_class_without_objects_is_not_drawn() -> None:

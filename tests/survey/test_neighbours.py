@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from ictconvention.survey.neighbours import LINKING_LENGTH, linking_length, median_position, separations, sky_groups
 
@@ -14,13 +12,9 @@ ARCSEC = 1 / 3600
 
 
 def reference_groups(ra: np.ndarray, dec: np.ndarray, length: float) -> np.ndarray:
-    """Link unit vectors by their chord and take the connected components."""
-    a, d = np.radians(ra), np.radians(dec)
-    place = np.column_stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)])
-    pairs = cKDTree(place).query_pairs(2 * np.sin(np.radians(length * ARCSEC) / 2), output_type="ndarray")
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(ra), len(ra)))
-    label = connected_components(links, directed=False)[1]
-    return np.asarray(label)
+    """Compare every two places and take the connected components."""
+    links = np.array([separations(*place, ra, dec) for place in zip(ra, dec, strict=True)]) <= length * ARCSEC
+    return np.asarray(connected_components(links, directed=False)[1])
 
 
 def same_partition(a: np.ndarray, b: np.ndarray) -> bool:

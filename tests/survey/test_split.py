@@ -2,10 +2,15 @@
 
 import json
 from collections import Counter
+from dataclasses import asdict, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from astropy.table import Table, vstack
 from hypothesis import given, settings
@@ -225,6 +230,46 @@ def test_a_saved_split_comes_back_equal(tmp_path: Path, objects: Table) -> None:
     assert loaded.hash == split.hash
     assert json.loads((tmp_path / "split.json").read_text())["hash"] == split.hash
     assert [entry.name for entry in tmp_path.iterdir()] == ["split.json"]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_a_table_of_a_row_per_object_holds_the_same_split(tmp_path: Path, objects: Table, own: bool) -> None:
+    split = make_split(objects[::-1])
+    split.save(tmp_path / "split.json")
+    if own:
+        (tmp_path / "own.json").write_text(json.dumps({"parts": own_split(objects)}))
+        split = Split.load(tmp_path / "own.json", objects)
+        split.save(tmp_path / "split.json")
+    split.save(tmp_path / "split.parquet")
+    loaded = [Split.load(tmp_path / f"split.{kind}", objects) for kind in ("json", "parquet")]
+    assert loaded == [split, split]
+    assert {one.hash for one in loaded} == {split.hash}
+    plain = {**asdict(split), "parts": {part: tuple(ids) for part, ids in split.parts.items()}}
+    plain |= {"classes": dict(split.classes), "excluded": dict(split.excluded)}
+    assert split.hash == sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()  # as of the first version
+
+
+def test_a_table_that_cannot_hold_a_split_is_not_written(tmp_path: Path, objects: Table) -> None:
+    split = make_split(objects)
+    for test in (split.parts["test"][::-1], (*split.parts["test"], "zz")):
+        with refused(SplitError, "E-SPLIT-FORMAT", where="split.parquet"):
+            replace(split, parts={**split.parts, "test": test}).save(tmp_path / "split.parquet")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_edited_table_is_refused(tmp_path: Path, objects: Table) -> None:
+    split, path = make_split(objects), tmp_path / "split.parquet"
+    split.save(path)
+    table = pq.read_table(path)
+    moved = pc.if_else(
+        pc.equal(table["part"].cast(pa.string()), "test"), "finetune_train", table["part"].cast("string")
+    )
+    pq.write_table(table.set_column(2, "part", moved), path)
+    with refused(SplitError, "E-SPLIT-HASH", where="split.parquet"):
+        Split.load(path, objects)
+    pq.write_table(table.drop_columns("part"), path)
+    with refused(SplitError, "E-SPLIT-FORMAT", where="split.parquet"):
+        Split.load(path, objects)
 
 
 def test_another_survey_is_refused_and_the_ids_that_differ_are_named(tmp_path: Path, objects: Table) -> None:

@@ -65,7 +65,7 @@ def test_only_three_labels_are_of_the_other_kind(population: Table) -> None:
     for protocol in ("rotating", "fixed"):
         split = make_split(population, protocol=protocol)
         part = {
-            stage: split.parts[f"{stage}_train"] + split.parts[f"{stage}_validation"]
+            stage: [*split.parts[f"{stage}_train"], *split.parts[f"{stage}_validation"]]
             for stage in TABLE_1
             if stage != "test"
         }

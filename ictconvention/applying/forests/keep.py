@@ -82,7 +82,7 @@ def train_forest(
                 forest = CalibratedForest.fit(features, data, labelled_stages(own), jobs)
             parts = {NETWORK: known, FOREST: {}, MEAN: {}}
             for part, found in known.items():
-                at = [data.survey.position(id_) for id_ in found.ids.tolist()]
+                at = data.survey.positions(found.ids.tolist())
                 alone = forest.predict(features[at])
                 mean = mean_of_both(found.at(Prior.SURVEY), alone)
                 for name, likely in ((FOREST, alone), (MEAN, mean)):

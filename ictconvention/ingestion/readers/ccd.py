@@ -28,6 +28,7 @@ from ictconvention.ingestion.headers.headers import Headers
 from ictconvention.ingestion.orientation import turns_north_up
 from ictconvention.ingestion.placeholders import drop_placeholders
 from ictconvention.ingestion.readers.ccd_images import CcdImage, check_footprints, image_names
+from ictconvention.ingestion.readers.resampling import resample, resampled_noise
 from ictconvention.survey.neighbours import separations
 
 SKY_BOX = 256  # [pixels]; the sky is measured in boxes of about this side
@@ -57,6 +58,8 @@ class CcdOptions:
         Whether the sky is measured and subtracted.
     band_names : mapping
         Band by its names in headers, see `read_band_names`.
+    resample : bool
+        Whether images of another pixel scale are interpolated to that of the survey; else they are rejected.
     """
 
     folder: Path
@@ -68,6 +71,7 @@ class CcdOptions:
     zero_point: float = np.nan
     sky: bool = True
     band_names: Mapping[str, str] = field(default_factory=dict)
+    resample: bool = False
 
 
 def read_positions(
@@ -128,8 +132,10 @@ def _cut(
         raise UnreadableError(f"an image of {pixels.ndim} axes")
     wcs = read_wcs(headers.own)
     scale = pixel_scale(wcs)
-    if abs(scale / options.pixel_scale - 1) > SAME_SCALE:
-        raise UnreadableError(f"pixels of {scale:.3f} arcsec, those of the survey have {options.pixel_scale:.3f}")
+    ratio = options.pixel_scale / scale if abs(scale / options.pixel_scale - 1) > SAME_SCALE else 1.0
+    if ratio != 1 and not options.resample:
+        reason = f"pixels of {scale:.3f} arcsec, those of the survey have {options.pixel_scale:.3f}"
+        raise UnreadableError(f"{reason}; --resample interpolates them")
     here, x, y = _on_image(options, wcs, pixels.shape)
     if not here.size:
         return []
@@ -151,15 +157,13 @@ def _cut(
         pixels, noise = _without_sky(pixels)
     turns = turns_north_up(wcs, SkyCoord(options.ra[here], options.dec[here], unit="deg"))
     for number, column, row, turn in zip(here.tolist(), x.tolist(), y.tolist(), turns, strict=True):
-        try:
-            cutout = Cutout2D(pixels, (column, row), options.size, mode="strict")
-        except (PartialOverlapError, NoOverlapError):
+        if (cut := _stamp(pixels, column, row, options.size, ratio)) is None:
             edge = min(column, row, pixels.shape[1] - 1 - column, pixels.shape[0] - 1 - row)
             reason = f"{edge:.1f} pixels from the edge of the image: a stamp of {options.size} does not fit"
             found.append(Reject(options.ids[number], file, reason))
             continue
-        dx, dy = (position - (options.size - 1) / 2 for position in cutout.input_position_cutout)
-        stamp, dx, dy = turn.applied(cutout.data, dx, dy)
+        stamp, dx, dy = turn.applied(*cut)
+        sigma = np.nan if noise is None else float(noise[round(row), round(column)]) * factor
         found.append(
             FoundFrame(
                 options.ids[number],
@@ -169,13 +173,28 @@ def _cut(
                 image.file,
                 hdu,
                 psf_fwhm=psf_fwhm,
-                sky_sigma=np.nan if noise is None else float(noise[round(row), round(column)] * factor) or np.nan,
+                sky_sigma=sigma * (resampled_noise(ratio) if ratio != 1 else 1) or np.nan,
                 x=dx,
                 y=dy,
                 gain=gain,
             )
         )
     return found
+
+
+def _stamp(
+    pixels: NDArray[np.floating], column: float, row: float, size: int, ratio: float
+) -> tuple[NDArray[np.floating], float, float] | None:
+    """Return a stamp about a place, and where that lies in it, from its centre [pixels]; None where it does not fit."""
+    if ratio != 1:
+        found = resample(pixels, column, row, size, ratio)
+        return None if found is None else (found, 0.0, 0.0)
+    try:
+        cutout = Cutout2D(pixels, (column, row), size, mode="strict")
+    except (PartialOverlapError, NoOverlapError):
+        return None
+    dx, dy = (position - (size - 1) / 2 for position in cutout.input_position_cutout)
+    return cutout.data, dx, dy
 
 
 def _zero_point(options: CcdOptions, image: CcdImage, headers: Headers) -> tuple[float, float]:

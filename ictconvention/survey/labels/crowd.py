@@ -53,11 +53,10 @@ class Crowd:
         if not len(objects):
             raise SplitError("no objects", where, "give a survey with objects", "E-TABLE-EMPTY")
         class_of = classes_of(objects)
-        ids = np.array(list(class_of))
-        if len(ids) < len(objects):
+        if class_of.ids.repeated():
             raise SplitError("ids stand twice", where, "give each object an id of its own", "E-ID-DUPLICATE")
-        order = np.argsort(ids)
-        names = sorted({name for name in class_of.values() if name is not None})
+        ids, order = np.array(class_of.ids), class_of.ids.order
+        names = list(class_of.names)
         if not names:
             raise SplitError(
                 "no object has a class",
@@ -65,7 +64,7 @@ class Crowd:
                 "label some objects (by a class, or a redshift), or use the survey to predict only",
                 "E-SPLIT-LABELS",
             )
-        number = np.array([-1 if name is None else names.index(name) for name in class_of.values()])
+        number = class_of.codes.astype(np.int64)
         weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
         extra = np.zeros(len(ids), dtype=bool)
         if "extra_test" in objects.colnames:

@@ -163,7 +163,7 @@ class Redshift(Task):
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where the training part of the last stage has no object with a redshift."""
         z = self.read_truth(survey)
-        if not any(np.isfinite(z[survey.position(id_)]) for id_ in split.parts[f"{stage}_train"]):
+        if not np.isfinite(z[survey.positions(split.parts[f"{stage}_train"])]).any():
             found = f"no object in {stage}_train has a redshift"
             raise SplitError(found, f"survey {survey.header.name}", "put some that have into it", "E-SPLIT-LABELS")
 
