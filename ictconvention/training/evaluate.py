@@ -8,7 +8,6 @@ from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
@@ -34,8 +33,8 @@ def evaluate(
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
     trained = data.positions(f"{data.stage}_train")
-    train, task.training = labels[trained], task.describe_training(truth[trained])
-    survey_prior, training_prior = class_shares(train, len(task.names), data.imbalance)
+    task.training = task.describe_training(truth[trained])
+    survey_prior, training_prior = data.class_shares()
 
     known = _predicted(learner, data, f"{data.stage}_train", precision)
     validation = _predicted(learner, data, f"{data.stage}_validation", precision)
