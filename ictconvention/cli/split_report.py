@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.targets import SINGLE, least_objects
 from ictconvention.survey.split import Split
 
@@ -52,7 +53,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     split : Split
         A split of these objects.
     objects : Table
-        Columns id, class and label_source, as of `Survey.object_table`.
+        Columns id, class, label_source, ra and dec, as of `Survey.object_table`.
     """
     tested = np.isin(np.asarray(objects["id"]), split.parts["test"])
     spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
@@ -60,7 +61,8 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     if doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
-        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
+        placed = np.isfinite(np.add(*positions_of(objects))).any()
+        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed))
     reasons = sorted(set(split.excluded.values()))
     for reason in reasons:
         number = sum(why == reason for why in split.excluded.values())
@@ -68,8 +70,9 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     yield f"hash: {split.hash}"
 
 
-def describe_least(protocol: str, count: int) -> str:
-    """Say how many objects each class needs at least for such folds."""
-    needs = f"each class needs at least {least_objects(protocol, count)} objects to test, in as many sky groups"
+def describe_least(protocol: str, count: int, placed: bool = True) -> str:
+    """Say how many objects each class needs at least for such folds; in sky groups where objects have positions."""
+    groups = ", in as many sky groups" if placed else ""
+    needs = f"each class needs at least {least_objects(protocol, count)} objects to test{groups}"
     fewer = "" if (protocol, count) == (SINGLE, 2) else f" ({least_objects(SINGLE, 2)} for 2 folds, {SINGLE})"
     return f"{needs}, for {count} folds, {protocol}{fewer}; photometric labels do not test"
