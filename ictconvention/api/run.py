@@ -221,7 +221,7 @@ class Run:
         survey : Survey or path
             A survey, a selection of it, or a folder.
         ids : sequence of str
-            Ids of objects; without any, two of each class.
+            Ids of objects; without any, two of each class, of the test part first.
         of_class : str, optional
             Class whose maps are drawn; by default the one that is predicted of each object.
 

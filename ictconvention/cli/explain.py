@@ -16,7 +16,9 @@ def explain(
     survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID ...]", help="Ids of objects.", show_default="two of each class"),
+        typer.Argument(
+            metavar="[ID ...]", help="Ids of objects.", show_default="two of each class, of the test part first"
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Image to write: png, pdf or svg.")] = Path(
         "explain.png"

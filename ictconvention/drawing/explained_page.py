@@ -96,7 +96,7 @@ def draw_explained(objects: Sequence[ExplainedObject], survey: str, model: str) 
         predicted = one.classes[int(np.argmax(one.probability))]
         right = "" if one.label is None else (" (right)" if predicted == one.label else " (wrong)")
         answer = [f"true: {one.label or 'unknown'}", f"predicted: {predicted}{right}", f"map of: {one.of_class}"]
-        texts = [one.id, *(f"part: {part}" for part in [one.part] if part), *answer]
+        texts = [one.id, *([f"part: {one.part}"] if one.part else []), *answer]
         top = bottom + SIDE
         for line, text in enumerate(texts):
             folded = fold_name(text, WORDS, MOST_LINES)
