@@ -38,12 +38,13 @@ def explain(
     for name in module or ():
         import_module(name)
     from ictconvention.applying.explain import explain_objects
+    from ictconvention.applying.fitting_survey import open_for
     from ictconvention.drawing.explained_page import draw_explained
     from ictconvention.drawing.figure_file import save_figure
     from ictconvention.runs.trained_run import read_trained
-    from ictconvention.survey.survey import Survey
 
-    opened, trained = Survey.open(survey), read_trained(run)
+    trained = read_trained(run)
+    opened = open_for(trained, survey)
     explained = explain_objects(trained, opened, ids or (), of_class)
     save_figure(draw_explained(explained, opened.header.full_name, trained.options.model.kind), output)
     typer.echo(output)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.cli.next_command import suggest
+from ictconvention.cli.next_command import suggest, suggest_redshift_training
 from ictconvention.core.progress import show_progress, wide_console
 
 
@@ -80,4 +80,6 @@ def simulate(
         from ictconvention.simulation.galaxies.selection import describe_selection
 
         typer.echo(describe_selection(survey))
+        if suggest_redshift_training(survey):
+            return
     suggest("check", survey.path)

@@ -276,6 +276,12 @@ def test_a_map_of_one_cell_is_no_map(folder: Path, monkeypatch: pytest.MonkeyPat
         explain_objects(read_trained(folder / "run"), Survey.open(folder / "pictures"), ["p0000"])
 
 
+def test_a_folder_of_pictures_is_answered_with_the_size_that_the_run_knows(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with refused(SurveyError, "E-SURVEY-FORMAT", "ingest images", "SURVEY --size 32", where=tmp_path):
+        ict.load(folder / "run").predict(tmp_path)
+
+
 def test_what_cannot_be_explained_is_refused(folder: Path) -> None:
     trained, survey = read_trained(folder / "run"), Survey.open(folder / "pictures")
     with refused(SurveyError, "E-ID-UNKNOWN", "p9999", where="pictures"):
