@@ -13,10 +13,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 
 from experiments.frame_transformer import study, study_results
 from experiments.frame_transformer.disagreements import disagreements
-from experiments.frame_transformer.study import Job, of_forests, of_network, parse_arguments, setting_of
+from experiments.frame_transformer.study import Job, of_forests, of_network, parse_arguments, setting_of, settings_of
 from experiments.frame_transformer.study_results import (
     FILES,
     FORESTS,
+    LONGER,
     NETWORK,
     Result,
     path_of,
@@ -24,7 +25,7 @@ from experiments.frame_transformer.study_results import (
     read_results,
     save_result,
 )
-from experiments.frame_transformer.study_tables import describe_results, purity
+from experiments.frame_transformer.study_tables import describe_results, error_at, purity
 from experiments.table2.baselines import baselines
 from experiments.table2.rows import HOST
 from ictconvention.configuration.compose import compose_run
@@ -41,7 +42,8 @@ from tests.refusals import refused
 CLASSES = ["AGN", "SN Ia", "Variable", "SN Other"]
 SHARES = np.array([0.2, 0.2, 0.5, 0.1])
 OPTIONS = compose_run(study.SETTING)
-SETTING = setting_of(OPTIONS)
+SETTINGS = settings_of(study.SETTING)
+SETTING = SETTINGS[NETWORK]
 
 
 def made_up(
@@ -55,7 +57,7 @@ def made_up(
         likely = probabilities(rng.normal(size=(objects, len(CLASSES))) + skill * np.eye(len(CLASSES))[label])
         rows: dict[str, NDArray[np.float64]] = {Prior.SURVEY: likely, Prior.UNIFORM: at_equal_shares(likely, SHARES)}
         parts[part] = Predictions(np.array([f"{name}-{number:05d}" for number in range(objects)]), label, rows)
-    record = {"row": row, "fold": fold, "seed": seed, "setting": SETTING, "survey": "s", "split": f"fold {fold}"}
+    record = {"row": row, "fold": fold, "seed": seed, "setting": SETTINGS[row], "survey": "s", "split": f"fold {fold}"}
     record |= {
         "run": None,
         "precision": "32-true",
@@ -97,6 +99,7 @@ def waiting(results: Path, *words: str, monkeypatch: pytest.MonkeyPatch) -> list
         return []
 
     monkeypatch.setattr(study, "compose_run", lambda words: OPTIONS)
+    monkeypatch.setattr(study, "settings_of", lambda words: SETTINGS)
     monkeypatch.setattr(study, "open_or_simulate", lambda options: SimpleNamespace(hash="s"))
     monkeypatch.setattr(study, "run_jobs", run_jobs)
     study.study(parse_arguments([*words, "--results", str(results), "--runs", str(results.parent / "runs")]))
@@ -104,7 +107,7 @@ def waiting(results: Path, *words: str, monkeypatch: pytest.MonkeyPatch) -> list
 
 
 def test_what_has_its_result_is_not_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words, results = ("--folds", "0-1", "--seeds", "0,2"), tmp_path / "results"
+    words, results = ("--folds", "0-1", "--seeds", "0,2", "--models", "network", "forests"), tmp_path / "results"
     every = [
         f"{kind}-fold{fold}-seed{seed}"
         for fold in (0, 1)
@@ -137,28 +140,31 @@ def test_what_was_killed_half_way_is_no_result(tmp_path: Path, monkeypatch: pyte
         patched.setattr(study_results, "write_json", killed)
         save(tmp_path, made_up(skill=0.0))
     assert path_of(tmp_path, NETWORK, 0, 0).with_suffix(".parquet").exists()
-    assert read_results(tmp_path, SETTING) == []
+    assert read_results(tmp_path, SETTINGS) == []
     assert "network-fold0-seed0" in waiting(tmp_path, "--folds", "0", monkeypatch=monkeypatch)
     save(tmp_path, again := made_up())
-    (found,) = read_results(tmp_path, SETTING)
+    (found,) = read_results(tmp_path, SETTINGS)
     np.testing.assert_allclose(found.parts["test"].at(Prior.SURVEY), again.parts["test"].at(Prior.SURVEY), rtol=1e-5)
 
 
 def rows_of(text: str) -> dict[str, list[str]]:
-    """Return the cells of each line of the tables by its first; those of differences are said with a minus."""
+    """Return the cells of each line of the tables by its first; those of differences with what they are taken of."""
     minus, found = "", {}
     for line in text.splitlines():
         if line.startswith("| "):
             first, *cells = (cell.strip() for cell in line.strip("|").split("|"))
-            minus = "- " if first == f"{NETWORK} minus" else minus
+            minus = f"{first} " if first.endswith(" minus") else minus
             found[minus + first] = cells
     return found
 
 
 def test_the_tables_need_only_the_results(tmp_path: Path) -> None:
     networks = {(fold, seed): made_up(fold=fold, seed=seed) for fold in (0, 1) for seed in (0, 1)}
-    save(tmp_path, *networks.values(), *forests(0), *forests(1), made_up(fold=2))
-    text = describe_results(read_results(tmp_path, SETTING), [0, 1, 3], [0, 1])
+    longer = {(fold, seed): made_up(LONGER, fold, seed, skill=2.5) for fold in (0, 1) for seed in (0, 1)}
+    save(tmp_path, *networks.values(), *longer.values(), *forests(0), *forests(1), made_up(fold=2))
+    text = describe_results(read_results(tmp_path, SETTINGS), [0, 1, 3], [0, 1])
+    alone = describe_results(read_results(tmp_path, SETTINGS), [0, 1], [0, 1], [NETWORK, *FORESTS])
+    assert LONGER not in alone
     table = rows_of(text)
     assert list(table)[1 : 1 + len(FILES)] == list(FILES)
 
@@ -181,18 +187,20 @@ def test_the_tables_need_only_the_results(tmp_path: Path) -> None:
     for row, numbers in expected.items():
         assert [float(table[row][column]) for column in (0, 1, 4, 5)] == pytest.approx(numbers, abs=5.1e-4)
         assert table[row][-1] == "100"
-    ahead = [cell.split()[0] for cell in table[f"- {HOST}"]]
+    ahead = [cell.split()[0] for cell in table[f"{NETWORK} minus {HOST}"]]
     lead = np.subtract(expected[NETWORK], expected[HOST])
     assert [float(value) for value in ahead] == pytest.approx((100 * lead).tolist(), abs=0.051)
+    lead_of_longer = float(table[f"{LONGER} minus {HOST}"][0].split()[0])
+    assert lead_of_longer == pytest.approx(100 * (float(table[LONGER][0]) - float(table[HOST][0])), abs=0.11)
     assert float(table[f"mean of {NETWORK} and {HOST}"][0]) > float(table[HOST][0])
-    assert f"{NETWORK} 3/0, 3/1; {HOST} 3/0" in text  # missing
+    assert f"{NETWORK} 3/0, 3/1; {LONGER} 3/0, 3/1; {HOST} 3/0" in text  # missing
     assert f"the seed (fold/seed): {NETWORK} 2/0." in text  # there, and no forest to compare
 
 
 def test_a_network_alone_has_its_row_and_an_empty_folder_only_what_is_missing(tmp_path: Path) -> None:
-    assert f"{NETWORK} 0/0" in describe_results(read_results(tmp_path, SETTING), [0], [0])
+    assert f"{NETWORK} 0/0" in describe_results(read_results(tmp_path, SETTINGS), [0], [0])
     save(tmp_path, made_up())
-    text = describe_results(read_results(tmp_path, SETTING), [0], [0])
+    text = describe_results(read_results(tmp_path, SETTINGS), [0], [0])
     assert NETWORK in rows_of(text)
     assert f"{NETWORK} 0/0" not in text
 
@@ -202,7 +210,7 @@ def test_results_that_are_not_comparable_are_refused(fact: str, tmp_path: Path) 
     one = made_up()
     save(tmp_path, *forests(0), replace(one, record={**one.record, fact: "another"}))
     with refused(UsageError, "E-COMPARE-MISMATCH", fact, where="network-fold0-seed0.json"):
-        read_results(tmp_path, SETTING, "s")
+        read_results(tmp_path, SETTINGS, "s")
 
 
 def test_a_folder_of_another_survey_is_refused_before_a_job_begins(
@@ -236,6 +244,16 @@ def test_a_result_that_was_damaged_edited_or_renamed_is_refused(tmp_path: Path) 
     path.write_text(json.dumps(json.loads(text) | {"fold": 3}))
     with refused(UsageError, "E-RUN-EDITED", where=path):
         read_result(path)
+
+
+def test_probabilities_that_hold_at_their_own_shares_hold_at_others() -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.array([0.1, 0.5, 0.1, 0.3])
+    label = rng.choice(4, 40_000, p=SHARES)
+    feature = 2 * np.eye(4)[label] + rng.normal(size=(len(label), 4))
+    exact = probabilities(2 * feature + np.log(SHARES))
+    assert error_at(exact, label, wanted) < 0.01
+    assert error_at(probabilities(np.log(exact) / 2), label, wanted) > 0.05
 
 
 def test_purity_is_that_of_the_smallest_sample_of_the_completeness() -> None:

@@ -1,10 +1,13 @@
 """The study of imbalance: its published digits, its scores, its rows, and the choice that looks at validation alone."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, f1_score, precision_score, recall_score, roc_auc_score
 
 from experiments.imbalance import reproduce, rows
+from experiments.imbalance.grad_cam import find_peaks
 from experiments.imbalance.published import REPORTS, ROUNDING, half_width, print_reports
 from experiments.imbalance.scores import TwoClassMeasures, ranking_scores
 from experiments.imbalance.select import BY, Course, choose, course_of, kept_epoch, settings
@@ -14,6 +17,10 @@ from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import ModelPredictions, Predictions, pool
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.significance import intervals
+from ictconvention.runs.assembly import open_or_simulate
+from ictconvention.runs.trained_run import read_trained
+from ictconvention.training.run import run
+from tests.conftest import long_test
 from tests.refusals import refused
 
 NAMES = ("host", "supernova")
@@ -167,3 +174,17 @@ def test_what_names_no_network_of_the_study_is_refused() -> None:
             reproduce.weights_of(reproduce.parse_arguments(["--weights", word]))
     with refused(UsageError, "E-COMMAND-VALUE", where="--seeds"):
         reproduce.parse_arguments(["--seeds", "0"])
+
+
+@long_test
+@pytest.mark.slow
+def test_a_map_lies_nearer_to_the_supernova_than_to_its_hosts_centre(tmp_path: Path) -> None:
+    """Of the row "cnn1, oversample" of profile laptop; the opposite place is that a map of the galaxy alone is near."""
+    pytest.importorskip("captum", reason="captum is not installed: extra explain")
+    asked = dict(rows.cnn_rows("laptop"))["cnn1, oversample"]
+    words = [*rows.SURVEY, *rows.TRAINING, *rows.SIZES["laptop"], *asked, f"runs={tmp_path}", f"surveys={tmp_path}"]
+    options = compose_run(words)
+    peaks = find_peaks(read_trained(run(options, words)), open_or_simulate(options))
+    assert len(peaks.supernova) > 100
+    assert peaks.nearer(peaks.centre) > 0.65
+    assert peaks.nearer(peaks.opposite) > 0.65

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from experiments.frame_transformer.study import SETTING, SIMULATED, setting_of
+from experiments.frame_transformer.study import SETTING, SIMULATED, settings_of
 from experiments.frame_transformer.study_results import FORESTS, NETWORK, Result, read_results
-from ictconvention.configuration.compose import compose_run
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
 from ictconvention.drawing.film_strip import save_film_strip
@@ -63,8 +62,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, default=HERE)
     given = parser.parse_args()
     survey = Survey.open(given.survey) if given.survey else None
-    setting = setting_of(compose_run([*SETTING, *SIMULATED]))
-    results = read_results(given.results, setting, survey.hash if survey else None)
+    results = read_results(given.results, settings_of([*SETTING, *SIMULATED]), survey.hash if survey else None)
     rows, reverse = disagreements(results)
     classes = results[0].record["classes"]
     print("\n".join(describe(rows, reverse, classes)))

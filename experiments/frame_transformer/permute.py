@@ -111,7 +111,7 @@ def permuted_scores(run: TrainedRun, part: str, seed: int) -> dict[str, float]:
                     lambda _, known, places=places: (*(x[places] for x in known[:3]), *known[3:])
                 )
             probability = run.row(network(*inputs).numpy())
-            answers[name] += at_equal_shares(probability, run.survey_prior).argmax(1).tolist()
+            answers[name] += at_equal_shares(probability, run.calibration.survey_prior).argmax(1).tolist()
             if hook is not None:
                 hook.remove()
     return {name: float(balanced_accuracy_score(labels, found)) for name, found in answers.items()}

@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from experiments.frame_transformer.study_results import (
     FORESTS,
+    LONGER,
     NETWORK,
+    NETWORKS,
     PARTS,
     Result,
     path_of,
@@ -53,14 +55,15 @@ SETTING = [  # A of README.md
     "experiment=frame_transformer_sdss",
     "profile=laptop_all_frames",
 ]
+PASSES = {NETWORK: [], LONGER: ["stage.pretrain.max_epochs=16", "stage.finetune.max_epochs=12"]}  # A has 8 and 6
 SIMULATED = ["survey.objects=8208", "survey.seed=0", "survey.extra_test=1600"]
-MODELS = ("network", "forests")
+MODELS = {"network": (NETWORK,), "twice": (LONGER,), "forests": FORESTS}
 SAID = ("packages", "python", "processor", "gpus", "threads")  # of the environment
 
 
 @dataclass(frozen=True)
 class Job:
-    """The network, or all forests, of a fold and seed."""
+    """A network, or all forests, of a fold and seed."""
 
     rows: tuple[str, ...]
     fold: int
@@ -69,7 +72,7 @@ class Job:
     @property
     def title(self) -> str:
         """Names it."""
-        return f"{'network' if self.rows == (NETWORK,) else 'forests'}-fold{self.fold}-seed{self.seed}"
+        return f"{next(name for name, rows in MODELS.items() if rows == self.rows)}-fold{self.fold}-seed{self.seed}"
 
     def waiting(self, results: Path) -> list[str]:
         """Return its rows that have no result."""
@@ -81,22 +84,28 @@ def setting_of(options: RunOptions) -> str:
     return digest(leave_out_added(leave_out(asdict(options), options, LABEL | CONTENT | PLACE | CELL), options))
 
 
+def settings_of(words: Sequence[str]) -> dict[str, str]:
+    """Return the hash of the setting of each row; forests have that of the first network."""
+    of = {row: setting_of(compose_run([*words, *passes])) for row, passes in PASSES.items()}
+    return of | dict.fromkeys(FORESTS, of[NETWORK])
+
+
 def plan_jobs(models: Sequence[str], folds: Sequence[int], seeds: Sequence[int]) -> list[Job]:
     """Return the jobs, fold by fold; a forest has one seed."""
     jobs = []
     for fold in folds:
-        jobs += [Job((NETWORK,), fold, seed) for seed in seeds] if "network" in models else []
-        jobs += [Job(FORESTS, fold, 0)] if "forests" in models else []
+        for model in models:
+            jobs += [Job(MODELS[model], fold, seed) for seed in ((0,) if model == "forests" else seeds)]
     return jobs
 
 
-def of_network(folder: Path, survey: Survey) -> Result:
-    """Read what a finished run on a survey predicts."""
+def of_network(folder: Path, survey: Survey, row: str = NETWORK) -> Result:
+    """Read what a finished run on a survey predicts, as the result of a row."""
     found, run_folder = read_finished(folder), RunFolder(folder)
     result, parts, (shares, _) = found.result, {"test": found.predictions}, run_folder.read_priors()
     if "extra_test" in result:
         parts["extra_test"] = run_folder.read_predictions("extra_test")
-    record = {"row": NETWORK, "split": result["split"], "run": found.status["hashes"]["run"]}
+    record = {"row": row, "split": result["split"], "run": found.status["hashes"]["run"]}
     record |= {"precision": result["precision"], "core_seconds": found.core_seconds}
     return _result(record, found.options, survey, shares, parts, found.environment)
 
@@ -132,7 +141,8 @@ def _result(
 ) -> Result:
     """Return a result with what all have in common; `made` is the environment."""
     cell = {"fold": options.fold.index, "seed": options.seed, "survey": survey.hash, "setting": setting_of(options)}
-    more = {"classes": list(survey.header.classes), "shares": shares.tolist(), "words": SETTING}
+    words = [*SETTING, *PASSES.get(record["row"], [])]
+    more = {"classes": list(survey.header.classes), "shares": shares.tolist(), "words": words}
     kept = {"environment": {name: made[name] for name in SAID if name in made}}
     task = make_task(options, survey)
     groups = {part: task.groups_of(survey, found.ids.tolist()) for part, found in parts.items()}
@@ -144,12 +154,13 @@ def run_job(job: Job, words: Sequence[str], results: Path, log: Path) -> None:
     with log.open("ab") as file:
         for descriptor in (1, 2):
             os.dup2(file.fileno(), descriptor)
-    asked = [*words, f"fold.index={job.fold}", f"seed={job.seed}"]
+    (first, *_) = job.rows
+    asked = [*words, *PASSES.get(first, []), f"fold.index={job.fold}", f"seed={job.seed}"]
     try:
         options = compose_run(asked)
         with lines_on_terminal():
-            if job.rows == (NETWORK,):
-                save_result(results, of_network(run(options, asked), open_or_simulate(options)))
+            if first in NETWORKS:
+                save_result(results, of_network(run(options, asked), open_or_simulate(options), first))
             else:
                 for one in of_forests(options, job.waiting(results)):
                     save_result(results, one)
@@ -202,7 +213,7 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folds", type=numbers, default=numbers("0-4"), help="of five, such as 0-4 or 0,2")
     parser.add_argument("--seeds", type=numbers, default=[0], help="of the network, such as 0-2")
-    parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
+    parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--jobs", type=int, default=2, help="processes at once, each with one thread")
     parser.add_argument("--results", type=Path, default=HERE / "results")
     parser.add_argument("--survey", help="folder of a survey; the simulated one by default, made where it is not there")
@@ -225,7 +236,7 @@ def check_numbers(wanted: argparse.Namespace, folds: int) -> None:
 def study(wanted: argparse.Namespace) -> list[str]:
     """Run what has no result yet, print the tables, and return what failed."""
     options, failed = compose_run(SETTING), list[str]()
-    setting = setting_of(options)
+    settings = settings_of(SETTING)
     check_numbers(wanted, options.fold.count)
     with readable_os_errors("making the folder of results", wanted.results):
         wanted.results.mkdir(parents=True, exist_ok=True)
@@ -233,7 +244,7 @@ def study(wanted: argparse.Namespace) -> list[str]:
         place = ["survey=path", override("survey.path", wanted.survey)] if wanted.survey else SIMULATED
         words = [*SETTING, *place, override("surveys", wanted.surveys), override("runs", wanted.runs), "figures=false"]
         survey = open_or_simulate(compose_run(words))
-        read_results(wanted.results, setting, survey.hash)  # what does not fit is refused before any job begins
+        read_results(wanted.results, settings, survey.hash)  # what does not fit is refused before any job begins
         jobs = plan_jobs(wanted.models, wanted.folds, wanted.seeds)
         waiting = [job for job in jobs if job.waiting(wanted.results)]
         print(
@@ -243,7 +254,8 @@ def study(wanted: argparse.Namespace) -> list[str]:
         with readable_os_errors("making the folder of logs", logs):
             logs.mkdir(parents=True, exist_ok=True)
         failed = run_jobs(waiting, words, wanted.results, logs, wanted.jobs)
-    print(describe_results(read_results(wanted.results, setting), wanted.folds, wanted.seeds))
+    rows = [row for model in wanted.models for row in MODELS[model]]
+    print(describe_results(read_results(wanted.results, settings), wanted.folds, wanted.seeds, rows))
     return failed
 
 

@@ -26,14 +26,17 @@ from ictconvention.runs.status import write_json
 from ictconvention.survey.format import sha256
 
 NETWORK = "frame transformer"
+LONGER = f"{NETWORK}, twice the passes"
+NETWORKS = (NETWORK, LONGER)
 FILES = {  # of the rows that have results, the beginnings of their names
     NETWORK: "network",
+    LONGER: "network-twice",
     HOST: "forest-host",
     FOREST: "forest-photometry",
     HOST + ALL_FRAMES: "forest-host-all-frames",
     FOREST + ALL_FRAMES: "forest-photometry-all-frames",
 }
-FORESTS = tuple(row for row in FILES if row != NETWORK)
+FORESTS = tuple(row for row in FILES if row not in NETWORKS)
 PARTS = {"test": Prior.SURVEY, "extra_test": Prior.UNIFORM}  # and the class shares that their objects have
 ENDS = {"": Prior.SURVEY, "_uniform": Prior.UNIFORM}  # of the names of scores at these class shares
 DAMAGED = "remove this file and the one beside it, and give the command of the study again"
@@ -154,15 +157,15 @@ def read_result(path: Path) -> Result:
     return Result(record, parts, {part: columns["group"][here] for part, here in there.items()})
 
 
-def read_results(folder: Path, setting: str, survey: str | None = None) -> list[Result]:
+def read_results(folder: Path, settings: Mapping[str, str], survey: str | None = None) -> list[Result]:
     """Read all results of a folder.
 
     Parameters
     ----------
     folder : Path
         Folder of the results.
-    setting : str
-        Hash of the setting that the study has.
+    settings : mapping of str to str
+        Hash of the setting that the study has for each row.
     survey : str, optional
         Hash of its survey; that of the first result where it is not known.
 
@@ -177,6 +180,7 @@ def read_results(folder: Path, setting: str, survey: str | None = None) -> list[
     for one in found:
         record, where = one.record, path_of(folder, one.record["row"], *one.key)
         survey = survey or record["survey"]
+        setting = settings[record["row"]]
         same = {"setting": setting, "survey": survey, "split": splits.setdefault(record["fold"], record["split"])}
         if other := [name for name, value in same.items() if record[name] != value]:
             raise UsageError(f"this result is of another {shorten(other)}", where, fix, "E-COMPARE-MISMATCH")

@@ -61,7 +61,7 @@ def combine(parts: Sequence[SurveyPredictions], shares: NDArray[np.floating] | N
     if shares is None:
         rows = [part.row / part.row.sum(1, keepdims=True) for part in parts]
     else:
-        rows = [at_shares(part.row, part.run.survey_prior, shares) for part in parts]
+        rows = [at_shares(part.row, part.run.calibration.survey_prior, shares) for part in parts]
     mean = _averaged(np.stack(rows), counts[:, :, None])
     estimates = [task.format.estimates(row) for row in rows]
     spread = {name: _spread(np.stack([one[name] for one in estimates]), counts) for name in estimates[0]}

@@ -12,7 +12,6 @@ from ictconvention.applying.model_file import read_model, write_model
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
-from ictconvention.evaluation.calibration import at_prior
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
 from ictconvention.runs.trained_run import TrainedRun, read_trained
@@ -57,8 +56,8 @@ def export_run(run: TrainedRun, output: Path) -> str:
 
 def exportable_run(run: TrainedRun) -> Exportable:
     """Return a run's network on padded arrays of raw flux, with its calibration."""
-    shift = at_prior(np.zeros_like(run.survey_prior), run.training_prior, run.survey_prior)
-    return Exportable(run.learner, torch.from_numpy(shift), run.temperature).eval()
+    calibration = run.calibration
+    return Exportable(run.learner, calibration.temperature, torch.from_numpy(calibration.shift)).eval()
 
 
 def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
@@ -76,8 +75,9 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "model": options.model.kind,
         "learner": options.learner.kind,
         **run.task.format.facts(),
-        "prior": run.survey_prior.tolist(),  # shares of the outputs (classes) that the predictions are at
-        "temperature": run.temperature,
+        "prior": run.calibration.survey_prior.tolist(),  # shares of the outputs (classes) that the predictions are at
+        "temperature": run.calibration.temperature,  # divides the logits; then the shift is added
+        "logit_shift": run.calibration.shift.tolist(),
         "bands": list(spec.bands),
         "pixel_scale": run.survey["pixel_scale"],  # [arcsec]
         "flux_unit": run.survey["flux_unit"],

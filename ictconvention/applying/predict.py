@@ -113,7 +113,7 @@ def predict_survey(
     forest = None if options.forest is None else JoinedForest.read(run, stream, options.forest)
     reference = RunFolder(run.folder).read_reference()
     n = len(survey)
-    row = np.tile(run.survey_prior, (n, 1))
+    row = np.tile(run.calibration.survey_prior, (n, 1))
     distance = np.full(n, np.nan)
     frames = np.zeros(n, dtype=np.int64)
     there = np.array([i for i in range(n) if stream.frames(i)], dtype=np.int64)

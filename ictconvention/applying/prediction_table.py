@@ -115,7 +115,7 @@ def choose_shares(
         return shares, f"at the class shares {shares_in_words(shares, classes)}"
     match prior:
         case "train":
-            mean = np.mean([part.run.survey_prior for part in parts], axis=0)
+            mean = np.mean([part.run.calibration.survey_prior for part in parts], axis=0)
             return None, f"at the {task.format.describe_prior(mean)}"
         case "uniform":
             return np.full(len(classes), 1 / len(classes)), "at equal class shares"
@@ -128,7 +128,7 @@ def choose_shares(
                     "give other shares",
                     "E-PREDICT-NOTHING",
                 )
-            likely, priors = [part.row[there] for part in parts], [part.run.survey_prior for part in parts]
+            likely, priors = [part.row[there] for part in parts], [part.run.calibration.survey_prior for part in parts]
             shares = estimate_shares(likely, priors, find_counting_runs(parts)[:, there])
             return shares, f"at class shares estimated from this survey: {shares_in_words(shares, classes)}"
     shares = read_shares(Path(prior), classes)

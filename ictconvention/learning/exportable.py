@@ -16,13 +16,13 @@ class Exportable(nn.Module):
     ----------
     learner : Learner
         With the trained weights, which are shared.
-    shift : tensor (classes,)
-        Added to the logits: from the class shares of the training to natural ones.
     temperature : float
-        That divides them then.
+        That divides the logits.
+    shift : tensor (classes,)
+        Added to them then: from the class shares of the training to natural ones.
     """
 
-    def __init__(self, learner: Learner, shift: Tensor, temperature: float) -> None:
+    def __init__(self, learner: Learner, temperature: float, shift: Tensor) -> None:
         super().__init__()
         self.inputs, self.network, self.temperature = learner.inputs, learner.predictor, temperature
         self.shape, self.task = input_shape(learner.spec), learner.task
@@ -40,7 +40,7 @@ class Exportable(nn.Module):
         """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W)."""
         logits = self.task.logits(outputs)
         shift = self.shift.reshape(-1, *[1] * (logits.ndim - 2))
-        return self.task.format.outputs((logits + shift) / self.temperature)
+        return self.task.format.outputs(logits / self.temperature + shift)
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `forward` by name."""

@@ -62,6 +62,7 @@ class ResultShape(Shape):
     """The types of what `result.json` says, whatever the run has learned."""
 
     temperature: PositiveFloat = ABSENT
+    logit_shift: list[float] = ABSENT
     prior: PriorShape = ABSENT
     test: dict[str, Any] = ABSENT
     test_uniform: dict[str, Any] = ABSENT

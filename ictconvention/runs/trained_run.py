@@ -39,10 +39,8 @@ class TrainedRun:
         In eval mode, on the CPU, with the final weights.
     precision : "32-true" or "bf16-mixed"
         Precision of the run.
-    temperature : float
-        That calibrates its logits.
-    survey_prior, training_prior : arrays (classes,)
-        Shares of the classes in the last stage's training part, and in the loss; both sum to 1.
+    calibration : Calibration
+        What makes predictions of its logits.
     survey : mapping
         What `result.json` says of the survey: name, simulated, hash, origin, bands, pixel_scale, flux_unit.
     split : mapping
@@ -55,9 +53,7 @@ class TrainedRun:
     options: RunOptions
     learner: Learner
     precision: Precision
-    temperature: float
-    survey_prior: NDArray[np.float64]
-    training_prior: NDArray[np.float64]
+    calibration: Calibration
     survey: Mapping[str, Any]
     split: Mapping[str, Any]
     hash: str
@@ -71,11 +67,6 @@ class TrainedRun:
     def task(self) -> Task:
         """What it has learned."""
         return self.learner.task
-
-    @property
-    def calibration(self) -> Calibration:
-        """What makes predictions of its logits."""
-        return Calibration(self.temperature, self.survey_prior, self.training_prior)
 
     def row(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return what it predicts by logits (n, classes): calibrated probabilities (n, classes), at its own shares."""
@@ -114,9 +105,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         learner = new_learner(options, scaling, spec)
         warn_of_changed_code(options, result, run.result)
         take_weights(learner, checkpoint, weights)
-        if not 0 < (temperature := float(result["temperature"])) < np.inf:
-            raise ValueError(f"the temperature is {temperature:g}")
-        survey_prior, training_prior = run.read_priors()
+        calibration = Calibration.restore(result, *run.read_priors())
         if list(spec.classes) != names_of(result):
             raise ValueError("the classes of its weights are not those of its result")
         return TrainedRun(
@@ -124,9 +113,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
             options,
             learner.eval(),
             result["precision"],
-            temperature,
-            survey_prior,
-            training_prior,
+            calibration,
             known,
             split,
             str(status["hashes"]["run"]),

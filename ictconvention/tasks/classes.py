@@ -14,7 +14,6 @@ from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import register_task
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, shorten
-from ictconvention.evaluation.calibration import at_prior, fit_temperature
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
@@ -136,8 +135,7 @@ class Classes(Task):
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], survey_prior: Any, training_prior: Any
     ) -> Calibration:
         """Return the temperature that makes the labels likeliest at the survey's shares, and the shares."""
-        temperature = fit_temperature(at_prior(outputs, training_prior, survey_prior), label)
-        return Calibration(temperature, survey_prior, training_prior)
+        return Calibration.fit(outputs, label, survey_prior, training_prior)
 
     def decide(
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], calibration: Calibration

@@ -162,6 +162,7 @@ def test_what_must_be_known_of_a_model() -> None:
         "classes": list(CLASSES),
         "prior": [0.5, 0.25, 0.15, 0.1],
         "temperature": 1.7,
+        "logit_shift": [pytest.approx(np.log(share / 0.25)) for share in (0.5, 0.25, 0.15, 0.1)],
         "bands": list(BANDS),
         "pixel_scale": 0.396,
         "flux_unit": "nanomaggy",

@@ -164,7 +164,7 @@ def test_an_object_without_a_frame_by_then_gets_the_shares(
         writer.add("known", **early, first_detection=54_000.0)
     found = predict_survey(trained, Survey.open(tmp_path / "early"), PredictOptions(days=5.0))
     assert found.frames.tolist() == [0, 1]
-    np.testing.assert_allclose(found.row[0], trained.survey_prior)
+    np.testing.assert_allclose(found.row[0], trained.calibration.survey_prior)
     assert np.isnan(found.novelty).tolist() == [True, False]
     uniform = combine([found], np.full(4, 0.25)).row
     np.testing.assert_allclose(uniform[0], 0.25)

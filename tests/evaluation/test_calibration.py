@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn.metrics import log_loss
 
-from ictconvention.evaluation.calibration import SHARPEST, at_prior, fit_temperature, probabilities
+from ictconvention.evaluation.calibration import SHARPEST, fit_temperature, prior_shift, probabilities
 
 SKY, BALANCED = np.array([0.193, 0.105, 0.684, 0.018]), np.full(4, 0.25)
 
@@ -25,7 +25,7 @@ def exact_logits(feature: np.ndarray, share: np.ndarray) -> np.ndarray:
 
 def test_balanced_logits_become_those_of_the_sky() -> None:
     labels, feature = measured(20_000, SKY)
-    moved = probabilities(at_prior(exact_logits(feature, BALANCED), BALANCED, SKY))
+    moved = probabilities(exact_logits(feature, BALANCED), shift=prior_shift(BALANCED, SKY))
     assert np.allclose(moved, probabilities(exact_logits(feature, SKY)))
     balanced = probabilities(exact_logits(feature, BALANCED))
     assert log_loss(labels, moved, labels=range(4)) < log_loss(labels, balanced, labels=range(4)) - 0.1
@@ -34,9 +34,9 @@ def test_balanced_logits_become_those_of_the_sky() -> None:
 
 def test_a_class_that_training_never_saw_keeps_its_logit() -> None:
     trained = np.array([0.5, 0.5, 0.0, 0.0])
-    moved = at_prior(np.ones((1, 4)), trained, BALANCED)
-    assert np.isfinite(moved).all()
-    assert moved[0, 2] == 1
+    shift = prior_shift(trained, BALANCED)
+    assert np.isfinite(shift).all()
+    assert shift[2] == 0
 
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0, 3.0])
@@ -56,7 +56,7 @@ def test_it_is_the_minimum_of_the_log_loss() -> None:
 
 def test_a_shift_to_other_shares_is_added_after_the_division() -> None:
     labels, feature = measured(20_000, SKY)
-    shift = at_prior(np.zeros(4), BALANCED, SKY)
+    shift = prior_shift(BALANCED, SKY)
     spoilt = exact_logits(feature, BALANCED) * 0.4
     assert fit_temperature(spoilt, labels, shift) == pytest.approx(0.4, rel=0.03)
     assert fit_temperature(spoilt + shift, labels) > 0.45

@@ -154,12 +154,13 @@ def test_an_unobserved_band_says_nothing(model: str) -> None:
     assert torch.equal(found(run, arrays)["logits"], before)
 
 
-def test_calibration_is_a_shift_to_natural_shares_and_a_temperature() -> None:
+def test_calibration_is_a_temperature_and_then_a_shift_to_natural_shares() -> None:
     run = made_up_run()
     model = exportable_run(run)
     logits = torch.tensor([[1.0, 2.0, -1.0, 0.5]])
     outputs = model.calibrated(logits)
-    expected = (logits + torch.tensor(run.survey_prior / run.training_prior).log()) / run.temperature
+    known = run.calibration
+    expected = logits / known.temperature + torch.tensor(known.survey_prior / known.training_prior).log()
     torch.testing.assert_close(outputs["logits"], expected.float())
     np.testing.assert_allclose(outputs["probability"], run.row(logits.numpy()), atol=1e-6)
 

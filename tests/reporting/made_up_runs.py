@@ -11,12 +11,14 @@ from torch import nn
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import LearnerOptions, PixelOptions, RunOptions
+from ictconvention.evaluation.calibration import prior_shift
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.learning.exportable import Exportable
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.tasks.task import Calibration
 from tests.networks.conftest import random_statistics
 
 BANDS, CLASSES, MAX_FRAMES = ("g", "r", "i"), ("AGN", "SN Ia", "Variable", "SN Other"), 6
@@ -56,14 +58,14 @@ def made_up_run(
     _spread(made.eval())
     survey = {"name": "tiny", "simulated": True, "bands": BANDS, "pixel_scale": 0.396, "flux_unit": "nanomaggy"}
     survey_prior, training_prior = np.array([0.5, 0.25, 0.15, 0.1]), np.full(4, 0.25)
-    folder = Path("nowhere")
-    return TrainedRun(folder, options, made, "32-true", 1.7, survey_prior, training_prior, survey, {}, "0123abcd")
+    calibration = Calibration(1.7, survey_prior, training_prior, prior_shift(training_prior, survey_prior))
+    return TrainedRun(Path("nowhere"), options, made, "32-true", calibration, survey, {}, "0123abcd")
 
 
 @torch.no_grad()
 def _spread(learner: Learner) -> None:
     """Let the last layer tell objects apart, which all look alike to new weights."""
-    model = Exportable(learner, torch.zeros(len(CLASSES)), 1.0)
+    model = Exportable(learner, 1.0, torch.zeros(len(CLASSES)))
     logits = model(*model.sequences(20, torch.Generator().manual_seed(0)).values())["logits"]
     last = [layer for layer in learner.network.modules() if isinstance(layer, nn.Linear)][-1]
     spread = 2 * logits.std(0)

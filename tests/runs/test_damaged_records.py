@@ -78,6 +78,7 @@ def read_record(run: RunFolder, name: str) -> object:
         ("status.json", "survey", 5),
         ("status.json", "state", "asleep"),
         ("result.json", "temperature", "1"),
+        ("result.json", "logit_shift", 0.5),
         ("result.json", "prior", []),
         ("result.json", "survey", "miniature"),
         ("result.json", "survey.bands", "ugriz"),

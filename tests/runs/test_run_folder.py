@@ -72,8 +72,8 @@ def test_a_result_holds_the_priors_with_which_its_decisions_are_made_again(finis
     assert scores(found.at(Prior.UNIFORM), found.label, result["test"]["classes"]) == result["test_uniform"]
     survey_prior, training_prior = run.read_priors()
     assert result["prior"] == {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
-    trained = read_trained(finished)
-    assert (trained.survey_prior.tolist(), trained.training_prior.tolist()) == tuple(result["prior"].values())
+    known = read_trained(finished).calibration
+    assert (known.survey_prior.tolist(), known.training_prior.tolist()) == tuple(result["prior"].values())
 
 
 def test_priors_of_a_result_without_them_come_from_its_split(finished: Path, copied: Path) -> None:
@@ -111,7 +111,9 @@ def test_what_are_no_shares_is_refused(copied: Path, prior: object) -> None:
 
 
 def test_shares_under_which_the_decisions_would_be_others_are_refused(copied: Path) -> None:
-    changed(copied / "result.json", prior={"survey": [1e-6, 1e-6, 1e-6, 1 - 3e-6], "training": [0.25] * 4})
+    decided = np.sum(RunFolder(copied).read_result()["test_uniform"]["confusion"], 0).argmax()
+    survey = np.where(np.arange(4) == decided, 1 - 3e-6, 1e-6)  # which makes the commonest decision a rare one
+    changed(copied / "result.json", prior={"survey": survey.tolist(), "training": [0.25] * 4})
     with refused(UsageError, "E-RUN-EDITED", where="/run"):
         read_finished(copied)
 

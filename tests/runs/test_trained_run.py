@@ -33,8 +33,10 @@ def change(path: Path, how: Callable[[dict[str, Any]], object]) -> None:
 def test_shares_are_those_of_the_last_training_part_and_of_its_loss(finished: Path) -> None:
     run = read_trained(finished)
     names = [run.split["classes"][id_] for id_ in run.split["parts"]["finetune_train"]]
-    np.testing.assert_allclose(run.survey_prior, [names.count(name) / len(names) for name in run.spec.classes])
-    np.testing.assert_allclose(run.training_prior, np.array([4, 4, 5, 4]) / 17)  # profile=tiny draws the classes alike
+    known = run.calibration
+    np.testing.assert_allclose(known.survey_prior, [names.count(name) / len(names) for name in run.spec.classes])
+    drawn = np.array([4, 4, 5, 4]) / 17  # profile=tiny draws the classes alike
+    np.testing.assert_allclose(known.training_prior, drawn)
     assert not run.learner.training
 
 
@@ -50,6 +52,7 @@ def test_it_needs_no_survey_and_no_place(copied: Path) -> None:
         ("result.json", lambda c: c.pop("temperature"), "DAMAGED", "", ["'temperature'"]),
         ("result.json", lambda c: c.update(temperature=float("nan")), "DAMAGED", "result.json", ["NaN"]),
         ("result.json", lambda c: c.update(temperature=0.0), "DAMAGED", "result.json", ["temperature", "0.0"]),
+        ("result.json", lambda c: c.update(logit_shift=[0.1]), "DAMAGED", "", ["shift"]),
         (
             "result.json",
             lambda c: c["config"]["sequence"].update(max_frames=30),

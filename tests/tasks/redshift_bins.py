@@ -18,7 +18,6 @@ from ictconvention.core.errors import SplitError
 from ictconvention.drawing.embedded_figure import embed_drawing
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import new_panel
-from ictconvention.evaluation.calibration import fit_temperature
 from ictconvention.evaluation.measures import Measure, Measures, Rows
 from ictconvention.evaluation.predictions import Pooled, Predictions
 from ictconvention.feeding.batch import UNLABELLED
@@ -209,7 +208,7 @@ class RedshiftBins(Task):
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], survey_prior: Any, training_prior: Any
     ) -> Calibration:
         known = label != UNLABELLED
-        return Calibration(fit_temperature(outputs[known], label[known]), survey_prior, training_prior)
+        return Calibration.fit(outputs[known], label[known], survey_prior, training_prior)
 
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         return {part: {"objects": int(np.isfinite(found.label).sum()), **self.measures.score(found.rows, found.label)}}

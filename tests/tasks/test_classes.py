@@ -9,7 +9,7 @@ import torch
 
 from ictconvention.configuration.registry import find_task, register_task
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.evaluation.calibration import at_prior, probabilities
+from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.feeding.batch import UNLABELLED
@@ -87,17 +87,17 @@ def predicted(outputs: Any, label: Any, calibration: Calibration) -> Predictions
 
 
 def test_decisions_follow_from_outputs_and_the_record_of_the_calibration() -> None:
-    """What result.json keeps is enough: temperature and both shares."""
+    """What result.json keeps is enough: temperature, shift and both shares."""
     rng = np.random.default_rng(0)
     outputs, label = rng.normal(0, 2, (200, 4)), rng.integers(0, 4, 200)
     shares, even = np.array([0.5, 0.3, 0.15, 0.05]), np.full(4, 0.25)
     calibration = TASK.calibrate(outputs, label, shares, even)
     found = predicted(outputs, label, calibration)
     kept = calibration.record
-    again = Calibration(kept["temperature"], *(np.array(kept["prior"][name]) for name in ("survey", "training")))
+    again = Calibration.restore(kept, *(np.array(kept["prior"][name]) for name in ("survey", "training")))
     np.testing.assert_array_equal(TASK.row(outputs, again), found.at(Prior.SURVEY))
     np.testing.assert_allclose(
-        found.at(Prior.SURVEY), probabilities(at_prior(outputs, even, shares), kept["temperature"])
+        found.at(Prior.SURVEY), probabilities(outputs / kept["temperature"] + np.log(shares / even))
     )
     ratio = found.at(Prior.SURVEY) / found.at(Prior.UNIFORM)
     np.testing.assert_allclose(ratio / ratio[:, :1], np.tile(shares / shares[0], (200, 1)))
@@ -105,6 +105,26 @@ def test_decisions_follow_from_outputs_and_the_record_of_the_calibration() -> No
     assert scores.keys() == {"test", "test_uniform"}
     assert scores["test"]["accuracy"] == (found.at(Prior.SURVEY).argmax(1) == label).mean()
     assert TASK.format.columns(found).keys() == {"label", *TASK.names}
+
+
+def test_a_record_of_before_goes_on_to_predict_what_it_did() -> None:
+    """It says no shift: its temperature divided the logits after they had been moved."""
+    outputs = np.random.default_rng(0).normal(0, 2, (200, 4))
+    shares, even = np.array([0.5, 0.3, 0.15, 0.05]), np.full(4, 0.25)
+    before = Calibration.restore({"temperature": 2.5}, shares, even)
+    np.testing.assert_allclose(TASK.row(outputs, before), probabilities((outputs + np.log(shares / even)) / 2.5))
+
+
+def test_soft_outputs_of_balanced_training_find_rare_objects_at_the_surveys_shares() -> None:
+    """At a temperature far from 1 too: the shift to the shares is Bayes' rule on probabilities, never divided."""
+    rng = np.random.default_rng(0)
+    shares, even = np.array([0.7, 0.2, 0.08, 0.02]), np.full(4, 0.25)
+    label = rng.choice(4, 20_000, p=shares)
+    feature = 3 * np.eye(4)[label] + rng.normal(size=(20_000, 4))
+    known = -((feature[:, None] - 3 * np.eye(4)) ** 2).sum(2) / 2  # log-likelihoods
+    calibration = TASK.calibrate(known * 0.1, label, shares, even)
+    assert calibration.temperature == pytest.approx(0.1, rel=0.03)
+    np.testing.assert_allclose(TASK.row(known * 0.1, calibration), probabilities(known + np.log(shares)), atol=0.03)
 
 
 def test_a_calibration_that_found_nothing_is_said() -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, SequenceOptions
-from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
+from ictconvention.evaluation.calibration import fit_temperature, prior_shift, probabilities
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.quantities import quantities_of
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -48,12 +48,13 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     assert set(known) == {"finetune_train", "finetune_validation", "test"}
     labels = data.training.labels
     natural = np.bincount(labels[data.positions("finetune_train")], minlength=4) / len(data.positions("finetune_train"))
-    moved = {part: at_prior(logits, np.full(4, 0.25), natural) for part, (_, logits, _, _) in known.items()}
+    shift = prior_shift(np.full(4, 0.25), natural)
     validation = known["finetune_validation"].position
     assert sorted(validation) == sorted(data.positions("finetune_validation"))
-    assert result["temperature"] == fit_temperature(moved["finetune_validation"], labels[validation])
+    assert result["temperature"] == fit_temperature(known["finetune_validation"].logits, labels[validation], shift)
     assert parts["test"].ids.tolist() == [data.survey.ids[place] for place in data.positions("test")]
-    np.testing.assert_allclose(parts["test"].at(Prior.SURVEY), probabilities(moved["test"], result["temperature"]))
+    likely = probabilities(known["test"].logits, result["temperature"], shift)
+    np.testing.assert_allclose(parts["test"].at(Prior.SURVEY), likely)
     nearest = reference.distance(known["finetune_validation"].features)
     np.testing.assert_allclose(reference.validation, np.sort(nearest))
     ratio = parts["test"].at(Prior.SURVEY) / parts["test"].at(Prior.UNIFORM)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import Imbalance, Stage
-from ictconvention.evaluation.calibration import at_prior, fit_temperature, probabilities
+from ictconvention.evaluation.calibration import fit_temperature, prior_shift, probabilities
 from ictconvention.evaluation.forest import PRETRAIN_WEIGHT, fit_forest
 from ictconvention.evaluation.forests.trees import Trees, as_seen
 from ictconvention.feeding.batch import UNLABELLED
@@ -94,12 +94,12 @@ def calibrate_votes(votes: NDArray[np.float64], temperature: float, shares: NDAr
     Votes are no probabilities, far too soft as they stand. Their logarithms are divided by a temperature first and
     moved to these shares then, so that the decisions at equal shares are those of the votes.
     """
-    return probabilities(np.log(votes) / temperature + _shift(shares))
+    return probabilities(np.log(votes), temperature, _shift(shares))
 
 
 def _shift(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what moves logits from equal class shares to others."""
-    return at_prior(np.zeros(len(shares)), np.full(len(shares), 1 / len(shares)), shares)
+    return prior_shift(np.full(len(shares), 1 / len(shares)), shares)
 
 
 def _votes(trees: Trees, features: NDArray[np.floating]) -> NDArray[np.float64]:

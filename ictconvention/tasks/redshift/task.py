@@ -14,7 +14,6 @@ from ictconvention.configuration.options import Stage, TaskOptions
 from ictconvention.configuration.registry import register_task
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.evaluation.calibration import at_prior, fit_temperature
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.redshift.pdf import centres_of
 from ictconvention.evaluation.redshift.scores import BEYOND, BEYOND_KEY, bin_of, redshift_scores
@@ -226,8 +225,7 @@ class Redshift(Task):
     ) -> Calibration:
         """Return the temperature of the largest likelihood of the validation's bins, at the survey's n(z)."""
         known = label != UNLABELLED
-        shift = at_prior(np.zeros_like(survey_prior), training_prior, survey_prior)
-        return Calibration(fit_temperature(outputs[known], label[known], shift), survey_prior, training_prior)
+        return Calibration.fit(outputs[known], label[known], survey_prior, training_prior)
 
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
         """Return the scores of a part."""

@@ -11,7 +11,7 @@ from ictconvention.api.keywords import words_of_survey
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.core.magnitudes import nanomaggies
-from ictconvention.evaluation.calibration import at_prior
+from ictconvention.evaluation.calibration import prior_shift
 from ictconvention.evaluation.forest import aperture_features, forest_probabilities
 from ictconvention.runs.assembly import open_or_simulate
 from ictconvention.simulation import simulate as simulate_module
@@ -161,6 +161,6 @@ def test_a_forest_on_apertures_is_right_on_four_of_five(tmp_path: Path) -> None:
         train, validation = (np.isin(ids, parts[f"finetune_{part}"]) for part in ("train", "validation"))
         names, votes = forest_probabilities(features[train], label[train], features[validation])
         shares = np.array([np.mean(label[train] == name) for name in names])
-        logits = at_prior(np.log(np.maximum(votes, 1e-3)), np.full(2, 0.5), shares)
+        logits = np.log(np.maximum(votes, 1e-3)) + prior_shift(np.full(2, 0.5), shares)
         right += (names[logits.argmax(1)] == label[validation]).tolist()
     assert 0.77 < np.mean(right) < 0.83
