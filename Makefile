@@ -8,11 +8,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 READY := .venv/.ready
 
-# A named Python that is not the one of .venv: the environment is made anew.
+# Where a Python lives and which version it is; .venv is never made anew by itself, see check_venv.
 base = $(if $(1),$(shell $(1) -c 'import sys; print(sys.base_prefix, *sys.version_info)' 2>/dev/null))
 ifneq ($(origin PYTHON),file)
 ifneq ($(call base,$(PYTHON)),$(call base,$(BIN)/python))
 .PHONY: $(READY)
+OTHER_PYTHON := yes
 endif
 endif
 
@@ -21,7 +22,7 @@ help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(READY) ## make the environment .venv from pip and constraints.txt
+setup: $(READY) ## make the environment .venv from pip and constraints.txt, or bring it up to date
 
 define check_python
 @test -n "$(PYTHON)" || { echo "error: no Python from 3.11 to 3.13 with venv was found"; \
@@ -37,10 +38,22 @@ case "$$found" in \
 esac
 endef
 
+# What somebody has put into .venv is theirs: it is brought up to date where it is, or they are told what to type.
+define check_venv
+@test ! -e $(BIN)/python -o -z "$(OTHER_PYTHON)" || { \
+	echo "error: .venv is of another Python than PYTHON=$(PYTHON): $$($(BIN)/python -V 2>&1)"; \
+	echo "  fix:   leave out PYTHON; or remove .venv, with all that was installed in it, and repeat: rm -rf .venv"; exit 2; }
+@test ! -e $(BIN) || $(BIN)/python -c '' 2>/dev/null || { echo "error: the Python of .venv does not run"; \
+	echo "  fix:   remove it, with all that was installed in it, and repeat: rm -rf .venv"; exit 2; }
+endef
+
 $(READY): pyproject.toml constraints.txt
+	$(check_venv)
+ifeq ($(wildcard $(BIN)/python),)
 	$(check_python)
-	rm -rf .venv
 	$(PYTHON) -m venv .venv
+endif
+	@test -x $(BIN)/pip || $(BIN)/python -m ensurepip --default-pip > /dev/null
 	@echo "the packages of constraints.txt: a minute or two"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,export,simulation]' || { \
 		echo "error: pip could not install the packages that constraints.txt names; its reason is above"; \

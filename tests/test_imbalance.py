@@ -11,6 +11,7 @@ from experiments.imbalance.grad_cam import find_peaks
 from experiments.imbalance.published import REPORTS, ROUNDING, half_width, print_reports
 from experiments.imbalance.scores import TwoClassMeasures, ranking_scores
 from experiments.imbalance.select import BY, Course, choose, course_of, kept_epoch, settings
+from experiments.imbalance.summary import summary_of
 from experiments.imbalance.tables import text_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
@@ -106,6 +107,25 @@ def test_the_table_has_all_rows_says_simulated_and_names_what_has_no_weights(
         rows.NO_WEIGHTS
     ] * 2
     assert any(line.startswith("cnn1, ict against cnn1, none: precision supernova the same") for line in text)
+
+
+def test_what_is_printed_fits_a_terminal_and_has_the_scores_of_the_table(drawn: tuple[np.ndarray, np.ndarray]) -> None:
+    score, label = drawn
+    names = ("cnn1, none", "cnn1, ict", "tf_efficientnet_lite0 fine-tuned, augmented")
+    entry = {name: ModelPredictions(name, {(0, 0): predictions(score, label)}) for name in names}
+    told = list(summary_of("hosts (simulated), 200 objects", {**entry, "resnet50 frozen": None}, NAMES, "give it"))
+    assert max(map(len, told)) <= 100
+    assert "(simulated)" in told[0]
+    assert sum("resnet50 frozen" in line for line in told) == 1
+    shown = [line.split("  ") for line in told if line.startswith("cnn1, none ")]
+    found = [[cell.strip() for cell in line if cell.strip()] for line in shown]
+    assert len(found) == 2  # at either class shares
+    guess = score > 0.5
+    assert found[0][1:3] == [f"{100 * of(label, guess):.1f}" for of in (precision_score, recall_score)]
+    assert found[0][3].startswith(f"{100 * f1_score(label, guess):.1f} (")
+    assert found[0][-1] == f"{100 * roc_auc_score(label, score):.1f}"
+    gains = [line for line in told if line.startswith("cnn1, ict ")][-1]
+    assert gains.split()[2] in ("0.0", "+0.0", "-0.0")  # of the same predictions
 
 
 @pytest.mark.parametrize("profile", list(rows.SIZES))

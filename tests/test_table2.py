@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from experiments.table2 import reproduce
 from experiments.table2.baselines import forest_features
 from experiments.table2.reproduce import (
     check_overrides,
@@ -120,6 +121,26 @@ def test_without_core_seconds_the_time_counts_and_without_both_the_passes_throug
     for job in jobs:
         job.options = compose_run(["profile=laptop", "stage.pretrain.max_epochs=0"])
     assert equal_passes(jobs, "ConvEntion")[0] == "stage.pretrain.max_epochs=0"
+
+
+@pytest.mark.parametrize("model", ["ICT-ConvEntion", "ConvEntion"])
+def test_equal_compute_is_refused_where_patience_may_end_a_row(model: str, tmp_path: Path) -> None:
+    costs = {name: {"core_seconds": {"pretrain": 10.0}} for name in ("ICT-ConvEntion", "ConvEntion")}
+    jobs = finished_jobs(tmp_path, costs)
+    for job in jobs:
+        if job.model == model:
+            job.options = compose_run(["profile=laptop", "stage.finetune.patience=2"])
+    with refused(UsageError, "E-CONFIG-CONFLICT", model, where="stage.finetune.patience=2"):
+        equal_passes(jobs, "ConvEntion")
+
+
+def test_patience_is_refused_before_a_run_begins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs = finished_jobs(tmp_path, {"ICT-ConvEntion": {"seconds": {}}})
+    for job in jobs:
+        job.options = compose_run(["profile=laptop", "stage.pretrain.patience=3"])
+    monkeypatch.setattr(reproduce, "plan_jobs", lambda *given: jobs)
+    with refused(UsageError, "E-CONFIG-CONFLICT", where="stage.pretrain.patience=3"):
+        reproduce.run_rows(reproduce.parse_arguments(["--profile", "tiny", "--controls", "--runs", str(tmp_path)]))
 
 
 @pytest.mark.parametrize(("model", "times"), [("ConvEntion", 2), ("frame transformer", 10)])

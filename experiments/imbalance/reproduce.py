@@ -145,7 +145,8 @@ def read_rows(sweep: "Sweep", names: Sequence[str]) -> "dict[str, ModelPredictio
 
 
 def write_results(sweep: "Sweep", rows: "Mapping[str, ModelPredictions | None]") -> None:
-    """Print the tables, and leave them in the folder of the sweep."""
+    """Print the chief scores, and leave all of them in the folder of the sweep."""
+    from experiments.imbalance.summary import summary_of
     from experiments.imbalance.tables import text_of
     from ictconvention.core.atomic import whole_file
     from ictconvention.runs.plan import plan_run
@@ -156,12 +157,14 @@ def write_results(sweep: "Sweep", rows: "Mapping[str, ModelPredictions | None]")
     count = len(next(iter(next(one for one in rows.values() if one).predictions.values())).ids)
     missing = "give the file with --weights NETWORK=FILE; without one, the message names a command that fetches it"
     title = f"{survey.header.full_name}, {count} test objects"
-    text = "".join(f"{line}\n" for line in text_of(title, rows, (names[0], names[1]), missing))
+    asked = title, rows, (names[0], names[1]), missing
+    text = "".join(f"{line}\n" for line in text_of(*asked))
     with whole_file(sweep.folder / "imbalance.txt", "saving imbalance.txt") as partial:
         partial.write_text(text, encoding="utf-8")
-    print(text)
+    for line in summary_of(*asked):
+        print(line)
     print(f"{len(sweep.jobs)} runs, {describe_duration(sweep.seconds)} of training, over all starts")
-    print(f"the same tables: {sweep.folder / 'imbalance.txt'}")
+    print(f"every score with its interval: {sweep.folder / 'imbalance.txt'}")
 
 
 @lines_on_terminal()

@@ -36,15 +36,17 @@ class TwoClassMeasures(Measures):
         Of the classes.
     at : Prior
         The class shares of the probabilities that decide; the ranking is the same at all.
+    ranked : bool
+        Whether the ranking is scored, which takes most of the time of a bootstrap.
     """
 
     compared: ClassVar[tuple[Measure, ...]] = ()
 
-    def __init__(self, names: tuple[str, str], at: Prior) -> None:
+    def __init__(self, names: tuple[str, str], at: Prior, ranked: bool = True) -> None:
         self.names, self.at = names, at
         whole = [Measure("accuracy", "accuracy"), Measure("balanced_accuracy", "balanced accuracy")]
-        ranked = [Measure("auroc", "AUROC"), Measure("average_precision", "AP")]
-        self.compared = (*_of_classes(names), *whole, *ranked)  # type: ignore[misc]
+        self.ranked = [Measure("auroc", "AUROC"), Measure("average_precision", "AP")] if ranked else []
+        self.compared = (*_of_classes(names), *whole, *self.ranked)  # type: ignore[misc]
 
     def weigh(
         self, rows: Rows, label: NDArray[np.generic], weight: NDArray[np.floating]
@@ -56,6 +58,8 @@ class TwoClassMeasures(Measures):
         scores = {name: found[name] for name in ("accuracy", "balanced_accuracy")}
         for c, name in enumerate(self.names):
             scores |= {f"{key}/{name}": found[key][..., c] for key in COUNTED}
+        if not self.ranked:
+            return scores
         parts = np.array_split(np.asarray(weight), -(-len(weight) // CHUNK))
         ranks = [ranking_scores(likely[:, RARE], truth == RARE, part) for part in parts]
         scores |= {name: np.concatenate([one[name] for one in ranks]) for name in ("auroc", "average_precision")}

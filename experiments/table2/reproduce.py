@@ -14,6 +14,7 @@ from experiments.table2.rows import (
     BASELINES,
     LEAD,
     MEANS,
+    check_equal_compute,
     count_rows_of_equal_compute,
     expected_core_seconds,
     networks,
@@ -155,6 +156,8 @@ def run_rows(wanted: argparse.Namespace) -> "Sweep":
 
     everything, bands = wanted.rows == "all", [band for band in wanted.bands.split(",") if band]
     jobs = plan_jobs(wanted, rows(everything, wanted.controls, bands))
+    if wanted.controls:
+        check_equal_compute(jobs)  # before any begins
     at_once = wanted.jobs or jobs_at_once(wanted.profile, jobs[0].options.trainer.devices)
     key = digest([sorted(job.folder.name for job in jobs), wanted.ensemble])[:8]
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"table2-{wanted.profile}-{key}", jobs)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.schema import STAGES, stage_of
+from ictconvention.core.errors import UsageError
 
 if TYPE_CHECKING:  # heavy
     from ictconvention.sweeping.sweep import Job
@@ -87,12 +88,36 @@ def count_rows_of_equal_compute(everything: bool) -> int:
     return sum(model in networks(everything) for model, _ in EQUAL.values())
 
 
+def check_equal_compute(jobs: Sequence["Job"]) -> None:
+    """Refuse patience in what is to train for as long: a longest time fixes no cost where a stage may end before it.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Runs of the rows, before any of them begins.
+
+    Raises
+    ------
+    UsageError
+        Naming the row and the stage.
+    """
+    models = {LEAD, *(model for model, _ in EQUAL.values())}
+    for job in jobs:
+        for stage in STAGES:
+            if job.model in models and (patience := stage_of(job.options, stage).patience) is not None:
+                found = f"{job.model} may end early, and equal compute cannot be set by its number of training epochs"
+                fix = "leave out the patience, or the controls (CONTROLS=1)"
+                raise UsageError(found, f"stage.{stage}.patience={patience}", fix, "E-CONFIG-CONFLICT")
+
+
 def equal_passes(jobs: Sequence["Job"], model: str) -> list[str]:
     """Return the training epochs of a model that cost in each stage what ICT-ConvEntion's cost there.
 
     The cost is core-seconds; seconds where no CPU time was kept, as on GPUs. Where neither was, as of a pre-training
-    that was found finished, it is that of whole runs at the sizes of a laptop, and that is said.
+    that was found finished, it is that of whole runs at the sizes of a laptop, and that is said. Errors as of
+    `check_equal_compute`.
     """
+    check_equal_compute(jobs)
     words = []
     for stage in STAGES:
         passes = stage_of(next(job for job in jobs if job.model == model).options, stage).max_epochs

@@ -239,7 +239,7 @@ class Run:
         survey : Survey or path
             A survey, a selection of it, or a folder.
         ids : sequence of str
-            Ids of objects; without any, two of each class.
+            Ids of objects; without any, two of each class, of the test part first.
         of_class : str, optional
             Class whose maps are drawn; by default the one that is predicted of each object.
 
@@ -251,9 +251,11 @@ class Run:
             An object is not in the survey.
         """
         from ictconvention.applying.explain import explain_objects
+        from ictconvention.applying.fitting_survey import open_for
         from ictconvention.drawing.explained_page import draw_explained
 
-        opened, trained = survey if isinstance(survey, Survey) else Survey.open(survey), self.trained()
+        trained = self.trained()
+        opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
         explained = explain_objects(trained, opened, ids, of_class)
         return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
 
@@ -326,11 +328,12 @@ def predict_together(
 ) -> Table:
     """Return the table of predictions of runs of one model together; parameters and errors as of `Run.predict`."""
     from ictconvention.applying.apply import apply_runs, check_survey
+    from ictconvention.applying.fitting_survey import open_for
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.core.progress import show_nothing
 
     options = PredictOptions(first_days, batch_size, devices, forest)
-    opened = survey if isinstance(survey, Survey) else Survey.open(survey)
+    opened = survey if isinstance(survey, Survey) else open_for(runs[0], survey)
     check_survey(runs, opened, verify, show_nothing, forest)
     shares = str(prior) if isinstance(prior, Path) else prior
     found = apply_runs(runs, opened, options, shares)

@@ -6,9 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from astropy.table import Table
+
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.schema import SurveyOptions
-from ictconvention.core.errors import UsageError, shorten
+from ictconvention.core.errors import UsageError, did_you_mean, shorten
+from ictconvention.survey.labels.strata import stratify
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -147,6 +150,7 @@ def split(
     index: int | None = None,
     count: int | None = None,
     seed: int | None = None,
+    task: str | None = None,
 ) -> Split:
     """Draw the parts of one fold: pre-train, fine-tune and test. `Split.load` reads a split that is drawn already.
 
@@ -165,11 +169,14 @@ def split(
         Number of folds; by default 5.
     seed : int, optional
         Draws the parts; by default 0.
+    task : str, optional
+        "classes" or "redshift": then deciles of redshift are in the place of classes, as a run of `task=redshift` draws
+        them; by default where no object has a class.
 
     Raises
     ------
     UsageError
-        There is no such protocol.
+        There is no such protocol or task.
     SplitError
         A class is too small for so many folds, or a number is out of range.
 
@@ -182,4 +189,13 @@ def split(
     given = {"index": index, "count": count, "seed": seed}
     rule = read_group("fold", protocol or "rotating") | {name: x for name, x in given.items() if x is not None}
     opened = survey if isinstance(survey, Survey) else Survey.open(survey)
-    return make_split(opened.object_table(), **rule)
+    return make_split(table_for(opened, task), **rule)
+
+
+def table_for(survey: Survey, task: str | None = None) -> Table:
+    """Return the objects of a survey as a split for a task sees them; `task` and errors as of `split`."""
+    if task not in (None, "classes", "redshift"):
+        found = f"there is no split for the task {task!r}{did_you_mean(task, ('classes', 'redshift'))}"
+        raise UsageError(found, "task", "take classes or redshift", "E-COMMAND-VALUE")
+    table = survey.object_table()
+    return stratify(table) if task == "redshift" else table

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
+from ictconvention.applying.seen_objects import name_parts
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.drawing.explained_page import ExplainedObject, Panel
 from ictconvention.feeding.batch import SeriesBatch
@@ -24,6 +25,7 @@ from ictconvention.survey.survey import Survey
 
 MOST_MAPS = 4  # of an object that are shown: those with the largest sums
 OF_CLASS = 2  # objects of a class, where none is named
+PARTS = ("test", "extra test", "", "validation", "seen", "training")  # in the order in which they are chosen from
 
 
 def check_explain(run: TrainedRun) -> Network:
@@ -60,7 +62,8 @@ def explain_objects(
     survey : Survey
         Where the objects are.
     ids : sequence of str
-        Which; without any, the first two of each class.
+        Which; without any, the first two of each class: of the test part, where it has some, then of what the run has
+        not seen, and only then of what it has trained on.
     of_class : str, optional
         The class whose logit is explained; by default the one that is predicted of each.
 
@@ -77,7 +80,8 @@ def explain_objects(
         found = f"the network knows no class {of_class!r}{did_you_mean(of_class, names)}"
         raise UsageError(found, "--class", f"take one of {', '.join(names)}", "E-CLASS-UNKNOWN")
     label = list(classes_of(survey.object_table()).values())
-    positions = [survey.position(id_) for id_ in ids] if ids else _first_of_each_class(label)
+    parts = name_parts(run, survey)
+    positions = [survey.position(id_) for id_ in ids] if ids else _first_of_each_class(label, parts)
     read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
     stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
     explained = []
@@ -87,7 +91,8 @@ def explain_objects(
         probability = run.row(logits.numpy())[0]
         panels = _panels(batch, maps, trunk.frames_per_map, run.spec.bands)
         id_ = str(survey.ids[position])
-        explained.append(ExplainedObject(id_, label[position], names, probability, names[number], panels))
+        about = (id_, label[position], names, probability, names[number], panels, parts[position])
+        explained.append(ExplainedObject(*about))
     return explained
 
 
@@ -171,6 +176,10 @@ def _panels(batch: SeriesBatch, maps: Tensor, frames_per_map: int | None, bands:
     ]
 
 
-def _first_of_each_class(label: Sequence[str | None]) -> list[int]:
-    of_each = {name: [i for i, own in enumerate(label) if own == name][:OF_CLASS] for name in dict.fromkeys(label)}
+def _first_of_each_class(label: Sequence[str | None], parts: Sequence[str]) -> list[int]:
+    """Return the first objects of each class, those of a part that comes first in `PARTS` before others."""
+    of_each = {
+        name: sorted((i for i, own in enumerate(label) if own == name), key=lambda i: PARTS.index(parts[i]))[:OF_CLASS]
+        for name in dict.fromkeys(label)
+    }
     return sorted(i for chosen in of_each.values() for i in chosen)

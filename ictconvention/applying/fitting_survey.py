@@ -1,5 +1,7 @@
 """Whether a survey is one that a trained network can be applied to: the same bands, pixels, unit and classes."""
 
+from pathlib import Path
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,16 +10,34 @@ from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.core.errors import UsageError
+from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.feeding.reddening import REDDENING, WITHOUT, has_reddening
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.survey.format import unit_in_words
+from ictconvention.survey.format import holds_pictures, ingest_command, unit_in_words
 from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
 CHOICES = ("experiment", "profile", "model", "learner")  # groups that make a network, and its cost
 NANOMAGGIES = {"nanomaggy": 1.0, "nmgy": 1.0, "nJy": 1 / 3631, "uJy": 1 / 3.631, "mJy": 1e3 / 3.631, "Jy": 1e6 / 3.631}
+
+
+def open_for(run: TrainedRun, path: str | Path) -> Survey:
+    """Open a survey that a run is to be applied to.
+
+    Raises
+    ------
+    SurveyError
+        It is none; of a folder of pictures the message says how a survey is made of them, of the size that the run
+        knows.
+    """
+    try:
+        return Survey.open(path)
+    except SurveyError as error:
+        if error.code != "E-SURVEY-FORMAT" or not holds_pictures(folder := Path(path)):
+            raise
+        fix = ingest_command(folder, run.spec.stamp_size)
+        raise SurveyError(error.found, error.where, fix, error.code) from None
 
 
 def check_survey_fits(run: TrainedRun, survey: Survey) -> None:

@@ -6,7 +6,7 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import parts_of
-from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.labels.groups import positions_of
@@ -40,6 +40,23 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
         known, here = SkyCoord(*there.T, unit="deg"), SkyCoord(ra[placed], dec[placed], unit="deg")
         same[placed] |= here.match_to_catalog_sky(known)[1] < SAME_PLACE * u.arcsec
     return same
+
+
+def name_parts(run: TrainedRun, survey: Survey) -> list[str]:
+    """Return in which part of a run's split each object of a survey is: test, extra test, validation, training or "".
+
+    What several stages use is in the part that taught most. Of objects of another survey all that is known is which the
+    run has seen: those are called seen.
+    """
+    if origin_of(survey) not in (run.survey.get("origin"), run.survey.get("hash")):
+        return ["seen" if one else "" for one in seen_by(run, survey).tolist()]
+    part_of: dict[str, str] = {}
+    for part in (*TESTED, *sorted(parts_of(run.options), key=lambda part: not part.endswith("_validation"))):
+        said = (
+            part.replace("_", " ") if part in TESTED else "validation" if part.endswith("_validation") else "training"
+        )
+        part_of |= dict.fromkeys(run.split["parts"].get(part, ()), said)
+    return [part_of.get(str(id_), "") for id_ in survey.ids]
 
 
 def cannot_be_known(run: TrainedRun, survey: Survey) -> int:

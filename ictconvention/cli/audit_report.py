@@ -16,7 +16,7 @@ DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 
 
 def print_report(report: SurveyAudit, console: Console) -> None:
-    """Print a report: size, bands, classes, neighbours, then the flaws with their fixes."""
+    """Print a report: size, bands, classes, neighbours, then the warnings, and the flaws with their fixes."""
     header = report.header
     size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
@@ -28,7 +28,8 @@ def print_report(report: SurveyAudit, console: Console) -> None:
     console.print(_size_table(report) if report.pictures and report.sizes else _spread_table(report))
     console.print(_band_table(report))
     console.print(_class_table(report))
-    for line in _notes(report):
+    warnings = list(_warnings(report))
+    for line in (*_notes(report), *(f"warning: {said}" for said in warnings)):
         console.print(line, soft_wrap=True, markup=False)
     for flaw in report.flaws:
         console.print(f"[bold red]flaw[/bold red]: {escape(str(flaw))}", soft_wrap=True, highlight=False)
@@ -36,7 +37,8 @@ def print_report(report: SurveyAudit, console: Console) -> None:
         console.print(f"[bold red]and {report.more_flaws} flaws more[/bold red]")
     if not report.flaws:
         held = "offsets, ids, classes, bands, time order, finite pixels and checksums hold"
-        console.print(f"[green]no flaw[/green]: {held}", soft_wrap=True)
+        count = f"[yellow]{pluralize(len(warnings), 'warning')}[/yellow];" if warnings else "[green]no flaw[/green]:"
+        console.print(f"{count} {held}", soft_wrap=True)
 
 
 def _spread_table(report: SurveyAudit) -> Table:
@@ -66,15 +68,16 @@ def _percentile(p: int) -> str:
 
 
 def _band_table(report: SurveyAudit) -> Table:
-    unit = report.header.flux_words
-    of_pixels = ("mean", "std", "least", "most", "sky\nsigma", "seeing\narcsec", "5 sigma\nAB mag")
-    table = numbers_table(f"Pixels by band, {unit}", "band", "frames", "nights\nmissing", *of_pixels)
+    unit, of_sky = report.header.flux_words, ("sky\nsigma", "seeing\narcsec", "5 sigma\nAB mag")
+    columns = ("frames", "nights\nmissing", "mean", "std", "least", "most", *(() if report.photographs else of_sky))
+    table = numbers_table(f"Pixels by band, {unit}", "band", *columns)
     for name, band in report.bands.items():
         nights = band.nights + band.nights_missed
         numbers = (band.mean, band.std, band.lowest, band.highest, band.sky_sigma, band.psf_fwhm)
         shown = [f"{value:.3g}" if np.isfinite(value) else "-" for value in numbers]
         shown.append(f"{band.depth:.2f}" if np.isfinite(band.depth) else "-")
-        table.add_row(escape(name), str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
+        row = (escape(name), str(band.frames), f"{band.nights_missed / nights:.1%}", *shown)
+        table.add_row(*row[: 1 + len(columns)])
     return table
 
 
@@ -92,12 +95,14 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     absent = [name for name, band in report.bands.items() if not band.frames]
     if absent:
         yield f"bands without a frame: {', '.join(absent)}"
-    yield from _depth_notes(report)
+    if not report.photographs:
+        yield from _depth_notes(report)
     unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
     if unused:
         yield f"classes without an object: {', '.join(unused)}"
     if any(name is not None for name, _ in report.classes):
-        yield f"to train: {describe_least('rotating', 5)}"
+        placed = report.without_position < len(report.lengths)
+        yield f"to train: {describe_least('rotating', 5, placed)}"
     if (few := report.too_few) is not None:
         yield f"too few: {few.found}; {few.fix}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
@@ -105,7 +110,9 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     found = f"{pluralize(members, 'object')} in {pluralize(groups, 'group')}; a split keeps each group in one part"
     if not report.pictures or report.without_position < len(report.lengths):
         yield f"neighbours {near}: {found if groups else 'none'}"
-    if report.without_position:
+    if report.photographs:
+        yield "photographs, of no place in the sky: a split keeps equal pixels in one part"
+    elif report.without_position:
         unseen = "a split cannot see their neighbours, and keeps equal pixels together"
         yield f"without a position: {pluralize(report.without_position, 'object')}; {unseen}"
     if report.groups:
@@ -114,18 +121,14 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
         yield f"two frames of one band at one time: {shorten(report.same_times)}"
     if report.unjoined:
         yield f"shards that were never joined to the survey: {shorten(report.unjoined)}"
-    twins = shorten(" = ".join(ids) for ids in report.same_frames)
-    yield f"duplicates, other id with the same frames: {twins or 'none'}"
-    if report.label_conflicts:
-        yield f"warning: equal pixels and different classes, of which one is wrong: {shorten(report.label_conflicts)}"
+    alike = [ids for place, ids in enumerate(report.same_frames) if place not in report.label_conflicts]
+    if alike or not report.label_conflicts:
+        twins = shorten(" = ".join(ids) for ids in alike)
+        yield f"duplicates, other id with the same frames: {twins or 'none'}"
 
 
-def _depth_notes(report: SurveyAudit) -> Iterable[str]:
-    """Say why there is no depth, or that a depth is absurd."""
-    if report.no_depth:
-        yield f"no depth: {report.no_depth}"
-    elif without := [name for name, band in report.bands.items() if band.frames and not np.isfinite(band.depth)]:
-        yield f"no depth in {', '.join(without)}: the sky noise is unknown, or the seeing too bad to measure a flux"
+def _warnings(report: SurveyAudit) -> Iterable[str]:
+    """Say what is no flaw of the files, and likely wrong all the same."""
     absurd = [
         f"{name} {band.depth:.1f}"
         for name, band in report.bands.items()
@@ -133,4 +136,15 @@ def _depth_notes(report: SurveyAudit) -> Iterable[str]:
     ]
     if absurd:
         likely = "the zero point of the fluxes is likely wrong, or they are no nanomaggies"
-        yield f"warning: a 5-sigma depth outside {DEPTHS[0]:g} to {DEPTHS[1]:g} AB mag ({', '.join(absurd)}): {likely}"
+        yield f"a 5-sigma depth outside {DEPTHS[0]:g} to {DEPTHS[1]:g} AB mag ({', '.join(absurd)}): {likely}"
+    if report.label_conflicts:
+        pairs = shorten(report.label_conflicts.values())
+        yield f"equal pixels and different classes, of which one is wrong: {pairs}"
+
+
+def _depth_notes(report: SurveyAudit) -> Iterable[str]:
+    """Say why there is no depth."""
+    if report.no_depth:
+        yield f"no depth: {report.no_depth}"
+    elif without := [name for name, band in report.bands.items() if band.frames and not np.isfinite(band.depth)]:
+        yield f"no depth in {', '.join(without)}: the sky noise is unknown, or the seeing too bad to measure a flux"

@@ -16,7 +16,9 @@ def explain(
     survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
     ids: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[ID ...]", help="Ids of objects.", show_default="two of each class"),
+        typer.Argument(
+            metavar="[ID ...]", help="Ids of objects.", show_default="two of each class, of the test part first"
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("-o", "--output", help="Image to write: png, pdf or svg.")] = Path(
         "explain.png"
@@ -36,12 +38,13 @@ def explain(
     for name in module or ():
         import_module(name)
     from ictconvention.applying.explain import explain_objects
+    from ictconvention.applying.fitting_survey import open_for
     from ictconvention.drawing.explained_page import draw_explained
     from ictconvention.drawing.figure_file import save_figure
     from ictconvention.runs.trained_run import read_trained
-    from ictconvention.survey.survey import Survey
 
-    opened, trained = Survey.open(survey), read_trained(run)
+    trained = read_trained(run)
+    opened = open_for(trained, survey)
     explained = explain_objects(trained, opened, ids or (), of_class)
     save_figure(draw_explained(explained, opened.header.full_name, trained.options.model.kind), output)
     typer.echo(output)

@@ -126,9 +126,18 @@ def split(
             metavar="'AGN,SN Ia'", help="Classes to keep; objects of others are unlabelled.", show_default="all"
         ),
     ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            metavar="classes|redshift",
+            help="redshift: all parts have all redshifts, as a run with task=redshift draws them.",
+            show_default="redshift where no object has a class",
+        ),
+    ] = None,
 ) -> None:
     """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
     from ictconvention.api.surveys import split as draw
+    from ictconvention.api.surveys import table_for
     from ictconvention.cli.split_report import counts_table, notes
     from ictconvention.configuration.overrides import override
     from ictconvention.survey.labels.ways import TooFewError, name_ways
@@ -145,9 +154,9 @@ def split(
     opened = Survey.open(survey)
     if classes is not None:
         opened = opened.with_classes([name.strip() for name in classes.split(",")])
-    objects = opened.object_table()
+    objects = table_for(opened, task)
     try:
-        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed)
+        drawn = Split.load(load, objects) if load else draw(opened, protocol, index, count, seed, task)
     except TooFewError as few:
         flags = [words for way in few.ways if (words := way.as_flags()) is not None]
         raise SplitError(few.found, few.where, name_ways(flags), few.code) from None
@@ -262,15 +271,16 @@ def predict(
     _import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
+    from ictconvention.applying.fitting_survey import open_for
     from ictconvention.applying.forests.join import read_use
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
-    from ictconvention.survey.survey import Survey
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
     options = PredictOptions(first_days, batch_size, devices, read_use(forest))
-    (runs, left_out), opened = choose_runs(run, model), Survey.open(survey)
+    runs, left_out = choose_runs(run, model)
+    opened = open_for(runs[0], survey)
     check_output(output, opened, runs[0].task)
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:

@@ -1,5 +1,7 @@
 """What a command ends with: the command that most users give next, with their own paths, to be copied.
 
+Only the survey to be predicted is left open, for its own is what a run need not be applied to.
+
 It goes to the standard error: what programs read, the standard output, ends as it always did.
 """
 
@@ -12,6 +14,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
+
+NEW_SURVEY = "NEW_SURVEY"  # a folder that the user has to name
 
 
 def suggest(*words: str | Path) -> None:
@@ -37,6 +41,8 @@ def suggest_first_training(path: Path) -> None:
     objects = survey.object_table()
     labels = {*zip(objects["class"].tolist(), objects["label_source"].tolist(), strict=True)}
     present = [name for name in survey.header.classes if name in {name for name, _ in labels}]
+    if not present:
+        suggest_redshift_training(survey)
     if len(present) < 2:
         return
     survey = survey if len(present) == len(survey.header.classes) else survey.with_classes(present)
@@ -50,6 +56,21 @@ def suggest_first_training(path: Path) -> None:
             suggest("train", *_experiment(survey, one_stage, way.classes), *words)
     except SplitError:  # no split is drawn of such a survey
         return
+
+
+def suggest_redshift_training(survey: "Survey") -> bool:
+    """After a survey with redshifts: learn them, where a fold can be drawn; return whether that was suggested."""
+    from ictconvention.api.surveys import split
+    from ictconvention.core.errors import SplitError
+    from ictconvention.survey.labels.targets import SINGLE
+
+    try:
+        drawn = split(survey, SINGLE, task="redshift")
+    except SplitError:  # no object has one, or too few have
+        return False
+    if taught := bool(drawn.parts["pretrain_validation"]):
+        suggest("train", *_redshift_keys(survey), "fold=single")
+    return taught
 
 
 def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
@@ -69,6 +90,11 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     classes, counts = {*survey.header.classes}, drawn.counts()
     one_stage = not drawn.parts["finetune_train"]
     stages = STAGES[:1] if one_stage else STAGES
+    if {*drawn.classes.values()} - classes - {None}:  # strata of redshift
+        needed = [*(f"{stage}_{part}" for stage in stages for part in ("train", "validation")), "test"]
+        if all(counts[part].keys() - {None} for part in needed):
+            suggest("train", *_redshift_keys(survey), *keys, *(["stage.finetune.max_epochs=0"] if one_stage else []))
+        return
     taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
     if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
         suggest("train", *_experiment(survey, one_stage), *keys)
@@ -88,20 +114,25 @@ def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None
     return words
 
 
-def suggest_prediction(run: Path, *flags: str) -> None:
-    """After a run, or its forest: apply it, to begin with to the survey that it knows, where that still is.
+def _redshift_keys(survey: "Survey") -> list[str]:
+    """Return the keys that learn the redshifts of a survey, by a network of pictures where they are such."""
+    from ictconvention.configuration.overrides import override
 
-    What it says of its survey and its network is all that is read; where it cannot be, nothing is suggested.
+    model = ["model=cnn2"] if survey[0].is_picture else []
+    return ["task=redshift", "survey=path", override("survey.path", survey.path), *model]
+
+
+def suggest_prediction(run: Path, *flags: str) -> None:
+    """After a run, or its forest: apply it to a survey that it does not know, whose place is left open.
+
+    What it says of its network is all that is read; where it cannot be, nothing is suggested.
     """
     from ictconvention.core.errors import IctConventionError
     from ictconvention.runs.run_folder import RunFolder
-    from ictconvention.runs.status import survey_of
 
     try:
-        folder = RunFolder(run)
-        survey, module = survey_of(folder.read_status()), folder.read_options().model.module
+        module = RunFolder(run).read_options().model.module
     except IctConventionError:  # the run has ended well, and this is a hint
         return
-    if survey is not None:
-        words = [*flags, *(["--module", module] if module else [])]
-        suggest("predict", run, survey, "-o", "predictions.ecsv", *words)
+    words = [*flags, *(["--module", module] if module else [])]
+    suggest("predict", run, NEW_SURVEY, "-o", "predictions.ecsv", *words)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.cli.next_command import suggest
+from ictconvention.cli.next_command import suggest, suggest_redshift_training
 from ictconvention.core.progress import show_progress, wide_console
 
 
@@ -81,4 +81,6 @@ def simulate(
 
         if (selection := describe_selection(survey.object_table())) is not None:
             typer.echo(selection)
+        if suggest_redshift_training(survey):
+            return
     suggest("check", survey.path)

@@ -11,7 +11,9 @@ from rich.table import Table
 
 from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.selected import describe_selection
+from ictconvention.survey.labels.strata import STRATA, by_class_or_redshift
 from ictconvention.survey.labels.targets import SINGLE, least_objects
 from ictconvention.survey.split import Split
 
@@ -21,17 +23,13 @@ def counts_table(split: Split, header: SurveyHeader) -> Table:
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     title = escape(f"survey {header.full_name}: {title}")
-    table = numbers_table(
-        title, "class" if header.classes else "redshift", *(part.replace("_", "\n") for part in split.parts)
-    )
-    counts = split.counts()
     strata = sorted({name for name in split.classes.values() if name is not None} - {*header.classes})
-    for name in (*header.classes, *strata, None):
+    table = numbers_table(title, "redshift" if strata else "class", *(part.replace("_", "\n") for part in split.parts))
+    counts = split.counts()
+    for name in (*([] if strata else header.classes), *strata, None):
         row = [counts[part][name] for part in split.parts]
         if any(row):
-            table.add_row(
-                ("no class" if header.classes else "unknown") if name is None else escape(name), *map(str, row)
-            )
+            table.add_row(("unknown" if strata else "no class") if name is None else escape(name), *map(str, row))
     table.add_section()
     table.add_row("all", *(str(counts[part].total()) for part in split.parts))
     return table
@@ -54,15 +52,19 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     split : Split
         A split of these objects.
     objects : Table
-        Columns id, class and label_source, as of `Survey.object_table`.
+        Columns id, class, label_source, ra and dec, as of `Survey.object_table`.
     """
     tested = np.isin(np.asarray(objects["id"]), split.parts["test"])
+    objects = by_class_or_redshift(objects)
     spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
     doubtful = sorted({str(split.classes[str(id_)]) for id_ in objects["id"][tested & ~spectroscopic]})
-    if doubtful:
+    if doubtful and STRATA in objects.meta:
+        yield "tested against redshifts that are not spectroscopic"
+    elif doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
-        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]))
+        placed = np.isfinite(np.add(*positions_of(objects))).any()
+        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed))
     if (selection := describe_selection(objects)) is not None:
         yield selection
     for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
@@ -70,8 +72,9 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     yield f"hash: {split.hash}"
 
 
-def describe_least(protocol: str, count: int) -> str:
-    """Say how many objects each class needs at least for such folds."""
-    needs = f"each class needs at least {least_objects(protocol, count)} objects to test, in as many sky groups"
+def describe_least(protocol: str, count: int, placed: bool = True) -> str:
+    """Say how many objects each class needs at least for such folds; in sky groups where objects have positions."""
+    groups = ", in as many sky groups" if placed else ""
+    needs = f"each class needs at least {least_objects(protocol, count)} objects to test{groups}"
     fewer = "" if (protocol, count) == (SINGLE, 2) else f" ({least_objects(SINGLE, 2)} for 2 folds, {SINGLE})"
     return f"{needs}, for {count} folds, {protocol}{fewer}; photometric labels do not test"

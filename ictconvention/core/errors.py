@@ -206,6 +206,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {near[0]}?)" if near else ""
 
 
+def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the known names that may have been meant: those that end in it after a path or zeros, then near ones."""
+    listed = list(known)
+    same = [one for one in listed if one.endswith(f"/{name}") or (name and one.lstrip("0") == name.lstrip("0"))]
+    return list(dict.fromkeys([*same[:most], *difflib.get_close_matches(name, listed, n=most)]))[:most]
+
+
 def pluralize(number: int, noun: str) -> str:
     """Return '1 object' or '3 objects'."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ictconvention.drawing.figure_file import NotebookFigure
-from ictconvention.drawing.style import COLOURS, shorten_middle
-from ictconvention.ingestion.found import USUAL_BANDS
+from ictconvention.drawing.picture_page import choose_colours
+from ictconvention.drawing.style import COLOURS, fold_name
 
-SIDE, LEFT, RIGHT, TOP, GAP = 1.5, 1.7, 2.6, 0.8, 0.3  # [inch]
+SIDE, LEFT, RIGHT, TOP, GAP = 1.5, 1.9, 2.8, 0.8, 0.3  # [inch]
+WORDS, MOST_LINES = 26, 3  # letters in a line beside the stamps, and lines of one thing that is said
 BRIGHTEST, DARKEST = 99.7, 1.0  # of a stamp's pixels [per cent]
-RGB = 3  # bands of one night that make a picture in colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +58,8 @@ class ExplainedObject:
         The class that the maps are of.
     panels : sequence of Panel
         One of a picture, some of a sequence.
+    part : str
+        Part of the run's split that it is in, if any.
     """
 
     id: str
@@ -66,6 +68,7 @@ class ExplainedObject:
     probability: NDArray[np.floating]
     of_class: str
     panels: Sequence[Panel]
+    part: str = ""
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
@@ -92,11 +95,14 @@ def draw_explained(objects: Sequence[ExplainedObject], survey: str, model: str) 
         bottom = height - TOP - (row + 1) * (SIDE + GAP) + GAP
         predicted = one.classes[int(np.argmax(one.probability))]
         right = "" if one.label is None else (" (right)" if predicted == one.label else " (wrong)")
-        lines = [shorten_middle(one.id, 22), f"true: {one.label or 'unknown'}", f"predicted: {predicted}{right}"]
-        lines.append(f"map of: {one.of_class}")
-        for line, text in enumerate(lines):
-            place = (0.12 / width, (bottom + SIDE - 0.2 - 0.24 * line) / height)
-            figure.text(*place, text, fontsize=8, weight="bold" if line == 0 else "normal")
+        answer = [f"true: {one.label or 'unknown'}", f"predicted: {predicted}{right}", f"map of: {one.of_class}"]
+        texts = [one.id, *([f"part: {one.part}"] if one.part else []), *answer]
+        top = bottom + SIDE
+        for line, text in enumerate(texts):
+            folded = fold_name(text, WORDS, MOST_LINES)
+            place = (0.12 / width, top / height)
+            figure.text(*place, folded, fontsize=8, weight="bold" if line == 0 else "normal", va="top", linespacing=1.1)
+            top -= 0.06 + 0.125 * len(folded.splitlines())
         largest = max(float(panel.map.max()) for panel in one.panels) or 1.0
         for column, panel in enumerate(one.panels):
             left = LEFT + 2 * column * (SIDE + 0.1)
@@ -116,15 +122,13 @@ def draw_explained(objects: Sequence[ExplainedObject], survey: str, model: str) 
 
 
 def stretch(panel: Panel) -> NDArray[np.floating]:
-    """Return the stamps of a panel as one picture from 0 to 1: (H, W, 3) of three bands, else their mean (H, W).
+    """Return the stamps of a panel as a picture from 0 to 1: (H, W, 3) of three bands and more, else their mean (H, W).
 
-    Of bands that have usual names the reddest is red; of others the first.
+    Which of the bands are shown as red, green and blue says `choose_colours`.
     """
     frames = np.where(np.isfinite(panel.frames), panel.frames, 0).astype(np.float64)
-    colour = len(frames) == RGB == len(set(panel.bands))
-    if colour and set(panel.bands) <= set(USUAL_BANDS):
-        frames = frames[np.argsort([-USUAL_BANDS.index(name) for name in panel.bands])]
-    picture = np.moveaxis(frames, 0, -1) if colour else frames.mean(0)
+    three = choose_colours(panel.bands)
+    picture = frames.mean(0) if three is None else np.moveaxis(frames[list(three)], 0, -1)
     low, high = np.percentile(picture, [DARKEST, BRIGHTEST])
     scaled: NDArray[np.floating] = np.clip((picture - low) / max(high - low, 1e-12), 0, 1)
     return scaled
@@ -139,7 +143,7 @@ def _draw_probabilities(
     axes.barh(place, one.probability, color=colours, height=0.7)
     for where, value in zip(place, one.probability, strict=True):
         axes.text(float(value) + 0.02, where, f"{value:.2f}", va="center", fontsize=7)
-    axes.set_yticks(place, [shorten_middle(name, 14) for name in one.classes], fontsize=7)
+    axes.set_yticks(place, [fold_name(name, 16) for name in one.classes], fontsize=7)
     axes.set(xlim=(0, 1.2), xticks=[])
     axes.spines[["top", "right", "bottom"]].set_visible(False)
 

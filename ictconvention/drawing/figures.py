@@ -27,11 +27,11 @@ from ictconvention.drawing.style import (
     HEADROOM,
     WIDTH,
     Style,
+    fold_name,
     line_width,
     marks,
     new_panel,
     set_apart,
-    shorten_middle,
 )
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Key, Pooled
@@ -40,6 +40,8 @@ from ictconvention.evaluation.scores import CONFIDENCE_BINS, calibration_error
 
 FALSE_POSITIVE = np.linspace(0, 1, 401)  # rates at which the curves of the seeds are averaged
 MOST_BARS = 4  # models in a panel with error bars
+CLASS_LINES, USUAL_NAME = 3, 8  # of the name of a class beside a matrix, and letters that have room in any case
+LETTER, BOLD = 0.055, 0.07  # of such a name, and of a title [inch]
 MOST_BINS, LEAST_OBJECTS = 6, 8  # bins of a class against a quantity, and objects of a bin
 
 
@@ -66,7 +68,7 @@ def draw_points(values: Mapping[str, Mapping[Key, float]], looks: Sequence[Style
         axes.plot(list(found.values()), place, look.marker, color=look.colour, ms=4, alpha=0.75, mew=0)
         mean = float(np.mean(list(found.values())))
         axes.plot([mean, mean], [row - 0.38, row + 0.38], color=look.colour, lw=2)
-    axes.set_yticks(range(len(values)), [shorten_middle(name) for name in values], fontsize=8)
+    axes.set_yticks(range(len(values)), [fold_name(name) for name in values], fontsize=8)
     axes.set_ylim(len(values) - 0.45, -0.55)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.grid(axis="x", color="0.92")
@@ -107,21 +109,23 @@ def draw_confusion(count: NDArray[np.float64], classes: Sequence[str], name: str
         Names the survey, and says whether it is simulated.
     """
     share = count / np.maximum(count.sum(1, keepdims=True), 1)
+    named = [fold_name(label, 16, CLASS_LINES) for label in classes]
+    longest = max(len(line) for label in named for line in label.splitlines())
     side = 1.35 + 0.5 * max(len(classes), 3)
-    figure = new_panel(survey, side, side + 0.35)
+    beside = LETTER * max(longest - USUAL_NAME, 0)  # of names that take more room [inch]
+    figure = new_panel(survey, side + 0.5 * beside, side + 0.35 + beside)
     axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(count):
         text = f"{share[row, column]:.0%}\n" + (f"{number:.4g}" if number < 1000 else f"{number:.0f}")
         colour = "white" if share[row, column] > 0.55 else "0.15"
         axes.text(column, row, text, ha="center", va="center", fontsize=7, color=colour)
-    named = [shorten_middle(label, 14) for label in classes]
     axes.set_xticks(range(len(classes)), named, rotation=30, ha="right", fontsize=7)
     counted = [f"{label} ({number:.0f})" for label, number in zip(named, count.sum(1), strict=True)]
     axes.set_yticks(range(len(classes)), counted, fontsize=7)
     axes.set_xlabel("predicted", fontsize=8)
     axes.set_ylabel("label (objects)", fontsize=8)
-    put_title(axes, name, look)
+    put_title(axes, name, look, longest=int(max(len(classes), 3) * 0.5 / BOLD))
     return figure
 
 
@@ -167,7 +171,7 @@ def draw_roc(models: Sequence[Compared], classes: Mapping[int, str], survey: str
         else:
             recall = np.mean([np.interp(FALSE_POSITIVE, false, true) for false, true in curves], axis=0)
             area, number = np.mean(areas(model.pooled, c)), class_size(model, c)
-            said = f"{shorten_middle(classes[c])}: {area:.3f} ({number} objects)"
+            said = f"{fold_name(classes[c])}: {area:.3f} ({number} objects)"
             how: dict[str, Any] = {"marker": look.marker, "ms": 3.5, "markevery": marks(place, count, len(recall))}
             axes.plot([0, *FALSE_POSITIVE], [0, *recall], lw=line_width(place, count), label=said, **how, **look.drawn)
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal")
@@ -262,7 +266,7 @@ def draw_recall(
                 continue
             guesses = model.pooled.at(Prior.UNIFORM)[:, here].argmax(2)
             means, recalls, below, above = np.mean([recall_by(x[here], guess == c) for guess in guesses], axis=0).T
-            said = f"{shorten_middle(classes[c])} ({here.sum()})"
+            said = f"{fold_name(classes[c])} ({here.sum()})"
             how: dict[str, Any] = {"transform": set_apart(axes, place, count)}
             width = line_width(place, count)
             axes.plot(means, recalls, marker=look.marker, ms=3.5, lw=width, label=said, **how, **look.drawn)
@@ -273,7 +277,7 @@ def draw_recall(
             axes.update_datalim(np.column_stack([means, recalls]))  # matplotlib's own takes no line that is set apart
         axes.autoscale_view()
         axes.set_ylim(min(max(axes.get_ylim()[0], -0.03), 0.6), HEADROOM)
-        axes.set_xlabel(shorten_middle(quantity, 40), fontsize=8)
+        axes.set_xlabel(fold_name(quantity, 44), fontsize=8)
         axes.set_ylabel("recall", fontsize=8)
         axes.grid(axis="y", color="0.92")
         name_classes(axes, classes, [int(here.sum()) for here in shown.values()], "objects shown")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, pluralize
 from ictconvention.drawing.figure_file import NotebookFigure, save_figure
+from ictconvention.drawing.style import title_width
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.series import ImageSeries, night_index
@@ -38,7 +39,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     count, shown = int(night[-1]) + 1, shown_nights(night)
     day = series.mjd - series.mjd[0]
     strip = STAMP * len(header.bands)
-    width = max(STAMP * len(shown) + 1.1, 7.0)
+    width = max(STAMP * len(shown) + 1.1, 7.0, title_width(title(series, header)))
     height = strip + 3.9
     figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = LEFT / width, 1 - 1.07 / height
@@ -127,15 +128,22 @@ def band_colour(header: SurveyHeader, band: int) -> str:
 
 
 def title(series: ImageSeries, header: SurveyHeader) -> str:
-    """Return the survey, the object, its class and where that is from."""
-    label = series.metadata["class"] or "unlabelled"
+    """Return the survey, the object, its class and where that is from; without a class its redshift, where known."""
+    label, redshift = series.metadata["class"], series.metadata["redshift"]
+    if label is None and redshift is not None:
+        return f"{header.full_name} {series.id}: redshift {redshift:.3f}"
     source = series.metadata["label_source"]
-    return f"{header.full_name} {series.id}: {label}{f' ({source})' if source else ''}"
+    return f"{header.full_name} {series.id}: {label or 'unlabelled'}{f' ({source})' if source else ''}"
+
+
+def name_redshift(series: ImageSeries) -> list[str]:
+    """Return the redshift in words, where it is known and not in the title; none otherwise."""
+    label, redshift = series.metadata["class"], series.metadata["redshift"]
+    return [] if redshift is None or label is None else [f"redshift {redshift:.3f}"]
 
 
 def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:
-    redshift = series.metadata["redshift"]
-    parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts = name_redshift(series)
     frames, nights = pluralize(len(series), "frame"), pluralize(count, "night")
     parts += [f"{frames} on {nights} in {series.mjd[-1] - series.mjd[0]:.0f} d"]
     parts += [f"{shown} nights shown"] if shown < count else []

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
-from ictconvention.drawing.style import Style, shorten_middle, style_of
+from ictconvention.drawing.style import Style, fold_name, style_of
 from ictconvention.evaluation.predictions import Pooled
+
+TITLE_LINES = 3  # of the name of a model
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,14 @@ def name_classes(axes: Axes, classes: Mapping[int, str], numbers: Sequence[int],
     """Name the one class above a panel, or several in its legend."""
     if len(classes) == 1:
         (name,), (number,) = classes.values(), numbers
-        axes.set_title(f"{shorten_middle(name)} ({number} objects)", fontsize=9, loc="left")
+        axes.set_title(f"{fold_name(name)} ({number} objects)", fontsize=9, loc="left")
     elif axes.get_legend_handles_labels()[0]:
         axes.legend(title=title, fontsize=7, title_fontsize=7, framealpha=0.7, edgecolor="none")
 
 
 def name_absent(axes: Axes, name: str, why: str) -> None:
     """Name what a panel does not show, in its legend."""
-    axes.plot([], [], " ", label=f"{shorten_middle(name)}: {why}")
+    axes.plot([], [], " ", label=f"{fold_name(name)}: {why}")
 
 
 def class_size(model: Compared, class_number: int) -> int:
@@ -52,9 +54,9 @@ def class_size(model: Compared, class_number: int) -> int:
     return int((model.pooled.label == class_number).sum())
 
 
-def put_title(axes: Axes, name: str, look: Style) -> None:
-    """Put the name of a model above its panel, in its colour."""
-    axes.set_title(shorten_middle(name, 42), fontsize=8, loc="left", color=look.colour, weight="bold")
+def put_title(axes: Axes, name: str, look: Style, longest: int = 42) -> None:
+    """Put the name of a model above its panel, in its colour, with so many letters in a line."""
+    axes.set_title(fold_name(name, longest, TITLE_LINES), fontsize=8, loc="left", color=look.colour, weight="bold")
     axes.tick_params(labelsize=7)
 
 

@@ -1,6 +1,7 @@
 """Draw a picture, an object of one night: its colours, each band, and how its pixels are distributed."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -11,15 +12,26 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
 from ictconvention.drawing.figure_file import NotebookFigure
-from ictconvention.drawing.film_strip import NO_PIXEL, band_colour, draw_film_strip, grey_scale, stamp_board, title
+from ictconvention.drawing.film_strip import (
+    NO_PIXEL,
+    band_colour,
+    draw_film_strip,
+    grey_scale,
+    name_redshift,
+    stamp_board,
+    title,
+)
+from ictconvention.drawing.style import title_width
 from ictconvention.ingestion.found import USUAL_BANDS
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import NO_UNIT, SurveyHeader
 from ictconvention.survey.series import ImageSeries
 
-RGB = ("R", "G", "B")
+# What is shown as red, green and blue: the first of these that a picture has.
+COLOURS = (("R", "G", "B"), ("i", "r", "g"), ("z", "r", "g"))
+LETTER, NO_BREAK = 0.055, "\N{NO-BREAK SPACE}"  # of the small print [inch], and where no line of it ends
 LARGE, SMALL = 2.6, 1.3  # [inch] of the picture in colours, and of a band
-LEFT, TOP, GAP = 0.12, 0.9, 0.12  # [inch]
+LEFT, TOP, GAP, LINE = 0.12, 0.9, 0.12, 0.16  # [inch]; of a line of the small print more
 MOST_IN_A_ROW = 4  # bands
 HISTOGRAM, BELOW = 1.7, 0.55  # [inch] of its height, and of what is written below it
 BINS = 60
@@ -42,19 +54,23 @@ def draw_picture(series: ImageSeries, header: SurveyHeader) -> Figure:
     rows = -(-len(series) // MOST_IN_A_ROW)
     strip = max(rows * (SMALL + 0.2), LARGE if three else 0.0)
     large = LARGE + GAP if three else 0.0
-    width = max(2 * LEFT + large + columns * (SMALL + GAP), 5.5)
-    height = TOP + strip + GAP + HISTOGRAM + BELOW
+    width = max(2 * LEFT + large + columns * (SMALL + GAP), 5.5, title_width(title(series, header)))
+    legend = wrap(_legend(series, header), int((width - 2 * LEFT) / LETTER))
+    above = TOP + LINE * (len(legend) - 1)
+    height = above + strip + GAP + HISTOGRAM + BELOW
     figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")
     board = stamp_board(figure)
     board.text(LEFT, height - 0.28, title(series, header), fontsize=11, weight="bold", va="center")
     board.text(LEFT, height - 0.51, _subtitle(series, header, three), fontsize=8, va="center")
-    board.text(LEFT, height - 0.71, _legend(series, header), fontsize=7, color="0.35", va="center")
+    for line, text in enumerate(legend):
+        said = text.replace(NO_BREAK, " ")
+        board.text(LEFT, height - 0.71 - LINE * line, said, fontsize=7, color="0.35", va="center")
     if three:
-        place = (LEFT, LEFT + LARGE, height - TOP - LARGE, height - TOP)
+        place = (LEFT, LEFT + LARGE, height - above - LARGE, height - above)
         board.imshow(compose_colours(series, three), origin="lower", extent=place, aspect="auto")
     for order, number in enumerate(np.argsort(series.band).tolist()):
         row, column = divmod(order, MOST_IN_A_ROW)
-        left, top = LEFT + large + column * (SMALL + GAP), height - TOP - row * (SMALL + 0.2)
+        left, top = LEFT + large + column * (SMALL + GAP), height - above - row * (SMALL + 0.2)
         draw_band(board, series, number, (left, left + SMALL, top - SMALL, top))
         name, colour = header.bands[series.band[number]], band_colour(header, int(series.band[number]))
         board.text(left + 0.5 * SMALL, top - SMALL - 0.1, name, fontsize=9, color=colour, ha="center", va="center")
@@ -64,44 +80,71 @@ def draw_picture(series: ImageSeries, header: SurveyHeader) -> Figure:
 
 
 def colour_bands(series: ImageSeries, header: SurveyHeader) -> tuple[int, int, int] | None:
-    """Return which frames of a picture are shown as red, green and blue; None where it has fewer than three.
-
-    These are R, G and B; or of bands that all have usual names the reddest, a middle one and the bluest; or else the
-    first three.
-    """
-    names = [header.bands[band] for band in series.band]
-    if len(names) < len(RGB):
+    """Return which frames of a picture are shown as red, green and blue; None where it has fewer than three."""
+    order = np.argsort(series.band, kind="stable").tolist()  # of the header's bands
+    chosen = choose_colours([header.bands[series.band[frame]] for frame in order])
+    if chosen is None:
         return None
-    if set(RGB) <= set(names):
-        chosen: Sequence[str] = RGB
-    elif set(names) <= set(USUAL_BANDS):
+    red, green, blue = (order[place] for place in chosen)
+    return red, green, blue
+
+
+def choose_colours(names: Sequence[str]) -> tuple[int, int, int] | None:
+    """Return which of some bands are shown as red, green and blue; None of fewer than three, or where one comes twice.
+
+    These are R, G and B; i, r and g, as of the SDSS, or z, r and g; of others that all have usual names the reddest, a
+    middle one and the bluest; or else the first three.
+    """
+    if len(names) < 3 or len({*names}) < len(names):
+        return None
+    chosen: Sequence[str] = names[:3]
+    if known := [colours for colours in COLOURS if {*colours} <= {*names}]:
+        chosen = known[0]
+    elif {*names} <= {*USUAL_BANDS}:
         ordered = sorted(names, key=USUAL_BANDS.index)
         chosen = (ordered[-1], ordered[len(ordered) // 2], ordered[0])
-    else:
-        chosen = sorted(names, key=header.bands.index)[:3]
     red, green, blue = (names.index(name) for name in chosen)
     return red, green, blue
 
 
-def compose_colours(series: ImageSeries, three: tuple[int, int, int]) -> NDArray[np.float64]:
-    """Return frames as the red, green and blue of a picture (H, W, 3), 0 to 1; where a pixel is missing, pink."""
-    shown = np.dstack([_shown(series, frame) for frame in three])
+def compose_colours(
+    series: ImageSeries, three: tuple[int, int, int], frames: NDArray[np.floating] | None = None
+) -> NDArray[np.float64]:
+    """Return frames as the red, green and blue of a picture (H, W, 3), 0 to 1; where a pixel is missing, pink.
+
+    Parameters
+    ----------
+    series : ImageSeries
+        The picture, whose pixels set how bright each band is shown.
+    three : tuple of int
+        Which frames.
+    frames : array (n, H, W), optional
+        What is shown in place of its own.
+    """
+    shown = np.dstack([_shown(series, frame, frames) for frame in three])
     missing = ~np.isfinite(shown).all(axis=2)
     shown[missing] = to_rgb(NO_PIXEL)
     return shown
 
 
-def draw_band(board: Axes, series: ImageSeries, frame: int, place: tuple[float, float, float, float]) -> None:
-    """Draw a frame in grey at a place of a board: left, right, bottom and top [inch]."""
+def draw_band(
+    board: Axes,
+    series: ImageSeries,
+    frame: int,
+    place: tuple[float, float, float, float],
+    frames: NDArray[np.floating] | None = None,
+) -> None:
+    """Draw a frame in grey at a place of a board: left, right, bottom and top [inch]; `frames` as of colours."""
     greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
-    board.imshow(_shown(series, frame), origin="lower", extent=place, aspect="auto", cmap=greys, vmin=0, vmax=1)
+    board.imshow(_shown(series, frame, frames), origin="lower", extent=place, aspect="auto", cmap=greys, vmin=0, vmax=1)
 
 
-def _shown(series: ImageSeries, frame: int) -> NDArray[np.float64]:
+def _shown(series: ImageSeries, frame: int, frames: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
     """Return how bright each pixel of a frame is shown (H, W), 0 to 1; NaN where it is missing."""
-    pixels = np.where(np.isfinite(series.frames[frame]), series.frames[frame], np.nan).astype(np.float64)
+    shown = (series.frames if frames is None else frames)[frame]
+    pixels = np.where(np.isfinite(shown), shown, np.nan).astype(np.float64)
     if _is_bounded(series):
-        return pixels
+        return np.clip(pixels, 0, 1)
     softening, low, high = grey_scale(series, np.array([frame]))
     return np.clip((np.arcsinh(pixels / softening) - low) / (high - low), 0, 1)
 
@@ -113,8 +156,7 @@ def _is_bounded(series: ImageSeries) -> bool:
 
 
 def _subtitle(series: ImageSeries, header: SurveyHeader, three: tuple[int, int, int] | None) -> str:
-    redshift = series.metadata["redshift"]
-    parts = [f"redshift {redshift:.3f}"] if redshift is not None else []
+    parts = name_redshift(series)
     parts.append(f"{header.stamp_size} x {header.stamp_size} pixels of {header.scale_words}")
     if three:
         parts.append(f"{', '.join(header.bands[series.band[n]] for n in three)} as red, green, blue")
@@ -122,9 +164,13 @@ def _subtitle(series: ImageSeries, header: SurveyHeader, three: tuple[int, int, 
 
 
 def _legend(series: ImageSeries, header: SurveyHeader) -> str:
-    scale = "pixels as they are, 0 black and 1 white" if _is_bounded(series) else "asinh of each band by itself"
-    said = [scale] + ["pink: no pixel"] * (not np.isfinite(series.frames).all())
+    said = [describe_scale(series)] + ["pink: no pixel"] * (not np.isfinite(series.frames).all())
     return ";  ".join([*said, *_fluxes(series, header)])
+
+
+def describe_scale(series: ImageSeries) -> str:
+    """Return in words how bright the pixels of a picture are shown."""
+    return "pixels as they are, 0 black and 1 white" if _is_bounded(series) else "asinh of each band by itself"
 
 
 def _fluxes(series: ImageSeries, header: SurveyHeader) -> list[str]:
@@ -137,6 +183,7 @@ def _fluxes(series: ImageSeries, header: SurveyHeader) -> list[str]:
         return []
     measured = sorted(zip(series.band.tolist(), *measure_photometry(series, recipe).T.tolist(), strict=True))
     words = [f"{header.bands[b]} {flux:.3g} +- {error:.2g}" for b, flux, error in measured if np.isfinite(flux)]
+    words = [word.replace(" ", NO_BREAK) for word in words]
     return [f"{recipe.flux_name(series.psf_fwhm)} [{header.flux_words}]: {', '.join(words)}"] if words else []
 
 

@@ -1,5 +1,6 @@
 """How models look in every figure that compares them: a colour, a line and a marker each, and a name that fits."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +65,26 @@ def shorten_middle(name: str, longest: int = LONGEST) -> str:
     return name if len(name) <= longest else f"{name[: longest - tail - 1]}…{name[-tail:]}"
 
 
+def fold_name(name: str, longest: int = LONGEST, lines: int = 2) -> str:
+    """Break a name into so many lines at most, where a word ends; what is longer still is shortened in its middle."""
+    words = re.findall(r"[^\s_,;/-]*[\s_,;/-]*", shorten_middle(name, longest * lines))
+    folded = [""]
+    for word in words:
+        if len(folded[-1] + word.rstrip()) <= longest:
+            folded[-1] += word
+        else:
+            folded.append(word)
+    if len(folded) > lines or max(len(line.rstrip()) for line in folded) > longest:  # words too long for their lines
+        name = shorten_middle(name, longest * lines)
+        folded = [name[start : start + longest] for start in range(0, len(name), longest)]
+    return "\n".join(line.strip() for line in folded if line.strip())
+
+
+def title_width(title: str) -> float:
+    """Return how wide a figure must be for its bold title [inch]."""
+    return LETTER * len(title) + 0.3
+
+
 def new_panel(survey: str, height: float = 3.2, width: float = WIDTH) -> Figure:
     """Return an empty figure, with the survey's name in its corner.
 
@@ -118,7 +139,7 @@ def add_title(figure: Figure, title: str, below: str = "") -> Figure:
     """
     width, height = figure.get_size_inches()
     scale = max(ALONE / width, 1.0)
-    wide = max(scale * width, LETTER * len(title) + 0.3, 0.75 * LETTER * len(below) + 0.3)
+    wide = max(scale * width, title_width(title), 0.75 * LETTER * len(below) + 0.3)
     tall = (min(scale * height, TALLEST) if scale * height / wide < TALL else scale * height) + HEADING
     figure.set_size_inches(wide, tall)
     figure.set_layout_engine("constrained", rect=(0, 0, 1, 1 - HEADING / tall))

@@ -12,7 +12,7 @@ from ictconvention.configuration.options import Augmentation, Imbalance, Sequenc
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
-from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
+from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_shares, class_weights
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
@@ -176,6 +176,11 @@ class SeriesDataModule(lightning.LightningDataModule):
             header.pixel_scale,
             "reddening" in self.training.numbers,
         )
+
+    def class_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the shares of the names (names,) in the stage's labelled training part, and in the loss."""
+        labels = self.training.labels[self.positions(self.train_part)]
+        return class_shares(labels, len(self.names), self.imbalance)
 
     def train_dataloader(self) -> Loader:
         """Return the batches of the stage's training part, in each training epoch others."""

@@ -77,7 +77,7 @@ class SurveyAudit:
     bands: dict[str, BandStatistics]
     classes: Counter[tuple[str | None, str | None]]  # (class, label_source)
     same_frames: list[list[str]]  # ids with identical frames
-    label_conflicts: list[str]  # those of them whose classes differ, in words
+    label_conflicts: dict[int, str]  # those of them whose classes differ, in words, by their place
     pictures: bool  # whether every object is one picture: of one night, a frame per band
     sizes: dict[str | None, FileSizes]  # of the files that the pictures of each class came from
     same_times: list[str]  # ids with two frames of one band at one time
@@ -90,6 +90,12 @@ class SurveyAudit:
     more_flaws: int = 0  # beyond those listed
     no_depth: str = ""  # why no depth can be said
     too_few: TooFewError | None = None  # why the folds of a run cannot be drawn
+
+    @property
+    def photographs(self) -> bool:
+        """Whether all objects are pictures of no place in the sky, in no unit: without neighbours, seeing or depth."""
+        nowhere = self.without_position == len(self.lengths)
+        return self.pictures and nowhere and self.header.flux_unit == NO_UNIT
 
     def add(self, flaw: SurveyError) -> None:
         """List a flaw, or count it once there are `MOST_FLAWS`."""
@@ -132,7 +138,7 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         bands={name: BandStatistics() for name in header.bands},
         classes=Counter((row["class"], row["label_source"]) for rows in objects for row in rows),
         same_frames=[],
-        label_conflicts=[],
+        label_conflicts={},
         pictures=True,
         sizes=sizes_by_class(table),
         same_times=[],

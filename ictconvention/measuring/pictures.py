@@ -45,8 +45,8 @@ def sizes_by_class(objects: Table) -> dict[str | None, FileSizes]:
     return found
 
 
-def find_conflicts(same_frames: Sequence[Sequence[str]], classes: Mapping[str, str | None]) -> list[str]:
-    """Return in words which objects of equal pixels have different classes.
+def find_conflicts(same_frames: Sequence[Sequence[str]], classes: Mapping[str, str | None]) -> dict[int, str]:
+    """Return in words which objects of equal pixels have different classes, by their place among those of equal pixels.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def find_conflicts(same_frames: Sequence[Sequence[str]], classes: Mapping[str, s
     classes : mapping
         Class by id, None where there is no label.
     """
-    conflicts = []
-    for ids in same_frames:
+    conflicts = {}
+    for place, ids in enumerate(same_frames):
         labelled = [(id_, classes[id_]) for id_ in ids if classes[id_] is not None]
         if len({name for _, name in labelled}) > 1:
-            conflicts.append(" = ".join(f"{id_} ({name})" for id_, name in labelled))
+            conflicts[place] = " = ".join(f"{id_} ({name})" for id_, name in labelled)
     return conflicts

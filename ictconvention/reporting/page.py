@@ -129,6 +129,7 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "of_models": of_models,
         "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
         "curves_missing": curves_missing,
+        "kept": report_figures.kept_epochs(collection),
         "of_objects": of_objects,
         "maps": maps,
         "maps_missing": maps_missing,

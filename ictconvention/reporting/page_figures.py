@@ -15,6 +15,7 @@ from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.networks.heads import PROJECTED
 from ictconvention.runs.collection import Collection
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import describe_kept, find_kept
 from ictconvention.survey.survey import Survey
 
 
@@ -85,6 +86,22 @@ def learning_curves(
             says = f"learning curves of {name}, the mean of {pluralize(len(tables), 'training')} and each of them"
             pictures.append(embed_drawing(figure, says))
     return pictures
+
+
+def kept_epochs(collection: Collection) -> list[str]:
+    """Return in a line for each model which training epochs its runs have kept; metrics that are lost say nothing."""
+    lines = []
+    for name, runs in collection.runs.items():
+        said: dict[str, None] = {}
+        for (fold, seed), run in runs.items():
+            try:
+                kept = find_kept(RunFolder(run.folder).open_metrics(), run.options, run.task.monitor)
+            except UsageError:  # the learning curves name it
+                continue
+            if kept:
+                said.setdefault(f"fold {fold}, seed {seed} {describe_kept(kept)}")
+        lines += [f"{name}: {' · '.join(said)}"] if said else []
+    return lines
 
 
 def film_strips(opened: Survey, ids: Sequence[str]) -> Mapping[str, Picture]:

@@ -10,6 +10,7 @@ from pydantic import NonNegativeFloat
 
 from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.key_by_key import flatten
+from ictconvention.configuration.model_names import MadeModel, name_models
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.core.output_place import SWEEP_MARK
@@ -61,6 +62,8 @@ class FinishedRun:
         What tables call its model.
     task : Task
         What it has learned.
+    typed : tuple of str
+        The overrides that it was started with; none where it does not say.
     """
 
     folder: Path
@@ -72,6 +75,7 @@ class FinishedRun:
     predictions: Predictions
     model: str
     task: Task
+    typed: tuple[str, ...] = ()
 
     @property
     def survey(self) -> Path | None:
@@ -222,6 +226,7 @@ def read_finished(folder: Path, model: str | None = None) -> FinishedRun:
         run.read_predictions(),
         model or options.name,
         run.read_task(),
+        tuple(run.read_overrides()),
     )
 
 
@@ -229,7 +234,7 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
     """Sort runs by model, fold and seed, and keep the folds and seeds that every model has.
 
     Two runs are of one model where they differ in nothing but fold and seed. Models of one name are told apart by
-    what differs.
+    what was typed of them, see `name_models`.
 
     Raises
     ------
@@ -252,7 +257,11 @@ def group_runs(runs: Iterable[FinishedRun], left_out: Sequence[str] = ()) -> Col
         else:
             by_model[name][key] = run
     folds = set.intersection(*({fold for fold, _ in keys} for keys in by_model.values()))
-    named = _named(models)
+    first_runs = (next(iter(keys.values())) for keys in by_model.values())
+    made_models = [
+        MadeModel(run.model, models[number], run.typed) for number, run in zip(models, first_runs, strict=True)
+    ]
+    named = dict(zip(models, name_models(made_models), strict=True))
     if not folds:
         found = f"no fold was tested by all of {shorten(named.values())}"
         raise UsageError(
@@ -320,18 +329,8 @@ def origin(run: FinishedRun) -> str:
 def _flat(run: FinishedRun) -> dict[str, str]:
     """Return all that makes a model, by key: what may differ between the rows of a table."""
     flat = flatten(leave_out(run.result["config"], RunOptions, CELL)) | {"name": run.model}
-    flat |= flatten({name: run.result.get(name) for name in ("precision", "init_from", "version")})
-    flat |= {"weights": run.result["weights"]} if "weights" in run.result else {}
+    flat |= flatten({name: run.result.get(name) for name in ("init_from", "version")})
+    flat["trainer.precision"] = str(run.result.get("precision"))
+    flat |= {"model.weights": run.result["weights"]} if "weights" in run.result else {}
     flat.setdefault("survey.bands", "null")  # results of before bands could be chosen
     return flat
-
-
-def _named(models: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return a name for each model: its run's, and where several have the same, the keys in which these differ."""
-    named = {}
-    for number, made in models.items():
-        alike = [other for other in models.values() if other["name"] == made["name"]]
-        keys = sorted({key for other in alike for key in made.keys() | other.keys() if made.get(key) != other.get(key)})
-        values = [f"{key}={made.get(key)}" for key in keys]
-        named[number] = ", ".join([made["name"], *values])
-    return named

@@ -4,12 +4,15 @@ import csv
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import NonNegativeFloat, NonNegativeInt
 
+from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain
@@ -136,3 +139,61 @@ class MetricsTable:
             writer.writeheader()
             for (stage, epoch), row in self.rows.items():
                 writer.writerow({"stage": stage, "epoch": epoch, **row})
+
+
+@dataclass(frozen=True)
+class KeptEpoch:
+    """The training epoch whose weights a stage ended with.
+
+    Parameters
+    ----------
+    stage : str
+    epoch, epochs : int
+        Which, counted from 1, of how many that were trained.
+    metric : str, optional
+        The metric of validation whose least value chose it; None: it is the last.
+    value : float, optional
+        That value.
+    """
+
+    stage: str
+    epoch: int
+    epochs: int
+    metric: str | None = None
+    value: float | None = None
+
+    def __str__(self) -> str:
+        which = "the last" if self.metric is None else f"the lowest {self.metric} ({self.value:.3f})"
+        return f"training epoch {self.epoch} of {self.epochs}, {which}"
+
+
+def find_kept(metrics: MetricsTable, options: RunOptions, monitor: str) -> list[KeptEpoch]:
+    """Return which training epoch each stage of a run has kept; a stage whose metrics are not all there is left out.
+
+    Parameters
+    ----------
+    metrics : MetricsTable
+        Of a run whose stages are finished.
+    options : RunOptions
+        The run's.
+    monitor : str
+        The metric of validation whose least value chooses, see `Task.monitor`.
+    """
+    found = []
+    for stage in stages_of(options):
+        rows = {epoch: row for (name, epoch), row in sorted(metrics.rows.items()) if name == stage}
+        if not rows or list(rows) != list(range(1, len(rows) + 1)):
+            continue
+        if stage_of(options, stage).keep == "last":
+            found.append(KeptEpoch(stage, len(rows), len(rows)))
+            continue
+        values = {epoch: float(row.get(f"{stage}/val/{monitor}", "nan")) for epoch, row in rows.items()}
+        if known := {epoch: value for epoch, value in values.items() if isfinite(value)}:
+            best = min(known, key=lambda epoch: known[epoch])  # the first of equal ones, as the checkpoint is
+            found.append(KeptEpoch(stage, best, len(rows), f"val/{monitor}", known[best]))
+    return found
+
+
+def describe_kept(kept: Sequence[KeptEpoch]) -> str:
+    """Return in one line which training epoch each stage has kept, and by which metric."""
+    return "kept: " + "; ".join(f"{one.stage}, {one}" if len(kept) > 1 else str(one) for one in kept)

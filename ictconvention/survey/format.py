@@ -18,6 +18,7 @@ Version 1 has no x, y and gain, and does not say how its stamps stand. It opens 
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -27,6 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from ictconvention.core.errors import SurveyError, did_you_mean, readable_os_errors
+from ictconvention.core.output_place import RUN_MARK
 from ictconvention.core.partial_file import PARTIAL
 from ictconvention.core.plain_file import open_plain, read_plain
 from ictconvention.reading.json_file import JsonRecord
@@ -35,6 +37,7 @@ FORMAT = "ictconvention survey"
 VERSION = 2
 
 HEADER_FILE = "survey.json"
+PICTURES = (".png", ".jpg", ".jpeg")  # endings of files that are pictures, and no frames of a survey
 FRAMES_FILE = "frames.npy"
 OBJECTS_FILE = "objects.parquet"
 SHARD_PREFIX = "shard-"
@@ -329,6 +332,18 @@ def _no_survey(folder: Path) -> SurveyError:
             "wait for the writers and call join_shards, or write the survey again",
             "E-SURVEY-UNFINISHED",
         )
-    return SurveyError(
-        f"this folder is not a survey: it has no {HEADER_FILE}", folder, "check the path", "E-SURVEY-FORMAT"
-    )
+    fix = ingest_command(folder) if holds_pictures(folder) else "check the path"
+    return SurveyError(f"this folder is not a survey: it has no {HEADER_FILE}", folder, fix, "E-SURVEY-FORMAT")
+
+
+def holds_pictures(folder: Path) -> bool:
+    """Return whether a folder, or one in it, holds picture files, which a survey is made of and is not."""
+    if (folder / RUN_MARK).exists():  # its figures
+        return False
+    return any(path.suffix.lower() in PICTURES for pattern in ("*", "*/*") for path in folder.glob(pattern))
+
+
+def ingest_command(folder: Path, size: int | None = None) -> str:
+    """Return what makes a survey of a folder of pictures, to be typed; `size` is the pixels along a side."""
+    words = shlex.join(["ictconvention", "ingest", "images", str(folder)])
+    return f"make a survey of its pictures: {words} SURVEY --size {'N' if size is None else size}"

@@ -13,7 +13,7 @@ import pyarrow as pa
 from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, pluralize, readable_os_errors, shorten
+from ictconvention.core.errors import SurveyError, find_repeated, near_names, pluralize, readable_os_errors, shorten
 from ictconvention.core.progress import facts_html
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
@@ -199,7 +199,7 @@ class Survey:
         return self._length
 
     def position(self, id_: str) -> int:
-        """Return the position of an object by its id; a `SurveyError` names the nearest id where there is none."""
+        """Return the position of an object by its id; a `SurveyError` names near ids where there is none."""
         if (place := self.ids.position(id_)) is None:
             raise self._unknown(id_)
         return place
@@ -213,8 +213,9 @@ class Survey:
         return places
 
     def _unknown(self, id_: str) -> SurveyError:
-        found = f"no object has the id {id_!r}{did_you_mean(id_, self.ids.near(id_))}"
-        return SurveyError(found, self.path, f"choose one of its ids: {shorten(self.ids)}", "E-ID-UNKNOWN")
+        near = near_names(id_, self.ids.near(id_))
+        fix = f"choose one of its {pluralize(len(self), 'id')}, such as {shorten(near or self.ids[:4], 3)}"
+        return SurveyError(f"no object has the id {id_!r}", self.path, fix, "E-ID-UNKNOWN")
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 VAGUE = 100.0  # temperature above which all probabilities are next to the class shares
 COLUMNS = ("id", "fold", "label")  # of the predictions, so that no class may have these names
+SAME_SHARES = 0.01  # by which shares may differ: a training epoch draws whole objects
 SHARES = {"": "the survey's class shares", "_uniform": "equal class shares"}  # by the end of the name of the scores
 
 
@@ -123,6 +124,12 @@ class Classes(Task):
     def make_metrics(self) -> ClassMetrics:
         """Return new metrics for an evaluation in training."""
         return ClassMetrics(self.names)
+
+    def name_shares(self, survey_prior: NDArray[np.floating], training_prior: NDArray[np.floating]) -> str:
+        """Return the class shares in words: those in the loss, at which logits decide."""
+        if np.allclose(training_prior, 1 / len(self.names), atol=SAME_SHARES):
+            return SHARES["_uniform"]
+        return SHARES[""] if np.allclose(training_prior, survey_prior, atol=SAME_SHARES) else "the loss's class shares"
 
     def calibrate(
         self, outputs: NDArray[np.floating], label: NDArray[np.integer], survey_prior: Any, training_prior: Any

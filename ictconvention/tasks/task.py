@@ -249,6 +249,16 @@ class Task(ABC):
     def make_metrics(self) -> Metrics:
         """Return new metrics for an evaluation in training."""
 
+    def name_shares(self, survey_prior: NDArray[np.floating], training_prior: NDArray[np.floating]) -> str:
+        """Return at which class shares outputs are scored in training, in words; empty where there are no such shares.
+
+        Parameters
+        ----------
+        survey_prior, training_prior : arrays (outputs,)
+            Shares of the labels in the training part, and in the loss.
+        """
+        return ""
+
     # How it is decided
 
     @abstractmethod

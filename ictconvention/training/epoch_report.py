@@ -57,6 +57,8 @@ class EpochReport(lightning.Callback):
         Whether this process does all the work, so that its CPU time is that of the stage.
     may_end_early : bool
         Whether what is left may be less: patience may end this stage, or one after it.
+    shares : str
+        At which class shares validation is scored, in words; empty where the task has none.
     """
 
     def __init__(
@@ -69,9 +71,10 @@ class EpochReport(lightning.Callback):
         records: Records,
         alone: bool = False,
         may_end_early: bool = False,
+        shares: str = "",
     ) -> None:
         self.stage, self.objects, self.later, self.short, self.records = stage, objects, later, short, records
-        self.headline, self.alone = headline, alone
+        self.headline, self.alone, self.shares = headline, alone, shares
         self.about = "at most about" if may_end_early else "about"
         self.clock = self.cores = self.paced = 0.0
         self.batches = 0
@@ -128,7 +131,8 @@ class EpochReport(lightning.Callback):
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
         shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in self.headline.items()}
         if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:
-            words.append(f"validation: {', '.join(found)}")
+            at = f" at {self.shares}" if self.shares else ""
+            words.append(f"validation{at}: {', '.join(found)}")
         left = seconds * self.objects_left(trainer, epoch) / self.objects
         rest = f", {self.about} {describe_duration(left)} of training left" if left else ""
         logger.info("; ".join(words) + f"; {describe_duration(seconds)}{rest}")

@@ -10,7 +10,6 @@ from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
-from ictconvention.feeding.sampler import class_shares
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
@@ -58,8 +57,8 @@ def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
     trained = data.positions(data.train_part)
-    train, task.training = labels[trained], task.describe_training(truth[trained])
-    survey_prior, training_prior = class_shares(train, len(task.names), data.imbalance)
+    task.training = task.describe_training(truth[trained])
+    survey_prior, training_prior = data.class_shares()
 
     known = _predicted(learner, data, data.train_part, precision)
     validation = _predicted(learner, data, data.validation_part, precision)

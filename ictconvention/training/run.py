@@ -22,11 +22,13 @@ from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
+from ictconvention.runs.status import MetricsTable, describe_kept, find_kept
 from ictconvention.runs.warm_start import start_from, start_from_file
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.format import sha256
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
+from ictconvention.tasks.task import Task
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import Records, describe_network
 from ictconvention.training.evaluate import evaluate, prediction_columns
@@ -203,11 +205,17 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     if (file := weight_file(options)) is not None:
         result["weights"] = weight_file_hash(file)
     folder.write_result(result)
+    _say_kept(records.metrics, options, learner.task)
     for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
     if failed is not None:
         logger.warning(failed)
     logger.info(f"result, predictions{' and figures' if options.figures else ''}: {folder}")
+
+
+def _say_kept(metrics: MetricsTable, options: RunOptions, task: Task) -> None:
+    if kept := find_kept(metrics, options, task.monitor):
+        logger.info(describe_kept(kept))
 
 
 def _numbers(scores: Any) -> list[tuple[str, float]]:
@@ -237,8 +245,10 @@ def _keep_pretraining(plan: Plan) -> None:
 def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> None:
     """Say what a finished run has found, and what the same command will not do again."""
     result = folder.read_result()
-    tested = {part: found for part, found in result.items() if "test" in part}
-    for line in make_task(options, survey).describe(tested, survey.header.full_name):
+    tested, task = {part: found for part, found in result.items() if "test" in part}, make_task(options, survey)
+    with suppress(IctConventionError):  # the metrics may be lost, and the result is there all the same
+        _say_kept(folder.open_metrics(), options, task)
+    for line in task.describe(tested, survey.header.full_name):
         logger.info(line)
     machine = folder.read_environment()
     devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))

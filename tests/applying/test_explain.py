@@ -176,11 +176,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_objects_are_explained_with_their_class_and_probabilities(folder: Path) -> None:
     trained, survey = read_trained(folder / "run"), Survey.open(folder / "pictures")
     explained = explain_objects(trained, survey)
-    assert [(one.id, one.label) for one in explained] == [
-        ("p0000", "source"),
-        *(("p0001", "plain"), ("p0002", "plain")),
-        ("p0003", "source"),
-    ]
+    assert sorted(str(one.label) for one in explained) == ["plain", "plain", "source", "source"]
     for one in explained:
         (panel,) = one.panels
         assert (panel.frames.shape, panel.map.shape, list(panel.bands)) == ((3, 32, 32), (32, 32), ["R", "G", "B"])
@@ -188,6 +184,21 @@ def test_objects_are_explained_with_their_class_and_probabilities(folder: Path) 
         assert one.probability.sum() == pytest.approx(1)
     (named,) = explain_objects(trained, survey, ["p0001"], "source")
     assert named.of_class == "source"
+
+
+def test_objects_of_the_test_part_are_explained_first_and_each_says_its_part(folder: Path, tmp_path: Path) -> None:
+    trained, survey = read_trained(folder / "run"), Survey.open(folder / "pictures")
+    parts = trained.split["parts"]
+    explained = explain_objects(trained, survey)
+    assert {one.id for one in explained} <= {*parts["test"]}
+    assert [one.part for one in explained] == ["test"] * 4
+    some = [parts[part][0] for part in ("finetune_train", "pretrain_validation", "test")]
+    assert [one.part for one in explain_objects(trained, survey, some)] == ["training", "validation", "test"]
+    taught = survey.select([*parts["finetune_train"], *parts["pretrain_train"]])
+    assert [one.part for one in explain_objects(trained, taught)] == ["training"] * 4  # where there is nothing else
+    elsewhere = write_survey(tmp_path / "elsewhere", [picture(0, picture_header()) | {"ra": 200.0}], picture_header())
+    (other,) = explain_objects(trained, elsewhere)
+    assert other.part == ""
 
 
 def test_a_command_draws_a_page_of_them(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,6 +274,12 @@ def test_a_map_of_one_cell_is_no_map(folder: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("ictconvention.applying.explain.grad_cam", lambda *_: torch.ones(1, 1, 1))
     with refused(UsageError, "E-EXPLAIN-NETWORK", where=folder / "run"):
         explain_objects(read_trained(folder / "run"), Survey.open(folder / "pictures"), ["p0000"])
+
+
+def test_a_folder_of_pictures_is_answered_with_the_size_that_the_run_knows(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    with refused(SurveyError, "E-SURVEY-FORMAT", "ingest images", "SURVEY --size 32", where=tmp_path):
+        ict.load(folder / "run").predict(tmp_path)
 
 
 def test_what_cannot_be_explained_is_refused(folder: Path) -> None:

@@ -12,8 +12,9 @@ from typer.testing import CliRunner
 
 from ictconvention.cli import train as command_that_trains
 from ictconvention.cli.main import app
-from ictconvention.cli.next_command import suggest_prediction
+from ictconvention.cli.next_command import NEW_SURVEY, suggest_prediction
 from ictconvention.configuration.compose import compose_run
+from ictconvention.core.errors import UsageError
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from tests.conftest import HEADER, image_series, write_survey
 from tests.small_runs import Smoke, places
@@ -108,15 +109,60 @@ def test_a_split_that_lacks_objects_to_validate_is_suggested_to_no_training(tmp_
         assert bool(give("split", tmp_path / "s", "--load", tmp_path / "split.json")[1]) == said
 
 
-def test_after_a_run_comes_a_prediction_for_the_survey_that_it_knows(
+def test_after_a_run_comes_a_prediction_for_a_survey_that_it_does_not_know(
     finished: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     suggest_prediction(finished)
     words = shlex.split(capsys.readouterr().err.removeprefix("next: ictconvention "))
-    assert words == ["predict", str(finished), str(work / "miniature"), "-o", "predictions.ecsv"]
+    assert words == ["predict", str(finished), NEW_SURVEY, "-o", "predictions.ecsv"]
     monkeypatch.chdir(tmp_path)
-    give(*words)
+    give(*(str(work / "miniature") if word == NEW_SURVEY else word for word in words))
     assert (tmp_path / "predictions.ecsv").is_file()
+
+
+def galaxies(path: Path, count: int = 60, known: int = 60, **columns: object) -> Path:
+    """Write pictures of no class, so many of which have a redshift."""
+    given = [
+        image_series(n, 1) | {"class_name": None, "label_source": None, "redshift": 0.01 * n if n < known else None}
+        for n in range(count)
+    ]
+    return write_survey(path, [one | columns for one in given], replace(HEADER, classes=())).path
+
+
+def test_after_a_survey_of_redshifts_comes_a_training_on_them(tmp_path: Path) -> None:
+    folder = galaxies(tmp_path / "s")
+    split = tmp_path / "split.json"
+    for words in (["check", folder], ["split", folder, "-o", split], ["split", folder, "--load", split]):
+        train = give(*words)[1]
+        assert train[0] == "train"
+        options = compose_run(train[1:])
+        assert (options.task.kind, options.model.kind) == ("redshift", "cnn2")
+        survey = open_or_simulate(options)
+        assert survey.path == folder
+        load_or_draw_split(options, survey)
+    assert give("check", galaxies(tmp_path / "few", known=2))[1] == []
+    assert give("check", galaxies(tmp_path / "none", known=0))[1] == []
+
+
+def test_a_survey_of_classes_is_split_by_its_redshifts_where_that_is_asked_for(tmp_path: Path) -> None:
+    """As a run of task=redshift draws it."""
+    given = [
+        image_series(n, 1) | {"class_name": "AGN", "label_source": None, "redshift": 0.01 * (n + 1)} for n in range(80)
+    ]
+    folder = write_survey(tmp_path / "s", given).path
+    said, train = give("split", folder, "--task", "redshift", "--protocol", "single", "-o", tmp_path / "split.json")
+    assert "AGN" not in said
+    assert "z from" in said
+    options = compose_run(train[1:])
+    survey = open_or_simulate(options)
+    kept = load_or_draw_split(options, survey)
+    drawn = load_or_draw_split(
+        compose_run([word for word in train[1:] if "split=" not in word] + ["fold=single"]), survey
+    )
+    assert kept.parts == drawn.parts
+    result = CliRunner().invoke(app, ["split", str(folder), "--task", "redshfit"])
+    assert isinstance(result.exception, UsageError)
+    assert result.exception.code == "E-COMMAND-VALUE"
 
 
 def test_the_command_that_trains_and_the_one_that_tests_suggest_it(finished: Path, work: Path, smoke: Smoke) -> None:
@@ -136,7 +182,7 @@ def test_what_a_hint_is_read_from_fails_no_run(work: Path, smoke: Smoke) -> None
     (folder / "environment.json").rename(folder / "away.json")
     assert give("test", folder)[1][:2] == ["predict", str(folder)]
     (folder / "status.json").unlink()
-    assert give("test", folder)[1] == []
+    assert give("test", folder)[1][:2] == ["predict", str(folder)]
 
 
 @pytest.mark.parametrize("place", [[], ["hydra.sweep.dir=elsewhere"]])

@@ -1,5 +1,8 @@
 """The page of what a network looked at: who is on it, whether the network was right, and which map it is."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -29,6 +32,22 @@ def test_each_object_has_its_class_the_answer_and_the_class_of_the_map() -> None
     assert [text for text in said if text.startswith("true")] == ["true: source", "true: plain", "true: unknown"]
     answers = [text for text in said if text.startswith("predicted")]
     assert answers == ["predicted: source (right)", "predicted: source (wrong)", "predicted: source"]
+
+
+def test_long_names_are_whole_and_end_before_the_stamps() -> None:
+    long = "spiral_galaxies_with_long_names"
+    object_ = replace(one(long), id=f"{long}/copy", classes=("plain", long), of_class=long, part="test")
+    figure = draw_explained([object_], "pictures", "cnn2")
+    figure.draw_without_rendering()
+    beside = figure.texts[2:]  # after the lines above all
+    said = [text.get_text().replace("\n", "") for text in beside]
+    assert said[:2] == [f"{long}/copy", "part: test"]
+    assert [words.count(long) for words in said] == [1, 0, 1, 1, 1]
+    stamps = min(axes.get_window_extent().x0 for axes in figure.axes)
+    boxes = [text.get_window_extent() for text in beside]
+    assert all(box.x1 <= stamps for box in boxes)
+    assert all(above.y0 >= below.y1 for above, below in pairwise(boxes))
+    assert boxes[-1].y0 >= 0
 
 
 def test_a_sequence_has_a_panel_for_each_map_and_an_empty_map_is_called_so() -> None:

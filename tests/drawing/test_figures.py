@@ -10,6 +10,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, roc_auc_score, roc_curve
 
@@ -31,7 +32,7 @@ from ictconvention.drawing.figures import (
 )
 from ictconvention.drawing.film_strip import draw_film_strip
 from ictconvention.drawing.panels import Compared
-from ictconvention.drawing.style import COLOURS, LINES, LONGEST, Style, add_title, shorten_middle, style_of
+from ictconvention.drawing.style import COLOURS, LINES, LONGEST, Style, add_title, fold_name, shorten_middle, style_of
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.scores import scores
@@ -83,7 +84,8 @@ def test_a_sweep_of_fifteen_models_can_be_told_apart() -> None:
     figure = draw_points(values, [style_of(place) for place in range(15)], "macro F1", SURVEY)
     shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert len(set(shown)) == 15
-    assert all(len(text) <= LONGEST and text.endswith(name[-5:]) for text, name in zip(shown, names, strict=True))
+    assert all(len(line) <= LONGEST for text in shown for line in text.splitlines())
+    assert all(text.endswith(name[-5:]) for text, name in zip(shown, names, strict=True))
     figure.draw_without_rendering()
     boxes = [label.get_window_extent() for label in figure.axes[0].get_yticklabels()]
     heights = sorted((box.y0, box.y1) for box in boxes)
@@ -103,6 +105,42 @@ def test_a_long_name_keeps_its_end_and_no_letter_moves_the_paper() -> None:
     assert len(shorten_middle("x" * 99 + "tau=0.9")) == LONGEST
     assert shorten_middle("x" * 99 + "tau=0.9").endswith("tau=0.9")
     assert shorten_middle("a\rb\x00c") == "a\N{REPLACEMENT CHARACTER}b\N{REPLACEMENT CHARACTER}c"
+
+
+def test_a_name_is_folded_where_a_word_ends_and_no_line_is_too_long() -> None:
+    assert fold_name("ellipticals", 16) == "ellipticals"
+    assert fold_name("spiral_galaxies_with_names", 16) == "spiral_galaxies_\nwith_names"
+    assert fold_name("model=cnn2 imbalance=weighted", 21) == "model=cnn2\nimbalance=weighted"
+    for name in ("x" * 99, "a " * 60, "one-two/three " * 9):
+        folded = fold_name(name, 12, 3).splitlines()
+        assert len(folded) <= 3
+        assert max(map(len, folded)) <= 12
+        assert folded[-1].endswith(name.rstrip()[-3:])
+
+
+def test_names_about_a_confusion_matrix_are_whole_and_lie_on_the_paper() -> None:
+    classes, model = ("spiral_galaxies_with_arms", "ellipticals"), "model=cnn2 imbalance=weighted"
+    figure = draw_confusion(np.eye(2), classes, model, style_of(0), SURVEY)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    title = next(text for text in axes.get_children() if isinstance(text, Text) and "cnn2" in text.get_text())
+    names = [*axes.get_xticklabels(), *axes.get_yticklabels(), title]
+    written = "".join(text.get_text().replace("\n", "") for text in names)
+    assert "…" not in written
+    assert written.count("spiral_galaxies_with_arms") == 2
+    paper = figure.bbox
+    for text in names:
+        box = text.get_window_extent()
+        assert min(box.x0, box.y0) >= 0, text
+        assert box.x1 <= paper.x1, text
+        assert box.y1 <= paper.y1, text
+
+
+def test_the_name_and_unit_of_a_quantity_are_whole(models: list[Compared]) -> None:
+    name = "log10 of the G flux when bright [no unit]"
+    figure = draw_recall(models[:1], {0: CLASSES[0]}, {name: np.arange(90.0)}, SURVEY)
+    assert figure is not None
+    assert figure.axes[0].get_xlabel().replace("\n", " ") == name
 
 
 def test_the_confusion_is_the_mean_of_those_of_the_seeds(models: list[Compared]) -> None:

@@ -46,8 +46,11 @@ def test_the_colours_of_a_picture_are_its_bands_whatever_their_order(tmp_path: P
 
 @pytest.mark.parametrize(
     ("bands", "shown"),
-    [
-        (("u", "g", "r", "i", "z"), "zru"),
+    [  # g, r and i as in the pictures of the SDSS
+        (("u", "g", "r", "i", "z"), "irg"),
+        (("u", "ustar", "g", "r", "i", "y", "Ks"), "irg"),
+        (("g", "r", "z"), "zrg"),
+        (("r", "i", "z", "J"), "Jzr"),
         (("i", "r", "g"), "irg"),
         (("band1", "band2", "band3", "band4"), ("band1", "band2", "band3")),
         (("g", "r"), None),
@@ -72,6 +75,38 @@ def test_a_missing_pixel_is_pink_and_fluxes_are_stretched(tmp_path: Path) -> Non
     assert tuple(shown[2, 3]) == pytest.approx(to_rgb(NO_PIXEL))
     assert 0 <= shown.min() < shown.max() <= 1
     assert np.argmax(shown[..., 0]) == np.argmax(np.minimum(frames[0], np.percentile(frames[0], 99.7)))
+
+
+def test_an_object_without_a_class_has_its_redshift_in_its_title(tmp_path: Path) -> None:
+    given = [
+        picture(0, class_name=None, redshift=0.25),
+        picture(1, class_name=None),
+        picture(2, redshift=0.5),
+        picture(3, class_name=None, redshift=0.125),
+    ]
+    survey = write_survey(tmp_path / "s", given, RGB)
+    said = [texts(draw_object(series, RGB)).splitlines() for series in survey]
+    assert [lines[0] for lines in said] == [
+        "pictures p0: redshift 0.250",
+        "pictures p1: unlabelled",
+        "pictures p2: a",
+        "pictures p3: redshift 0.125",
+    ]
+    assert said[2][1].startswith("redshift 0.500, ")
+    sheet = texts(draw_class_sheet(survey)).splitlines()
+    assert [line for line in sheet if line.startswith("0.")] == ["0.125", "0.250"]  # in their order, on the stamps
+    assert sheet.count("1 objects") == 2
+    assert sheet.count("2 objects") == 1
+
+
+def test_a_long_title_lies_on_the_paper(tmp_path: Path) -> None:
+    header = replace(RGB, classes=("a_class_of_a_very_long_name_that_needs_room", "b"))
+    series = write_survey(tmp_path / "s", [picture(0, header, id="folder_of_a_long_name/picture")], header)[0]
+    figure = draw_object(series, header)
+    figure.draw_without_rendering()
+    (title, *_) = figure.axes[0].texts
+    assert title.get_text().endswith(header.classes[0])
+    assert title.get_window_extent().x1 <= figure.bbox.x1
 
 
 def test_a_picture_has_its_bands_and_a_series_its_strip(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ictconvention.drawing.view_strip import draw_views
 from ictconvention.feeding.views import ViewRecipe
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
+from tests.small_pictures import picture_header, write_pictures
 
 
 def nightly(path: Path, nights: int = 4) -> Survey:
@@ -52,3 +53,20 @@ def test_it_says_what_a_view_is(tmp_path: Path) -> None:
     assert "view 1: 6 of 20 frames, turned by 78.0 degrees, flipped horizontally and vertically" in texts
     assert "view 2: 20 of 20 frames" in texts
     assert texts[0] == "tiny sn0000: AGN (spectroscopic)"
+
+
+def test_the_views_of_a_picture_are_in_colours_beside_its_bands(tmp_path: Path) -> None:
+    series, header = write_pictures(tmp_path / "s", 1)[0], picture_header()
+    whole = ViewRecipe(np.arange(3), horizontal=True)
+    without_red = ViewRecipe(np.array([1, 2]), brightness=0.5)
+    board = draw_views(series, [whole, without_red], header).axes[0]
+    images = [np.asarray(image.get_array()) for image in board.images]
+    colours = [image for image in images if image.ndim == 3]
+    seen = series.frames.astype(float)
+    assert np.allclose(colours[0], np.moveaxis(seen[:, :, ::-1], 0, -1), atol=1e-6)
+    assert np.allclose(colours[1], np.dstack([np.zeros_like(seen[0]), *(0.5 * seen[1:])]), atol=1e-6)
+    assert len(images) - len(colours) == 3 + 2  # bands in grey
+    assert len(board.patches) == 1  # the one that is left out
+    texts = [text.get_text() for text in board.texts]
+    assert "view 2: 2 of 3 frames, brightness times 0.50" in texts
+    assert any("R, G, B as red, green, blue" in text for text in texts)

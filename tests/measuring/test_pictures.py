@@ -34,16 +34,31 @@ def printed(report: SurveyAudit) -> str:
 def test_equal_pixels_of_two_classes_are_a_conflict(tmp_path: Path) -> None:
     report = audit(tmp_path / "s", "a", "b", "a", None, same=(0, 1, 3))
     assert report.same_frames == [["p0", "p1", "p3"]]
-    assert report.label_conflicts == ["p0 (a) = p1 (b)"]
+    assert report.label_conflicts == {0: "p0 (a) = p1 (b)"}
     assert not report.flaws
-    assert "warning: equal pixels and different classes, of which one is wrong: p0 (a) = p1 (b)" in printed(report)
+    text = printed(report)
+    assert "warning: equal pixels and different classes, of which one is wrong: p0 (a) = p1 (b)" in text
+    assert text.splitlines()[-1].startswith("1 warning; ")
+    assert "no flaw" not in text
+    assert "duplicates" not in text  # named above
 
 
 def test_equal_pixels_of_one_class_or_without_a_label_are_none(tmp_path: Path) -> None:
     report = audit(tmp_path / "s", "a", "a", None, "b", same=(0, 1, 2))
     assert report.same_frames == [["p0", "p1", "p2"]]
     assert not report.label_conflicts
-    assert "warning" not in printed(report)
+    text = printed(report)
+    assert "warning" not in text
+    assert "duplicates, other id with the same frames: p0 = p1 = p2" in text
+
+
+def test_photographs_have_no_sky_no_depth_and_no_neighbours(tmp_path: Path) -> None:
+    report = audit(tmp_path / "photographs", "a", "a", "b")
+    text = printed(report)
+    assert report.photographs
+    assert not [word for word in ("sky group", "depth", "neighbours", "seeing", "AB mag") if word in text]
+    placed = printed(audit(tmp_path / "placed", "a", "b", ra=[10.0, 11.0], dec=[0.0, 0.0]))
+    assert all(word in placed for word in ("sky group", "depth", "neighbours", "seeing", "AB mag"))
 
 
 def test_the_sizes_of_the_files_are_those_of_each_class(tmp_path: Path) -> None:

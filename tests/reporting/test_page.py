@@ -25,6 +25,7 @@ from ictconvention.reporting.compare import compare
 from ictconvention.reporting.entry_file import ENTRIES_FILE, save_entries
 from ictconvention.reporting.page import write_report
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.status import MetricsTable
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks import class_sections
@@ -127,6 +128,14 @@ def test_the_table_and_the_sentences_of_the_comparison_stand_in_the_page(page: P
     assert comparison.sentences
     for line in (*comparison.in_words, *comparison.table.notes):
         assert line.replace("+-", "±") in page.text
+
+
+def test_the_page_says_which_training_epochs_were_kept_and_by_which_metric(page: Page, sweep: Path) -> None:
+    metrics = MetricsTable(next(sweep.glob("ict/fold1-seed0-0.99")) / "metrics.csv")
+    values = [float(metrics.rows["finetune", epoch]["finetune/val/loss_balanced"]) for epoch in range(1, 6)]
+    best = int(np.argmin(values))
+    said = f"finetune, training epoch {best + 1} of 5, the lowest val/loss_balanced ({values[best]:.3f})"
+    assert said in page.text[page.text.index("fold 1, seed 0 kept", page.text.index("ict: fold 0")) :][:300]
 
 
 def test_predictions_that_no_run_made_are_compared_too(small: Path, survey: Survey, tmp_path: Path) -> None:

@@ -149,6 +149,14 @@ def test_models_of_one_name_are_told_apart_by_what_differs(tmp_path: Path, surve
     assert set(found.runs) == {"ict, learner.tau=0.9", "ict, learner.tau=0.99"}
 
 
+def test_models_of_one_name_are_called_as_they_were_typed(tmp_path: Path, survey: Survey) -> None:
+    for tau in (0.9, 0.99):
+        handmade_sweep(tmp_path, survey, {"ict": 1.0}, folds=(0,), seeds=(0,), tau=tau)
+        (run,) = tmp_path.glob(f"ict/*-{tau:g}")
+        (run / "overrides.txt").write_text(f"experiment=ict_sdss\nlearner.tau={tau}\nruns={tmp_path}\n")
+    assert set(group_runs(*find_runs(tmp_path)).runs) == {"learner.tau=0.9", "learner.tau=0.99"}
+
+
 def test_a_copy_of_a_run_does_not_count_twice(sweep: Path) -> None:
     folder = run_of(sweep, "ict", 0, 0)
     shutil.copytree(folder, folder.with_name("fold0-seed0-copy"))

@@ -2,11 +2,13 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ictconvention.configuration.schema import RunOptions, StageOptions, StagesOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.status import MetricsTable, Status
+from ictconvention.runs.status import KeptEpoch, MetricsTable, Status, describe_kept, find_kept
 from tests.refusals import refused
 from tests.small_runs import read_json
 
@@ -80,3 +82,39 @@ def test_a_table_of_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "metrics.csv").write_text(text)
     with refused(UsageError, "E-RUN-DAMAGED", where=tmp_path / "metrics.csv"):
         MetricsTable(tmp_path / "metrics.csv")
+
+
+def kept_of(path: Path, losses: dict[str, list[float]], **keep: Any) -> list[KeptEpoch]:
+    metrics = MetricsTable(path / "metrics.csv")
+    for stage, course in losses.items():
+        for epoch, loss in enumerate(course, 1):
+            metrics.add(stage, epoch, {f"{stage}/val/loss_balanced": loss})
+    stages = {stage: StageOptions(max_epochs=99, keep=keep.get(stage, "best")) for stage in ("pretrain", "finetune")}
+    return find_kept(MetricsTable(path / "metrics.csv"), RunOptions(stage=StagesOptions(**stages)), "loss_balanced")
+
+
+def test_the_kept_training_epoch_of_each_stage_is_the_first_of_the_lowest_losses(tmp_path: Path) -> None:
+    kept = kept_of(tmp_path, {"pretrain": [0.5, float("nan"), 0.25, 0.25], "finetune": [0.1, 0.2]})
+    assert kept == [
+        KeptEpoch("pretrain", 3, 4, "val/loss_balanced", 0.25),
+        KeptEpoch("finetune", 1, 2, "val/loss_balanced", 0.1),
+    ]
+    said = describe_kept(kept)
+    for word in ("pretrain, training epoch 3 of 4", "val/loss_balanced (0.250)", "training epoch 1 of 2", "(0.100)"):
+        assert word in said
+
+
+def test_a_stage_that_keeps_the_last_names_no_metric(tmp_path: Path) -> None:
+    kept = kept_of(tmp_path, {"pretrain": [0.1, 0.2, 0.3], "finetune": [0.1]}, pretrain="last")
+    assert kept[0] == KeptEpoch("pretrain", 3, 3)
+    assert "val/" not in str(kept[0])
+
+
+def test_nothing_is_said_of_a_stage_whose_first_metrics_were_lost(tmp_path: Path) -> None:
+    assert [one.stage for one in kept_of(tmp_path, {"pretrain": [0.3, 0.2], "finetune": [0.2, 0.1]})] == [
+        "pretrain",
+        "finetune",
+    ]
+    metrics = MetricsTable(tmp_path / "metrics.csv")
+    del metrics.rows["pretrain", 1]
+    assert [one.stage for one in find_kept(metrics, RunOptions(), "loss_balanced")] == ["finetune"]

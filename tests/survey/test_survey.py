@@ -79,6 +79,27 @@ def test_a_selection_keeps_its_order_and_shares_the_maps(survey: Survey, objects
     assert list(survey.select([])) == []
 
 
+@pytest.mark.parametrize(
+    ("typed", "near"), [("spira/001", "spiral/001"), ("001", "spiral/001"), ("42", "0042"), ("ring/7x", "ring/7")]
+)
+def test_an_unknown_id_is_answered_with_near_ones(typed: str, near: str, tmp_path: Path) -> None:
+    ids = ("spiral/001", "spiral/002", "ring/7", "0042")
+    survey = write_survey(tmp_path / "s", [image_series(n, 3) | {"id": id_} for n, id_ in enumerate(ids)])
+    with refused(SurveyError, "E-ID-UNKNOWN", repr(typed), f"such as {near}", where=survey.path):
+        survey.position(typed)
+
+
+def test_a_folder_of_pictures_is_answered_with_the_command_that_makes_a_survey_of_them(tmp_path: Path) -> None:
+    (folder := tmp_path / "my pictures" / "spiral").mkdir(parents=True)
+    (folder / "a.PNG").touch()
+    for path in (folder, folder.parent):
+        with refused(SurveyError, "E-SURVEY-FORMAT", f"ingest images '{path}' SURVEY --size N", where=path):
+            Survey.open(path)
+    (folder.parent / "config.yaml").touch()  # a run, whose figures these are
+    with refused(SurveyError, "E-SURVEY-FORMAT", "check the path", where=folder.parent):
+        Survey.open(folder.parent)
+
+
 def test_a_wrong_selection_is_refused(survey: Survey) -> None:
     with refused(SurveyError, "E-ID-UNKNOWN", "sn9999", where="/tiny"):
         survey.select(["sn0001", "sn9999"])

@@ -16,12 +16,19 @@ from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
-from ictconvention.tasks.classes import Classes
+from ictconvention.tasks.classes import SHARES, Classes
 from ictconvention.tasks.task import Calibration
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused
 
 TASK = Classes(("AGN", "SN Ia", "Variable", "SN Other"))
+
+
+def test_validation_is_scored_at_the_class_shares_of_the_loss_which_are_named() -> None:
+    survey, equal = np.array([0.7, 0.2, 0.05, 0.05]), np.full(4, 0.25)
+    named = [TASK.name_shares(survey, loss) for loss in (survey, equal, (survey + equal) / 2)]
+    assert [SHARES[""], SHARES["_uniform"]] == named[:2]  # as those of the test
+    assert len(set(named)) == 3
 
 
 def test_the_loss_is_eq_2_weighed_by_class() -> None:

@@ -66,6 +66,16 @@ def test_a_training_epoch_leaves_a_row_a_line_and_its_time(
     ]
 
 
+def test_the_class_shares_at_which_validation_is_scored_are_said(
+    tmp_path: Path, clock: list[float], caplog: pytest.LogCaptureFixture
+) -> None:
+    callback = kept(tmp_path)
+    callback.shares = "equal class shares"
+    callback.on_train_epoch_start(trainer(), NOBODY)
+    callback.on_train_epoch_end(trainer(), NOBODY)
+    assert "validation at equal class shares: balanced accuracy 0.500" in caplog.text
+
+
 @pytest.mark.parametrize("alone", [False, True])
 def test_the_cpu_time_is_kept_where_one_process_did_it_all(
     tmp_path: Path, alone: bool, monkeypatch: pytest.MonkeyPatch

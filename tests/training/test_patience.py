@@ -14,6 +14,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.checkpoints import load_checkpoint, weights_hash
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.status import find_kept
 from ictconvention.training.patience import Patience
 from tests.forked import Command, Strike
 from tests.refusals import refused
@@ -62,6 +64,8 @@ def test_a_run_ends_early_with_the_weights_of_its_best_training_epoch(whole: Pat
     assert len(losses) == int(np.argmin(losses)) + 1 + 4 < 30
     assert load_checkpoint(whole / "checkpoints" / "pretrain.ckpt")["epoch"] == int(np.argmin(losses))
     assert read_json(whole / "status.json")["epochs"] == {"pretrain": len(losses)}
+    (kept,) = find_kept(RunFolder(whole).open_metrics(), RunFolder(whole).read_options(), "loss_balanced")
+    assert (kept.epoch, kept.epochs, kept.value) == (int(np.argmin(losses)) + 1, len(losses), min(losses))
     (entry,) = group_runs(*find_runs(whole.parent)).entries()
     assert entry.passes == str(len(losses))
 
