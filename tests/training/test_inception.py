@@ -22,7 +22,14 @@ from tests.refusals import refused
 from tests.tasks.redshift.galaxies import write_galaxies
 
 pytestmark = pytest.mark.slow
-WORDS = ["task=redshift", "task.bins.number=20", "model=inception_p19", "fold=single", "profile=tiny"]
+WORDS = [
+    "task=redshift",
+    "task.bins.number=20",
+    "model=inception_p19",
+    "model.width=0.0625",
+    "fold=single",
+    "profile=tiny",
+]
 WORDS += ["trainer.batch_size=16", "stage.finetune.max_epochs=0", "figures=false", "model.modalities=[[g,r],[r,i]]"]
 Train = Callable[..., Path]
 
