@@ -98,5 +98,5 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
         )
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
-    split = Split.load(run.split, make_task(own, survey).split_table(survey), stages_of(own))
+    split = Split.load(run.split_file, make_task(own, survey).split_table(survey), stages_of(own))
     return own, make_data(own, survey, split, stages_of(own)[-1])
