@@ -32,7 +32,7 @@ from ictconvention.runs import run_record
 from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.labels.groups import positions_of
-from ictconvention.survey.labels.split_file import COMPACT, MANY, read_entries
+from ictconvention.survey.labels.split_file import MANY, read_entries
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
@@ -60,6 +60,8 @@ class RunFolder:
         self.status, self.result = (self.path / name for name in RUN_STATES)
         self.overrides = self.path / "overrides.txt"
         self.environment = self.path / "environment.json"
+        self.split = self.path / "split.json"
+        self.large_split = self.path / "split.parquet"  # in its place, where it is of very many objects
         self.metrics = self.path / "metrics.csv"
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
@@ -88,10 +90,9 @@ class RunFolder:
         return self.result.exists()
 
     @property
-    def split(self) -> Path:
+    def split_file(self) -> Path:
         """The file of its split: JSON, or Parquet where that is of very many objects."""
-        compact = self.path / f"split{COMPACT}"
-        return compact if compact.exists() else self.path / "split.json"
+        return self.large_split if self.large_split.exists() else self.split
 
     def weights(self, stage: Stage, kept: Kept = "final") -> Path:
         """Return the file of a stage's weights: those that it ends with, or while it trains its last or its best."""
@@ -111,8 +112,7 @@ class RunFolder:
         self, options: RunOptions, overrides: Sequence[str], split: Split, environment: Mapping[str, Any]
     ) -> None:
         """Write all that makes the run: its options, how they were asked for, its split and its environment."""
-        name = f"split{COMPACT}" if len(split.classes) > MANY else "split.json"
-        split.save(self.path / name, record=True)
+        split.save(self.large_split if len(split.classes) > MANY else self.split, record=True)
         with whole_file(self.config, "saving the configuration", record=True) as partial:
             OmegaConf.save(OmegaConf.create(asdict(options)), partial)
         with whole_file(self.overrides, "saving the overrides", record=True) as partial:
@@ -240,9 +240,9 @@ class RunFolder:
         UsageError
             It is lost or damaged, or not the one that the result records.
         """
-        self._check_there(self.split)
-        split = read_entries(self.split, run_record.SPLIT_OF_RUN)
-        run_record.check_split(split, self.read_result(), self.split, self.result)
+        self._check_there(self.split_file)
+        split = read_entries(self.split_file, run_record.SPLIT_OF_RUN)
+        run_record.check_split(split, self.read_result(), self.split_file, self.result)
         return split
 
     def _read(self, path: Path, record: JsonRecord) -> dict[str, Any]:

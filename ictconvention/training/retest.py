@@ -99,7 +99,7 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
         )
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
-    split = Split.load(run.split, make_task(own, survey).split_table(survey), labelled_stages(own))
+    split = Split.load(run.split_file, make_task(own, survey).split_table(survey), labelled_stages(own))
     if own.shift.kind == "strata":
         split = prepare_shift(own, survey, split).split
     return own, make_data(own, survey, split, stages_of(own)[-1])

@@ -18,6 +18,7 @@ from ictconvention.evaluation.scores import scores
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import read_trained
+from ictconvention.survey.split import Split, own_entries
 from ictconvention.training.retest import retest
 from tests.conftest import ROOT
 from tests.handmade_runs import changed
@@ -39,7 +40,7 @@ def test_no_other_module_spells_a_name_of_a_file_of_a_run() -> None:
     run = RunFolder("run")
     paths = [path for path in vars(run).values() if isinstance(path, Path) and path != run.path]
     names = [path.name for path in paths if path.suffix] + list(TESTED.values()) + [".ckpt"]
-    assert len(names) == 14
+    assert len(names) == 15
     spelled = re.compile("|".join(map(re.escape, names)))
     rooms = ("ictconvention", "experiments", "hydra_plugins")
     modules = [path for room in rooms for path in ROOT.glob(f"{room}/**/*.py") if path.parent.name != "faults"]
@@ -63,6 +64,26 @@ def test_what_a_run_leaves_is_what_its_folder_names(finished: Path) -> None:
 @pytest.fixture
 def copied(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "run"))
+
+
+def test_the_split_of_very_many_objects_is_a_table(
+    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = RunFolder(copied)
+    split = Split(**own_entries(run.read_split()))
+    run.split.unlink()
+    split.save(run.large_split, record=True)
+    assert Split(**own_entries(run.read_split())) == split
+    trained = read_trained(copied)
+    assert trained.split["parts"]["test"] == split.parts["test"]
+    monkeypatch.setattr("ictconvention.runs.run_folder.MANY", 10)
+    (tmp_path / "new").mkdir()
+    new = RunFolder(tmp_path / "new")
+    new.begin(trained.options, [], split, {})
+    assert (new.large_split.exists(), new.split.exists()) == (True, False)
+    run.large_split.unlink()
+    with refused(UsageError, "E-RUN-DAMAGED", "split.json"):
+        run.read_split()
 
 
 def test_a_result_holds_the_priors_with_which_its_decisions_are_made_again(finished: Path) -> None:
