@@ -3,7 +3,7 @@
 A row whose experiment, answer or package is not there is left out, and named.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -155,8 +155,3 @@ def words_of(profile: str, job: Job, row: Sequence[str], places: Sequence[str]) 
     if profile == "paper" and job.row != FOUNDATION:
         sizes.append("model.width=1")
     return [*row, *SELECTED[job.survey], *sizes, f"name={job.name}", f"seed={job.seed}", *places]
-
-
-def groups_of(jobs: Sequence[Job]) -> Iterator[tuple[str, int]]:
-    """Yield the surveys and label fractions of jobs, each once."""
-    yield from dict.fromkeys((job.survey, job.labels) for job in jobs)

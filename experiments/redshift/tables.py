@@ -36,7 +36,8 @@ class Rows:
 
     Parameters
     ----------
-    survey, part : str
+    part : str
+        Of the split.
     title : str
         Says what is simulated.
     entries : mapping of str to ModelPredictions
@@ -44,9 +45,10 @@ class Rows:
     group : array (n,)
         Groups of the objects, as `pool` sorts them.
     measures : RedshiftMeasures
+    trained : array (bins,)
+        Shares of the bins in the training part.
     """
 
-    survey: str
     part: str
     title: str
     entries: Mapping[str, ModelPredictions]
@@ -73,7 +75,7 @@ class Rows:
         edges = edges_of(record["names"])
         group = first.groups[part][np.argsort(first.parts[part].ids)]
         measures = RedshiftMeasures(edges, {"z_95": record["beyond"]})
-        return cls(survey, part, record["title"], entries, group, measures, np.array(record["trained"]))
+        return cls(part, record["title"], entries, group, measures, np.array(record["trained"]))
 
     @property
     def said(self) -> str:
@@ -121,14 +123,14 @@ def lines_of(results: Mapping[Job, Result]) -> Iterator[str]:
     for survey in SELECTED:
         parts = [rows for part in PARTS if (rows := Rows.of(results, survey, part)) is not None]
         for rows in parts:
-            yield from _table(rows, [job for job in results if job.survey == survey])
+            yield from _table(rows)
         for rows in parts:
             yield from _differences(rows)
         yield from _fractions(results, survey)
     yield from answer(results)
 
 
-def _table(rows: Rows, jobs: Sequence[Job]) -> Iterator[str]:
+def _table(rows: Rows) -> Iterator[str]:
     by_name = {one.name: one for one in rows.measures.columns}
     asked = [by_name[name] for name in COLUMNS]
     yield f"**{rows.said}**"
