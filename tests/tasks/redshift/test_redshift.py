@@ -121,10 +121,12 @@ def test_shares_of_classes_have_no_meaning_for_it(one: Path, others: Survey) -> 
         ict.load(one).predict(others, prior="uniform")
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "regression"])
-def test_an_exported_model_gives_the_pdf_of_the_run(train: Train, tmp_path: Path, loss: str) -> None:
+@pytest.mark.parametrize(("loss", "ending"), [("cross_entropy", "pt2"), ("regression", "onnx")])
+def test_an_exported_model_gives_the_pdf_of_the_run(train: Train, tmp_path: Path, loss: str, ending: str) -> None:
+    if ending == "onnx":
+        pytest.importorskip("onnxruntime", reason="needs the extra [export]")
     folder = train("name=redshifts") if loss == "cross_entropy" else train("name=regression", "task.loss=regression")
-    path, trained = tmp_path / "model.pt2", read_trained(folder)
+    path, trained = tmp_path / f"model.{ending}", read_trained(folder)
     export_run(trained, path)
     says, outputs_of = read_model(path)
     assert len(says["edges"]) == BINS + 1
