@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ictconvention.core.plain_file import NotPlainError
 
-NUL_IN_PATH = ("embedded null byte", "embedded null character")  # what Python says
+NUL_IN_PATH = ("embedded null byte", "embedded null character")  # in what Python says; 3.13: "mkdir: ... in path"
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # what torch says
 
 
@@ -156,7 +156,7 @@ def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
             f"{doing} failed: {_first_line(error)}", where, MORE_MEMORY, "E-MACHINE-MEMORY"
         ) from error
     except ValueError as error:
-        if not (error.args and error.args[0] in NUL_IN_PATH):
+        if not any(words in str(error) for words in NUL_IN_PATH):
             raise
         found = f"{doing} failed: a path with the character NUL"
         raise FileSystemError(found, repr(str(where)), "give a path without it", "E-FILES-SYSTEM") from error
