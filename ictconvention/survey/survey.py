@@ -198,7 +198,8 @@ class Survey:
         except KeyError:
             near = near_names(id_, self.ids)
             fix = f"choose one of its {pluralize(len(self), 'id')}, such as {shorten(near or self.ids, 3)}"
-            raise SurveyError(f"no object has the id {id_!r}", self.path, fix, "E-ID-UNKNOWN") from None
+            found = f"no object has the id {id_!r}" + (f" (did you mean {near[0]}?)" if near else "")
+            raise SurveyError(found, self.path, fix, "E-ID-UNKNOWN") from None
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.
