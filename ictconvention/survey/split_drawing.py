@@ -181,7 +181,7 @@ def _too_few(crowd: Crowd, rule: Mapping[str, Any], stages: Sequence[str], name:
     total, groups, count = int(members.sum()), int(np.count_nonzero(members)), int(rule["count"])
     least = least_objects(rule["protocol"], count, _training(rule, stages))
     kind = "class" if crowd.by_class else "stratum"
-    found = f"{kind} {name} has {total} objects to test in {groups} sky groups"
+    found = f"{kind} {name} has {total} objects to test in {groups} {'sky groups' if crowd.placed else 'groups'}"
     found += f", and {part} would have none" if part else ""
     if groups < least:
         found += f"; with {count} folds ({rule['protocol']}) at least {least} are needed"

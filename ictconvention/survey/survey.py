@@ -215,7 +215,8 @@ class Survey:
     def _unknown(self, id_: str) -> SurveyError:
         near = near_names(id_, self.ids.near(id_))
         fix = f"choose one of its {pluralize(len(self), 'id')}, such as {shorten(near or self.ids[:4], 3)}"
-        return SurveyError(f"no object has the id {id_!r}", self.path, fix, "E-ID-UNKNOWN")
+        found = f"no object has the id {id_!r}" + (f" (did you mean {near[0]}?)" if near else "")
+        return SurveyError(found, self.path, fix, "E-ID-UNKNOWN")
 
     def select(self, which: Iterable[bool] | Iterable[str] | NDArray[Any]) -> "Survey":
         """Return the survey of the chosen objects, on the same memory maps.

@@ -44,7 +44,7 @@ error: no such survey folder
     "show survey sn003": """\
 error: no object has the id 'sn003' (did you mean sn0039?)
   where: survey
-  fix:   choose one of its ids: sn0000, sn0001, sn0002, sn0003, sn0004 and 35 more
+  fix:   choose one of its 40 ids, such as sn0039, sn0038, sn0037
   code:  E-ID-UNKNOWN
 """,
     "split survey --index 7": """\

@@ -214,6 +214,8 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         "label",
         "index",
         "truth",
+        "flux",
+        "weight",
     }
 
 

@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
-from ictconvention.survey.labels.groups import find_groups
+from ictconvention.survey.labels.groups import find_groups, positions_of
 from ictconvention.survey.labels.strata import STRATA
 from ictconvention.survey.labels.targets import Ints
 from ictconvention.survey.split import classes_of
@@ -27,6 +27,7 @@ class Crowd:
     groups: int
     where: str  # names the survey in messages
     by_class: bool = True  # whether the classes are those of the survey, and no strata
+    placed: bool = True  # whether an object has a position on the sky
 
     @classmethod
     def of(cls, objects: Table, linking_length: float) -> "Crowd":
@@ -70,10 +71,9 @@ class Crowd:
         if "extra_test" in objects.colnames:
             extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
         group = find_groups(objects[order], linking_length)
-        by_class = STRATA not in objects.meta
-        return cls(
-            ids[order], names, number[order], weak[order], extra[order], group, int(group.max()) + 1, where, by_class
-        )
+        by_class, placed = STRATA not in objects.meta, bool(np.isfinite(np.add(*positions_of(objects))).any())
+        count = int(group.max()) + 1
+        return cls(ids[order], names, number[order], weak[order], extra[order], group, count, where, by_class, placed)
 
     @property
     def testable(self) -> NDArray[np.bool_]:
