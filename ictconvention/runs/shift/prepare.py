@@ -86,8 +86,7 @@ def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     stage, stratum = stages_of(options)[-1], options.shift.stratum
     assert stratum is not None  # the options have one
     train = split.parts[f"{stage}_train"]
-    others = [part for part in (f"{stage}_validation", *TESTED) if split.parts[part]]
-    apart = [id_ for part in others for id_ in split.parts[part]]
+    apart = [id_ for part in (f"{stage}_validation", *TESTED) for id_ in split.parts[part]]
     source, target, others = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED], apart))
     found = fit_propensity(source, target, others)
     edges = strata_edges(found)
