@@ -60,6 +60,14 @@ def test_seed_and_stage_decide_the_order_and_the_views(feed: Feed) -> None:
     assert again[0] != [draw.position for batch in same for draw in batch]  # drawn for the stage, not for any
 
 
+def test_blocks_train_on_the_same_objects(feed: Feed, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ictconvention.feeding.sampler.BLOCK", 2)
+    loaders = [feed(order=order).train_dataloader() for order in ("objects", "blocks")]
+    orders = [[int(i) for views in loader for i in views[0].index] for loader in loaders]
+    assert sorted(orders[0]) == sorted(orders[1])
+    assert orders[0] != orders[1]
+
+
 def test_training_is_augmented_and_evaluation_never(feed: Feed) -> None:
     data = feed()
     assert all(len(views) == 2 and views[0].angle.any() for views in data.train_dataloader())
