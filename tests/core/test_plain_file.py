@@ -78,6 +78,14 @@ def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path, name: str) -> N
         (tmp_path / name).mkdir()
 
 
+@pytest.mark.parametrize("said", ["embedded null byte", "mkdir: embedded null character in path"])
+def test_the_character_nul_is_refused_in_the_words_of_every_python(said: str) -> None:
+    with refused(FileSystemError, "E-FILES-SYSTEM"), readable_os_errors("making it", "a"):
+        raise ValueError(said)
+    with pytest.raises(ValueError, match="of another kind"), readable_os_errors("making it", "a"):
+        raise ValueError("of another kind")
+
+
 @pytest.mark.parametrize(
     "error",
     [
