@@ -33,6 +33,7 @@ from ictconvention.networks.inputs.inputs import InputShape as InputShape
 from ictconvention.networks.inputs.light_curves import LightCurveInputs as LightCurveInputs
 from ictconvention.networks.inputs.nights import NightInputs as NightInputs
 from ictconvention.networks.inputs.pictures import PictureInputs as PictureInputs
+from ictconvention.networks.inputs.pictures import ReddenedPictureInputs as ReddenedPictureInputs
 from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenInputs
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
@@ -40,7 +41,10 @@ from ictconvention.networks.light_curve_transformer import LightCurveTransformer
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
+from ictconvention.networks.pictures.inception_p19 import InceptionP19 as InceptionP19
+from ictconvention.networks.pictures.inception_t24 import InceptionT24 as InceptionT24
 from ictconvention.networks.pictures.timm_encoder import TimmEncoder as TimmEncoder
+from ictconvention.networks.pictures.vit import ViT as ViT
 from ictconvention.networks.recurrent import CNNRecurrent as CNNRecurrent
 from ictconvention.survey.format import SurveyHeader as SurveyHeader
 from ictconvention.survey.series import ImageSeries as ImageSeries
@@ -64,6 +68,8 @@ __all__ = [
     "ICTOptions",
     "IctConventionError",
     "ImageSeries",
+    "InceptionP19",
+    "InceptionT24",
     "InputShape",
     "Inputs",
     "LightCurveInputs",
@@ -75,6 +81,7 @@ __all__ = [
     "PhotometryTokenInputs",
     "PictureCNN",
     "PictureInputs",
+    "ReddenedPictureInputs",
     "Run",
     "Scaling",
     "SequenceOptions",
@@ -88,6 +95,7 @@ __all__ = [
     "SurveyWriter",
     "TimmEncoder",
     "UsageError",
+    "ViT",
     "ViewOptions",
     "ingest",
     "join_shards",

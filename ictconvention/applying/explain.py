@@ -78,7 +78,8 @@ def explain_objects(
         raise UsageError(found, "--class", f"take one of {', '.join(names)}", "E-CLASS-UNKNOWN")
     label = list(classes_of(survey.object_table()).values())
     positions = [survey.position(id_) for id_ in ids] if ids else _first_of_each_class(label)
-    stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
     explained = []
     for position in positions:
         (batch,) = stream[[position]]

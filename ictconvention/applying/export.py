@@ -91,7 +91,10 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
             name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_meaning(run, name)}
             for name, x in example.items()
         },
-        "outputs": {name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]]} for name, x in outputs.items()},
+        "outputs": {
+            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_output_meaning(run, name)}
+            for name, x in outputs.items()
+        },
     }
     if spec.photometry:
         recipe = photometry_recipe(run.survey["pixel_scale"], spec.stamp_size, run.folder)
@@ -140,6 +143,12 @@ def _meaning(run: TrainedRun, name: str) -> dict[str, str]:
     if meaning is None:
         return {}
     return {"meaning": meaning.replace("flux_unit", unit_in_words(run.survey["flux_unit"]))}
+
+
+def _output_meaning(run: TrainedRun, name: str) -> dict[str, str]:
+    """Return what an output holds; nothing where the task says nothing."""
+    meaning = run.task.format.meanings.get(name)
+    return {} if meaning is None else {"meaning": meaning}
 
 
 def _dtype(x: torch.Tensor) -> str:

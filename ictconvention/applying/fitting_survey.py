@@ -9,6 +9,7 @@ from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError
+from ictconvention.feeding.reddening import REDDENING, WITHOUT, has_reddening
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import unit_in_words
@@ -57,6 +58,9 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
             multiply = f"multiply its pixels by {factor:.6g}" if factor else ""
             found = f"this survey is in {header.flux_words}, the network knows {unit_in_words(unit)}"
             raise refused(found, multiply, begin())
+    if spec.reddening and not has_reddening(survey):
+        found = f"this survey has no column {REDDENING}, and the network knows E(B-V) of each object"
+        raise refused(found, f"give its objects the column {REDDENING} [mag]", WITHOUT)
     left_out = run.survey.get("classes_left_out", ())
     others = [name for name in header.classes if name not in left_out]
     labelled = survey.with_classes(others) if others and len(others) < len(header.classes) else survey

@@ -83,7 +83,7 @@ def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"],
     if made is None:
         raise RuntimeError("torch.onnx.export returned no program")
     graph = made.model_proto
-    for key in ("classes", "bands"):
+    for key in ("classes", "edges", "bands"):
         if key in known:
             graph.metadata_props.add(key=key, value=json.dumps(known[key]))
     graph.metadata_props.add(key=ENTRY, value=text)

@@ -98,6 +98,8 @@ class SeriesBatch:
         Factors of each object's stamps, see `ViewRecipe`; none where no view has any.
     flux : tensor (B, bands), optional
         What an auxiliary head learns, see `asinh_fluxes`, NaN where unknown; not an input.
+    reddening : tensor (B,), optional
+        E(B-V) of the Milky Way [mag], where a network takes it and the survey has it.
     """
 
     band: Tensor
@@ -121,6 +123,7 @@ class SeriesBatch:
     brightness: Tensor | None = None
     contrast: Tensor | None = None
     flux: Tensor | None = None
+    reddening: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)

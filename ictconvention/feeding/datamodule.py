@@ -75,6 +75,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         Which of them each object of the survey is, or `UNLABELLED`.
     truth : array (n,), optional
         The number that each label stands for, NaN where unknown, where a task learns from it.
+    reddening : array (n,), optional
+        E(B-V) of each object [mag], where the network takes it.
     parts_of : "pretrain" or "finetune", optional
         The stage whose parts of the split are taken; by default its own.
     label_free : bool
@@ -109,6 +111,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         names: tuple[str, ...] | None = None,
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        reddening: NDArray[np.floating] | None = None,
         parts_of: Stage | None = None,
         label_free: bool = False,
         flux: bool = False,
@@ -125,8 +128,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
         fluxes = asinh_fluxes(survey, survey.select(list(split.parts[self.train_part]))) if flux else None
-        given = (labels, truth, fluxes)
-        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
+        of_objects = (labels, truth, reddening, fluxes)
+        self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *of_objects)
         self.evaluation = self.training.for_evaluation()
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
@@ -165,6 +168,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.unlabelled,
             self.sequence.frames_per_group,
             header.pixel_scale,
+            "reddening" in self.training.numbers,
         )
 
     def train_dataloader(self) -> Loader:

@@ -57,6 +57,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         What is learned of each object, as a task reads it; by default its class.
     truth : array (n,), optional
         The number that each label stands for, where a task learns from it.
+    reddening : array (n,), optional
+        E(B-V) of each object [mag], where the network takes it.
     flux : array (n, bands), optional
         What an auxiliary head learns of each object, see `asinh_fluxes`.
 
@@ -77,6 +79,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         stage: str = "",
         labels: NDArray[np.int64] | None = None,
         truth: NDArray[np.floating] | None = None,
+        reddening: NDArray[np.floating] | None = None,
         flux: NDArray[np.float32] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
@@ -85,10 +88,10 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage = contents, seed, stage
         self.labels = class_labels(survey) if labels is None else labels
-        self.truth = None if truth is None else torch.from_numpy(truth.astype(np.float32))
-        self.flux = None if flux is None else torch.from_numpy(flux)
         reddens = augmentation is not None and augmentation.reddening > 0
         self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
+        numbers = {"truth": truth, "reddening": reddening, "flux": flux}
+        self.numbers = {name: torch.from_numpy(x.astype(np.float32)) for name, x in numbers.items() if x is not None}
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
 
@@ -106,9 +109,15 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         full = ceil(self.views.target_share * len(draws))
         objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
         views = zip_longest(*objects)
-        batches = (collate([view for view in of_objects if view is not None]) for of_objects in views)
-        of_object = {name: x for name, x in (("truth", self.truth), ("flux", self.flux)) if x is not None}
-        return tuple(replace(batch, **{name: x[batch.index] for name, x in of_object.items()}) for batch in batches)
+        return tuple(self._with_numbers([view for view in of_objects if view is not None]) for of_objects in views)
+
+    def _with_numbers(self, views: Sequence[SeriesView]) -> SeriesBatch:
+        """Return a batch of views, with the numbers of their objects; dust that a view adds is in its E(B-V) too."""
+        batch = collate(views)
+        numbers = {name: x[batch.index] for name, x in self.numbers.items()}
+        if (before := numbers.get("reddening")) is not None:
+            numbers["reddening"] = before + torch.tensor([seen.view.reddening for seen in views])
+        return replace(batch, **numbers)
 
     def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
         """Return the views of one object; where it is not seen as a whole, without the target's."""

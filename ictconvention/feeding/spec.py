@@ -35,6 +35,8 @@ class DataSpec:
         Whether objects without a class are among those that train.
     pixel_scale : float, optional
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
+    reddening : bool
+        Whether the batches hold E(B-V).
     """
 
     stage: Stage
@@ -49,6 +51,7 @@ class DataSpec:
     unlabelled: bool = False
     frames_per_group: int = 3
     pixel_scale: float | None = None
+    reddening: bool = False
 
     @property
     def residuals(self) -> bool:

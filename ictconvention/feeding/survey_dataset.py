@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
@@ -11,6 +12,7 @@ from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
 from ictconvention.feeding.dataset import apply_view, whole_view
+from ictconvention.feeding.reddening import read_reddening
 from ictconvention.feeding.spec import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
@@ -40,11 +42,13 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         The place of each of the survey's bands among those of the network.
     days : float, optional
         Only frames until so many days after an object's first detection, see `day_zero`.
+    reddening : bool
+        Whether E(B-V) is read.
 
     Raises
     ------
     SurveyError
-        Photometry is read, and the stamps are too small for it.
+        Photometry is read, and the stamps are too small for it; or E(B-V), and it is not known of every object.
     """
 
     def __init__(
@@ -54,9 +58,11 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         contents: Contents,
         bands: NDArray[np.integer],
         days: float | None = None,
+        reddening: bool = False,
     ) -> None:
         self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
         self.day_zero = day_zero(survey) if days is not None else None
+        self.reddening = torch.from_numpy(read_reddening(survey)) if reddening else None
         self.recipe = None
         if "photometry" in contents:
             self.recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
@@ -73,7 +79,8 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
                 median = median_frames(series, len(self.bands))
             view, stamps = whole_view(series, self.sequence), self.contents != "photometry"
             views.append(apply_view(series, view, UNLABELLED, position, median, photometry, stamps))
-        return (collate(views),)
+        batch = collate(views)
+        return (batch if self.reddening is None else replace(batch, reddening=self.reddening[batch.index]),)
 
     def frames(self, position: int) -> int:
         """Return the number of frames of an object that are let through."""

@@ -195,8 +195,8 @@ class Learner(lightning.LightningModule, ABC):
 
 def input_shape(spec: DataSpec) -> InputShape:
     """Return what a network must be built for, to learn from these data."""
-    channels = 2 if spec.residuals else 1
-    return InputShape(spec.bands, spec.stamp_size, spec.max_frames, spec.frames_per_group, channels, spec.pixel_scale)
+    sizes = (spec.stamp_size, spec.max_frames, spec.frames_per_group, 2 if spec.residuals else 1)
+    return InputShape(spec.bands, *sizes, spec.pixel_scale, spec.reddening)
 
 
 def check_fit(trunk: Network, inputs: Inputs, spec: DataSpec) -> Network:

@@ -9,7 +9,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from ictconvention.configuration.options import OptimiserOptions, Schedule
 from ictconvention.networks.parts.attention import ObjectNorm
 
-NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, ObjectNorm)
+SPARED = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, ObjectNorm, nn.PReLU)
 
 
 def optimiser_for(network: nn.Module, options: OptimiserOptions, steps: int) -> tuple[Optimizer, LambdaLR]:
@@ -18,7 +18,7 @@ def optimiser_for(network: nn.Module, options: OptimiserOptions, steps: int) -> 
         id(parameter)
         for module in network.modules()
         for name, parameter in module.named_parameters(recurse=False)
-        if isinstance(module, NORMS) or name.startswith("bias")
+        if isinstance(module, SPARED) or name.startswith("bias")
     }
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     decayed = [p for p in trained if options.decay_norms_and_biases or id(p) not in spared]

@@ -33,7 +33,8 @@ class Network(nn.Module, ABC):
     - `check_shape`: refuses data that it was not built for;
     - `map_layer`, with `frames_per_map` and `map_grid`: the layer whose output is its last map, for
       `ictconvention explain`;
-    - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins.
+    - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins;
+    - `check_survey`: refuses options that ask for what the survey has not, such as a band, before a run begins.
 
     ICT puts heads of its own on the features, and never calls `make_head`. Its target network is a copy whose dropout
     is switched by module: use `nn.Dropout`, not `F.dropout(x, training=self.training)`. What changes in training must
@@ -75,6 +76,10 @@ class Network(nn.Module, ABC):
         stamp : int, float, optional
             Pixels along a side of a stamp, and the size of one [arcsec]; none before the survey is known.
         """
+
+    @classmethod
+    def check_survey(cls, options: Any, shape: InputShape) -> None:
+        """Raise a ValueError, or a UsageError, where the options ask for what data of this shape have not."""
 
     @abstractmethod
     def features(self, *inputs: Any, **named: Any) -> Tensor:

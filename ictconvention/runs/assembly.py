@@ -28,11 +28,12 @@ from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import SplitError, UsageError, pluralize, readable_os_errors
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.reddening import has_reddening, read_reddening
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
-from ictconvention.networks.inputs.inputs import Inputs
+from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.pictures.picture_network import PictureNetwork
@@ -173,6 +174,7 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
     takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
     task, learner = make_task(options, survey), learner_in(options, stage)
     label_free = ict and learner.classification == 0
+    reddening = read_reddening(survey) if takes_reddening(options, survey) else None
     return SeriesDataModule(
         survey,
         split,
@@ -193,7 +195,45 @@ def make_data(options: RunOptions, survey: Survey, split: Split, stage: Stage) -
         parts_of=labelled_stage(options, stage),
         label_free=label_free,
         flux=options.learner.flux > 0,
+        reddening=reddening,
     )
+
+
+def takes_reddening(options: RunOptions, survey: Survey) -> bool:
+    """Return whether the network of a run takes E(B-V), and the survey has it."""
+    takes: type[Inputs] = find_network(options.model.kind, options.model.module).network.takes
+    return takes.takes_reddening and bool(getattr(options.model, "reddening", True)) and has_reddening(survey)
+
+
+def check_network_survey(options: RunOptions, survey: Survey) -> None:
+    """Refuse a network whose options ask for what a survey has not, such as a band.
+
+    Raises
+    ------
+    UsageError
+        They do not fit.
+    SurveyError
+        The network takes E(B-V), and the survey does not know it of every object.
+    """
+    network = find_network(options.model.kind, options.model.module).network
+    try:
+        if check := getattr(network, "check_survey", None):  # a class that is registered need not extend Network
+            check(options.model, survey_shape(options, survey))
+    except ValueError as error:
+        found, _, fix = str(error).partition(": ")
+        raise UsageError(
+            found, f"model {options.model.kind}", fix or "change one of them", "E-CONFIG-CONFLICT"
+        ) from None
+    if takes_reddening(options, survey):
+        read_reddening(survey)
+
+
+def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
+    """Return what the network of a run is built for, on a survey."""
+    header, sequence = survey.header, options.sequence
+    sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
+    channels = 2 if options.pixels.channels == "direct+residual" else 1
+    return InputShape(header.bands, *sizes, channels, header.pixel_scale, takes_reddening(options, survey))
 
 
 def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:

@@ -8,7 +8,13 @@ from ictconvention.configuration.schema import RunOptions, labelled_stages, stag
 from ictconvention.configuration.validation import check_network_pixels
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
-from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate, run_hash, weight_file
+from ictconvention.runs.assembly import (
+    check_network_survey,
+    load_or_draw_split,
+    open_or_simulate,
+    run_hash,
+    weight_file,
+)
 from ictconvention.runs.machine import Precision, check_machine, precision_of
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.warm_start import check_start, check_weight_file
@@ -69,6 +75,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
         check_machine(options.trainer)
     survey = open_or_simulate(options)
     check_network_pixels(options, (survey.header.stamp_size, survey.header.pixel_scale))
+    check_network_survey(options, survey)
     if options.pixels.scaling in ("imagenet", "centred"):
         fixed_scales(options.pixels.scaling, survey.header.bands)
     split = load_or_draw_split(options, survey)

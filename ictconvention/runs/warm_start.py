@@ -10,10 +10,10 @@ from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, UsageError, pluralize, shorten
 from ictconvention.learning.learner import Learner
-from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.network import Places, Rows
 from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import take_weight_file
+from ictconvention.runs.assembly import survey_shape
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
@@ -121,12 +121,9 @@ def check_weight_file(options: RunOptions, file: str, survey: Survey) -> None:
     UsageError
         The network cannot be built for the survey.
     """
-    header, sequence = survey.header, options.sequence
-    sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
+    kind = find_network(options.model.kind, options.model.module).network
     try:
-        network = find_network(options.model.kind, options.model.module).network.make(
-            options.model, InputShape(header.bands, *sizes, pixel_scale=header.pixel_scale)
-        )
+        network = kind.make(options.model, survey_shape(options, survey))
     except ValueError:
         return  # what is wrong is not the file; it is said where the network is built for training
     take_weight_file(network, file)

@@ -27,6 +27,7 @@ class PredictionFormat(ABC):
 
     takes_prior: ClassVar[bool] = False  # whether a row can be moved to other shares of the outputs, by `--prior`
     without_frames: ClassVar[str] = "their predictions are the mean of training"  # what an object without a frame gets
+    meanings: ClassVar[Mapping[str, str]] = {}  # what each of `outputs` holds, for whoever has an exported model alone
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)

@@ -73,6 +73,7 @@ def documented(name: str) -> Any:
 @pytest.fixture
 def names(work: Path, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Return what the examples may use; what they register is forgotten again."""
+    registry.all_networks()  # those of ours stay registered
     monkeypatch.setattr(registry, "_networks", dict(registry._networks))
     monkeypatch.setattr(functions, "_functions", {kind: dict(of) for kind, of in functions._functions.items()})
     return {

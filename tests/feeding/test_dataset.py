@@ -205,7 +205,7 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         one, other = (SeriesDataset(survey, SHORT, contents=contents)[everything(survey)] for survey in both)
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
-    inputs = {"band", "night", "time", "frames", "seen", "median", "photometry", "conditions"}
+    inputs = {"band", "night", "time", "frames", "seen", "median", "photometry", "conditions", "reddening"}
     turns = {"angle", "quarter_turns", "horizontal", "vertical", "brightness", "contrast"}
     assert names - inputs - turns == {
         "owner",

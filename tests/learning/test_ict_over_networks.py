@@ -19,15 +19,26 @@ from ictconvention.learning.learner import input_shape
 from ictconvention.networks.light_curve import LightCurveRNN
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.pictures.inception import InceptionOptions
+from ictconvention.networks.pictures.inception_p19 import InceptionP19
+from ictconvention.networks.pictures.inception_t24 import InceptionT24
 from ictconvention.networks.recurrent import CNNRecurrent
 from tests.learning.conftest import trainer, weights
 from tests.refusals import refused
 
 pytestmark = pytest.mark.filterwarnings("ignore:the projections have collapsed")
 Feed = Callable[..., SeriesDataModule]
+
+
+def narrow(kind: str) -> InceptionOptions:
+    return InceptionOptions(kind=kind, width=0.0625)
+
+
 NETWORKS: dict[str, Callable[[SeriesDataModule], Network]] = {
     "cnn_gru": lambda data: CNNRecurrent("gru", None),
     "light_curve": lambda data: LightCurveRNN(None),
+    "inception_p19": lambda data: InceptionP19(None, narrow("inception_p19"), input_shape(data.spec)),
+    "inception_t24": lambda data: InceptionT24(None, narrow("inception_t24"), input_shape(data.spec)),
     "mine": lambda data: MeanOfFrames(MeanOfFramesOptions("mean_of_frames"), input_shape(data.spec)),
 }
 

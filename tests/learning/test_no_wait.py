@@ -8,6 +8,7 @@ from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -21,9 +22,12 @@ from ictconvention.learning.learner import Learner, Views, input_shape
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.frame_transformer import FrameTransformer
+from ictconvention.networks.inputs.pictures import ReddenedPictureInputs
 from ictconvention.networks.inputs.tokens import FrameTokenInputs, PhotometryTokenInputs
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer
 from ictconvention.networks.parts.scaling import Scaling
+from ictconvention.networks.pictures.inception import InceptionOptions
+from ictconvention.networks.pictures.inception_p19 import InceptionP19
 from tests.learning.conftest import ict, supervised
 
 Feed = Callable[..., SeriesDataModule]
@@ -75,6 +79,13 @@ def light_curve_transformer(data: SeriesDataModule) -> Learner:
     return Supervised(LightCurveTransformer(4), PhotometryTokenInputs(scaling), data.spec)
 
 
+def inception(data: SeriesDataModule) -> Learner:
+    first, *others = data.spec.bands
+    options = InceptionOptions(kind="inception_p19", width=0.125, modalities=((first,), tuple(others)), present=True)
+    inputs = ReddenedPictureInputs(Scaling("asinh", *data.scales("asinh")))
+    return Supervised(InceptionP19(4, options, input_shape(data.spec)), inputs, data.spec)
+
+
 RESIDUAL: dict[str, Any] = {"contents": "direct+residual"}
 LEARNERS: dict[str, tuple[Callable[[SeriesDataModule], Learner], dict[str, Any]]] = {
     "ConvEntion": (lambda data: supervised(data, "convention"), {"views": ViewOptions(1)}),
@@ -93,6 +104,7 @@ LEARNERS: dict[str, tuple[Callable[[SeriesDataModule], Learner], dict[str, Any]]
     "CNN+LSTM": (lambda data: supervised(data, "lstm"), {"views": ViewOptions(1)}),
     "ICT, frame transformer": (ict_transformer, {"contents": "direct+residual+photometry"}),
     "frame transformer": (transformer, {"views": ViewOptions(1), "contents": "direct+residual+photometry"}),
+    "inception": (inception, {"views": ViewOptions(1), "reddening": np.zeros(1000)}),
     "light-curve transformer": (light_curve_transformer, {"views": ViewOptions(1), "contents": "photometry"}),
 }
 

@@ -37,6 +37,7 @@ NETWORKS = [
     ["experiment=cnn_gru_sdss", "pixels.channels=direct+residual"],
     ["experiment=cnn_lstm_sdss"],
     ["experiment=light_curve_sdss"],
+    ["model=inception_p19", "model.width=0.0625", "model.present=true", "sequence.select=nights"],
 ]
 
 
@@ -76,7 +77,8 @@ def begun(survey: Survey, options: RunOptions, seed: int) -> Learner:
 
 @cache
 def options_of(*choices: str) -> RunOptions:
-    small = [] if "cnn" in choices[0] or "curve" in choices[0] else ["model.padding=masked", "model.width=0.0625"]
+    other = any(word in choices[0] for word in ("cnn", "curve", "inception"))
+    small = [] if other else ["model.padding=masked", "model.width=0.0625"]
     return compose_run([*choices, *small, "sequence.max_frames=9", "trainer.batch_size=8"])
 
 

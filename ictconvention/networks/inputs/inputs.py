@@ -37,6 +37,8 @@ class InputShape:
         Of a frame: 1, or 2 where the residual to a median frame comes along.
     pixel_scale : float, optional
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
+    reddening : bool
+        Whether E(B-V) of the objects is known.
 
     Examples
     --------
@@ -50,6 +52,7 @@ class InputShape:
     frames_per_group: int = 3
     channels: int = 1
     pixel_scale: float | None = None
+    reddening: bool = False
 
 
 class Inputs(nn.Module, ABC):
@@ -71,6 +74,7 @@ class Inputs(nn.Module, ABC):
 
     reads: ClassVar[Reads] = "pixels"  # what a batch must hold
     pictures: ClassVar[bool] = False  # whether the frames of an object are one picture, of which none may be left out
+    takes_reddening: ClassVar[bool] = False  # whether it takes E(B-V) too, where the survey has it
     meanings: ClassVar[Mapping[str, str]] = {}  # what each array of `padded` holds: columns in order, units, padding
 
     def __init__(self, scaling: Scaling):

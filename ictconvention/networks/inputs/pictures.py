@@ -65,3 +65,38 @@ class PictureInputs(Inputs):
             "frames": self.random_fluxes((objects, size, size, bands), generator).movedim(3, 1).contiguous(),
             "present": torch.rand(objects, bands, generator=generator) < 0.8,
         }
+
+
+class ReddenedPictureInputs(PictureInputs):
+    """The same, and E(B-V) of the Milky Way before each object, where the survey has it.
+
+    Examples
+    --------
+    >>> ebv = torch.rand(len(survey)).numpy()
+    >>> data = ict.SeriesDataModule(survey, ict.split(survey), "pretrain", reddening=ebv, batch_size=8)
+    >>> inputs = ict.ReddenedPictureInputs(ict.Scaling("asinh", *data.scales("asinh")))
+    >>> pictures, present, reddening = inputs(next(iter(data.train_dataloader()))[0])
+    >>> len(pictures) == len(reddening)
+    True
+    """
+
+    takes_reddening: ClassVar[bool] = True
+    meanings: ClassVar[Mapping[str, str]] = {
+        **PictureInputs.meanings,
+        "reddening": "E(B-V) of the Milky Way before each object [mag]",
+    }
+
+    def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return pictures (B, bands, H, W), which bands they have (B, bands), and E(B-V) (B,), if it is known."""
+        return *super().arguments(batch), *([] if batch.reddening is None else [batch.reddening])
+
+    def padded(self, frames: Tensor, present: Tensor, reddening: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Return scaled pictures and which bands they have, as `PictureInputs`, and E(B-V) (B,) [mag], if given."""
+        return *super().padded(frames, present), *([] if reddening is None else [reddening])
+
+    def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random pictures, and E(B-V) where it is known."""
+        arrays = super().random_arrays(shape, objects, generator)
+        if shape.reddening:
+            arrays["reddening"] = 0.3 * torch.rand(objects, generator=generator)
+        return arrays

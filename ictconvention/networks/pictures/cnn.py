@@ -105,7 +105,7 @@ class PictureCNN(PictureNetwork):
     @classmethod
     def make(cls, options: CNNOptions, shape: InputShape) -> Self:
         """Build the network that `options.kind` names, without its head."""
-        cls.check_bands(shape)
+        cls.check_survey(options, shape)
         return cls(
             cast("Kind", options.kind),
             None,
@@ -128,15 +128,14 @@ class PictureCNN(PictureNetwork):
         return self.maps[-3]
 
     def features(self, pictures: Tensor, present: Tensor) -> Tensor:
-        """Return the hidden layer (B, f) of pictures (B, bands, H, W); a band that is not present is zero in them.
+        """Return the hidden layer (B, f) of pictures (B, bands, H, W), of which some may not be present.
 
         Raises
         ------
         ValueError
             The pictures do not fit the network.
         """
-        self.check_pictures(pictures)
-        hidden: Tensor = self.hidden(self.maps(pictures))
+        hidden: Tensor = self.hidden(self.maps(self.see(pictures, present)))
         return hidden
 
 

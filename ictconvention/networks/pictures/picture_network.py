@@ -1,5 +1,6 @@
 """What the networks of pictures share: what they take, weights from a file, and an encoder that rests."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -9,7 +10,7 @@ from torch import Tensor
 from ictconvention.configuration.identity import CONTENT, PLACE
 from ictconvention.configuration.options import ModelOptions, option_group
 from ictconvention.configuration.overrides import command, override
-from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.core.errors import UsageError, did_you_mean, pluralize
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.pictures import PictureInputs
 from ictconvention.networks.network import Network, Places, Rows
@@ -68,18 +69,25 @@ class PictureNetwork(Network):
             )
 
     @classmethod
-    def check_bands(cls, shape: InputShape) -> None:
+    def check_survey(cls, options: Any, shape: InputShape) -> None:
         """Raise a ValueError where a sequence is too short for a frame of each band."""
         bands = len(shape.bands)
         if shape.max_frames < bands:
             found = f"sequence.max_frames is {shape.max_frames}, and a picture has {pluralize(bands, 'band')}"
-            raise ValueError(f"{found}; take sequence.max_frames={3 * bands}")
+            raise ValueError(f"{found}: take sequence.max_frames={3 * bands}")
 
-    def check_pictures(self, pictures: Tensor) -> None:
-        """Raise a ValueError where pictures do not fit the network."""
+    def see(self, pictures: Tensor, present: Tensor) -> Tensor:
+        """Return pictures (B, bands, H, W) with zero in the bands that are not present (B, bands), whatever was there.
+
+        Raises
+        ------
+        ValueError
+            They do not fit the network.
+        """
         if pictures.shape[1:] != self.picture:
             found = f"pictures of shape {tuple(pictures.shape[1:])} were given"
             raise ValueError(f"{found}; the network takes {self.picture}")
+        return pictures.where(present[:, :, None, None], 0)
 
     @property
     def fetch_command(self) -> str | None:
@@ -107,6 +115,23 @@ class PictureNetwork(Network):
         if self.frozen:
             self.freeze()
         return self
+
+
+def find_bands(names: Sequence[str], bands: Sequence[str], key: str) -> list[int]:
+    """Return the places of some bands among those of a survey.
+
+    Raises
+    ------
+    UsageError
+        One is named twice, or the survey has it not; the key names where.
+    """
+    for name in names:
+        if name not in bands:
+            found, fix = f"no band {name!r}{did_you_mean(name, bands)}", f"choose among {', '.join(bands)}"
+            raise UsageError(found, key, fix, "E-BAND-UNKNOWN")
+    if len(set(names)) < len(names):
+        raise UsageError(f"a band stands twice in {', '.join(names)}", key, "name each once", "E-CONFIG-VALUE")
+    return [bands.index(name) for name in names]
 
 
 def _weights_to_give() -> str:

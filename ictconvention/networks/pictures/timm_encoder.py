@@ -3,36 +3,51 @@
 timm is asked for when a network is built. It is never told to fetch weights: these come from `model.weights`, a file.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from types import ModuleType
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from ictconvention.configuration.identity import SHAPES
+from ictconvention.configuration.identity import ADDED, SHAPES
 from ictconvention.configuration.options import PartialShare, option_group
 from ictconvention.configuration.registry import register_network
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.networks.inputs.inputs import InputShape
-from ictconvention.networks.pictures.picture_network import PictureNetwork, PictureOptions
+from ictconvention.networks.network import Places, Rows
+from ictconvention.networks.pictures.picture_network import PictureNetwork, PictureOptions, find_bands
 
 
 @option_group
-class TimmOptions(PictureOptions):
-    """Options of an encoder of timm.
+class EncoderOptions(PictureOptions):
+    """What every encoder of timm has.
 
     Parameters
     ----------
     dropout : float
         Share of the features that the head drops in training.
+    bands_to_rgb : "adapt" or three bands
+        How the bands come to an encoder that has learned R, G and B: "adapt", its first convolution takes them all, see
+        `adapt_bands`; or the bands that stand for R, G and B, such as [i,r,g], and the others are not seen.
+    """
+
+    dropout: PartialShare = 0.2
+    bands_to_rgb: Annotated[Literal["adapt"] | tuple[str, str, str], SHAPES | ADDED] = "adapt"
+
+
+@option_group
+class TimmOptions(EncoderOptions):
+    """Options of an encoder of timm.
+
+    Parameters
+    ----------
     name : str, optional
         What timm calls it, such as convnext_tiny or vit_small_patch14_dinov2; without it the `kind`.
     """
 
-    dropout: PartialShare = 0.2
     name: Annotated[str | None, SHAPES] = None
 
 
@@ -58,6 +73,10 @@ class TimmEncoder(PictureNetwork):
         Pixels along a side.
     dropout : float
         Share of the features that the head drops in training.
+    chosen : sequence of int, optional
+        The places of the bands that the encoder sees; without it, all.
+    **sizes
+        What timm's function of this name takes besides, such as `patch_size`.
 
     Raises
     ------
@@ -76,11 +95,19 @@ class TimmEncoder(PictureNetwork):
     weights_prefix = "encoder."
 
     def __init__(
-        self, name: str, classes: int | None = 2, *, bands: int = 3, stamp_size: int = 96, dropout: float = 0.2
+        self,
+        name: str,
+        classes: int | None = 2,
+        *,
+        bands: int = 3,
+        stamp_size: int = 96,
+        dropout: float = 0.2,
+        chosen: Sequence[int] | None = None,
+        **sizes: int,
     ):
         super().__init__()
-        self.name, self.picture = name, (bands, stamp_size, stamp_size)
-        self.encoder = _make(name, bands, stamp_size)
+        self.name, self.picture, self.chosen = name, (bands, stamp_size, stamp_size), chosen
+        self.encoder = _make(name, bands if chosen is None else len(chosen), stamp_size, sizes)
         self.maps = nn.Identity()  # where the last map can be looked at, whatever the encoder calls it
         facts = self.encoder.pretrained_cfg
         first, heads = facts.get("first_conv"), facts.get("classifier")
@@ -89,7 +116,7 @@ class TimmEncoder(PictureNetwork):
         grid = _Grid(stamp_size)
         with torch.no_grad(), grid.following(self.encoder):
             try:
-                maps, features = self.eval()._maps_and_features(torch.zeros(2, *self.picture))
+                maps, features = self.eval()._maps_and_features(self._choose(torch.zeros(2, *self.picture)))
             except (AssertionError, RuntimeError, ValueError) as error:
                 found = f"{name} takes no pictures of {stamp_size} pixels ({str(error).splitlines()[0]})"
                 raise ValueError(f"{found}: take larger ones, or another network") from error
@@ -101,10 +128,16 @@ class TimmEncoder(PictureNetwork):
             self.head = nn.Sequential(nn.Dropout(dropout), nn.Linear(self.feature_size, classes))
 
     @classmethod
-    def make(cls, options: TimmOptions, shape: InputShape) -> Self:
+    def make(cls, options: Any, shape: InputShape) -> Self:
         """Build the network, without its head."""
-        cls.check_bands(shape)
-        return cls(options.name or options.kind, None, bands=len(shape.bands), stamp_size=shape.stamp_size)
+        cls.check_survey(options, shape)
+        return cls(options.name or options.kind, None, **bands_and_size(options, shape))
+
+    @classmethod
+    def check_survey(cls, options: Any, shape: InputShape) -> None:
+        """Raise a UsageError for bands that the survey has not."""
+        super().check_survey(options, shape)
+        bands_and_size(options, shape)
 
     @classmethod
     def check_pixels(cls, options: Any, channels: int, stamp: tuple[int, float] | None = None) -> None:
@@ -114,7 +147,7 @@ class TimmEncoder(PictureNetwork):
             _check_name(import_timm(), options.name or options.kind)
 
     @property
-    def fetch_command(self) -> str:
+    def fetch_command(self) -> str | None:
         """A command that writes the published weights of the encoder to a file, on a machine with a network."""
         made = f"timm.create_model('{self.name}', pretrained=True).state_dict()"
         return f"python -c \"import timm, torch; torch.save({made}, '{self.name}.pth')\""
@@ -125,15 +158,23 @@ class TimmEncoder(PictureNetwork):
         return self.maps if self._has_map else None
 
     def features(self, pictures: Tensor, present: Tensor) -> Tensor:
-        """Return the features (B, f) of pictures (B, bands, H, W); a band that is not present is zero in them.
+        """Return the features (B, f) of pictures (B, bands, H, W), of which some may not be present.
 
         Raises
         ------
         ValueError
             The pictures do not fit the network.
         """
-        self.check_pictures(pictures)
-        return self._maps_and_features(pictures)[1]
+        return self._maps_and_features(self._choose(self.see(pictures, present)))[1]
+
+    def place_bands(self, places: Places, before: int) -> Rows | None:
+        """Return the planes of the first convolution; nothing moves where the bands that it sees go by name."""
+        return super().place_bands(places, before) if self.chosen is None else {}
+
+    def _choose(self, pictures: Tensor) -> Tensor:
+        if self.chosen is None:
+            return pictures
+        return torch.cat([pictures[:, place, None] for place in self.chosen], dim=1)
 
     def _maps_and_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps: Tensor = self.maps(self.encoder.forward_features(pictures))
@@ -196,14 +237,21 @@ def import_timm() -> ModuleType:
     return timm
 
 
-def _make(name: str, bands: int, stamp_size: int) -> Any:
+def bands_and_size(options: EncoderOptions, shape: InputShape) -> dict[str, Any]:
+    """Return the arguments of an encoder that say what it sees."""
+    rgb = options.bands_to_rgb
+    chosen = None if rgb == "adapt" else find_bands(rgb, shape.bands, "model.bands_to_rgb")
+    return {"bands": len(shape.bands), "stamp_size": shape.stamp_size, "chosen": chosen}
+
+
+def _make(name: str, bands: int, stamp_size: int, sizes: dict[str, int]) -> Any:
     """Return an encoder without its classifier, with new weights."""
     timm = import_timm()
     _check_name(timm, name)
     facts = timm.models.get_pretrained_cfg(name)
-    size = {"img_size": stamp_size} if facts is not None and facts.fixed_input_size else {}
+    fixed = {"img_size": stamp_size} if facts is not None and facts.fixed_input_size else {}
     try:
-        encoder = timm.create_model(name, pretrained=False, in_chans=bands, num_classes=0, **size)
+        encoder = timm.create_model(name, pretrained=False, in_chans=bands, num_classes=0, **fixed, **sizes)
     except (AssertionError, RuntimeError, TypeError, ValueError) as error:
         found = f"timm builds no {name} for {bands} bands of {stamp_size} pixels ({str(error).splitlines()[0]})"
         raise ValueError(f"{found}: take another model.name, or pictures of another size") from error

@@ -1,7 +1,7 @@
 """How predicted redshifts stand in files: points, the 68 % interval, the odds, and the PDF as a list."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,12 @@ class RedshiftFormat(PredictionFormat):
     """The columns and outputs of redshifts; a row is the PDF, and the bins are those of the names."""
 
     without_frames = "their PDF is the n(z) of training"
+    meanings: ClassVar[Mapping[str, str]] = {
+        "pdf": "probability that the redshift lies in each bin, calibrated; `edges` has one number more than there are "
+        "bins: bin i reaches from edges[i] to edges[i + 1]",
+        "redshift": "mean of the PDF over the centres of the bins",
+        "logits": "calibrated logits of the bins, whose softmax is the PDF",
+    }
 
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(names)

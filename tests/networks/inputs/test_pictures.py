@@ -10,7 +10,7 @@ from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import ViewRecipe
 from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.inputs.nights import NightInputs
-from ictconvention.networks.inputs.pictures import PictureInputs
+from ictconvention.networks.inputs.pictures import PictureInputs, ReddenedPictureInputs
 from ictconvention.networks.parts.scaling import Scaling
 
 SCALING = Scaling("asinh", [0.1, 0.0, -0.2], [0.5, 1.0, 2.0])
@@ -75,3 +75,17 @@ def test_random_pictures_are_arguments_of_padded() -> None:
 def test_there_is_no_residual_of_a_picture() -> None:
     assert PictureInputs.finds("direct")
     assert not PictureInputs.finds("direct+residual")
+
+
+def test_reddening_comes_along_where_a_batch_and_the_arrays_have_it() -> None:
+    batch, inputs = one_night(), ReddenedPictureInputs(SCALING)
+    reddening = torch.tensor([0.0, 0.1, 0.3])
+    assert len(inputs(batch)) == 2
+    *plain, ebv = inputs(replace(batch, reddening=reddening))
+    assert all(torch.equal(*pair) for pair in zip(plain, PictureInputs(SCALING)(batch), strict=True))
+    assert torch.equal(ebv, reddening)
+    for known in (False, True):
+        shape = InputShape(("R", "G", "B"), stamp_size=16, reddening=known)
+        arrays = inputs.random_arrays(shape, 5, torch.Generator().manual_seed(0))
+        assert ("reddening" in arrays) == known
+        assert len(inputs.padded(**arrays)) == len(arrays)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.pictures.timm_encoder import TimmEncoder, TimmOptions
@@ -56,6 +57,28 @@ def test_pictures_of_any_number_of_bands_become_features(name: str) -> None:
     with pytest.raises(ValueError, match=r"\(5, 32, 32\)"):
         model.features(pictures[:, :3], present)
     assert (model.map_layer is None) == name.startswith("vit")
+
+
+def test_three_chosen_bands_are_what_a_network_of_three_bands_sees() -> None:
+    shape = InputShape(("u", "g", "r", "i", "z"), 32)
+    options = TimmOptions(kind="timm", name="vit_tiny_patch16_224", bands_to_rgb=("i", "r", "g"))
+    chosen, plain = TimmEncoder.make(options, shape).eval(), TimmEncoder("vit_tiny_patch16_224", None, stamp_size=32)
+    plain.load_state_dict(chosen.state_dict())
+    pictures, present = torch.randn(2, 5, 32, 32), torch.ones(2, 5, dtype=torch.bool)
+    found = chosen.features(pictures, present)
+    torch.testing.assert_close(found, plain.eval().features(pictures[:, [3, 2, 1]], present[:, :3]))
+    pictures[:, [0, 4]] += 1
+    assert torch.equal(chosen.features(pictures, present), found)
+    assert chosen.place_bands([None, 0, 1, 2, 3], 4) == {}  # chosen by name
+
+
+def test_bands_that_the_survey_has_not_or_are_not_three_are_refused() -> None:
+    options = TimmOptions(kind="resnet18", bands_to_rgb=("i", "rr", "g"))
+    for check in (TimmEncoder.check_survey, TimmEncoder.make):
+        with refused(UsageError, "E-BAND-UNKNOWN", "rr", "r", where="model.bands_to_rgb"):
+            check(options, InputShape(("u", "g", "r", "i", "z"), 32))
+    with refused(UsageError, "E-CONFIG-VALUE", where="model.bands_to_rgb"):
+        compose_run(["model=resnet18", "model.bands_to_rgb=[i,r]", "sequence.select=nights"])
 
 
 @pytest.mark.parametrize("name", ["resnet19", "hf-hub:timm/resnet18", "local-dir:/tmp"])

@@ -20,9 +20,10 @@ def write_galaxies(
     bands: str = "gri",
     redshifts: Mapping[int, float] | None = None,
     seed: int = 0,
+    ebv: bool = False,
     **provenance: Any,
 ) -> Survey:
-    """Write galaxies; some redshifts can be given by their place."""
+    """Write galaxies; some redshifts can be given by their place; `ebv` adds E(B-V)."""
     header = SurveyHeader("galaxies", tuple(bands), (), 0.396, SIZE, simulated=True, provenance=provenance)
     rng, pixel, count = np.random.default_rng(seed), np.arange(SIZE) - (SIZE - 1) / 2, len(bands)
     source = np.exp(-(pixel[:, None] ** 2 + pixel**2) / 6)
@@ -43,5 +44,6 @@ def write_galaxies(
                 ra=float(rng.uniform(0, 360)),
                 dec=float(rng.uniform(-60, 60)),
                 true_redshift=z,
+                **({"ebv": float(rng.uniform(0, 0.3))} if ebv else {}),
             )
     return Survey.open(path)

@@ -92,8 +92,8 @@ def test_redshifts_may_be_permuted_without_changing_a_bit_of_a_pre_training_with
         options, data = of_pretraining(galaxies)
         if permuted:
             order = np.random.default_rng(0).permutation(len(galaxies))
-            assert data.training.truth is not None
-            data.training.labels, data.training.truth = data.training.labels[order], data.training.truth[order]
+            data.training.labels = data.training.labels[order]
+            data.training.numbers["truth"] = data.training.numbers["truth"][order]
         learner = make_learner(options, data)
         lightning.Trainer(max_epochs=1, enable_checkpointing=False, limit_val_batches=0, **QUIET).fit(learner, data)
         found.append(learner.state_dict())
