@@ -33,6 +33,8 @@ def write_galaxies(
             flux = 3 * np.linspace(1 - 2 * z, 1 + 2 * z, count) * rng.uniform(0.8, 1.2)
             frames = flux[:, None, None] * source + rng.normal(0, 0.05, (count, SIZE, SIZE))
             known = (redshifts or {}).get(place, None if place % UNKNOWN == UNKNOWN - 1 else z)
+            place_on_sky = float(rng.uniform(0, 360)), float(rng.uniform(-60, 60))
+            own: dict[str, Any] = {"ebv": float(rng.uniform(0, 0.3))} if ebv else {}
             writer.add(
                 f"g{place:04d}",
                 frames.astype(np.float32),
@@ -41,9 +43,9 @@ def write_galaxies(
                 psf_fwhm=np.full(count, 1.2),
                 sky_sigma=np.full(count, 0.05),
                 redshift=known,
-                ra=float(rng.uniform(0, 360)),
-                dec=float(rng.uniform(-60, 60)),
+                ra=place_on_sky[0],
+                dec=place_on_sky[1],
                 true_redshift=z,
-                **({"ebv": float(rng.uniform(0, 0.3))} if ebv else {}),
+                **own,
             )
     return Survey.open(path)
