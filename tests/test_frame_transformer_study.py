@@ -25,7 +25,7 @@ from experiments.frame_transformer.study_results import (
     read_results,
     save_result,
 )
-from experiments.frame_transformer.study_tables import describe_results, purity
+from experiments.frame_transformer.study_tables import describe_results, error_at, purity
 from experiments.table2.baselines import baselines
 from experiments.table2.rows import HOST
 from ictconvention.configuration.compose import compose_run
@@ -244,6 +244,16 @@ def test_a_result_that_was_damaged_edited_or_renamed_is_refused(tmp_path: Path) 
     path.write_text(json.dumps(json.loads(text) | {"fold": 3}))
     with refused(UsageError, "E-RUN-EDITED", where=path):
         read_result(path)
+
+
+def test_probabilities_that_hold_at_their_own_shares_hold_at_others() -> None:
+    rng = np.random.default_rng(0)
+    wanted = np.array([0.1, 0.5, 0.1, 0.3])
+    label = rng.choice(4, 40_000, p=SHARES)
+    feature = 2 * np.eye(4)[label] + rng.normal(size=(len(label), 4))
+    exact = probabilities(2 * feature + np.log(SHARES))
+    assert error_at(exact, label, wanted) < 0.01
+    assert error_at(probabilities(np.log(exact) / 2), label, wanted) > 0.05
 
 
 def test_purity_is_that_of_the_smallest_sample_of_the_completeness() -> None:

@@ -14,7 +14,7 @@ from experiments.frame_transformer.study_results import FILES, FORESTS, NETWORKS
 from experiments.table2.rows import ALL_FRAMES, HOST
 from ictconvention.evaluation.measures import Measure
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Pooled, mean_of_logarithms, pool
-from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.prior import Prior, at_shares
 from ictconvention.evaluation.scores import calibration_error
 from ictconvention.evaluation.significance import describe_seeds, differences, mean_scores
 from ictconvention.tasks.class_measures import HEADINGS, ClassMeasures
@@ -23,6 +23,7 @@ MEANS = {  # of log-probabilities
     f"mean of {network} and {row}": (network, row) for network in NETWORKS for row in (HOST, HOST + ALL_FRAMES)
 }
 PURE, COMPLETENESS = "SN Ia", 0.8
+FOLLOWED = {"AGN": 0.1, "SN Ia": 0.5, "Variable": 0.1, "SN Other": 0.3}  # class shares of a search for supernovae
 
 
 class EqualShares(ClassMeasures):
@@ -66,6 +67,13 @@ def purity(probability: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     """Return the purity of the smallest sample, by the probability of a class (n,), of this completeness."""
     precision, recall, _ = precision_recall_curve(truth, probability)
     return float(precision[recall >= COMPLETENESS][-1])
+
+
+def error_at(likely: NDArray[np.float64], label: NDArray[np.int64], wanted: NDArray[np.float64]) -> float:
+    """Return the calibration error at other class shares of probabilities (n, classes) at those of their objects."""
+    own = np.bincount(label, minlength=likely.shape[1]) / len(label)
+    moved = at_shares(likely, own, wanted)
+    return calibration_error(moved.max(1), moved.argmax(1) == label, weight=(wanted / own)[label])
 
 
 def describe_results(
@@ -112,6 +120,9 @@ def _scores(
     """Return the table of scores: means over the trainings of a row."""
     of_part = [*(one.title for one in measures.compared), "calibration error", f"{PURE} purity"]
     heads = [f"{part.replace('_', ' ')}: {head}" for part in wholes for head in of_part]
+    wanted = np.array([FOLLOWED.get(name, 0.0) for name in measures.names])
+    third = "extra_test" in wholes and set(FOLLOWED) == set(measures.names)
+    heads += ["extra test: calibration error in a search for supernovae"] if third else []
     lines = [_line("", *heads, "core-seconds"), "|" + "---|" * (2 + len(heads))]
     for row, entry in entries["test"].items():
         cells: list[str] = []
@@ -122,6 +133,10 @@ def _scores(
             column = measures.names.index(PURE) if PURE in measures.names else None
             pure = [purity(one[:, column], label == column) for one in likely] if column is not None else []
             cells.append(f"{np.mean(pure):.3f}" if pure else "-")
+        if third:
+            found = wholes["extra_test"][row]
+            likely = found.at(PARTS["extra_test"])
+            cells.append(f"{np.mean([error_at(one, found.label, wanted) for one in likely]):.3f}")
         spent = list(entry.core_seconds.values())
         lines.append(_line(row, *cells, f"{np.mean(spent):.0f}" if spent else "-"))
     return lines

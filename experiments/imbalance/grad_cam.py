@@ -86,15 +86,16 @@ def find_peaks(run: TrainedRun, survey: Survey, part: str = "extra_test", least:
 
 def describe(peaks: Peaks, least: float) -> str:
     """Return the shares in words."""
-    known = peaks.recognised
+    known, median = peaks.recognised, np.nan
+    if len(seen := peaks.supernova[np.isfinite(peaks.supernova)]):
+        median = float(np.median(seen))
     among = Peaks(peaks.supernova[known], peaks.centre[known], peaks.opposite[known], known[known])
     return (
         f"{len(known)} supernovae at least {least:g} pixels from the centre of their host: the peak is nearer to the "
         f"supernova than to the centre for {peaks.nearer(peaks.centre):.0%}, and than to the opposite place for "
         f"{peaks.nearer(peaks.opposite):.0%}; of the {known.sum()} that are recognised for "
         f"{among.nearer(among.centre):.0%} and {among.nearer(among.opposite):.0%}; "
-        f"median distance from the supernova {np.nanmedian(peaks.supernova):.1f} pixels, "
-        f"{np.isnan(peaks.supernova).sum()} maps are zero"
+        f"median distance from the supernova {median:.1f} pixels, {len(known) - len(seen)} maps are zero"
     )
 
 

@@ -75,7 +75,12 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
     }
 
 
-def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_], bins: int = CONFIDENCE_BINS) -> float:
+def calibration_error(
+    confidence: NDArray[np.float64],
+    right: NDArray[np.bool_],
+    bins: int = CONFIDENCE_BINS,
+    weight: NDArray[np.float64] | None = None,
+) -> float:
     """Return the expected calibration error: mean distance of confidence and accuracy, over bins of equal width.
 
     Parameters
@@ -86,10 +91,13 @@ def calibration_error(confidence: NDArray[np.float64], right: NDArray[np.bool_],
         Whether the prediction was right.
     bins : int
         Their number; each weighs as many objects as it holds.
+    weight : array (n,), optional
+        How many objects each counts for; by default one.
     """
+    weight = np.ones(len(confidence)) if weight is None else weight
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    surplus = np.bincount(place, confidence - right, minlength=bins)
-    return float(np.abs(surplus).sum() / len(confidence))
+    surplus = np.bincount(place, weight * (confidence - right), minlength=bins)
+    return float(np.abs(surplus).sum() / weight.sum())
 
 
 def _number(value: float) -> float | None:

@@ -62,6 +62,10 @@ def test_honest_probabilities_are_calibrated_and_sharpened_ones_are_not() -> Non
 def test_calibration_error_by_hand() -> None:
     confidence, right = np.array([0.95, 0.95, 0.95, 0.45, 1.0]), np.array([True, True, False, True, True])
     assert calibration_error(confidence, right, bins=10) == pytest.approx((abs(3.85 - 3) + abs(0.45 - 1)) / 5)
+    twice = np.array([1.0, 1.0, 1.0, 1.0, 2.0])
+    assert calibration_error(confidence, right, 10, twice) == pytest.approx(
+        calibration_error(np.append(confidence, confidence[-1]), np.append(right, right[-1]), 10)
+    )
 
 
 def test_an_absent_class_is_left_out_and_said() -> None:
