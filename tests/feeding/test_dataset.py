@@ -214,6 +214,7 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         "label",
         "index",
         "truth",
+        "flux",  # for a loss alone
     }
 
 

@@ -87,6 +87,14 @@ def test_without_a_weight_it_is_not_there_and_nothing_else_is_otherwise(feed: Fe
     assert all(torch.equal(*pair) for pair in zip(gradients, same, strict=True))
 
 
+def test_no_network_is_told_them(feed: Feed) -> None:
+    learner, data = learner_of(feed)
+    view, _ = next(iter(data.train_dataloader()))
+    assert view.flux is not None
+    with torch.no_grad():
+        assert torch.equal(learner.eval().logits(view), learner.logits(replace(view, flux=5 - view.flux)))
+
+
 def test_batches_without_fluxes_are_named(feed: Feed) -> None:
     learner, data = learner_of(feed)
     (first, second) = next(iter(data.train_dataloader()))
