@@ -61,13 +61,13 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         E(B-V) of each object [mag], where the network takes it.
     flux : array (n, bands), optional
         What an auxiliary head learns of each object, see `asinh_fluxes`.
+    weights : array (n,), optional
+        How much each object counts in the loss of training; by default all count the same.
 
     Raises
     ------
     UsageError
         The augmentation reddens bands that nobody knows.
-    weights : array (n,), optional
-        How much each object counts in the loss of training; by default all count the same.
     """
 
     def __init__(
@@ -113,8 +113,15 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         full = ceil(self.views.target_share * len(draws))
         objects = [self.views_of(draw, whole=number < full) for number, draw in enumerate(draws)]
         views = zip_longest(*objects)
-        batches = (collate([view for view in of_objects if view is not None]) for of_objects in views)
-        return tuple(replace(b, **{name: x[b.index] for name, x in self.numbers.items()}) for b in batches)
+        return tuple(self._with_numbers([view for view in of_objects if view is not None]) for of_objects in views)
+
+    def _with_numbers(self, views: Sequence[SeriesView]) -> SeriesBatch:
+        """Return a batch of views, with the numbers of their objects; dust that a view adds is in its E(B-V) too."""
+        batch = collate(views)
+        numbers = {name: x[batch.index] for name, x in self.numbers.items()}
+        if (before := numbers.get("reddening")) is not None:
+            numbers["reddening"] = before + torch.tensor([seen.view.reddening for seen in views])
+        return replace(batch, **numbers)
 
     def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
         """Return the views of one object; where it is not seen as a whole, without the target's."""

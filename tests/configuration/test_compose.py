@@ -33,7 +33,7 @@ EXPERIMENTS = [
     "ict_frame_transformer_sdss",
     "light_curve_transformer_sdss",
 ]
-REDSHIFTS = [f"redshift_{name}" for name in ("direct", "semi", "pretrained", "foundation")]
+REDSHIFTS = [f"redshift_{name}" for name in ("direct", "published", "semi", "pretrained", "foundation")]
 
 
 OWN = ("my_survey", "my_pictures")  # of one's own survey

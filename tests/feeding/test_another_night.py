@@ -109,6 +109,19 @@ def test_training_sees_another_night_and_evaluation_the_stamps_themselves(survey
     assert equal == [True, False, False, True]
 
 
+def test_dust_that_a_view_adds_is_in_the_reddening_that_a_network_is_told(survey: Survey) -> None:
+    before = np.linspace(0.01, 0.1, len(survey))
+    data = SeriesDataset(survey, SequenceOptions(select="nights"), GALAXIES, ViewOptions(2), reddening=before)
+    draws = [SampleKey(position) for position in (3, 1)]
+    for number, batch in enumerate(data[draws]):
+        drawn = [data.views_of(draw)[number].view.reddening for draw in draws]
+        assert batch.reddening is not None
+        assert batch.reddening.tolist() == pytest.approx(before[[3, 1]] + drawn, abs=1e-6)
+    (batch,) = data.for_evaluation()[draws]
+    assert batch.reddening is not None
+    assert batch.reddening.tolist() == pytest.approx(before[[3, 1]], abs=1e-6)
+
+
 def test_dust_of_an_unknown_band_is_refused_and_none_is_not(tmp_path: Path) -> None:
     survey = write_galaxies(tmp_path / "survey", 3, bands="gXr")
     with refused(UsageError, "E-CONFIG-CONFLICT", "X", where="augmentation.reddening"):
