@@ -10,7 +10,6 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.sweeping.sweep import Sweep
 
 HERE = Path(__file__).parent
-JOINS = "ictconvention.runs.shift.strata"  # asked for where there is such an answer
 SAID = ("packages", "python", "processor", "gpus", "threads")  # of the environment
 
 
@@ -185,10 +183,11 @@ def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], 
     from ictconvention.runs.assembly import open_or_simulate
     from ictconvention.runs.collection import read_finished
     from ictconvention.runs.run_folder import RunFolder
+    from ictconvention.runs.shift.strata import join_strata
 
     runs = [read_finished(folder) for folder in folders]
     if len(folders) > 1:
-        parts = import_module(JOINS).join_strata([RunFolder(folder) for folder in folders])
+        parts = join_strata([RunFolder(folder) for folder in folders])
     else:
         parts = {part: RunFolder(folders[0]).read_predictions(part) for part in PARTS if part in runs[0].result}
     survey = open_or_simulate(runs[0].options)
