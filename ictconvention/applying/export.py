@@ -14,7 +14,6 @@ from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
-from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.kept import check_network_predicts
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
@@ -42,7 +41,7 @@ def export(folder: str | Path, output: Path) -> str:
 
 def export_run(run: TrainedRun, output: Path) -> str:
     """Write a run's model; as `export`."""
-    check_network_predicts(RunFolder(run.folder))
+    check_network_predicts(run)
     model = exportable_run(run)
     known = describe_model(run, model)
     with whole_file(output, "exporting the model") as partial:

@@ -110,7 +110,7 @@ def predict_survey(
         The survey does not fit the network, or the run has no forest where one is asked for.
     """
     keep_freed_memory()
-    check_predicts_all(RunFolder(run.folder))
+    check_predicts_all(run)
     check_survey_fits(run, survey)
     bands = places_of_bands(run, survey)
     read = (run.options.sequence, run.spec.contents, bands, options.days, run.spec.reddening)

@@ -27,8 +27,11 @@ def lines_on_terminal() -> Iterator[None]:
     Examples
     --------
     >>> with ict.show_log():
+    ...     print("tested again:")
     ...     scores = run.test()  # doctest: +ELLIPSIS
-    miniature (simulated), test part, 16 objects, at the survey's class shares: ...
+    tested again:
+    ...
+    miniature (simulated), test part, 16 objects, at equal class shares: ...
     the same as result.json, to the last digit
     """
     logger = logging.getLogger(PACKAGE)

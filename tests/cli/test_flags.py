@@ -88,7 +88,7 @@ def test_cfg_shows_the_configuration_of_the_run(own: Path, capsys: pytest.Captur
 
 def test_help_lists_the_choices_of_all_folders(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
     train(["--help", "-cd", str(own)])
-    assert "augmentation  gentle, none, paper" in capsys.readouterr().out
+    assert "augmentation  galaxies, gentle, none, paper" in capsys.readouterr().out
 
 
 @pytest.mark.slow

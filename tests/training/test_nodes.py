@@ -59,7 +59,7 @@ def test_two_nodes_by_srun_give_the_digits_of_two_devices_by_torchrun(work: Path
         first, second = run_both(tmp_path / f"out-{name}", words, launcher, settings["devices"])
         assert (first.returncode, second.returncode, second.stderr) == (0, 0, ""), first.stderr
         assert [line.split(":")[0] for line in first.stderr.splitlines()] == ["next"], first.stderr
-        assert first.stdout.count("training epoch 1 of 1") == 1
+        assert first.stdout.count(", training epoch 1 of 1:") == 1
         assert second.stdout == ""
         (folder,) = (tmp_path / name / "light_curve_sdss").iterdir()
         assert {path.name for path in folder.iterdir()} == LEFT

@@ -141,19 +141,17 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, cap
     result = (finished / "result.json").read_text()
     assert smoke("experiment=ict_sdss") == finished
     assert caplog.messages[-1] == "finished before, by 1 device; remove the folder to run it again"
-    assert caplog.messages[-2].startswith(
-        "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
-    )
+    kept, equal = caplog.messages[-4], caplog.messages[-2]
+    assert kept.startswith("kept: pretrain, training epoch 1 of 1, the lowest val/loss_balanced (")
+    assert equal.startswith("miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0.")
     (finished / "result.json").unlink()
     caplog.clear()
     smoke("experiment=ict_sdss")
     assert caplog.messages[4:6] == ["pretrain: finished before", "finetune: finished before"]
-    assert caplog.messages[6].startswith(
-        "miniature (simulated), test part, 16 objects, at the survey's class shares: accuracy 0."
-    )
-    assert caplog.messages[7].startswith(
-        "miniature (simulated), test part, 16 objects, at equal class shares: accuracy 0."
-    )
+    assert caplog.messages[6] == kept
+    scored = [line.split(":")[0] for line in caplog.messages[7:] if line.startswith("miniature (simulated), test")]
+    ends = ("the survey's class shares", "equal class shares")
+    assert scored == [f"miniature (simulated), test part, 16 objects, at {end}" for end in ends]
     assert (finished / "result.json").read_text() == result
 
 

@@ -6,6 +6,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.runs.run_folder import LOST, RunFolder
 from ictconvention.runs.run_record import names_of
+from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import sha256
 from ictconvention.tasks.redshift.bins import edges_of
 
@@ -32,7 +33,7 @@ def read_neighbours(run: RunFolder) -> Neighbours | None:
     return Neighbours.load(path, edges_of(names_of(result)))
 
 
-def check_predicts_all(run: RunFolder) -> None:
+def check_predicts_all(run: TrainedRun) -> None:
     """Refuse to predict a survey by a run that has learned one stratum of its own.
 
     Raises
@@ -40,14 +41,14 @@ def check_predicts_all(run: RunFolder) -> None:
     UsageError
         The run is one of strata.
     """
-    shift = run.read_options().shift
+    shift = run.options.shift
     if shift.kind == "strata":
         found = f"this run has learned stratum {shift.stratum} of its survey, and not who is of it in another"
         fix = "predict by a run with shift=none, weights or latent_knn"
-        raise UsageError(found, run.path, fix, "E-RUN-TASK")
+        raise UsageError(found, run.folder, fix, "E-RUN-TASK")
 
 
-def check_network_predicts(run: RunFolder) -> None:
+def check_network_predicts(run: TrainedRun) -> None:
     """Refuse to export a run whose network does not predict, or not all.
 
     Raises
@@ -56,6 +57,6 @@ def check_network_predicts(run: RunFolder) -> None:
         The redshifts of neighbours predict, or the run is one of strata.
     """
     check_predicts_all(run)
-    if run.read_options().shift.kind == KIND:
+    if run.options.shift.kind == KIND:
         found = f"shift.kind of this run is {KIND}: its neighbours predict, and an export would be of the network alone"
-        raise UsageError(found, run.path, "export the same run with shift=none", "E-RUN-TASK")
+        raise UsageError(found, run.folder, "export the same run with shift=none", "E-RUN-TASK")
