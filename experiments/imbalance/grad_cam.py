@@ -66,7 +66,8 @@ def find_peaks(run: TrainedRun, survey: Survey, part: str = "extra_test", least:
         np.ma.filled(np.ma.asarray(table[f"supernova_{axis}"], float), np.nan) for axis in "yx"
     ]
     places: NDArray[np.float64] = np.column_stack(columns)  # above the host's centre, and to the right
-    stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
     middle, rows = (run.spec.stamp_size - 1) / 2, []
     for position in (survey.position(id_) for id_ in run.split["parts"][part]):
         place = places[position]

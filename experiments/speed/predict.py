@@ -40,7 +40,8 @@ def bare(trained: TrainedRun, arguments: list[tuple[torch.Tensor, ...]]) -> None
 
 def prepared(trained: TrainedRun, survey: Survey, batch: int) -> list[tuple[torch.Tensor, ...]]:
     """Return the arguments of the network for each batch of the survey."""
-    stream = SurveyDataset(survey, trained.options.sequence, trained.spec.contents, np.arange(len(trained.spec.bands)))
+    read = (trained.options.sequence, trained.spec.contents, np.arange(len(trained.spec.bands)))
+    stream = SurveyDataset(survey, *read, reddening=trained.spec.reddening)
     starts = range(0, len(survey), batch)
     with torch.inference_mode():
         return [trained.learner.inputs(stream[range(i, min(i + batch, len(survey)))][0]) for i in starts]

@@ -71,7 +71,8 @@ def save_features(
         raise UsageError(f"--batch-size is {batch_size}", "options of features", "give at least one", "E-COMMAND-VALUE")
     keep_freed_memory()
     check_survey_fits(run, survey)
-    stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
     record = {"run": run.hash, "survey": survey.hash, "name": survey.header.name, "simulated": survey.header.simulated}
     writer, number = None, 0
     with whole_file(path, "writing the features") as partial:

@@ -61,12 +61,12 @@ def suggest_first_training(path: Path) -> None:
 def suggest_redshift_training(survey: "Survey") -> bool:
     """After a survey with redshifts: learn them, where a fold can be drawn; return whether that was suggested."""
     from ictconvention.api.surveys import split
-    from ictconvention.core.errors import SplitError
+    from ictconvention.core.errors import SplitError, SurveyError
     from ictconvention.survey.labels.targets import SINGLE
 
     try:
         drawn = split(survey, SINGLE, task="redshift")
-    except SplitError:  # no object has one, or too few have
+    except (SplitError, SurveyError):  # no object has one, or too few have, or what a column says is none
         return False
     if taught := bool(drawn.parts["pretrain_validation"]):
         suggest("train", *_redshift_keys(survey), "fold=single")

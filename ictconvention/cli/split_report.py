@@ -65,7 +65,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     if split.rule:
         placed = np.isfinite(np.add(*positions_of(objects))).any()
         yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed))
-    if (selection := describe_selection(objects)) is not None:
+    if STRATA in objects.meta and (selection := describe_selection(objects)) is not None:
         yield selection
     for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
         yield f"left out: {pluralize(number, 'object')} ({reason})"

@@ -1,6 +1,7 @@
 """Draw the views of one object below each other: which frames each has, and how it turned them."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 from math import degrees
 
 import numpy as np
@@ -27,11 +28,14 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.series import ImageSeries, night_index
 
 LARGE, SMALL, LEFT, GAP = 1.5, 0.9, 0.12, 0.12  # [inch] of a picture in colours, of a band, and about them
+Stamps = NDArray[np.floating]
 LEGEND = "grey: asinh of the flux, one scale per band;  blue: left out of the view;  x: not observed"
 
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar
-def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyHeader) -> Figure:
+def draw_views(
+    series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyHeader, seen: Sequence[Stamps | None] = ()
+) -> Figure:
     """Draw the stamps of each view, one row per band and one column per night of the object; a picture in its colours.
 
     The columns are those of the film strip: of many nights, evenly spaced ones; of several frames of a band in a night,
@@ -45,9 +49,12 @@ def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyH
         Its views, such as `[seen.view for seen in dataset.views_of(draw)]`.
     header : SurveyHeader
         Header of its survey.
+    seen : sequence of array (m, H, W) or None, optional
+        Stamps of each view before it turns them, where an augmentation has changed them: `seen.frames`.
     """
+    stamps = [_turned(series, view, changed) for view, changed in zip_longest(views, seen[: len(views)])]
     if series.is_picture:
-        return _draw_picture_views(series, views, header)
+        return _draw_picture_views(series, views, header, stamps)
     block = STAMP * len(header.bands) + 0.45
     shown = len(shown_nights(night_index(series.mjd)))
     width = max(STAMP * shown + 1.1, 7.0, title_width(title(series, header)))
@@ -60,11 +67,13 @@ def draw_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyH
         above = height - 0.75 - block * number
         words = f"view {number + 1}: {_said(view, len(series))}"
         figure.text(0.12 / width, (above - 0.12) / height, words, fontsize=9, va="center")
-        draw_stamps(board, series, header, _turned(series, view), view.rows, above - 0.28)
+        draw_stamps(board, series, header, stamps[number], view.rows, above - 0.28)
     return figure
 
 
-def _draw_picture_views(series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyHeader) -> Figure:
+def _draw_picture_views(
+    series: ImageSeries, views: Sequence[ViewRecipe], header: SurveyHeader, stamps: Sequence[Stamps]
+) -> Figure:
     """Draw each view of a picture in colours, where it has three bands, beside its bands in grey."""
     three = colour_bands(series, header)
     large = LARGE + GAP if three else 0.0
@@ -83,7 +92,7 @@ def _draw_picture_views(series: ImageSeries, views: Sequence[ViewRecipe], header
         above = height - 0.75 - block * number
         words = f"view {number + 1}: {_said(view, len(series))}"
         board.text(LEFT, above - 0.12, words, fontsize=9, va="center")
-        top, kept, frames = above - 0.28, set(view.rows.tolist()), _turned(series, view)
+        top, kept, frames = above - 0.28, set(view.rows.tolist()), stamps[number]
         if three:
             place = (LEFT, LEFT + LARGE, top - LARGE, top)
             seen = compose_colours(series, three, frames)
@@ -102,13 +111,16 @@ def _draw_picture_views(series: ImageSeries, views: Sequence[ViewRecipe], header
     return figure
 
 
-def _turned(series: ImageSeries, view: ViewRecipe) -> NDArray[np.float32]:
-    """Return all stamps turned, and as bright, as the view says."""
-    frames = torch.from_numpy(np.nan_to_num(series.frames, posinf=0, neginf=0).astype(np.float32))
+def _turned(series: ImageSeries, view: ViewRecipe, changed: Stamps | None) -> Stamps:
+    """Return all stamps turned, and as bright, as the view says; those that it has changed as it has them."""
+    own = np.array(series.frames, dtype=np.float32)
+    if changed is not None and len(changed) == len(view.rows):  # an augmentation of one's own may leave out some
+        own[view.rows] = changed
+    frames = torch.from_numpy(np.nan_to_num(own, posinf=0, neginf=0))
     ones = torch.ones(len(frames))
     flips = (torch.full((len(frames),), flip) for flip in (view.horizontal, view.vertical))
     turned = turn_stamps(frames, view.angle * ones, view.quarter_turns * ones.long(), *flips)
-    result: NDArray[np.float32] = adjust_stamps(turned, view.brightness * ones, view.contrast * ones).numpy()
+    result: Stamps = adjust_stamps(turned, view.brightness * ones, view.contrast * ones).numpy()
     return result
 
 

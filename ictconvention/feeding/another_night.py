@@ -66,4 +66,5 @@ def _shifted(frames: Frames, shift: tuple[int, int]) -> Frames:
 
 def _overlap(by: int, size: int) -> tuple[slice, slice]:
     """Return where the pixels of an axis that stay inside come to, and where they were."""
+    by = max(-size, min(size, by))
     return slice(max(by, 0), size + min(by, 0)), slice(max(-by, 0), size + min(-by, 0))

@@ -81,8 +81,8 @@ class SeriesDataModule(lightning.LightningDataModule):
         The stage whose parts of the split are taken; by default its own.
     label_free : bool
         Whether the stage trains without labels: not even the order of its batches depends on them.
-    flux : bool
-        Whether batches have the measured flux of each band, see `asinh_fluxes`.
+    flux_of : str, optional
+        Where batches have the measured flux of each band: the part whose errors say its scale, see `asinh_fluxes`.
     weights : array (n,), optional
         How much each object counts in the loss of training; by default all count the same.
     order : "objects" or "blocks"
@@ -118,7 +118,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         reddening: NDArray[np.floating] | None = None,
         parts_of: Stage | None = None,
         label_free: bool = False,
-        flux: bool = False,
+        flux_of: str | None = None,
         weights: NDArray[np.floating] | None = None,
         order: Literal["objects", "blocks"] = "objects",
     ) -> None:
@@ -133,7 +133,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
         self.names = survey.header.classes if names is None else names
-        fluxes = asinh_fluxes(survey, survey.select(split.parts[self.train_part])) if flux else None
+        fluxes = asinh_fluxes(survey, survey.select(split.parts[flux_of])) if flux_of else None
         given = (labels, truth, reddening, fluxes, weights)
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()

@@ -49,7 +49,9 @@ class FluxHead(nn.Module):
             The batch has no fluxes.
         """
         if flux is None:
-            raise ValueError("learner.flux learns measured fluxes, and the batch has none: SeriesDataModule(flux=True)")
+            raise ValueError(
+                "learner.flux learns measured fluxes, and the batch has none: SeriesDataModule(flux_of=PART)"
+            )
         known = flux.isfinite()
         each = F.smooth_l1_loss(self(features), flux.where(known, 0), reduction="none").where(known, 0)
         return (each.sum(1) / known.sum(1).clamp(min=1)).mean()

@@ -199,7 +199,7 @@ def make_data(
         reddening=reddening,
         parts_of=labelled_stage(options, stage),
         label_free=label_free,
-        flux=options.learner.flux > 0,
+        flux_of=f"{labelled_stages(options)[0]}_train" if options.learner.flux else None,
         weights=weights,
         order=options.sampler.order,
     )

@@ -96,6 +96,10 @@ def start_from(learner: Learner, folder: str | Path) -> str:
         raise UsageError(
             "these weights do not say of which classes and bands they are", folder, fix, "E-WEIGHTS-MISMATCH"
         ) from None
+    if (known := bool(task.get("reddening", False))) != learner.spec.reddening:
+        which = ("did not know E(B-V), and this one does", "knew E(B-V), and this one does not")[known]
+        fix = "set model.reddening=false" if learner.spec.reddening else "take a survey with the column ebv"
+        raise UsageError(f"that run {which}", folder, fix, "E-WEIGHTS-MISMATCH")
     own, before = learner.state_dict(), checkpoint["state_dict"]
     check_weights(own, checkpoint, weights)
     classes, bands = _places(learner.spec.classes, old_classes), _places(learner.spec.bands, old_bands)

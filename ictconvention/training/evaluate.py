@@ -14,7 +14,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
 from ictconvention.tasks.redshift.bins import edges_of
-from ictconvention.tasks.task import Task
+from ictconvention.tasks.task import Calibration, Task
 from ictconvention.training.infer import Inferred, infer
 
 
@@ -40,7 +40,13 @@ class Evaluated(NamedTuple):
     neighbours: Neighbours | None = None
 
 
-def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_neighbours: bool = False) -> Evaluated:
+def evaluate(
+    learner: Learner,
+    data: SeriesDataModule,
+    precision: Precision,
+    by_neighbours: bool = False,
+    calibration: Calibration | None = None,
+) -> Evaluated:
     """Calibrate on the validation part of the last stage, predict the test parts and score the predictions.
 
     Parameters
@@ -53,6 +59,8 @@ def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_
         As in training.
     by_neighbours : bool
         Whether the redshifts of the training part predict, see `Neighbours`; of the task of redshifts alone.
+    calibration : Calibration, optional
+        That is kept; without it one is fitted.
     """
     task, labels, survey = learner.task, data.training.labels, data.survey
     truth, ids = task.read_truth(survey), np.array(survey.ids, dtype=str)
@@ -65,7 +73,8 @@ def evaluate(learner: Learner, data: SeriesDataModule, precision: Precision, by_
     kinds = task.kinds(labels[known.position])
     labelled = kinds != UNLABELLED
     reference = NoveltyReference.fit(known.features[labelled], kinds[labelled], validation.features)
-    calibration = task.calibrate(validation.logits, labels[validation.position], survey_prior, training_prior)
+    if calibration is None:
+        calibration = task.calibrate(validation.logits, labels[validation.position], survey_prior, training_prior)
     neighbours = _fit_neighbours(task, truth, known, validation) if by_neighbours else None
     result: dict[str, Any] = calibration.record
     parts: dict[str, Predictions] = {}

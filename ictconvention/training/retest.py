@@ -17,6 +17,7 @@ from ictconvention.runs.shift.prepare import prepare_shift
 from ictconvention.runs.status import survey_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
+from ictconvention.tasks.task import Calibration
 from ictconvention.training.evaluate import evaluate
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
@@ -52,7 +53,10 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         own, data = open_data(run, options)
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
-        result = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn").result
+        kept = None if "logit_shift" in before else Calibration.restore(before, *run.read_priors())
+        result = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn", kept).result
+        if kept is not None:  # of a version before, which calibrated otherwise: its scores are those of its calibration
+            del result["logit_shift"]
         for line in learner.task.describe(result, data.survey.header.full_name):
             logger.info(line)
         if "prior" not in before:  # a result of a version before

@@ -53,10 +53,10 @@ def draw_figures(
         figures["learning_curves"] = add_title(curves, name, run)
     for number, position in enumerate(_examples(data, task) if data.contents != "photometry" else []):
         series = survey[position]
-        views = [seen.view for seen in data.training.views_of(SampleKey(position))]
+        seen = data.training.views_of(SampleKey(position))
         end = _plain(task.names[task.kinds(data.training.labels[[position]])[0]])
         end = end if f"views_{end}" not in figures else f"{end}_{number}"
-        figures[f"views_{end}"] = draw_views(series, views, header)
+        figures[f"views_{end}"] = draw_views(series, [one.view for one in seen], header, [one.frames for one in seen])
     saved = {}
     for name, figure in figures.items():
         saved[name] = folder.figure(name)

@@ -128,7 +128,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     asked = options.trainer
     alone = asked.processes == 1 and not asked.workers and not torch.cuda.is_available()
     counted = stage, objects, run.later(stage), short, headline
-    taught = of_stage.classification != 0 and data.split.counts()[f"{stage}_train"].keys() - {None}
+    taught = of_stage.classification != 0 and data.split.counts()[data.train_part].keys() - {None}
     shares = learner.task.name_shares(*data.class_shares()) if taught else ""
     journal = [] if records is None else [EpochReport(*counted, records, alone, run.may_end_early(stage), shares)]
     patience = [] if of_stage.patience is None else [Patience(stage, monitor, of_stage.patience)]

@@ -70,3 +70,7 @@ def test_the_views_of_a_picture_are_in_colours_beside_its_bands(tmp_path: Path) 
     texts = [text.get_text() for text in board.texts]
     assert "view 2: 2 of 3 frames, brightness times 0.50" in texts
     assert any("R, G, B as red, green, blue" in text for text in texts)
+    changed = series.frames[1:] * np.array([0.25, 0.5])[:, None, None]  # as an augmentation has it
+    board = draw_views(series, [ViewRecipe(np.array([1, 2]))], header, [changed]).axes[0]
+    (colour,) = (np.asarray(image.get_array()) for image in board.images if np.asarray(image.get_array()).ndim == 3)
+    assert np.allclose(colour[..., 1:], np.moveaxis(changed, 0, -1), atol=1e-6)

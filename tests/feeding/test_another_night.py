@@ -57,6 +57,8 @@ def test_a_shift_is_by_whole_pixels_and_the_sky_comes_in(stamps: Frames) -> None
     np.testing.assert_array_equal(found[:, 2:, :-1], (stamps + 1)[:, :-2, 1:])
     assert not found[:, :2].any()
     assert not found[:, :, -1:].any()
+    size = stamps.shape[1]
+    assert not again(stamps + 1, shift=(size + 2, 0)).any()  # nothing of it stays inside
 
 
 def test_noise_is_in_units_of_each_frames_own_and_of_another_draw_in_each_view(stamps: Frames) -> None:

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from torch import Tensor
 
 import ictconvention as ict
 from ictconvention.applying.export import export_run
+from ictconvention.applying.features import save_features
 from ictconvention.applying.model_file import read_model
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
@@ -96,3 +98,17 @@ def test_what_the_survey_has_not_is_refused_before_a_run_begins(train: Train, tm
     with refused(UsageError, "E-CONFIG-CONFLICT", "i", where="model.modalities"):
         train(survey, runs, "model.modalities=[[g,r]]")
     assert not (tmp_path / "runs").exists()
+
+
+def test_features_are_those_of_known_reddening(one: Path, galaxies: Survey, tmp_path: Path) -> None:
+    trained = read_trained(one)
+    save_features(trained, galaxies, tmp_path / "features.parquet", dtype="float32")
+    found = np.array(pq.read_table(tmp_path / "features.parquet")["features"].to_pylist())
+    assert found.shape == (60, trained.learner.predictor.feature_size)
+    assert np.isfinite(found).all()
+
+
+def test_weights_that_know_reddening_begin_no_network_that_does_not(one: Path, train: Train, tmp_path: Path) -> None:
+    survey = write_galaxies(tmp_path / "without", 60, seed=1)
+    with refused(UsageError, "E-WEIGHTS-MISMATCH", "ebv", where=one):
+        train(survey, f"init_from={one}", f"runs={tmp_path}/runs")

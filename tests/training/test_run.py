@@ -119,6 +119,25 @@ def test_a_later_test_gives_the_same_numbers(
     assert mistake.endswith("  code:  E-CONFIG-CONFLICT\n")
 
 
+def test_a_run_of_before_is_tested_by_the_calibration_that_it_kept(
+    finished: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its temperature divided the logits after they had been moved; a test of today would fit another one."""
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])
+    before = result_of(copy)
+    del before["logit_shift"]
+    before["temperature"] = 2.5
+    (copy / "result.json").write_text(json.dumps(before))
+    with monkeypatch.context() as patched:
+        patched.setattr("ictconvention.training.retest.largest_difference", lambda *results: 0.0)
+        scores = retest(copy, options)
+    assert scores["temperature"] == 2.5
+    assert scores["test"]["log_loss"] != before["test"]["log_loss"]
+    (copy / "result.json").write_text(json.dumps(before | scores))
+    assert retest(copy, options)["test"] == scores["test"]
+
+
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])

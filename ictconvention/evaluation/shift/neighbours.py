@@ -81,7 +81,7 @@ class Neighbours:
         for width in WIDTHS:
             kernels = _kernels(redshift, width, edges)
             for count in counts:
-                pdf = kernels[nearest[:, :count]].mean(1)
+                pdf = _mean_of(kernels, nearest[:, :count])
                 distance = kstest(np.clip(cumulative(pdf, edges, z), 0, 1), "uniform").statistic
                 uniform = distance <= UNIFORM / np.sqrt(len(z))
                 tried.append((not uniform, crps(pdf, z, edges).mean() if uniform else distance, count, width))
@@ -109,7 +109,7 @@ class Neighbours:
 
     def predict(self, features: NDArray[np.floating]) -> Floats:
         """Return the PDF (m, bins) of features (m, f)."""
-        return np.asarray(self._kernel[self.find(features, self.count)].mean(1))
+        return _mean_of(self._kernel, self.find(features, self.count))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -150,6 +150,14 @@ class Neighbours:
         except Exception as error:  # rubbish may break the reader anywhere
             raise UsageError(f"these neighbours are damaged: {error}", path, AGAIN, "E-RUN-DAMAGED") from error
         return found
+
+
+def _mean_of(kernels: Floats, nearest: NDArray[np.int64]) -> Floats:
+    """Return the mean PDF (m, bins) of neighbours (m, count), one neighbour at a time: all at once take gigabytes."""
+    total = np.zeros((len(nearest), kernels.shape[1]))
+    for neighbour in nearest.T:
+        total += kernels[neighbour]
+    return np.asarray(total / nearest.shape[1])
 
 
 def _kernels(redshift: Floats, width: float, edges: Floats) -> Floats:

@@ -144,9 +144,10 @@ class InceptionNetwork(PictureNetwork):
         """Return the planes of the one stem, and which bands are present among what the first linear layer sees."""
         rows: Rows = {} if self.first_convolution is None else {self.first_convolution: (1, places)}
         if self.told_present:
-            flat = next(self.hidden.parameters()).shape[1] - len(places)
+            flat = next(self.hidden.parameters()).shape[1] - self.joining
             present: Places = [None if place is None else flat + place for place in places]
-            rows["hidden.0.weight"] = (1, [*range(flat), *present])
+            ebv = [flat + before] if self.reddened and self.reddening_joins else []
+            rows["hidden.0.weight"] = (1, [*range(flat), *present, *ebv])
         return rows
 
     def features(self, pictures: Tensor, present: Tensor, reddening: Tensor | None = None) -> Tensor:
@@ -172,8 +173,8 @@ class InceptionNetwork(PictureNetwork):
                 raise ValueError("E(B-V) of the objects is not given, and the network takes it")
             ebv = reddening[:, None]
         joined = [self.maps(torch.cat([stem(pictures, ebv) for stem in self.stems], dim=1)).flatten(1)]
-        joined += [ebv] if ebv is not None and self.reddening_joins else []
         joined += [present] if self.told_present else []
+        joined += [ebv] if ebv is not None and self.reddening_joins else []
         features: Tensor = self.hidden(torch.cat([numbers.to(joined[0].dtype) for numbers in joined], dim=1))
         return features
 

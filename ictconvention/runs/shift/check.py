@@ -1,6 +1,6 @@
 """Where an answer to a shift has no meaning: refused before a run begins."""
 
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.core.errors import SplitError, UsageError, pluralize
 from ictconvention.evaluation.shift.propensity import LEAST
 from ictconvention.survey.labels.selected import SELECTED, read_selected
@@ -36,7 +36,7 @@ def check_shift(options: RunOptions, survey: Survey, split: Split) -> None:
         raise UsageError(found, where, "take shift=none, or another survey", "E-CONFIG-CONFLICT")
     if kind not in MEASURED:
         return
-    for part in (f"{stages_of(options)[-1]}_train", UNLABELLED):
+    for part in (f"{labelled_stages(options)[-1]}_train", UNLABELLED):
         if (number := len(split.parts[part])) < LEAST:
             found = f"shift.kind is {kind}, and the part {part} has {pluralize(number, 'object')}"
             fix = f"put {LEAST} or more into it, or take shift=none"

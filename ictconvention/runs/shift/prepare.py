@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.configuration.options import STRATA
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.evaluation.forest import aperture_features
 from ictconvention.evaluation.shift.propensity import ImportanceWeights, fit_propensity
 from ictconvention.runs.run_folder import TESTED
@@ -72,7 +72,7 @@ def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared
 
 def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     """Weigh the training objects of the last stage by the odds of being one to be predicted."""
-    train = split.parts[f"{stages_of(options)[-1]}_train"]
+    train = split.parts[f"{labelled_stages(options)[-1]}_train"]
     source, target = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED]))
     found = ImportanceWeights.of(fit_propensity(source, target), options.shift.clip)
     weights = np.ones(len(survey))
@@ -83,7 +83,7 @@ def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
 
 def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     """Leave the last stage one stratum."""
-    stage, stratum = stages_of(options)[-1], options.shift.stratum
+    stage, stratum = labelled_stages(options)[-1], options.shift.stratum
     assert stratum is not None  # the options have one
     train = split.parts[f"{stage}_train"]
     apart = [id_ for part in (f"{stage}_validation", *TESTED) for id_ in split.parts[part]]

@@ -67,6 +67,16 @@ def test_no_redshift_of_those_to_be_predicted_is_in_a_batch(survey: Survey, word
         assert values is None or not np.isin(values.numpy(), hidden).any(), field.name
 
 
+def test_after_a_pre_training_without_labels_the_same_objects_are_weighed(words: list[str]) -> None:
+    """In a fold of one stage both stages take its parts of the split."""
+    more = ["learner=ict", "learner.predictor=true", "stage.pretrain.classification=0", "stage.pretrain.keep=last"]
+    more += ["stage.finetune.max_epochs=1"]
+    options = compose_run([*words, *more, "shift=weights"])
+    plan = plan_run(options)
+    found = prepare_shift(options, plan.survey, plan.split)
+    assert found.record["objects"] == len(plan.split.parts["pretrain_train"]) > 40
+
+
 def test_weights_are_of_the_last_stage_and_larger_for_the_like_of_those_to_be_predicted(words: list[str]) -> None:
     plan = plan_run(compose_run([*words, "shift=weights"]))
     options = compose_run([*words, "shift=weights", "shift.clip=4"])
