@@ -220,7 +220,10 @@ def prediction_table(
         "PRIOR": said,
         "DAYS": "all" if days is None else f"{days:g}",
         "VERSION": __version__,
+        **form.metadata,
     }
+    if (shift := runs[0].options.shift.kind) != "none":
+        table.meta["SHIFT"] = shift
     return table
 
 

@@ -119,7 +119,7 @@ def _redshift_keys(survey: "Survey") -> list[str]:
     from ictconvention.configuration.overrides import override
 
     model = ["model=cnn2"] if survey[0].is_picture else []
-    return ["task=redshift", "survey=path", override("survey.path", survey.path), *model]
+    return ["task=redshift", "survey=path", override("survey.path", survey.path), *model, "imbalance=none"]
 
 
 def suggest_prediction(run: Path, *flags: str) -> None:

@@ -245,6 +245,10 @@ class RunOptions:
         if self.shift.kind != "none" and self.task.kind != "redshift":
             found = f"shift.kind is {self.shift.kind}, which is of redshifts, and task.kind is {self.task.kind}"
             raise ValueError(f"{found}; take task=redshift, or shift=none")
+        balanced = [name for name in ("sampling", "weighting") if getattr(self.imbalance, name)]
+        if self.shift.kind == "weights" and balanced:
+            found = f"shift.kind is weights, of redshifts as they are, and imbalance.{balanced[0]} balances their bins"
+            raise ValueError(f"{found}; set imbalance=none, or shift=none")
         self._check_classification()
         self._check_consistency()
         return self

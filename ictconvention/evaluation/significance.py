@@ -216,7 +216,8 @@ def sentence(first: str, second: str, found: Sequence[Difference]) -> str:
 def _in_words(one: Difference) -> str:
     measure = one.measure
     size = measure.write(abs(one.value))
-    low, high = (measure.write(end, signed=True) for end in (one.low, one.high))
+    ends = (one.low, one.high) if measure.rising else (-one.high, -one.low)  # above 0: ahead
+    low, high = (measure.write(end, signed=True) for end in ends)
     if float(size) == float(low) == float(high) == 0:
         return f"{measure.title} the same, whichever of these objects are drawn"
     span = f"(95 % interval {low} to {high})"

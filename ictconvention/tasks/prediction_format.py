@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,7 @@ class PredictionFormat(ABC):
 
     takes_prior: ClassVar[bool] = False  # whether a row can be moved to other shares of the outputs, by `--prior`
     without_frames: ClassVar[str] = "their predictions are the mean of training"  # what an object without a frame gets
+    metadata: Mapping[str, str] = MappingProxyType({})  # of a table of predictions, what its columns need
     meanings: ClassVar[Mapping[str, str]] = {}  # what each of `outputs` holds, for whoever has an exported model alone
 
     def __init__(self, names: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.metrics import balanced_accuracy_score, f1_score, recall_score
 
+from ictconvention.evaluation.measures import Measure
 from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.significance import (
@@ -182,3 +183,9 @@ def test_mcnemar_counts_what_one_alone_has_right() -> None:
 )
 def test_the_sentence_is_plain(value: float, low: float, high: float, seeds: int, said: str) -> None:
     assert sentence("A", "B", [Difference(F1, value, low, high, seeds, 5)]) == f"A against B: {said}."
+
+
+def test_an_interval_above_zero_is_ahead_of_what_is_better_where_it_is_less_too() -> None:
+    scatter = Measure("sigma_mad", "sigma_MAD", rising=False, scale=1.0, unit="", digits=4)
+    said = sentence("A", "B", [Difference(scatter, -0.038, -0.0697, -0.016, 2, 5)])
+    assert "sigma_MAD ahead by 0.0380 (95 % interval +0.0160 to +0.0697)" in said

@@ -43,9 +43,10 @@ class Prepared:
         """The same in words; empty where nothing was measured."""
         known = self.record
         if "stratum" in known:
+            alone = ", so that it is no network of its own" if known["borrowed"] == known["objects"] else ""
             return (
                 f"shift: stratum {known['stratum']} of {STRATA}, {known['objects']} objects train, of which "
-                f"{known['borrowed']} are of strata beside it; their propensity is {known['from']:.3f} to "
+                f"{known['borrowed']} are of strata beside it{alone}; their propensity is {known['from']:.3f} to "
                 f"{known['to']:.3f}"
             )
         if "effective" not in known:

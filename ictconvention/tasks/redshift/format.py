@@ -30,6 +30,8 @@ class RedshiftFormat(PredictionFormat):
     def __init__(self, names: Sequence[str]) -> None:
         super().__init__(names)
         self.edges = edges_of(names)
+        low, high = (float(edge) for edge in self.edges[[0, -1]])
+        self.metadata = {"BINS": f"pdf: {len(names)} equal bins, z {low} to {high}"}
 
     def columns(self, found: Predictions) -> dict[str, Any]:
         """Return the true redshift `z` and the columns of `predict`."""

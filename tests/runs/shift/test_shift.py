@@ -164,6 +164,8 @@ def test_a_survey_that_is_not_shifted_is_refused(words: list[str], tmp_path: Pat
             plan("without", answer)
         with refused(UsageError, "E-CONFIG-CONFLICT", "all", "60 objects", where="shift.kind"):
             plan("all", answer, cut=9.0)
+    with refused(UsageError, "E-CONFIG-VALUE", "imbalance.sampling"):
+        compose_run([*words, "shift=weights", "imbalance=oversample"])
     with refused(SplitError, "E-SPLIT-EMPTY", "pretrain_unlabelled", where="galaxies"):
         plan("few", "weights", cut=0.25)
     plan("few", "none")

@@ -26,6 +26,7 @@ from ictconvention.reporting.compare import compare
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.redshift.bins import edges_of
 from ictconvention.tasks.redshift.task import Redshift
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
@@ -110,6 +111,7 @@ def test_another_survey_gets_the_same_columns(one: Path, others: Survey, galaxie
     found = ict.load(one).predict(others)
     own = ["id", *POINTS, "z_low", "z_high", "odds", "pdf", "frames", "novelty", "distance", "seen_in_training"]
     assert found.colnames == own
+    assert found.meta["BINS"] == f"pdf: {BINS} equal bins, z 0.0 to {edges_of(read_trained(one).spec.classes)[-1]}"
     assert len(found) == len(others)
     known, again = ict.load(one).predictions(), ict.load(one).predict(galaxies)
     at = {id_: number for number, id_ in enumerate(again["id"])}
