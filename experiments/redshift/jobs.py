@@ -19,7 +19,7 @@ APPROACHES: Mapping[str, list[str]] = {
     "semi-supervised": ["experiment=redshift_semi"],
     "foundation": ["experiment=redshift_foundation"],
 }
-ANSWERS = ("weights", "strata", "latent_knn", "adversarial")  # to the shift, each with the direct approach
+ANSWERS = ("weights", "strata", "latent_knn")  # to the shift, each with the direct approach
 FOREST, NEIGHBOURS, CONSTANT = "forest on photometry", "neighbours on photometry", "constant n(z)"
 BASELINES = (FOREST, NEIGHBOURS, CONSTANT)
 FOUNDATION, TWO_STAGES = "foundation", ("pre-trained",)
