@@ -17,7 +17,7 @@ from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.status import survey_of
+from ictconvention.runs.status import SHIFT, survey_of
 from ictconvention.runs.which_run import no_run
 from ictconvention.tasks.task import Task
 
@@ -89,8 +89,9 @@ class FinishedRun:
 
     @property
     def core_seconds(self) -> float | None:
-        """CPU time of its training, where one process of this folder did all of it without a GPU."""
-        return self._spent("core_seconds")
+        """CPU time of its training and of its answer to a shift, where one process here did all of it without a GPU."""
+        spent = self._spent("core_seconds")
+        return None if spent is None else spent + self.status["core_seconds"].get(SHIFT, 0.0)
 
     @property
     def passes(self) -> tuple[int, ...]:

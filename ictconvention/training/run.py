@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 from ictconvention import __version__
@@ -35,7 +36,7 @@ from ictconvention.training.evaluate import evaluate, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
-from ictconvention.training.stage import Run, fit
+from ictconvention.training.stage import Run, fit, is_alone
 
 logger = logging.getLogger(__name__)
 
@@ -125,7 +126,10 @@ def _identity(plan: Plan) -> dict[str, Any]:
 def _take_stages(run: Run) -> None:
     """Train every stage, and test."""
     options, records = run.options, run.records
+    begin = process_time()
     if run.prepared.said:
+        if records is not None and is_alone(options):
+            records.status.measure_shift(process_time() - begin)
         logger.info(run.prepared.said)
     if records is not None and "pretrain" in run.feeds and started_alone():
         _take_pretraining(run.plan, records)

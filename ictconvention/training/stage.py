@@ -44,6 +44,12 @@ ROUNDING = 1e-3  # largest difference of compiled logits, as a share of the larg
 GRAPHS = 64  # that torch.compile may make of one function: layers, modes and shapes have their own
 
 
+def is_alone(options: RunOptions) -> bool:
+    """Return whether this one process does all of a run, so that its CPU time is what the run costs."""
+    asked = options.trainer
+    return asked.processes == 1 and not asked.workers and not torch.cuda.is_available()
+
+
 @dataclass(frozen=True)
 class Run:
     """A run at work: what was asked for, what follows from it, and where its records go.
@@ -125,8 +131,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     keeping = [best, last] if of_stage.keep == "best" else [last]  # `last` after `best`, whose choice it stores
     short = options.sequence.max_frames <= LAPTOP
     headline = learner.task.headline
-    asked = options.trainer
-    alone = asked.processes == 1 and not asked.workers and not torch.cuda.is_available()
+    alone = is_alone(options)
     counted = stage, objects, run.later(stage), short, headline
     taught = of_stage.classification != 0 and data.split.counts()[data.train_part].keys() - {None}
     shares = learner.task.name_shares(*data.class_shares()) if taught else ""

@@ -16,6 +16,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, SurveyError, UsageError
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.runs.collection import read_finished
 from ictconvention.runs.plan import plan_run
 from ictconvention.runs.shift.prepare import prepare_shift
 from ictconvention.survey.survey import Survey
@@ -111,6 +112,9 @@ def test_weights_are_in_the_record_of_a_run_that_is_tested_again(train: Train, w
     assert set(result["shift"]) == {"kind", "objects", "effective", "clipped", "auc"}
     assert result["config"]["shift"]["kind"] == "weights"
     assert "shift" not in result_of(plain)
+    spent, without = read_finished(folder), read_finished(plain)
+    assert spent.core_seconds == sum(spent.status["core_seconds"].values())
+    assert spent.status["core_seconds"].keys() - without.status["core_seconds"] == {"shift"}  # measuring costs too
     assert result["test"]["crps"] != result_of(plain)["test"]["crps"]
     assert retest(folder, compose_run([]))["test"] == result["test"]
 
