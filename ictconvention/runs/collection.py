@@ -77,6 +77,10 @@ class FinishedRun:
     task: Task
     typed: tuple[str, ...] = ()
 
+    def of_part(self, part: str) -> Predictions:
+        """Return the predictions of a part: the test part's are here, others are read; errors as of `RunFolder`."""
+        return self.predictions if part == "test" else RunFolder(self.folder).read_predictions(part)
+
     @property
     def survey(self) -> Path | None:
         """The folder of its survey, where it still is."""
@@ -125,12 +129,12 @@ class Collection:
         """Any of the runs."""
         return next(iter(next(iter(self.runs.values())).values()))
 
-    def entries(self) -> tuple[ModelPredictions, ...]:
-        """Return each model's predictions."""
+    def entries(self, part: str = "test") -> tuple[ModelPredictions, ...]:
+        """Return each model's predictions of a part; errors as of `FinishedRun.of_part`."""
         return tuple(
             ModelPredictions(
                 name,
-                {key: run.predictions for key, run in runs.items()},
+                {key: run.of_part(part) for key, run in runs.items()},
                 next(iter(runs.values())).result.get("parameters"),
                 {key: run.seconds for key, run in runs.items() if run.seconds is not None},
                 {key: run.core_seconds for key, run in runs.items() if run.core_seconds is not None},
