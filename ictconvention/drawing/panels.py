@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -66,7 +67,14 @@ def put_title(axes: Axes, name: str, look: Style, longest: int = 42) -> None:
 def explain_below(axes: Axes, lines: Sequence[Artist], columns: int = 2) -> None:
     """Say below a panel what its lines mean that are not models, each by its label; there they hide no point."""
     place = offset_copy(axes.transAxes, axes.get_figure(root=True), y=-BELOW, units="points")
-    how = {"loc": "upper left", "bbox_to_anchor": (0, 0), "bbox_transform": place, "borderaxespad": 0}
+    how: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (0, 0),
+        "bbox_transform": place,
+        "borderaxespad": 0,
+        "columnspacing": 1.2,
+        "handlelength": 1.8,
+    }
     axes.legend(handles=[*lines], ncols=columns, fontsize=6.5, frameon=False, **how)
 
 

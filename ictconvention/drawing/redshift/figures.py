@@ -146,7 +146,7 @@ def draw_bias(
     lines += _end_of_training(beyond)
     if len(models) <= MOST_BARS:
         colour = models[0].look.colour if len(models) == 1 else "0.45"
-        lines.append(Line2D([], [], marker="|", ms=6, ls="", color=colour, label="error of the mean, of one seed"))
+        lines.append(Line2D([], [], marker="|", ms=6, ls="", color=colour, label="error of the mean"))
     for axes in (upper, lower):
         _mark(axes, beyond)
         plain_frame(axes)
@@ -220,4 +220,4 @@ def _mark(axes: Axes, beyond: float | None) -> None:
 
 def _end_of_training(beyond: float | None) -> list[Line2D]:
     """Return what explains that line in a legend, where it is drawn."""
-    return [] if beyond is None else [Line2D([], [], label="95th percentile of the training's z", **END)]
+    return [] if beyond is None else [Line2D([], [], label="training's 95th percentile", **END)]

@@ -70,7 +70,7 @@ class RedshiftFigures(TaskFigures):
         """Return redshifts against redshifts, bias, PIT and n(z)."""
         name = survey.header.full_name
         scores = redshift_scores(found.at("row"), self.edges, np.asarray(found.label, dtype=float), self.beyond)
-        said = f"sigma_MAD {scores['sigma_mad']:.4f}, outliers {scores['outliers_05']:.1%} beyond .05"
+        said = f"sigma_MAD {scores['sigma_mad']:.4f}, outliers .05: {scores['outliers_05']:.1%}"
         model = Compared(said, style_of(0), found.pooled)
         figures: dict[str, Figure | None] = {
             "redshift": draw_points_against(model, self.edges, name, self.beyond),
@@ -91,7 +91,7 @@ class RedshiftFigures(TaskFigures):
             embed_drawing(
                 draw_points_against(model, edges, survey, beyond),
                 f"predicted against true redshifts of {model.name}; sigma_MAD {found['sigma_mad']:.4f}",
-                f"sigma_MAD {found['sigma_mad']:.4f}, outliers {found['outliers_05']:.1%} beyond .05",
+                f"sigma_MAD {found['sigma_mad']:.4f}, outliers .05: {found['outliers_05']:.1%}",
             )
             for model, found in told
         ]
