@@ -35,8 +35,10 @@ MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a na
 MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
-def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
-    """Write the page of a sweep.
+def write_report(
+    sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None
+) -> Comparison:
+    """Write the page of a sweep; return what it shows.
 
     Parameters
     ----------
@@ -75,6 +77,7 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, comparis
     page = _page(comparison, opened, survey_said, sweep)
     with whole_file(output, "saving the page") as partial:
         partial.write_bytes(page.encode("utf-8", "replace"))
+    return comparison
 
 
 def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep: Path) -> str:
