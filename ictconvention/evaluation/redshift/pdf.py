@@ -94,7 +94,7 @@ def mean_of_nearest(kernels: Floats, nearest: NDArray[np.int64]) -> Floats:
 
 
 def widen(redshift: Floats, width: float, edges: Floats) -> Floats:
-    """Return a Gaussian of sd width (1 + z) about each redshift (n,), as PDFs (n, bins) with nothing outside the bins."""
+    """Return a Gaussian of sd width (1 + z) about each redshift (n,), as PDFs (n, bins): nothing is outside them."""
     below = ndtr((edges - redshift[:, None]) / (width * (1 + redshift[:, None])))
     mass = np.diff(below, axis=1)
     return np.asarray(mass / mass.sum(1, keepdims=True))

@@ -87,8 +87,8 @@ def join_strata(folders: Sequence[RunFolder]) -> dict[str, Predictions]:
             if differ := _differ(run, first):
                 raise UsageError(f"this run differs from {first.title}: {differ}", run.path, fix, "E-COMPARE-MISMATCH")
             if not np.array_equal(own.ids, whole.ids) or not np.array_equal(columns[COLUMN], stratum_of):
-                found = f"this run was tested on other objects than {first.title}, or on the same in other strata"
-                raise UsageError(found, run.path, fix, "E-COMPARE-MISMATCH")
+                said = f"this run was tested on other objects than {first.title}, or on the same in other strata"
+                raise UsageError(said, run.path, fix, "E-COMPARE-MISMATCH")
             for name, values in rows.items():
                 values[stratum_of == stratum] = own.at(name)[stratum_of == stratum]
         joined[part] = Predictions(whole.ids, whole.label, rows)
