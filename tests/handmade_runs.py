@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.schema import FoldOptions, LearnerOptions, RunOptions, SurveyOptions
 from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.scores import scores
+from ictconvention.runs.run_folder import TESTED
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import MetricsTable, write_json
 from ictconvention.survey.split import Split
@@ -51,8 +52,12 @@ def handmade_run(
     environment: Mapping[str, Any] = ENVIRONMENT,
     tau: float = 0.99,
     absent: str | None = None,
+    on_extra: float | None = None,
 ) -> Path:
-    """Make a finished run; a class that is `absent` is left out of its predictions' objects."""
+    """Make a finished run; a class that is `absent` is left out of its predictions' objects.
+
+    Additional test objects of the split are predicted too, with a skill of their own where it is given.
+    """
     ict = name.startswith("ict")
     options = RunOptions(
         name=name,
@@ -70,22 +75,28 @@ def handmade_run(
     seconds = {"pretrain": 10.0, "finetune": 5.0}
     write_json(folder / "status.json", {"state": "finished", "seconds": seconds, "survey": str(survey.path)})
     classes = survey.header.classes
-    ids = [id_ for id_ in split.parts["test"] if split.classes[id_] != absent]
-    label = np.array([classes.index(str(split.classes[id_])) for id_ in ids])
     rng = np.random.default_rng([fold, seed, len(name), round(1000 * skill)])
     natural = np.bincount(
         [classes.index(str(split.classes[id_])) for id_ in split.parts["finetune_train"]], minlength=len(classes)
     )
-    logits = rng.normal(size=(len(ids), len(classes))) + skill * np.eye(len(classes))[label] + np.log(natural)
-    likely = probabilities(logits)
-    uniform = likely / natural
-    columns: dict[str, Any] = {"id": ids, "fold": [fold] * len(ids), "label": [classes[c] for c in label]}
-    pq.write_table(pa.table(columns | {c: likely[:, k] for k, c in enumerate(classes)}), folder / "predictions.parquet")
+    scored: dict[str, Any] = {}
+    for part, able in {"test": skill, "extra_test": skill if on_extra is None else on_extra}.items():
+        ids = [id_ for id_ in split.parts[part] if split.classes[id_] != absent]
+        if not ids:
+            continue
+        label = np.array([classes.index(str(split.classes[id_])) for id_ in ids])
+        logits = rng.normal(size=(len(ids), len(classes))) + able * np.eye(len(classes))[label] + np.log(natural)
+        likely = probabilities(logits)
+        uniform = likely / natural
+        columns: dict[str, Any] = {"id": ids, "fold": [fold] * len(ids), "label": [classes[c] for c in label]}
+        columns |= {c: likely[:, k] for k, c in enumerate(classes)}
+        pq.write_table(pa.table(columns), folder / TESTED[part])
+        scored[part] = scores(likely, label, classes)
+        scored[f"{part}_uniform"] = scores(uniform / uniform.sum(1, keepdims=True), label, classes)
     header = survey.header
     result = {
         "temperature": 1.0,
-        "test": scores(likely, label, classes),
-        "test_uniform": scores(uniform / uniform.sum(1, keepdims=True), label, classes),
+        **scored,
         "survey": {"name": header.name, "simulated": header.simulated, "hash": survey.hash},
         "split": split.hash,
         "init_from": None,

@@ -15,7 +15,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt
 
 from experiments.table2.rows import ALL_FRAMES, FOREST, HOST
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, short_hash, shorten
 from ictconvention.evaluation.confusion import confusion_counts
 from ictconvention.evaluation.predictions import Key, Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
@@ -182,6 +182,10 @@ def read_results(folder: Path, settings: Mapping[str, str], survey: str | None =
         survey = survey or record["survey"]
         setting = settings[record["row"]]
         same = {"setting": setting, "survey": survey, "split": splits.setdefault(record["fold"], record["split"])}
-        if other := [name for name, value in same.items() if record[name] != value]:
+        if other := [
+            f"{name} ({short_hash(record[name])} and not {short_hash(value)})"
+            for name, value in same.items()
+            if record[name] != value
+        ]:
             raise UsageError(f"this result is of another {shorten(other)}", where, fix, "E-COMPARE-MISMATCH")
     return found

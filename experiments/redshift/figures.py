@@ -11,7 +11,13 @@ from experiments.redshift.results import PARTS, Result
 from experiments.redshift.tables import Rows
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.panels import Compared
-from ictconvention.drawing.redshift.figures import draw_bias, draw_distribution, draw_pit, plot_points_against
+from ictconvention.drawing.redshift.figures import (
+    draw_bias,
+    draw_distribution,
+    draw_pit,
+    lines_against,
+    plot_points_against,
+)
 from ictconvention.drawing.style import add_title, new_panel, style_of
 
 ORDER = [*APPROACHES, *(f"{REFERENCE}, {answer}" for answer in ANSWERS), *BASELINES]  # a row has one colour
@@ -56,12 +62,14 @@ def _draw_grid(models: Sequence[Compared], rows: Rows) -> Figure:
             axes.set_xlabel("")
     for axes in panels[len(models) :]:
         axes.set_axis_off()
+    lines = lines_against(rows.measures.beyond)
+    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), fontsize=7, frameon=False)
     return figure
 
 
 def _name_lines(figure: Figure, models: Sequence[Compared]) -> None:
     """Name the lines of the models at the right."""
-    names = {model.name for model in models} | {"true"}
+    names = {model.name for model in models}  # the others are named below the panel
     axes = figure.axes[0]
     handles, labels = axes.get_legend_handles_labels()
     kept = [(handle, label) for handle, label in zip(handles, labels, strict=True) if label in names]

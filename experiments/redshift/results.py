@@ -14,7 +14,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter,
 
 from experiments.redshift.jobs import Job
 from ictconvention.core.atomic import whole_file
-from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, short_hash, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.reading.json_file import Shape
 from ictconvention.reading.parquet_file import as_arrays, read_parquet
@@ -152,7 +152,11 @@ def read_results(folder: Path, settings: Mapping[Job, str] | None = None) -> dic
         same = {"survey_hash": surveys.setdefault(one.job.survey, one.record["survey_hash"])}
         if settings is not None and one.job in settings:
             same["setting"] = settings[one.job]
-        if other := [name.replace("_hash", "") for name, value in same.items() if one.record[name] != value]:
+        if other := [
+            f"{name.replace('_hash', '')} ({short_hash(one.record[name])} and not {short_hash(value)})"
+            for name, value in same.items()
+            if one.record[name] != value
+        ]:
             raise UsageError(f"this result is of another {shorten(other)}", path, OTHER, "E-COMPARE-MISMATCH")
         found[one.job] = one
     return found

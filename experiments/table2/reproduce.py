@@ -218,18 +218,22 @@ def write_results(sweep: "Sweep", wanted: argparse.Namespace) -> None:
     forms = {"txt": as_text, "csv": as_csv, "md": as_markdown, "tex": as_latex}
     keep_rows_without_run(sweep, wanted)
     comparison = compare(sweep.folder, members=wanted.ensemble)
-    texts = {f"table2.{ending}": form(comparison.table) for ending, form in forms.items()}
+    texts = {
+        f"table2{part.end}.{ending}": form(part.table) for part in comparison.parts for ending, form in forms.items()
+    }
     texts["in_words.txt"] = "".join(f"{line}\n" for line in comparison.in_words)
     for name, text in texts.items():
         with whole_file(sweep.folder / name, f"saving {name}") as partial:
             partial.write_text(text, encoding="utf-8")
     if wanted.profile == "tiny":
         print("PROFILE=tiny: a check that it runs; the numbers mean nothing")
-    print("\n" + texts["table2.txt"])
+    for name in (name for name in texts if name.startswith("table2") and name.endswith(".txt")):
+        print("\n" + texts[name])
     print(texts["in_words.txt"])
     write_report(sweep.folder, sweep.folder / "report.html", comparison=comparison)
     print(f"{len(sweep.jobs)} runs, {describe_duration(sweep.seconds)} of training, over all starts")
-    print(f"table2.txt, .csv, .md, .tex, in_words.txt and report.html: {sweep.folder}")
+    extra = "" if comparison.extra_test is None else "table2_extra_test (the same endings), "
+    print(f"table2.txt, .csv, .md, .tex, {extra}in_words.txt and report.html: {sweep.folder}")
 
 
 @lines_on_terminal()

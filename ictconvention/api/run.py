@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions
-from ictconvention.core.errors import UsageError, did_you_mean
+from ictconvention.core.errors import UsageError, did_you_mean, short_hash
 from ictconvention.core.progress import facts_html
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.survey.format import full_name
@@ -88,13 +88,10 @@ class Run:
                 "E-SURVEY-MISSING",
             )
         survey = Survey.open(known)
-        if self._files.is_finished and survey.hash != self.result["survey"]["hash"]:
-            raise UsageError(
-                "this is not the survey of the run: it has changed since",
-                known,
-                "restore it from a copy",
-                "E-SURVEY-MISMATCH",
-            )
+        if self._files.is_finished and survey.hash != (hash_ := self.result["survey"]["hash"]):
+            found = f"this is not the survey of the run: its hash is {short_hash(survey.hash)}, it was "
+            found += f"{short_hash(hash_)}"
+            raise UsageError(found, known, "restore it from a copy", "E-SURVEY-MISMATCH")
         return survey if self.options.survey.classes is None else survey.with_classes(self.options.survey.classes)
 
     @cached_property

@@ -1,10 +1,10 @@
 """The runs of a sweep from Python: compared, and at work together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from astropy.table import Table
 
@@ -13,6 +13,9 @@ from ictconvention.core.errors import pluralize
 from ictconvention.core.progress import facts_html
 from ictconvention.runs.collection import find_runs
 from ictconvention.survey.survey import Survey
+
+if TYPE_CHECKING:
+    from ictconvention.reporting.compared_part import ComparedPart
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,19 +32,25 @@ class SweepComparison:
         What must be known to read them, and what was left out.
     text : str
         The table as `ictconvention report` shows it.
+    extra_test : SweepComparison, optional
+        The same of the additional test objects, where every run has predicted them: in a survey whose labelled objects
+        are unlike the others, what decides between models.
     """
 
     table: Table
     sentences: tuple[str, ...]
     remarks: tuple[str, ...]
     text: str
+    extra_test: "SweepComparison | None" = None
 
     def __str__(self) -> str:
-        return "\n".join([self.text, *self.sentences, *self.remarks])
+        extra = [] if self.extra_test is None else ["", str(self.extra_test)]
+        return "\n".join([self.text, *self.sentences, *self.remarks, *extra])
 
     def _repr_html_(self) -> str:
         said = "".join(f"<p>{escape(line)}</p>" for line in (*self.sentences, *self.remarks))
-        return f"<pre>{escape(self.text)}</pre>{said}"
+        extra = "" if self.extra_test is None else self.extra_test._repr_html_()
+        return f"<pre>{escape(self.text)}</pre>{said}{extra}"
 
 
 class FinishedSweep:
@@ -101,15 +110,11 @@ class FinishedSweep:
             The runs are not comparable, or the survey is another one.
         """
         from ictconvention.reporting.compare import compare
-        from ictconvention.reporting.table import as_text
 
         found = compare(self.folder, _path(survey), members)
-        numbers = found.table.numbers
-        names = list(dict.fromkeys(name for row in numbers for name in row))
-        table = Table({name: _column([row.get(name) for row in numbers]) for name in names})
-        table.meta = {"title": found.table.title, "notes": list(found.table.notes)}
         left_out = tuple(f"left out: {line}" for line in found.collection.left_out)
-        return SweepComparison(table, found.sentences, found.remarks + left_out, as_text(found.table))
+        extra = None if found.extra_test is None else _compared(found.extra_test, found.extra_remarks)
+        return replace(_compared(found.test, found.remarks + left_out), extra_test=extra)
 
     def predict(
         self,
@@ -182,6 +187,17 @@ def load_sweep(folder: str | Path) -> FinishedSweep:
 
 def _path(survey: Survey | str | Path | None) -> Path | None:
     return survey.path if isinstance(survey, Survey) else None if survey is None else Path(survey)
+
+
+def _compared(part: "ComparedPart", remarks: tuple[str, ...]) -> SweepComparison:
+    """Return a part of a comparison, all its numbers in a table."""
+    from ictconvention.reporting.table import as_text
+
+    numbers = part.table.numbers
+    names = list(dict.fromkeys(name for row in numbers for name in row))
+    table = Table({name: _column([row.get(name) for row in numbers]) for name in names})
+    table.meta = {"title": part.table.title, "notes": list(part.table.notes)}
+    return SweepComparison(table, part.sentences, remarks, as_text(part.table))
 
 
 def _column(values: list[Any]) -> list[Any]:

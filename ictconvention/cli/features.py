@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ictconvention.cli.next_command import suggest_prediction
+
 Module = Annotated[
     list[str] | None,
     typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
@@ -40,3 +42,4 @@ def features(
         number = save_features(trained, opened, output, dtype, batch_size, progress)
     typer.echo(output)
     typer.echo(f"{len(opened)} objects, {number} features of each, {dtype}")
+    suggest_prediction(run)

@@ -9,7 +9,13 @@ from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
-from ictconvention.cli.next_command import suggest_first_training, suggest_training
+from ictconvention.cli.next_command import (
+    suggest_first_training,
+    suggest_prediction,
+    suggest_prediction_of,
+    suggest_training,
+    suggest_unlike,
+)
 from ictconvention.cli.simulate import simulate
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
@@ -221,8 +227,9 @@ def report(
     _import_modules(module)
     from ictconvention.reporting.page import write_report
 
-    write_report(sweep, output, survey)
+    comparison = write_report(sweep, output, survey)
     typer.echo(output)
+    suggest_prediction_of(sweep, comparison)
 
 
 @app.command(context_settings=WORDS)
@@ -294,6 +301,7 @@ def predict(
         with show_progress("predicting day by day") as progress:
             for path in save_early_curve(curve, runs, opened, options, prior, progress):
                 typer.echo(path)
+    suggest_unlike(survey, found.table)
 
 
 @app.command(context_settings=WORDS)
@@ -315,6 +323,7 @@ def export(
     takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
+    suggest_prediction(run)
 
 
 app.command()(explain)

@@ -12,6 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from ictconvention.reporting.compare import Comparison
     from ictconvention.survey.split import Split
     from ictconvention.survey.survey import Survey
 
@@ -131,8 +134,39 @@ def suggest_prediction(run: Path, *flags: str) -> None:
     from ictconvention.runs.run_folder import RunFolder
 
     try:
-        module = RunFolder(run).read_options().model.module
+        options = RunFolder(run).read_options()
     except IctConventionError:  # the run has ended well, and this is a hint
         return
+    if options.shift.kind == "strata":  # one of its runs alone is refused
+        return
+    module = options.model.module
     words = [*flags, *(["--module", module] if module else [])]
     suggest("predict", run, NEW_SURVEY, "-o", "predictions.ecsv", *words)
+
+
+def suggest_prediction_of(sweep: Path, comparison: "Comparison") -> None:
+    """After a report: apply the model that the others were compared with, by all of its runs together."""
+    runs = comparison.collection.runs
+    options = [run.options for run in runs[comparison.lead].values()]
+    if any(one.shift.kind == "strata" for one in options):
+        return
+    names = sorted(
+        {one.model.module for of in runs.values() for run in of.values() if (one := run.options).model.module}
+    )
+    words = [*(["--model", comparison.lead] if len(runs) > 1 else [])]
+    words += [word for name in names for word in ("--module", name)]
+    suggest("predict", sweep, NEW_SURVEY, "-o", "predictions.ecsv", *words)
+
+
+def suggest_unlike(survey: Path, table: "Table") -> None:
+    """After predictions: look at the object that is least like those of training, where the table says how far."""
+    import numpy as np
+
+    if "novelty" not in table.colnames or not len(table):
+        return
+    novelty = np.ma.filled(np.ma.asarray(table["novelty"], dtype=np.float64), np.nan)
+    if not np.isfinite(novelty).any():
+        return
+    id_ = str(table["id"][int(np.nanargmax(novelty))])
+    if not id_.startswith("-"):  # an option, for the command
+        suggest("show", survey, id_)

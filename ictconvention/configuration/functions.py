@@ -87,12 +87,9 @@ def _register(kind: Kind, name: str) -> Callable[[Function], Function]:
         other = _functions[kind].get(name, (None, ""))[0]
         place = (function.__module__, function.__qualname__)
         if name in OURS[kind] or (other is not None and (other.__module__, other.__qualname__) != place):
-            raise UsageError(
-                f"{kind} has another {name!r}",
-                function.__module__,
-                "give the function another name",
-                "E-MODULE-DUPLICATE",
-            )
+            of = "its own" if other is None else f"{other.__qualname__} of {other.__module__}"
+            found = f"{kind} has another {name!r}: {of}"
+            raise UsageError(found, function.__module__, "give the function another name", "E-MODULE-DUPLICATE")
         _functions[kind][name] = function, source_hash(function.__module__, function)
         return function
 

@@ -104,7 +104,8 @@ def register_network(name: str, options: type[ModelOptions] = ModelOptions) -> C
             network.__module__,
             network.__qualname__,
         ):
-            found = f"two networks are called {name!r}: {other.network.__qualname__} and {network.__qualname__}"
+            places = " and ".join(f"{one.__qualname__} of {one.__module__}" for one in (other.network, network))
+            found = f"two networks are called {name!r}: {places}"
             raise UsageError(found, network.__module__, "give one of them another name", "E-MODULE-DUPLICATE")
         source = None if module.startswith(f"{OURS}.") else source_hash(module, network)
         _networks[name] = NetworkEntry(name, options, network, module, source)
@@ -194,9 +195,9 @@ def register_task(name: str, options: type[TaskOptions] = TaskOptions) -> Callab
     def registered(task: type[Made]) -> type[Made]:
         other = None if name not in _tasks else _tasks[name].task
         if other is not None and (other.__module__, other.__qualname__) != (task.__module__, task.__qualname__):
-            raise UsageError(
-                f"two tasks are called {name!r}", task.__module__, "give one of them another name", "E-MODULE-DUPLICATE"
-            )
+            places = " and ".join(f"{one.__qualname__} of {one.__module__}" for one in (other, task))
+            found = f"two tasks are called {name!r}: {places}"
+            raise UsageError(found, task.__module__, "give one of them another name", "E-MODULE-DUPLICATE")
         ours = task.__module__.startswith(f"{OUR_TASKS}.")
         _tasks[name] = TaskEntry(options, task, None if ours else source_hash(task.__module__, task))
         return task

@@ -12,6 +12,7 @@ from pathlib import Path
 from ictconvention.core.plain_file import NotPlainError
 
 NUL_IN_PATH = ("embedded null byte", "embedded null character")  # in what Python says; 3.13: "mkdir: ... in path"
+SHORT = 12  # letters of a hash in a message
 NO_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")  # what torch says
 
 
@@ -223,6 +224,11 @@ def shorten(names: Iterable[str], most: int = 5) -> str:
     listed = list(names)
     rest = len(listed) - most
     return ", ".join(listed[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def short_hash(hash_: object) -> str:
+    """Return the beginning of a hash, by which two things of one name are told apart; "unknown" of none."""
+    return str(hash_)[:SHORT] if hash_ else "unknown"
 
 
 def find_repeated(names: Iterable[str]) -> list[str]:

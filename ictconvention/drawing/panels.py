@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.transforms import offset_copy
 
 from ictconvention.drawing.style import Style, fold_name, style_of
 from ictconvention.evaluation.predictions import Pooled
 
 TITLE_LINES = 3  # of the name of a model
+BELOW = 30  # from an axis with numbers and a name to what explains its lines [points]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,20 @@ def put_title(axes: Axes, name: str, look: Style, longest: int = 42) -> None:
     """Put the name of a model above its panel, in its colour, with so many letters in a line."""
     axes.set_title(fold_name(name, longest, TITLE_LINES), fontsize=8, loc="left", color=look.colour, weight="bold")
     axes.tick_params(labelsize=7)
+
+
+def explain_below(axes: Axes, lines: Sequence[Artist], columns: int = 2) -> None:
+    """Say below a panel what its lines mean that are not models, each by its label; there they hide no point."""
+    place = offset_copy(axes.transAxes, axes.get_figure(root=True), y=-BELOW, units="points")
+    how: dict[str, Any] = {
+        "loc": "upper left",
+        "bbox_to_anchor": (0, 0),
+        "bbox_transform": place,
+        "borderaxespad": 0,
+        "columnspacing": 1.2,
+        "handlelength": 1.8,
+    }
+    axes.legend(handles=[*lines], ncols=columns, fontsize=6.5, frameon=False, **how)
 
 
 def plain_frame(axes: Axes) -> None:

@@ -1,31 +1,21 @@
-"""A sweep compared: its table, and in plain words whether ICT is ahead of the others."""
+"""A sweep compared, on its test part and on the additional test objects that every model has predicted."""
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
-from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.measures import Measures
-from ictconvention.evaluation.predictions import ModelPredictions, Pooled, ensemble, pool
-from ictconvention.evaluation.significance import (
-    describe_seeds,
-    differences,
-    intervals,
-    mcnemar,
-    own_sentence,
-    sentence,
-)
+from ictconvention.core.errors import IctConventionError, UsageError, shorten
+from ictconvention.evaluation.predictions import ModelPredictions, ensemble
+from ictconvention.reporting.compared_part import ComparedPart, compare_part
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
 from ictconvention.reporting.locate_survey import locate_survey
-from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED, PUBLISHED_SCORES
-from ictconvention.reporting.table import Table, make_table
+from ictconvention.reporting.table import Table
 from ictconvention.runs.collection import Collection, find_runs, group_runs
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
 
-REFERENCE = "ConvEntion"  # of training times, where there is a model of this name
+EXTRA = "extra_test"
 
 
 @dataclass(frozen=True)
@@ -36,13 +26,15 @@ class Comparison:
     ----------
     collection : Collection
         Its runs.
-    entries : sequence of ModelPredictions
-        Each model's predictions, and those of the baselines.
-    table : Table
-    sentences : sequence of str
-        How far the first model of ICT, or else the first model, is ahead of each other one, with intervals.
+    lead : str
+        The model that the others are compared with: the first of ICT, or else the first.
+    test : ComparedPart
+        On the test part.
+    extra_test : ComparedPart, optional
+        On the additional test objects, where every run has predicted them. It has a table and sentences of its own:
+        a row for each model is what readers of the table of the test part rely on.
     remarks : sequence of str
-        What must be known to read them.
+        What must be known to read the test part, and why there is no extra test part where some runs have one.
     survey : Survey, optional
         Where it is on this machine.
     survey_said : str
@@ -50,17 +42,44 @@ class Comparison:
     """
 
     collection: Collection
-    entries: tuple[ModelPredictions, ...]
-    table: Table
-    sentences: tuple[str, ...]
+    lead: str
+    test: ComparedPart
+    extra_test: ComparedPart | None
     remarks: tuple[str, ...]
     survey: Survey | None
     survey_said: str
 
     @property
+    def entries(self) -> tuple[ModelPredictions, ...]:
+        """Each model's predictions of the test part, and those of the baselines."""
+        return self.test.entries
+
+    @property
+    def table(self) -> Table:
+        """The table of the test part."""
+        return self.test.table
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """How far the lead is ahead of each other model on the test part, with intervals."""
+        return self.test.sentences
+
+    @property
+    def parts(self) -> tuple[ComparedPart, ...]:
+        """The parts that were compared, the test part first."""
+        return (self.test,) if self.extra_test is None else (self.test, self.extra_test)
+
+    @property
+    def extra_remarks(self) -> tuple[str, ...]:
+        """What must be known to read the extra test part, beyond what was said of the test part."""
+        said = () if self.extra_test is None else self.extra_test.remarks
+        return tuple(line for line in said if line not in self.remarks)
+
+    @property
     def in_words(self) -> tuple[str, ...]:
-        """All that is to be said beside the table."""
-        return self.sentences + self.remarks
+        """All that is to be said beside the tables; lines about the extra test part begin with its name."""
+        extra = () if self.extra_test is None else (*self.extra_test.sentences, *self.extra_remarks)
+        return (*self.sentences, *self.remarks, *(f"Extra test part: {line}" for line in extra))
 
 
 def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Comparison:
@@ -85,51 +104,46 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     collection = group_runs(*find_runs(sweep))
     first = collection.first
     opened, survey_said = locate_survey((run for of in collection.runs.values() for run in of.values()), survey)
-    entries = list(collection.entries())
-    if members > 1:
-        entries = [_ensemble(entry, members) for entry in entries]
-    folds = entries[0].folds
-    measures = first.task.measures
+    trained = _entries(collection, "test", members)
+    entries, folds = list(trained), trained[0].folds
     for entry in read_entries(Path(sweep) / ENTRIES_FILE, first.task):
         kept = {key: found for key, found in entry.predictions.items() if key[0] in folds}
         if {fold for fold, _ in kept} == set(folds):
             entries.append(replace(entry, predictions=kept))
-    wholes = [pool(entry) for entry in entries]
-    for entry, whole in zip(entries[1:], wholes[1:], strict=True):
-        if not whole.is_of_objects_of(wholes[0]):
-            found = f"{entry.name} and {entries[0].name} were tested on different objects, and are not comparable"
-            raise UsageError(found, sweep, "compare runs of the same folds of one survey", "E-COMPARE-MISMATCH")
-    group = np.arange(len(wholes[0].ids)) if opened is None else first.task.groups_of(opened, wholes[0].ids.tolist())
     kinds = [next(iter(of.values())).options.learner.kind for of in collection.runs.values()]
     lead = kinds.index("ict") if "ict" in kinds else 0
-    others = [number for number in range(len(entries)) if number != lead]
-    sentences = [
-        sentence(entries[lead].name, entries[n].name, differences(wholes[lead], wholes[n], group, measures))
-        for n in others
-    ]
-    remarks = _of_seeds(entries[lead], [entries[n] for n in others], wholes[lead].cells, measures)
-    spans = {}
-    if measures.with_intervals:
-        for entry, whole in zip(entries, wholes, strict=True):
-            spans[entry.name] = intervals(whole, group, measures, scores=measures.columns)
-        remarks += [own_sentence(name, of, measures.columns) for name, of in spans.items()]
-    if others:
-        pair = {entries[n].name: wholes[n] for n in (lead, others[0])}
-        remarks += _describe_pair(pair, measures)
-    if others and opened is None:
-        remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     name = full_name(first.result["survey"]["name"], first.result["survey"]["simulated"])
-    published = {}
-    if {one.title for one in measures.columns} >= PUBLISHED_SCORES:
-        published = {entry.name: PUBLISHED[entry.name] for entry in entries if entry.name in PUBLISHED}
-    notes = measures.notes(wholes[0].label)
-    notes += [f"Ensembles: the mean of {members} seeds' predictions."] if members > 1 else []
-    notes += [CAUTION] if published else []
-    names = [entry.name for entry in entries]
-    reference = REFERENCE if REFERENCE in names else names[0]
-    title = f"{name}, {len(wholes[0].ids)} test objects"
-    table = make_table(entries, measures, title, reference, published, notes, spans)
-    return Comparison(collection, tuple(entries), table, tuple(sentences), tuple(remarks), opened, survey_said)
+    notes = [f"Ensembles: the mean of {members} seeds' predictions."] if members > 1 else []
+    test = compare_part("test", entries, lead, first.task, name, opened, sweep, notes)
+    extra, why = _extra_entries(collection, members)
+    extra_test = None
+    if extra:
+        absent = [entry.name for entry in entries[len(trained) :]]
+        notes += [f"Without an extra test part: {', '.join(absent)}."] if absent else []
+        extra_test = compare_part(EXTRA, extra, lead, first.task, name, opened, sweep, notes)
+    remarks = [*test.remarks, *([f"The extra test part is not compared: {why}."] if why else [])]
+    if len(entries) > 1 and opened is None:
+        remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
+    leader = entries[lead].name
+    return Comparison(collection, leader, test, extra_test, tuple(remarks), opened, survey_said)
+
+
+def _entries(collection: Collection, part: str, members: int) -> Sequence[ModelPredictions]:
+    """Return each model's predictions of a part, of so many seeds at a time."""
+    entries = collection.entries(part)
+    return entries if members == 1 else [_ensemble(entry, members) for entry in entries]
+
+
+def _extra_entries(collection: Collection, members: int) -> tuple[Sequence[ModelPredictions], str]:
+    """Return each model's predictions of the additional test objects; none where a run lacks them, and why."""
+    runs = [run for of in collection.runs.values() for run in of.values()]
+    lacking = [RunFolder(run.folder).title for run in runs if EXTRA not in run.result]
+    if lacking:
+        return (), "" if len(lacking) == len(runs) else f"{shorten(lacking)} tested no additional objects"
+    try:
+        return _entries(collection, EXTRA, members), ""
+    except IctConventionError as error:
+        return (), f"{error.where}: {error.found}"
 
 
 def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
@@ -139,26 +153,3 @@ def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
         raise UsageError(
             str(error), entry.name, "train as many seeds as the ensembles need", "E-COMPARE-INCOMPLETE"
         ) from None
-
-
-def _of_seeds(lead: ModelPredictions, others: list[ModelPredictions], cells: int, measures: Measures) -> list[str]:
-    """Say what the intervals hold, for each number of seeds that the pairs have."""
-    names: dict[int, list[str]] = {}
-    for other in others:
-        names.setdefault(min(len(lead.seeds), len(other.seeds)), []).append(other.name)
-    return [
-        (f"Against {', '.join(of)}: " if len(names) > 1 else "") + describe_seeds(seeds, cells, measures)
-        for seeds, of in names.items()
-    ]
-
-
-def _describe_pair(pair: Mapping[str, Pooled], measures: Measures) -> list[str]:
-    """Say which objects one of two models alone has right, by their names, where there is a right and a wrong."""
-    right = [measures.right(whole.of_seed(0), whole.label) for whole in pair.values()]
-    if right[0] is None or right[1] is None:
-        return []
-    (first, second), (only_first, only_second, chance) = pair, mcnemar(right[0], right[1])
-    return [
-        f"Of the first seed's fixed predictions, {first} alone has {only_first} objects right and {second} "
-        f"alone {only_second} (McNemar, p = {chance:.2g}): a description of these trainings, silent about others."
-    ]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from ictconvention.core.errors import SurveyError, UsageError
+from ictconvention.core.errors import SurveyError, UsageError, short_hash
 from ictconvention.runs.collection import FinishedRun, origin
 from ictconvention.survey.survey import Survey
 
@@ -36,7 +36,8 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
     if given is not None:
         survey = Survey.open(given)
         if survey.hash not in hashes:
-            found = f"this survey has the hash {survey.hash[:12]}, that of the runs has {next(iter(hashes))[:12]}"
+            known = " or ".join(map(short_hash, hashes))
+            found = f"this survey has the hash {short_hash(survey.hash)}, that of the runs has {known}{_was(runs)}"
             raise UsageError(
                 found, given, f"give the folder of the survey {name!r} that the runs were made on", "E-SURVEY-MISMATCH"
             )
@@ -54,6 +55,10 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
     for hash_ in hashes:  # with all of its bands first
         if hash_ in opened:
             return opened[hash_], ""
+    return None, changed or f"the survey is not on this machine{_was(runs)}"
+
+
+def _was(runs: Iterable[FinishedRun]) -> str:
+    """Say where the survey of runs was, where one of them knows it."""
     places = dict.fromkeys(str(run.status["survey"]) for run in runs if run.status.get("survey"))
-    was = f" (it was at {next(iter(places))})" if places else ""
-    return None, changed or f"the survey is not on this machine{was}"
+    return f" (it was at {next(iter(places))})" if places else ""

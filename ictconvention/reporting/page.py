@@ -3,7 +3,6 @@
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,31 +15,30 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.core.output_place import check_place
-from ictconvention.drawing.embedded_figure import Picture
-from ictconvention.drawing.panels import Compared
-from ictconvention.drawing.style import style_of
-from ictconvention.evaluation.predictions import ModelPredictions, pool
+from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
 from ictconvention.reporting.page_maps import network_maps
+from ictconvention.reporting.page_parts import PagePart, page_parts, side_by_side
 from ictconvention.runs.collection import FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
-from ictconvention.tasks.task import Task
-from ictconvention.tasks.task_figures import ShownObject, WorstObjects
 
 logger = logging.getLogger(__name__)
 
+WRONG = "Objects that the models get wrong"
 TOLD_FIRST = 4  # sentences; further ones are behind a click
 MOST_BESIDE = 5  # models whose configurations stand side by side
 MOST_ROOMY, MOST_NARROW = 7, 13  # models that have a wide column each, and a narrow one; of more, words are broken
 MOST_NAMED = {"run": 4, "model": 20}  # of those that have a value in common
 
 
-def write_report(sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None) -> None:
-    """Write the page of a sweep.
+def write_report(
+    sweep: Path, output: Path, survey: Path | None = None, comparison: Comparison | None = None
+) -> Comparison:
+    """Write the page of a sweep; return what it shows.
 
     Parameters
     ----------
@@ -79,6 +77,7 @@ def write_report(sweep: Path, output: Path, survey: Path | None = None, comparis
     page = _page(comparison, opened, survey_said, sweep)
     with whole_file(output, "saving the page") as partial:
         partial.write_bytes(page.encode("utf-8", "replace"))
+    return comparison
 
 
 def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep: Path) -> str:
@@ -88,13 +87,12 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     kept = [run for of in collection.runs.values() for run in of.values()]
     about = first.result["survey"]
     survey = full_name(about["name"], about["simulated"])
-    models = [Compared(entry.name, style_of(number), pool(entry)) for number, entry in enumerate(entries)]
-    looks = {model.name: model.look for model in models}
+    parts = page_parts(comparison, task, survey, opened)
+    looks = {model.name: model.look for model in parts[0].models}
     curves_missing: list[str] = []
     maps, maps_missing = ([], []) if opened is None else network_maps(collection, opened, survey)
-    of_models = task.figures.of_models(models, survey)
-    of_objects = [] if opened is None else task.figures.of_objects(models, opened, survey)
-    worst = task.figures.worst([model.pooled for model in models])
+    of_models = side_by_side(parts, [part.of_models for part in parts])
+    of_objects = side_by_side(parts, [part.of_objects for part in parts])
     configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
     beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {
@@ -103,29 +101,26 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "survey": survey,
         "simulated": about["simulated"],
         "title": f"{pluralize(len(entries), 'model')} compared" if len(entries) > 1 else "one model",
-        "facts": _facts(entries, models[0], task, about.get("classes_left_out", ())),
+        "facts": _facts(entries, parts, about.get("classes_left_out", ())),
         "sections": {
             "words": "In words",
             "table": "Table",
             "left-out": "What was left out",
             "folds": "Every fold and seed",
-            **{section.anchor: section.title for section in of_models},
+            **{section.anchor: section.title for section, _ in of_models},
             "curves": "Learning curves",
-            **{section.anchor: section.title for section in of_objects},
+            **{section.anchor: section.title for section, _ in of_objects},
             **({"maps": "Where the networks looked"} if maps else {}),
-            **({} if worst is None else {"worst": "Objects that the models get wrong"}),
+            **{f"worst{part.end}": part.title(WRONG) for part in parts if part.worst is not None},
             "environment": "Environment",
             "configuration": "Configuration",
         },
-        "models": models,
-        "sentences": comparison.sentences,
-        "remarks": comparison.remarks,
+        "parts": parts,
+        "models": parts[0].models,
         "told_first": TOLD_FIRST,
-        "table": comparison.table,
         "left_out": collection.left_out,
         "survey_said": survey_said,
         "against": task.figures.against,
-        "points": report_figures.points(entries, looks, task.measures, survey),
         "of_models": of_models,
         "curves": report_figures.learning_curves(collection, looks, survey, curves_missing),
         "curves_missing": curves_missing,
@@ -133,8 +128,6 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
         "of_objects": of_objects,
         "maps": maps,
         "maps_missing": maps_missing,
-        "worst": worst,
-        "shown": [] if worst is None else _shown(worst, opened),
         "environment": _environment(kept),
         "configuration": configuration if beside else _grouped(configuration, "model"),
         "configuration_names": list(collection.runs) if beside else [],
@@ -153,43 +146,14 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     return environment.get_template("report.html").render(content)
 
 
-def _facts(entries: Sequence[ModelPredictions], model: Compared, task: Task, left_out: Sequence[str]) -> str:
+def _facts(entries: Sequence[ModelPredictions], parts: Sequence[PagePart], left_out: Sequence[str]) -> str:
     """Return in one line what was tested, and how often."""
-    kinds = task.measures.count_in_words(model.pooled.label)
     seeds = sorted({len(entry.seeds) for entry in entries})
     of_seeds = pluralize(seeds[0], "seed") if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]} seeds"
     folds = pluralize(len(entries[0].folds), "fold")
-    tested = f"{len(model.pooled.ids)} test objects" + (f": {kinds}" if kinds else "")
+    tested = " · ".join(part.facts for part in parts)
     without = f" · left out by survey.classes: {', '.join(left_out)}" if left_out else ""
     return f"{tested} · {folds}, {of_seeds} of each model{without}"
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """An object of the page's table of what goes wrong: its number in it, its film strip, and what else is known."""
-
-    number: int
-    of: ShownObject
-    strip: Picture | None
-    known: str
-
-
-def _shown(worst: WorstObjects, opened: Survey | None) -> list[_Shown]:
-    ids = [one.id for one in worst.objects]
-    strips = report_figures.film_strips(opened, ids) if opened is not None else {}
-    return [
-        _Shown(number, one, strips.get(one.id), _known(one.id, opened)) for number, one in enumerate(worst.objects, 1)
-    ]
-
-
-def _known(id_: str, opened: Survey | None) -> str:
-    """Return what else the survey tells of an object: where its label is from, and in a simulated one the truth."""
-    if opened is None:
-        return ""
-    row = opened[id_].metadata
-    parts = [f"label: {row['label_source']}"] if row["label_source"] else []
-    parts += [f"in truth {row['true_class']}"] if row.get("true_class") else []
-    return ", ".join(parts)
 
 
 def _environment(runs: Sequence[FinishedRun]) -> KeyByKey:

@@ -12,7 +12,7 @@ from ictconvention.configuration.identity import CELL, leave_out
 from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.model_names import MadeModel, name_models
 from ictconvention.configuration.schema import RunOptions, stage_of, stages_of
-from ictconvention.core.errors import IctConventionError, UsageError, shorten
+from ictconvention.core.errors import IctConventionError, UsageError, short_hash, shorten
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.evaluation.predictions import Key, ModelPredictions, Predictions
 from ictconvention.reading.json_file import ABSENT, JsonRecord, Shape
@@ -77,6 +77,10 @@ class FinishedRun:
     task: Task
     typed: tuple[str, ...] = ()
 
+    def of_part(self, part: str) -> Predictions:
+        """Return the predictions of a part: the test part's are here, others are read; errors as of `RunFolder`."""
+        return self.predictions if part == "test" else RunFolder(self.folder).read_predictions(part)
+
     @property
     def survey(self) -> Path | None:
         """The folder of its survey, where it still is."""
@@ -125,12 +129,12 @@ class Collection:
         """Any of the runs."""
         return next(iter(next(iter(self.runs.values())).values()))
 
-    def entries(self) -> tuple[ModelPredictions, ...]:
-        """Return each model's predictions."""
+    def entries(self, part: str = "test") -> tuple[ModelPredictions, ...]:
+        """Return each model's predictions of a part; errors as of `FinishedRun.of_part`."""
         return tuple(
             ModelPredictions(
                 name,
-                {key: run.predictions for key, run in runs.items()},
+                {key: run.of_part(part) for key, run in runs.items()},
                 next(iter(runs.values())).result.get("parameters"),
                 {key: run.seconds for key, run in runs.items() if run.seconds is not None},
                 {key: run.core_seconds for key, run in runs.items() if run.core_seconds is not None},
@@ -297,8 +301,8 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
             found = f"these runs have learned other classes, {learned}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey.classes", "E-COMPARE-MISMATCH")
         if origin(run) != origin(first) or run.task.names != first.task.names:
-            names = f"{first.result['survey']['name']!r} and {run.result['survey']['name']!r}"
-            found = f"these runs are of several surveys, {names}, and are not comparable"
+            named = " and ".join(map(_name_survey, (first, run)))
+            found = f"these runs are of several surveys, {named}, and are not comparable"
             raise UsageError(found, where, "compare runs of one survey", "E-COMPARE-MISMATCH")
     own = [run for run in runs if run.options.split is not None]
     if own and len(own) < len(runs):
@@ -312,7 +316,9 @@ def _check_comparable(runs: Sequence[FinishedRun]) -> None:
         if run.options.split is None:
             other = splits.setdefault(run.options.fold.index, run)
             if other.result["split"] != run.result["split"]:
-                found = f"these runs have other splits of fold {run.options.fold.index}, and are not comparable"
+                hashes = " and ".join(short_hash(one.result["split"]) for one in (other, run))
+                found = f"these runs have other splits of fold {run.options.fold.index} (hashes {hashes}), "
+                found += "and are not comparable"
                 raise UsageError(
                     found,
                     f"{other.folder} and {run.folder}",
@@ -325,6 +331,13 @@ def origin(run: FinishedRun) -> str:
     """Return the hash of the survey whose objects a run has seen, whichever of its bands."""
     survey = run.result["survey"]
     return str(survey.get("origin", survey["hash"]))
+
+
+def _name_survey(run: FinishedRun) -> str:
+    """Return the name, hash and place of the survey of a run."""
+    survey = run.result["survey"]
+    place = f", at {run.status['survey']}" if run.status.get("survey") else ""
+    return f"{survey['name']!r} (hash {short_hash(origin(run))}{place})"
 
 
 def _flat(run: FinishedRun) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ictconvention.configuration.key_by_key import largest_difference
 from ictconvention.configuration.schema import RunOptions, labelled_stages, stages_of
-from ictconvention.core.errors import UsageError, readable_os_errors
+from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
@@ -98,9 +98,9 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
     )
     survey = open_or_simulate(own)
     if survey.hash != before["survey"]["hash"]:
-        raise UsageError(
-            "this is not the survey of the run", survey.path, "give it by survey.path=FOLDER", "E-SURVEY-MISMATCH"
-        )
+        hashes = f"its hash is {short_hash(survey.hash)}, that of the run's {short_hash(before['survey']['hash'])}"
+        found = f"this is not the survey of the run: {hashes}"
+        raise UsageError(found, survey.path, "give it by survey.path=FOLDER", "E-SURVEY-MISMATCH")
     verify_survey(survey, options.survey.verify)
     run.read_split()  # sees that it is the run's
     split = Split.load(run.split_file, make_task(own, survey).split_table(survey), labelled_stages(own))

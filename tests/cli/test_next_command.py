@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.table import Table
 from typer.testing import CliRunner
 
 from ictconvention.cli import train as command_that_trains
@@ -195,3 +197,27 @@ def test_after_a_sweep_comes_its_report(
     (folder,) = (word.partition("=")[2] for word in seen if word.startswith("hydra.sweep.dir="))
     said = capsys.readouterr()
     assert said.err == f"next: ictconvention report {folder} -o report.html\n"
+
+
+def test_after_a_report_comes_a_prediction_by_the_model_that_the_others_were_compared_with(
+    finished: Path, smoke: Smoke, work: Path, tmp_path: Path
+) -> None:
+    sweep = tmp_path / "runs"
+    shutil.copytree(finished, sweep / "ict" / finished.name)
+    _, alone = give("report", sweep, "-o", tmp_path / "one.html")
+    assert alone == ["predict", str(sweep), NEW_SURVEY, "-o", "predictions.ecsv"]
+    other = smoke("experiment=light_curve_sdss", "name=curves")
+    shutil.copytree(other, sweep / "a_first" / other.name)
+    _, words = give("report", sweep, "-o", tmp_path / "two.html")
+    assert words == [*alone, "--model", "ict_sdss"]  # which stands second, and is of ICT
+    given = {NEW_SURVEY: str(work / "miniature"), "predictions.ecsv": str(tmp_path / "predictions.ecsv")}
+    _, show = give(*(given.get(word, word) for word in words))
+    table = Table.read(tmp_path / "predictions.ecsv")
+    assert show == ["show", str(work / "miniature"), str(table["id"][np.argmax(table["novelty"])])]
+    give(*show, "-o", tmp_path / "one.png")
+
+
+def test_after_an_export_and_after_features_comes_a_prediction(finished: Path, work: Path, tmp_path: Path) -> None:
+    predict = ["predict", str(finished), NEW_SURVEY, "-o", "predictions.ecsv"]
+    assert give("export", finished, "-o", tmp_path / "model.pt2")[1] == predict
+    assert give("features", finished, work / "miniature", "-o", tmp_path / "features.parquet")[1] == predict

@@ -343,8 +343,8 @@ def test_wide_tables_fit_a_page_of_1280_pixels_and_scroll_on_a_phone(
 ) -> None:
     """Each model a column, with names as long as those of Table 2, the columns of the paper, and a scroll bar."""
     few = partial(compared, replicates=20)
-    monkeypatch.setattr("ictconvention.reporting.compare.differences", few)
-    monkeypatch.setattr("ictconvention.reporting.compare.PUBLISHED", {"ConvEntion": (79.83, 70.62)})
+    monkeypatch.setattr("ictconvention.reporting.compared_part.differences", few)
+    monkeypatch.setattr("ictconvention.reporting.compared_part.PUBLISHED", {"ConvEntion": (79.83, 70.62)})
     picture = Picture("data:,", 300, 300, "nothing")
     monkeypatch.setattr(page_figures, "points", lambda *given: {"": [picture]})
     monkeypatch.setattr(page_figures, "learning_curves", lambda *given: [picture])

@@ -116,14 +116,17 @@ def test_runs_of_several_surveys_are_refused(few: Path, survey: Survey, tmp_path
     other = write_survey(tmp_path / "other", [image_series(n, 5) | {"label_source": None} for n in range(120)])
     split = make_split(other.object_table(), index=0)
     handmade_run(few, other, split, "foreign", 0, 0, 1.0)
-    with refused(UsageError, "E-COMPARE-MISMATCH", "'tiny' and 'tiny'", where="/foreign/fold0-seed0-0.99"):
+    told = [fact for one in (survey, other) for fact in (one.hash[:12], str(one.path))]
+    with refused(UsageError, "E-COMPARE-MISMATCH", *told, where="/foreign/fold0-seed0-0.99"):
         group_runs(*find_runs(few))
 
 
 def test_runs_of_other_splits_are_refused(few: Path, survey: Survey) -> None:
     split = make_split(survey.object_table(), index=0, seed=7)
     handmade_run(few, survey, split, "other", 0, 0, 1.0)
-    with refused(UsageError, "E-COMPARE-MISMATCH", "fold 0", where="/other/fold0-seed0-0.99"):
+    usual = make_split(survey.object_table(), index=0)
+    told = [one.hash[:12] for one in (usual, split)]
+    with refused(UsageError, "E-COMPARE-MISMATCH", "fold 0", *told, where="/other/fold0-seed0-0.99"):
         group_runs(*find_runs(few))
 
 

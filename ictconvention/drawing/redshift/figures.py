@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from ictconvention.drawing.panels import Compared, plain_frame, put_title
+from ictconvention.drawing.panels import Compared, explain_below, plain_frame, put_title
 from ictconvention.drawing.style import WIDTH, line_width, marks, new_panel, set_apart, shorten_middle
 from ictconvention.evaluation.redshift.pdf import centres_of, cumulative, point_estimates
 from ictconvention.evaluation.redshift.scores import FAR, errors
@@ -19,6 +22,10 @@ MOST_BINS, LEAST = 8, 5  # bins of redshift, and objects in each
 PIT_BINS = 10
 DENSE = 2000  # objects above which points become a density
 MOST_BARS = 4  # models whose points have bars
+EQUAL: dict[str, Any] = {"color": "0.6", "lw": 1, "ls": "--"}
+OFF: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": ":"}
+END: dict[str, Any] = {"color": "0.6", "lw": 0.8, "ls": "-."}  # of the training's redshifts
+KNOWN: dict[str, Any] = {"color": "0.87"}
 
 
 def points_of(model: Compared, edges: Floats) -> Floats:
@@ -33,7 +40,7 @@ def known_redshifts(model: Compared) -> Floats:
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
 def draw_points_against(model: Compared, edges: Floats, survey: str, beyond: float | None = None) -> Figure:
-    """Draw predicted against true redshifts, of all seeds of a model; dashed where they are equal.
+    """Draw predicted against true redshifts, of all seeds of a model; its lines are named below.
 
     Parameters
     ----------
@@ -46,9 +53,17 @@ def draw_points_against(model: Compared, edges: Floats, survey: str, beyond: flo
     beyond : float, optional
         The training's 95th percentile, where a line stands.
     """
-    figure = new_panel(survey, WIDTH)
-    plot_points_against(figure.subplots(), model, edges, beyond)
+    figure = new_panel(survey, 1.08 * WIDTH)
+    plot_points_against(axes := figure.subplots(), model, edges, beyond)
+    explain_below(axes, lines_against(beyond))
     return figure
+
+
+def lines_against(beyond: float | None) -> list[Line2D]:
+    """Return what explains the lines of `plot_points_against` in a legend."""
+    said = f"error of {FAR['outliers_05']:g} (1 + z)".replace("0.", ".")
+    lines = [Line2D([], [], label="equal", **EQUAL), Line2D([], [], label=said, **OFF)]
+    return lines + _end_of_training(beyond)
 
 
 def plot_points_against(axes: Axes, model: Compared, edges: Floats, beyond: float | None = None) -> None:
@@ -59,9 +74,9 @@ def plot_points_against(axes: Axes, model: Compared, edges: Floats, beyond: floa
     true = np.broadcast_to(z[known], z_p.shape)
     top = float(max(z_p.max(initial=0), true.max(initial=0))) * 1.05 or 1.0
     line = np.array([0, top])
-    axes.plot(line, line, color="0.6", lw=1, ls="--")
+    axes.plot(line, line, **EQUAL)
     for sign in (-1, 1):
-        axes.plot(line, line + sign * FAR["outliers_05"] * (1 + line), color="0.75", lw=0.8, ls=":")
+        axes.plot(line, line + sign * FAR["outliers_05"] * (1 + line), **OFF)
     if true.size > DENSE:
         axes.hexbin(true.ravel(), z_p.ravel(), gridsize=60, bins="log", mincnt=1, cmap="Blues", extent=(0, top, 0, top))
     else:
@@ -106,7 +121,7 @@ def draw_bias(
     order = np.argsort(z[known], kind="stable")
     bins = np.array_split(order, np.clip(known.sum() // LEAST, 1, MOST_BINS))
     places = np.array([z[known][rows].mean() for rows in bins])
-    figure = new_panel(survey, 1.2 * WIDTH)
+    figure = new_panel(survey, 1.28 * WIDTH)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     upper.axhline(0, color="0.8", lw=1)
     for place, model in enumerate(models):
@@ -123,14 +138,19 @@ def draw_bias(
         for values in (bias, *(ends if len(models) <= MOST_BARS else ())):
             upper.update_datalim(np.column_stack([places, values]))
     upper.autoscale_view()
-    lower.hist(z[known], edges, density=True, histtype="step", color="0.45", label="test")
+    lower.hist(z[known], edges, density=True, histtype="step", color="0.45")
+    lines: list[Artist] = [Line2D([], [], color="0.45", lw=1, label="n(z) of these objects")]
     if trained is not None:
-        density = trained / np.diff(edges)
-        lower.stairs(density, edges, fill=True, color="0.85", label="training")
+        lower.stairs(trained / np.diff(edges), edges, fill=True, **KNOWN)
+        lines.append(Patch(label="n(z) of training", **KNOWN))
+    lines += _end_of_training(beyond)
+    if len(models) <= MOST_BARS:
+        colour = models[0].look.colour if len(models) == 1 else "0.45"
+        lines.append(Line2D([], [], marker="|", ms=6, ls="", color=colour, label="error of the mean"))
     for axes in (upper, lower):
         _mark(axes, beyond)
         plain_frame(axes)
-    lower.legend(fontsize=6.5, frameon=False)
+    explain_below(lower, lines)
     lower.set_xlim(edges[0], max(float(z[known].max()), float(edges[0]) + 1e-6) * 1.05)
     upper.set_ylabel("bias: mean of (z_p - z) / (1 + z)", fontsize=8)
     lower.set_ylabel("n(z)", fontsize=8)
@@ -145,7 +165,8 @@ def draw_pit(models: Sequence[Compared], edges: Floats, survey: str) -> Figure:
     known = np.isfinite(z)
     figure = new_panel(survey, WIDTH)
     axes = figure.subplots()
-    axes.axhline(1, color="0.7", lw=1, ls="--")
+    axes.axhline(1, **EQUAL)
+    explain_below(axes, [Line2D([], [], label="flat: PDFs are what they say", **EQUAL)])
     grid = np.linspace(0, 1, PIT_BINS + 1)
     for place, model in enumerate(models):
         pits = [np.clip(cumulative(pdf[known], edges, z[known]), 0, 1) for pdf in model.pooled.at("row")]
@@ -168,7 +189,7 @@ def draw_distribution(models: Sequence[Compared], edges: Floats, survey: str) ->
     figure = new_panel(survey, WIDTH)
     axes = figure.subplots()
     count, _ = np.histogram(z[known], edges)
-    axes.stairs(count / np.diff(edges), edges, fill=True, color="0.87", label="true")
+    axes.stairs(count / np.diff(edges), edges, fill=True, **KNOWN)
     for place, model in enumerate(models):
         summed = model.pooled.at("row")[:, known].sum(1).mean(0) / np.diff(edges)
         how: dict[str, Any] = {
@@ -180,8 +201,11 @@ def draw_distribution(models: Sequence[Compared], edges: Floats, survey: str) ->
         axes.plot(centres_of(edges), summed, lw=width, label=shorten_middle(model.name), **how, **model.look.drawn)
     axes.set_ylim(bottom=0)
     axes.set_xlim(edges[0], edges[-1])
-    if len(models) == 1:
-        axes.legend(fontsize=6.5, frameon=False)
+    lines: list[Artist] = [Patch(label="true redshifts", **KNOWN)]
+    if len(models) == 1:  # several are named beside the figure
+        look = models[0].look
+        lines.append(Line2D([], [], marker=look.marker, ms=3.5, lw=1.1, label="summed PDFs", **look.drawn))
+    explain_below(axes, lines)
     axes.set_xlabel("redshift", fontsize=8)
     axes.set_ylabel("n(z): objects in a unit of redshift", fontsize=8)
     plain_frame(axes)
@@ -191,4 +215,9 @@ def draw_distribution(models: Sequence[Compared], edges: Floats, survey: str) ->
 def _mark(axes: Axes, beyond: float | None) -> None:
     """Draw a line where the training's redshifts all but end."""
     if beyond is not None:
-        axes.axvline(beyond, color="0.6", lw=0.8, ls="-.")
+        axes.axvline(beyond, **END)
+
+
+def _end_of_training(beyond: float | None) -> list[Line2D]:
+    """Return what explains that line in a legend, where it is drawn."""
+    return [] if beyond is None else [Line2D([], [], label="training's 95th percentile", **END)]

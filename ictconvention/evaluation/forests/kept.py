@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
 from ictconvention import __version__
-from ictconvention.core.errors import UsageError, readable_os_errors, shorten
+from ictconvention.core.errors import UsageError, readable_os_errors, short_hash, shorten
 from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.forests.calibrated import CalibratedForest
 from ictconvention.evaluation.forests.trees import Trees
@@ -98,7 +98,8 @@ class KeptForest:
         """
         known = FOREST.read(record)
         if other := [name for name, value in identity.items() if known[name] != value]:
-            raise UsageError(f"this forest is of another {shorten(other)}", record, AGAIN, "E-RUN-EDITED")
+            said = shorten(f"{name} ({_short(known[name])} and not {_short(identity[name])})" for name in other)
+            raise UsageError(f"this forest is of another {said}", record, AGAIN, "E-RUN-EDITED")
         own = np.array(known["shares"])
         if own.shape != shares.shape or not np.allclose(own, shares, rtol=0, atol=SUM):
             raise UsageError("this forest is of other class shares", record, AGAIN, "E-RUN-EDITED")
@@ -113,3 +114,8 @@ class KeptForest:
 
 def _checksum(path: Path) -> str:
     return hashlib.sha256(read_plain(path)).hexdigest()
+
+
+def _short(value: Any) -> str:
+    """Return a hash or names, as a message has them."""
+    return shorten(map(str, value)) if isinstance(value, list | tuple) else short_hash(value)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -82,3 +83,18 @@ def crps(pdf: Array, z: Array, edges: Array) -> Array:
     outside = (edges[0] - z).clip(0) + (z - edges[-1]).clip(0)
     found: Array = (width * (before + after)).sum(1) / 3 + outside
     return found
+
+
+def mean_of_nearest(kernels: Floats, nearest: NDArray[np.int64]) -> Floats:
+    """Return the mean PDF (m, bins) of neighbours (m, count), one neighbour at a time: all at once take gigabytes."""
+    total = np.zeros((len(nearest), kernels.shape[1]))
+    for neighbour in nearest.T:
+        total += kernels[neighbour]
+    return np.asarray(total / nearest.shape[1])
+
+
+def widen(redshift: Floats, width: float, edges: Floats) -> Floats:
+    """Return a Gaussian of sd width (1 + z) about each redshift (n,), as PDFs (n, bins): nothing is outside them."""
+    below = ndtr((edges - redshift[:, None]) / (width * (1 + redshift[:, None])))
+    mass = np.diff(below, axis=1)
+    return np.asarray(mass / mass.sum(1, keepdims=True))

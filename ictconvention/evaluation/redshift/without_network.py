@@ -4,14 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.neighbors import NearestNeighbors
 
 from ictconvention.evaluation.calibration import fit_temperature, probabilities
 from ictconvention.evaluation.forest import aperture_features
 from ictconvention.evaluation.forests.trees import as_seen
-from ictconvention.evaluation.redshift.pdf import Floats, crps
+from ictconvention.evaluation.redshift.pdf import Floats, crps, mean_of_nearest, widen
 from ictconvention.evaluation.redshift.scores import bin_of
 from ictconvention.measuring.host import HOST_FEATURES, RADII
 from ictconvention.survey.survey import Survey
@@ -122,18 +121,12 @@ def neighbour_pdfs(train: Known, validation: Known, asked: Floats, edges: Floats
     nearest, near = (search.kneighbors(scaled(x), return_distance=False) for x in (validation.features, asked))
     best, chosen = np.inf, (NEIGHBOURS[0], WIDTHS[0])
     for width in WIDTHS:
-        label = _widened(train.z, width, edges)
+        label = widen(train.z, width, edges)
         for number in NEIGHBOURS:
-            score = float(crps(label[nearest[:, :number]].mean(1), validation.z, edges).mean())
+            score = float(crps(mean_of_nearest(label, nearest[:, :number]), validation.z, edges).mean())
             best, chosen = (score, (number, width)) if score < best else (best, chosen)
     number, width = chosen
-    return np.asarray(_widened(train.z, width, edges)[near[:, :number]].mean(1))
-
-
-def _widened(z: Floats, width: float, edges: Floats) -> Floats:
-    """Return a Gaussian about each redshift (n,), of sd width (1 + z), as shares of the bins (n, bins)."""
-    mass = np.diff(ndtr((edges - z[:, None]) / (width * (1 + z[:, None]))), axis=1)
-    return np.asarray(mass / mass.sum(1, keepdims=True))
+    return mean_of_nearest(widen(train.z, width, edges), near[:, :number])
 
 
 def _some(features: Floats) -> NDArray[np.bool_]:

@@ -11,13 +11,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 from scipy.stats import kstest
 from sklearn.neighbors import NearestNeighbors
 
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.redshift.pdf import Floats, crps, cumulative
+from ictconvention.evaluation.redshift.pdf import Floats, crps, cumulative, mean_of_nearest, widen
 from ictconvention.files.reading import npz_arrays
 
 COUNTS = (5, 10, 20, 40, 80, 160)  # of neighbours that are tried, never more than a quarter of all
@@ -79,9 +78,9 @@ class Neighbours:
         nearest = empty.find(validation, counts[-1])
         tried = []
         for width in WIDTHS:
-            kernels = _kernels(redshift, width, edges)
+            kernels = widen(redshift, width, edges)
             for count in counts:
-                pdf = _mean_of(kernels, nearest[:, :count])
+                pdf = mean_of_nearest(kernels, nearest[:, :count])
                 distance = kstest(np.clip(cumulative(pdf, edges, z), 0, 1), "uniform").statistic
                 uniform = distance <= UNIFORM / np.sqrt(len(z))
                 tried.append((not uniform, crps(pdf, z, edges).mean() if uniform else distance, count, width))
@@ -100,7 +99,7 @@ class Neighbours:
 
     @cached_property
     def _kernel(self) -> Floats:
-        return _kernels(self.redshift, self.width, self.edges)
+        return widen(self.redshift, self.width, self.edges)
 
     def find(self, features: NDArray[np.floating], count: int) -> NDArray[np.int64]:
         """Return which are nearest (m, count) to features (m, f), the nearest first."""
@@ -109,7 +108,7 @@ class Neighbours:
 
     def predict(self, features: NDArray[np.floating]) -> Floats:
         """Return the PDF (m, bins) of features (m, f)."""
-        return _mean_of(self._kernel, self.find(features, self.count))
+        return mean_of_nearest(self._kernel, self.find(features, self.count))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -150,18 +149,3 @@ class Neighbours:
         except Exception as error:  # rubbish may break the reader anywhere
             raise UsageError(f"these neighbours are damaged: {error}", path, AGAIN, "E-RUN-DAMAGED") from error
         return found
-
-
-def _mean_of(kernels: Floats, nearest: NDArray[np.int64]) -> Floats:
-    """Return the mean PDF (m, bins) of neighbours (m, count), one neighbour at a time: all at once take gigabytes."""
-    total = np.zeros((len(nearest), kernels.shape[1]))
-    for neighbour in nearest.T:
-        total += kernels[neighbour]
-    return np.asarray(total / nearest.shape[1])
-
-
-def _kernels(redshift: Floats, width: float, edges: Floats) -> Floats:
-    """Return the Gaussian about each redshift (n, bins), of which nothing lies outside the bins."""
-    below = ndtr((edges - redshift[:, None]) / (width * (1 + redshift[:, None])))
-    mass = np.diff(below, axis=1)
-    return np.asarray(mass / mass.sum(1, keepdims=True))

@@ -7,13 +7,14 @@ strata together are the answer; `join_strata` takes each object from the run of 
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from hashlib import sha256
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.options import STRATA
-from ictconvention.core.errors import UsageError, pluralize, shorten
+from ictconvention.core.errors import UsageError, pluralize, short_hash, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.shift.propensity import Propensity
 from ictconvention.runs.run_folder import TESTED, RunFolder
@@ -83,17 +84,29 @@ def join_strata(folders: Sequence[RunFolder]) -> dict[str, Predictions]:
         rows = {name: np.empty_like(values) for name, values in whole.rows.items()}
         for run, stratum in zip(folders, found, strict=True):
             own, columns = run.read_predictions(part), run.read_columns(part)
-            same = np.array_equal(own.ids, whole.ids) and np.array_equal(columns[COLUMN], stratum_of)
-            if not same or _made_of(run) != _made_of(first):
-                raise UsageError("this run is of other objects, bins or options", run.path, fix, "E-COMPARE-MISMATCH")
+            if differ := _differ(run, first):
+                raise UsageError(f"this run differs from {first.title}: {differ}", run.path, fix, "E-COMPARE-MISMATCH")
+            if not np.array_equal(own.ids, whole.ids) or not np.array_equal(columns[COLUMN], stratum_of):
+                said = f"this run was tested on other objects than {first.title}, or on the same in other strata"
+                raise UsageError(said, run.path, fix, "E-COMPARE-MISMATCH")
             for name, values in rows.items():
                 values[stratum_of == stratum] = own.at(name)[stratum_of == stratum]
         joined[part] = Predictions(whole.ids, whole.label, rows)
     return joined
 
 
-def _made_of(run: RunFolder) -> list[Any]:
-    """Return what decides a run but for its stratum."""
+def _differ(run: RunFolder, other: RunFolder) -> str:
+    """Say by what runs differ that decides them, but for their strata, of each first; empty where by nothing."""
+    here, there = (_made_of(one) for one in (run, other))
+    keys = [key for key in dict.fromkeys([*here, *there]) if here.get(key) != there.get(key)]
+    return shorten((f"{key} is {here.get(key)} here, {there.get(key)} there" for key in keys), 3)
+
+
+def _made_of(run: RunFolder) -> dict[str, str]:
+    """Return what decides a run but for its stratum, by key."""
     result = run.read_result("survey", "split", "config", "task")
     config = {**result["config"], "shift": {**result["config"]["shift"], "stratum": None}}
-    return [result["survey"].get("hash"), result["split"], result["task"]["names"], config]
+    bins = result["task"]["names"]
+    said = f"{len(bins)}, {bins[0]} ... {bins[-1]}, hash {short_hash(sha256('; '.join(bins).encode()).hexdigest())}"
+    made = {"hash of the survey": short_hash(result["survey"].get("hash")), "hash of the split": result["split"]}
+    return made | {"bins": said} | flatten(config)

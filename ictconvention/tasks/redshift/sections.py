@@ -31,7 +31,7 @@ AGAINST = (
 )
 BIAS = (
     "The mean of (z_p - z) / (1 + z) in bins of about equal numbers of objects, the mean over the seeds; bars are the "
-    "error of the mean of one seed. Below, n(z) of the test, and of training where it is known."
+    "error of the mean of one seed. Below, n(z) of these objects, and of training where it is known."
 )
 PIT = (
     "The share of each PDF that lies below the true redshift, over all folds and seeds: flat where the PDFs are what "
@@ -70,7 +70,7 @@ class RedshiftFigures(TaskFigures):
         """Return redshifts against redshifts, bias, PIT and n(z)."""
         name = survey.header.full_name
         scores = redshift_scores(found.at("row"), self.edges, np.asarray(found.label, dtype=float), self.beyond)
-        said = f"sigma_MAD {scores['sigma_mad']:.4f}, outliers {scores['outliers_05']:.1%}"
+        said = f"sigma_MAD {scores['sigma_mad']:.4f}, outliers .05: {scores['outliers_05']:.1%}"
         model = Compared(said, style_of(0), found.pooled)
         figures: dict[str, Figure | None] = {
             "redshift": draw_points_against(model, self.edges, name, self.beyond),
@@ -91,7 +91,7 @@ class RedshiftFigures(TaskFigures):
             embed_drawing(
                 draw_points_against(model, edges, survey, beyond),
                 f"predicted against true redshifts of {model.name}; sigma_MAD {found['sigma_mad']:.4f}",
-                f"sigma_MAD {found['sigma_mad']:.4f}, outliers {found['outliers_05']:.1%}",
+                f"sigma_MAD {found['sigma_mad']:.4f}, outliers .05: {found['outliers_05']:.1%}",
             )
             for model, found in told
         ]

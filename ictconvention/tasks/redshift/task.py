@@ -262,7 +262,8 @@ class Redshift(Task):
     def sum_up(cls, result: Mapping[str, Any]) -> str:
         """Return scatter, bias and outliers."""
         found = result["test"]
-        return f"sigma_MAD {found['sigma_mad']:.4f}, bias {found['bias']:+.4f}, outliers {found['outliers_05']:.1%}"
+        outliers = f"outliers {found['outliers_05']:.1%} beyond .05"
+        return f"sigma_MAD {found['sigma_mad']:.4f}, bias {found['bias']:+.4f}, {outliers}"
 
 
 def _own(options: TaskOptions) -> RedshiftOptions:

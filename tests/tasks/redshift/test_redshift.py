@@ -23,6 +23,7 @@ from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.reporting.compare import compare
+from ictconvention.reporting.page import write_report
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
@@ -40,6 +41,7 @@ pytestmark = pytest.mark.slow
 BINS = 20
 WORDS = ["task=redshift", f"task.bins.number={BINS}", "model=cnn_gru", "imbalance=none", "fold=single"]
 WORDS += ["profile=tiny", "trainer.batch_size=16", "stage.finetune.max_epochs=0", "figures=false"]
+MODELS = {"hard": ["name=hard"], "crps": ["name=crps", "task.loss=crps"]}
 POINTS = ["z_mean", "z_median", "z_mode"]
 Train = Callable[..., Path]
 
@@ -160,6 +162,34 @@ def test_models_of_two_seeds_are_compared_with_intervals_and_drawn(train: Train,
     number = found.table.numbers[0]
     assert np.all(np.diff([float(number[f"bias_{name}"] or 0) for name in ("low", "pooled", "high")]) > 0)
     assert sum(line.startswith("crps, with 95 % intervals: sigma_MAD 0.") for line in found.remarks) == 1
+
+
+def test_where_objects_are_selected_the_others_are_compared_too(tmp_path: Path) -> None:
+    """Their table has the numbers of the results, and their figures say which objects they are of, and what lines are.
+
+    Each of the figures names its lines, all within the paper.
+    """
+    survey = write_galaxies(tmp_path / "survey", 240, cut=0.18)
+    words = [*WORDS, "survey=path", f"survey.path={survey.path}", f"runs={tmp_path}/runs"]
+    folders = {name: run(compose_run([*words, *own]), [*words, *own]) for name, own in MODELS.items()}
+    found = compare(tmp_path / "runs")
+    assert found.extra_test is not None
+    for part, table in {"test": found.table, "extra_test": found.extra_test.table}.items():
+        for row in table.numbers:
+            scores = result_of(folders[str(row["model"])])[part]
+            for name in ("sigma_mad", "bias", "outliers_15", "crps"):
+                assert row[f"{name}_pooled"] == pytest.approx(scores[name]), (part, name)
+    assert found.table.numbers[0]["bias_pooled"] != found.extra_test.table.numbers[0]["bias_pooled"]
+    (sentence,) = found.extra_test.sentences
+    assert sentence.count("95 % interval") == 6
+    write_report(tmp_path / "runs", tmp_path / "page.html", comparison=found)
+    page = Page((tmp_path / "page.html").read_text())
+    for anchor in ("redshifts", "bias", "pit", "nz", "bins", "worst"):
+        assert {f"#{anchor}", f"#{anchor}-extra-test"} <= set(page.addresses)
+    drawings = [drawing.decode() for drawing in page.pictures("image/svg+xml")]
+    against = [drawing for drawing in drawings if "predicted redshift" in drawing]
+    assert [", test part" in one for one in against] == [True, True, False, False]
+    assert all("error of .05 (1 + z)" in one and "95th percentile" in one for one in against)
 
 
 def test_a_result_has_intervals_and_scores_in_bins(one: Path) -> None:
