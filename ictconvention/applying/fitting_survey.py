@@ -11,10 +11,11 @@ from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.feeding.reddening import REDDENING, WITHOUT, has_reddening
+from ictconvention.feeding.reddening import WITHOUT, has_reddening
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import holds_pictures, ingest_command, unit_in_words
+from ictconvention.survey.labels.redshifts import REDDENING
 from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
