@@ -116,6 +116,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     if others:
         pair = {entries[n].name: wholes[n] for n in (lead, others[0])}
         remarks += _describe_pair(pair, measures)
+    remarks += _warnings(collection)
     if others and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     name = full_name(first.result["survey"]["name"], first.result["survey"]["simulated"])
@@ -130,6 +131,17 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     title = f"{name}, {len(wholes[0].ids)} test objects"
     table = make_table(entries, measures, title, reference, published, notes, spans)
     return Comparison(collection, tuple(entries), table, tuple(sentences), tuple(remarks), opened, survey_said)
+
+
+def _warnings(collection: Collection) -> list[str]:
+    """Return what the runs of each model warn of in their records, each warning once."""
+    said = {
+        f"{name}: {warning}"
+        for name, of in collection.runs.items()
+        for run in of.values()
+        if (warning := run.result.get("shift", {}).get("warning"))
+    }
+    return sorted(said)
 
 
 def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
