@@ -291,4 +291,4 @@ def test_a_stratum_that_is_not_given_is_asked_for_with_the_command_of_all() -> N
     with refused(UsageError, "E-CONFIG-MISSING", "-m", "shift.stratum=0,1,2,3,4", where="shift.stratum"):
         compose_run(words)
     with refused(UsageError, "E-CONFIG-VALUE", "shift.stratum=0,1,2,3,4"):
-        compose_run([*words[:2], "shift.stratum=1"])
+        compose_run([*words[:2], "shift.kind=strata"])
