@@ -35,7 +35,6 @@ HOSTED, CHANNELS, RESIDUAL = (
 )  # the network that needs median stamps
 SELECT = "sequence.select"
 GIVEN = {  # how keys are given that a choice leaves open; of others it is said that they are
-    "survey.path": "survey.path=FOLDER",
     "shift.stratum": f"shift.stratum=0 to {STRATA - 1}, each a run of its own; all of them by {ALL_STRATA}",
 }
 CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0")
