@@ -11,7 +11,7 @@ from astropy.table import Table
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.schema import SurveyOptions
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
-from ictconvention.survey.labels.strata import stratify
+from ictconvention.survey.labels.strata import stratify, usual_protocol
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
@@ -161,8 +161,8 @@ def split(
     survey : Survey or path
         The survey.
     protocol : str, optional
-        "rotating" (default): another test part in every fold; "fixed": one for all; "single": one stage on all labels
-        that are not tested.
+        "rotating": another test part in every fold; "fixed": one for all; "single": one stage on all labels that are
+        not tested. By default rotating or, of redshifts, single: so train all `experiment=redshift_*`.
     index : int, optional
         Which fold, from 0 (default).
     count : int, optional
@@ -187,9 +187,9 @@ def split(
     (12, 18)
     """
     given = {"index": index, "count": count, "seed": seed}
-    rule = read_group("fold", protocol or "rotating") | {name: x for name, x in given.items() if x is not None}
-    opened = survey if isinstance(survey, Survey) else Survey.open(survey)
-    return make_split(table_for(opened, task), **rule)
+    objects = table_for(survey if isinstance(survey, Survey) else Survey.open(survey), task)
+    fold = read_group("fold", usual_protocol(objects) if protocol is None else protocol)
+    return make_split(objects, **fold | {name: x for name, x in given.items() if x is not None})
 
 
 def table_for(survey: Survey, task: str | None = None) -> Table:

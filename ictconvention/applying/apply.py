@@ -15,6 +15,7 @@ from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
+from ictconvention.tasks.known_truth import describe_scores
 
 
 def check_survey(
@@ -44,7 +45,8 @@ class Applied:
     table : Table
         A row for each object, see `prediction_table`.
     said : tuple of str
-        At which shares, what was predicted, how many are unlike, how many have trained.
+        At which shares, what was predicted, how many are unlike, how many have trained, and the scores of objects whose
+        truth is known and that have not.
     """
 
     table: Table
@@ -90,4 +92,5 @@ def apply_runs(
     if options.forest is not None:
         table.meta["FOREST"] = options.forest
         said.append(f"by {IN_WORDS[options.forest]}")
-    return Applied(table, (*said, *in_words(found, runs, survey)))
+    scored = describe_scores(found.task, survey, found.row, ~found.seen_in_training, found.frames)
+    return Applied(table, (*said, *in_words(found, runs, survey), *scored))

@@ -20,10 +20,10 @@ from ictconvention.core.output_place import check_place
 from ictconvention.drawing.early_curve import draw_early_curve
 from ictconvention.drawing.figure_file import check_figure_name, save_figure
 from ictconvention.evaluation.early_curve import EarlyPoint, early_point
-from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.survey_dataset import day_zero
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.known_truth import truth_is_known
 
 DAYS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 45, 60, 90, 120, 180, 365, 730, 1460)
 
@@ -37,7 +37,7 @@ def check_curve(
     ------
     UsageError
         The name ends in no image format, or the figure or its CSV is the file of the predictions, one of the inputs, or
-        in a survey or a run; no object has a label and trained none of the runs, or all have but one moment.
+        in a survey or a run; no object has a label and trained none of the runs, or all were seen on one day alone.
     FileSystemError
         The figure or its CSV cannot be there.
     """
@@ -49,9 +49,10 @@ def check_curve(
                 found, own, "give the curve another name: its CSV has the name of the figure", "E-COMMAND-CONFLICT"
             )
     some = survey.select(_scored(runs, survey))
-    if not _longest(some) > 0:
-        found = "no object was observed later than on its first day"
-        raise UsageError(found, survey.path, "leave out --curve: there is nothing to follow", "E-PREDICT-NOTHING")
+    if not _longest(some) > DAYS[0]:
+        found = f"no object was observed later than {DAYS[0]} day after its first detection"
+        fix = "leave out --curve: it would be a single point, and scores of known objects are said without it"
+        raise UsageError(found, survey.path, fix, "E-PREDICT-NOTHING")
 
 
 def save_early_curve(
@@ -113,7 +114,7 @@ def save_early_curve(
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
     """Return which objects have a label and did not train all of the runs."""
     task = runs[0].task
-    known = task.kinds(task.read_labels(survey)) != UNLABELLED
+    known = truth_is_known(task, survey)
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
         found = "no object has a label" if not known.any() else "all labelled objects trained the network"

@@ -11,10 +11,12 @@ from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.registry import find_network
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SurveyError, UsageError
-from ictconvention.feeding.reddening import REDDENING, WITHOUT, has_reddening
+from ictconvention.feeding.reddening import WITHOUT, has_reddening
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.simulation.galaxies.bands import BAND_SETS
 from ictconvention.survey.format import holds_pictures, ingest_command, unit_in_words
+from ictconvention.survey.labels.redshifts import REDDENING
 from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
@@ -63,6 +65,9 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         besides = [name for name in header.bands if name not in spec.bands]
         parts = [f"{word} {', '.join(names)}" for word, names in (("lacks", lacks), ("has besides", besides)) if names]
         without = "" if lacks else f"leave them out (ingest with {command(['--bands', ','.join(spec.bands)])})"
+        sets = [number for number, one in BAND_SETS.items() if {*one.names} == {*spec.bands}]
+        if _is_simulated(survey, "galaxies") and sets:
+            without = f"simulate it with these (--bands {sets[0]}; of a run survey.band_set={sets[0]})"
         found = f"this survey {' and '.join(parts)}; the network knows the bands {', '.join(spec.bands)}"
         raise refused(found, without, begin())
     there = float(run.survey["pixel_scale"])
@@ -71,7 +76,9 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         raise refused(f"this survey has pixels of {size}", begin())
     if (stamp := header.stamp_size) != (taken := spec.stamp_size):
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
-        raise refused(found, f"cut them so (--size {taken})")
+        again = _is_simulated(survey, "galaxies") or _is_simulated(survey, "hosts")
+        simulate = f"simulate it so (--size {taken}; of a run survey.size={taken})"
+        raise refused(found, simulate if again else f"cut them so (--size {taken})")
     if header.flux_unit != (unit := str(run.survey["flux_unit"])):
         factor = NANOMAGGIES.get(header.flux_unit, 0.0) / NANOMAGGIES.get(unit, float("inf"))
         if factor != 1:
@@ -86,6 +93,11 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     labelled = survey.with_classes(others) if others and len(others) < len(header.classes) else survey
     if (others or not header.classes) and (misfit := run.task.find_misfit(labelled)) is not None:
         raise refused(*misfit, begin())
+
+
+def _is_simulated(survey: Survey, kind: str) -> bool:
+    """Return whether `ictconvention simulate --kind` has made a survey."""
+    return survey.header.simulated and f"--kind {kind} " in f"{survey.header.provenance.get('made by')} "
 
 
 def places_of_bands(run: TrainedRun, survey: Survey) -> NDArray[np.int64]:

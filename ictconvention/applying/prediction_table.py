@@ -22,6 +22,7 @@ from ictconvention.files.user_table import read_number, read_text, read_user_tab
 from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.collection import find_runs, group_runs
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.shift.kept import describe_answer
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name
 from ictconvention.survey.survey import Survey
@@ -116,7 +117,7 @@ def choose_shares(
     match prior:
         case "train":
             mean = np.mean([part.run.calibration.survey_prior for part in parts], axis=0)
-            return None, f"at the {task.format.describe_prior(mean)}"
+            return None, f"at the {task.format.describe_prior(mean)}{describe_answer(RunFolder(parts[0].run.folder))}"
         case "uniform":
             return np.full(len(classes), 1 / len(classes)), "at equal class shares"
         case "estimate":

@@ -10,13 +10,15 @@ from rich.table import Table
 from ictconvention.cli.split_report import describe_least, numbers_table
 from ictconvention.core.errors import pluralize, shorten
 from ictconvention.measuring.audit import SurveyAudit
+from ictconvention.survey.labels.strata import STRATUM
+from ictconvention.survey.labels.targets import ROTATING, SINGLE
 
 PERCENTILES = (0, 5, 50, 95, 100)
 DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
 
 
 def print_report(report: SurveyAudit, console: Console) -> None:
-    """Print a report: size, bands, classes, neighbours, then the warnings, and the flaws with their fixes."""
+    """Print a report: size, bands, classes, redshifts, neighbours, the warnings, and the flaws with their fixes."""
     header = report.header
     size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
@@ -100,9 +102,12 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
     unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
     if unused:
         yield f"classes without an object: {', '.join(unused)}"
+    yield from (f"{name}: {said}" for name, said in report.redshifts.said.items())
+    placed = report.without_position < len(report.lengths)
     if any(name is not None for name, _ in report.classes):
-        placed = report.without_position < len(report.lengths)
-        yield f"to train: {describe_least('rotating', 5, placed)}"
+        yield f"to train: {describe_least(ROTATING, 5, placed)}"
+    elif report.redshifts.redshifts.known:
+        yield f"to train on redshifts: {describe_least(SINGLE, 5, placed, STRATUM)}"
     if (few := report.too_few) is not None:
         yield f"too few: {few.found}; {few.fix}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
@@ -140,6 +145,10 @@ def _warnings(report: SurveyAudit) -> Iterable[str]:
     if report.label_conflicts:
         pairs = shorten(report.label_conflicts.values())
         yield f"equal pixels and different classes, of which one is wrong: {pairs}"
+    yield from report.redshifts.odd
+    refusal = report.redshifts.refusal
+    if refusal is not None and str(refusal) not in map(str, report.flaws):
+        yield f"no redshift of it can be learned: {refusal.found}; {refusal.fix}"
 
 
 def _depth_notes(report: SurveyAudit) -> Iterable[str]:

@@ -116,7 +116,7 @@ def split(
         typer.Option(
             help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
             metavar="rotating|fixed|single",
-            show_default="rotating",
+            show_default="rotating; of redshifts single",
         ),
     ] = None,
     index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default="0")] = None,
@@ -141,7 +141,7 @@ def split(
         ),
     ] = None,
 ) -> None:
-    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, and save them."""
+    """Draw the parts of a run (pre-train, fine-tune, test), count their classes or redshifts, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.api.surveys import table_for
     from ictconvention.cli.split_report import counts_table, notes

@@ -72,7 +72,7 @@ def suggest_redshift_training(survey: "Survey") -> bool:
     except (SplitError, SurveyError):  # no object has one, or too few have, or what a column says is none
         return False
     if taught := bool(drawn.parts["pretrain_validation"]):
-        suggest("train", *_redshift_keys(survey), "fold=single")
+        suggest("train", *_redshift_keys(survey, True))
     return taught
 
 
@@ -96,7 +96,7 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     if {*drawn.classes.values()} - classes - {None}:  # strata of redshift
         needed = [*(f"{stage}_{part}" for stage in stages for part in ("train", "validation")), "test"]
         if all(counts[part].keys() - {None} for part in needed):
-            suggest("train", *_redshift_keys(survey), *keys, *(["stage.finetune.max_epochs=0"] if one_stage else []))
+            suggest("train", *_redshift_keys(survey, one_stage), *keys)
         return
     taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
     if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
@@ -117,12 +117,15 @@ def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None
     return words
 
 
-def _redshift_keys(survey: "Survey") -> list[str]:
+def _redshift_keys(survey: "Survey", one_stage: bool) -> list[str]:
     """Return the keys that learn the redshifts of a survey, by a network of pictures where they are such."""
     from ictconvention.configuration.overrides import override
 
-    model = ["model=cnn2"] if survey[0].is_picture else []
-    return ["task=redshift", "survey=path", override("survey.path", survey.path), *model, "imbalance=none"]
+    place, picture = ["survey=path", override("survey.path", survey.path)], survey[0].is_picture
+    if picture and one_stage:
+        return ["experiment=redshift_direct", *place]
+    fold = ["fold=single"] if one_stage else []
+    return ["task=redshift", *place, *(["model=cnn2"] if picture else []), "imbalance=none", *fold]
 
 
 def suggest_prediction(run: Path, *flags: str) -> None:

@@ -77,10 +77,10 @@ def simulate(
 
         print_ceiling(survey, wide_console())
     if kind == "galaxies":
-        from ictconvention.survey.labels.selected import describe_selection
+        from ictconvention.survey.labels.selected import find_selection
 
-        if (selection := describe_selection(survey.object_table())) is not None:
-            typer.echo(selection)
+        if (selection := find_selection(survey.object_table())) is not None:
+            typer.echo(selection.said)
         if suggest_redshift_training(survey):
             return
     suggest("check", survey.path)

@@ -1,4 +1,4 @@
-"""Describe a split: how many objects of each class are in each part, and what its labels are worth."""
+"""Describe a split: how many objects of each class, or stratum of redshift, a part has, and what labels are worth."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from rich.table import Table
 from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.labels.groups import positions_of
-from ictconvention.survey.labels.selected import describe_selection
-from ictconvention.survey.labels.strata import STRATA, by_class_or_redshift
+from ictconvention.survey.labels.selected import find_selection
+from ictconvention.survey.labels.strata import STRATA, STRATUM, by_class_or_redshift
 from ictconvention.survey.labels.targets import SINGLE, least_objects
 from ictconvention.survey.split import Split
 
@@ -64,17 +64,19 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
         placed = np.isfinite(np.add(*positions_of(objects))).any()
-        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed))
-    if STRATA in objects.meta and (selection := describe_selection(objects)) is not None:
-        yield selection
+        kind = STRATUM if STRATA in objects.meta else "class"
+        yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed), kind)
+    if STRATA in objects.meta and (selection := find_selection(objects)) is not None:
+        yield selection.said
     for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
         yield f"left out: {pluralize(number, 'object')} ({reason})"
     yield f"hash: {split.hash}"
 
 
-def describe_least(protocol: str, count: int, placed: bool = True) -> str:
+def describe_least(protocol: str, count: int, placed: bool = True, kind: str = "class") -> str:
     """Say how many objects each class needs at least for such folds; in sky groups where objects have positions."""
     groups = ", in as many sky groups" if placed else ""
-    needs = f"each class needs at least {least_objects(protocol, count)} objects to test{groups}"
+    needs = f"each {kind} needs at least {least_objects(protocol, count)} objects to test{groups}"
+    labels = "redshifts" if kind == STRATUM else "labels"
     fewer = "" if (protocol, count) == (SINGLE, 2) else f" ({least_objects(SINGLE, 2)} for 2 folds, {SINGLE})"
-    return f"{needs}, for {count} folds, {protocol}{fewer}; photometric labels do not test"
+    return f"{needs}, for {count} folds, {protocol}{fewer}; photometric {labels} do not test"

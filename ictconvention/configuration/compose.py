@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ictconvention.configuration.folders import ConfigFolders, config_folder
+from ictconvention.configuration.options import ALL_STRATA, STRATA
 from ictconvention.configuration.overrides import (
     check_overrides,
     command,
@@ -33,6 +34,9 @@ HOSTED, CHANNELS, RESIDUAL = (
     "direct+residual",
 )  # the network that needs median stamps
 SELECT = "sequence.select"
+GIVEN = {  # how keys are given that a choice leaves open; of others it is said that they are
+    "shift.stratum": f"shift.stratum=0 to {STRATA - 1}, each a run of its own; all of them by {ALL_STRATA}",
+}
 CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0")
 PICTURES = (*CNNS, *ENCODERS)  # networks of which no frame may be left out
 
@@ -298,7 +302,7 @@ def _explain(error: Exception, folders: ConfigFolders) -> UsageError:
         return unknown_choice(group, choice, folders)
     if "Missing mandatory value" in text:
         key = str(getattr(error, "full_key", None) or "a key")
-        return UsageError(f"{key} is not set", key, f"give it: {key}=...", "E-CONFIG-MISSING")
+        return UsageError(f"{key} is not set", key, f"give it: {GIVEN.get(key, f'{key}=...')}", "E-CONFIG-MISSING")
     if match := re.search(r"An item is already at '([^']+)'", text):
         key = match.group(1)
         return UsageError(f"+ adds a key, and {key} is there", key, f"leave out the +: {key}=VALUE", "E-CONFIG-SYNTAX")

@@ -25,6 +25,7 @@ Schedule = Literal["cosine", "constant"]
 Third = Literal["third"]  # of the frames of the full view
 Answer = Literal["none", "weights", "latent_knn", "strata"]  # to a shift
 STRATA = 5  # of propensity, as StratLearn has them
+ALL_STRATA = f"-m shift=strata shift.stratum={','.join(map(str, range(STRATA)))}"  # their runs by one command
 Group = TypeVar("Group")
 
 
@@ -393,6 +394,6 @@ class ShiftOptions:
     def _check(self) -> Self:
         if (self.kind == "strata") != (self.stratum is not None):
             found = f"shift.kind is {self.kind}, and shift.stratum {'null' if self.stratum is None else self.stratum}"
-            each = f"take shift=strata with shift.stratum=0 to {STRATA - 1}, each a run of its own"
+            each = f"take shift=strata with shift.stratum=0 to {STRATA - 1}, each a run of its own (all: {ALL_STRATA})"
             raise ValueError(f"{found}; {each}, or neither")
         return self

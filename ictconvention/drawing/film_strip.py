@@ -15,6 +15,7 @@ from ictconvention.drawing.figure_file import NotebookFigure, save_figure
 from ictconvention.drawing.style import title_width
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.selected import SELECTED
 from ictconvention.survey.series import ImageSeries, night_index
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
@@ -137,9 +138,11 @@ def title(series: ImageSeries, header: SurveyHeader) -> str:
 
 
 def name_redshift(series: ImageSeries) -> list[str]:
-    """Return the redshift in words, where it is known and not in the title; none otherwise."""
+    """Return the redshift in words, where it is known and not in the title, and whether the object is selected."""
     label, redshift = series.metadata["class"], series.metadata["redshift"]
-    return [] if redshift is None or label is None else [f"redshift {redshift:.3f}"]
+    words = [] if redshift is None or label is None else [f"redshift {redshift:.3f}"]
+    selected = series.metadata.get(SELECTED)
+    return words + ([("" if selected else "not ") + "selected"] if isinstance(selected, bool) else [])
 
 
 def _subtitle(series: ImageSeries, header: SurveyHeader, shown: int, count: int) -> str:

@@ -78,6 +78,11 @@ class Measures(ABC):
         return {one.name: one for one in self.compared}
 
     @property
+    def of_predictions(self) -> tuple[Measure, ...]:
+        """The scores of `score` that are said of a survey that is predicted and whose truth is known."""
+        return self.compared
+
+    @property
     def by_training(self) -> Mapping[str, tuple[Measure, ...]]:
         """The scores that are drawn for every fold and seed, by the heading that they stand under."""
         return {"": self.compared}

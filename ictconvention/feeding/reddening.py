@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, pluralize, shorten
+from ictconvention.survey.labels.redshifts import REDDENING
 from ictconvention.survey.survey import Survey
 
-REDDENING = "ebv"  # column of a survey that knows it [mag]
 WITHOUT = "train without it: model.reddening=false"
 
 

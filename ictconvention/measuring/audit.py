@@ -23,6 +23,8 @@ from ictconvention.survey.format import (
     SurveyHeader,
 )
 from ictconvention.survey.labels.groups import count_groups
+from ictconvention.survey.labels.redshifts import RedshiftFacts, find_facts
+from ictconvention.survey.labels.strata import usual_protocol
 from ictconvention.survey.labels.ways import TooFewError
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.series import ImageSeries, night_index
@@ -86,6 +88,7 @@ class SurveyAudit:
     neighbours: Counter[int]  # sky groups of two and more, by size
     without_position: int
     groups: int  # values of the survey's column `group`
+    redshifts: RedshiftFacts
     flaws: list[SurveyError] = field(default_factory=list)
     more_flaws: int = 0  # beyond those listed
     no_depth: str = ""  # why no depth can be said
@@ -149,11 +152,14 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         neighbours=Counter(sizes[sizes > 1].tolist()),
         without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
         groups=count_groups(table),
+        redshifts=find_facts(table),
     )
     try:
-        make_split(table)
+        make_split(table, protocol=usual_protocol(table))
     except TooFewError as error:
         report.too_few = error
+    except SurveyError as flaw:  # of the columns that say which redshifts may be learned
+        report.add(flaw)
     except SplitError:  # no labels, or ids that stand twice
         pass
     for shard in shards:

@@ -121,7 +121,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
         absent = [entry.name for entry in entries[len(trained) :]]
         notes += [f"Without an extra test part: {', '.join(absent)}."] if absent else []
         extra_test = compare_part(EXTRA, extra, lead, first.task, name, opened, sweep, notes)
-    remarks = [*test.remarks, *([f"The extra test part is not compared: {why}."] if why else [])]
+    remarks = [*test.remarks, *_warnings(collection), *([f"The extra test part is not compared: {why}."] if why else [])]
     if len(entries) > 1 and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     leader = entries[lead].name
@@ -144,6 +144,17 @@ def _extra_entries(collection: Collection, members: int) -> tuple[Sequence[Model
         return _entries(collection, EXTRA, members), ""
     except IctConventionError as error:
         return (), f"{error.where}: {error.found}"
+
+
+def _warnings(collection: Collection) -> list[str]:
+    """Return what the runs of each model warn of in their records, each warning once."""
+    said = {
+        f"{name}: {warning}"
+        for name, of in collection.runs.items()
+        for run in of.values()
+        if (warning := run.result.get("shift", {}).get("warning"))
+    }
+    return sorted(said)
 
 
 def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:

@@ -23,12 +23,13 @@ from ictconvention.configuration.schema import (
     labelled_stage,
     labelled_stages,
     learner_in,
+    parts_of,
     stage_of,
     stages_of,
 )
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
-from ictconvention.core.errors import SplitError, UsageError, pluralize, readable_os_errors
+from ictconvention.core.errors import SplitError, UsageError, pluralize, readable_os_errors, shorten
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.reddening import has_reddening, read_reddening
 from ictconvention.feeding.spec import DataSpec
@@ -46,6 +47,7 @@ from ictconvention.simulation.galaxies import painting
 from ictconvention.simulation.hosts import pictures
 from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_galaxies, simulate_hosts
 from ictconvention.survey.bands import check_bands, select_bands
+from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split, ways_to_draw
@@ -143,6 +145,7 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
         split = make_split(table, **rule, stages=stages)
     else:
         split = Split.load(options.split, table, stages)
+        _say_unused(options, split)
     needed = [f"{stages[-1]}_validation", "test", *(f"{stage}_train" for stage in stages)]
     choosing = [stage for stage in stages_of(options) if stage_of(options, stage).keep == "best"]
     needed += [f"{labelled_stage(options, stage)}_validation" for stage in choosing]
@@ -156,6 +159,15 @@ def load_or_draw_split(options: RunOptions, survey: Survey) -> Split:
             raise SplitError(found, where, fix, "E-SPLIT-EMPTY")
     task.check_split(survey, split, stages[-1])
     return split
+
+
+def _say_unused(options: RunOptions, split: Split) -> None:
+    """Warn of labelled parts of a file that no stage of the run learns from."""
+    labelled = [f"{stage}_{part}" for stage in STAGES for part in ("train", "validation")]
+    if unused := [part for part in labelled if part not in parts_of(options) and split.parts[part]]:
+        number = pluralize(sum(len(split.parts[part]) for part in unused), "object")
+        why = f"train nothing, since this run has no such stage; `split --protocol {SINGLE}` has all in one stage"
+        logger.warning(f"split: {number} of {shorten(unused)} {why}")
 
 
 def make_task(options: RunOptions, survey: Survey) -> Task:

@@ -146,5 +146,5 @@ class ImageSeries:
             "frames": f"{len(self)}: {bands}",
             "time": f"MJD {self.mjd[0]:.2f} to {self.mjd[-1]:.2f}, {self.mjd[-1] - self.mjd[0]:.1f} d",
         }
-        known = ("label_source", "redshift", "ra", "dec")
+        known = ("label_source", "redshift", "selected", "ebv", "ra", "dec")
         return facts_html(title, facts | {name: row[name] for name in known if row.get(name) is not None})

@@ -27,7 +27,7 @@ from ictconvention.survey.labels.split_file import (
     write_json,
     write_parquet,
 )
-from ictconvention.survey.labels.strata import by_class_or_redshift
+from ictconvention.survey.labels.strata import STRATA, by_class_or_redshift
 from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH
 
@@ -193,7 +193,8 @@ class Split:
         """Refuse a split that is for another survey or breaks a rule.
 
         The rules: no id in two parts; no group (see `find_groups`) in two parts; every class in the training part of
-        each stage and in the test part; no object without class outside the unlabelled part.
+        each stage and in the test part; no object without class outside the unlabelled part. Where no object has a
+        class, strata of redshift count as such.
 
         Parameters
         ----------
@@ -210,15 +211,16 @@ class Split:
             Naming the ids.
         """
         objects = by_class_or_redshift(objects)
+        kind = "redshift" if STRATA in objects.meta else "class"
         actual, nowhere = classes_of(objects), np.zeros(0, dtype=np.int64)
         place = {part: actual.ids.positions(ids) for part, ids in self.parts.items()}
         if actual != self.classes or any((at < 0).any() for at in place.values()):
-            self._check_survey(actual, where)
+            self._check_survey(actual, where, kind)
         if np.bincount(np.concatenate([nowhere, *place.values()])).max(initial=0) > 1:
             raise self._in_two_parts(where)
         labelled = [at for part, at in place.items() if part != UNLABELLED]
         if unlabelled := [id_ for at in labelled for id_ in actual.ids.take(at[actual.codes[at] < 0])]:
-            found = f"objects without a class in a labelled part: {shorten(unlabelled)}"
+            found = f"objects without a {kind} in a labelled part: {shorten(unlabelled)}"
             raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
         self._check_groups(objects, place, where)
         training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
@@ -227,10 +229,11 @@ class Split:
             absent = [name for name, number in zip(actual.names, numbers, strict=True) if not number]
             if absent:
                 found = f"no object of {', '.join(absent)} in {part}"
-                fix = "put some of the class into it; or leave the class out (survey.classes), and all its objects too"
+                fix = "put some of them into it"
+                fix += "; or leave the class out (survey.classes), and all its objects too" if kind == "class" else ""
                 raise SplitError(found, where, fix, "E-SPLIT-LABELS")
 
-    def _check_survey(self, actual: TextColumn, where: str | Path) -> None:
+    def _check_survey(self, actual: TextColumn, where: str | Path, kind: str) -> None:
         if not self.rule:
             unknown = sorted({id_ for ids in self.parts.values() for id_ in ids if id_ not in actual})
             if unknown:
@@ -248,7 +251,7 @@ class Split:
         differences = {
             "not in the survey": [id_ for id_ in mentioned if id_ not in actual],
             "not in the split": [id_ for id_ in actual if id_ not in mentioned],
-            "of another class now": [id_ for id_, name in self.classes.items() if actual.get(id_, name) != name],
+            f"of another {kind} now": [id_ for id_, name in self.classes.items() if actual.get(id_, name) != name],
         }
         listed = [
             f"{pluralize(len(ids), 'id')} {what}: {shorten(sorted(ids))}" for what, ids in differences.items() if ids

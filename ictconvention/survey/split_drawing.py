@@ -21,6 +21,7 @@ from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.labels.targets import (
     FINETUNE,
     PRETRAIN,
+    ROTATING,
     SINGLE,
     STAGES,
     Ints,
@@ -31,14 +32,14 @@ from ictconvention.survey.labels.targets import (
 from ictconvention.survey.labels.ways import Way, find_ways, too_few
 from ictconvention.survey.split import PARTS, UNLABELLED, Split, classes_of, reach_of
 
-PROTOCOLS = ("rotating", "fixed", SINGLE)
+PROTOCOLS = (ROTATING, "fixed", SINGLE)
 VALIDATES = 5  # of so many training labels of a single stage one validates, however few the folds
 
 
 def make_split(
     objects: Table,
     *,
-    protocol: str = "rotating",
+    protocol: str = ROTATING,
     index: int = 0,
     count: int = 5,
     seed: int = 0,

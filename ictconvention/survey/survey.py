@@ -18,6 +18,7 @@ from ictconvention.core.progress import facts_html
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
+from ictconvention.survey.labels.redshifts import find_facts
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.series import DRAWING, ImageSeries, ObjectRow
 from ictconvention.survey.shard import Shard, open_shards
@@ -161,11 +162,13 @@ class Survey:
         header = self.header
         counts = Counter(name or "unlabelled" for name in self._objects.column("class").to_pylist())
         side = f", {header.stamp_size * header.pixel_scale:.1f} arcsec wide" if header.has_scale else ""
+        of_redshifts = find_facts(self.object_table()).said
         facts = {
             "objects": f"{len(self)}: {', '.join(f'{count} {name}' for name, count in counts.most_common())}",
             "frames": f"{self._length.sum()}, of {', '.join(header.bands)}",
             "time": self._span(),
             "stamps": f"{header.stamp_size} pixels{side}, in {header.flux_words}",
+            **of_redshifts,
             "folder": self.path,
         }
         return facts_html(header.full_name, facts)

@@ -74,6 +74,11 @@ class ClassMeasures(Measures):
         return {"f1_macro": f1, "worst_recall": replace(worst, title="worst recall of a class")}
 
     @property
+    def of_predictions(self) -> tuple[Measure, ...]:
+        """Accuracy and the compared scores, all at the class shares that are predicted at."""
+        return self.columns[: 1 + len(self.compared)]
+
+    @property
     def by_training(self) -> Mapping[str, tuple[Measure, ...]]:
         """The compared scores at both class shares."""
         return {said: tuple(_measure(score, at) for score in SCATTER) for at, said in HEADINGS.items()}

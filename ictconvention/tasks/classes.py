@@ -41,6 +41,7 @@ class Classes(Task):
     """The classes of a survey; parameters as of `Task`."""
 
     name: ClassVar[str] = "classes"
+    truth: ClassVar[str] = "class"
     monitor: ClassVar[str] = "loss_balanced"
     headline: ClassVar[Mapping[str, str]] = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1"}
 

@@ -144,6 +144,7 @@ class Task(ABC):
     name: ClassVar[str]  # what `task=` calls it
     monitor: ClassVar[str]  # the metric whose least value chooses the best training epoch
     headline: ClassVar[Mapping[str, str]]  # metrics of validation that a line about a training epoch has, in words
+    truth: ClassVar[str] = "label"  # what a survey says of an object and the task predicts, in a word
     learns_truth: ClassVar[bool] = False  # whether `loss` and metrics get the truth (B,), a number, for the label
     training: Mapping[str, Any] = MappingProxyType({})  # of the training part, what scores need; `result.json` keeps it
 

@@ -131,6 +131,8 @@ def _take_stages(run: Run) -> None:
         if records is not None and is_alone(options):
             records.status.measure_shift(process_time() - begin)
         logger.info(run.prepared.said)
+    if run.prepared.warning:
+        logger.warning(run.prepared.warning)
     if records is not None and "pretrain" in run.feeds and started_alone():
         _take_pretraining(run.plan, records)
     learner: Learner | None = None
@@ -254,6 +256,8 @@ def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> 
         _say_kept(folder.open_metrics(), options, task)
     for line in task.describe(tested, survey.header.full_name):
         logger.info(line)
+    if warning := result.get("shift", {}).get("warning"):
+        logger.warning(warning)
     machine = folder.read_environment()
     devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))
     by = pluralize(devices * nodes, "device") + (f" on {nodes} nodes" if nodes > 1 else "")

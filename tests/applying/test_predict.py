@@ -32,6 +32,7 @@ from ictconvention.configuration.identity import SHAPES, values_with
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.core.parallel import run_parallel
 from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.simulation.galaxies.bands import BAND_SETS
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
@@ -329,6 +330,12 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     assert "at equal class shares" in done.output
     assert f"survey {own.header.name} (simulated), {len(own)} objects: AGN " in done.output
     assert f"{made.seen_in_training.sum()} objects trained this network" in done.output
+    test, shares = ~made.seen_in_training, np.full(4, 0.25)
+    label = np.array([own.header.classes.index(series.metadata["class"]) for series in own])
+    right = (combine([made], shares).row.argmax(1) == label)[test].mean()
+    (scored,) = [line for line in done.output.splitlines() if line.startswith("scored on")]
+    assert scored.startswith(f"scored on {test.sum()} objects whose class is known")
+    assert f"accuracy {100 * right:.1f} %, macro F1 " in scored
     assert done.output.splitlines()[-1] == str(table)
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
@@ -377,3 +384,20 @@ def test_the_survey_is_verified_before_anything_is_predicted(
         assert found.exception.where == tmp_path / "other" / "mjd.npy"
         assert not (tmp_path / "p.csv").exists()
     assert CliRunner().invoke(app, [*words, "--no-verify"]).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "key"),
+    [
+        ("galaxies", {"bands": (*BAND_SETS[5].names, "Y")}, "survey.band_set=5"),
+        ("galaxies", {"stamp_size": 24}, "survey.size=32"),
+        ("hosts", {"stamp_size": 48}, "survey.size=32"),
+    ],
+)
+def test_of_a_simulated_survey_the_key_is_named_that_simulates_one_that_fits(
+    trained: TrainedRun, other: Callable[..., Survey], kind: str, changes: dict[str, Any], key: str
+) -> None:
+    made_by = {"made by": f"ictconvention simulate --kind {kind} --objects 100"}
+    survey = other(simulated=True, provenance=made_by, **changes)
+    with refused(UsageError, "E-SURVEY-UNSUITED", key, where=survey.path):
+        predict_survey(trained, survey)

@@ -11,6 +11,7 @@ from rich.console import Console
 from ictconvention.cli.audit_report import print_report
 from ictconvention.measuring.audit import SurveyAudit, audit_survey
 from tests.conftest import HEADER, image_series, write_survey
+from tests.tasks.redshift.galaxies import write_galaxies
 
 
 def printed(report: SurveyAudit) -> str:
@@ -85,3 +86,39 @@ def test_what_a_survey_lacks_is_said(tmp_path: Path) -> None:
     text = printed(audit_survey(write_survey(tmp_path / "s", [given]).path))
     assert "bands without a frame: u, g, i, z" in text
     assert "classes without an object: SN Ia, Variable, SN Other" in text
+
+
+def test_a_survey_of_redshifts_is_described_by_them(tmp_path: Path) -> None:
+    survey = write_galaxies(tmp_path / "s", 240, cut=0.16, ebv=True)
+    table = survey.object_table()
+    z, selected = np.ma.filled(table["redshift"], np.nan), np.asarray(table["selected"])
+    known = z[np.isfinite(z)]
+    text = printed(audit_survey(survey.path))
+    counted = f"redshifts: {len(known)} of 240 objects, {known.min():.4g} to {known.max():.4g}, median"
+    assert f"{counted} {np.median(known):.4g}" in text
+    assert f"selected: {selected.sum()} of 240 objects" in text
+    assert "KS distance of the redshifts 1.000" in text
+    assert f"E(B-V): {table['ebv'].min():.3g} to {table['ebv'].max():.3g} mag" in text
+    assert "stratum of redshift needs at least" in text
+    assert "warning" not in text
+    page = survey._repr_html_()
+    assert f"{len(known)} of 240 objects" in page
+    assert f"{selected.sum()} of 240 objects" in page
+
+
+def test_impossible_redshifts_are_warnings_and_a_selected_object_without_one_is_a_flaw(tmp_path: Path) -> None:
+    survey = write_galaxies(tmp_path / "s", 100, redshifts={4: -0.05, 5: 15.0})
+    text = printed(audit_survey(survey.path))
+    assert "warning: redshift below 0 of 1 object: -0.05 of object g0004" in text
+    assert "warning: redshift above 10 of 1 object: 15 of object g0005" in text
+    assert text.splitlines()[-1].startswith("2 warnings; ")
+    without = audit_survey(write_galaxies(tmp_path / "t", 60, cut=9.0, redshifts={4: float("nan")}).path)
+    assert [flaw.code for flaw in without.flaws] == ["E-VALUE-MISSING"]
+    assert printed(without).count("g0004") == 1
+
+
+def test_a_column_called_selected_is_no_flaw_where_classes_are_learned(tmp_path: Path) -> None:
+    given = [image_series(n, 3) | {"selected": "yes"} for n in range(4)]
+    report = audit_survey(write_survey(tmp_path / "s", given).path)
+    assert report.flaws == []
+    assert "warning: no redshift of it can be learned: the column selected" in printed(report)

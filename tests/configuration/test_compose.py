@@ -284,3 +284,11 @@ def test_help_names_every_group_and_every_key(monkeypatch: pytest.MonkeyPatch) -
     assert blocks["model"]["width"] == 1
     assert blocks["fold"]["protocol"] == "rotating"
     assert RunOptions().name == "run"
+
+
+def test_a_stratum_that_is_not_given_is_asked_for_with_the_command_of_all() -> None:
+    words = ["task=redshift", "model=cnn_gru", "shift=strata"]
+    with refused(UsageError, "E-CONFIG-MISSING", "-m", "shift.stratum=0,1,2,3,4", where="shift.stratum"):
+        compose_run(words)
+    with refused(UsageError, "E-CONFIG-VALUE", "shift.stratum=0,1,2,3,4"):
+        compose_run([*words[:2], "shift.kind=strata"])

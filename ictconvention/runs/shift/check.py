@@ -9,6 +9,8 @@ from ictconvention.survey.survey import Survey
 
 MEASURED = ("weights", "strata")  # the answers that tell by photometry who is to be predicted
 
+SIMULATE = "; simulated galaxies are selected: survey=galaxies survey.select=magnitude (or redshift, colour)"
+
 
 def check_shift(options: RunOptions, survey: Survey, split: Split) -> None:
     """Refuse an answer to a shift of a survey that has none.
@@ -26,14 +28,14 @@ def check_shift(options: RunOptions, survey: Survey, split: Split) -> None:
     selected, where = read_selected(survey.object_table()), "shift.kind"
     if selected is None:
         found = f"shift.kind is {kind}, and no column `{SELECTED}` of the survey says which objects have a redshift"
-        fix = f"write the survey with a column {SELECTED} of true and false, or take shift=none"
+        fix = f"write the survey with a column {SELECTED} of true and false, or take shift=none{SIMULATE}"
         raise UsageError(found, where, fix, "E-CONFIG-CONFLICT")
     if selected.all() or not selected.any():
         which = "all" if selected.all() else "none"
         found = (
             f"shift.kind is {kind}, and {which} of {pluralize(len(selected), 'object')} are selected: none is shifted"
         )
-        raise UsageError(found, where, "take shift=none, or another survey", "E-CONFIG-CONFLICT")
+        raise UsageError(found, where, f"take shift=none, or another survey{SIMULATE}", "E-CONFIG-CONFLICT")
     if kind not in MEASURED:
         return
     for part in (f"{labelled_stages(options)[-1]}_train", UNLABELLED):

@@ -33,6 +33,18 @@ def read_neighbours(run: RunFolder) -> Neighbours | None:
     return Neighbours.load(path, edges_of(names_of(result)))
 
 
+def describe_answer(run: RunFolder) -> str:
+    """Return what the answer to a shift of a run makes of the n(z) of training, to follow its mean; or nothing."""
+    match run.read_options().shift.kind:
+        case "weights":
+            known = run.read_result("shift")["shift"]
+            mean = f": mean {known['mean_redshift']:.3f}" if "mean_redshift" in known else ""
+            return f", weighted by shift=weights towards the objects to be predicted{mean}"
+        case "latent_knn":
+            return f", of which the objects nearest in the network's features predict (shift={KIND})"
+    return ""
+
+
 def check_predicts_all(run: TrainedRun) -> None:
     """Refuse to predict a survey by a run that has learned one stratum of its own.
 

@@ -13,8 +13,13 @@ from ictconvention.evaluation.forest import aperture_features
 from ictconvention.evaluation.shift.propensity import ImportanceWeights, fit_propensity
 from ictconvention.runs.run_folder import TESTED
 from ictconvention.runs.shift.strata import COLUMN, keep_stratum, strata_edges
+from ictconvention.survey.labels.selected import known_redshifts
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
+
+LEAST_EFFECTIVE, LEAST_SHARE = 50, 0.1  # objects of equal weight, and their share of those that train; fewer are few
+MOSTLY = 0.5  # share of the objects that train
+SMALL_CLIP = 2.0  # ratio below which weights are next to none
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,11 @@ class Prepared:
     weights: NDArray[np.float64] | None
     record: dict[str, Any]
     columns: dict[str, dict[str, NDArray[Any]]] = field(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """Why little of it can be trusted, and what to do; empty where nothing speaks against it. In the record too."""
+        return str(self.record.get("warning", ""))
 
     @property
     def said(self) -> str:
@@ -79,7 +89,11 @@ def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     weights = np.ones(len(survey))
     weights[[survey.position(id_) for id_ in train]] = found.weight
     numbers = {"objects": len(train), "effective": found.effective, "clipped": found.clipped, "auc": found.auc}
-    return Prepared(split, weights, {"kind": "weights", **numbers})
+    z = known_redshifts(survey.object_table())[survey.positions(train)]
+    there = np.isfinite(z)
+    numbers["mean_redshift"] = float(np.average(z[there], weights=found.weight[there]))
+    doubt = doubt_weights(len(train), found.effective, options.shift.clip)
+    return Prepared(split, weights, {"kind": "weights", **numbers, **doubt})
 
 
 def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
@@ -97,8 +111,39 @@ def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     low, high = np.concatenate([[0], edges, [1]])[stratum : stratum + 2].tolist()
     record = {"kind": "strata", "stratum": stratum, "from": low, "to": high, "auc": found.auc}
     record |= {"objects": len(kept.parts[f"{stage}_train"]), "borrowed": borrowed}
+    record |= doubt_stratum(stratum, int(record["objects"]), borrowed)
     columns = {part: {COLUMN: np.array([stratum_of[id_] for id_ in split.parts[part]])} for part in TESTED}
     return Prepared(kept, None, record, columns)
+
+
+def doubt_weights(objects: int, effective: float, clip: float) -> dict[str, str]:
+    """Return the `warning` of the record where few of the training objects have next to all the weight, or none.
+
+    Parameters
+    ----------
+    objects, effective : int, float
+        How many train, and as how many of equal weight they count.
+    clip : float
+        The largest ratio of the densities.
+    """
+    if effective >= min(max(LEAST_EFFECTIVE, LEAST_SHARE * objects), MOSTLY * objects):
+        return {}
+    lower = f"take a smaller shift.clip (now {clip:g}), " if clip > SMALL_CLIP else ""
+    return {
+        "warning": f"shift: {objects} objects that train count as only {effective:.0f} of equal weight, so that few of "
+        f"them decide all: {lower}label more objects like those to be predicted, or take shift=none"
+    }
+
+
+def doubt_stratum(stratum: int, objects: int, borrowed: int) -> dict[str, str]:
+    """Return the `warning` of the record where most objects that train are of other strata, or none."""
+    if borrowed <= MOSTLY * objects:
+        return {}
+    return {
+        "warning": f"shift: of {objects} objects that train for stratum {stratum}, {borrowed} are borrowed of strata "
+        "beside it, which are less like those that it predicts: label more objects like these, or take shift=weights "
+        "or shift=none"
+    }
 
 
 def _measure(survey: Survey, ids: Sequence[str]) -> NDArray[np.float64]:

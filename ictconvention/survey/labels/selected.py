@@ -1,6 +1,8 @@
 """Which objects are selected: their redshift may be learned, that of the others is what a network is to predict."""
 
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from astropy.table import Table
@@ -10,6 +12,7 @@ from scipy.stats import ks_2samp
 from ictconvention.core.errors import SurveyError, pluralize, shorten
 
 SELECTED, EXTRA, TRUTH = "selected", "extra_test", "true_redshift"  # columns; no network reads the last
+MAGNITUDES = ("magnitude_r", "mag_r", "r_mag", "rmag")  # columns that may have the magnitude in r
 TESTED = 5  # one of so many others is an additional test object where the survey names none
 
 
@@ -47,7 +50,7 @@ def read_extra(objects: Table) -> NDArray[np.bool_]:
 
 def raw_redshifts(objects: Table) -> NDArray[np.float64]:
     """Return the column `redshift` (n,), NaN where it is empty."""
-    return np.asarray(np.ma.filled(np.ma.asarray(objects["redshift"], dtype=np.float64), np.nan))
+    return _numbers(objects, "redshift")
 
 
 def known_redshifts(objects: Table) -> NDArray[np.float64]:
@@ -72,25 +75,63 @@ def known_redshifts(objects: Table) -> NDArray[np.float64]:
     return np.where(selected | extra, z, np.nan)
 
 
-def describe_selection(objects: Table) -> str | None:
-    """Say how many objects are selected, and how far apart the redshifts of those and of the others are.
+@dataclass(frozen=True)
+class Selection:
+    """Which objects are selected, and how unlike the others they are.
 
-    The column `true_redshift` has them where there is one, else `redshift`. None where nothing is selected, or no
-    redshift of the others is known.
+    Parameters
+    ----------
+    objects, selected : int
+        How many there are, and how many of them are selected.
+    medians : tuple of float
+        Median redshift of those that are selected, and of the others, where both are known of some; else empty.
+    distances : mapping of str to float
+        KS distance between the two of the redshifts ("redshifts"), and of magnitudes, by their column, where both are
+        known of some: 0 where they are alike, 1 where they share nothing.
     """
-    selected = read_selected(objects)
-    if selected is None:
+
+    objects: int
+    selected: int
+    medians: tuple[float, ...]
+    distances: Mapping[str, float]
+
+    @property
+    def said(self) -> str:
+        """The same in words."""
+        words = f"selected: {self.selected} of {pluralize(self.objects, 'object')}"
+        if self.medians:
+            words += ", median redshift {:.3f}, of the others {:.3f}".format(*self.medians)
+        apart = [f"of the {name} {distance:.3f}" for name, distance in self.distances.items()]
+        return f"{words}; KS distance {', '.join(apart)}" if apart else words
+
+
+def find_selection(objects: Table) -> Selection | None:
+    """Return which objects are selected; None without such a column.
+
+    The redshifts of the column `true_redshift` are compared where there is one, else those of `redshift`.
+
+    Raises
+    ------
+    SurveyError
+        The column does not hold true and false.
+    """
+    if (selected := read_selected(objects)) is None:
         return None
-    z = np.ma.filled(np.ma.asarray(objects[TRUTH], dtype=np.float64), np.nan) if TRUTH in objects.colnames else None
-    z = raw_redshifts(objects) if z is None else z
-    near, far = (z[those & np.isfinite(z)] for those in (selected, ~selected))
-    if not len(near) or not len(far):
-        return None
-    distance = ks_2samp(near, far, method="asymp").statistic  # the exact way is for its significance, and may fail
-    return (
-        f"selected: {selected.sum()} of {pluralize(len(selected), 'object')}, median redshift {np.median(near):.3f}, "
-        f"of the others {np.median(far):.3f}; KS distance of the redshifts {distance:.3f}"
-    )
+    columns = {"redshifts": TRUTH if TRUTH in objects.colnames else "redshift"}
+    columns |= {name: name for name in MAGNITUDES if name in objects.colnames and objects[name].dtype.kind in "fiu"}
+    medians: tuple[float, ...] = ()
+    distances = {}
+    for said, name in columns.items():
+        values = _numbers(objects, name)
+        near, far = (values[those & np.isfinite(values)] for those in (selected, ~selected))
+        if len(near) and len(far):  # the exact way is for its significance, and may fail
+            distances[said] = float(ks_2samp(near, far, method="asymp").statistic)
+            medians = (float(np.median(near)), float(np.median(far))) if said == "redshifts" else medians
+    return Selection(len(objects), int(selected.sum()), medians, distances)
+
+
+def _numbers(objects: Table, name: str) -> NDArray[np.float64]:
+    return np.asarray(np.ma.filled(np.ma.asarray(objects[name], dtype=np.float64), np.nan))
 
 
 def _name(objects: Table) -> str:

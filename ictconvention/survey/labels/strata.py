@@ -6,10 +6,12 @@ import numpy as np
 from astropy.table import MaskedColumn, Table
 
 from ictconvention.survey.labels.selected import EXTRA, known_redshifts, raw_redshifts, read_extra
+from ictconvention.survey.labels.targets import ROTATING, SINGLE
 
 MOST = 10  # strata
 LEAST = 20  # objects of each, so that it goes into every part
 STRATA = "STRATA"  # in the meta of a table whose classes are strata
+STRATUM = "stratum of redshift"  # what stands for a class there, in words
 
 
 def has_classes(objects: Table) -> bool:
@@ -19,9 +21,14 @@ def has_classes(objects: Table) -> bool:
 
 def by_class_or_redshift(objects: Table) -> Table:
     """Return the table with redshifts in strata for classes where no object has a class and some have a redshift."""
-    if not {"class", "redshift"} <= {*objects.colnames} or has_classes(objects):
+    if STRATA in objects.meta or not {"class", "redshift"} <= {*objects.colnames} or has_classes(objects):
         return objects
     return stratify(objects) if np.isfinite(raw_redshifts(objects)).any() else objects
+
+
+def usual_protocol(objects: Table) -> str:
+    """Return the protocol of folds for objects: of redshifts, whose labels are all equally good, that of one stage."""
+    return SINGLE if STRATA in by_class_or_redshift(objects).meta else ROTATING
 
 
 def stratify(objects: Table) -> Table:

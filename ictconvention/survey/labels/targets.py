@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Ints = NDArray[np.int64]
 STAGES = ("pretrain", "finetune")
 PRETRAIN, FINETUNE = 0, 1
-SINGLE = "single"  # the protocol of one stage
+SINGLE, ROTATING = "single", "rotating"  # the protocols of one stage, and of two with another test part in each fold
 
 
 def count_tested(protocol: str, total: Ints, weak: Ints, count: int) -> Ints:

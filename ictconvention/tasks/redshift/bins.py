@@ -54,7 +54,7 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     z = read_redshifts(survey)
     known = z[np.isfinite(z)]
     if not len(known):
-        fix = "give its objects redshifts (column `redshift`), or use it to predict only"
+        fix = "give its objects redshifts (column `redshift`), use it to predict only, or simulate one: survey=galaxies"
         raise SurveyError("no object has a redshift to learn", survey.path, fix, "E-SPLIT-LABELS")
     high = options.high
     if high is None:

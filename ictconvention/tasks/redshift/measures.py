@@ -76,6 +76,12 @@ class RedshiftMeasures(Measures):
         return {"sigma_mad": replace(scatter, by_fold=False), "outliers_05": outliers}
 
     @property
+    def of_predictions(self) -> tuple[Measure, ...]:
+        """Scatter, bias and outliers."""
+        scatter, *outliers, bias = self.columns[:4]
+        return (scatter, bias, *outliers)
+
+    @property
     def by_training(self) -> Mapping[str, tuple[Measure, ...]]:
         """Scatter, outliers, bias and CRPS."""
         return {"": self.chief}

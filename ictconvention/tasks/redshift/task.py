@@ -64,6 +64,7 @@ class Redshift(Task):
     name: ClassVar[str] = "redshift"
     monitor: ClassVar[str] = "loss"
     headline: ClassVar[Mapping[str, str]] = {"sigma_mad": "sigma_MAD", "bias": "bias"}
+    truth: ClassVar[str] = "redshift"
     learns_truth: ClassVar[bool] = True
 
     def __init__(self, names: Sequence[str], options: RedshiftOptions = USUAL) -> None:

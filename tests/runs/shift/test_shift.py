@@ -16,9 +16,11 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, SurveyError, UsageError
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.reporting.compare import compare
 from ictconvention.runs.collection import read_finished
 from ictconvention.runs.plan import plan_run
-from ictconvention.runs.shift.prepare import prepare_shift
+from ictconvention.runs.shift import prepare
+from ictconvention.runs.shift.prepare import doubt_stratum, doubt_weights, prepare_shift
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.bins import edges_of, read_redshifts
 from ictconvention.tasks.redshift.task import Redshift
@@ -109,7 +111,7 @@ def test_weights_reach_the_loss_and_not_the_evaluation(survey: Survey, words: li
 def test_weights_are_in_the_record_of_a_run_that_is_tested_again(train: Train, words: list[str]) -> None:
     folder, plain = train("name=weights", "shift=weights"), train("name=weights")
     result = result_of(folder)
-    assert set(result["shift"]) == {"kind", "objects", "effective", "clipped", "auc"}
+    assert set(result["shift"]) - {"warning"} == {"kind", "objects", "effective", "clipped", "auc", "mean_redshift"}
     assert result["config"]["shift"]["kind"] == "weights"
     assert "shift" not in result_of(plain)
     spent, without = read_finished(folder), read_finished(plain)
@@ -117,6 +119,48 @@ def test_weights_are_in_the_record_of_a_run_that_is_tested_again(train: Train, w
     assert spent.status["core_seconds"].keys() - without.status["core_seconds"] == {"shift"}  # measuring costs too
     assert result["test"]["crps"] != result_of(plain)["test"]["crps"]
     assert retest(folder, compose_run([]))["test"] == result["test"]
+
+
+def test_predictions_say_which_redshifts_their_answer_has_learned(train: Train, survey: Survey) -> None:
+    folder, plain = train("name=weights", "shift=weights"), train("name=weights")
+    known = result_of(folder)["shift"]
+    z = dict(zip(survey.ids, read_redshifts(survey), strict=True))
+    mean = np.mean([z[id_] for id_ in read_json(folder / "split.json")["parts"]["pretrain_train"]])
+    assert known["mean_redshift"] > mean  # those to be predicted are farther
+    said = ict.load(folder).predict(survey[:20]).meta["PRIOR"]
+    assert said.endswith(f"{known['mean_redshift']:.3f}")
+    assert "shift=weights" in said
+    assert "shift" not in ict.load(plain).predict(survey[:20]).meta["PRIOR"]
+    nearest = train("name=neighbours", "shift=latent_knn")
+    assert "shift=latent_knn" in ict.load(nearest).predict(survey[:20]).meta["PRIOR"]
+
+
+@pytest.mark.parametrize(
+    ("objects", "effective", "doubted"),
+    [(249, 11.0, True), (249, 120.0, False), (40, 35.0, False), (4000, 300.0, True)],
+)
+def test_a_few_objects_with_all_the_weight_are_warned_of(objects: int, effective: float, doubted: bool) -> None:
+    said = doubt_weights(objects, effective, 20.0)
+    assert bool(said) == doubted
+    assert not doubted or {"shift.clip", "shift=none"} <= {word.strip(",") for word in said["warning"].split()}
+
+
+def test_a_stratum_that_is_mostly_borrowed_is_warned_of() -> None:
+    assert doubt_stratum(4, 60, 20) == {}
+    assert "stratum 4" in doubt_stratum(4, 60, 40)["warning"]
+
+
+def test_a_warning_of_weights_is_logged_and_stays_in_the_result(
+    train: Train, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(prepare, "MOSTLY", 1.0)  # any loss of weight is one
+    monkeypatch.setattr(prepare, "LEAST_SHARE", 1.0)
+    for _ in ("trained", "finished before"):
+        caplog.clear()
+        folder = train("name=doubted", "shift=weights")
+        warning = result_of(folder)["shift"]["warning"]
+        assert warning in [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert any(line.endswith(warning) for line in compare(folder.parent).remarks)
 
 
 def test_neighbours_predict_the_test_and_other_surveys_alike(train: Train, survey: Survey) -> None:
@@ -164,7 +208,7 @@ def test_a_survey_that_is_not_shifted_is_refused(words: list[str], tmp_path: Pat
         plan_run(compose_run([*words, f"survey.path={path}", f"shift={answer}"]))
 
     for answer in ("weights", "latent_knn"):
-        with refused(UsageError, "E-CONFIG-CONFLICT", "selected", where="shift.kind"):
+        with refused(UsageError, "E-CONFIG-CONFLICT", "selected", "survey.select=magnitude", where="shift.kind"):
             plan("without", answer)
         with refused(UsageError, "E-CONFIG-CONFLICT", "all", "60 objects", where="shift.kind"):
             plan("all", answer, cut=9.0)

@@ -8,7 +8,7 @@ from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.survey.labels.selected import describe_selection, known_redshifts, read_extra, read_selected
+from ictconvention.survey.labels.selected import find_selection, known_redshifts, read_extra, read_selected
 from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.split_drawing import make_split
 from tests.refusals import refused
@@ -74,12 +74,20 @@ def test_what_is_no_selection_is_refused() -> None:
         make_split(table(selected=NEAR, redshift=lost))
 
 
-def test_the_distance_of_the_redshifts_is_said() -> None:
-    half = np.arange(N) % 2 == 0
-    assert str(describe_selection(table(selected=NEAR))).endswith(" 1.000")
-    assert f"{half.sum()} of {N}" in str(describe_selection(table(selected=half)))
-    assert float(str(describe_selection(table(selected=half))).rpartition(" ")[2]) < 0.01
-    hidden = np.where(NEAR, z_of(), np.nan)
-    assert str(describe_selection(table(selected=NEAR, redshift=hidden, true_redshift=z_of()))).endswith(" 1.000")
-    assert describe_selection(table(selected=NEAR, redshift=hidden)) is None
-    assert describe_selection(table()) is None
+def test_the_distance_of_redshifts_and_magnitudes_is_said() -> None:
+    half, hidden = np.arange(N) % 2 == 0, np.where(NEAR, z_of(), np.nan)
+    apart = find_selection(table(selected=NEAR))
+    assert apart is not None
+    assert (apart.selected, apart.objects, apart.distances) == (NEAR.sum(), N, {"redshifts": 1.0})
+    assert apart.medians == (np.median(z_of()[NEAR]), np.median(z_of()[~NEAR]))
+    alike = find_selection(table(selected=half, mag_r=-z_of()))
+    assert alike is not None
+    assert {*alike.distances} == {"redshifts", "mag_r"}
+    assert max(alike.distances.values()) < 0.01
+    by_truth = find_selection(table(selected=NEAR, redshift=hidden, true_redshift=z_of()))
+    assert by_truth is not None
+    assert by_truth.distances == {"redshifts": 1.0}
+    unknown = find_selection(table(selected=NEAR, redshift=hidden))
+    assert unknown is not None
+    assert (unknown.selected, unknown.medians, unknown.distances) == (NEAR.sum(), (), {})
+    assert find_selection(table()) is None

@@ -1,5 +1,6 @@
 """Redshifts from training to predict, export and report, on a survey that has no class at all."""
 
+import json
 import shutil
 import signal
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.reporting.compare import compare
 from ictconvention.reporting.page import write_report
+from ictconvention.runs.plan import plan_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
@@ -32,7 +34,7 @@ from ictconvention.tasks.redshift.task import Redshift
 from ictconvention.training.retest import retest
 from ictconvention.training.run import run
 from tests.forked import Command, Strike
-from tests.refusals import refused
+from tests.refusals import check_refusal, refused
 from tests.reporting.read_page import Page
 from tests.small_runs import read_json, result_of
 from tests.tasks.redshift.galaxies import write_galaxies
@@ -118,6 +120,61 @@ def test_another_survey_gets_the_same_columns(one: Path, others: Survey, galaxie
     known, again = ict.load(one).predictions(), ict.load(one).predict(galaxies)
     at = {id_: number for number, id_ in enumerate(again["id"])}
     np.testing.assert_allclose(again["pdf"][[at[id_] for id_ in known["id"]]], known["pdf"], atol=1e-6)
+
+
+def test_predictions_of_known_redshifts_are_scored_where_these_trained_nothing(
+    one: Path, galaxies: Survey, others: Survey, tmp_path: Path
+) -> None:
+    scored = [line for line in ict.load(one).predict(galaxies).meta["NOTES"].split("; ") if "scored on" in line]
+    test = result_of(one)["test"]
+    assert len(scored) == 1
+    assert f"scored on {test['objects']} objects whose redshift is known" in scored[0]
+    for name, score in (("sigma_MAD", "sigma_mad"), ("bias", "bias")):
+        assert f"{name} {test[score]:.4f}" in scored[0]
+    assert f"outliers .05 {100 * test['outliers_05']:.1f} %" in scored[0]
+    assert "scored" not in ict.load(one).predict(others).meta["NOTES"]
+    known = write_galaxies(tmp_path / "known", 20, seed=2)
+    table = ict.load(one).predict(known)
+    z = np.ma.filled(known.object_table()["redshift"], np.nan)
+    off = ((table["z_mean"] - z) / (1 + z))[np.isfinite(z)]
+    assert f"bias {off.mean():.4f}" in table.meta["NOTES"]
+    wrong = ict.load(one).predict(write_galaxies(tmp_path / "wrong", 8, redshifts={3: -0.05}, seed=3))
+    assert "not scored" in wrong.meta["NOTES"]  # predictions need no truth
+
+
+def test_a_curve_of_a_single_night_is_refused(one: Path, galaxies: Survey, tmp_path: Path) -> None:
+    words = ["predict", one, galaxies.path, "-o", tmp_path / "z.ecsv", "--curve", tmp_path / "curve.png"]
+    error = CliRunner().invoke(app, [*map(str, words)]).exception
+    assert isinstance(error, UsageError)
+    check_refusal(error, "E-PREDICT-NOTHING", "--curve", where=galaxies.path)
+    assert not (tmp_path / "z.ecsv").exists()
+
+
+def test_the_split_of_a_survey_of_redshifts_is_the_one_that_its_experiments_draw(
+    galaxies: Survey, tmp_path: Path
+) -> None:
+    file = tmp_path / "split.json"
+    done = CliRunner().invoke(app, ["split", str(galaxies.path), "-o", str(file)])
+    assert done.exit_code == 0, done.output
+    words = ["experiment=redshift_direct", "survey=path", f"survey.path={galaxies.path}"]
+    drawn, given = (plan_run(compose_run([*words, *more])) for more in ([], [f"split={file}"]))
+    assert given.split.parts == drawn.split.parts
+    assert given.split.hash == drawn.split.hash
+    small = ["stage.pretrain.max_epochs=1", "model.width=0.125", "figures=false", f"runs={tmp_path}/runs"]
+    folder = run(compose_run([*words, f"split={file}", *small]), words)
+    tested = set(ict.load(folder).predictions()["id"])
+    assert tested == set(json.loads(file.read_text())["parts"]["test"])
+
+
+def test_labels_that_a_split_keeps_for_a_stage_that_does_not_train_are_named(
+    galaxies: Survey, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["experiment=redshift_direct", "survey=path", f"survey.path={galaxies.path}"]
+    for protocol in ("single", "rotating"):
+        ict.split(galaxies, protocol).save(tmp_path / f"{protocol}.json")
+        caplog.clear()
+        plan_run(compose_run([*words, f"split={tmp_path}/{protocol}.json"]))
+        assert ("finetune_train" in caplog.text) == (protocol == "rotating")
 
 
 def test_shares_of_classes_have_no_meaning_for_it(one: Path, others: Survey) -> None:
