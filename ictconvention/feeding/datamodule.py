@@ -12,7 +12,13 @@ from ictconvention.configuration.options import Augmentation, Imbalance, Sequenc
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
-from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_shares, class_weights, domain_weights
+from ictconvention.feeding.sampler import (
+    EvaluationSampler,
+    TrainingSampler,
+    class_shares,
+    class_weights,
+    domain_weights,
+)
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales

@@ -97,9 +97,7 @@ def evaluate(
     return Evaluated(result, parts, reference, neighbours)
 
 
-def measure_domains(
-    learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision
-) -> dict[str, Any]:
+def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision) -> dict[str, Any]:
     """Return how well the objects that are selected are told from the others by features, of objects that train neither.
 
     Returns

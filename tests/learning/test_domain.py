@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from math import tanh
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -47,46 +48,61 @@ def test_both_kinds_weigh_the_same_however_many_there_are() -> None:
     assert 3 * of_labelled + 9 * of_others == pytest.approx(len(labels))
 
 
-def learn_toy(strength: float, apart: float) -> tuple[float | None, float]:
-    """Return the AUC of features for the domain, and how much of y they explain, of Gaussians.
+class Learned(NamedTuple):
+    """What a toy ends with: the AUC of its feature for the domain, and its error where there are labels and where not."""
 
-    Two numbers of each object, of unit variance: the first is y, and the second, which says nothing of it, lies `apart`
-    higher where there is no label.
+    auc: float | None
+    bias: float
+    error: float
+    error_apart: float
+
+
+def learn_toy(strength: float, apart: float, number: int = 500) -> Learned:
+    """Learn y from two measurements of it, each with Gaussian noise of half its sd, by one linear feature.
+
+    The second lies `apart` higher where there is no label. The mean of both is best with labels (mean square error
+    .111), and then is wrong by .89 `apart` / 2 without; the first alone has .2 everywhere.
     """
     torch.manual_seed(0)
-    x = torch.randn(2000, 2)
-    label = torch.where(torch.arange(2000) < 1000, 0, UNLABELLED)
-    x[1000:, 1] += apart
-    trunk, last = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 4)), nn.Linear(4, 1)
-    head = DomainHead(4, strength, (1.0, 1.0))
-    adam = torch.optim.Adam([*trunk.parameters(), *last.parameters(), *head.parameters()], 1e-2, weight_decay=1e-3)
-    for step in range(400):
-        head.progress = step / 400
-        features: Tensor = trunk(x)
-        loss = (last(features[:1000])[:, 0] - x[:1000, 0]).square().mean() + head.loss(features, label)
+    y = torch.randn(2 * number)
+    x = y[:, None] + 0.5 * torch.randn(2 * number, 2)
+    label = torch.where(torch.arange(2 * number) < number, 0, UNLABELLED)
+    x[number:, 1] += apart
+    trunk, last, head = nn.Linear(2, 1), nn.Linear(1, 1), DomainHead(1, strength, (1.0, 1.0))
+    adam = torch.optim.Adam([*trunk.parameters(), *last.parameters(), *head.parameters()], 2e-2)
+    for step in range(200):
+        head.progress = step / 200
+        feature: Tensor = trunk(x)
+        loss = (last(feature[:number])[:, 0] - y[:number]).square().mean() + head.loss(feature, label)
         adam.zero_grad()
         loss.backward()
         adam.step()
     with torch.no_grad():
-        features, truth = trunk(x), x[1000:, 0]
-        explained = 1 - (last(features[1000:])[:, 0] - truth).square().mean() / truth.var()
-    return tell_domains(features[:1000].numpy(), features[1000:].numpy()), float(explained)
+        feature = trunk(x)
+        wrong = last(feature)[:, 0] - y
+        known, others = wrong[:number], wrong[number:]
+        auc = tell_domains(feature[:number].numpy(), feature[number:].numpy())
+        return Learned(auc, float(others.mean()), float(known.square().mean()), float(others.square().mean()))
 
 
-def test_features_forget_a_nuisance_that_tells_the_domain_and_keep_the_label() -> None:
-    (plain, _), (against, learned) = learn_toy(0.0, apart=2.0), learn_toy(1.0, apart=2.0)
-    assert plain is not None
-    assert against is not None
-    assert plain > 0.8  # the truth, of two Gaussians 2 sigma apart, is .92
-    assert abs(against - 0.5) < 0.1
-    assert learned > 0.95
+def test_features_forget_what_tells_the_domain_and_the_label_stays_learnable() -> None:
+    plain, against = learn_toy(0.0, apart=2.0), learn_toy(3.0, apart=2.0)
+    assert plain.auc is not None
+    assert against.auc is not None
+    assert plain.auc > 0.68
+    assert 0.5 - 0.05 < against.auc < 0.5 + 0.08
+    assert plain.bias > 0.6
+    assert against.bias < 0.25
+    assert plain.error < 0.13  # .111
+    assert against.error < 0.2  # what it costs where there are labels
+    assert against.error_apart < 0.25 < 0.6 < plain.error_apart
 
 
 def test_without_a_shift_it_changes_nothing_but_noise() -> None:
-    (plain, before), (against, after) = learn_toy(0.0, apart=0.0), learn_toy(1.0, apart=0.0)
-    assert plain == pytest.approx(0.5, abs=0.04)
-    assert against == pytest.approx(0.5, abs=0.04)
-    assert after == pytest.approx(before, abs=0.02)
+    plain, against = learn_toy(0.0, apart=0.0), learn_toy(3.0, apart=0.0)
+    assert plain.auc == pytest.approx(0.5, abs=0.05)
+    assert against.auc == pytest.approx(plain.auc, abs=0.02)
+    assert against[1:] == pytest.approx(plain[1:], abs=0.01)
 
 
 def learner_of(feed: Feed, domains: bool = True) -> tuple[Learner, SeriesDataModule]:
