@@ -98,7 +98,7 @@ def evaluate(
 
 
 def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision) -> dict[str, Any]:
-    """Return how well the objects that are selected are told from the others by features, of objects that train neither.
+    """Return how well features tell the objects that are selected from the others.
 
     Returns
     -------
@@ -106,7 +106,7 @@ def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, 
         `head_auc` of the head against which the network was trained, and `auc` of a logistic regression that has seen
         the features alone (see `tell_domains`): what a head is blind to, that finds. `apart` is the number of objects
         that are not selected, of the part `part`: the additional test objects, or where these are few the unlabelled
-        ones, which have trained.
+        ones, which have trained. The others are those of validation and test.
     """
     selected = read_selected(data.survey.object_table())
     assert selected is not None  # check_shift has seen it

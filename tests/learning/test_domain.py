@@ -1,4 +1,4 @@
-"""The head on domains: its reversed gradient, what features forget by it on densities that are known, and what stays."""
+"""The head on domains: its reversed gradient, what features forget by it on known densities, and what stays."""
 
 from collections.abc import Callable
 from math import tanh
@@ -49,7 +49,7 @@ def test_both_kinds_weigh_the_same_however_many_there_are() -> None:
 
 
 class Learned(NamedTuple):
-    """What a toy ends with: the AUC of its feature for the domain, and its error where there are labels and where not."""
+    """What a toy ends with: the AUC of its feature for the domain, and its error with labels and apart from them."""
 
     auc: float | None
     bias: float
@@ -91,8 +91,7 @@ def test_features_forget_what_tells_the_domain_and_the_label_stays_learnable() -
     assert against.auc is not None
     assert plain.auc > 0.68
     assert 0.5 - 0.05 < against.auc < 0.5 + 0.08
-    assert plain.bias > 0.6
-    assert against.bias < 0.25
+    assert against.bias < 0.3 < 0.6 < plain.bias
     assert plain.error < 0.13  # .111
     assert against.error < 0.2  # what it costs where there are labels
     assert against.error_apart < 0.25 < 0.6 < plain.error_apart

@@ -7,11 +7,7 @@ from ictconvention.survey.labels.selected import SELECTED, read_selected
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 
-MEASURED = (
-    "weights",
-    "strata",
-    "adversarial",
-)  # the answers that tell, by photometry or features, who is to be predicted
+MEASURED = ("weights", "strata", "adversarial")  # the answers for which a classifier tells who is to be predicted
 
 
 def check_shift(options: RunOptions, survey: Survey, split: Split) -> None:
