@@ -34,6 +34,7 @@ from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, report_errors
 
 if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
+    from ictconvention.sweeping.sweep import Job as SweepJob
     from ictconvention.sweeping.sweep import Sweep
 
 HERE = Path(__file__).parent
@@ -161,8 +162,8 @@ class Study:
         }
 
 
-def train(study: Study, waiting: Sequence[Job]) -> "tuple[Sweep, dict[Job, list[Path]]]":
-    """Train the networks of jobs; those that are finished are not trained again. Return their folders too."""
+def train(study: Study, waiting: Sequence[Job], settings: Mapping[Job, str]) -> "Sweep":
+    """Train the networks of jobs; those that are finished are not trained again. Each job's result is saved at once."""
     from ictconvention.sweeping.processes import run_jobs
     from ictconvention.sweeping.sweep import Sweep, prepare_jobs
 
@@ -170,12 +171,23 @@ def train(study: Study, waiting: Sequence[Job]) -> "tuple[Sweep, dict[Job, list[
     asked = [(job, number, words) for job in waiting for number, words in enumerate(study.runs_of(job))]
     prepared = prepare_jobs([words for _, _, words in asked])
     folders: dict[Job, list[Path]] = {}
+    job_of: dict[Path, Job] = {}
     for one, (job, number, _) in zip(prepared, asked, strict=True):
         one.model = one.title = job.name + (f", part {number}" if number else "")
         folders.setdefault(job, []).append(one.folder)
+        job_of[one.folder] = job
     sweep = Sweep(Path(wanted.runs) / "sweeps" / f"redshift-{wanted.profile}", prepared)
-    run_jobs(sweep, wanted.jobs or jobs_at_once(wanted.profile, prepared[0].options.trainer.devices))
-    return sweep, folders
+    finished: set[Path] = set()
+
+    def keep(one: "SweepJob") -> None:
+        job = job_of[one.folder]
+        finished.add(one.folder)
+        if finished.issuperset(folders[job]):
+            save_result(wanted.results, result_of_runs(job, folders[job], study.known_of(job), settings[job]))
+
+    at_once = wanted.jobs or jobs_at_once(wanted.profile, prepared[0].options.trainer.devices)
+    run_jobs(sweep, at_once, on_finish=keep)
+    return sweep
 
 
 def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], setting: str) -> Result:
@@ -236,13 +248,8 @@ def run_study(study: Study) -> str:
     networks = [job for job in waiting if job.row in study.networks]
     if not networks:
         return ""
-    sweep, folders = train(study, networks)
-    finished = {job.folder for job in sweep.jobs if job.state == "finished"}
-    for job, of in folders.items():
-        if finished.issuperset(of):
-            save_result(wanted.results, result_of_runs(job, of, study.known_of(job), settings[job]))
     try:
-        sweep.check()
+        train(study, networks, settings).check()
     except UsageError as error:
         return error.found
     return ""

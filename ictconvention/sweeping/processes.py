@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import IO, Any, Literal
@@ -54,7 +54,9 @@ class _Running:
     before: float  # seconds that the job took in earlier starts
 
 
-def run_jobs(sweep: Sweep, at_once: int = 1, on_error: OnError = "continue") -> None:
+def run_jobs(
+    sweep: Sweep, at_once: int = 1, on_error: OnError = "continue", on_finish: Callable[[Job], None] | None = None
+) -> None:
     """Run the jobs of a sweep that have no result yet.
 
     Parameters
@@ -65,6 +67,8 @@ def run_jobs(sweep: Sweep, at_once: int = 1, on_error: OnError = "continue") -> 
         Jobs that run side by side; the processors are shared out, and the GPUs where there are some.
     on_error : "continue" or "stop"
         What becomes of the jobs that have not begun when one fails.
+    on_finish : callable, optional
+        What is done with each job as soon as it has finished, those that had finished before first.
 
     Raises
     ------
@@ -84,7 +88,10 @@ def run_jobs(sweep: Sweep, at_once: int = 1, on_error: OnError = "continue") -> 
         logger.info(f"{pluralize(len(sweep.jobs), 'job')}, record and logs in {sweep.folder}")
         if done:
             logger.info(f"{done} finished before, and not repeated")
-        _Course(sweep, waiting, _devices(waiting, at_once), on_error).take()
+        for job in sweep.jobs:
+            if on_finish is not None and job.state == "finished":
+                on_finish(job)
+        _Course(sweep, waiting, _devices(waiting, at_once), on_error, on_finish).take()
 
 
 class _Course:
@@ -96,8 +103,10 @@ class _Course:
         waiting: list[Job],
         gpus: list[str | None],
         on_error: OnError,
+        on_finish: Callable[[Job], None] | None,
     ) -> None:
         self.sweep, self.waiting, self.gpus, self.on_error = sweep, waiting, gpus, on_error
+        self.on_finish = on_finish
         self.copier: Copier | None = None
         self.running: list[_Running] = []
         self.durations: list[float] = []
@@ -170,6 +179,8 @@ class _Course:
             logger.info(
                 f"{self._place(job)} finished in {describe_duration(took)}: {job.title}: {chief_scores(job)}{left}"
             )
+            if self.on_finish is not None:
+                self.on_finish(job)
             return
         logger.warning(f"{self._place(job)} FAILED after {describe_duration(took)} ({_ending(code)}): {job.title}")
         logger.warning("\n".join(f"    | {line}" for line in _tail(job)))

@@ -188,6 +188,16 @@ def test_the_same_sweep_again_runs_only_what_has_no_result(tmp_path: Path, caplo
     assert second["seconds"] > first["seconds"]
 
 
+def test_each_finished_job_is_handed_on_at_once_and_those_of_an_earlier_start_too(tmp_path: Path) -> None:
+    handed: list[tuple[int, list[str]]] = []
+    for again in range(2):
+        handed.clear()
+        sweep = sweep_of(tmp_path, "runs", "fails", "runs" if again else "fails")
+        run_jobs(sweep, on_finish=lambda job, of=sweep: handed.append((job.number, [one.state for one in of.jobs])))  # type: ignore[misc]
+        assert handed[0] == (1, ["finished", "waiting", "waiting"])
+    assert [number for number, _ in handed] == [1, 3]
+
+
 def test_a_sweep_under_nohup_outlives_its_terminal(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
