@@ -18,6 +18,7 @@ from ictconvention.evaluation.significance import (
     sentence,
 )
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
+from ictconvention.reporting.joined_strata import join_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED, PUBLISHED_SCORES
 from ictconvention.reporting.table import Table, make_table
@@ -86,6 +87,8 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     first = collection.first
     opened, survey_said = locate_survey((run for of in collection.runs.values() for run in of.values()), survey)
     entries = list(collection.entries())
+    joined, not_joined = join_entries(collection)
+    entries += joined
     if members > 1:
         entries = [_ensemble(entry, members) for entry in entries]
     folds = entries[0].folds
@@ -116,6 +119,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     if others:
         pair = {entries[n].name: wholes[n] for n in (lead, others[0])}
         remarks += _describe_pair(pair, measures)
+    remarks += not_joined
     if others and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     name = full_name(first.result["survey"]["name"], first.result["survey"]["simulated"])

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.configuration.identity import leave_out_added
 from ictconvention.configuration.options import STRATA
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, pluralize, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.shift.propensity import Propensity
@@ -96,4 +98,5 @@ def _made_of(run: RunFolder) -> list[Any]:
     """Return what decides a run but for its stratum."""
     result = run.read_result("survey", "split", "config", "task")
     config = {**result["config"], "shift": {**result["config"]["shift"], "stratum": None}}
+    config = leave_out_added(config, RunOptions)  # a run of before there was an option is as one at its default
     return [result["survey"].get("hash"), result["split"], result["task"]["names"], config]
