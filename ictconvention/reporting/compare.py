@@ -18,6 +18,7 @@ from ictconvention.evaluation.significance import (
     sentence,
 )
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
+from ictconvention.reporting.forest_entry import forest_entries
 from ictconvention.reporting.joined_strata import join_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.published_numbers import CAUTION, PUBLISHED, PUBLISHED_SCORES
@@ -88,7 +89,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     opened, survey_said = locate_survey((run for of in collection.runs.values() for run in of.values()), survey)
     entries = list(collection.entries())
     joined, not_joined = join_entries(collection)
-    entries += joined
+    entries += [*joined, *forest_entries(collection)]
     if members > 1:
         entries = [_ensemble(entry, members) for entry in entries]
     folds = entries[0].folds
