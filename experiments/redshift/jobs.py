@@ -19,7 +19,8 @@ APPROACHES: Mapping[str, list[str]] = {
     "semi-supervised": ["experiment=redshift_semi"],
     "foundation": ["experiment=redshift_foundation"],
 }
-ANSWERS = ("weights", "strata", "latent_knn")  # to the shift, each with the direct approach
+ANSWERS = ("weights", "strata", "latent_knn", "adversarial")  # to the shift, each with the direct approach
+OF_ANSWER = {"adversarial": ["stage.pretrain.max_epochs=5"]}  # as many passes: of 9 galaxies 5 have no label
 FOREST, NEIGHBOURS, CONSTANT = "forest on photometry", "neighbours on photometry", "constant n(z)"
 BASELINES = (FOREST, NEIGHBOURS, CONSTANT)
 FOUNDATION, TWO_STAGES = "foundation", ("pre-trained",)
@@ -82,7 +83,7 @@ def rows_of_networks() -> tuple[dict[str, list[list[str]]], dict[str, str]]:
             missing[row] = f"there is no {word}"
             continue
         parts = [[f"shift.stratum={number}"] for number in range(NUMBER)] if answer == STRATA else [[]]
-        found[row] = [[*APPROACHES[REFERENCE], word, *part] for part in parts]
+        found[row] = [[*APPROACHES[REFERENCE], word, *OF_ANSWER.get(answer, []), *part] for part in parts]
     return found, missing
 
 

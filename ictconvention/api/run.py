@@ -262,6 +262,7 @@ class Run:
         """Train a random forest on the run's own parts, keep it beside the run, and return the scores of both.
 
         It sees numbers of the light curve and of the host in the median stamps. `predict(..., forest="mean")` takes it.
+        Of redshifts it is a quantile forest on aperture photometry, which a comparison has a row of.
 
         Parameters
         ----------
@@ -275,13 +276,14 @@ class Run:
         Returns
         -------
         dict
-            Of "network", "forest" and "mean", their mean of log-probabilities: the scores by part, as in `result`.
+            Of "network", "forest" and "mean", their mean of log-probabilities, which redshifts have not: the scores by
+            part, as in `result`.
 
         Raises
         ------
         UsageError, SurveyError
-            The run is not finished or has learned no classes, its survey is not what it was, or its stamps are too
-            small for photometry.
+            The run is not finished or has learned neither classes nor redshifts, its survey is not what it was, or its
+            stamps are too small for photometry.
         """
         from ictconvention.api.keywords import words_of_survey
         from ictconvention.applying.forests.keep import train_forest

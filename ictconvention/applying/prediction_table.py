@@ -1,6 +1,6 @@
 """The table of predictions: of which runs, at which shares of the classes, and as which kind of file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +228,7 @@ def prediction_table(
     return table
 
 
-def check_output(path: Path, survey: Survey, task: Task) -> None:
+def check_output(path: Path, ids: Iterable[str], task: Task) -> None:
     """Refuse a file that could not be written, before hours are spent on what goes into it.
 
     Raises
@@ -237,7 +237,7 @@ def check_output(path: Path, survey: Survey, task: Task) -> None:
         Its ending is not a format, or one that cannot hold the letters of an id or a class, or the lists of a column;
         or no output may go there (see `check_place`).
     """
-    texts = (*survey.ids, *task.format.letters)
+    texts = (*ids, *task.format.letters)
     if path.suffix.lower() not in FORMATS:
         found = f"{path.suffix or 'no ending'!r} is not a format of tables"
         raise UsageError(found, path, f"end the name in {', '.join(FORMATS)}", "E-FILES-ENDING")

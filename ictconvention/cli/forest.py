@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.cli.next_command import suggest_prediction
+from ictconvention.cli.next_command import suggest_forest
 from ictconvention.core.errors import UsageError
 from ictconvention.core.progress import show_progress
 
@@ -25,7 +25,8 @@ def forest(
 ) -> None:
     """Train a random forest beside a run of classes, for `predict --forest mean`; forest.json has its scores.
 
-    It learns from the run's own parts: numbers of the light curves, and of the hosts in the median stamps. A survey
+    It learns from the run's own parts: numbers of the light curves, and of the hosts in the median stamps. Beside a run
+    of redshifts it is a quantile forest on aperture photometry, and `ictconvention report` has a row of it. A survey
     that has moved is given after RUN, by survey=path survey.path=FOLDER; the module of a network of your own by
     model.module=MODULE.
     """
@@ -44,4 +45,4 @@ def forest(
     _, said = train_forest(run, options, all_frames, jobs, show_progress)
     for line in said:
         typer.echo(line)
-    suggest_prediction(run, "--forest", "mean")
+    suggest_forest(run)

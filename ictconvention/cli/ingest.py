@@ -100,7 +100,7 @@ def stamps(
     pixel_scale: Annotated[
         float | None,
         typer.Option(
-            help="Size of a pixel of the files in arcsec.",
+            help="Size of a pixel in arcsec: of the files, or with --resample of the survey.",
             show_default="the table's pixel_scale, or the WCS of the files",
         ),
     ] = None,
@@ -111,6 +111,9 @@ def stamps(
         str, typer.Option(help="Unit of pixels without a zero point; none, where they were normalised.")
     ] = "nanomaggy",
     sky: Annotated[bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre.")] = False,
+    resample: Annotated[
+        bool, typer.Option("--resample", help="Interpolate stamps of another pixel scale; else they are refused.")
+    ] = False,
 ) -> None:
     """Take stamps that are cut already: FITS cubes, a FITS file per epoch, or npz, named by a table."""
 

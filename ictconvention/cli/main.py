@@ -9,6 +9,7 @@ from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
+from ictconvention.cli.join import join
 from ictconvention.cli.next_command import (
     suggest_first_training,
     suggest_prediction,
@@ -208,6 +209,7 @@ def test(
 
 
 app.command(context_settings=WORDS)(forest)
+app.command(context_settings=WORDS)(join)
 
 
 @app.command(context_settings=WORDS)
@@ -288,7 +290,7 @@ def predict(
     options = PredictOptions(first_days, batch_size, devices, read_use(forest))
     runs, left_out = choose_runs(run, model)
     opened = open_for(runs[0], survey)
-    check_output(output, opened, runs[0].task)
+    check_output(output, opened.ids, runs[0].task)
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])

@@ -128,6 +128,16 @@ def _redshift_keys(survey: "Survey", one_stage: bool) -> list[str]:
     return ["task=redshift", *place, *(["model=cnn2"] if picture else []), "imbalance=none", *fold]
 
 
+def suggest_forest(run: Path) -> None:
+    """After the forest of a run: predict with both, or of redshifts compare both."""
+    from ictconvention.runs.run_folder import RunFolder
+
+    if RunFolder(run).read_options().task.kind == "redshift":
+        suggest("report", run.parent)
+    else:
+        suggest_prediction(run, "--forest", "mean")
+
+
 def suggest_prediction(run: Path, *flags: str) -> None:
     """After a run, or its forest: apply it to a survey that it does not know, whose place is left open.
 

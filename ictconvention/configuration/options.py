@@ -23,7 +23,7 @@ Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
 Schedule = Literal["cosine", "constant"]
 Third = Literal["third"]  # of the frames of the full view
-Answer = Literal["none", "weights", "latent_knn", "strata"]  # to a shift
+Answer = Literal["none", "weights", "latent_knn", "strata", "adversarial"]  # to a shift
 STRATA = 5  # of propensity, as StratLearn has them
 ALL_STRATA = f"-m shift=strata shift.stratum={','.join(map(str, range(STRATA)))}"  # their runs by one command
 Group = TypeVar("Group")
@@ -371,14 +371,16 @@ class ShiftOptions:
 
     Parameters
     ----------
-    kind : "none", "weights", "latent_knn" or "strata"
+    kind : "none", "weights", "latent_knn", "strata" or "adversarial"
         Nothing; weights of objects in the loss; redshifts of the nearest objects in the network's features in the place
-        of its own PDF; or one of five strata of objects about as likely to be predicted, which the run learns and tests
-        alone.
+        of its own PDF; one of five strata of objects about as likely to be predicted, which the run learns and tests
+        alone; or features by which a head in training cannot tell the two kinds of objects, see `DomainHead`.
     clip : float
         Of "weights": the largest ratio of the densities.
     stratum : int, optional
         Of "strata": which, from 0, the least likely to be predicted.
+    strength : float
+        Of "adversarial": the factor of the reversed gradient at the end of the last stage; it rises from 0.
 
     Raises
     ------
@@ -389,6 +391,7 @@ class ShiftOptions:
     kind: Annotated[Answer, ADDED] = "none"
     clip: Annotated[Annotated[float, Field(ge=1)], ADDED] = 20.0
     stratum: Annotated[Annotated[int, Field(ge=0, lt=STRATA)] | None, ADDED] = None
+    strength: Annotated[NonNegativeFloat, ADDED] = 1.0
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -249,6 +249,9 @@ class RunOptions:
         if self.shift.kind == "weights" and balanced:
             found = f"shift.kind is weights, of redshifts as they are, and imbalance.{balanced[0]} balances their bins"
             raise ValueError(f"{found}; set imbalance=none, or shift=none")
+        if self.shift.kind == "adversarial" and self.learner.kind == "ict" and not self.learner.unlabelled:
+            found = "shift.kind is adversarial, whose objects without a redshift join every term of ICT"
+            raise ValueError(f"{found}; set learner.unlabelled=true, or learner=supervised")
         self._check_classification()
         self._check_consistency()
         return self
@@ -324,5 +327,6 @@ def labelled_stages(options: RunOptions) -> list[Stage]:
 def parts_of(options: RunOptions) -> list[str]:
     """Return the parts of the split whose objects train or validate."""
     parts = [f"{stage}_{part}" for stage in labelled_stages(options) for part in ("train", "validation")]
-    unlabelled = options.learner.unlabelled and "pretrain" in stages_of(options)
+    unlabelled = options.shift.kind == "adversarial"
+    unlabelled = unlabelled or (options.learner.unlabelled and "pretrain" in stages_of(options))
     return [*parts, "pretrain_unlabelled"] if unlabelled else parts

@@ -176,6 +176,9 @@ def _check_pictures(options: RunOptions, pictures: bool) -> None:
     elif freeze == "encoder" and options.learner.flux:
         key, fix = "learner.flux", "set learner.flux=0, or model.freeze=none"
         found = f"learner.flux is {options.learner.flux:g} for the sake of the encoder, and model.freeze lets that rest"
+    elif freeze == "encoder" and options.shift.kind == "adversarial":
+        key, fix = "shift.kind", "set shift=none, or model.freeze=none"
+        found = "shift.kind is adversarial, which changes the features, and model.freeze lets the encoder rest"
     if found:
         raise UsageError(found, key, fix, "E-CONFIG-CONFLICT")
 

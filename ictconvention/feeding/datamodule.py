@@ -12,7 +12,13 @@ from ictconvention.configuration.options import Augmentation, Imbalance, Sequenc
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
-from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_shares, class_weights
+from ictconvention.feeding.sampler import (
+    EvaluationSampler,
+    TrainingSampler,
+    class_shares,
+    class_weights,
+    domain_weights,
+)
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
@@ -85,6 +91,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         Where batches have the measured flux of each band: the part whose errors say its scale, see `asinh_fluxes`.
     weights : array (n,), optional
         How much each object counts in the loss of training; by default all count the same.
+    domains : bool
+        Whether the unlabelled part joins the training of this stage, whichever, so that a head tells its objects from
+        those with a label.
     order : "objects" or "blocks"
         In which order training reads the objects, see `TrainingSampler`.
 
@@ -120,6 +129,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         label_free: bool = False,
         flux_of: str | None = None,
         weights: NDArray[np.floating] | None = None,
+        domains: bool = False,
         order: Literal["objects", "blocks"] = "objects",
     ) -> None:
         super().__init__()
@@ -128,10 +138,10 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.accumulate, self.order = accumulate, order
+        self.accumulate, self.order, self.domains = accumulate, order, domains
         self.unlabelled, self.label_free = unlabelled and stage == "pretrain", label_free
         self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
-        self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled else [])]
+        self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled or domains else [])]
         self.names = survey.header.classes if names is None else names
         fluxes = asinh_fluxes(survey, survey.select(split.parts[flux_of])) if flux_of else None
         given = (labels, truth, reddening, fluxes, weights)
@@ -175,6 +185,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             self.sequence.frames_per_group,
             header.pixel_scale,
             "reddening" in self.training.numbers,
+            domain_weights(labels) if self.domains else None,
         )
 
     def class_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

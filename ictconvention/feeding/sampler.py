@@ -46,6 +46,13 @@ def class_shares(
     return natural / natural.sum(), trained / trained.sum()
 
 
+def domain_weights(labels: NDArray[np.int64]) -> tuple[float, float]:
+    """Return the weights of an object with a label and of one without that make both kinds weigh the same; mean 1."""
+    labelled = int((labels != UNLABELLED).sum())
+    kinds = (labelled, len(labels) - labelled)
+    return tuple(len(labels) / (2 * max(kind, 1)) for kind in kinds)  # type: ignore[return-value]
+
+
 class TrainingSampler(DistributedSampler[list[SampleKey]]):
     """Batches of a training epoch, for one of several processes.
 

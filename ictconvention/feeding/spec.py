@@ -37,6 +37,9 @@ class DataSpec:
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
     reddening : bool
         Whether the batches hold E(B-V).
+    domains : pair of float, optional
+        Where objects without a label train beside the others so that a head tells them apart, how much an object with
+        a label counts for that head, and one without: in an epoch both kinds weigh the same, and their mean is 1.
     """
 
     stage: Stage
@@ -52,6 +55,7 @@ class DataSpec:
     frames_per_group: int = 3
     pixel_scale: float | None = None
     reddening: bool = False
+    domains: tuple[float, float] | None = None
 
     @property
     def residuals(self) -> bool:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ictconvention.ingestion.found import Found, FoundFrame, Reject, place_of
 from ictconvention.ingestion.headers.calibration import nanomaggies_per_count
 from ictconvention.ingestion.placeholders import drop_placeholders
+from ictconvention.ingestion.readers.resampling import resample, resampled_noise
 from ictconvention.measuring.robust import finite_median, robust_sigma
 
 Fit = Literal["crop", "bin"]
@@ -64,6 +65,7 @@ class Fitting:
         zero_point: float | None,
         noise: float = np.nan,
         place: tuple[float, float] = (0.0, 0.0),
+        ratio: float = 1.0,
     ) -> Stamp:
         """Make a stamp of a cutout.
 
@@ -77,6 +79,9 @@ class Fitting:
             Noise of a pixel [counts]; where it is NaN, that of the sky that was subtracted.
         place : pair of float
             Where the object lies, to the right of the cutout's centre and above it [pixels].
+        ratio : float
+            Side of a pixel of the stamp [pixels of the cutout]; other than 1, the cutout is interpolated about the
+            object in the place of what `how` says, see `resample`.
 
         Raises
         ------
@@ -88,8 +93,17 @@ class Fitting:
         if self.sky:
             pixels, measured = subtract_sky(pixels)
             noise = measured if np.isnan(noise) else noise
-        stamp, x, y = crop_or_bin(pixels, self.size, self.how, place)
         factor = 1.0 if zero_point is None else nanomaggies_per_count(zero_point)
+        if ratio != 1:
+            height, width = pixels.shape
+            middle_x, middle_y = (width - 1) / 2 + place[0], (height - 1) / 2 + place[1]
+            if (found := resample(pixels, middle_x, middle_y, self.size, ratio)) is None:
+                side = self.size * ratio
+                raise ValueError(
+                    f"the cutout is {width} x {height} pixels, and the stamp {side:.1f} x {side:.1f} of them"
+                )
+            return Stamp((found * factor).astype(np.float32), noise * factor * resampled_noise(ratio), 0.0, 0.0)
+        stamp, x, y = crop_or_bin(pixels, self.size, self.how, place)
         of_four = 2 if self.how == "bin" else 1  # the noise of a sum of four pixels
         return Stamp(stamp * np.float32(factor), noise * factor * of_four, x, y)
 
@@ -122,11 +136,13 @@ class CutoutOptions:
         hdu: str,
         noise: float = np.nan,
         zero_point: float = np.nan,
+        ratio: float = 1.0,
         **known: Any,
     ) -> Found:
         """Return the frame of a cutout, or the reject where no stamp can be made of it; arguments as of both."""
         try:
-            stamp = self.fitting.stamp(pixels, self.zero_point if np.isnan(zero_point) else zero_point, noise)
+            given = self.zero_point if np.isnan(zero_point) else zero_point
+            stamp = self.fitting.stamp(pixels, given, noise, ratio=ratio)
         except ValueError as error:  # UnreadableError is one
             return Reject(id_, place_of(file, hdu), str(error))
         known |= {"sky_sigma": stamp.sky_sigma, "x": stamp.x, "y": stamp.y}

@@ -14,6 +14,8 @@ from ictconvention.ingestion.pipeline import Ingested
 from ictconvention.ingestion.request import PathLike, Request, listed
 from ictconvention.survey.format import NO_UNIT, PIXEL_SCALE, UNKNOWN_SCALE, read_header
 
+RESAMPLED = "{} of another pixel scale are interpolated, their flux stays"
+
 
 def ingest_stamps(
     request: Request,
@@ -23,14 +25,19 @@ def ingest_stamps(
     zero_point: float | None = None,
     flux_unit: str = "nanomaggy",
     sky: bool = False,
+    resample: bool = False,
 ) -> Ingested:
     """Take stamps that are cut already, named by a table."""
     from ictconvention.ingestion.readers.stamps import read_stamp_table, read_stamps
 
+    if resample and request.bin_pixels:
+        found = "--bin sums pixels of the files, and --resample interpolates them"
+        raise UsageError(found, "options of ingest stamps", "leave out --bin", "E-COMMAND-CONFLICT")
     table = Path(source)
-    units, objects, scale = read_stamp_table(table, zero_point, flux_unit, pixel_scale, request.columns())
+    units, objects, scale = read_stamp_table(table, zero_point, flux_unit, pixel_scale, request.columns(), resample)
     how = CutoutOptions(table.parent, request.fitting(sky), zero_point)
-    options = request.options(scale.value, flux_unit=flux_unit)
+    said = {"pixels": RESAMPLED.format("stamps")} if resample else {}
+    options = request.options(scale.value, flux_unit=flux_unit, provenance=said)
     bands = {row.band for unit in units for row in unit if row.band}
     made = request.ingest(options, partial(read_stamps, how, scale), units, objects, bands_there=bands)
     if pixel_scale is not None:
@@ -71,7 +78,7 @@ def ingest_ccd(
     of_all = float("nan") if zero_point is None else zero_point
     names = read_band_names(None if band_names is None else Path(band_names))
     how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names, resample)
-    said = {"pixels": "images of another pixel scale are interpolated, their flux stays"} if resample else {}
+    said = {"pixels": RESAMPLED.format("images")} if resample else {}
     options = request.options(scale, orientation="north up, east left", times=MEANING, provenance=said)
     listed = {image.band for image in images}
     bands = {band for band in listed if band is not None} if None not in listed else set()

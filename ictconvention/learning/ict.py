@@ -135,7 +135,7 @@ class ICT(Learner):
         """Return eq. 3, all terms of both views summed, and the terms."""
         options, pair = self.options, join_batches(views[:2])
         inputs = self.inputs(pair)
-        features, projection, prediction, _, logits = self.network(*inputs)
+        features, projection, prediction, seen_by_classifier, logits = self.network(*inputs)
         terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair), pair.weight)}  # of both views' means
         weighed = [options.classification * terms["loss_ce"]] if options.classification else []
         if self.target is not None and self.consistency:
@@ -155,6 +155,9 @@ class ICT(Learner):
         if self.flux is not None:
             terms["loss_flux"] = 2 * self.flux.loss(features, pair.flux)
             weighed.append(self.flux.weight * terms["loss_flux"])
+        if self.domain is not None:
+            terms["loss_domain"] = 2 * self.domain.loss(seen_by_classifier, pair.label)
+            weighed.append(terms["loss_domain"])
         return {"loss": sum(weighed[1:], start=weighed[0]), **terms}
 
     def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
+from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.optimiser import optimiser_for
 from ictconvention.networks.heads import Branch
@@ -72,6 +73,7 @@ class Learner(lightning.LightningModule, ABC):
             raise ValueError(f"{type(inputs).__name__} reads {inputs.reads}, and the batches hold {spec.contents!r}")
         self.network, self.inputs, self.spec, self.optimiser = network, inputs, spec, optimiser
         self.flux = flux
+        self.domain: DomainHead | None = None  # while a stage trains against it, see `begin_domains`
         self.class_weights: Tensor
         self.register_buffer(
             "class_weights", torch.tensor(spec.class_weights), persistent=False
@@ -82,6 +84,41 @@ class Learner(lightning.LightningModule, ABC):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Say in a checkpoint, in plain values, of which data its weights are."""
         checkpoint["task"] = asdict(self.spec)
+        if self.domain is not None:  # apart from the weights: what predicts has no such head
+            weights = checkpoint["state_dict"]
+            checkpoint["domain"] = {name: weights.pop(f"domain.{name}") for name in self.domain.state_dict()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take the head on domains from where `on_save_checkpoint` puts it."""
+        if self.domain is not None:
+            checkpoint["state_dict"] |= {f"domain.{name}": value for name, value in checkpoint["domain"].items()}
+
+    def begin_domains(self, strength: float, seed: int) -> DomainHead:
+        """Return a new head that tells objects with a label from those without, against which this stage trains.
+
+        Without `end_domains` it would be among the weights.
+
+        Raises
+        ------
+        ValueError
+            The batches of the stage hold no objects without a label.
+        """
+        if self.spec.domains is None:
+            raise ValueError("the batches have no objects of both domains: SeriesDataModule(domains=True)")
+        seen = self.get_parameter(f"{self.output_layers[0]}.weight").shape[1]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.domain = DomainHead(seen, strength, self.spec.domains)
+        return self.domain
+
+    def end_domains(self) -> None:
+        """Leave the head out, which is none of the network's."""
+        self.domain = None
+
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Tell the head on domains how far the stage has come."""
+        if self.domain is not None:
+            self.domain.progress = self.trainer.global_step / float(self.trainer.estimated_stepping_batches)
 
     @abstractmethod
     def loss(self, views: Views) -> dict[str, Tensor]:
@@ -171,7 +208,8 @@ class Learner(lightning.LightningModule, ABC):
         steps = self.trainer.estimated_stepping_batches
         if steps == float("inf"):
             raise ValueError("the schedules need an end: give the Trainer max_epochs or max_steps")
-        trained = self.network if self.flux is None else nn.ModuleList([self.network, self.flux])
+        heads = [head for head in (self.flux, self.domain) if head is not None]
+        trained = nn.ModuleList([self.network, *heads]) if heads else self.network
         optimiser, schedule = optimiser_for(trained, self.optimiser, int(steps))
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

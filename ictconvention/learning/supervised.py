@@ -67,17 +67,21 @@ class Supervised(Learner):
         return seen, self._checked(logits)
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Return eq. 2 of the one view, and where fluxes are learned too, both terms and their sum."""
+        """Return eq. 2 of the one view, and where another head learns too, all terms and their sum."""
         (view,) = views
-        if self.flux is None:
+        if self.flux is None and self.domain is None:
             return {"loss": self.cross_entropy(self.logits(view), self.learned(view), view.weight)}
         features = self.network.features(*self.inputs(view))
-        logits = self._checked(full_precision(self.network.head, features))
-        terms = {
-            "loss_ce": self.cross_entropy(logits, self.learned(view), view.weight),
-            "loss_flux": self.flux.loss(features, view.flux),
-        }
-        return {"loss": terms["loss_ce"] + self.flux.weight * terms["loss_flux"], **terms}
+        seen, logits = full_precision(self.network.last_step, features)
+        terms = {"loss_ce": self.cross_entropy(self._checked(logits), self.learned(view), view.weight)}
+        loss = terms["loss_ce"]
+        if self.flux is not None:
+            terms["loss_flux"] = self.flux.loss(features, view.flux)
+            loss = loss + self.flux.weight * terms["loss_flux"]
+        if self.domain is not None:
+            terms["loss_domain"] = self.domain.loss(seen, view.label)
+            loss = loss + terms["loss_domain"]
+        return {"loss": loss, **terms}
 
     def _checked(self, logits: Tensor) -> Tensor:
         if logits.shape[1] != (classes := self.task.outputs):

@@ -146,9 +146,10 @@ class Network(nn.Module, ABC):
 
     def seen_and_outputs(self, *inputs: Any) -> tuple[Tensor, Tensor]:
         """Return what the last layer of the head sees (B, n), and the outputs (B, outputs) that it makes of it."""
-        return full_precision(self._last_step, self.features(*inputs))
+        return full_precision(self.last_step, self.features(*inputs))
 
-    def _last_step(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def last_step(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the last layer of the head sees of features (B, n), and the outputs (B, outputs)."""
         if not isinstance(self.head, nn.Sequential):
             return features, self.head(features)
         seen = self.head[:-1](features)

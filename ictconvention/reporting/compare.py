@@ -8,6 +8,8 @@ from ictconvention.core.errors import IctConventionError, UsageError, shorten
 from ictconvention.evaluation.predictions import ModelPredictions, ensemble
 from ictconvention.reporting.compared_part import ComparedPart, compare_part
 from ictconvention.reporting.entry_file import ENTRIES_FILE, read_entries
+from ictconvention.reporting.forest_entry import forest_entries
+from ictconvention.reporting.joined_strata import join_entries
 from ictconvention.reporting.locate_survey import locate_survey
 from ictconvention.reporting.table import Table
 from ictconvention.runs.collection import Collection, find_runs, group_runs
@@ -106,6 +108,7 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
     opened, survey_said = locate_survey((run for of in collection.runs.values() for run in of.values()), survey)
     trained = _entries(collection, "test", members)
     entries, folds = list(trained), trained[0].folds
+    _, not_joined = join_entries(collection)
     for entry in read_entries(Path(sweep) / ENTRIES_FILE, first.task):
         kept = {key: found for key, found in entry.predictions.items() if key[0] in folds}
         if {fold for fold, _ in kept} == set(folds):
@@ -121,7 +124,12 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
         absent = [entry.name for entry in entries[len(trained) :]]
         notes += [f"Without an extra test part: {', '.join(absent)}."] if absent else []
         extra_test = compare_part(EXTRA, extra, lead, first.task, name, opened, sweep, notes)
-    remarks = [*test.remarks, *_warnings(collection), *([f"The extra test part is not compared: {why}."] if why else [])]
+    remarks = [
+        *test.remarks,
+        *_warnings(collection),
+        *not_joined,
+        *([f"The extra test part is not compared: {why}."] if why else []),
+    ]
     if len(entries) > 1 and opened is None:
         remarks.append(f"Each object counts as a sky group of its own: {survey_said}.")
     leader = entries[lead].name
@@ -129,8 +137,9 @@ def compare(sweep: Path, survey: Path | None = None, members: int = 1) -> Compar
 
 
 def _entries(collection: Collection, part: str, members: int) -> Sequence[ModelPredictions]:
-    """Return each model's predictions of a part, of so many seeds at a time."""
-    entries = collection.entries(part)
+    """Return each model's predictions of a part, of so many seeds at a time, strata joined and forests after them."""
+    joined, _ = join_entries(collection, part)
+    entries = [*collection.entries(part), *joined, *forest_entries(collection, part)]
     return entries if members == 1 else [_ensemble(entry, members) for entry in entries]
 
 

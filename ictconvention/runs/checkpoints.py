@@ -34,6 +34,7 @@ class CheckpointShape(Shape):
     """The types of what a checkpoint holds: the weights, and what Lightning needs to resume."""
 
     state_dict: dict[str, InstanceOf[Tensor]]
+    domain: dict[str, InstanceOf[Tensor]] = ABSENT
     task: dict[str, Any] = ABSENT
     optimizer_states: list[OptimiserShape] = ABSENT
     lr_schedulers: list[dict[str, Any]] = ABSENT

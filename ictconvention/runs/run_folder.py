@@ -38,6 +38,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
+BY_FOREST = {part: f"forest_{file}" for part, file in TESTED.items()}  # the same by a forest on photometry
 SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
 LOST = "remove this folder, and run it again"
 LOST_WEIGHTS = "restore them from a copy, or remove the folder of the run and train it again"
@@ -98,9 +99,9 @@ class RunFolder:
         """Return the file of a stage's weights: those that it ends with, or while it trains its last or its best."""
         return self.checkpoints / (f"{stage}.ckpt" if kept == "final" else f"{stage}-{kept}.ckpt")
 
-    def predictions(self, part: str = "test") -> Path:
-        """Return the table of the predictions of a part."""
-        return self.path / TESTED[part]
+    def predictions(self, part: str = "test", by_forest: bool = False) -> Path:
+        """Return the table of the predictions of a part, or that of a forest of redshifts beside the run."""
+        return self.path / (BY_FOREST if by_forest else TESTED)[part]
 
     def figure(self, name: str) -> Path:
         """Return the file of a figure."""
@@ -127,10 +128,10 @@ class RunFolder:
         """Return the table of the metrics; errors as of `MetricsTable`."""
         return MetricsTable(self.metrics)
 
-    def write_predictions(self, part: str, columns: Mapping[str, Any]) -> None:
+    def write_predictions(self, part: str, columns: Mapping[str, Any], by_forest: bool = False) -> None:
         """Write the table of a part's predictions: id, fold, and the columns of the task; (n, m) is a list a row."""
         table = pa.table({name: _column(values) for name, values in columns.items()})
-        self._write_table(self.predictions(part), table, "saving the predictions")
+        self._write_table(self.predictions(part, by_forest), table, "saving the predictions")
 
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
         """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
@@ -148,7 +149,7 @@ class RunFolder:
     def write_forest(self, kept: KeptForest) -> None:
         """Write the forest beside the finished run: its trees, and then what it is, without which it is none."""
         kept.forest.trees.save(self.trees)
-        write_json(self.forest, kept.describe(self._identity(), self.trees))
+        write_json(self.forest, kept.describe(self.identity(), self.trees))
 
     def _write_table(self, path: Path, table: pa.Table, doing: str) -> None:
         with whole_file(path, doing, record=True) as partial:
@@ -306,7 +307,7 @@ class RunFolder:
             raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
 
-    def read_columns(self, part: str) -> dict[str, NDArray[Any]]:
+    def read_columns(self, part: str, by_forest: bool = False) -> dict[str, NDArray[Any]]:
         """Return the columns of the predictions of a part: arrays (n,) or (n, m).
 
         Raises
@@ -316,7 +317,7 @@ class RunFolder:
         UsageError
             It is damaged.
         """
-        path = self.predictions(part)
+        path = self.predictions(part, by_forest)
         try:
             with readable_os_errors("reading the predictions", path):
                 return as_arrays(read_parquet(path))
@@ -353,9 +354,9 @@ class RunFolder:
             words = command(["ictconvention", "forest", str(self.path)])
             found = "there is no forest beside this run" if len(absent) > 1 else f"its forest has lost {absent[0].name}"
             raise UsageError(found, self.path, f"train one: {words}", "E-FOREST-MISSING")
-        return KeptForest.load(self.trees, self.forest, self._identity(), self.read_priors()[0])
+        return KeptForest.load(self.trees, self.forest, self.identity(), self.read_priors()[0])
 
-    def _identity(self) -> dict[str, Any]:
+    def identity(self) -> dict[str, Any]:
         """Return what a forest beside the run is of."""
         result, status = self.read_result("survey", "split"), self.read_status()
         made = {"run": status.get("hashes", {}).get("run"), "survey": result["survey"].get("hash")}

@@ -3,16 +3,23 @@
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.shift.domains import tell_domains
 from ictconvention.evaluation.shift.neighbours import Neighbours
+from ictconvention.evaluation.shift.propensity import LEAST
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
+from ictconvention.survey.labels.selected import read_selected
+from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.tasks.redshift.bins import edges_of
 from ictconvention.tasks.task import Calibration, Task
 from ictconvention.training.infer import Inferred, infer
@@ -88,6 +95,31 @@ def evaluate(
             parts[part] = Predictions(ids[found.position], truth[found.position], rows)
             result |= task.score(part, parts[part])
     return Evaluated(result, parts, reference, neighbours)
+
+
+def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision) -> dict[str, Any]:
+    """Return how well features tell the objects that are selected from the others.
+
+    Returns
+    -------
+    dict
+        `head_auc` of the head against which the network was trained, and `auc` of a logistic regression that has seen
+        the features alone (see `tell_domains`): what a head is blind to, that finds. `apart` is the number of objects
+        that are not selected, of the part `part`: the additional test objects, or where these are few the unlabelled
+        ones, which have trained. The others are those of validation and test.
+    """
+    selected = read_selected(data.survey.object_table())
+    assert selected is not None  # check_shift has seen it
+    there = (data.validation_part, "test", "extra_test", UNLABELLED_PART)
+    of = {part: data.positions(part) for part in there}
+    part = "extra_test" if (~selected[of["extra_test"]]).sum() >= LEAST else UNLABELLED_PART
+    known = [_predicted(learner, data, one, precision) for one in dict.fromkeys((data.validation_part, "test", part))]
+    features = np.concatenate([one.features for one in known])
+    apart = ~selected[np.concatenate([one.position for one in known])]
+    with torch.no_grad():
+        logits = head(torch.from_numpy(features)).double().numpy()
+    found = {"head_auc": float(roc_auc_score(apart, logits)), "auc": tell_domains(features[~apart], features[apart])}
+    return {**found, "apart": int(apart.sum()), "part": part}
 
 
 def _fit_neighbours(task: Task, truth: NDArray[np.floating], known: Inferred, validation: Inferred) -> Neighbours:

@@ -14,10 +14,11 @@ from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
+from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.assembly import make_learner, make_task, weight_file
-from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
@@ -32,7 +33,7 @@ from ictconvention.survey.verify import verify_survey
 from ictconvention.tasks.task import Task
 from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import Records, describe_network
-from ictconvention.training.evaluate import evaluate, prediction_columns
+from ictconvention.training.evaluate import evaluate, measure_domains, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
@@ -204,6 +205,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
         "version": __version__,
     }
     if shift := run.prepared.record:
+        if data.domains:
+            shift = {**shift, **_tell_domains(run, learner, data)}
         kept = {} if neighbours is None else {**neighbours.record, "file": sha256(folder.neighbours)}
         result["shift"] = {**shift, **kept}
     if sources := sources_of(options):
@@ -217,6 +220,21 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     if failed is not None:
         logger.warning(failed)
     logger.info(f"result, predictions{' and figures' if options.figures else ''}: {folder}")
+
+
+def _tell_domains(run: Run, learner: Learner, data: SeriesDataModule) -> dict[str, Any]:
+    """Measure, and say, how well features that were trained against it still tell who is selected."""
+    weights = run.folder.weights(data.stage)
+    kept = load_checkpoint(weights)
+    head = learner.begin_domains(run.options.shift.strength, run.options.seed)
+    learner.end_domains()
+    take_weights(head, {"state_dict": kept.get("domain", {})}, weights)
+    found = measure_domains(learner, data, head, run.plan.precision)
+    logger.info(
+        f"shift: features tell {found['apart']} objects of {found['part']} from selected ones with an AUC of "
+        f"{found['head_auc']:.3f} to the head in training, {found['auc']:.3f} to a new logistic regression (.5: not)"
+    )
+    return found
 
 
 def _say_kept(metrics: MetricsTable, options: RunOptions, task: Task) -> None:

@@ -118,8 +118,10 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
                 path.unlink(missing_ok=True)
         take_weights(learner, load_checkpoint(finished, ANEW), finished)
         return
-    if going_on := options.resume == "auto" and before.exists():
-        check_weights(learner.state_dict(), load_checkpoint(before, ANEW), before)  # Lightning would convert them
+    going_on, resumed = options.resume == "auto" and before.exists(), None
+    if going_on:
+        resumed = load_checkpoint(before, ANEW)
+        check_weights(learner.state_dict(), resumed, before)  # Lightning would convert them
     done = None if records is None else records.status.content["epochs"].get(stage)  # a status may have been lost
     word = f", resumes{'' if done is None else f' after training epoch {done}'}" if going_on else ""
     most = f"{'at most ' if of_stage.patience else ''}{pluralize(of_stage.max_epochs, 'training epoch')}"
@@ -155,6 +157,10 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         enable_model_summary=False,
         enable_progress_bar=bool(shown),
     )
+    if data.domains:
+        head = learner.begin_domains(options.shift.strength, options.seed)
+        if resumed is not None:
+            take_weights(head, {"state_dict": resumed.get("domain", {})}, before)
     try:
         with _compiled(learner, data) if options.trainer.compile else nullcontext():
             trainer.fit(learner, data, ckpt_path=before if going_on else None, weights_only=True)
@@ -162,6 +168,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         if trainer.state.status == TrainerStatus.INTERRUPTED:
             raise KeyboardInterrupt from None
         raise
+    learner.end_domains()
     chosen = best_file if of_stage.keep == "best" else before
     take_weights(learner, load_checkpoint(chosen), chosen)
     trainer.strategy.barrier()  # every process has read it

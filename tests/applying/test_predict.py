@@ -247,10 +247,10 @@ def test_the_command_of_a_refusal_makes_a_network_that_can_begin_with_this_one(
 
 
 def test_fits_cannot_hold_other_letters_than_ascii(own: Survey, tmp_path: Path) -> None:
-    check_output(tmp_path / "table.fits", own, Classes(own.header.classes))
+    check_output(tmp_path / "table.fits", own.ids, Classes(own.header.classes))
     with refused(UsageError, "E-FILES-ENDING", "'Étoile'", where=tmp_path / "table.fits"):
-        check_output(tmp_path / "table.fits", own, Classes(("AGN", "Étoile")))
-    check_output(tmp_path / "table.ecsv", own, Classes(("AGN", "Étoile")))
+        check_output(tmp_path / "table.fits", own.ids, Classes(("AGN", "Étoile")))
+    check_output(tmp_path / "table.ecsv", own.ids, Classes(("AGN", "Étoile")))
     assert not list(tmp_path.iterdir())
 
 

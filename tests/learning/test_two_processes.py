@@ -56,6 +56,14 @@ def test_two_processes_end_where_one_with_the_double_batch_does(trained: Path) -
 
 
 @pytest.mark.slow
+def test_two_processes_train_against_one_head_on_domains(trained: Path) -> None:
+    alone, first, second = (weights(trained, f"domains-{name}") for name in ("1-0", "2-0", "2-1"))
+    assert "domain.layers.0.weight" in alone
+    assert all(torch.allclose(x, alone[name], rtol=1e-7, atol=1e-10) for name, x in first.items())
+    assert all(torch.equal(x, second[name]) for name, x in first.items())
+
+
+@pytest.mark.slow
 def test_scores_are_those_of_all_processes(trained: Path) -> None:
     alone, *both = (json.loads((trained / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
     names = [name for name in alone if "/val/" in name or "/train/" in name]

@@ -41,6 +41,14 @@ def train(survey: Path, folder: Path, devices: int) -> None:
     torch.save(exact.state_dict(), folder / f"{devices}-{fitted.global_rank}.pt")
     metrics = {name: float(value) for name, value in fitted.callback_metrics.items()}
     (folder / f"{devices}-{fitted.global_rank}.json").write_text(json.dumps(metrics))
+    few = {"pretrain_train": 16, "pretrain_unlabelled": 4}
+    parts = {**split.parts, **{part: split.parts[part][:number] for part, number in few.items()}}
+    data = feed_of(opened, replace(split, parts=parts))(batch_size=10, unlabelled=True, domains=True)
+    against = ict(data, dropout=0.0, target_norms="running", unlabelled=True)
+    against.begin_domains(1.0, 0)
+    fitted = trainer(folder, max_epochs=2, callbacks=[FrozenNorms()], **strategy)
+    fitted.fit(against.double(), data)
+    torch.save(against.state_dict(), folder / f"domains-{devices}-{fitted.global_rank}.pt")
     if devices == 1:
         return
     data = feed(batch_size=8)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.applying.forests.join import check_task, mean_of_both
+from ictconvention.applying.forests.redshifts import train_photometric_forest
 from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import pluralize, readable_os_errors
@@ -38,12 +39,12 @@ def train_forest(
     """Train the forest of a run and keep it in the folder of the run, where one may be replaced.
 
     It sees the training parts of the run's own split, pre-training objects with a smaller weight, and is calibrated on
-    the validation part of the last stage.
+    the validation part of the last stage. Beside a run of redshifts it is that of `train_photometric_forest`.
 
     Parameters
     ----------
     folder : Path
-        Folder of a finished run that has learned classes.
+        Folder of a finished run that has learned classes or redshifts.
     options : RunOptions
         As of `retest`: where the survey is now, if it has moved.
     all_frames : bool
@@ -56,7 +57,8 @@ def train_forest(
     Returns
     -------
     scores : mapping
-        Of network, forest and mean, by these names: the scores of each part that was tested, as in a result.
+        Of network, forest and mean, by these names: the scores of each part that was tested, as in a result. A forest
+        of redshifts has no mean with the network.
     said : list of str
         The chief ones, a line for each part and score.
 
@@ -71,6 +73,8 @@ def train_forest(
     """
     with readable_os_errors("training the forest", folder):
         run = RunFolder(folder)
+        if run.read_options().task.kind == "redshift":
+            return train_photometric_forest(run, options, all_frames, jobs, show)
         check_task(run.read_options().task.kind, run.path)
         own, data = open_data(run, options)
         known = {part: run.read_predictions(part) for part in TESTED if data.split.parts[part]}

@@ -1,7 +1,7 @@
 """Stamps that are cut already: FITS cubes, one FITS file per epoch, or npz, named by a table with a row per frame."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,13 @@ class PixelScale:
         [arcsec]
     said_by : str
         What says so: "--pixel-scale", or the place in the table or the file that is the first to say it.
+    resample : bool
+        Whether stamps of another pixel scale are interpolated to this one.
     """
 
     value: float
     said_by: str
+    resample: bool = False
 
     def contradicted(self, other: float | None, largest: float, what: str) -> str:
         """Return in words that another pixel scale [arcsec] contradicts this one; empty where none does.
@@ -65,6 +68,27 @@ class PixelScale:
         if other is None or not abs(other - self.value) > largest * self.value:  # NaN is not
             return ""
         return f"{what} {other:.4g} arcsec, and {self.said_by} says {self.value:.4g}"
+
+    def ratio_of(self, column: float, wcs: float | None) -> float:
+        """Return the side of a pixel of the survey in those of a file, by what its row and its WCS say [arcsec].
+
+        Raises
+        ------
+        UnreadableError
+            They contradict the survey, where nothing is resampled; each other, or neither says anything, where it is.
+        """
+        if not self.resample:
+            if contradicted := self.contradicted(wcs, SAME_WCS_SCALE, "its WCS has pixels of"):
+                raise UnreadableError(f"{contradicted}; --resample interpolates it")
+            return 1.0
+        if np.isnan(column) and wcs is None:
+            raise UnreadableError("nothing says how large its pixels are: no WCS, and its row no pixel_scale")
+        own = column if wcs is None else wcs
+        if not 0 < own < np.inf:
+            raise UnreadableError(f"its row says pixels of {own:g} arcsec")
+        if abs(column - own) > SAME_SCALE * own:
+            raise UnreadableError(f"its WCS has pixels of {own:.4g} arcsec, and its row says {column:.4g}")
+        return 1.0 if abs(own / self.value - 1) <= SAME_WCS_SCALE else self.value / own
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +104,7 @@ class StampRow:
     zero_point: float
     psf_fwhm: float
     sky_sigma: float
+    pixel_scale: float
 
 
 def read_stamp_table(
@@ -88,6 +113,7 @@ def read_stamp_table(
     flux_unit: str = NANOMAGGY,
     pixel_scale: float | None = None,
     renamed: Mapping[str, str] | None = None,
+    resample: bool = False,
 ) -> tuple[list[list[StampRow]], dict[str, dict[str, Any]], PixelScale]:
     """Read a table of stamps.
 
@@ -100,9 +126,12 @@ def read_stamp_table(
     flux_unit : str
         Flux unit of the survey; zero points give nanomaggies alone.
     pixel_scale : float, optional
-        Pixel scale of the files [arcsec]; by default what a column pixel_scale says, or else the first WCS.
+        Pixel scale of the survey [arcsec], which is that of the files unless they are resampled; by default what a
+        column pixel_scale says first, or else the first WCS.
     renamed : mapping, optional
         Names that columns have in the table, by ours.
+    resample : bool
+        Whether stamps of other pixel scales are interpolated to that of the survey.
 
     Returns
     -------
@@ -111,7 +140,7 @@ def read_stamp_table(
     objects : dict
         What the table says of the objects, see `read_objects`.
     scale : PixelScale
-        That of the files, with which the column pixel_scale agrees.
+        That of the survey, with which the column pixel_scale agrees where nothing is resampled.
 
     Raises
     ------
@@ -126,7 +155,8 @@ def read_stamp_table(
     for where, row in located:
         one = _row(row, where)
         by_file.setdefault((one.file, one.hdu), []).append(one)
-    scale = _scale_of_table(table, pixel_scale) or _first_scale(path, by_file)
+    scale = _scale_of_table(table, pixel_scale, resample) or _first_scale(path, by_file)
+    scale = replace(scale, resample=resample)
     without = [where for where, row in located if read_text(row, "zero_point") is None]
     if zero_point is None and 0 < len(without) < len(located):
         found = f"{pluralize(len(without), 'row')} without zero_point, the others have one"
@@ -148,15 +178,14 @@ def read_stamps(options: CutoutOptions, scale: PixelScale, rows: Sequence[StampR
         own = list(group)
         try:
             pixels, name, own_scale = _pixels(options.folder / file, hdu)
-            if contradicted := scale.contradicted(own_scale, SAME_WCS_SCALE, "its WCS has pixels of"):
-                raise UnreadableError(contradicted)
+            ratios = [scale.ratio_of(row.pixel_scale, own_scale) for row in own]
             planes = _planes(pixels, own)
         except (UnreadableError, OSError) as error:
             yield from (Reject(row.id, place_of(file, hdu), reason_of(error)) for row in own)
             continue
-        for row, plane in zip(own, planes, strict=True):
+        for row, plane, ratio in zip(own, planes, ratios, strict=True):
             known = {"psf_fwhm": row.psf_fwhm, "normalised": _is_normalised(plane)}
-            given = row.sky_sigma, row.zero_point
+            given = row.sky_sigma, row.zero_point, ratio
             yield options.frame(row.id, plane, row.band, row.mjd, row.file, name, *given, **known)
 
 
@@ -166,7 +195,7 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
         raise UsageError(
             f"plane is {plane:g}", where, "give the number of the plane, from 0, or leave it empty", "E-VALUE-RANGE"
         )
-    numbers = {name: read_number(row, name, where) for name in ("mjd", "zero_point")}
+    numbers = {name: read_number(row, name, where) for name in ("mjd", "zero_point", "pixel_scale")}
     numbers |= {name: check_number(row, name, where) for name in ("psf_fwhm", "sky_sigma")}
     return StampRow(
         read_id(row, where),
@@ -178,21 +207,21 @@ def _row(row: Mapping[str, Any], where: str) -> StampRow:
     )
 
 
-def _scale_of_table(table: UserTable, pixel_scale: float | None) -> PixelScale | None:
+def _scale_of_table(table: UserTable, pixel_scale: float | None, resample: bool) -> PixelScale | None:
     """Return the pixel scale that is given, or that the table says in each row; None where nothing does.
 
     Raises
     ------
     UsageError
-        A row says another one.
+        A row says another one, and nothing is resampled.
     """
     scale = None if pixel_scale is None else PixelScale(pixel_scale, "--pixel-scale")
     for where, row in table.located:
         own = read_number(row, "pixel_scale", where)
         if scale is None and not np.isnan(own):
             scale = PixelScale(own, where)
-        elif scale is not None and (found := scale.contradicted(own, SAME_SCALE, "pixel_scale is")):
-            fix = "make a survey of the stamps of each pixel scale, since a survey has one; or correct what is wrong"
+        elif not resample and scale is not None and (found := scale.contradicted(own, SAME_SCALE, "pixel_scale is")):
+            fix = "interpolate the others by --resample, since a survey has one pixel scale; or correct what is wrong"
             raise UsageError(found, where, fix, "E-COMMAND-CONFLICT")
     return scale
 

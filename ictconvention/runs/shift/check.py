@@ -7,7 +7,7 @@ from ictconvention.survey.labels.selected import SELECTED, read_selected
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 
-MEASURED = ("weights", "strata")  # the answers that tell by photometry who is to be predicted
+MEASURED = ("weights", "strata", "adversarial")  # the answers for which a classifier tells who is to be predicted
 
 SIMULATE = "; simulated galaxies are selected: survey=galaxies survey.select=magnitude (or redshift, colour)"
 

@@ -77,6 +77,10 @@ def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared
             return _stratify(options, survey, split)
         case "none":
             return Prepared(split, None, {})
+        case "adversarial":
+            train, target = split.parts[f"{labelled_stages(options)[-1]}_train"], split.parts[UNLABELLED]
+            numbers = {"objects": len(train), "unlabelled": len(target), "strength": options.shift.strength}
+            return Prepared(split, None, {"kind": "adversarial", **numbers})
         case kind:
             return Prepared(split, None, {"kind": kind})
 

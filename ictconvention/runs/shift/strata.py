@@ -12,8 +12,10 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.configuration.identity import leave_out_added
 from ictconvention.configuration.key_by_key import flatten
 from ictconvention.configuration.options import STRATA
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, pluralize, short_hash, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.shift.propensity import Propensity
@@ -106,6 +108,7 @@ def _made_of(run: RunFolder) -> dict[str, str]:
     """Return what decides a run but for its stratum, by key."""
     result = run.read_result("survey", "split", "config", "task")
     config = {**result["config"], "shift": {**result["config"]["shift"], "stratum": None}}
+    config = leave_out_added(config, RunOptions)  # a run of before there was an option is as one at its default
     bins = result["task"]["names"]
     said = f"{len(bins)}, {bins[0]} ... {bins[-1]}, hash {short_hash(sha256('; '.join(bins).encode()).hexdigest())}"
     made = {"hash of the survey": short_hash(result["survey"].get("hash")), "hash of the split": result["split"]}
