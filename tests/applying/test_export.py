@@ -329,7 +329,7 @@ def test_the_file_of_a_trained_run_gives_its_predictions(
         main()
     assert stopped.value.code in (0, None)
     printed = capsys.readouterr()
-    assert printed.err == ""
+    assert printed.err.splitlines() == [f"next: ictconvention predict {finished} NEW_SURVEY -o predictions.ecsv"]
     assert printed.out.startswith(f"{path}\ntakes frames (objects, ")
     assert len(printed.out.splitlines()) == 2
     known, outputs_of = open_file(path)

@@ -336,7 +336,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     (scored,) = [line for line in done.output.splitlines() if line.startswith("scored on")]
     assert scored.startswith(f"scored on {test.sum()} objects whose class is known")
     assert f"accuracy {100 * right:.1f} %, macro F1 " in scored
-    assert done.output.splitlines()[-1] == str(table)
+    assert done.output.splitlines()[-2] == str(table)
     before = sorted(tmp_path.iterdir())
     for arguments, found in (
         ((finished, own.path, "-o", tmp_path / "table.xlsx"), "not a format of tables"),

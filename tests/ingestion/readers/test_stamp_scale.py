@@ -58,7 +58,7 @@ def test_a_stamp_whose_wcs_has_another_scale_is_a_reject_that_names_both(
     assert result.survey.header.pixel_scale == (options or [None, 0.4])[1]
     (reject,) = result.rejects
     assert reject["file"].startswith(file)
-    assert all(fact in reject["reason"].replace(",", "").split() for fact in facts)
+    assert all(fact in reject["reason"].replace(",", "").replace(";", "").split() for fact in facts)
     error = refusal("stamps", table, tmp_path / "t", *options, "--jobs", jobs, "--max-rejects", 0.3)
     check_refusal(error, "E-INGEST-REJECTS", *facts)
 
