@@ -70,7 +70,7 @@ def _large_bytes(shard: Shard) -> int:
 
 
 def changed_files(shard: Shard) -> Iterator[SurveyError]:
-    """Yield an error for each file of a shard, other than frames and masks, whose checksum is not that of its header."""
+    """Yield an error for each file of a shard, but frames and masks, whose checksum is not that of its header."""
     for name in shard.small_files:
         if shard.checksums.get(name) != sha256(shard.folder / name):
             yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE, "E-SURVEY-HASH")

@@ -31,7 +31,7 @@ def by_class_or_redshift(objects: Table) -> Table:
 
 
 def usual_protocol(objects: Table) -> str:
-    """Return the protocol of folds for objects: of redshifts and masks, which are all equally good, that of one stage."""
+    """Return the protocol of folds for objects: of redshifts and masks, all equally good, that of one stage."""
     return SINGLE if STRATA in by_class_or_redshift(objects).meta else ROTATING
 
 
