@@ -130,7 +130,7 @@ def band_colour(header: SurveyHeader, band: int) -> str:
 
 
 def title(series: ImageSeries, header: SurveyHeader) -> str:
-    """Return the survey, the object, its class and where that is from; without one its redshift or mask, where known."""
+    """Return the survey, the object, its class and where that is from; without one its redshift or mask."""
     label, redshift = series.metadata["class"], series.metadata["redshift"]
     if label is None and redshift is not None:
         return f"{header.full_name} {series.id}: redshift {redshift:.3f}"
