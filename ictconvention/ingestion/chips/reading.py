@@ -1,4 +1,4 @@
-"""Read chips: the image is checked against what all share, the mask against its image, and what is at fault is left out."""
+"""Read chips: an image is checked against what all share, and a mask against its image; the others are left out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -43,7 +43,9 @@ def look_at_images(
     for number, looks in run_parallel(partial(_look_at_some, folder, bands), [(part,) for part in some], jobs, folder):
         found[number] = looks
         progress(sum(map(len, found.values())), len(chips))
-    pairs = ((chip.id, look) for number in range(len(some)) for chip, look in zip(some[number], found[number], strict=True))
+    pairs = (
+        (chip.id, look) for number in range(len(some)) for chip, look in zip(some[number], found[number], strict=True)
+    )
     return {id_: look for id_, look in pairs if look is not None}
 
 
