@@ -69,6 +69,7 @@ def suggest_redshift_training(survey: "Survey") -> bool:
 
     try:
         drawn = split(survey, SINGLE, task="redshift")
+        _check_redshifts(survey)
     except (SplitError, SurveyError):  # no object has one, or too few have, or what a column says is none
         return False
     if taught := bool(drawn.parts["pretrain_validation"]):
@@ -88,12 +89,17 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     *keys : str
         Further overrides.
     """
+    from ictconvention.core.errors import SurveyError
     from ictconvention.survey.labels.targets import STAGES
 
     classes, counts = {*survey.header.classes}, drawn.counts()
     one_stage = not drawn.parts["finetune_train"]
     stages = STAGES[:1] if one_stage else STAGES
     if {*drawn.classes.values()} - classes - {None}:  # strata of redshift
+        try:
+            _check_redshifts(survey)
+        except SurveyError:  # a run refuses them
+            return
         needed = [*(f"{stage}_{part}" for stage in stages for part in ("train", "validation")), "test"]
         if all(counts[part].keys() - {None} for part in needed):
             suggest("train", *_redshift_keys(survey, one_stage), *keys)
@@ -101,6 +107,13 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
     if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
         suggest("train", *_experiment(survey, one_stage), *keys)
+
+
+def _check_redshifts(survey: "Survey") -> None:
+    """Refuse redshifts as a run does that learns them: one below 0, say, which a split does not mind."""
+    from ictconvention.tasks.redshift.bins import read_redshifts
+
+    read_redshifts(survey)
 
 
 def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None = None) -> list[str]:

@@ -59,7 +59,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
     doubtful = sorted({str(split.classes[str(id_)]) for id_ in objects["id"][tested & ~spectroscopic]})
     if doubtful and STRATA in objects.meta:
-        yield "tested against redshifts that are not spectroscopic"
+        yield "tested against redshifts that no label_source says are spectroscopic"
     elif doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
