@@ -58,7 +58,7 @@ def test_the_bins_that_a_refusal_names_hold_every_redshift(tmp_path: Path) -> No
         with refused(UsageError, "E-CONFIG-CONFLICT", where="task.bins") as caught:
             make_edges(near, given)
         ends = {key: float(value) for key, value in re.findall(r"task\.bins\.(low|high)=([\d.e-]+)", caught.value.fix)}
-        edges = make_edges(near, BinOptions(**ends))
+        edges = make_edges(near, BinOptions(low=ends["low"], high=ends["high"]))
         assert edges[0] <= 0.0001234567
         assert edges[-1] >= 3.00049
         assert "leave both out" in caught.value.fix
