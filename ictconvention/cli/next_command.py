@@ -69,6 +69,7 @@ def suggest_redshift_training(survey: "Survey") -> bool:
 
     try:
         drawn = split(survey, SINGLE, task="redshift")
+        _check_redshifts(survey)
     except (SplitError, SurveyError):  # no object has one, or too few have, or what a column says is none
         return False
     if taught := bool(drawn.parts["pretrain_validation"]):
@@ -104,6 +105,7 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     *keys : str
         Further overrides.
     """
+    from ictconvention.core.errors import SurveyError
     from ictconvention.survey.labels.targets import STAGES
     from ictconvention.survey.masks.strata import stratum_name
 
@@ -113,6 +115,11 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     if strata := {*drawn.classes.values()} - classes - {None}:  # of redshift, or of masks
         needed = [*(f"{stage}_{part}" for stage in stages for part in ("train", "validation")), "test"]
         of_masks = survey.has_masks and strata <= {stratum_name(name) for name in classes}
+        if not of_masks:
+            try:
+                _check_redshifts(survey)
+            except SurveyError:  # a run refuses them
+                return
         if all(counts[part].keys() - {None} for part in needed):
             words = _mask_keys(survey, one_stage) if of_masks else _redshift_keys(survey, one_stage)
             suggest("train", *words, *keys)
@@ -120,6 +127,13 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
     if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
         suggest("train", *_experiment(survey, one_stage), *keys)
+
+
+def _check_redshifts(survey: "Survey") -> None:
+    """Refuse redshifts as a run does that learns them: one below 0, say, which a split does not mind."""
+    from ictconvention.tasks.redshift.bins import read_redshifts
+
+    read_redshifts(survey)
 
 
 def _experiment(survey: "Survey", one_stage: bool, classes: Sequence[str] | None = None) -> list[str]:

@@ -65,7 +65,7 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     if kind == OF_MASK:
         yield "chips by the rarest class of their masks; those of one scene stay in one part"
     elif doubtful and kind == OF_REDSHIFT:
-        yield "tested against redshifts that are not spectroscopic"
+        yield "tested against redshifts that no label_source says are spectroscopic"
     elif doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:

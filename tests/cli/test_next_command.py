@@ -146,6 +146,16 @@ def test_after_a_survey_of_redshifts_comes_a_training_on_them(tmp_path: Path) ->
     assert give("check", galaxies(tmp_path / "none", known=0))[1] == []
 
 
+def test_no_training_is_suggested_on_redshifts_that_a_run_refuses(tmp_path: Path) -> None:
+    folder, split = galaxies(tmp_path / "s", redshift=-0.01), tmp_path / "split.json"
+    for words in (["check", folder], ["split", folder, "-o", split], ["split", folder, "--load", split]):
+        assert give(*words)[1] == []
+
+
+def test_redshifts_without_a_source_are_not_called_other_than_spectroscopic(tmp_path: Path) -> None:
+    assert "that no label_source says are spectroscopic" in give("split", galaxies(tmp_path / "s"))[0]
+
+
 def test_a_survey_of_classes_is_split_by_its_redshifts_where_that_is_asked_for(tmp_path: Path) -> None:
     """As a run of task=redshift draws it."""
     given = [

@@ -60,7 +60,7 @@ class Crowd:
         names = list(class_of.names)
         if not names:
             raise SplitError(
-                "no object has a class",
+                f"no object has a {'redshift' if STRATA in objects.meta else 'class'}",
                 where,
                 "label some objects (by a class, or a redshift), or use the survey to predict only",
                 "E-SPLIT-LABELS",

@@ -28,7 +28,7 @@ def read_selected(objects: Table) -> NDArray[np.bool_] | None:
         return None
     column = np.ma.asarray(objects[SELECTED])
     if column.dtype.kind != "b":
-        found = f"the column {SELECTED} holds {column.dtype} values, such as {column[0]!r}"
+        found = f"the column {SELECTED} holds {column.dtype} values, such as {column.tolist()[0]!r}"
         fix = "write true where an object has a spectroscopic redshift, and false elsewhere"
         raise SurveyError(found, _name(objects), fix, "E-VALUE-TYPE")
     return np.asarray(np.ma.filled(column, False))

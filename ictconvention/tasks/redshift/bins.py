@@ -71,8 +71,11 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     if outside.any():
         found = f"{outside.mean():.1%} of the known redshifts, {known.min():.4g} to {known.max():.4g}, are in no bin: "
         found += f"these reach from {edges[0]:g} to {edges[-1]:g}"
-        fix = f"set task.bins.low={min(known.min(), options.low):.4g} task.bins.high={ROOM * known.max():.4g}"
-        raise UsageError(found, "task.bins", f"{fix}, or leave both out", "E-CONFIG-CONFLICT")
+        low = min(_rounded_down(float(known.min())), options.low)
+        fix = f"set task.bins.low={_written(low)} task.bins.high={_written(_rounded_up(ROOM * float(known.max())))}"
+        if options.high is not None or options.low:
+            fix += ", or leave both out"
+        raise UsageError(found, "task.bins", fix, "E-CONFIG-CONFLICT")
     return edges
 
 
@@ -94,8 +97,20 @@ def _rounded_up(x: float) -> float:
     """Return a number to three digits, not below it."""
     if x <= 0:
         return x
-    step = 10.0 ** (np.floor(np.log10(x)) - 2)
+    step = _third_digit(x)
     return float(_written(np.ceil(x / step - 1e-9) * step))  # 1.1 times 1 is a little more than 1.1
+
+
+def _rounded_down(x: float) -> float:
+    """Return a number to three digits, not above it."""
+    if x <= 0:
+        return x
+    step = _third_digit(x)
+    return float(_written(np.floor(x / step) * step))
+
+
+def _third_digit(x: float) -> float:
+    return float(10.0 ** (np.floor(np.log10(x)) - 2))
 
 
 def names_of(edges: Floats) -> list[str]:

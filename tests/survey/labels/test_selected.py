@@ -68,6 +68,8 @@ def test_an_object_of_which_nothing_is_said_is_not_selected() -> None:
 def test_what_is_no_selection_is_refused() -> None:
     with refused(SurveyError, "E-VALUE-TYPE", "selected", where="survey table"):
         by_class_or_redshift(table(selected=NEAR.astype(str)))
+    with refused(SurveyError, "E-VALUE-TYPE", "int64 values, such as 1", where="survey table"):
+        by_class_or_redshift(table(selected=NEAR.astype(int)))
     lost = z_of()
     lost[[3, 399]] = np.nan  # the second is not selected
     with refused(SurveyError, "E-VALUE-MISSING", "1", "g0003", "row 3", where="survey table"):

@@ -101,6 +101,13 @@ def test_too_few_redshifts_are_refused_without_a_fix_that_leaves_out_strata() ->
     assert all(way.classes is None for way in caught.value.ways)
 
 
+def test_a_split_by_redshift_says_that_redshifts_are_what_is_missing() -> None:
+    with refused(SplitError, "E-SPLIT-LABELS", "no object has a redshift"):
+        make_split(stratify(table(np.full(60, np.nan))))
+    with refused(SplitError, "E-SPLIT-LABELS", "no object has a class"):
+        make_split(table(np.full(60, np.nan)))
+
+
 @pytest.mark.parametrize("extra", [False, True])
 def test_photometric_redshifts_and_extra_test_objects_make_no_decile(extra: bool) -> None:
     z = np.concatenate([redshifts(400), np.full(400, 3.0)])

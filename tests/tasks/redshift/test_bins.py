@@ -1,5 +1,6 @@
 """The bins of redshifts: how far they reach, what they refuse, and that names hold them whole."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,23 @@ def test_bins_that_do_not_cover_the_redshifts_are_refused_with_the_share_outside
     short = write_galaxies(tmp_path / "short", 40, redshifts={0: 0.9}, redshift_range=[0, 0.5])
     with refused(UsageError, "E-CONFIG-CONFLICT", "0.9", where="task.bins"):
         make_edges(short, BinOptions())
+
+
+def test_the_bins_that_a_refusal_names_hold_every_redshift(tmp_path: Path) -> None:
+    """Rounding the least redshift up, or the largest down, would name bins that are refused again."""
+    near = write_galaxies(tmp_path / "near", 40, redshifts={0: 0.0001234567, 1: 3.00049})
+    for given in (BinOptions(low=0.2, high=4), BinOptions(high=0.6)):
+        with refused(UsageError, "E-CONFIG-CONFLICT", where="task.bins") as caught:
+            make_edges(near, given)
+        ends = {key: float(value) for key, value in re.findall(r"task\.bins\.(low|high)=([\d.e-]+)", caught.value.fix)}
+        edges = make_edges(near, BinOptions(low=ends["low"], high=ends["high"]))
+        assert edges[0] <= 0.0001234567
+        assert edges[-1] >= 3.00049
+        assert "leave both out" in caught.value.fix
+    short = write_galaxies(tmp_path / "short", 40, redshifts={0: 0.9}, redshift_range=[0, 0.5])
+    with refused(UsageError, "E-CONFIG-CONFLICT", "task.bins.high=0.99", where="task.bins") as caught:
+        make_edges(short, BinOptions())
+    assert "leave both out" not in caught.value.fix  # nothing is set
 
 
 @pytest.mark.parametrize("stated", [2.5, [2.5], [0, "far"], [0.5, 0.1], [-0.1, 1], [0, 0]])

@@ -47,6 +47,17 @@ def test_the_table_has_every_score_and_the_bias_beyond_training() -> None:
     assert RedshiftMeasures(EDGES, {}).score({"row": pdf}, z)["bias_beyond_95"] is None
 
 
+def test_intervals_of_distances_may_leave_out_the_value_and_the_page_says_so() -> None:
+    n = 200
+    z = (np.arange(n) + 0.5) / n  # with a flat PDF the PIT is as uniform as it can be, and the n(z) is that of all
+    flat = Pooled(np.arange(n).astype(str), z, np.zeros(n, dtype=np.int64), {"row": np.full((1, n, 20), 0.05)})
+    found = intervals(flat, np.arange(n), MEASURES, 100, scores=MEASURES.columns)
+    for name in ("pit_ks", "nz_wasserstein"):
+        value, low, _ = found[name]
+        assert value < low
+    assert "may leave out the value" in MEASURES.said
+
+
 def test_a_sharper_model_is_ahead_with_its_interval() -> None:
     rng = np.random.default_rng(3)
     z, n = rng.random(200), 200
