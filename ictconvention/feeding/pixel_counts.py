@@ -10,19 +10,6 @@ from ictconvention.feeding.sampler import class_draws
 Counts = NDArray[np.int64]
 
 
-def rarest_classes(pixels: Counts) -> NDArray[np.int64]:
-    """Return the class (n,) that sampling takes a picture for: the rarest of all pixels that it has any pixel of.
-
-    Parameters
-    ----------
-    pixels : array (n, classes)
-        Known pixels of each class in each picture; one without any is `UNLABELLED`.
-    """
-    rank = np.argsort(np.argsort(pixels.sum(0), kind="stable"))
-    label = np.where(pixels > 0, rank, len(rank)).argmin(1) if pixels.shape[1] else np.zeros(len(pixels), np.int64)
-    return np.where(pixels.any(1), label, UNLABELLED)
-
-
 def known_shares(pixels: Counts) -> NDArray[np.float64]:
     """Return the shares (n, classes) of the known pixels of each picture; NaN where none is known."""
     with np.errstate(invalid="ignore"):
@@ -37,7 +24,7 @@ def drawn_pixels(pixels: Counts, labels: NDArray[np.int64], imbalance: Imbalance
     pixels : array (n, classes)
         Known pixels of the pictures that train.
     labels : array (n,)
-        What sampling takes them for, see `rarest_classes`.
+        What sampling takes them for, see `survey.masks.strata.rarest_classes`.
     imbalance : Imbalance
         How often it draws them.
     """

@@ -121,7 +121,7 @@ class Task(ABC):
     `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
     `kinds`        its class               a bin of its quarter          the commonest class of the chip
     `learns_truth` no                      yes                           no
-    `split_table`  its classes             deciles of redshift           its classes
+    `split_table`  its classes             deciles of redshift           the rarest class of the chip
     `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
     `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
     `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels

@@ -9,8 +9,8 @@ from ictconvention.feeding.pixel_counts import (
     known_shares,
     pixel_shares,
     pixel_weights,
-    rarest_classes,
 )
+from ictconvention.survey.masks.strata import rarest_classes
 
 PIXELS = np.array([[90, 10, 0], [50, 49, 1], [100, 0, 0], [0, 0, 0], [60, 40, 0]])
 

@@ -16,10 +16,11 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, SurveyError, UsageError, did_you_mean, shorten
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.feeding.pixel_counts import known_shares, rarest_classes
+from ictconvention.feeding.pixel_counts import known_shares
+from ictconvention.survey.masks.strata import rarest_classes, stratify_chips
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
-from ictconvention.tasks.mask.chips import count_known, scenes_of, stratify_chips
+from ictconvention.tasks.mask.chips import count_known, scenes_of
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
 from ictconvention.tasks.mask.losses import count_classes, mean_shares, pixel_loss, share_loss
@@ -134,7 +135,7 @@ class Masks(Task):
         return known_shares(self.count_pixels(survey))
 
     def split_table(self, survey: Survey) -> Table:
-        """Return the objects with the class of most of their pixels for a class; scenes stay together."""
+        """Return the objects with the rarest class of their pixels for a class; scenes stay together."""
         return stratify_chips(survey.object_table(), self.count_pixels(survey), self.names)
 
     def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
