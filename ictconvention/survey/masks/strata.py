@@ -35,8 +35,8 @@ def rarest_classes(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
 def stratify_chips(objects: Table, pixels: NDArray[np.int64], names: Sequence[str]) -> Table:
     """Return a copy whose `class` is the rarest class of each chip, such as "rarest water"; none without a known pixel.
 
-    A stratum of fewer than `LEAST` scenes, without those of an additional test, cannot be spread over the parts of a split: its chips go by the next rarest
-    class that they have, or where they have no other, to the largest stratum.
+    A stratum of fewer than `LEAST` scenes, without those of an additional test, cannot be spread over the parts of a
+    split: its chips go by the next rarest class that they have, or where they have no other, to the largest stratum.
 
     Parameters
     ----------
