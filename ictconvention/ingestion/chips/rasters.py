@@ -89,7 +89,7 @@ class Raster:
     def pixels(self) -> NDArray[np.float32]:
         """Return the numbers as floats (bands, H, W), NaN where there are no data, with the file's own scales."""
         with np.errstate(over="ignore"):  # an infinite pixel is not a finite one
-            planes = native(self.values).astype(np.float32)
+            planes = native(self.values).astype(np.float32, copy=False)
         for plane, values, nodata, scale, offset in zip(
             planes, self.values, self.nodata, self.scales, self.offsets, strict=True
         ):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine
 
@@ -19,13 +20,13 @@ ROTATED = Affine(9.96, -0.87, 500_000, -0.87, -9.96, 4_500_000)
 FaultWriter = Callable[[Path, Path], object]
 
 
-def truncate(path: Path, share: float = 0.5) -> None:
+def truncate(path: Path, share: float = 0.5) -> int:
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    return path.write_bytes(content[: int(len(content) * share)])
 
 
-def with_value(value: int) -> np.ndarray:
-    values = mask().astype(np.uint8)
+def with_value(value: int) -> NDArray[np.uint8]:
+    values = mask()
     values[3, 4] = value
     return values
 
@@ -198,7 +199,7 @@ def test_values_of_masks_that_make_no_sense_are_refused_before_anything_is_read(
 
 @pytest.mark.parametrize(("pixels", "facts"), [(image()[:3], ("3", "4", "--bands")), (image()[:, :8], ("16 x 8",))])
 def test_images_of_which_none_fits_are_refused_with_what_to_type(
-    pixels: np.ndarray, facts: tuple[str, ...], tmp_path: Path
+    pixels: NDArray[np.uint16], facts: tuple[str, ...], tmp_path: Path
 ) -> None:
     save(tmp_path / "images" / "a.tif", pixels)
     save(tmp_path / "masks" / "a.tif", mask()[: pixels.shape[1]])
