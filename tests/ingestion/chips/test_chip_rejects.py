@@ -17,6 +17,7 @@ from tests.refusals import check_refusal
 
 GEO = {"crs": UTM, "transform": place()}
 ROTATED = Affine(9.96, -0.87, 500_000, -0.87, -9.96, 4_500_000)
+ROWS = np.arange(SIZE, dtype=np.uint16)[:, None]
 FaultWriter = Callable[[Path, Path], object]
 
 
@@ -93,6 +94,8 @@ FAULTS: dict[str, tuple[str, FaultWriter]] = {  # what the reason must name, and
     "rubbish": ("whole", lambda i, m: (i.write_bytes(b"rubbish" * 99), save(m, mask(), **GEO))),
     "empty file": ("whole", lambda i, m: (save(i, image(), **GEO), m.write_bytes(b""))),
     "nodata that is a class": ("water", lambda i, m: (save(i, image(), **GEO), save(m, mask(), nodata=9, **GEO))),
+    "few pixels": ("62%", lambda i, m: (save(i, image() * (ROWS > 9), nodata=0, **GEO), save(m, mask(), **GEO))),
+    "no pixel": ("pixel", lambda i, m: (save(i, image() * 0, nodata=0, **GEO), save(m, mask(), **GEO))),
     "beyond float16": ("float16", lambda i, m: (save(i, image() + np.uint16(61_900), **GEO), save(m, mask(), **GEO))),
 }
 
@@ -108,6 +111,16 @@ def test_a_chip_at_fault_is_left_out_with_its_reason(fault: str, tmp_path: Path)
     assert reject["object"] == "bad"
     assert re.search(rf"(?<!\w){re.escape(said)}(?!\w)", reject["reason"]), reject["reason"]
     assert "bad" not in ict.open(tmp_path / "s").ids
+
+
+def test_a_band_without_a_pixel_is_left_out_alone(tmp_path: Path) -> None:
+    images, masks = preligens(tmp_path, 1)
+    pixels = image()
+    pixels[2] = 0
+    save(images / "10000.tif", pixels, nodata=0)
+    made = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=1)
+    assert [(one.object, one.flaw) for one in made.rejects] == [("10000", False)]
+    assert sorted(made.survey["10000"].band) == [0, 1, 3]
 
 
 def test_a_file_of_several_pictures_is_left_out(tmp_path: Path) -> None:

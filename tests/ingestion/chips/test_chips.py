@@ -1,5 +1,7 @@
 """Chips and masks become a survey: values, the way up, classes of pixels, place on the ground, scenes."""
 
+import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -247,3 +249,20 @@ def test_geotiffs_without_rasterio_name_the_extra(tmp_path: Path, monkeypatch: p
     with pytest.raises(UsageError) as caught:
         ict.ingest("chips", images, tmp_path / "s", masks=masks)
     check_refusal(caught.value, "E-PACKAGE-MISSING", "rasterio", where=images)
+
+
+@pytest.mark.real_data
+def test_the_public_sample_of_the_challenge_has_the_shares_of_its_labels(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    labels = shared("land_cover/train_labels.csv")
+    folder = labels.parent / "train"
+    with labels.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    survey = ict.ingest("chips", folder / "images", tmp_path / "s", masks=folder / "masks").survey
+    id_column = next(name for name in ("sample_id", "id", *rows[0]) if name in rows[0])
+    by_id = {row[id_column]: np.array([float(row[name]) for name in CLASSES]) for row in rows}
+    counts = survey.count_pixels()
+    assert len(survey) == 414
+    for id_, own in zip(survey.ids, counts, strict=True):
+        assert np.abs(own / own.sum() - by_id[id_] / by_id[id_].sum()).max() < 1e-9
