@@ -61,7 +61,8 @@ def of_raster(raster: Any) -> Georeference:
     crs = raster.crs
     if not crs:
         return Georeference(None, transform)
-    return Georeference(crs.to_string(), transform, "degree" if crs.is_geographic else str(crs.linear_units))
+    unit = "degree" if crs.is_geographic else str(crs.linear_units) if crs.is_projected else ""
+    return Georeference(crs.to_string(), transform, unit)
 
 
 def describe_difference(image: Georeference, mask: Georeference, height: int, width: int) -> str | None:

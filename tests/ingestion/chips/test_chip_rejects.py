@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import Affine
 
@@ -16,16 +17,17 @@ from tests.refusals import check_refusal
 
 GEO = {"crs": UTM, "transform": place()}
 ROTATED = Affine(9.96, -0.87, 500_000, -0.87, -9.96, 4_500_000)
+ROWS = np.arange(SIZE, dtype=np.uint16)[:, None]
 FaultWriter = Callable[[Path, Path], object]
 
 
-def truncate(path: Path, share: float = 0.5) -> None:
+def truncate(path: Path, share: float = 0.5) -> int:
     content = path.read_bytes()
-    path.write_bytes(content[: int(len(content) * share)])
+    return path.write_bytes(content[: int(len(content) * share)])
 
 
-def with_value(value: int) -> np.ndarray:
-    values = mask().astype(np.uint8)
+def with_value(value: int) -> NDArray[np.uint8]:
+    values = mask()
     values[3, 4] = value
     return values
 
@@ -92,6 +94,8 @@ FAULTS: dict[str, tuple[str, FaultWriter]] = {  # what the reason must name, and
     "rubbish": ("whole", lambda i, m: (i.write_bytes(b"rubbish" * 99), save(m, mask(), **GEO))),
     "empty file": ("whole", lambda i, m: (save(i, image(), **GEO), m.write_bytes(b""))),
     "nodata that is a class": ("water", lambda i, m: (save(i, image(), **GEO), save(m, mask(), nodata=9, **GEO))),
+    "few pixels": ("62%", lambda i, m: (save(i, image() * (ROWS > 9), nodata=0, **GEO), save(m, mask(), **GEO))),
+    "no pixel": ("pixel", lambda i, m: (save(i, image() * 0, nodata=0, **GEO), save(m, mask(), **GEO))),
     "beyond float16": ("float16", lambda i, m: (save(i, image() + np.uint16(61_900), **GEO), save(m, mask(), **GEO))),
 }
 
@@ -107,6 +111,16 @@ def test_a_chip_at_fault_is_left_out_with_its_reason(fault: str, tmp_path: Path)
     assert reject["object"] == "bad"
     assert re.search(rf"(?<!\w){re.escape(said)}(?!\w)", reject["reason"]), reject["reason"]
     assert "bad" not in ict.open(tmp_path / "s").ids
+
+
+def test_a_band_without_a_pixel_is_left_out_alone(tmp_path: Path) -> None:
+    images, masks = preligens(tmp_path, 1)
+    pixels = image()
+    pixels[2] = 0
+    save(images / "10000.tif", pixels, nodata=0)
+    made = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=1)
+    assert [(one.object, one.flaw) for one in made.rejects] == [("10000", False)]
+    assert sorted(made.survey["10000"].band) == [0, 1, 3]
 
 
 def test_a_file_of_several_pictures_is_left_out(tmp_path: Path) -> None:
@@ -126,9 +140,9 @@ def test_other_formats_and_second_files_of_a_name_are_left_out(tmp_path: Path) -
     (images / "10002.png").write_bytes(b"a preview beside its GeoTIFF")
     made = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=1)
     assert sorted((one.object, one.file) for one in made.rejects) == [
-        ("10000", "10000.tif"),
-        ("10001", "10001.tif"),
-        ("picture", "picture.png"),
+        ("10000", "images/10000.tif"),
+        ("10001", "masks/10001.tif"),
+        ("picture", "masks/picture.png"),
     ]
     assert made.survey.ids == ("10000", "10002", "10003")
 
@@ -198,7 +212,7 @@ def test_values_of_masks_that_make_no_sense_are_refused_before_anything_is_read(
 
 @pytest.mark.parametrize(("pixels", "facts"), [(image()[:3], ("3", "4", "--bands")), (image()[:, :8], ("16 x 8",))])
 def test_images_of_which_none_fits_are_refused_with_what_to_type(
-    pixels: np.ndarray, facts: tuple[str, ...], tmp_path: Path
+    pixels: NDArray[np.uint16], facts: tuple[str, ...], tmp_path: Path
 ) -> None:
     save(tmp_path / "images" / "a.tif", pixels)
     save(tmp_path / "masks" / "a.tif", mask()[: pixels.shape[1]])

@@ -1,5 +1,7 @@
 """Chips and masks become a survey: values, the way up, classes of pixels, place on the ground, scenes."""
 
+import csv
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +28,13 @@ def upright(series: ict.ImageSeries) -> NDArray[np.float64]:
     return series.frames[np.argsort(series.band), ::-1].astype(np.float64)
 
 
+def classes(series: ict.ImageSeries) -> NDArray[np.uint8]:
+    """Return the mask of a chip that has one."""
+    if series.mask is None:
+        raise AssertionError(f"{series.id} has no mask")
+    return series.mask
+
+
 def test_the_challenge_is_taken_as_it_is(tmp_path: Path) -> None:
     images, masks = preligens(tmp_path)
     result = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=1)
@@ -35,7 +44,7 @@ def test_the_challenge_is_taken_as_it_is(tmp_path: Path) -> None:
     assert (header.bands, header.classes) == (("B", "G", "R", "NIR"), CLASSES)
     assert (header.stamp_size, header.flux_unit, header.has_scale) == (SIZE, "none", False)
     for number, series in enumerate(survey):
-        assert np.array_equal(series.mask, as_stored(mask(number)))
+        assert np.array_equal(classes(series), as_stored(mask(number)))
         assert sorted(series.band) == [0, 1, 2, 3]
         assert np.allclose(upright(series), image(number), rtol=1e-3)
         assert series.metadata["class"] is None
@@ -61,6 +70,16 @@ def test_the_command_and_python_make_the_same_survey(tmp_path: Path) -> None:
         one, other = (tmp_path / out / "shard-00000" / name for out in "ab")
         assert one.read_bytes() == other.read_bytes()
     assert lines[-1] == "4 objects, 16 frames, 0 rejected"
+
+
+def test_masks_stay_with_their_chips_over_shards_and_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ictconvention.ingestion.gather.SHARD_FRAMES", 8)
+    monkeypatch.setattr("ictconvention.ingestion.chips.reading.CHIPS_AT_ONCE", 3)
+    images, masks = preligens(tmp_path, 7)
+    survey = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=2).survey
+    assert len(list((tmp_path / "s").glob("shard-*"))) > 2
+    for number, series in enumerate(survey):
+        assert np.array_equal(classes(series), as_stored(mask(number)))
 
 
 def test_where_chips_lie_on_the_ground_is_kept(tmp_path: Path) -> None:
@@ -130,7 +149,7 @@ def test_chips_without_a_mask_are_rejected_or_kept_without_labels(tmp_path: Path
     assert result.survey.ids == ("10000", "10002", "10003")
     kept = ict.ingest("chips", images, tmp_path / "k", masks=masks, jobs=1, unlabelled=True)
     assert [one.object for one in kept.rejects] == ["77"]
-    assert (kept.survey["10001"].mask == 255).all()
+    assert (classes(kept.survey["10001"]) == 255).all()
     assert (kept.survey.count_pixels().sum(1) > 0).tolist() == [True, False, True, True]
 
 
@@ -152,8 +171,7 @@ def test_no_data_become_nan_and_are_ignored_in_the_mask(tmp_path: Path) -> None:
     assert np.array_equal(np.isnan(upright(series)), pixels == 0)
     expected = np.full((SIZE, SIZE), 7, dtype=np.uint8)
     expected[1, :2] = expected[2, :5] = 255
-    assert series.mask is not None
-    assert np.array_equal(series.mask[::-1], expected)
+    assert np.array_equal(classes(series)[::-1], expected)
 
 
 def test_scales_and_offsets_of_a_file_are_applied(tmp_path: Path) -> None:
@@ -189,7 +207,7 @@ def test_arrays_of_all_chips_are_taken_with_their_ids(kind: str, tmp_path: Path)
     more = {"masks": tmp_path / "y.npy", "ids": ids, "jobs": 1}
     survey = ict.ingest("chips", tmp_path / "x.npy", tmp_path / "s", **more).survey
     assert survey.ids == ("c", "a", "b")
-    assert np.array_equal(survey["b"].mask, as_stored(mask(2)))
+    assert np.array_equal(classes(survey["b"]), as_stored(mask(2)))
     assert np.allclose(upright(survey["b"]), image(2), rtol=1e-3)
 
 
@@ -241,3 +259,20 @@ def test_geotiffs_without_rasterio_name_the_extra(tmp_path: Path, monkeypatch: p
     with pytest.raises(UsageError) as caught:
         ict.ingest("chips", images, tmp_path / "s", masks=masks)
     check_refusal(caught.value, "E-PACKAGE-MISSING", "rasterio", where=images)
+
+
+@pytest.mark.real_data
+def test_the_public_sample_of_the_challenge_has_the_shares_of_its_labels(
+    shared: Callable[[str], Path], tmp_path: Path
+) -> None:
+    labels = shared("land_cover/train_labels.csv")
+    folder = labels.parent / "train"
+    with labels.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    survey = ict.ingest("chips", folder / "images", tmp_path / "s", masks=folder / "masks").survey
+    id_column = next(name for name in ("sample_id", "id", *rows[0]) if name in rows[0])
+    by_id = {row[id_column]: np.array([float(row[name]) for name in CLASSES]) for row in rows}
+    counts = survey.count_pixels()
+    assert len(survey) == 414
+    for id_, own in zip(survey.ids, counts, strict=True):
+        assert np.abs(own / own.sum() - by_id[id_] / by_id[id_].sum()).max() < 1e-9
