@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError
-from ictconvention.survey.masks.mask_file import CHECKSUM, CODE, MASKS_FILE, RESTORE
+from ictconvention.survey.masks.mask_file import CHECKSUM, MASKS_FILE, RESTORE
 from ictconvention.survey.masks.mask_values import describe_unknown
 from ictconvention.survey.shard import Shard
 
@@ -19,9 +19,9 @@ def find_mask_flaws(shard: Shard, row: int) -> Iterator[SurveyError]:
     mask: NDArray[np.uint8] = shard.masks[row]
     where = f"{shard.folder / MASKS_FILE}, object {shard.ids[row]}"
     if zlib.crc32(mask.data) != shard.objects.column(CHECKSUM)[row].as_py():
-        yield SurveyError("the mask has changed since it was written", where, RESTORE, CODE)
+        yield SurveyError("the mask has changed since it was written", where, RESTORE, "E-SURVEY-MASKS")
     if found := describe_unknown(mask, shard.header.classes):
-        yield SurveyError(found, where, RESTORE, CODE)
+        yield SurveyError(found, where, RESTORE, "E-SURVEY-MASKS")
 
 
 def verify_masks(shard: Shard) -> None:

@@ -64,18 +64,17 @@ def stratum_name(name: str) -> str:
 def _merge_small(pixels: NDArray[np.int64], scene: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the class that is the stratum of each chip (n,); `scene` (n,) numbers those that stay together."""
     counted = pixels.copy()  # without the classes that make no stratum
-    known = pixels.any(axis=1)
+    known, rarity = pixels.any(axis=1), np.argsort(pixels.sum(axis=0), kind="stable").tolist()
     while True:
         stratum = rarest_classes(counted)
         size = np.bincount(stratum[stratum != NONE], minlength=pixels.shape[1])
         stratum = np.where(known & (stratum == NONE), size.argmax(), stratum)
         pairs = np.unique(np.stack([stratum[known], scene[known]]), axis=1)
         scenes = np.bincount(pairs[0], minlength=pixels.shape[1])
-        here = np.flatnonzero(scenes)
-        smallest = here[scenes[here].argmin()] if len(here) else NONE
-        if len(here) < 2 or scenes[smallest] >= LEAST:
+        small = [cls for cls in rarity if 0 < scenes[cls] < LEAST]
+        if not small or np.count_nonzero(scenes) < 2:
             return stratum
-        counted[:, smallest] = 0
+        counted[:, small[0]] = 0  # the rarest first: its chips mostly have others, which may then be large enough
 
 
 def split_table(survey: Survey, by_mask: bool | None = None) -> Table:
