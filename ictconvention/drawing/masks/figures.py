@@ -86,7 +86,7 @@ def draw_shares(
     """
     there = np.isfinite(known).all(1)
     true, guess = known[there], estimated[:, there]
-    figure = new_panel(survey, 1.36 * WIDTH)
+    figure = new_panel(survey, 1.28 * WIDTH)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], **EQUAL)  # type: ignore[arg-type]
     size = 4.0 if guess[..., 0].size <= 200 else 2.4
