@@ -100,6 +100,7 @@ def find_scenes(chips: Sequence[Chip], pattern: str | None) -> dict[str, str | N
     Parameters
     ----------
     chips : sequence of Chip
+        The chips.
     pattern : str, optional
         A regular expression; its first group, where it matches an id from the start, is the scene.
 
@@ -193,7 +194,7 @@ def _length(path: Path, axes: int) -> int:
     if len(shape) != axes or not shape[0]:
         wanted = "(N, H, W, bands) or (N, bands, H, W)" if axes == 4 else "(N, H, W)"
         raise UsageError(f"an array of shape {shape}", path, f"give {wanted}", "E-VALUE-SHAPE")
-    return shape[0]
+    return int(shape[0])
 
 
 def _read_ids(path: Path) -> list[str]:
@@ -204,7 +205,9 @@ def _read_ids(path: Path) -> list[str]:
     try:
         array: np.ndarray[Any, Any] = map_npy(path)
     except UnreadableError as error:
-        raise UsageError(str(error), path, "give a table with the column id, or an npy array", "E-TABLE-DAMAGED") from error
+        raise UsageError(
+            str(error), path, "give a table with the column id, or an npy array", "E-TABLE-DAMAGED"
+        ) from error
     if array.ndim != 1 or array.dtype.kind not in "Uiu":
         found = f"ids of shape {array.shape} and type {array.dtype}"
         raise UsageError(found, path, "give texts or whole numbers, one of each chip", "E-VALUE-TYPE")
