@@ -153,14 +153,7 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
         accumulate_grad_batches=options.trainer.accumulate,
         precision=precision,
         max_epochs=of_stage.max_epochs,
-        callbacks=[
-            BatchSeeds(options.seed, stage),
-            *patience,
-            *journal,
-            *chips,
-            *shown,
-            *keeping,
-        ],  # the report knows the end
+        callbacks=[BatchSeeds(options.seed, stage), *patience, *journal, *shown, *keeping],  # the report knows the end
         plugins=[WholeCheckpoints()],
         logger=False,
         num_sanity_val_steps=0,
