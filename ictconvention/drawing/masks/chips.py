@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from ictconvention.drawing.masks.colours import class_patches, colour_mask, without_ticks
 from ictconvention.drawing.picture_page import choose_colours
-from ictconvention.drawing.style import fold_name, new_panel, shorten_middle
+from ictconvention.drawing.style import HEADING, fold_name, new_panel, shorten_middle, title_width
 
 SIDE, WORDS, HEAD, LEGEND = 1.75, 1.1, 0.3, 0.2  # [inch]: a picture, the words beside it, above it, a row of a legend
 DARKEST, BRIGHTEST = 1.0, 99.0  # of the pixels of all chips that are shown [per cent]
-LIFT = 0.75  # power of the brightness between: the many dark pixels of fields and woods show
+LIFT = 0.6  # power of the brightness between: the many dark pixels of fields and woods show
 NO_PIXEL = 0.5  # brightness of a missing pixel
 IN_A_ROW = 5  # entries of the legend
 
@@ -64,7 +64,14 @@ def choose_chips(divergence: NDArray[np.floating]) -> dict[str, int]:
 
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar
-def draw_chips(chips: Sequence[ShownChip], bands: Sequence[str], classes: Sequence[str], survey: str) -> Figure:
+def draw_chips(
+    chips: Sequence[ShownChip],
+    bands: Sequence[str],
+    classes: Sequence[str],
+    survey: str,
+    title: str = "",
+    below_title: str = "",
+) -> Figure:
     """Draw chips in rows: picture, known mask, estimated masks; below, the colours of the classes.
 
     The bands R, G and B, or what stands for them, are shown alike in all chips; a picture of fewer bands is grey.
@@ -77,14 +84,23 @@ def draw_chips(chips: Sequence[ShownChip], bands: Sequence[str], classes: Sequen
         Their names.
     survey : str
         Names the survey, and says whether it is simulated.
+    title, below_title : str
+        Of a figure that stands alone: in bold at the upper left, and a line below it.
     """
     models = list(chips[0].estimated)
     columns = 2 + len(models)
     patches = class_patches(classes, [mask for chip in chips for mask in (chip.known, *chip.estimated.values())])
     below = LEGEND * -(-len(patches) // min(IN_A_ROW, columns + 1)) + 0.3
-    width, height = WORDS + columns * SIDE + 0.1, HEAD + len(chips) * SIDE + below
+    head = HEAD + (HEADING if title else 0)
+    width, height = WORDS + columns * SIDE + 0.1, head + len(chips) * SIDE + below
+    if title:
+        width = max(width, title_width(title))
     figure = new_panel(survey, height, width)
     figure.set_layout_engine("none")
+    if title:
+        left = 0.12 / width
+        figure.text(left, 1 - 0.28 / height, title, fontsize=11, weight="bold", va="center")
+        figure.text(left, 1 - 0.51 / height, below_title, fontsize=8, va="center")
     pictures = show_alike([chip.frames for chip in chips], bands)
     for row, (chip, picture) in enumerate(zip(chips, pictures, strict=True)):
         bottom = (below + (len(chips) - 1 - row) * SIDE) / height

@@ -1,6 +1,6 @@
 """Chips beside their masks: the best, median and worst of a run's test part, and some of validation while it trains."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from ictconvention.drawing.figure_file import save_figure
 from ictconvention.drawing.masks.chips import ShownChip, choose_chips, draw_chips
-from ictconvention.drawing.style import add_title
 from ictconvention.evaluation.masks.kl import divergences
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.datamodule import SeriesDataModule
@@ -26,8 +25,8 @@ def show_chips(
     survey: Survey,
     positions: Sequence[int],
     whys: Sequence[str],
-    estimated: dict[str, NDArray[np.uint8]],
-    divergence: dict[str, NDArray[np.floating]],
+    estimated: Mapping[str, NDArray[np.uint8]],
+    divergence: Mapping[str, NDArray[np.floating]],
 ) -> list[ShownChip]:
     """Return chips of a survey as they are drawn, with the masks (n, H, W) and divergences (n,) of each model."""
     chips = []
@@ -61,12 +60,13 @@ def draw_tested_chips(
         places = survey.positions(found.ids[list(chosen.values())].tolist()).tolist()
         masks = {"": estimate_some(learner, data, places, precision)}
         chips = show_chips(survey, places, list(chosen), masks, {"": each[list(chosen.values())]})
-        figure = draw_chips(chips, survey.header.bands, learner.task.names, survey.header.full_name)
+        full = survey.header.full_name
         end = part.removeprefix("test").removesuffix("_test")
         name = f"chips_{end}" if end else "chips"
-        title = f"{survey.header.full_name}, {part.replace('_', ' ')} part: best, median and worst"
+        title = f"{full}, {part.replace('_', ' ')} part: best, median and worst"
+        figure = draw_chips(chips, survey.header.bands, learner.task.names, full, title, run)
         saved[name] = folder.figure(name)
-        save_figure(add_title(figure, title, run), saved[name], record=True)
+        save_figure(figure, saved[name], record=True)
     return saved
 
 
