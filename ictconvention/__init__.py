@@ -90,6 +90,7 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "InceptionT24": "networks.pictures.inception_t24",
     "TimmEncoder": "networks.pictures.timm_encoder",
     "ViT": "networks.pictures.vit",
+    "UNet": "networks.masks.unet",
     "Scaling": "networks.parts.scaling",
     "ICT": "learning.ict",
     "Supervised": "learning.supervised",

@@ -38,6 +38,7 @@ from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenI
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer as LightCurveTransformer
+from ictconvention.networks.masks.unet import UNet as UNet
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
@@ -94,6 +95,7 @@ __all__ = [
     "SurveyHeader",
     "SurveyWriter",
     "TimmEncoder",
+    "UNet",
     "UsageError",
     "ViT",
     "ViewOptions",

@@ -80,7 +80,7 @@ def save_features(
             for first in range(0, len(survey), AT_ONCE):
                 chunk = range(first, min(first + AT_ONCE, len(survey)))
                 batches = (stream[chunk[i : i + batch_size]] for i in range(0, len(chunk), batch_size))
-                features = infer(run.learner, batches, run.precision).features
+                features = infer(run.learner, batches, run.precision, reduce=lambda logits, batch: {}).features
                 table = _as_table(survey, chunk, features, np.dtype(dtype), path)
                 if writer is None:
                     number = features.shape[1]

@@ -180,10 +180,11 @@ def _part_applied(
     pieces = []
     for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
-        made = infer(run.learner, batches, run.precision, device, progress)
+        reduce = run.task.reduce_with(run.calibration, len(chunk))
+        made = infer(run.learner, batches, run.precision, device, progress, reduce)
         nothing = np.full(len(chunk), np.nan)
         distance = nothing if known.reference is None else known.reference.distance(made.features)
-        row = run.row(made.logits) if known.neighbours is None else known.neighbours.predict(made.features)
+        row = run.row(made.outputs) if known.neighbours is None else known.neighbours.predict(made.features)
         row = row if forest is None else forest.join(stream, made.position, row)
         pieces.append((made.position, row, distance, made.frames))
     position, row, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))

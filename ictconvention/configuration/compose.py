@@ -39,6 +39,7 @@ GIVEN = {  # how keys are given that a choice leaves open; of others it is said 
 }
 CNNS, ENCODERS = ("cnn1", "cnn2"), ("timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0")
 PICTURES = (*CNNS, *ENCODERS)  # networks of which no frame may be left out
+MASKS = ("unet", "unet_preligens", "smp")  # those that give each pixel a class, of which none may be left out either
 
 
 def read_group(group: str, choice: str) -> dict[str, Any]:
@@ -217,7 +218,7 @@ def _leaves_select_open(
 ) -> bool:
     """Return whether the network sees pictures, and nobody chooses what is left out of a sequence as a whole."""
     given = any(word.lstrip("+").startswith(("sequence=", f"{SELECT}=")) for word in words)
-    pictures = OmegaConf.select(config, "model.kind") in PICTURES
+    pictures = OmegaConf.select(config, "model.kind") in (*PICTURES, *MASKS)
     return pictures and not given and _file_of(SELECT, chosen, folders) is None
 
 

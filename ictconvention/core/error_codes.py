@@ -76,6 +76,7 @@ CODES: dict[str, str] = {
     "E-SURVEY-FORMAT": "The path is not a survey.",
     "E-SURVEY-HASH": "A file of the survey has changed since it was written: a checksum differs.",
     "E-SURVEY-HEADER": "A value of the survey's header is not what it should be.",
+    "E-SURVEY-MASKS": "The masks of a survey are missing, damaged, or hold a number that is no class.",
     "E-SURVEY-MISMATCH": "This is not the survey that the run was made on.",
     "E-SURVEY-MISSING": "There is no such survey.",
     "E-SURVEY-SELECTION": "A selection of objects is no list of ids, mask or slice, or names an object twice.",

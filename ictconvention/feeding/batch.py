@@ -1,7 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `flux` and
-`weight` are for losses and the names of predictions; no input is made of them.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `mask`, `flux`
+and `weight` are for losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -42,6 +42,8 @@ class SeriesView:
         Flux and its error [flux_unit], NaN where unknown.
     conditions : array (m, 2), optional
         Seeing [arcsec] and sky noise [flux_unit] of each frame, NaN where unknown.
+    mask : array (H, W), optional
+        The class of each pixel as the survey has it, not turned; 255 where it is not known.
     label : int
         Position of the class among the survey's, or `UNLABELLED`.
     index : int
@@ -58,6 +60,7 @@ class SeriesView:
     index: int = 0
     seen: NDArray[np.bool_] | None = None
     conditions: NDArray[np.floating] | None = None
+    mask: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,6 +105,9 @@ class SeriesBatch:
         What an auxiliary head learns, see `asinh_fluxes`, NaN where unknown; not an input.
     weight : tensor (B,), optional
         How much each object counts in the loss; none where all count the same.
+    mask : tensor (B, H, W), optional
+        The class of each pixel as the survey has it, uint8, 255 where it is not known; it turns as the stamps do, see
+        `turned_mask`. Not an input.
     """
 
     band: Tensor
@@ -127,6 +133,7 @@ class SeriesBatch:
     reddening: Tensor | None = None
     flux: Tensor | None = None
     weight: Tensor | None = None
+    mask: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -174,6 +181,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         conditions=_joined([v.conditions for v in views if v.conditions is not None]),
         brightness=_factors([turn.brightness for turn in turns]),
         contrast=_factors([turn.contrast for turn in turns]),
+        mask=_masks([v.mask for v in views if v.mask is not None]),
     )
 
 
@@ -220,3 +228,7 @@ def _joined(parts: list[NDArray[np.floating]]) -> Tensor | None:
 
 def _stacked(parts: list[NDArray[np.float32]]) -> Tensor | None:
     return torch.from_numpy(np.stack(parts).astype(np.float32)) if parts else None
+
+
+def _masks(masks: list[NDArray[np.uint8]]) -> Tensor | None:
+    return torch.from_numpy(np.stack(masks)) if masks else None

@@ -12,6 +12,7 @@ from ictconvention.configuration.options import Augmentation, Imbalance, Sequenc
 from ictconvention.core.errors import SplitError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch
 from ictconvention.feeding.dataset import SeriesDataset
+from ictconvention.feeding.pixel_counts import pixel_shares, pixel_weights
 from ictconvention.feeding.sampler import (
     EvaluationSampler,
     TrainingSampler,
@@ -91,6 +92,9 @@ class SeriesDataModule(lightning.LightningDataModule):
         Where batches have the measured flux of each band: the part whose errors say its scale, see `asinh_fluxes`.
     weights : array (n,), optional
         How much each object counts in the loss of training; by default all count the same.
+    pixels : array (n, names), optional
+        Known pixels of each class in each object, where masks are learned: batches have masks then, and weights and
+        shares are those of pixels.
     domains : bool
         Whether the unlabelled part joins the training of this stage, whichever, so that a head tells its objects from
         those with a label.
@@ -129,6 +133,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         label_free: bool = False,
         flux_of: str | None = None,
         weights: NDArray[np.floating] | None = None,
+        pixels: NDArray[np.int64] | None = None,
         domains: bool = False,
         order: Literal["objects", "blocks"] = "objects",
     ) -> None:
@@ -138,13 +143,13 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.survey, self.split, self.stage = survey, split, stage
         self.sequence, self.contents, self.imbalance = sequence, contents, imbalance
         self.batch_size, self.seed, self.workers = batch_size, seed, workers
-        self.accumulate, self.order, self.domains = accumulate, order, domains
+        self.accumulate, self.order, self.domains, self.pixels = accumulate, order, domains, pixels
         self.unlabelled, self.label_free = unlabelled and stage == "pretrain", label_free
         self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled or domains else [])]
         self.names = survey.header.classes if names is None else names
         fluxes = asinh_fluxes(survey, survey.select(split.parts[flux_of])) if flux_of else None
-        given = (labels, truth, reddening, fluxes, weights)
+        given = (labels, truth, reddening, fluxes, weights, pixels is not None)
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()
 
@@ -170,12 +175,17 @@ class SeriesDataModule(lightning.LightningDataModule):
     def spec(self) -> DataSpec:
         """What a learner must know of these data."""
         header, views = self.survey.header, self.training.views
-        labels = self.training.labels[self.positions(*self.train_parts)]
+        positions = self.positions(*self.train_parts)
+        labels = self.training.labels[positions]
+        if self.pixels is None:
+            weights = class_weights(labels, len(self.names), self.imbalance)
+        else:
+            weights = pixel_weights(self.pixels[positions], labels, self.imbalance)
         return DataSpec(
             self.stage,
             self.names,
             header.bands,
-            tuple(class_weights(labels, len(self.names), self.imbalance).tolist()),
+            tuple(weights.tolist()),
             self.imbalance.focal,
             header.stamp_size,
             self.sequence.max_frames,
@@ -190,7 +200,10 @@ class SeriesDataModule(lightning.LightningDataModule):
 
     def class_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the shares of the names (names,) in the stage's labelled training part, and in the loss."""
-        labels = self.training.labels[self.positions(self.train_part)]
+        positions = self.positions(self.train_part)
+        labels = self.training.labels[positions]
+        if self.pixels is not None:
+            return pixel_shares(self.pixels[positions], labels, self.imbalance)
         return class_shares(labels, len(self.names), self.imbalance)
 
     def train_dataloader(self) -> Loader:

@@ -63,6 +63,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         What an auxiliary head learns of each object, see `asinh_fluxes`.
     weights : array (n,), optional
         How much each object counts in the loss of training; by default all count the same.
+    masks : bool
+        Whether the mask of each object is read, of a survey that has them.
 
     Raises
     ------
@@ -84,12 +86,13 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         reddening: NDArray[np.floating] | None = None,
         flux: NDArray[np.float32] | None = None,
         weights: NDArray[np.floating] | None = None,
+        masks: bool = False,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
         check_online_frames(views.online_frames, sequence, "online_frames")
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
-        self.contents, self.seed, self.stage = contents, seed, stage
+        self.contents, self.seed, self.stage, self.masks = contents, seed, stage, masks
         self.labels = class_labels(survey) if labels is None else labels
         numbers = {"truth": truth, "reddening": reddening, "flux": flux, "weight": weights}
         self.numbers = {name: torch.from_numpy(x.astype(np.float32)) for name, x in numbers.items() if x is not None}
@@ -166,6 +169,9 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         if not np.isfinite(view.mjd).all() or (np.diff(view.mjd) < 0).any():
             found = f"the times of object {id_} are not finite, or not in order"
             raise UsageError(found, where, "let it return the frames in time order", "E-MODULE-RESULT")
+        if drawn.mask is not None and (view.mask is None or view.mask.shape != drawn.mask.shape):
+            fix = "let it return the mask of what it shows, of the same size"
+            raise UsageError(f"it takes the mask of object {id_}, or its size", where, fix, "E-MODULE-RESULT")
         if (view.label, view.index) != (drawn.label, drawn.index) or view.band.max() >= len(self.survey.header.bands):
             found = f"it changes the class or the place of object {id_}, or names a band that the survey has not"
             raise UsageError(found, where, "let it change frames, fluxes, times and turns alone", "E-MODULE-RESULT")
@@ -187,7 +193,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         median = self.medians[series.id] if self.medians is not None else None
         photometry = self.photometry[series.id] if self.photometry is not None else None
         stamps = self.contents != "photometry"
-        return apply_view(series, view, int(self.labels[position]), position, median, photometry, stamps)
+        seen = apply_view(series, view, int(self.labels[position]), position, median, photometry, stamps)
+        return replace(seen, mask=series.mask) if self.masks else seen
 
 
 def whole_view(series: ImageSeries, sequence: SequenceOptions) -> ViewRecipe:

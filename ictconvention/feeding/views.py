@@ -218,9 +218,7 @@ def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal
     -------
     tensor (F, H, W)
     """
-    exact = 4 * quarter_turns + 2 * vertical + horizontal
-    origin = _origins(frames.shape[1], frames.device)[exact]
-    result = frames.flatten(1).gather(1, origin).view_as(frames)
+    result = turn_exactly(frames, quarter_turns, horizontal, vertical)
     oblique = angle.nonzero().squeeze(1)
     if not len(oblique):
         return result
@@ -231,6 +229,42 @@ def turn_stamps(frames: Tensor, angle: Tensor, quarter_turns: Tensor, horizontal
     stamps = result[oblique, None]
     grid = F.affine_grid(theta, list(stamps.shape), align_corners=False)
     return result.index_copy(0, oblique, F.grid_sample(stamps, grid, align_corners=False).squeeze(1))
+
+
+def turn_exactly(maps: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+    """Flip and turn square maps (n, ..., H, W) of any type, such as masks, as their views say; no pixel is changed.
+
+    Parameters
+    ----------
+    maps : tensor (n, ..., H, W)
+        One, or several, of each of n views.
+    quarter_turns, horizontal, vertical : tensors (n,)
+        As of `turn_stamps`.
+    """
+    return _rearranged(maps, _origins(maps.shape[-1], maps.device)[_exact_turn(quarter_turns, horizontal, vertical)])
+
+
+def undo_turns(maps: Tensor, quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+    """Return maps (n, ..., H, W) that have been turned by `turn_exactly` as they were, bit for bit."""
+    return _rearranged(maps, _places(maps.shape[-1], maps.device)[_exact_turn(quarter_turns, horizontal, vertical)])
+
+
+def _exact_turn(quarter_turns: Tensor, horizontal: Tensor, vertical: Tensor) -> Tensor:
+    """Return the number of each exact turn, from 0 to 15."""
+    return 4 * quarter_turns + 2 * vertical + horizontal
+
+
+def _rearranged(maps: Tensor, origin: Tensor) -> Tensor:
+    """Return maps (n, ..., H, W) of the pixels that come from these places (n, H * W)."""
+    between = maps.shape[1:-2]
+    origin = origin.reshape(len(maps), *[1] * len(between), -1).expand(-1, *between, -1)
+    return maps.flatten(-2).gather(-1, origin).view_as(maps)
+
+
+@cache
+def _places(size: int, device: torch.device) -> Tensor:
+    """Return where each pixel has come to (16, size * size) by each exact turn."""
+    return _origins(size, device).argsort(1)
 
 
 @cache

@@ -38,9 +38,7 @@ class Exportable(nn.Module):
 
     def calibrated(self, outputs: Tensor) -> dict[str, Tensor]:
         """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W)."""
-        logits = self.task.logits(outputs)
-        shift = self.shift.reshape(-1, *[1] * (logits.ndim - 2))
-        return self.task.format.outputs(logits / self.temperature + shift)
+        return self.task.exported(self.task.logits(outputs), self.temperature, self.shift)
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `forward` by name."""

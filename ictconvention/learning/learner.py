@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
+from ictconvention.learning.compared_views import turned_masks
 from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.optimiser import optimiser_for
@@ -148,7 +149,9 @@ class Learner(lightning.LightningModule, ABC):
         """The names of the layers whose rows are the classes."""
 
     def learned(self, batch: SeriesBatch) -> Tensor:
-        """Return what the task's loss compares a batch with (B,): its labels, or its truth."""
+        """Return what the task's loss compares a batch with: its labels or its truth (B,), or its masks (B, H, W)."""
+        if self.task.learns_masks:
+            return turned_masks(batch)
         if not self.task.learns_truth:
             return batch.label
         if batch.truth is None:

@@ -213,6 +213,7 @@ def make_data(
         label_free=label_free,
         flux_of=f"{labelled_stages(options)[0]}_train" if options.learner.flux else None,
         weights=weights,
+        pixels=task.count_pixels(survey),
         domains=options.shift.kind == "adversarial" and stage == stages_of(options)[-1],
         order=options.sampler.order,
     )

@@ -68,9 +68,12 @@ class TrainedRun:
         """What it has learned."""
         return self.learner.task
 
-    def row(self, logits: NDArray[np.floating]) -> NDArray[np.float64]:
-        """Return what it predicts by logits (n, classes): calibrated probabilities (n, classes), at its own shares."""
-        return self.task.row(logits, self.calibration)
+    def row(self, outputs: Any) -> NDArray[np.float64]:
+        """Return what it predicts by logits (n, classes), or by what its task keeps of them, see `Task.reduce_with`.
+
+        Calibrated probabilities (n, classes), at its own shares.
+        """
+        return self.task.row(outputs, self.calibration)
 
 
 def read_trained(folder: str | Path) -> TrainedRun:

@@ -11,7 +11,9 @@ A shard is a folder with every file below. A survey is one shard, or a folder of
     x.npy, y.npy      (F,) float32 [pixels], the object, right of and above the stamp's centre, NaN where unknown
     gain.npy          (F,) float32 [electrons per flux_unit], NaN where unknown
     objects.parquet   one row per object: OBJECT_COLUMNS, then any columns of the survey's own
+    masks.npy         (N, H, W) uint8, only where there are masks, see `survey.masks.mask_file`
 
+Version 2 is the usual one. Version 3 is that of a shard with masks, and else the same.
 Version 1 has no x, y and gain, and does not say how its stamps stand. It opens as before: these are then unknown.
 """
 
@@ -34,7 +36,7 @@ from ictconvention.core.plain_file import open_plain, read_plain
 from ictconvention.reading.json_file import JsonRecord
 
 FORMAT = "ictconvention survey"
-VERSION = 2
+VERSION, VERSION_WITH_MASKS = 2, 3
 
 HEADER_FILE = "survey.json"
 PICTURES = (".png", ".jpg", ".jpeg")  # endings of files that are pictures, and no frames of a survey
@@ -219,9 +221,9 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     version = entries.pop("version", None)
     if type(version) is not int or version < 1:
         raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy", "E-SURVEY-FORMAT")
-    if version > VERSION:
+    if version > VERSION_WITH_MASKS:
         raise SurveyError(
-            f"this survey has format version {version}; this release reads up to {VERSION}",
+            f"this survey has format version {version}; this release reads up to {VERSION_WITH_MASKS}",
             path,
             "upgrade: pip install --upgrade ictconvention",
             "E-SURVEY-VERSION",
@@ -240,9 +242,10 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     return header, entries
 
 
-def write_header(path: Path, header: SurveyHeader, entries: Mapping[str, Any]) -> None:
-    """Write survey.json: the header, other entries, and a checksum of it all."""
-    content = {"format": FORMAT, "version": VERSION, **asdict(header), **entries}
+def write_header(path: Path, header: SurveyHeader, entries: Mapping[str, Any], masks: bool = False) -> None:
+    """Write survey.json: the header, other entries, and a checksum of it all; `masks` says whether there are masks."""
+    version = VERSION_WITH_MASKS if masks else VERSION
+    content = {"format": FORMAT, "version": version, **asdict(header), **entries}
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 

@@ -90,6 +90,9 @@ class ImageSeries:
         The object's row: id, class, label_source, redshift, ra, dec and the survey's own columns.
     header : SurveyHeader, optional
         That of its survey; None for a series that is of none.
+    mask : array (H, W), optional
+        The class of each pixel, a position in the survey's classes, or 255 where it is unknown; row 0 as in the
+        frames. None for a series of a survey without masks.
 
     Examples
     --------
@@ -109,6 +112,7 @@ class ImageSeries:
     gain: NDArray[np.float32]
     metadata: Mapping[str, Any]
     header: SurveyHeader | None = None
+    mask: NDArray[np.uint8] | None = None
 
     def __len__(self) -> int:
         return len(self.band)

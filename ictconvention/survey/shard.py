@@ -1,6 +1,6 @@
 """Open the shards of a survey: map the files and make the checks that cost nothing. Reads no frame."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,17 @@ from ictconvention.survey.format import (
     LABEL_SOURCES,
     OBJECT_COLUMNS,
     OBJECTS_FILE,
+    VERSION_WITH_MASKS,
     SurveyHeader,
     read_header,
     sha256,
     stored_columns,
     unknown_class,
 )
+from ictconvention.survey.masks.mask_file import CODE as MASKS_CODE
+from ictconvention.survey.masks.mask_file import MASKS_FILE, map_masks
+from ictconvention.survey.masks.mask_values import describe_unknown
+from ictconvention.survey.masks.pixel_counts import count_classes
 
 JOIN_AGAIN = "restore it from a copy, or call join_shards again"
 RESTORE = "restore the file from a copy, or write the survey again"
@@ -51,15 +56,33 @@ class Shard:
     gain: NDArray[np.float32]
 
     version: int  # of the format
+    masks: NDArray[np.uint8] | None = None  # (N, H, W), None where the shard has none
 
     @cached_property
     def ids(self) -> IdColumn:
         """Ids of its objects."""
         return IdColumn(self.objects.column("id"))
 
+    @cached_property
+    def class_pixels(self) -> NDArray[np.int64]:
+        """Known pixels of each class in each object, (N, classes); all masks are read when it is first asked for.
+
+        Raises
+        ------
+        SurveyError
+            A mask holds a number that is no class.
+        """
+        if self.masks is None:
+            return np.zeros((self.objects.num_rows, len(self.header.classes)), dtype=np.int64)
+        counts, unknown = count_classes(self.masks, len(self.header.classes))
+        if (bad := np.flatnonzero(unknown)).size:
+            where = f"{self.folder / MASKS_FILE}, object {self.ids[int(bad[0])]}"
+            raise SurveyError(describe_unknown(self.masks[bad[0]], self.header.classes), where, RESTORE, MASKS_CODE)
+        return counts
+
     @property
     def small_files(self) -> list[str]:
-        """The files that the header has a checksum of: all but the frames, which have one for each object."""
+        """The files that the header has a checksum of: all but frames and masks, with one for each object."""
         return [OBJECTS_FILE, *(f"{name}.npy" for name in stored_columns(self.version))]
 
 
@@ -146,6 +169,8 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
         found += f" hold {objects.num_rows} and {len(frames)}"
         raise SurveyError(found, folder / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     _check_objects(shard)
+    if shard.version >= VERSION_WITH_MASKS:
+        shard = replace(shard, masks=map_masks(folder, objects, size))
     if not (shard.intact or edited):  # last: what else is wrong says more
         raise edited_header_error(folder)
     return shard
@@ -166,6 +191,11 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> IdColumn:
             raise SurveyError(
                 found, shard.folder / HEADER_FILE, "write it again with the header of the others", "E-SURVEY-SHARDS"
             )
+    if len({shard.masks is None for shard in shards}) > 1:
+        without = [shard.folder.name for shard in shards if shard.masks is None]
+        found = f"some shards have masks, and some do not: {shorten(without)}"
+        fix = "write all of them with SurveyWriter(..., masks=True), or none"
+        raise SurveyError(found, shards[0].folder.parent, fix, "E-SURVEY-SHARDS")
     try:
         pa.unify_schemas([shard.objects.schema for shard in shards], promote_options="permissive")
     except pa.ArrowException as error:

@@ -19,6 +19,8 @@ from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
 from ictconvention.survey.labels.redshifts import find_facts
+from ictconvention.survey.masks.mask_file import CHECKSUM
+from ictconvention.survey.masks.survey_masks import Positions, SurveyMasks
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.series import DRAWING, ImageSeries, ObjectRow
 from ictconvention.survey.shard import Shard, open_shards
@@ -88,7 +90,12 @@ class Survey:
         self._first = table.column("first").to_numpy()
         self._length: NDArray[np.int32] = table.column("length").to_numpy()
         self._checksum: NDArray[np.uint32] = table.column("crc32").to_numpy()
-        self._objects = table.drop_columns(list(STORAGE_COLUMNS))
+        self._masks: SurveyMasks | None = None
+        storage = list(STORAGE_COLUMNS)
+        if self.shards[0].masks is not None:
+            storage.append(CHECKSUM)
+            self._masks = SurveyMasks(self.shards, self.places, classes)
+        self._objects = table.drop_columns(storage)
         self.ids = IdColumn(self._objects.column("id")) if ids is None else ids
 
     @classmethod
@@ -144,9 +151,8 @@ class Survey:
         first = self._first[i]
         at = slice(first, first + self._length[i])
         columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
-        return ImageSeries(
-            self.ids[i], shard.frames[at], **columns, metadata=ObjectRow(self._objects, i), header=self.header
-        )
+        row, mask = ObjectRow(self._objects, i), None if self._masks is None else self._masks.read_one(i)
+        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=row, header=self.header, mask=mask)
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
@@ -200,6 +206,54 @@ class Survey:
     def lengths(self) -> NDArray[np.int32]:
         """Number of frames of each object, (len(self),)."""
         return self._length
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether each object has a mask: the class of each of its pixels."""
+        return self._masks is not None
+
+    @property
+    def masks(self) -> SurveyMasks:
+        """The masks of its objects, to be read some at a time.
+
+        Raises
+        ------
+        SurveyError
+            It has none.
+        """
+        if self._masks is None:
+            fix = "write it with SurveyWriter(..., masks=True), or make one: ictconvention ingest chips"
+            raise SurveyError("this survey has no masks", self.path, fix, "E-SURVEY-MASKS")
+        return self._masks
+
+    def read_masks(self, positions: Positions = slice(None)) -> NDArray[np.uint8]:
+        """Return the masks of objects by their positions (n, H, W), read-only; `IGNORED`, 255: of no known class.
+
+        Neighbours in one shard are a view of its file, read where it is touched; others are copied into memory. Of a
+        survey with chosen classes the pixels of the others are ignored, and its masks are copies. `masks.blocks()`
+        goes over many.
+
+        Parameters
+        ----------
+        positions : array of int, list or slice
+            Which objects; all of them by default.
+
+        Raises
+        ------
+        SurveyError
+            It has no masks.
+        """
+        return self.masks.read(positions)
+
+    def count_pixels(self) -> NDArray[np.int64]:
+        """Return the known pixels of each class in each object, (len(self), classes); read once, in blocks.
+
+        Raises
+        ------
+        SurveyError
+            It has no masks, or one holds a number that is no class.
+        """
+        return self.masks.counts
 
     def position(self, id_: str) -> int:
         """Return the position of an object by its id; a `SurveyError` names near ids where there is none."""

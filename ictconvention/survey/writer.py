@@ -29,6 +29,8 @@ from ictconvention.survey.format import (
     sha256,
     write_header,
 )
+from ictconvention.survey.masks.mask_file import CHECKSUM, CHECKSUM_TYPE, IGNORED, MASK_DTYPE, MASKS_FILE
+from ictconvention.survey.masks.mask_values import check_mask
 from ictconvention.survey.shard import check_one_sky, open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_frames, check_object, check_value, merge_kind
@@ -48,6 +50,8 @@ class SurveyWriter:
         at once, then `join_shards('survey')`; a shard holds at least one object.
     header : SurveyHeader
         What holds for all objects.
+    masks : bool
+        Whether every object has a mask, the class of each of its pixels.
 
     Examples
     --------
@@ -60,13 +64,18 @@ class SurveyWriter:
     2
     """
 
-    def __init__(self, path: str | Path, header: SurveyHeader) -> None:
+    def __init__(self, path: str | Path, header: SurveyHeader, masks: bool = False) -> None:
         software = {name: version(name) for name in ("ictconvention", "numpy", "pyarrow")}
         self.header = replace(header, software={**software, "python": platform.python_version()})
         self.path = Path(path).absolute()
         self._folder = WholeFolder(self.path, shard=self.path.name.startswith(SHARD_PREFIX))
         self._arrays: dict[str, GrowingArray] = {}
-        self._objects: dict[str, list[Any]] = {name: [] for name in OBJECT_COLUMNS}
+        if masks and not 1 <= len(header.classes) <= IGNORED:
+            found = f"{len(header.classes)} classes for a survey with masks"
+            raise SurveyError(found, "survey header", f"name 1 to {IGNORED} classes of pixels", "E-SURVEY-HEADER")
+        self._masks = masks
+        self._columns = OBJECT_COLUMNS | ({CHECKSUM: CHECKSUM_TYPE} if masks else {})
+        self._objects: dict[str, list[Any]] = {name: [] for name in self._columns}
         self._extra: dict[str, list[Any]] = {}
         self._kinds: dict[str, type | None] = {}
         self._ids: set[str] = set()
@@ -82,6 +91,8 @@ class SurveyWriter:
                 self._arrays[FRAMES_FILE] = GrowingArray(self._folder.partial / FRAMES_FILE, frame_dtype, (size, size))
                 for name, dtype in FRAME_COLUMNS.items():
                     self._arrays[name] = GrowingArray(self._folder.partial / f"{name}.npy", dtype, ())
+                if self._masks:
+                    self._arrays[MASKS_FILE] = GrowingArray(self._folder.partial / MASKS_FILE, MASK_DTYPE, (size, size))
         except BaseException:
             self._close()
             raise
@@ -104,6 +115,7 @@ class SurveyWriter:
         redshift: float | None = None,
         ra: float | None = None,
         dec: float | None = None,
+        mask: ArrayLike | None = None,
         **columns: str | float | bool | None,
     ) -> None:
         """Add one object; it is checked first and, when refused, leaves no trace, so the next may be added.
@@ -130,6 +142,9 @@ class SurveyWriter:
             'spectroscopic', 'photometric' or None.
         redshift, ra, dec : float, optional
             Redshift; position, ICRS [deg].
+        mask : array (H, W), whole numbers
+            Where the survey has masks: the class of each pixel, as a position in the header's classes, 255 where it
+            is unknown; row 0 as in the frames. 255 everywhere for an unlabelled chip.
         **columns : str, float, int, bool or None
             Columns of the survey's own, such as `true_class` of a simulated one.
 
@@ -159,6 +174,16 @@ class SurveyWriter:
             kinds[name] = merge_kind(name, kinds.get(name), value, where)
         pixels = arrays.pop(FRAMES_FILE)
         row |= {"first": len(self._arrays[FRAMES_FILE]), "length": len(pixels), "crc32": zlib.crc32(pixels.data)}
+        if self._masks:
+            if CHECKSUM in columns:
+                found = f"column {CHECKSUM!r} is the format's own"
+                raise SurveyError(found, where, "choose another name", "E-TABLE-COLUMN")
+            stored = check_mask(mask, self.header.classes, self.header.stamp_size, where)
+            row[CHECKSUM] = zlib.crc32(stored.data)
+            arrays[MASKS_FILE] = stored[np.newaxis]
+        elif mask is not None:
+            fix = "open the writer with SurveyWriter(..., masks=True)"
+            raise SurveyError("a mask for an object of a survey without masks", where, fix, "E-SURVEY-MASKS")
         self._broken = True  # until every part of the object is written
         with readable_os_errors("writing an object", where):
             self._arrays[FRAMES_FILE].append(pixels)
@@ -192,7 +217,7 @@ class SurveyWriter:
         for array in self._arrays.values():
             array.close()
         folder = self._folder.partial
-        columns = {name: pa.array(self._objects[name], dtype) for name, dtype in OBJECT_COLUMNS.items()}
+        columns = {name: pa.array(self._objects[name], dtype) for name, dtype in self._columns.items()}
         for name, values in self._extra.items():
             columns[name] = pa.array(values, _ARROW[self._kinds[name]])
         pq.write_table(pa.table(columns), folder / OBJECTS_FILE)
@@ -200,9 +225,9 @@ class SurveyWriter:
         entries = {
             "objects": len(self._ids),
             "frames": len(self._arrays[FRAMES_FILE]),
-            "checksums": {name: sha256(folder / name) for name in small},  # frames.npy: crc32 of each object
+            "checksums": {name: sha256(folder / name) for name in small},  # frames and masks: crc32 of each object
         }
-        write_header(folder / HEADER_FILE, self.header, entries)
+        write_header(folder / HEADER_FILE, self.header, entries, self._masks)
         self._folder.complete()
 
     def _close(self) -> None:
@@ -275,7 +300,7 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
     with whole_file(path / HEADER_FILE, "joining the shards", record=True) as partial:
-        write_header(partial, shards[0].header, entries)
+        write_header(partial, shards[0].header, entries, masks=shards[0].masks is not None)
     return Survey.open(path)
 
 

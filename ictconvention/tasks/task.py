@@ -5,7 +5,7 @@ models are compared; its `PredictionFormat`, columns and outputs of files; its `
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
@@ -20,6 +20,7 @@ from ictconvention.configuration.options import Stage, TaskOptions
 from ictconvention.evaluation.calibration import fit_temperature, prior_shift, probabilities
 from ictconvention.evaluation.measures import Measures
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.survey.labels.groups import find_groups
 from ictconvention.survey.split import Split, reach_of
 from ictconvention.survey.survey import Survey
@@ -28,6 +29,7 @@ from ictconvention.tasks.prediction_format import PredictionFormat
 if TYPE_CHECKING:
     from ictconvention.tasks.task_figures import TaskFigures
 
+Reduce = Callable[[Tensor, SeriesBatch], Mapping[str, Tensor]]  # logits of a batch to what is kept of them, (B, ...)
 SAME = 1e-6  # largest difference between the scores of a result and those of the predictions beside it
 
 
@@ -146,6 +148,7 @@ class Task(ABC):
     headline: ClassVar[Mapping[str, str]]  # metrics of validation that a line about a training epoch has, in words
     truth: ClassVar[str] = "label"  # what a survey says of an object and the task predicts, in a word
     learns_truth: ClassVar[bool] = False  # whether `loss` and metrics get the truth (B,), a number, for the label
+    learns_masks: ClassVar[bool] = False  # whether they get the masks (B, H, W) for it, uint8, 255 where unknown
     training: Mapping[str, Any] = MappingProxyType({})  # of the training part, what scores need; `result.json` keeps it
 
     def __init__(self, names: Sequence[str]) -> None:
@@ -199,6 +202,10 @@ class Task(ABC):
     @abstractmethod
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
         """Return the label of every object (n,)."""
+
+    def count_pixels(self, survey: Survey) -> NDArray[np.int64] | None:
+        """Return the known pixels of each class in every object (n, names), of a task that learns masks."""
+        return None
 
     def read_truth(self, survey: Survey) -> NDArray[Any]:
         """Return what predictions of every object are scored against (n, ...); by default the labels."""
@@ -262,21 +269,41 @@ class Task(ABC):
 
     # How it is decided
 
+    def reduce_with(self, calibration: Calibration | None, objects: int) -> Reduce | None:
+        """Return what makes of the logits of a batch all that is kept of them; None where they are kept as they are.
+
+        A task whose logits are too many to keep, those of every pixel, reduces them batch by batch. What it keeps is
+        the `outputs` of what follows.
+
+        Parameters
+        ----------
+        calibration : Calibration, optional
+            With which predictions are made; without one, what is kept is to calibrate.
+        objects : int
+            How many there will be.
+        """
+        return None
+
     @abstractmethod
     def calibrate(
-        self, outputs: NDArray[np.floating], label: NDArray[np.integer], survey_prior: Any, training_prior: Any
+        self, outputs: Any, label: NDArray[np.integer], survey_prior: Any, training_prior: Any
     ) -> Calibration:
         """Return the calibration that outputs (n, outputs) of validation and their labels ask for."""
 
-    def row(self, outputs: NDArray[np.floating], calibration: Calibration) -> NDArray[np.float64]:
+    def row(self, outputs: Any, calibration: Calibration) -> NDArray[np.float64]:
         """Return what is predicted of each object (n, outputs), rows that sum to 1, at the survey's shares."""
         return probabilities(outputs, calibration.temperature, calibration.shift)
 
     def decide(
-        self, outputs: NDArray[np.floating], label: NDArray[np.integer], calibration: Calibration
+        self, outputs: Any, label: NDArray[np.integer], calibration: Calibration
     ) -> Mapping[str, NDArray[np.float64]]:
         """Return all that is scored of outputs (n, outputs) by name, (n, ...): the rows of `Predictions`."""
         return self.rows_of(self.row(outputs, calibration))
+
+    def exported(self, logits: Tensor, temperature: float, shift: Tensor) -> dict[str, Tensor]:
+        """Return the outputs of an exported model by name, of logits (B, names, ...): operations of torch."""
+        shift = shift.reshape(-1, *[1] * (logits.ndim - 2))
+        return self.format.outputs(logits / temperature + shift)
 
     def rows_of(self, row: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """Return the same where all that is known of an object is its row, at whatever shares."""

@@ -21,7 +21,7 @@ from ictconvention.runs.run_folder import TESTED
 from ictconvention.survey.labels.selected import read_selected
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.tasks.redshift.bins import edges_of
-from ictconvention.tasks.task import Calibration, Task
+from ictconvention.tasks.task import Calibration, Reduce, Task
 from ictconvention.training.infer import Inferred, infer
 
 
@@ -75,21 +75,23 @@ def evaluate(
     task.training = task.describe_training(truth[trained])
     survey_prior, training_prior = data.class_shares()
 
-    known = _predicted(learner, data, data.train_part, precision)
-    validation = _predicted(learner, data, data.validation_part, precision)
+    known = _predicted(learner, data, data.train_part, precision, lambda logits, batch: {})  # its features alone
+    held = len(data.positions(data.validation_part))
+    validation = _predicted(learner, data, data.validation_part, precision, task.reduce_with(None, held))
     kinds = task.kinds(labels[known.position])
     labelled = kinds != UNLABELLED
     reference = NoveltyReference.fit(known.features[labelled], kinds[labelled], validation.features)
     if calibration is None:
-        calibration = task.calibrate(validation.logits, labels[validation.position], survey_prior, training_prior)
+        calibration = task.calibrate(validation.outputs, labels[validation.position], survey_prior, training_prior)
     neighbours = _fit_neighbours(task, truth, known, validation) if by_neighbours else None
     result: dict[str, Any] = calibration.record
     parts: dict[str, Predictions] = {}
     for part in TESTED:
         if data.split.parts[part]:
-            found = _predicted(learner, data, part, precision)
+            reduce = task.reduce_with(calibration, len(data.positions(part)))
+            found = _predicted(learner, data, part, precision, reduce)
             if neighbours is None:
-                rows = task.decide(found.logits, labels[found.position], calibration)
+                rows = task.decide(found.outputs, labels[found.position], calibration)
             else:
                 rows = task.rows_of(neighbours.predict(found.features))
             parts[part] = Predictions(ids[found.position], truth[found.position], rows)
@@ -135,7 +137,9 @@ def prediction_columns(task: Task, found: Predictions, fold: int) -> dict[str, A
     return {"id": found.ids.tolist(), "fold": np.full(len(found.ids), fold), **task.format.columns(found)}
 
 
-def _predicted(learner: Learner, data: SeriesDataModule, part: str, precision: Precision) -> Inferred:
+def _predicted(
+    learner: Learner, data: SeriesDataModule, part: str, precision: Precision, reduce: Reduce | None = None
+) -> Inferred:
     """Let the learner predict all objects of a part, in one process."""
     data.trainer = None  # the parts are not shared out
-    return infer(learner, data.evaluation_loader(part), precision)
+    return infer(learner, data.evaluation_loader(part), precision, reduce=reduce)

@@ -1,8 +1,9 @@
 """A learner over the batches of some objects, on one device: logits, and what its last layer sees."""
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Mapping
 from queue import Queue
 from threading import Thread
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -13,6 +14,7 @@ from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.learning.learner import Learner
 from ictconvention.runs.machine import Precision
+from ictconvention.tasks.task import Reduce
 
 Item = TypeVar("Item")
 AHEAD = 2  # batches that are read while the network is at work
@@ -25,18 +27,26 @@ class Inferred(NamedTuple):
     ----------
     position : array (n,)
         Positions of the objects in the survey.
-    logits : array (n, classes), or (n, classes, H, W) of a mask
-        That predict.
+    logits : array (n, classes)
+        That predict; (n, 0) where they were reduced.
     features : array (n, features)
         What the last layer sees.
     frames : array (n,)
         How many frames of each were used.
+    reduced : mapping of str to array (n, ...)
+        What was kept of the logits in their place.
     """
 
     position: NDArray[np.int64]
     logits: NDArray[np.float64]
     features: NDArray[np.float32]
     frames: NDArray[np.int64]
+    reduced: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
+    @property
+    def outputs(self) -> Any:
+        """What a task decides by: the logits, or what was kept of them."""
+        return self.reduced or self.logits
 
 
 def infer(
@@ -45,6 +55,7 @@ def infer(
     precision: Precision,
     device: torch.device | str | None = None,
     progress: Callable[[int], object] = lambda objects: None,
+    reduce: Reduce | None = None,
 ) -> Inferred:
     """Let a learner predict, in eval mode and without gradients.
 
@@ -60,6 +71,8 @@ def infer(
         By default a GPU if there is one.
     progress : function
         Called with the number of objects of each batch that is done.
+    reduce : function, optional
+        What makes of the logits of a batch all that is kept of them, see `Task.reduce_with`; by default they are kept.
 
     Raises
     ------
@@ -69,7 +82,8 @@ def infer(
     device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     training = learner.training
     learner.eval().to(device)
-    columns: list[list[Any]] = [[], [], [], []]
+    columns: list[list[Any]] = [[], [], [], [], []]
+    reduced: dict[str, list[Any]] = {}
     bf16 = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
     try:
         with torch.inference_mode(), bf16:
@@ -79,20 +93,26 @@ def infer(
                 features, outputs = learner.features_and_logits(batch)
                 logits = learner.task.logits(outputs.float())
                 index, lengths = batch.index.cpu().numpy(), batch.lengths.numpy()
-                values = index, logits.double().cpu().numpy(), features.float().cpu().numpy(), lengths
+                features = features.float()
+                sound = logits.isfinite().flatten(1).all(1) & features.isfinite().all(1)
+                if reduce is not None:
+                    for name, kept in reduce(logits, batch).items():
+                        reduced.setdefault(name, []).append(kept.cpu().numpy())
+                    logits = logits.new_empty(len(batch), 0)
+                values = index, logits.double().cpu().numpy(), features.cpu().numpy(), lengths, sound.cpu().numpy()
                 for column, value in zip(columns, values, strict=True):
                     column.append(value)
                 progress(len(batch))
     finally:
         learner.train(training).to("cpu")
-    made = Inferred(*(np.concatenate(column) for column in columns))
-    sound = np.isfinite(made.logits).reshape(len(made.logits), -1).all(1) & np.isfinite(made.features).all(1)
-    if not sound.all():
-        count = pluralize(int((~sound).sum()), "object")
+    position, all_logits, all_features, frames, finite = (np.concatenate(column) for column in columns)
+    if not finite.all():
+        count = pluralize(int((~finite).sum()), "object")
         fix = "run `ictconvention check` on it; if it is sound, the weights have diverged: take another run"
-        where = f"the object at position {made.position[~sound][0]} of the survey, counted from 0"
+        where = f"the object at position {position[~finite][0]} of the survey, counted from 0"
         raise UsageError(f"the network gives no number (NaN, or infinite) for {count}", where, fix, "E-NETWORK-NAN")
-    return made
+    kept_of_all = {name: np.concatenate(parts) for name, parts in reduced.items()}
+    return Inferred(position, all_logits, all_features, frames, kept_of_all)
 
 
 def read_ahead(items: Iterable[Item]) -> Generator[Item, None, None]:

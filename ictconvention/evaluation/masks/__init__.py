@@ -1,0 +1,1 @@
+"""How right masks and shares of classes are: divergence of shares, confusion of pixels, intersection over union."""

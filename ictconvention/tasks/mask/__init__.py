@@ -1,0 +1,1 @@
+"""Learn the class of each pixel of a picture, and the shares of the classes in it."""
