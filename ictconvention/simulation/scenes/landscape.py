@@ -1,0 +1,145 @@
+"""Lay out the classes of a chip: woods, towns and water along contours of rough fields, and fields in parcels.
+
+Knows shares, and no reflectance.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft
+from scipy.spatial import cKDTree
+
+from ictconvention.simulation.scenes.population import CLASSES, count_class_pixels
+
+MARGIN = 1.25  # fields are made so much wider and cut, since they are periodic
+PARCEL_SIDE = (4.5, 8.5)  # [pixels] typical side of a parcel in a chip of 64 and of 256 pixels
+PARCEL_SCATTER = 0.25  # of the logarithm of the side, from chip to chip
+ELONGATED = 1.5  # length of a parcel over its width
+JITTER = (0.25, 0.1)  # of length and width, by which the points of parcels are moved
+LEFT_OUT = 0.25  # share of the points that are left out
+ROWS_COUNT = 1.6  # weight of a row's distance over that of a place in it
+OF_PARCELS = {'broadleaf':.2,'coniferous':.2,'artificial':.1}
+ALTERNATE = 0.7  # share of the variance by which a parcel is cultivated that is its own, and not of its surroundings
+IN_PARCELS = (CLASSES.index("cultivated"), CLASSES.index("herbaceous"))
+# Which class takes its pixels first; what is left over is parcels.
+ORDER = tuple(CLASSES.index(name) for name in ("snow", "water", "artificial", "coniferous", "broadleaf", "natural"))
+SMOOTHER = {CLASSES.index("water"): 1.0}  # added to the slope of the fields
+LEAST_RIVER = 0.004  # share of the water of a chip that may be a river
+RIVERS = 0.5  # of the chips with so much water
+PATCHES = 1.5  # slope of the field by which a mask is wrong
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What lies in a chip.
+
+    Parameters
+    ----------
+    classes : array (H, W)
+        Position of the class of each pixel.
+    parcel : array (H, W)
+        Number of the parcel that each pixel would be in, from 0.
+    """
+
+    classes: NDArray[np.uint8]
+    parcel: NDArray[np.int64]
+
+
+def slope_of(size: int) -> float:
+    """Return the slope of the power spectra of a chip's fields: 2.6 of 64 pixels, 3.2 of 256."""
+    return 2.6 + 0.3 * np.log2(size / 64)
+
+
+def draw_fields(slopes: Sequence[float], size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return Gaussian fields (fields, size, size) of power spectra k^-slope, each of mean 0 and standard deviation 1."""
+    wide = fft.next_fast_len(int(np.ceil(MARGIN * size)), real=True)
+    white = fft.rfft2(rng.standard_normal((len(slopes), wide, wide), dtype=np.float32))
+    falls = np.stack([_fall(slope, wide) for slope in slopes])
+    fields = fft.irfft2(white * falls, s=(wide, wide))[:, :size, :size]
+    fields -= fields.mean((1, 2), keepdims=True)
+    return np.asarray(fields / fields.std((1, 2), keepdims=True))
+
+
+@cache
+def _fall(slope: float, wide: int) -> NDArray[np.float32]:
+    """Return the amplitudes of a field (wide, wide // 2 + 1)."""
+    k = np.hypot(fft.fftfreq(wide)[:, None], fft.rfftfreq(wide)[None])
+    k[0, 0] = np.inf  # no mean
+    return np.asarray(k ** (-0.5 * slope), dtype=np.float32)
+
+
+def draw_parcels(size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return the parcel of each pixel (size, size), from 0: Voronoi cells of points in turned rows.
+
+    Rows count more than places in them, so that parcels are strips with four corners; where a point is left out the
+    parcels about it are larger.
+    """
+    usual = np.exp(np.interp(np.log(size), np.log([64, 256]), np.log(PARCEL_SIDE)))
+    side = usual * np.exp(PARCEL_SCATTER * rng.standard_normal())
+    angle = rng.uniform(0, np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    step = side * np.array([ELONGATED**0.5, ELONGATED**-0.5])
+    pixel = (np.indices((size, size)).reshape(2, -1).T - (size - 1) / 2) @ turn / step
+    along, rows = np.ceil(np.abs(pixel).max(0)).astype(int) + 1
+    points = np.stack(np.meshgrid(np.arange(-along, along + 1.0), np.arange(-rows, rows + 1.0)), -1)
+    points[..., 0] += rng.uniform(0, 1, (len(points), 1))  # rows of their own
+    points += JITTER * rng.uniform(-1, 1, points.shape)
+    kept = points[rng.random(points.shape[:2]) >= LEFT_OUT]
+    weight = np.array([1.0, ROWS_COUNT])
+    _, nearest = cKDTree(kept * weight).query(pixel * weight)
+    return np.unique(nearest, return_inverse=True)[1].reshape(size, size)
+
+
+def lay_out(shares: NDArray[np.float64], size: int, rng: np.random.Generator) -> Ground:
+    """Return the ground of a chip whose classes have these shares (8,), to the pixel."""
+    counts = count_class_pixels(shares, size * size)
+    present = [one for one in ORDER if counts[one]]
+    slopes = [slope_of(size) + SMOOTHER.get(one, 0.0) for one in (*present, IN_PARCELS[0])]
+    fields = draw_fields(slopes, size, rng)
+    river = rng.random() < RIVERS
+    parcel = draw_parcels(size, rng)
+    classes, free = np.zeros(size * size, dtype=np.uint8), np.arange(size * size)
+    for one, field in zip(present, fields, strict=False):
+        if CLASSES[one] in OF_PARCELS:
+            own = rng.standard_normal(parcel.max() + 1)[parcel]
+            field = np.sqrt(1 - OF_PARCELS[CLASSES[one]]) * field + np.sqrt(OF_PARCELS[CLASSES[one]]) * own
+        height = field.ravel()[free]
+        if river and CLASSES[one] == "water" and shares[one] >= LEAST_RIVER:
+            height = -np.abs(height - height.mean())  # along a contour
+        taken = np.argpartition(-height, counts[one] - 1)[: counts[one]] if counts[one] < len(free) else slice(None)
+        classes[free[taken]] = one
+        free = np.delete(free, taken)
+    cultivated, herbaceous = IN_PARCELS
+    classes[free] = herbaceous
+    around = _mean_by_parcel(fields[-1], parcel)
+    own = rng.standard_normal(parcel.max() + 1)[parcel]
+    height = np.sqrt(1 - ALTERNATE) * around + np.sqrt(ALTERNATE) * own + 1e-6 * fields[-1]  # parcel by parcel
+    classes[free[np.argsort(-height.ravel()[free], kind="stable")[: counts[cultivated]]]] = cultivated
+    return Ground(classes.reshape(size, size), parcel)
+
+
+def _mean_by_parcel(field: NDArray[np.float64], parcel: NDArray[np.int64]) -> NDArray[np.float64]:
+    pixels = np.bincount(parcel.ravel())
+    sums = np.bincount(parcel.ravel(), weights=field.ravel())
+    return np.asarray((sums / np.maximum(pixels, 1))[parcel])
+
+
+def mistake_borders(classes: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a mask (H, W) that is wrong at borders, since mask and picture are of different dates.
+
+    The mask is that of the ground moved by a pixel to one side, here and there: in patches, a share of the whole chip as
+    far as it has borders.
+    """
+    size = len(classes)
+    moved = np.pad(classes, 1, mode="edge")
+    down, right = ((0, 1), (2, 1), (1, 0), (1, 2))[rng.integers(4)]
+    moved = moved[down : down + size, right : right + size]
+    patches = np.where(moved != classes, draw_fields([PATCHES], size, rng)[0], -np.inf)
+    wrong = np.argsort(-patches, axis=None, kind="stable")[: round(share * size * size)]
+    wrong = wrong[patches.ravel()[wrong] > -np.inf]
+    mask = classes.copy()
+    mask.ravel()[wrong] = moved.ravel()[wrong]
+    return mask
