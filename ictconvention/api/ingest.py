@@ -20,16 +20,16 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
     Parameters
     ----------
     kind : str
-        "stamps", "ccd", "tao", "ztf" or "images", as `ictconvention ingest KIND --help` describes them.
+        "stamps", "ccd", "tao", "ztf", "images" or "chips", as `ictconvention ingest KIND --help` describes them.
     source : str or Path
-        A table of stamps, a folder or table of CCD images, a folder of files or pictures, or alerts.
+        A table of stamps, a folder or table of CCD images, a folder of files, pictures or chips, or alerts.
     path : str or Path
         The survey's folder to make; it must not exist.
     **options
         Those of the command, with underscores: `pixel_scale=0.396`, `positions="objects.csv"`, `bands=["g", "r"]`,
         `classes=["AGN", "SN Ia"]`, `objects="labels.csv"` (of images `labels`), `column={"id": "objid"}`,
-        `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`; `bin_pixels=True` is `--bin`, and
-        `sky=False` is `--no-sky`.
+        `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`; `bin_pixels=True` is `--bin`,
+        `sky=False` is `--no-sky`, and `masks="train/masks"` is the second folder of chips.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
+from typer.models import ArgumentInfo
 
 from ictconvention.cli.next_command import suggest
 from ictconvention.core.progress import show_progress
@@ -87,11 +88,16 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
 
         update_wrapper(run, declared)
         rest = (one for name, one in shared.items() if name != "out")
-        listed = (source, shared["out"], *own, *rest)
+        arguments = [one for one in own if _is_argument(one)]  # of the source too: they come before the survey
+        listed = (source, *arguments, shared["out"], *(one for one in own if one not in arguments), *rest)
         run.__dict__["__signature__"] = Signature([one.replace(kind=Parameter.KEYWORD_ONLY) for one in listed])
         return app.command()(run)
 
     return add
+
+
+def _is_argument(parameter: Parameter) -> bool:
+    return any(isinstance(one, ArgumentInfo) for one in getattr(parameter.annotation, "__metadata__", ()))
 
 
 @_command("objects")
@@ -205,4 +211,50 @@ def images(
     """Take pictures, PNG, JPEG, npy or FITS: a frame per band of one night; their folders or a table name the classes.
 
     Whole numbers of 8 and 16 bits become 0 to 1. What is not read rightly is left out: transparency, CMYK, animations.
+    """
+
+
+@_command("bin_pixels", "rename_band", "size", "bands", "classes")
+def chips(
+    source: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder of GeoTIFF or npy, or an array of all.")],
+    masks: Annotated[
+        Path, typer.Argument(metavar="MASKS", help="The same of the masks, by the names of the images; or: none.")
+    ],
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="bare,forest,water",
+            help="Names of the values 0, 1, 2 and so on of masks, or VALUE=NAME of each: 10=trees,20=water.",
+            show_default="the ten of Preligens' challenge",
+        ),
+    ] = None,
+    bands: Annotated[
+        str, typer.Option(metavar="B,G,R,NIR", help="Names of the bands, in the order of the files.")
+    ] = "B,G,R,NIR",
+    ignore: Annotated[
+        str | None,
+        typer.Option(
+            metavar="0,255", help="Values of masks that are no class.", show_default="0,1; none with --classes"
+        ),
+    ] = None,
+    unlabelled: Annotated[
+        bool, typer.Option("--unlabelled", help="Keep images without a mask, to learn from without labels.")
+    ] = False,
+    scene: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="The first group in a chip's id is its scene: '(.+)_[0-9]+_[0-9]+'.",
+            show_default="its folder, or the column scene of --objects",
+        ),
+    ] = None,
+    ids: Annotated[
+        Path | None, typer.Option(help="Of an array of all chips: a table with the column id, or an npy of texts.")
+    ] = None,
+    dtype: Annotated[Literal["float16", "float32"], typer.Option(help="How pixels are stored.")] = "float16",
+) -> None:
+    """Take chips of scenes and their masks: a frame per band, and the class of each pixel.
+
+    What is not said is as in Preligens' challenge: the values 0 to 9 of masks are no_data, clouds, artificial,
+    cultivated, broadleaf, coniferous, herbaceous, natural, snow and water, and the first two are ignored.
     """

@@ -62,6 +62,25 @@ class FoundFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundMask:
+    """The classes of an object's pixels; it comes before the object's frames.
+
+    Parameters
+    ----------
+    id : str
+        Id of the object.
+    values : array (size, size)
+        Position of each pixel's class in the survey's classes, 255 where it is unknown; row 0 as in the frames.
+    file : str
+        Where it was found; empty where there is none.
+    """
+
+    id: str
+    values: NDArray[np.uint8]
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Measurement:
     """Photometry of an object at a time of which there is no frame.
 
@@ -111,7 +130,7 @@ class Reject:
     flaw: bool = True
 
 
-Found = FoundFrame | Measurement | Reject
+Found = FoundFrame | FoundMask | Measurement | Reject
 
 
 def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.DataType]]:
@@ -125,6 +144,7 @@ def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.D
 # `unit`.
 FRAME_LINES = pa.schema([*_columns(FoundFrame), *((name, pa.int64()) for name in ("crc32", "unit", "row"))])
 MEASUREMENTS = pa.schema(_columns(Measurement))
+MASK_LINES = pa.schema([("id", pa.string()), ("unit", pa.int64()), ("row", pa.int64())])  # where a mask lies, as above
 
 
 def place_of(file: str, hdu: str | None) -> str:

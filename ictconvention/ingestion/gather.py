@@ -136,6 +136,7 @@ def write_shards(
     rows: Sequence[Mapping[str, Any]],
     scratch: Path,
     jobs: int,
+    masks: Mapping[str, tuple[Path, int]] | None = None,
 ) -> int:
     """Write the shards of a survey, side by side; return their number.
 
@@ -153,6 +154,8 @@ def write_shards(
         Folder of the pixels.
     jobs : int
         Processes.
+    masks : mapping, optional
+        The file and row of each object's mask, by id; None where there are none.
     """
     shard = frames.start[:-1] // SHARD_FRAMES
     first = np.flatnonzero(np.diff(shard, prepend=-1))
@@ -161,9 +164,9 @@ def write_shards(
         start = frames.start[begin : end + 1]
         lines = frames.lines.slice(start[0], start[-1] - start[0])
         here = slice(begin, end)
-        tasks.append(
-            (folder / shard_name(number), header, lines, start - start[0], frames.ids[here], rows[here], scratch)
-        )
+        ids, path = frames.ids[here], folder / shard_name(number)
+        of_masks = None if masks is None else [masks[id_] for id_ in ids]
+        tasks.append((path, header, lines, start - start[0], ids, rows[here], scratch, of_masks))
     for _ in run_parallel(_write_shard, tasks, jobs, folder):
         pass
     return len(tasks)
@@ -177,26 +180,33 @@ def _write_shard(
     ids: Sequence[str],
     rows: Sequence[Mapping[str, Any]],
     scratch: Path,
+    masks: Sequence[tuple[Path, int]] | None,
 ) -> None:
     number = {name: i for i, name in enumerate(header.bands)}
     band = np.array([number[name] for name in lines.column("band").to_pylist()], dtype=np.uint8)
     unit, row = lines.column("unit").to_numpy(), lines.column("row").to_numpy()
     known = {name: lines.column(name).to_numpy() for name in FRAME_COLUMNS if name != "band"}
-    opened: dict[int, NDArray[np.float32]] = {}
-    with SurveyWriter(path, header) as writer:
+    opened: dict[Path, NDArray[Any]] = {}
+
+    def read(file: Path, row: int) -> NDArray[Any]:
+        if file not in opened:
+            if len(opened) > MOST_OPEN:
+                opened.clear()
+            opened[file] = np.load(file, mmap_mode="r").view(np.ndarray)
+        return opened[file][row]
+
+    with SurveyWriter(path, header, masks=masks is not None) as writer:
         for i, id_ in enumerate(ids):
             here = slice(start[i], start[i + 1])
-            pixels = []
-            for u, r in zip(unit[here].tolist(), row[here].tolist(), strict=True):
-                if u not in opened:
-                    if len(opened) > MOST_OPEN:
-                        opened.clear()
-                    opened[u] = np.load(scratch / f"{u}.npy", mmap_mode="r").view(np.ndarray)
-                pixels.append(opened[u][r])
+            places = zip(unit[here].tolist(), row[here].tolist(), strict=True)
+            pixels = [read(scratch / f"{u}.npy", r) for u, r in places]
+            own = dict(rows[i])
+            if masks is not None:
+                own["mask"] = read(*masks[i])
             writer.add(
                 id_,
                 np.stack(pixels),
                 band=band[here],
                 **{name: values[here] for name, values in known.items()},
-                **rows[i],
+                **own,
             )

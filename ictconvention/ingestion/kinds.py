@@ -198,6 +198,45 @@ def ingest_images(
     return replace(made, remarks=(*remarks, *said, *sizes, *made.remarks))
 
 
+def ingest_chips(
+    request: Request,
+    source: PathLike,
+    *,
+    masks: PathLike,
+    classes: str | Sequence[str] | None = None,
+    bands: str | Sequence[str] = ("B", "G", "R", "NIR"),
+    ignore: str | Sequence[int | str] | int | None = None,
+    unlabelled: bool = False,
+    scene: str | None = None,
+    ids: PathLike | None = None,
+    dtype: Literal["float16", "float32"] = "float16",
+) -> Ingested:
+    """Take chips of scenes and their masks, GeoTIFF or npy: a frame per band, and the class of each pixel."""
+    from ictconvention.ingestion.chips import describe
+    from ictconvention.ingestion.chips.agreement import agree
+    from ictconvention.ingestion.chips.mask_values import parse_mask_values
+    from ictconvention.ingestion.chips.pairs import find_chips
+    from ictconvention.ingestion.chips.reading import ChipOptions, group, look_at_images, read_chips
+
+    values = parse_mask_values(listed(classes), ignore)
+    without = str(masks) == describe.NO_MASKS
+    found = find_chips(Path(source), None if without else Path(masks), None if ids is None else Path(ids), unlabelled or without)
+    names, known = listed(bands) or (), request.known_objects()
+    with request.show("reading headers") as progress:
+        looks = look_at_images(found.images, found.chips, names, request.processes, progress)
+    common = agree(looks, names, Path(source))
+    table = None if request.objects is None else Path(request.objects)
+    objects, remarks = describe.describe_chips(found.chips, looks, known, table, scene)
+    remarks += describe.describe_bands(common)
+    more = {"bands": names, "size": common.size, "dtype": dtype, "flux_unit": NO_UNIT, "classes": values.classes}
+    more |= {"frames_each": len(names), "masks": True, "times": describe.TIMES}
+    options = request.options(1.0, provenance=describe.provenance(common, values), **more)
+    how = ChipOptions(found.images, found.masks, common, values, dtype)
+    made = request.ingest(options, partial(read_chips, how), group(found.chips), objects, rejects=found.rejects)
+    counted = [] if made.out is None else describe.describe_shares(made.survey)
+    return replace(made, remarks=(*remarks, *made.remarks, *counted))
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of images.
@@ -231,4 +270,5 @@ KINDS = {
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
     "images": Kind(ingest_images, ("bin_pixels", "objects", "rename_band", "size", "bands")),
+    "chips": Kind(ingest_chips, ("bin_pixels", "rename_band", "size", "bands", "classes")),
 }

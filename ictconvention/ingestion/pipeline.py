@@ -21,7 +21,7 @@ from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
 from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
 from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
-from ictconvention.ingestion.unit_reading import Progress, Reader, read_units
+from ictconvention.ingestion.unit_reading import Progress, Reader, mask_places, read_units
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
@@ -71,6 +71,8 @@ class IngestOptions:
         What else the survey shall say of how it was made.
     frames_each : int
         Frames that a reject stands for, such as the bands of a picture.
+    masks : bool
+        Whether every object has a mask, whose values are positions in `classes`.
     """
 
     out: Path
@@ -91,6 +93,7 @@ class IngestOptions:
     dtype: str = "float32"
     provenance: Mapping[str, Any] = field(default_factory=dict)
     frames_each: int = 1
+    masks: bool = False
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
@@ -227,8 +230,9 @@ def ingest(
             f"{pluralize(number, 'object')} of the class {name}, which --classes does not name: without a label"
             for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
         ]
+        of_objects = None if options.masks else options.classes
         remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
-        remarks += report_unused_names(options.bands, kept.bands, options.classes, kept.ids, objects)
+        remarks += report_unused_names(options.bands, kept.bands, of_objects, kept.ids, objects)
         if everything_listed:
             present = {*kept.ids, *(reject.object for reject in rejects)}
             rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
@@ -242,7 +246,8 @@ def ingest(
             bands = _bands(options.bands, kept.bands)
             header = _header(options, bands, classes, {"tables": tables, "read": len(units)})
             rows = descriptions(kept, objects)
-            shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs)
+            masks = mask_places(readings, scratch) if options.masks else None
+            shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
             shutil.rmtree(scratch)
             join_shards(folder.partial, count=shards)
             folder.complete()

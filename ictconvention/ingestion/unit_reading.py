@@ -14,7 +14,17 @@ import pyarrow as pa
 from ictconvention.core.errors import did_you_mean, readable_os_errors
 from ictconvention.core.growing_array import GrowingArray
 from ictconvention.core.parallel import run_parallel
-from ictconvention.ingestion.found import FRAME_LINES, MEASUREMENTS, Found, FoundFrame, Measurement, Reject, place_of
+from ictconvention.ingestion.found import (
+    FRAME_LINES,
+    MASK_LINES,
+    MEASUREMENTS,
+    Found,
+    FoundFrame,
+    FoundMask,
+    Measurement,
+    Reject,
+    place_of,
+)
 from ictconvention.ingestion.growing_table import GrowingTable
 from ictconvention.ingestion.side_tables import keep_measurements
 from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
@@ -25,9 +35,10 @@ Progress = Callable[[int, int], object]
 
 @dataclass
 class UnitReading:
-    """What one unit held: a line about each frame, and the rejects. Pixels and measurements are in the scratch."""
+    """What one unit held: a line about each frame and mask, and the rejects. Pixels and measurements are in the scratch."""
 
     frames: pa.Table
+    masks: pa.Table
     rejects: list[Reject] = field(default_factory=list)
     bands: set[str] = field(default_factory=set)  # as the source names them
 
@@ -91,18 +102,26 @@ def _read_unit(
     lines, measured = GrowingTable(FRAME_LINES), GrowingTable(MEASUREMENTS)
     rejects, seen = list[Reject](), set[str]()
     array = GrowingArray(scratch / f"{number}.npy", np.dtype("<f4"), (size, size)) if scratch is not None else None
+    masks, mask_array = GrowingTable(MASK_LINES), None
     writing = readable_os_errors("keeping the stamps", scratch or "") if array is not None else nullcontext()
     with writing, np.errstate(all="ignore"), ExitStack() as unfinished:
         # A pixel beyond float32 becomes infinite, which is a flaw, not a warning.
         if array is not None:
             unfinished.callback(array.abandon)
         for found in read(unit):
-            if not isinstance(found, Reject):
+            if isinstance(found, FoundFrame | Measurement):
                 seen.add(found.band)
                 found = replace(found, band=renamed.get(found.band, found.band)) if renamed else found
             match found:
                 case Reject():
                     rejects.append(found)
+                case FoundMask():
+                    if scratch is not None:
+                        if mask_array is None:
+                            mask_array = GrowingArray(_masks_file(scratch, number), np.dtype("u1"), (size, size))
+                            unfinished.callback(mask_array.abandon)
+                        mask_array.append(np.ascontiguousarray(found.values[None]))
+                    masks.append((found.id, number, len(masks)))
                 case Measurement():
                     measured.append(getattr(found, name) for name in MEASUREMENTS.names)
                 case FoundFrame():
@@ -119,8 +138,21 @@ def _read_unit(
                     lines.append(place[name] if name in place else getattr(found, name) for name in FRAME_LINES.names)
         if array is not None and scratch is not None:
             array.close()
+            if mask_array is not None:
+                mask_array.close()
             keep_measurements(scratch, number, measured.table())
-    return UnitReading(lines.table(), rejects, seen)
+    return UnitReading(lines.table(), masks.table(), rejects, seen)
+
+
+def mask_places(readings: Sequence[UnitReading], scratch: Path) -> dict[str, tuple[Path, int]]:
+    """Return the file and row of each mask, by the id of its object."""
+    lines = pa.concat_tables([one.masks for one in readings])
+    ids, units, rows = (lines.column(name).to_pylist() for name in MASK_LINES.names)
+    return {id_: (_masks_file(scratch, unit), row) for id_, unit, row in zip(ids, units, rows, strict=True)}
+
+
+def _masks_file(scratch: Path, number: int) -> Path:
+    return scratch / f"{number}-masks.npy"
 
 
 def _other_band(frame: FoundFrame, bands: tuple[str, ...] | None) -> Reject | None:

@@ -10,12 +10,15 @@ from ictconvention.configuration.options import ICTOptions, OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch, join_batches
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
+from ictconvention.learning.compared_views import align_maps
 from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.learning.losses import consistency, divergence, spread_floor
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
-from ictconvention.networks.heads import PROJECTED, Branch, Inference, Online, OnlineOutput, Target
+from ictconvention.networks.heads import PROJECTED, Branch, Online, OnlineOutput
 from ictconvention.networks.inputs.inputs import Inputs
+from ictconvention.networks.mask_heads import OnlineMasks
+from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.network import Network, output_layer
 from ictconvention.tasks.task import Task
 
@@ -37,6 +40,9 @@ class ICT(Learner):
         What is compared, and how the target follows.
     dropout : float
         Share that the heads drop in training.
+    head : Sequential, optional
+        Of a network that gives masks, the layers from its maps to the logits of every pixel, in the place of heads that
+        are built here. Then probabilities are compared, pixel by pixel, where the views' turns have been undone.
     consistency : float, optional
         Weight of eq. 1 in this stage, by default that of the options. With 0 nothing is compared, and what only the
         comparison reaches rests; the target follows all the same.
@@ -68,36 +74,44 @@ class ICT(Learner):
         dropout: float = 0.3,
         task: Task | None = None,
         consistency: float | None = None,
+        head: nn.Sequential | None = None,
     ) -> None:
         if spec.views < 2:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
         if spec.stage == "pretrain" and options.unlabelled != spec.unlabelled:
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
-        network = Online(
-            check_fit(encoder, inputs, spec),
-            len(spec.classes) if task is None else task.outputs,
-            projection=options.projection,
-            predictor=options.predictor,
-            project=options.projects,
-            dropout=dropout,
-        )
-        head = FluxHead(encoder.feature_size, len(spec.bands), options.flux) if options.flux else None
-        super().__init__(network, inputs, spec, optimiser, task, head)
-        self.network: Online = network
+        check_fit(encoder, inputs, spec)
+        network: Online | OnlineMasks
+        if head is None:
+            network = Online(
+                encoder,
+                len(spec.classes) if task is None else task.outputs,
+                projection=options.projection,
+                predictor=options.predictor,
+                project=options.projects,
+                dropout=dropout,
+            )
+        elif options.projects or not isinstance(encoder, MaskNetwork):
+            raise ValueError("masks are compared by probabilities: consistency_on='probabilities', and a MaskNetwork")
+        else:
+            network = OnlineMasks(encoder, head)
+        fluxes = FluxHead(encoder.feature_size, len(spec.bands), options.flux) if options.flux else None
+        super().__init__(network, inputs, spec, optimiser, task, fluxes)
+        self.network: Online | OnlineMasks = network
         self.options = options
-        self.target = Target.of(network, options.compared) if options.consistency else None
+        self.target = network.target(options.compared) if options.consistency else None
         self.consistency = options.consistency if consistency is None else consistency
         projected = PROJECTED if options.projects else 0
         self.collapse = CollapseMonitor(len(spec.classes), network.encoder.feature_size, projected)
         self._warned = False
-        if not options.classification:  # self-supervised: what only the classes reach rests
+        if isinstance(network, Online) and not options.classification:  # what only the classes reach rests
             resting = (
                 network.classifier
                 if network.own_class_projector is None
                 else nn.ModuleList([network.classifier, network.own_class_projector])
             )
             resting.requires_grad_(False)
-        if not self.consistency:  # nor does what only the comparison reaches learn
+        if isinstance(network, Online) and not self.consistency:  # nor does what only the comparison reaches learn
             used = {id(parameter) for parameter in network.class_projector.parameters()}
             for part in (network.projector, network.predictor):
                 for parameter in () if part is None else part.parameters():
@@ -112,14 +126,15 @@ class ICT(Learner):
     @property
     def predictor(self) -> Branch:
         """The predicting part of the online network."""
-        return Inference.of(self.network)
+        return self.network.inference
 
     @property
     def output_layers(self) -> list[str]:
         """The classifiers of the online network and, where probabilities are compared, of the target network."""
+        online = output_layer(self.network.classifier, "network.classifier")
         if self.target is None or self.options.compared != "classes":
-            return ["network.classifier"]
-        return ["network.classifier", output_layer(self.target.head, "target.head")]
+            return [online]
+        return [online, output_layer(self.target.head, "target.head")]
 
     def logits(self, batch: SeriesBatch) -> Tensor:
         """Return the online network's logits (B, classes)."""
@@ -144,6 +159,8 @@ class ICT(Learner):
             seen = self.target(*(inputs if len(views) == 2 else self.inputs(views[2])))
             other = seen.roll(len(seen) // 2, 0) if len(views) == 2 else seen.repeat(2, 1)  # v' for v, and v for v'
             own = logits if prediction is None else prediction
+            if isinstance(self.network, OnlineMasks):  # a pixel of each view with the same of the other
+                own, other = align_maps(own, pair), align_maps(seen, pair).roll(len(seen) // 2, 0)
             if len(other) < len(own):  # the first objects of each view alone have one to compare with
                 own = own.unflatten(0, (2, -1))[:, : len(seen)].flatten(0, 1)
             compared = divergence(own, other) if prediction is None else consistency(own, other)

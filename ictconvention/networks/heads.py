@@ -145,6 +145,15 @@ class Online(nn.Module):
         """Return the encoder with one head; the same modules, not copies."""
         return Branch(self.encoder, self.head(head))
 
+    def target(self, head: Head) -> "Target":
+        """Return the target network of one head."""
+        return Target.of(self, head)
+
+    @property
+    def inference(self) -> "Inference":
+        """What predicts; the same modules, not copies."""
+        return Inference.of(self)
+
     def forward(self, *inputs: Tensor) -> OnlineOutput:
         """Return features, projections and logits of a ragged batch; arguments as of the encoder's `features`."""
         return full_precision(self._projected_and_classified, self.encoder.features(*inputs))

@@ -6,6 +6,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from ictconvention.configuration.options import Head
 from ictconvention.networks.heads import Branch, OnlineOutput
 from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.parts.precision import full_precision
@@ -52,15 +53,22 @@ class OnlineMasks(nn.Module):
         From the encoder's maps (B, channels, H, W) to logits (B, classes, H, W), see `MaskNetwork.make_head`.
     """
 
-    projector = predictor = own_class_projector = None
-
     def __init__(self, encoder: MaskNetwork, classifier: nn.Sequential) -> None:
         super().__init__()
         self.encoder, self.classifier = encoder, classifier
 
-    def branch(self, head: str = "classes") -> MaskBranch:
-        """Return the encoder with its head; the same modules, not copies."""
+    @property
+    def inference(self) -> MaskBranch:
+        """What predicts; the same modules, not copies."""
         return MaskBranch(self.encoder, self.classifier)
+
+    def branch(self, head: Head) -> MaskBranch:
+        """Return the same, the only branch that there is."""
+        return self.inference
+
+    def target(self, head: Head) -> MaskTarget:
+        """Return the target network."""
+        return MaskTarget.of(self.inference)
 
     def forward(self, *inputs: Tensor) -> OnlineOutput:
         """Return the features (B, features) of the deepest map, no projection, and the logits (B, classes, H, W)."""

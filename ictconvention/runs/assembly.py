@@ -37,6 +37,7 @@ from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
+from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.network import Network
 from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.pictures.picture_network import PictureNetwork
@@ -53,6 +54,7 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split, ways_to_draw
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
+from ictconvention.tasks.mask.task import Masks
 from ictconvention.tasks.task import Task
 
 logger = logging.getLogger(__name__)
@@ -286,9 +288,13 @@ def new_learner(options: RunOptions, scaling: Scaling, spec: DataSpec) -> Learne
         network.freeze()
     inputs = network.takes(scaling)
     task: Task = find_task(options.task.kind).restore(spec.classes, options.task)
+    masks = isinstance(task, Masks) and task.pixels
+    if isinstance(task, Masks) and isinstance(network, MaskNetwork):
+        network.shares = task.options.shares
     if options.learner.kind == "ict":
         of_stage, consistency = learner_in(options, spec.stage), stage_of(options, spec.stage).consistency
-        return ICT(network.trunk, inputs, spec, of_stage, optimiser, model.dropout, task, consistency)
+        head: Any = network.make_head(task.outputs, model) if masks else None
+        return ICT(network.trunk, inputs, spec, of_stage, optimiser, model.dropout, task, consistency, head)
     network.head = network.make_head(task.outputs, model)
     learner = Supervised(network, inputs, spec, optimiser, task, options.learner.flux)
     (last,) = learner.output_layers

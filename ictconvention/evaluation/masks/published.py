@@ -9,8 +9,9 @@ PUBLISHED_KL = {  # mean over 5 043 hidden chips of 256 pixels, unless said othe
     "equal shares, on the same": 0.996,
 }
 CAUTION = (
-    "These are of real Sentinel-2 chips, of which 5 043 are hidden; nobody can repeat them here. The public sample of 414 "
-    "chips is much easier, and its numbers belong beside none of these: the mean share has 0.19 there, and a forest on "
-    "single pixels 0.032. The published code of the benchmark gives two classes the weight zero by a slip of an index. "
+    "These are of real Sentinel-2 chips, 5 043 of which are hidden: nobody can repeat them here. The public sample of "
+    "414 chips is much easier, and its numbers belong beside none of these: the mean share has 0.19 there, and a "
+    "forest on single pixels 0.032. The published code of the benchmark gives two classes the weight zero by a slip of "
+    "an index. "
     "'Random' is neither equal shares (0.996), nor another chip's (1.45), nor drawn evenly (1.50)."
 )

@@ -95,7 +95,7 @@ def look_at(path: Path, names: Sequence[str] | None = None, hdu: str | None = No
     try:
         match _kind(path):
             case "npy":
-                shape = _order_axes(_map_npy(path), names).shape
+                shape = order_axes(_map_picture(path), names).shape
                 return Look(shape[1], shape[2], shape[0])
             case "fits":
                 with open_fits(path) as hdus:
@@ -138,7 +138,7 @@ def read_picture(
     """
     match _kind(path):
         case "npy":
-            upright = np.ascontiguousarray(_order_axes(_map_npy(path), names)[:, ::-1])
+            upright = np.ascontiguousarray(order_axes(_map_picture(path), names)[:, ::-1])
             planes, of_8_bits = _to_floats(upright), upright.dtype.itemsize == 1
             area, white = _area(planes.shape[1:], size), WHITE.get(upright.dtype.name, 1)
             return Picture(fit_planes(planes, size, resizes), of_8_bits=of_8_bits, area=area, white=white)
@@ -190,7 +190,15 @@ def _kind(path: Path) -> str:
     return "npy" if name.endswith(NPY) else "pillow"
 
 
-def _map_npy(path: Path) -> NDArray[Any]:
+def _map_picture(path: Path) -> NDArray[Any]:
+    """Return the array of an npy file that holds one picture."""
+    array = map_npy(path)
+    if array.ndim not in (2, 3):
+        raise UnreadableError(f"an array of shape {array.shape}: give (H, W), (H, W, bands) or (bands, H, W)")
+    return array
+
+
+def map_npy(path: Path) -> NDArray[Any]:
     """Return the array of an npy file, of which nothing is read before it is used."""
     try:
         with open_plain(path):
@@ -198,12 +206,10 @@ def _map_npy(path: Path) -> NDArray[Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except Exception as error:  # rubbish may break the reader anywhere
         raise unreadable("no whole npy file", error) from error
-    if array.ndim not in (2, 3):
-        raise UnreadableError(f"an array of shape {array.shape}: give (H, W), (H, W, bands) or (bands, H, W)")
     return np.asarray(array)
 
 
-def _order_axes(array: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
+def order_axes(array: NDArray[Any], names: Sequence[str] | None) -> NDArray[Any]:
     """Return an array of two or three axes as (bands, H, W).
 
     The bands are the first or the last axis: the one that has as many as there are names, or else the shortest of all.

@@ -38,9 +38,6 @@ def check_masks(options: RunOptions, own: MaskOptions) -> None:
     elif learner.flux:
         key, fix = "learner.flux", "set learner.flux=0"
         found = f"learner.flux is {learner.flux:g}, a head on the fluxes of sources, and masks are of places"
-    elif options.survey.classes is not None:
-        key, fix = "survey.classes", "leave it out, or write the survey with these classes"
-        found = "survey.classes leaves out classes of objects, and the numbers in masks are places among all of them"
     elif own.shares != "direct" and learner.kind == "ict" and learner.consistency and learner.projects:
         key, fix = "learner.consistency_on", "set learner.consistency_on=probabilities"
         found = "learner.consistency_on is projection, of whole pictures, and masks are compared pixel by pixel"

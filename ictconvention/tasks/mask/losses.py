@@ -18,6 +18,7 @@ def pixel_loss(logits: Tensor, mask: Tensor, weights: Tensor, focal: float = 0.0
     Parameters
     ----------
     logits : tensor (B, classes, H, W)
+        From the network.
     mask : integer tensor (B, H, W)
         The class of each pixel; 255 is not known, and has no gradient.
     weights : tensor (classes,)
@@ -74,10 +75,10 @@ def count_confusion(mask: Tensor, guess: Tensor, classes: int) -> Tensor:
 
 
 def count_pairs(first: Tensor, second: Tensor, rows: int, columns: int) -> Tensor:
-    """Return how many pixels of each picture have each pair of values (B, rows, columns); those of 255 count nowhere."""
+    """Return how many pixels of each picture have each pair of values (B, rows, columns); 255 counts nowhere."""
     known = ((first != IGNORE) & (second != IGNORE)).flatten(1)
     cell = (first.long() * columns + second.long()).flatten(1)
     cell = torch.where(known, cell, rows * columns)
     counts = torch.zeros(len(first), rows * columns + 1, dtype=torch.int64, device=first.device)
     counts.scatter_add_(1, cell, torch.ones_like(cell))
-    return counts[:, :-1].unflatten(1, (rows, columns))
+    return counts[:, :-1].reshape(-1, rows, columns)

@@ -47,7 +47,7 @@ class MaskMetrics(Metric):
         self.confusion: Tensor
 
     def update(self, outputs: Tensor, label: Tensor) -> None:
-        """Add the logits (B, classes, H, W), or (B, classes), of a batch, and its masks (B, H, W), 255 where unknown."""
+        """Add the logits (B, classes, H, W), or (B, classes), of a batch, and its masks (B, H, W)."""
         outputs = outputs.float()
         known, there = (label != IGNORE).sum(), (label != IGNORE).flatten(1).any(1).sum()
         share = there / max(len(label), 1)  # what a mean over a batch is multiplied by for a sum

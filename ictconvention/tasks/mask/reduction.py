@@ -54,8 +54,9 @@ def keep_shares(calibration: Calibration) -> Reduce:
 
     def reduce(logits: Tensor, batch: SeriesBatch) -> Mapping[str, Tensor]:
         few = max(1, AT_ONCE // max(logits[0].numel(), 1))
-        masks = [None] * len(logits) if batch.mask is None else list(_mask_of(batch).split(few))
-        parts = [reduce_few(part, mask) for part, mask in zip(logits.split(few), masks, strict=False)]
+        pieces = -(-len(logits) // few)
+        masks = [None] * pieces if batch.mask is None else _mask_of(batch).chunk(pieces)
+        parts = [reduce_few(part, mask) for part, mask in zip(logits.chunk(pieces), masks, strict=True)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     return reduce

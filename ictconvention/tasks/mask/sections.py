@@ -1,4 +1,4 @@
-"""What pages say of masks and shares: the overlap of each class, published numbers, the pictures that are most wrong."""
+"""What pages say of masks and shares: the overlap of each class, published numbers, the pictures most wrong."""
 
 from collections.abc import Sequence
 
@@ -22,8 +22,8 @@ OVERLAP = (
 SHARES = "The mean share of each class in the test pictures, known and predicted."
 PUBLISHED = "Published divergences of a challenge with the same score."
 WORST = (
-    "The test pictures whose shares all models together miss most: the divergence, the mean over models and seeds. What "
-    "is wrong here may be the mask."
+    "The test pictures whose shares all models together miss most: the divergence, the mean over models and seeds. "
+    "What is wrong here may be the mask."
 )
 
 
@@ -49,10 +49,10 @@ class MaskFigures(TaskFigures):
     def _shares(self, models: Sequence[Compared]) -> NumberTable:
         known = normalised(np.asarray(models[0].pooled.label, dtype=np.float64))
         there = np.isfinite(known).all(1)
-        rows = [("known", *(_written(x) for x in known[there].mean(0)))]
-        for model in models:
-            rows.append((model.name, *(_written(x) for x in model.pooled.at("row")[:, there].mean((0, 1)))))
-        return NumberTable("Mean shares", ("", *self.names), tuple(rows))
+        means = {"known": known[there].mean(0)}
+        means |= {model.name: model.pooled.at("row")[:, there].mean((0, 1)) for model in models}
+        rows = tuple((name, *map(_written, values)) for name, values in means.items())
+        return NumberTable("Mean shares", ("", *self.names), rows)
 
     def worst(self, models: Sequence[Pooled]) -> WorstObjects | None:
         """Return the pictures whose shares the models miss most."""

@@ -89,7 +89,7 @@ class Masks(Task):
             Two columns of the predictions would have one name.
         """
         if not survey.has_masks:
-            raise SurveyError("this survey has no masks to learn", survey.path, MAKES, "E-SPLIT-LABELS")
+            raise SurveyError("this survey has no masks to learn", survey.path, MAKES, "E-SURVEY-MASKS")
         names = survey.header.classes
         columns = [f"{before}{name}" for before in ("", *(f"{one}_" for one in SHARES)) for name in names]
         if twice := sorted({name for name in columns if columns.count(name) > 1}):
