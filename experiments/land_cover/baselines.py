@@ -16,7 +16,7 @@ from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_s
 STAGE = "pretrain"  # of a fold of one stage
 VERSION = 1  # of these rows; part of their setting
 PIXELS = 200_000  # that grow the trees
-TREES, LEAF = 50, 20  # and the least pixels of a leaf
+TREES, LEAF, SAMPLE = 50, 20, 0.25  # trees, the least pixels of a leaf, and the share of the pixels that a tree sees
 TO_CALIBRATE = 256  # pixels of each chip of validation
 AT_ONCE = 64  # chips whose pixels go through the trees together
 LEAST = 1e-4  # share of a class that no leaf has
@@ -100,7 +100,7 @@ class Chips:
             drawn = rng.permutation(known)[:each]
             features.append(pixels[drawn])
             labels.append(label[drawn])
-        forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, random_state=seed, n_jobs=1)
+        forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_samples=SAMPLE, random_state=seed, n_jobs=1)
         return forest.fit(np.concatenate(features), np.concatenate(labels))
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from experiments.land_cover.chips import Shown
@@ -17,7 +18,13 @@ from ictconvention.drawing.masks.colours import class_patches, colour_mask, with
 from ictconvention.drawing.panels import plain_frame
 from ictconvention.drawing.style import add_title, fold_name, new_panel, style_of
 
-WIDTH, ACROSS, PANEL = 8.0, 4, 2.3  # of a figure of lines, panels in a line, and the side of each [inch]
+KINDS = {"argmax": "validation: KL of counts", "mean": "validation: KL of means"}
+BELOW = {
+    "course": "each seed; lines that jump are what the published text calls unstable",
+    "confusion": "rows true, columns estimated: per cent of the known pixels of each class, over all seeds",
+}
+CHIPS_BELOW = "KL is of means of calibrated probabilities, a mask has the likeliest class of each pixel"
+WIDTH, ACROSS, PANEL = 9.5, 4, 2.3  # of a figure of lines, panels in a line, and the side of each [inch]
 LETTERS = 14  # of the name of a row above its mask, or of a class
 DISPLAY = (2, 98)  # percentiles of a chip that are shown black and white
 
@@ -27,7 +34,7 @@ def draw_results(folder: Path, results: Mapping[Job, Result]) -> None:
     if (rows := Rows.of(results)) is None:
         return
     for name, figure in figures_of(rows).items():
-        save_figure(add_title(figure, rows.said), folder / f"{name}.png")
+        save_figure(add_title(figure, rows.said, BELOW[name]), folder / f"{name}.png")
 
 
 def figures_of(rows: Rows) -> dict[str, Figure]:
@@ -41,22 +48,24 @@ def figures_of(rows: Rows) -> dict[str, Figure]:
 
 
 def _draw_courses(rows: Rows) -> Figure:
-    """Draw the KL of the validation part after each training epoch: a line for each seed of each row.
+    """Draw the KL of the validation part after each training epoch, of counts and of means: a line for each seed.
 
-    The axis is the share of all training epochs: of rows with few masks, or two views, they are more or fewer.
+    The axis is the share of all training epochs: with few masks, or two views, they are more or fewer.
     """
-    figure = new_panel(rows.title, 4.2, WIDTH)
-    axes = figure.subplots()
-    for row, courses in rows.courses.items():
-        style = style_of(ROWS.index(row))
-        for number, course in enumerate(courses.values()):
-            share = 100 * np.arange(1, len(course) + 1) / len(course)
-            label = row if number == 0 else None
-            axes.plot(share, course, color=style.colour, ls=style.line, marker=".", ms=3, lw=1, alpha=0.85, label=label)
-    axes.set(yscale="log", xlabel="training epochs that are done [%]", ylabel="KL of the shares in validation")
-    axes.grid(axis="y", which="both", color="0.93")
-    plain_frame(axes)
-    figure.legend(loc="outside right center", fontsize=7, frameon=False)
+    figure = new_panel(rows.title, 3.8, WIDTH)
+    panels = figure.subplots(1, 2)
+    for axes, (kind, said) in zip(panels, KINDS.items(), strict=True):
+        for row, courses in rows.courses.items():
+            style = style_of(ROWS.index(row))
+            for course in (of_seed[kind] for of_seed in courses.values() if kind in of_seed):
+                share = 100 * np.arange(1, len(course) + 1) / len(course)
+                axes.plot(share, course, color=style.colour, ls=style.line, marker=".", ms=3, lw=1, alpha=0.85)
+        axes.set(yscale="log", xlabel="training epochs that are done [%]", ylabel=said)
+        axes.grid(axis="y", which="both", color="0.93")
+        plain_frame(axes)
+    styles = {row: style_of(ROWS.index(row)) for row, courses in rows.courses.items() if courses}
+    lines = [Line2D([], [], color=style.colour, ls=style.line, label=row) for row, style in styles.items()]
+    figure.legend(handles=lines, loc="outside right center", fontsize=7, frameon=False)
     return figure
 
 
@@ -88,7 +97,7 @@ def _draw_confusion(axes: Axes, counts: NDArray[np.float64], row: str) -> None:
     axes.set_title(row, fontsize=7.5)
 
 
-def draw_chips(path: Path, chips: Sequence[Shown], names: Sequence[str], title: str) -> None:
+def draw_chips(path: Path, chips: Sequence[Shown], names: Sequence[str], survey: str) -> None:
     """Draw chips, a line for each: the picture, the known mask, and that of every network.
 
     Parameters
@@ -99,12 +108,12 @@ def draw_chips(path: Path, chips: Sequence[Shown], names: Sequence[str], title: 
         What is drawn of each.
     names : sequence of str
         Names of the classes.
-    title : str
-        Says what is simulated.
+    survey : str
+        Names the survey, and says whether it is simulated.
     """
     rows = [*chips[0].estimated]
     side = 1.1
-    figure = new_panel(title, side * len(chips) + 1.2, side * (2 + len(rows)) + 0.6)
+    figure = new_panel(survey, side * len(chips) + 1.2, side * (2 + len(rows)) + 0.6)
     panels = figure.subplots(len(chips), 2 + len(rows), squeeze=False)
     masks = [mask for chip in chips for mask in (chip.known, *chip.estimated.values())]
     for line, chip in zip(panels, chips, strict=True):
@@ -120,7 +129,8 @@ def draw_chips(path: Path, chips: Sequence[Shown], names: Sequence[str], title: 
         axes.set_title(fold_name(said, LETTERS, 3), fontsize=7)
     patches = class_patches(names, masks)
     figure.legend(handles=patches, loc="outside lower left", ncols=len(patches), fontsize=6, frameon=False)
-    save_figure(add_title(figure, title), path)
+    title = f"{survey}: the {', the '.join(chip.said for chip in chips)} chip of the {REFERENCE}, seed 0"
+    save_figure(add_title(figure, title, CHIPS_BELOW), path)
 
 
 def as_colours(picture: NDArray[np.floating]) -> NDArray[np.float64]:

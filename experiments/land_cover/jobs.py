@@ -69,8 +69,8 @@ class Sizes:
 
 
 SIZES: Mapping[str, Sizes] = {
-    "smoke": Sizes(4, 4, 2, 2, ["model.filters=4"], 1, 120, 24, 32, 16, seeds=1),
-    "laptop": Sizes(8, 6, 3, 2, ["model.filters=8"], 10, 800, 320, 64, 16),
+    "smoke": Sizes(4, 4, 2, 2, ["model.width=0.0625"], 2, 120, 24, 32, 16, seeds=1),
+    "laptop": Sizes(8, 6, 3, 2, ["model.width=0.125"], 10, 800, 320, 64, 16),
     "paper": Sizes(64, 8, 24, 4, [], 90, 18000, 2000, 256, 32),
 }
 # Adam at 1e-3 as in the published text; pixels of reflectance are standardised, for none is faint against a dark sky.

@@ -44,7 +44,7 @@ if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
 
 HERE = Path(__file__).parent
 PARTS = ("extra_test", "test")  # the first that there is, is compared: chips of other scenes
-KL = "val/kl"  # of the metrics
+KL, KL_MEAN = "val/kl", "val/kl_mean"  # of the metrics; of shares at once the first is that of means
 MASKS_OF = "chips.png"
 
 
@@ -72,7 +72,6 @@ class Study:
     def __init__(self, wanted: argparse.Namespace) -> None:
         self.wanted = wanted
         self.jobs = plan_jobs(wanted.seeds or SIZES[wanted.profile].seeds, few_masks=wanted.survey is None)
-        self._titles: dict[str, str] = {}
 
     def words(self, job: Job) -> list[str]:
         """Return the overrides of the run of a job; of a row without a network, those of the reference."""
@@ -109,7 +108,7 @@ class Study:
             "filters": filters,
             "layers": layers,
             "parameters": None,
-            "course": [],
+            "course": {},
         }
 
 
@@ -126,16 +125,32 @@ def result_of_run(study: Study, job: Job, folder: Path, setting: str) -> Result:
     record = study.record_of(job, survey, part, setting) | {
         "parameters": run.result.get("parameters"),
         "core_seconds": run.core_seconds,
-        "course": course_of(RunFolder(folder).open_metrics().rows),
+        "course": course_of(RunFolder(folder).open_metrics().rows, CONFUSION in found.rows),
         "environment": describe_machine(run.environment),
     }
     return Result(job, record, found, run.task.groups_of(survey, found.ids.tolist()))
 
 
-def course_of(metrics: Mapping[tuple[str, int], Mapping[str, Any]]) -> list[float]:
-    """Return the KL of the validation part after each training epoch, of the rows of a table of metrics."""
-    rows = sorted((epoch, stage, row) for (stage, epoch), row in metrics.items())
-    return [float(row[f"{stage}/{KL}"]) for _, stage, row in rows if f"{stage}/{KL}" in row]
+def course_of(metrics: Mapping[tuple[str, int], Mapping[str, Any]], masks: bool) -> dict[str, list[float]]:
+    """Return the KL of the validation part after each training epoch, of counts and of means.
+
+    Parameters
+    ----------
+    metrics : mapping of (stage, training epoch) to metrics by name
+        Of a run.
+    masks : bool
+        Whether its network gives masks.
+    """
+    names = {"argmax": KL, "mean": KL_MEAN} if masks else {"mean": KL}
+    rows = [(epoch, f"{stage}/", row) for (stage, epoch), row in metrics.items()]
+    return {
+        kind: [float(row[stage + name]) for _, stage, row in sorted(rows, key=_epoch_of) if stage + name in row]
+        for kind, name in names.items()
+    }
+
+
+def _epoch_of(one: tuple[int, str, Any]) -> int:
+    return one[0]
 
 
 def results_without_network(study: Study, waiting: Sequence[Job], settings: Mapping[Job, str]) -> Iterator[Result]:
@@ -196,8 +211,7 @@ def draw_masks(study: Study, results: Mapping[Job, Result]) -> None:
     found = {row: results[Job(row, 0)].predictions for row in NETWORKS if row in runs}
     first = results[Job(REFERENCE, 0)].record
     shown = show_chips({row: runs[row] for row in found}, found, choose_chips(found[REFERENCE]), first["part"])
-    title = f"{first['title']}: the best, the median and the worst chip of the {REFERENCE}, seed 0"
-    draw_chips(study.wanted.results / MASKS_OF, shown, first["names"], title)
+    draw_chips(study.wanted.results / MASKS_OF, shown, first["names"], first["title"])
 
 
 @lines_on_terminal()

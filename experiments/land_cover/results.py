@@ -35,7 +35,7 @@ class RecordShape(Shape):
     layers: NonNegativeInt | None
     parameters: NonNegativeInt | None
     core_seconds: NonNegativeFloat | None
-    course: list[float]
+    course: dict[str, list[float]]
     environment: dict[str, Any]
 
 
@@ -47,7 +47,8 @@ class Result:
     ----------
     job : Job
     record : mapping
-        See `RecordShape`: among it `part`, of the split, and `course`, the KL of the validation part after each epoch.
+        See `RecordShape`: among it `part`, of the split, and `course`, the KL of the validation part after each
+        training epoch: of counts `argmax`, of means `mean`.
     predictions : Predictions
         Known shares (n, classes), and predicted ones by name; of masks `confusion` (n, classes, classes), rows true.
     group : array (n,)

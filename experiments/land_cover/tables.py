@@ -41,8 +41,8 @@ class Rows:
         By row, in order.
     architecture : mapping of str to (filters, layers)
         By row; None where it has none.
-    courses : mapping of str to mapping of int to sequence of float
-        KL of the validation part after each training epoch, by row and seed.
+    courses : mapping of str to mapping of int to mapping
+        KL of the validation part after each training epoch, by row, seed and kind, as `Result` has it.
     group : array (n,)
         Groups of the chips, as `pool` sorts them.
     measures : MaskMeasures
@@ -52,7 +52,7 @@ class Rows:
     part: str
     entries: Mapping[str, ModelPredictions]
     architecture: Mapping[str, tuple[int | None, int | None]]
-    courses: Mapping[str, Mapping[int, Sequence[float]]]
+    courses: Mapping[str, Mapping[int, Mapping[str, Sequence[float]]]]
     group: NDArray[np.int64]
     measures: MaskMeasures
 
