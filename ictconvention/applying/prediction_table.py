@@ -86,7 +86,7 @@ def check_prior(prior: str | Mapping[str, float], run: TrainedRun) -> None:
         The task of the run has no such shares.
     """
     if prior != "train" and not run.task.format.takes_prior:
-        found = f"this run has learned {run.options.task.kind}, which has no class shares to predict at"
+        found = f"this run has learned {run.options.task.kind}, whose predictions are moved to no other class shares"
         raise UsageError(found, "--prior", "leave it out", "E-RUN-TASK")
 
 

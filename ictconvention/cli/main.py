@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.applying.predict import predict
 from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
@@ -15,7 +16,6 @@ from ictconvention.cli.next_command import (
     suggest_prediction,
     suggest_prediction_of,
     suggest_training,
-    suggest_unlike,
 )
 from ictconvention.cli.simulate import simulate
 from ictconvention.core.console import lines_on_terminal
@@ -234,76 +234,7 @@ def report(
     suggest_prediction_of(sweep, comparison)
 
 
-@app.command(context_settings=WORDS)
-def predict(
-    context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
-    survey: SurveyPath,
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help="Table to write: parquet, csv, ecsv or fits.", show_default=False)
-    ],
-    prior: Annotated[
-        str, typer.Option(metavar="train|uniform|estimate|FILE", help="Shares of the classes to predict at.")
-    ] = "train",
-    first_days: Annotated[
-        float | None, typer.Option(help="Use frames until so many days after the first detection.", show_default="all")
-    ] = None,
-    forest: Annotated[
-        str | None,
-        typer.Option(
-            metavar="mean|alone",
-            help="Mean of the network and the forest that `ictconvention forest` has trained, or that forest alone.",
-            show_default="the network alone",
-        ),
-    ] = None,
-    curve: Annotated[
-        Path | None,
-        typer.Option(help="Figure of the scores against days since the first detection, and a CSV beside it."),
-    ] = None,
-    model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
-    module: Module = None,
-    batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
-    devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
-    verify: Annotated[
-        bool | None,
-        typer.Option(
-            "--verify/--no-verify",
-            help="Read the whole survey first and compare its checksums.",
-            show_default="up to 256 MiB of frames",
-        ),
-    ] = None,
-) -> None:
-    """Apply a trained run to a survey: what it predicts of every object, such as the probability of each class."""
-    from ictconvention.runs.which_run import check_one_run
-
-    check_one_run([run, survey, *context.args], 2)
-    _import_modules(module)
-    from ictconvention.applying.apply import apply_runs, check_survey
-    from ictconvention.applying.early import check_curve, save_early_curve
-    from ictconvention.applying.fitting_survey import open_for
-    from ictconvention.applying.forests.join import read_use
-    from ictconvention.applying.predict import PredictOptions
-    from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
-
-    shares_file = Path(prior)  # if it is one
-    check_place(output, "writing the predictions", [shares_file])
-    options = PredictOptions(first_days, batch_size, devices, read_use(forest))
-    runs, left_out = choose_runs(run, model)
-    opened = open_for(runs[0], survey)
-    check_output(output, opened.ids, runs[0].task)
-    check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
-    if curve is not None:
-        check_curve(curve, runs, opened, output, [shares_file])
-    found = apply_runs(runs, opened, options, prior, show_progress)
-    save_table(found.table, output)
-    for line in (*(f"left out: {one}" for one in left_out), *found.said):
-        typer.echo(line)
-    typer.echo(output)
-    if curve is not None:
-        with show_progress("predicting day by day") as progress:
-            for path in save_early_curve(curve, runs, opened, options, prior, progress):
-                typer.echo(path)
-    suggest_unlike(survey, found.table)
+app.command(context_settings=WORDS)(predict)
 
 
 @app.command(context_settings=WORDS)

@@ -35,6 +35,7 @@ CODES: dict[str, str] = {
     "E-ID-DUPLICATE": "One id stands for two objects.",
     "E-ID-FORMAT": "An id is no text that can serve as a name: empty, unprintable or too long.",
     "E-ID-UNKNOWN": "No object of the survey has this id.",
+    "E-IMAGE-DAMAGED": "A file cannot be read as an image.",
     "E-INGEST-LAYOUT": "The folders of pictures do not tell which of them name the classes.",
     "E-INGEST-MISMATCH": "The ids or positions of a table match none of the images.",
     "E-INGEST-NOTHING": "The source holds no file, or no image, of the kind that the command reads.",

@@ -17,6 +17,7 @@ from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, find_repeated, readable_os_errors
 from ictconvention.drawing.masks.colours import class_colours
 from ictconvention.files.rasters import need_rasterio
+from ictconvention.survey.survey import Survey
 
 IGNORED = 255  # a pixel of which nothing is said
 CLASSES_FILE = "classes.csv"  # beside the masks: what their values mean
@@ -39,26 +40,52 @@ class Georeference:
     crs: str
     transform: tuple[float, float, float, float, float, float]
 
-    @classmethod
-    def of_object(cls, metadata: Mapping[str, Any], where: str | Path) -> Self | None:
-        """Return that of an object of a survey, by its columns `crs` and `transform`; None where it has none.
 
-        Raises
-        ------
-        UsageError
-            The transform is not six numbers; `where` names the survey.
-        """
-        crs, transform = metadata.get(CRS), metadata.get(TRANSFORM)
-        if not transform:
-            return None
-        try:
-            a, b, c, d, e, f = (float(number) for number in str(transform).split(","))
-            if not np.isfinite([a, b, c, d, e, f]).all():
-                raise ValueError
-        except ValueError:
-            found = f"the {TRANSFORM} of object {metadata.get('id')} is {transform!r}, not six numbers"
-            raise UsageError(found, where, "write it as a,b,c,d,e,f", "E-TABLE-DAMAGED") from None
-        return cls(str(crs or ""), (a, b, c, d, e, f))
+def read_georeferences(survey: Survey) -> dict[str, Georeference]:
+    """Return where the chips of a survey lie, by id, by its columns `crs` and `transform`; those of which it says it.
+
+    Raises
+    ------
+    UsageError
+        A transform is not six numbers; or chips lie somewhere, and rasterio is not installed or does not know their
+        coordinate system.
+    """
+    table = survey.object_table()
+    if TRANSFORM not in table.colnames:
+        return {}
+    transforms = np.ma.filled(np.ma.asarray(table[TRANSFORM]).astype(str), "").tolist()
+    systems = [""] * len(table)
+    if CRS in table.colnames:
+        systems = np.ma.filled(np.ma.asarray(table[CRS]).astype(str), "").tolist()
+    grounds = {
+        str(id_): Georeference(crs, _six_numbers(transform, str(id_), survey.path))
+        for id_, crs, transform in zip(survey.ids, systems, transforms, strict=True)
+        if transform
+    }
+    for crs in {ground.crs for ground in grounds.values()}:
+        _crs_of(crs, survey.path)
+    return grounds
+
+
+def _six_numbers(text: str, id_: str, where: Path) -> tuple[float, float, float, float, float, float]:
+    try:
+        a, b, c, d, e, f = (float(number) for number in text.split(","))
+        if not np.isfinite([a, b, c, d, e, f]).all():
+            raise ValueError
+    except ValueError:
+        found = f"the {TRANSFORM} of object {id_} is {text!r}, not six numbers"
+        raise UsageError(found, where, "write it as a,b,c,d,e,f", "E-TABLE-DAMAGED") from None
+    return a, b, c, d, e, f
+
+
+def _crs_of(name: str, where: Path) -> Any:
+    """Return a coordinate system of rasterio; None of an empty name."""
+    rasterio = need_rasterio("writing a GeoTIFF")
+    try:
+        return rasterio.CRS.from_user_input(name) if name else None
+    except (rasterio.errors.CRSError, ValueError) as error:
+        found = f"rasterio knows no coordinate system {name!r}"
+        raise UsageError(found, where, f"correct the column {CRS} of the survey", "E-VALUE-RANGE") from error
 
 
 def save_mask(path: Path, mask: NDArray[np.uint8], classes: Sequence[str], ground: Georeference | None = None) -> None:
@@ -86,14 +113,9 @@ def save_mask(path: Path, mask: NDArray[np.uint8], classes: Sequence[str], groun
         with readable_os_errors("writing a mask", path):
             image.save(path, format="TIFF", compression="tiff_adobe_deflate")
         return
-    rasterio = need_rasterio("writing a GeoTIFF")
+    rasterio, crs = need_rasterio("writing a GeoTIFF"), _crs_of(ground.crs, path)
     profile = {"driver": "GTiff", "height": mask.shape[0], "width": mask.shape[1], "count": 1, "dtype": "uint8"}
     profile |= {"transform": rasterio.Affine(*ground.transform), "nodata": IGNORED, "compress": "deflate"}
-    try:
-        crs = rasterio.CRS.from_user_input(ground.crs) if ground.crs else None
-    except (rasterio.errors.CRSError, ValueError) as error:
-        found = f"rasterio knows no coordinate system {ground.crs!r}"
-        raise UsageError(found, path, f"correct the column {CRS} of the survey", "E-VALUE-RANGE") from error
     with readable_os_errors("writing a mask", path), rasterio.open(path, "w", crs=crs, **profile) as file:
         file.write(rows_down, 1)
         file.write_colormap(1, colours)
@@ -111,6 +133,8 @@ class MaskFolder:
         Classes of the masks.
     ids : sequence of str
         Ids of all objects; a slash in one becomes "_" in the name of its file.
+    grounds : mapping
+        Where they lie, by id.
 
     Raises
     ------
@@ -120,8 +144,10 @@ class MaskFolder:
         The folder exists and is not empty, or cannot be made.
     """
 
-    def __init__(self, path: Path, classes: Sequence[str], ids: Sequence[str]) -> None:
-        self.classes, self._folder = tuple(classes), WholeFolder(path)
+    def __init__(
+        self, path: Path, classes: Sequence[str], ids: Sequence[str], grounds: Mapping[str, Georeference]
+    ) -> None:
+        self.path, self.classes, self.grounds, self._folder = path, tuple(classes), grounds, WholeFolder(path)
         if repeated := find_repeated(file_name(id_) for id_ in ids):
             found = f"several objects would have the mask {repeated[0]}"
             raise UsageError(found, path, "give them ids that differ in more than a slash", "E-ID-DUPLICATE")
@@ -143,9 +169,9 @@ class MaskFolder:
             writer.writerows([*enumerate(self.classes), (IGNORED, "no pixel")])
         return self
 
-    def write(self, id_: str, mask: NDArray[np.uint8], ground: Georeference | None = None) -> None:
+    def write(self, id_: str, mask: NDArray[np.uint8]) -> None:
         """Write the mask of an object; errors as of `save_mask`."""
-        save_mask(self._folder.partial / file_name(id_), mask, self.classes, ground)
+        save_mask(self._folder.partial / file_name(id_), mask, self.classes, self.grounds.get(id_))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

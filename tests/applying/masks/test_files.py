@@ -1,14 +1,19 @@
 """Masks on disk: the values, which way is up, the place on the ground, and folders that appear whole or not at all."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from ictconvention.applying.masks.files import CLASSES_FILE, Georeference, MaskFolder, save_mask
+from ictconvention.applying.masks.files import CLASSES_FILE, Georeference, MaskFolder, read_georeferences, save_mask
 from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
+from tests.conftest import HEADER
 from tests.refusals import refused
 
 CLASSES = ("artificial", "water", "moss")
@@ -53,19 +58,33 @@ def test_without_rasterio_a_place_on_the_ground_is_refused_with_the_extra(
     save_mask(tmp_path / "b.tif", MASK, CLASSES)  # and one without a place needs none
 
 
-def test_the_place_of_an_object_is_read_from_its_columns() -> None:
-    row = {"id": "7", "crs": "EPSG:32631", "transform": "10.0,0.0,500000.0,0.0,-10.0,4900000.0"}
-    assert Georeference.of_object(row, "survey") == PLACE
-    assert Georeference.of_object({"id": "7", "crs": "EPSG:32631", "transform": None}, "survey") is None
-    assert Georeference.of_object({"id": "7"}, "survey") is None
-    for damaged in ("1,2,3", "a,b,c,d,e,f", "1,2,3,4,5,nan"):
-        with refused(UsageError, "E-TABLE-DAMAGED", "7", where="survey"):
-            Georeference.of_object(row | {"transform": damaged}, "survey")
+def chips(path: Path, transform: str | None, crs: str = "EPSG:32631") -> Survey:
+    """Return a survey of two chips, of which the first lies somewhere."""
+    header = replace(HEADER, bands=("R",), classes=CLASSES, stamp_size=4)
+    with SurveyWriter(path, header, masks=True) as writer:
+        for id_, own in (("a/1", transform), ("2", None)):
+            frames = np.zeros((1, 4, 4), dtype=np.float32)
+            place: dict[str, Any] = {"crs": crs, "transform": own}
+            mask = np.zeros((4, 4), dtype=np.uint8)
+            writer.add(id=id_, frames=frames, band=np.zeros(1, int), mjd=np.array([53000.0]), mask=mask, **place)
+    return Survey.open(path)
+
+
+def test_the_place_of_a_chip_is_read_from_its_columns(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio", reason="rasterio is not installed: extra scenes")
+    survey = chips(tmp_path / "known", "10.0,0.0,500000.0,0.0,-10.0,4900000.0")
+    assert read_georeferences(survey) == {"a/1": PLACE}
+    assert read_georeferences(chips(tmp_path / "nowhere", None)) == {}
+    for number, damaged in enumerate(("1,2,3", "a,b,c,d,e,f", "1,2,3,4,5,nan")):
+        with refused(UsageError, "E-TABLE-DAMAGED", "a/1", where=f"damaged{number}"):
+            read_georeferences(chips(tmp_path / f"damaged{number}", damaged))
+    with refused(UsageError, "E-VALUE-RANGE", where="odd"):
+        read_georeferences(chips(tmp_path / "odd", "10,0,500000,0,-10,4900000", "EPSG:nowhere"))
 
 
 def test_a_folder_of_masks_names_them_by_id_and_says_what_values_mean(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()  # an empty folder is taken
-    with MaskFolder(tmp_path / "masks", CLASSES, ["a/1", "2"]) as folder:
+    with MaskFolder(tmp_path / "masks", CLASSES, ["a/1", "2"], {}) as folder:
         folder.write("a/1", MASK)
         folder.write("2", MASK[:, ::-1])
         assert not (tmp_path / "masks").exists()
@@ -78,12 +97,12 @@ def test_a_folder_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) ->
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "mine.txt").write_text("mine")
     with refused(FileSystemError, "E-FILES-EXISTS", where="masks"):
-        MaskFolder(tmp_path / "masks", CLASSES, ["1"])
+        MaskFolder(tmp_path / "masks", CLASSES, ["1"], {})
     assert (tmp_path / "masks" / "mine.txt").read_text() == "mine"
 
 
 def test_after_an_error_no_folder_is_left(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), MaskFolder(tmp_path / "masks", CLASSES, ["1"]) as folder:
+    with pytest.raises(ZeroDivisionError), MaskFolder(tmp_path / "masks", CLASSES, ["1"], {}) as folder:
         folder.write("1", MASK)
         raise ZeroDivisionError
     assert not list(tmp_path.iterdir())
@@ -91,4 +110,4 @@ def test_after_an_error_no_folder_is_left(tmp_path: Path) -> None:
 
 def test_ids_that_differ_in_a_slash_alone_are_refused(tmp_path: Path) -> None:
     with refused(UsageError, "E-ID-DUPLICATE", "a_1.tif"):
-        MaskFolder(tmp_path / "masks", CLASSES, ["a/1", "a_1"])
+        MaskFolder(tmp_path / "masks", CLASSES, ["a/1", "a_1"], {})

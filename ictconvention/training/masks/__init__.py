@@ -1,0 +1,1 @@
+"""Masks while a run trains and when it ends: those that a learner estimates, and their pictures."""

@@ -1,0 +1,51 @@
+"""The masks that a learner estimates, or the probabilities of the classes in every pixel, of some objects."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import SampleKey
+from ictconvention.learning.learner import Learner
+from ictconvention.runs.machine import Precision
+from ictconvention.training.infer import infer
+
+
+def estimate_masks(
+    learner: Learner,
+    batches: Iterable[tuple[SeriesBatch, ...]],
+    precision: Precision,
+    progress: Callable[[int], object] = lambda objects: None,
+) -> NDArray[np.uint8]:
+    """Return the likeliest class of each pixel (n, H, W), in the order of the batches; parameters as of `infer`."""
+
+    def reduce(logits: Tensor, batch: SeriesBatch) -> dict[str, Tensor]:
+        return {"mask": logits.argmax(1).to(torch.uint8)}
+
+    return np.asarray(infer(learner, batches, precision, None, progress, reduce).reduced["mask"])
+
+
+def estimate_probabilities(
+    learner: Learner,
+    batches: Iterable[tuple[SeriesBatch, ...]],
+    precision: Precision,
+    progress: Callable[[int], object] = lambda objects: None,
+) -> NDArray[np.float32]:
+    """Return the probability of each class in each pixel (n, classes, H, W), as `estimate_masks` does masks."""
+
+    def reduce(logits: Tensor, batch: SeriesBatch) -> dict[str, Tensor]:
+        return {"probability": logits.softmax(1)}
+
+    return np.asarray(infer(learner, batches, precision, None, progress, reduce).reduced["probability"])
+
+
+def estimate_some(
+    learner: Learner, data: SeriesDataModule, positions: Sequence[int], precision: Precision
+) -> NDArray[np.uint8]:
+    """Return the masks (n, H, W) of a few objects of a run's own survey, as they stand there."""
+    batches = (data.evaluation[[SampleKey(int(position))]] for position in positions)
+    return estimate_masks(learner, batches, precision)
