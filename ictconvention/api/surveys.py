@@ -12,11 +12,13 @@ from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.schema import SurveyOptions
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
 from ictconvention.survey.labels.strata import stratify, usual_protocol
+from ictconvention.survey.masks.strata import split_table
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 
 Progress = Callable[[int, int], object]
+TASKS = ("classes", "redshift", "mask")  # that a split is drawn for
 
 
 def open(path: str | Path) -> Survey:
@@ -162,7 +164,7 @@ def split(
         The survey.
     protocol : str, optional
         "rotating": another test part in every fold; "fixed": one for all; "single": one stage on all labels that are
-        not tested. By default rotating or, of redshifts, single: so train all `experiment=redshift_*`.
+        not tested. By default rotating or, of redshifts and masks, single: so train all `experiment=redshift_*`.
     index : int, optional
         Which fold, from 0 (default).
     count : int, optional
@@ -170,8 +172,9 @@ def split(
     seed : int, optional
         Draws the parts; by default 0.
     task : str, optional
-        "classes" or "redshift": then deciles of redshift are in the place of classes, as a run of `task=redshift` draws
-        them; by default where no object has a class.
+        "classes"; "redshift": then deciles of redshift are in the place of classes, as a run of `task=redshift` draws
+        them; or "mask": then the rarest class in the mask of each chip is. By default what the survey has, where no
+        object has a class.
 
     Raises
     ------
@@ -179,6 +182,8 @@ def split(
         There is no such protocol or task.
     SplitError
         A class is too small for so many folds, or a number is out of range.
+    SurveyError
+        The task is "mask", and the survey has no masks.
 
     Examples
     --------
@@ -194,8 +199,9 @@ def split(
 
 def table_for(survey: Survey, task: str | None = None) -> Table:
     """Return the objects of a survey as a split for a task sees them; `task` and errors as of `split`."""
-    if task not in (None, "classes", "redshift"):
-        found = f"there is no split for the task {task!r}{did_you_mean(task, ('classes', 'redshift'))}"
-        raise UsageError(found, "task", "take classes or redshift", "E-COMMAND-VALUE")
-    table = survey.object_table()
-    return stratify(table) if task == "redshift" else table
+    if task is not None and task not in TASKS:
+        found = f"there is no split for the task {task!r}{did_you_mean(task, TASKS)}"
+        raise UsageError(found, "task", "take classes, redshift or mask", "E-COMMAND-VALUE")
+    if task == "redshift":
+        return stratify(survey.object_table())
+    return split_table(survey, None if task is None else task == "mask")

@@ -10,8 +10,9 @@ from rich.table import Table
 from ictconvention.cli.split_report import describe_least, numbers_table
 from ictconvention.core.errors import pluralize, shorten
 from ictconvention.measuring.audit import SurveyAudit
-from ictconvention.survey.labels.strata import STRATUM
+from ictconvention.survey.labels.strata import OF_MASK, OF_REDSHIFT
 from ictconvention.survey.labels.targets import ROTATING, SINGLE
+from ictconvention.survey.masks.mask_facts import MaskFacts
 
 PERCENTILES = (0, 5, 50, 95, 100)
 DEPTHS = (15.0, 30.0)  # [AB mag]; what lies outside is no depth of a telescope
@@ -29,7 +30,10 @@ def print_report(report: SurveyAudit, console: Console) -> None:
     console.print(f"how the stamps stand: {header.orientation}", highlight=False)
     console.print(_size_table(report) if report.pictures and report.sizes else _spread_table(report))
     console.print(_band_table(report))
-    console.print(_class_table(report))
+    if report.masks is None or any(name is not None for name, _ in report.classes):
+        console.print(_class_table(report))
+    if report.masks is not None:
+        console.print(_mask_table(report.masks))
     warnings = list(_warnings(report))
     for line in (*_notes(report), *(f"warning: {said}" for said in warnings)):
         console.print(line, soft_wrap=True, markup=False)
@@ -93,21 +97,36 @@ def _class_table(report: SurveyAudit) -> Table:
     return table
 
 
+def _mask_table(masks: MaskFacts) -> Table:
+    """Return the known pixels of each class, and how many chips have one of them."""
+    table = numbers_table("Classes of pixels in the masks", "class", "pixels", "share of\nthe known", "chips with it")
+    rows = zip(masks.names, masks.pixels.tolist(), masks.shares.tolist(), masks.chips.tolist(), strict=True)
+    for name, pixels, share, chips in rows:
+        table.add_row(escape(name), str(pixels), f"{share:.2%}" if pixels else "-", str(chips))
+    return table
+
+
 def _notes(report: SurveyAudit) -> Iterable[str]:
     absent = [name for name, band in report.bands.items() if not band.frames]
     if absent:
         yield f"bands without a frame: {', '.join(absent)}"
     if not report.photographs:
         yield from _depth_notes(report)
+    if (masks := report.masks) is not None:
+        yield f"masks: {masks.said}"
+        if unused := [name for name, pixels in zip(masks.names, masks.pixels, strict=True) if not pixels]:
+            yield f"classes without a pixel: {', '.join(unused)}"
     unused = [name for name in report.header.classes if not any(cls == name for cls, _ in report.classes)]
-    if unused:
+    if unused and masks is None:
         yield f"classes without an object: {', '.join(unused)}"
     yield from (f"{name}: {said}" for name, said in report.redshifts.said.items())
     placed = report.without_position < len(report.lengths)
     if any(name is not None for name, _ in report.classes):
         yield f"to train: {describe_least(ROTATING, 5, placed)}"
+    elif masks is not None and masks.known:
+        yield f"to train on masks: {describe_least(SINGLE, 5, placed, OF_MASK)}"
     elif report.redshifts.redshifts.known:
-        yield f"to train on redshifts: {describe_least(SINGLE, 5, placed, STRATUM)}"
+        yield f"to train on redshifts: {describe_least(SINGLE, 5, placed, OF_REDSHIFT)}"
     if (few := report.too_few) is not None:
         yield f"too few: {few.found}; {few.fix}"
     groups, members = report.neighbours.total(), sum(size * n for size, n in report.neighbours.items())
@@ -122,6 +141,8 @@ def _notes(report: SurveyAudit) -> Iterable[str]:
         yield f"without a position: {pluralize(report.without_position, 'object')}; {unseen}"
     if report.groups:
         yield f"the column group: {pluralize(report.groups, 'group')}; a split keeps each in one part"
+    if report.scenes:
+        yield f"the column scene: {pluralize(report.scenes, 'scene')}; a split keeps the chips of each in one part"
     if report.same_times:
         yield f"two frames of one band at one time: {shorten(report.same_times)}"
     if report.unjoined:

@@ -117,7 +117,7 @@ def split(
         typer.Option(
             help="rotating: another test part in every fold. fixed: one for all. single: one stage on all labels.",
             metavar="rotating|fixed|single",
-            show_default="rotating; of redshifts single",
+            show_default="rotating; of redshifts and masks single",
         ),
     ] = None,
     index: Annotated[int | None, typer.Option(help="Which fold, from 0.", show_default="0")] = None,
@@ -136,13 +136,14 @@ def split(
     task: Annotated[
         str | None,
         typer.Option(
-            metavar="classes|redshift",
-            help="redshift: all parts have all redshifts, as a run with task=redshift draws them.",
-            show_default="redshift where no object has a class",
+            metavar="classes|redshift|mask",
+            help="redshift: all parts have all redshifts, as a run with task=redshift draws them. mask: all parts have "
+            "rare classes of pixels, and whole scenes.",
+            show_default="what the survey has, where no object has a class",
         ),
     ] = None,
 ) -> None:
-    """Draw the parts of a run (pre-train, fine-tune, test), count their classes or redshifts, and save them."""
+    """Draw the parts of a run (pre-train, fine-tune, test), count their classes, redshifts or chips, and save them."""
     from ictconvention.api.surveys import split as draw
     from ictconvention.api.surveys import table_for
     from ictconvention.cli.split_report import counts_table, notes

@@ -44,7 +44,7 @@ def suggest_first_training(path: Path) -> None:
     objects = survey.object_table()
     labels = {*zip(objects["class"].tolist(), objects["label_source"].tolist(), strict=True)}
     present = [name for name in survey.header.classes if name in {name for name, _ in labels}]
-    if not present:
+    if not present and not (survey.has_masks and suggest_mask_training(survey)):
         suggest_redshift_training(survey)
     if len(present) < 2:
         return
@@ -76,6 +76,22 @@ def suggest_redshift_training(survey: "Survey") -> bool:
     return taught
 
 
+def suggest_mask_training(survey: "Survey") -> bool:
+    """After a survey with masks: learn them, where a fold can be drawn; return whether that was suggested."""
+    from ictconvention.api.surveys import split
+    from ictconvention.core.errors import SplitError, SurveyError
+    from ictconvention.survey.labels.targets import SINGLE
+
+    try:
+        drawn = split(survey, SINGLE, task="mask")
+    except (SplitError, SurveyError):  # no pixel is known, or too few chips have one
+        return False
+    known = survey.count_pixels().any(axis=0).sum()
+    if taught := bool(drawn.parts["pretrain_validation"]) and known > 1:
+        suggest("train", *_mask_keys(survey))
+    return taught
+
+
 def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
     """After a split of a survey: train on it, where each stage finds objects of every class, of two at least.
 
@@ -89,14 +105,17 @@ def suggest_training(survey: "Survey", drawn: "Split", *keys: str) -> None:
         Further overrides.
     """
     from ictconvention.survey.labels.targets import STAGES
+    from ictconvention.survey.masks.strata import stratum_name
 
     classes, counts = {*survey.header.classes}, drawn.counts()
     one_stage = not drawn.parts["finetune_train"]
     stages = STAGES[:1] if one_stage else STAGES
-    if {*drawn.classes.values()} - classes - {None}:  # strata of redshift
+    if strata := {*drawn.classes.values()} - classes - {None}:  # of redshift, or of masks
         needed = [*(f"{stage}_{part}" for stage in stages for part in ("train", "validation")), "test"]
+        of_masks = survey.has_masks and strata <= {stratum_name(name) for name in classes}
         if all(counts[part].keys() - {None} for part in needed):
-            suggest("train", *_redshift_keys(survey, one_stage), *keys)
+            words = _mask_keys(survey, one_stage) if of_masks else _redshift_keys(survey, one_stage)
+            suggest("train", *words, *keys)
         return
     taught = all(counts[part].keys() >= classes for part in (*(f"{stage}_train" for stage in stages), "test"))
     if len(classes) > 1 and taught and all(drawn.parts[f"{stage}_validation"] for stage in stages):
@@ -126,6 +145,17 @@ def _redshift_keys(survey: "Survey", one_stage: bool) -> list[str]:
         return ["experiment=redshift_direct", *place]
     fold = ["fold=single"] if one_stage else []
     return ["task=redshift", *place, *(["model=cnn2"] if picture else []), "imbalance=none", *fold]
+
+
+def _mask_keys(survey: "Survey", one_stage: bool = True) -> list[str]:
+    """Return the keys that learn the masks of a survey."""
+    from ictconvention.configuration.overrides import override
+
+    words = ["task=mask", "model=unet", "survey=path", override("survey.path", survey.path)]
+    if survey.chosen_classes is not None:
+        words.append(override("survey.classes", list(survey.chosen_classes)))
+    own = ["learner=supervised", "augmentation=quarter_turns", "imbalance=none"]
+    return [*words, *own, *(["fold=single"] if one_stage else [])]
 
 
 def suggest_forest(run: Path) -> None:

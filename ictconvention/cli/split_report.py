@@ -13,18 +13,21 @@ from ictconvention.core.errors import pluralize
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.selected import find_selection
-from ictconvention.survey.labels.strata import STRATA, STRATUM, by_class_or_redshift
+from ictconvention.survey.labels.strata import OF_MASK, OF_REDSHIFT, STRATA, STRATUM, by_class_or_redshift
 from ictconvention.survey.labels.targets import SINGLE, least_objects
+from ictconvention.survey.masks.strata import stratum_name
 from ictconvention.survey.split import Split
 
 
 def counts_table(split: Split, header: SurveyHeader) -> Table:
-    """Return the split as Table 1 of the paper has it: a row per class, or stratum of redshift, a column per part."""
+    """Return the split as Table 1 of the paper has it: a row per class, or stratum, a column per part."""
     rule = split.rule
     title = f"fold {rule['index']} of {rule['count']}, {rule['protocol']}, seed {rule['seed']}" if rule else "own split"
     title = escape(f"survey {header.full_name}: {title}")
     strata = sorted({name for name in split.classes.values() if name is not None} - {*header.classes})
-    table = numbers_table(title, "redshift" if strata else "class", *(part.replace("_", "\n") for part in split.parts))
+    of_masks = set(strata) & {stratum_name(name) for name in header.classes}
+    first = "chips" if of_masks else "redshift" if strata else "class"
+    table = numbers_table(title, first, *(part.replace("_", "\n") for part in split.parts))
     counts = split.counts()
     for name in (*([] if strata else header.classes), *strata, None):
         row = [counts[part][name] for part in split.parts]
@@ -58,15 +61,17 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     objects = by_class_or_redshift(objects)
     spectroscopic = np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "spectroscopic"
     doubtful = sorted({str(split.classes[str(id_)]) for id_ in objects["id"][tested & ~spectroscopic]})
-    if doubtful and STRATA in objects.meta:
+    kind = objects.meta.get(STRATA, "class")
+    if kind == OF_MASK:
+        yield "chips by the rarest class of their masks; those of one scene stay in one part"
+    elif doubtful and kind == OF_REDSHIFT:
         yield "tested against redshifts that are not spectroscopic"
     elif doubtful:
         yield f"tested against labels that are not spectroscopic: {', '.join(doubtful)}"
     if split.rule:
         placed = np.isfinite(np.add(*positions_of(objects))).any()
-        kind = STRATUM if STRATA in objects.meta else "class"
         yield describe_least(str(split.rule["protocol"]), int(split.rule["count"]), bool(placed), kind)
-    if STRATA in objects.meta and (selection := find_selection(objects)) is not None:
+    if kind == OF_REDSHIFT and (selection := find_selection(objects)) is not None:
         yield selection.said
     for reason, number in sorted(Counter(map(str, split.excluded.values())).items()):
         yield f"left out: {pluralize(number, 'object')} ({reason})"
@@ -74,9 +79,16 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
 
 
 def describe_least(protocol: str, count: int, placed: bool = True, kind: str = "class") -> str:
-    """Say how many objects each class needs at least for such folds; in sky groups where objects have positions."""
+    """Say how many objects each class needs at least for such folds; in sky groups where objects have positions.
+
+    `kind` is "class", or what strata are of, such as "redshift".
+    """
     groups = ", in as many sky groups" if placed else ""
-    needs = f"each {kind} needs at least {least_objects(protocol, count)} objects to test{groups}"
-    labels = "redshifts" if kind == STRATUM else "labels"
+    if kind == OF_MASK:
+        groups = ", in as many scenes where they have a `scene`"
+    needs = f"each {STRATUM.get(kind, kind)} needs at least {least_objects(protocol, count)} objects to test{groups}"
+    if kind == OF_MASK:
+        return f"{needs}, for {count} folds, {protocol}"
+    labels = "redshifts" if kind == OF_REDSHIFT else "labels"
     fewer = "" if (protocol, count) == (SINGLE, 2) else f" ({least_objects(SINGLE, 2)} for 2 folds, {SINGLE})"
     return f"{needs}, for {count} folds, {protocol}{fewer}; photometric {labels} do not test"

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ictconvention.drawing.figure_file import NotebookFigure
 from ictconvention.drawing.film_strip import STAMP, stamp_board
+from ictconvention.drawing.masks.chip_sheet import draw_chip_sheet
 from ictconvention.drawing.picture_page import colour_bands, compose_colours, draw_band
 from ictconvention.drawing.style import fold_name
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.strata import has_classes
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.split import classes_of
 from ictconvention.survey.survey import Survey
@@ -30,8 +32,11 @@ def draw_class_sheet(survey: Survey) -> Figure:
 
     Each stamp has greys of its own, asinh of the flux over three times its sky noise. Pictures are drawn in colours,
     where they have three bands, see `picture_page.choose_colours`; and as they are, where their pixels lie from 0 to 1.
-    Objects without a class are the last rows: first those with a redshift, in its order.
+    Objects without a class are the last rows: first those with a redshift, in its order. Chips with masks, none of
+    them of a class, are drawn by `draw_chip_sheet`.
     """
+    if survey.has_masks and not has_classes(survey.object_table()):
+        return draw_chip_sheet(survey)
     rows = _sort_objects(survey)
     width, height = LEFT + SIDE * MOST_OBJECTS + 0.2, TOP + SIDE * len(rows) + BELOW
     figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")

@@ -16,6 +16,7 @@ from ictconvention.drawing.style import title_width
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.labels.selected import SELECTED
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.series import ImageSeries, night_index
 
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
@@ -129,10 +130,12 @@ def band_colour(header: SurveyHeader, band: int) -> str:
 
 
 def title(series: ImageSeries, header: SurveyHeader) -> str:
-    """Return the survey, the object, its class and where that is from; without a class its redshift, where known."""
+    """Return the survey, the object, its class and where that is from; without one its redshift or mask."""
     label, redshift = series.metadata["class"], series.metadata["redshift"]
     if label is None and redshift is not None:
         return f"{header.full_name} {series.id}: redshift {redshift:.3f}"
+    if label is None and series.mask is not None and (series.mask != IGNORED).any():
+        return f"{header.full_name} {series.id}: chip with mask"
     source = series.metadata["label_source"]
     return f"{header.full_name} {series.id}: {label or 'unlabelled'}{f' ({source})' if source else ''}"
 

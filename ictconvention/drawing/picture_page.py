@@ -21,6 +21,9 @@ from ictconvention.drawing.film_strip import (
     stamp_board,
     title,
 )
+from ictconvention.drawing.masks.mask_panel import LINE as MASK_LINE
+from ictconvention.drawing.masks.mask_panel import WIDTH as MASK_LEGEND
+from ictconvention.drawing.masks.mask_panel import draw_legend, draw_mask, explain_mask
 from ictconvention.drawing.style import title_width
 from ictconvention.ingestion.found import USUAL_BANDS
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
@@ -32,7 +35,8 @@ COLOURS = (("R", "G", "B"), ("i", "r", "g"), ("z", "r", "g"))
 LETTER, NO_BREAK = 0.055, "\N{NO-BREAK SPACE}"  # of the small print [inch], and where no line of it ends
 LARGE, SMALL = 2.6, 1.3  # [inch] of the picture in colours, and of a band
 LEFT, TOP, GAP, LINE = 0.12, 0.9, 0.12, 0.16  # [inch]; of a line of the small print more
-MOST_IN_A_ROW = 4  # bands
+MOST_IN_A_ROW, BESIDE_MASK = 4, 2  # bands, and those of a chip beside its mask
+STRETCH = (1, 99)  # of a chip's pixels [per cent]: what is shown as black and as white
 HISTOGRAM, BELOW = 1.7, 0.55  # [inch] of its height, and of what is written below it
 BINS = 60
 
@@ -47,13 +51,16 @@ def draw_picture(series: ImageSeries, header: SurveyHeader) -> Figure:
     """Draw a picture in colours, where it has three bands, beside its bands in grey, above the histogram of its pixels.
 
     Pixels from 0 to 1 are shown as they are; others as asinh of the value over three times the sky noise, of each band
-    by itself. Rows go up, as in every survey.
+    by itself. Rows go up, as in every survey. A chip has its mask beside it, each class in its colour, and a legend
+    with the share of each among the known pixels; its bands are stretched from their darkest to their brightest pixels.
     """
     three = colour_bands(series, header)
-    columns = min(len(series), MOST_IN_A_ROW)
-    rows = -(-len(series) // MOST_IN_A_ROW)
-    strip = max(rows * (SMALL + 0.2), LARGE if three else 0.0)
-    large = LARGE + GAP if three else 0.0
+    most = MOST_IN_A_ROW if series.mask is None else BESIDE_MASK
+    columns, rows = min(len(series), most), -(-len(series) // most)
+    explained = [] if series.mask is None else explain_mask(series.mask, header.classes)
+    strip = max(rows * (SMALL + 0.2), LARGE if three or explained else 0.0, MASK_LINE * len(explained))
+    beside = LARGE + GAP if three else 0.0
+    large = beside + (LARGE + 2 * GAP + MASK_LEGEND if explained else 0.0)
     width = max(2 * LEFT + large + columns * (SMALL + GAP), 5.5, title_width(title(series, header)))
     legend = wrap(_legend(series, header), int((width - 2 * LEFT) / LETTER))
     above = TOP + LINE * (len(legend) - 1)
@@ -68,8 +75,12 @@ def draw_picture(series: ImageSeries, header: SurveyHeader) -> Figure:
     if three:
         place = (LEFT, LEFT + LARGE, height - above - LARGE, height - above)
         board.imshow(compose_colours(series, three), origin="lower", extent=place, aspect="auto")
+    if series.mask is not None:
+        left, top = LEFT + beside, height - above
+        draw_mask(board, series.mask, header.classes, (left, left + LARGE, top - LARGE, top))
+        draw_legend(board, explained, left + LARGE + GAP, top)
     for order, number in enumerate(np.argsort(series.band).tolist()):
-        row, column = divmod(order, MOST_IN_A_ROW)
+        row, column = divmod(order, most)
         left, top = LEFT + large + column * (SMALL + GAP), height - above - row * (SMALL + 0.2)
         draw_band(board, series, number, (left, left + SMALL, top - SMALL, top))
         name, colour = header.bands[series.band[number]], band_colour(header, int(series.band[number]))
@@ -143,6 +154,10 @@ def _shown(series: ImageSeries, frame: int, frames: NDArray[np.floating] | None 
     """Return how bright each pixel of a frame is shown (H, W), 0 to 1; NaN where it is missing."""
     shown = (series.frames if frames is None else frames)[frame]
     pixels = np.where(np.isfinite(shown), shown, np.nan).astype(np.float64)
+    if series.mask is not None:  # of the ground: reflectances span a small part of 0 to 1, of any unit
+        own = series.frames[frame][np.isfinite(series.frames[frame])].astype(np.float64)
+        low, high = np.percentile(own, STRETCH) if own.size else (0.0, 1.0)
+        return np.clip((pixels - low) / max(high - low, np.finfo(np.float64).tiny), 0, 1)
     if _is_bounded(series):
         return np.clip(pixels, 0, 1)
     softening, low, high = grey_scale(series, np.array([frame]))
@@ -170,6 +185,8 @@ def _legend(series: ImageSeries, header: SurveyHeader) -> str:
 
 def describe_scale(series: ImageSeries) -> str:
     """Return in words how bright the pixels of a picture are shown."""
+    if series.mask is not None:
+        return f"each band from {STRETCH[0]} % (black) to {STRETCH[1]} % (white) of its pixels"
     return "pixels as they are, 0 black and 1 white" if _is_bounded(series) else "asinh of each band by itself"
 
 

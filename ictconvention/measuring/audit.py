@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, SurveyError, readable_os_errors
@@ -22,10 +23,14 @@ from ictconvention.survey.format import (
     SHARD_PREFIX,
     SurveyHeader,
 )
-from ictconvention.survey.labels.groups import count_groups
+from ictconvention.survey.labels.groups import SCENE, count_groups
 from ictconvention.survey.labels.redshifts import RedshiftFacts, find_facts
-from ictconvention.survey.labels.strata import usual_protocol
+from ictconvention.survey.labels.strata import has_classes, usual_protocol
 from ictconvention.survey.labels.ways import TooFewError
+from ictconvention.survey.masks.mask_check import find_mask_flaws
+from ictconvention.survey.masks.mask_facts import MaskFacts
+from ictconvention.survey.masks.mask_file import IGNORED
+from ictconvention.survey.masks.strata import stratify_chips
 from ictconvention.survey.neighbours import linking_length, sky_groups
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.shard import Shard, edited_header_error
@@ -89,6 +94,8 @@ class SurveyAudit:
     without_position: int
     groups: int  # values of the survey's column `group`
     redshifts: RedshiftFacts
+    scenes: int  # values of its column `scene`, where there are masks
+    masks: MaskFacts | None = None  # None where there are none
     flaws: list[SurveyError] = field(default_factory=list)
     more_flaws: int = 0  # beyond those listed
     no_depth: str = ""  # why no depth can be said
@@ -153,31 +160,53 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
         without_position=int(np.count_nonzero(~np.isfinite(ra + dec))),
         groups=count_groups(table),
         redshifts=find_facts(table),
+        scenes=count_groups(table, SCENE),
     )
-    try:
-        make_split(table, protocol=usual_protocol(table))
-    except TooFewError as error:
-        report.too_few = error
-    except SurveyError as flaw:  # of the columns that say which redshifts may be learned
-        report.add(flaw)
-    except SplitError:  # no labels, or ids that stand twice
-        pass
+    if not survey.has_masks or has_classes(table):
+        _try_folds(table, report)
     for shard in shards:
         with readable_os_errors("reading the survey", shard.folder):
             _check_files(shard, report)
     twins: dict[int, list[str]] = defaultdict(list)
+    pixels = np.zeros((len(survey), len(header.classes) if survey.has_masks else 0), dtype=np.int64)
+    places = survey.places
     checksums = np.concatenate([shard.objects.column("crc32").to_numpy() for shard in shards])
     folders = [shard.folder for shard in shards for _ in range(shard.objects.num_rows)]
     finite = 0
     for i, series in enumerate(survey):
         twins[int(checksums[i])].append(series.id)
         finite += _check_series(series, int(checksums[i]), folders[i], report)
+        if series.mask is not None:
+            pixels[i] = _check_mask(shards[places[0, i]], int(places[1, i]), series.mask, report)
         progress(i + 1, len(survey))
     report.nonfinite = 1.0 - finite / (report.frames * header.stamp_size**2)
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
     _measure_quality(shards, report)
+    if survey.has_masks:
+        report.masks = MaskFacts.of(pixels, header.classes, header.stamp_size)
+        if not has_classes(table):
+            _try_folds(stratify_chips(table, pixels, header.classes), report)
     return report
+
+
+def _try_folds(objects: Table, report: SurveyAudit) -> None:
+    """See whether the usual folds can be drawn of objects."""
+    try:
+        make_split(objects, protocol=usual_protocol(objects))
+    except TooFewError as error:
+        report.too_few = error
+    except SurveyError as flaw:  # of the columns that say which redshifts may be learned
+        report.add(flaw)
+    except SplitError:  # no labels, or ids that stand twice
+        pass
+
+
+def _check_mask(shard: Shard, row: int, mask: NDArray[np.uint8], report: SurveyAudit) -> NDArray[np.int64]:
+    """Check the mask of an object; return its known pixels of each class (classes,)."""
+    for flaw in find_mask_flaws(shard, row):
+        report.add(flaw)
+    return np.bincount(mask.ravel(), minlength=IGNORED + 1)[: len(report.header.classes)]
 
 
 def _equal_frames(survey: Survey, ids: list[str]) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""A survey of some bands of another one: the same objects, labels and positions, with fewer frames."""
+"""A survey of some bands of another one: the same objects, labels, masks and positions, with fewer frames."""
 
 import logging
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
         raise SurveyError(
             f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands", "E-BAND-EMPTY"
         )
-    with SurveyWriter(path, header) as writer:
+    with SurveyWriter(path, header, masks=survey.has_masks) as writer:
         for series in survey:
             here = np.isin(series.band, old)
             if not here.any():
@@ -66,6 +66,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
                 series.frames[here],
                 band=place[series.band[here]],
                 **{name: getattr(series, name)[here] for name in FRAME_COLUMNS if name != "band"},
+                mask=series.mask,
                 **columns,
                 **row,
             )

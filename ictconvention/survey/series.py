@@ -151,4 +151,8 @@ class ImageSeries:
             "time": f"MJD {self.mjd[0]:.2f} to {self.mjd[-1]:.2f}, {self.mjd[-1] - self.mjd[0]:.1f} d",
         }
         known = ("label_source", "redshift", "selected", "ebv", "ra", "dec")
+        if self.mask is not None and self.header is not None:
+            shares = np.bincount(self.mask.ravel(), minlength=256)[: len(self.header.classes)] / self.mask.size
+            named = zip(self.header.classes, shares.tolist(), strict=True)
+            facts["mask"] = ", ".join(f"{share:.0%} {name}" for name, share in named if share) or "no known pixel"
         return facts_html(title, facts | {name: row[name] for name in known if row.get(name) is not None})

@@ -27,7 +27,6 @@ from ictconvention.survey.format import (
     stored_columns,
     unknown_class,
 )
-from ictconvention.survey.masks.mask_file import CODE as MASKS_CODE
 from ictconvention.survey.masks.mask_file import MASKS_FILE, map_masks
 from ictconvention.survey.masks.mask_values import describe_unknown
 from ictconvention.survey.masks.pixel_counts import count_classes
@@ -77,7 +76,9 @@ class Shard:
         counts, unknown = count_classes(self.masks, len(self.header.classes))
         if (bad := np.flatnonzero(unknown)).size:
             where = f"{self.folder / MASKS_FILE}, object {self.ids[int(bad[0])]}"
-            raise SurveyError(describe_unknown(self.masks[bad[0]], self.header.classes), where, RESTORE, MASKS_CODE)
+            raise SurveyError(
+                describe_unknown(self.masks[bad[0]], self.header.classes), where, RESTORE, "E-SURVEY-MASKS"
+            )
         return counts
 
     @property

@@ -16,7 +16,7 @@ from ictconvention.core.errors import SplitError, shorten
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.labels.allocation import allocate
 from ictconvention.survey.labels.crowd import Crowd
-from ictconvention.survey.labels.groups import GROUP
+from ictconvention.survey.labels.groups import binding_columns
 from ictconvention.survey.labels.strata import by_class_or_redshift
 from ictconvention.survey.labels.targets import (
     FINETUNE,
@@ -61,7 +61,8 @@ def make_split(
     fine-tune, and as many other spectroscopic supernovae of the class go to pre-train, which keeps the counts.
     Unlabelled neighbours of labelled objects are left out.
 
-    Where no object has a class, and some have a redshift, deciles of redshift stand for classes; see `stratify`.
+    Where no object has a class, and some have a redshift, deciles of redshift stand for classes; see `stratify`. Of
+    chips with masks the rarest class of each does, see `stratify_chips`; those of one scene stay together.
 
     Where the table has a column `extra_test`, its objects go to the part of that name in every fold, and count nowhere
     else.
@@ -97,7 +98,7 @@ def make_split(
         raise _too_few(crowd, rule, stages, *lacking)
     parts = {part: IdColumn(crowd.ids[where[part]]) for part in PARTS}
     without_class = crowd.extra & (crowd.cls < 0)
-    shares = "shares pixels or a group with" if GROUP in objects.colnames else "shares pixels with"
+    shares = f"shares {' or a '.join(['pixels', *binding_columns(objects)])} with"
     reasons = {
         f"{shares} a test object": in_test & ~where["test"],
         f"extra test object, {shares} others": crowd.extra & crowd.beside_others & ~in_test,

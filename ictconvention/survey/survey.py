@@ -18,6 +18,7 @@ from ictconvention.core.progress import facts_html
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
+from ictconvention.survey.labels.groups import MASKS
 from ictconvention.survey.labels.redshifts import find_facts
 from ictconvention.survey.masks.mask_file import CHECKSUM
 from ictconvention.survey.masks.survey_masks import Positions, SurveyMasks
@@ -162,19 +163,22 @@ class Survey:
 
     def __repr__(self) -> str:
         name, frames = self.header.full_name, self._length.sum()
-        return f"<Survey {name!r}: {len(self)} objects, {frames} frames at {self.path}>"
+        masks = ", masks" if self.has_masks else ""
+        return f"<Survey {name!r}: {len(self)} objects, {frames} frames{masks} at {self.path}>"
 
     def _repr_html_(self) -> str:
         header = self.header
         counts = Counter(name or "unlabelled" for name in self._objects.column("class").to_pylist())
         side = f", {header.stamp_size * header.pixel_scale:.1f} arcsec wide" if header.has_scale else ""
         of_redshifts = find_facts(self.object_table()).said
+        masks = {"masks": f"a class for each pixel: {', '.join(header.classes)}"} if self.has_masks else {}
         facts = {
             "objects": f"{len(self)}: {', '.join(f'{count} {name}' for name, count in counts.most_common())}",
             "frames": f"{self._length.sum()}, of {', '.join(header.bands)}",
             "time": self._span(),
             "stamps": f"{header.stamp_size} pixels{side}, in {header.flux_words}",
             **of_redshifts,
+            **masks,
             "folder": self.path,
         }
         return facts_html(header.full_name, facts)
@@ -373,7 +377,8 @@ class Survey:
         """What every table says of its survey, in names that fit a FITS header; LINKING is in arcsec."""
         header = self.header
         reach = linking_length(header.stamp_size, header.pixel_scale)
-        return {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
+        facts = {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
+        return facts | ({MASKS: True} if self.has_masks else {})
 
 
 def _reopen(

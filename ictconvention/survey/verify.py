@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, sha256
+from ictconvention.survey.masks.mask_check import verify_masks
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE, Shard
 from ictconvention.survey.survey import Survey
@@ -17,7 +18,7 @@ from ictconvention.survey.validate import check_finite
 from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_number
 
 Verify = bool | Literal["auto"]
-SMALL = 256 * 2**20  # bytes of frames up to which `auto` reads them all: a third of a second from memory
+SMALL = 256 * 2**20  # bytes of frames and masks up to which `auto` reads them all: a third of a second from memory
 
 
 def verify_survey(
@@ -32,7 +33,7 @@ def verify_survey(
     survey : Survey
         The survey, or a selection of it: its files are read whole.
     choice : bool or "auto"
-        Whether to; auto: where the survey has at most `SMALL` bytes of frames.
+        Whether to; auto: where the survey has at most `SMALL` bytes of frames and masks.
     progress : function
         Called with the number of shards read and their total.
 
@@ -49,7 +50,7 @@ def verify_survey(
     """
     for shard in survey.shards:
         _check_values(shard)
-    if choice is False or (choice == "auto" and sum(shard.frames.nbytes for shard in survey.shards) > SMALL):
+    if choice is False or (choice == "auto" and sum(map(_large_bytes, survey.shards)) > SMALL):
         return False
     for number, shard in enumerate(survey.shards):
         with readable_os_errors("reading the survey", shard.folder):
@@ -59,12 +60,17 @@ def verify_survey(
             if (flawed := flaw_of_frame_columns(columns, shard.header.stamp_size)) is not None:
                 raise SurveyError(flawed.found, shard.folder, RESTORE, "E-SURVEY-DAMAGED")
             _verify_frames(shard)
+            verify_masks(shard)
         progress(number + 1, len(survey.shards))
     return True
 
 
+def _large_bytes(shard: Shard) -> int:
+    return shard.frames.nbytes + (0 if shard.masks is None else shard.masks.nbytes)
+
+
 def changed_files(shard: Shard) -> Iterator[SurveyError]:
-    """Yield an error for each file of a shard, other than the frames, whose checksum is not that of its header."""
+    """Yield an error for each file of a shard, but frames and masks, whose checksum is not that of its header."""
     for name in shard.small_files:
         if shard.checksums.get(name) != sha256(shard.folder / name):
             yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE, "E-SURVEY-HASH")

@@ -62,6 +62,15 @@ class SurveyWriter:
     ...     writer.add("7", np.zeros((2, 32, 32)), band=[0, 1], mjd=[53600.1, 53600.2], class_name="AGN")
     >>> len(ict.open(f"{folder}/mine")["7"])
     2
+
+    Chips with masks, of which 255 is a pixel of no known class:
+
+    >>> header = ict.SurveyHeader("chips", bands=("R",), classes=("water", "forest"), pixel_scale=1.0, stamp_size=2)
+    >>> with ict.SurveyWriter(f"{folder}/chips", header, masks=True) as writer:
+    ...     writer.add("a", np.zeros((1, 2, 2)), band=[0], mjd=[53600.0], mask=[[0, 1], [1, 255]])
+    >>> chips = ict.open(f"{folder}/chips")
+    >>> chips["a"].mask.tolist(), chips.count_pixels().tolist()
+    ([[0, 1], [1, 255]], [[1, 2]])
     """
 
     def __init__(self, path: str | Path, header: SurveyHeader, masks: bool = False) -> None:

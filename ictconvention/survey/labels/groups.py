@@ -11,6 +11,8 @@ from scipy.sparse.csgraph import connected_components
 from ictconvention.survey.neighbours import sky_groups
 
 GROUP = "group"  # a column of the survey's own: objects with the same text or number in it stay together
+SCENE = "scene"  # a column of a survey with masks: chips with the same text in it were cut from one scene
+MASKS = "MASKS"  # in the meta of a table of objects that have masks
 PIXELS = "crc32"  # the column of the checksums of the objects' frames
 ALONE = -1  # the bond of an object that is bound to no other
 
@@ -23,7 +25,7 @@ def find_groups(objects: Table, linking_length: float) -> NDArray[np.int64]:
     - neighbours on the sky;
     - equal pixels, by the checksum of the frames, where one of the two has no position: of two with a position, the
       sky says whether they are one;
-    - the same value in the survey's column `group`.
+    - the same value in the survey's column `group`, or of a survey with masks in its column `scene`.
 
     Parameters
     ----------
@@ -33,7 +35,8 @@ def find_groups(objects: Table, linking_length: float) -> NDArray[np.int64]:
         Greatest separation of two neighbours [arcsec].
     """
     group = sky_groups(*positions_of(objects), linking_length)
-    bonds = [bond for bond in (_equal_pixels(objects), _own_groups(objects)) if (bond != ALONE).any()]
+    own = [_own_groups(objects, name) for name in binding_columns(objects)]
+    bonds = [bond for bond in (_equal_pixels(objects), *own) if (bond != ALONE).any()]
     if not bonds:
         return group
     count, pairs = len(group), [(np.arange(len(group)), _first_of(group))]
@@ -50,13 +53,22 @@ def name_bonds(objects: Table, linking_length: float) -> str:
     """Return in words what binds the objects of such a survey."""
     words = [f"neighbours within {linking_length:g} arcsec"]
     words += ["equal pixels"] if (_equal_pixels(objects) != ALONE).any() else []
-    words += [f"one value of the column {GROUP}"] if (_own_groups(objects) != ALONE).any() else []
+    for name in binding_columns(objects):
+        words += [f"one value of the column {name}"] if count_groups(objects, name) else []
     return " or ".join(words)
 
 
-def count_groups(objects: Table) -> int:
-    """Return how many values the survey's column `group` has; 0 without it."""
-    own = _own_groups(objects)
+def binding_columns(objects: Table) -> list[str]:
+    """Return the names of the survey's own columns whose values bind objects."""
+    names = [GROUP, SCENE] if objects.meta.get(MASKS) else [GROUP]
+    return [name for name in names if name in objects.colnames]
+
+
+def count_groups(objects: Table, name: str = GROUP) -> int:
+    """Return how many values a column that binds objects has; 0 without it."""
+    if name not in binding_columns(objects):
+        return 0
+    own = _own_groups(objects, name)
     return len(np.unique(own[own != ALONE]))
 
 
@@ -77,11 +89,9 @@ def _equal_pixels(objects: Table) -> NDArray[np.int64]:
     return np.where(((count > 1) & unplaced)[value], value, ALONE)
 
 
-def _own_groups(objects: Table) -> NDArray[np.int64]:
-    """Return a number for each object (n,), the same for one value of the column `group`; `ALONE` where it is empty."""
-    if GROUP not in objects.colnames:
-        return np.full(len(objects), ALONE)
-    column = np.ma.asarray(objects[GROUP])
+def _own_groups(objects: Table, name: str) -> NDArray[np.int64]:
+    """Return a number for each object (n,), the same for one value of a column; `ALONE` where it is empty."""
+    column = np.ma.asarray(objects[name])
     given = np.ma.getdata(column)
     empty = np.ma.getmaskarray(column) | (np.isnan(given) if given.dtype.kind == "f" else given == "")
     return np.where(empty, ALONE, np.unique(given, return_inverse=True)[1])

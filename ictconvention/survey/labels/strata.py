@@ -1,4 +1,7 @@
-"""Deciles of redshift in the place of classes, so that a split has all of them in each of its parts."""
+"""Deciles of redshift in the place of classes, so that a split has all of them in each of its parts.
+
+Of chips with masks the rarest class of each takes that place, see `survey.masks.strata`.
+"""
 
 from itertools import pairwise
 
@@ -11,7 +14,8 @@ from ictconvention.survey.labels.targets import ROTATING, SINGLE
 MOST = 10  # strata
 LEAST = 20  # objects of each, so that it goes into every part
 STRATA = "STRATA"  # in the meta of a table whose classes are strata
-STRATUM = "stratum of redshift"  # what stands for a class there, in words
+OF_REDSHIFT, OF_MASK = "redshift", "mask"  # what they are of
+STRATUM = {OF_REDSHIFT: "stratum of redshift", OF_MASK: "stratum of rarest class"}  # what a class is there, in words
 
 
 def has_classes(objects: Table) -> bool:
@@ -27,7 +31,7 @@ def by_class_or_redshift(objects: Table) -> Table:
 
 
 def usual_protocol(objects: Table) -> str:
-    """Return the protocol of folds for objects: of redshifts, whose labels are all equally good, that of one stage."""
+    """Return the protocol of folds for objects: of redshifts and masks, all equally good, that of one stage."""
     return SINGLE if STRATA in by_class_or_redshift(objects).meta else ROTATING
 
 
@@ -63,5 +67,5 @@ def stratify(objects: Table) -> Table:
     table["class"] = MaskedColumn(np.array(names)[place], mask=~known)
     if extra.any():
         table[EXTRA] = extra
-    table.meta[STRATA] = "redshift"
+    table.meta[STRATA] = OF_REDSHIFT
     return table

@@ -20,7 +20,6 @@ MASK_DTYPE = np.dtype("u1")
 IGNORED = 255  # a pixel of no known class
 CHECKSUM = "mask_crc32"  # column of the object table
 CHECKSUM_TYPE = pa.uint32()
-CODE = "E-SURVEY-MASKS"
 RESTORE = "restore the file from a copy, or write the survey again"
 
 
@@ -44,16 +43,18 @@ def map_masks(folder: Path, objects: pa.Table, size: int) -> NDArray[np.uint8]:
     """
     path = folder / MASKS_FILE
     if CHECKSUM not in objects.column_names or objects.schema.field(CHECKSUM).type != CHECKSUM_TYPE:
-        raise SurveyError(f"the objects have no column {CHECKSUM} of {CHECKSUM_TYPE}", path, RESTORE, CODE)
+        raise SurveyError(f"the objects have no column {CHECKSUM} of {CHECKSUM_TYPE}", path, RESTORE, "E-SURVEY-MASKS")
     if objects.column(CHECKSUM).null_count:
-        raise SurveyError(f"column {CHECKSUM!r} has nulls", path, RESTORE, CODE)
+        raise SurveyError(f"column {CHECKSUM!r} has nulls", path, RESTORE, "E-SURVEY-MASKS")
     if not path.is_file():
-        raise SurveyError(f"{MASKS_FILE} is missing, and the header says that there are masks", path, RESTORE, CODE)
+        raise SurveyError(
+            f"{MASKS_FILE} is missing, and the header says that there are masks", path, RESTORE, "E-SURVEY-MASKS"
+        )
     with readable_os_errors("mapping the file", path):
         try:
             masks = map_array(path, MASK_DTYPE, (size, size))
         except ValueError as error:
-            raise SurveyError(str(error), path, RESTORE, CODE) from error
+            raise SurveyError(str(error), path, RESTORE, "E-SURVEY-MASKS") from error
     if len(masks) != objects.num_rows:
-        raise SurveyError(f"{len(masks)} masks for {objects.num_rows} objects", path, RESTORE, CODE)
+        raise SurveyError(f"{len(masks)} masks for {objects.num_rows} objects", path, RESTORE, "E-SURVEY-MASKS")
     return masks
