@@ -8,7 +8,7 @@ The rooms, from the ground up; imports point down only:
     measuring       what is measured from a survey's pixels: photometry, scales, the audit
     configuration   the options of a run, with their ranges, composed by Hydra
     files           what files of other people hold: images, tables, Avro
-    simulation      simulated surveys (sdss, hosts, galaxies), real light curves painted into stamps (painted)
+    simulation      simulated surveys (sdss, hosts, galaxies, scenes), real light curves painted into stamps (painted)
     ingestion       from what readers find to a survey (headers, readers, chips)
     feeding         from a survey to batches of views
     evaluation      predictions in, numbers out

@@ -13,6 +13,7 @@ from experiments.land_cover.chips import choose_chips
 from experiments.land_cover.figures import as_colours, figures_of
 from experiments.land_cover.jobs import (
     BASELINES,
+    BENCHMARK,
     CONSTANT,
     ENSEMBLE,
     FEW,
@@ -88,30 +89,43 @@ def test_rows_cost_the_same_passes_of_a_chip(profile: str) -> None:
     assert all(abs(found - 3 * epochs) <= 4 for found in passes.values())  # to half an epoch of ICT
 
 
+def words(profile: str, row: str) -> dict[str, str]:
+    """Return the overrides of a row's run, by key."""
+    found = dict(word.split("=", 1) for word in words_of(profile, Job(row, 2), None, ["runs=r"]))
+    del found["name"]
+    return found
+
+
 @pytest.mark.parametrize("profile", list(SIZES))
 def test_a_scenario_changes_one_thing_of_the_reference(profile: str) -> None:
-    def option(row: str) -> Any:
-        return compose_run(words_of(profile, Job(row, 2), None, ["runs=r"]))
+    reference = words(profile, REFERENCE)
 
-    reference = option(REFERENCE)
-    assert (reference.model.filters, reference.model.layers) == architecture_of(profile, REFERENCE)
-    assert (reference.survey.kind, reference.survey.size, reference.seed) == ("scenes", SIZES[profile].size, 2)
-    fewer, shallow = option("fewer filters").model, option("fewer layers").model
-    assert fewer.filters < reference.model.filters
-    assert fewer.layers == reference.model.layers
-    assert shallow.layers < reference.model.layers
-    assert shallow.filters == reference.model.filters
-    weighted, turned = option("class weights"), option("flips and turns")
-    assert (reference.imbalance.weighting, weighted.imbalance.weighting) == (0, 1)
-    assert turned.augmentation.flips
-    assert turned.augmentation.quarter_turns
-    assert turned.augmentation.keep == 1
-    assert [option(row).task.shares for row in (REFERENCE, "shares at once", "mask and shares")] == [
-        "mask",
-        "direct",
-        "both",
-    ]
-    assert option(FEW_ICT).survey.unlabelled == option(FEW_SUPERVISED).survey.unlabelled == 1 - 1 / FEW
+    def changed(row: str) -> dict[str, str]:
+        found = words(profile, row)
+        assert reference.keys() <= found.keys() or row == BENCHMARK
+        return {key: value for key, value in found.items() if reference.get(key) != value}
+
+    sizes = SIZES[profile]
+    assert changed("fewer filters") == {"model.filters": f"{sizes.fewer_filters}"}
+    assert changed("fewer layers") == {"model.layers": f"{sizes.fewer_layers}"}
+    assert changed("class weights") == {"imbalance.weighting": "1"}
+    assert changed("flips and turns") == {"augmentation.flips": "true", "augmentation.quarter_turns": "true"}
+    assert changed("shares at once") == {"task.shares": "direct"}
+    assert changed("mask and shares") == {"task.shares": "both"}
+    assert changed(BENCHMARK).keys() <= {"model", "model.width"}
+    few = words(profile, FEW_SUPERVISED)
+    assert {key for key, value in words(profile, FEW_ICT).items() if few.get(key) != value} == {
+        *("learner", "learner.unlabelled", "learner.consistency_on", "stage.pretrain.max_epochs")
+    }
+
+
+@pytest.mark.parametrize("profile", list(SIZES))
+def test_a_run_has_the_sizes_of_its_profile(profile: str) -> None:
+    options = compose_run(words_of(profile, Job(FEW_ICT, 2), None, ["runs=r"]))
+    assert (options.survey.kind, options.survey.size, options.seed) == ("scenes", SIZES[profile].size, 2)
+    assert (options.survey.objects, options.survey.unlabelled) == (SIZES[profile].objects, 1 - 1 / FEW)
+    assert (options.model.filters, options.model.layers) == architecture_of(profile, REFERENCE)
+    assert (options.task.kind, options.augmentation.keep, options.stage.finetune.max_epochs) == ("mask", 1, 0)
 
 
 def test_the_widths_of_paper_are_those_of_the_published_text() -> None:
@@ -230,8 +244,8 @@ def survey_of_chips(tmp_path: Path) -> str:
 
 
 def test_rows_without_a_network_know_what_is_easy(survey_of_chips: str, tmp_path: Path) -> None:
-    words = ["--profile", "smoke", "--survey", survey_of_chips, "--runs", str(tmp_path / "runs")]
-    chips = Study(parse_arguments(words)).chips
+    asked = ["--profile", "smoke", "--survey", survey_of_chips, "--runs", str(tmp_path / "runs")]
+    chips = Study(parse_arguments(asked)).chips
     found = {row: chips.predict(row, 0, "test")[0] for row in BASELINES}
     kl = {row: mean_divergence(one.label, one.rows["row"]) for row, one in found.items()}
     assert kl[FOREST] < kl[CONSTANT] < kl[UNIFORM]
@@ -247,8 +261,8 @@ def test_rows_without_a_network_know_what_is_easy(survey_of_chips: str, tmp_path
 def test_what_has_a_result_is_not_repeated(
     survey_of_chips: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["--profile", "smoke", "--survey", survey_of_chips, "--runs", str(tmp_path / "runs"), "--results"]
-    study = Study(parse_arguments([*words, str(tmp_path / "results")]))
+    asked = ["--profile", "smoke", "--survey", survey_of_chips, "--runs", str(tmp_path / "runs"), "--results"]
+    study = Study(parse_arguments([*asked, str(tmp_path / "results")]))
     there, *waiting = study.jobs = [Job(row, 0) for row in (REFERENCE, "fewer filters", "shares at once")]
     (tmp_path / "results").mkdir()
     save_result(tmp_path / "results", made(REFERENCE, 0.1, setting=study.setting_of(there)))

@@ -1,7 +1,7 @@
 """The best, the median and the worst chip of the reference, with the masks that all networks estimate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +50,7 @@ def choose_chips(found: Predictions) -> dict[str, str]:
 
 
 def show_chips(
-    runs: Mapping[str, tuple[Path, RunOptions]], found: Mapping[str, Predictions], chosen: Mapping[str, str], part: str
+    runs: Mapping[str, tuple[Path, RunOptions]], found: Mapping[str, Predictions], chosen: Mapping[str, str]
 ) -> list[Shown]:
     """Return chips with the masks that the networks of finished runs estimate.
 
@@ -59,15 +59,13 @@ def show_chips(
     runs : mapping of str to (folder, options)
         By row.
     found : mapping of str to Predictions
-        What the same rows predict of the part.
+        What the same rows predict, of these chips among others.
     chosen : mapping of str to str
         As of `choose_chips`.
-    part : str
-        The part of the split that they are of.
     """
     from ictconvention.runs.assembly import open_or_simulate
 
-    masks = {row: estimate_masks(folder, options, [*chosen.values()], part) for row, (folder, options) in runs.items()}
+    masks = {row: estimate_of_run(folder, options, [*chosen.values()]) for row, (folder, options) in runs.items()}
     survey = open_or_simulate(next(iter(runs.values()))[1])
     bands = [_place(survey.header.bands, band, number) for number, band in enumerate((BLUE, GREEN, RED))][::-1]
     shown = []
@@ -94,18 +92,13 @@ def _divergences(found: Mapping[str, Predictions], id_: str) -> dict[str, float]
     return of_chip
 
 
-def estimate_masks(folder: Path, options: RunOptions, ids: Sequence[str], part: str) -> NDArray[np.uint8]:
-    """Return the masks (n, H, W) that the network of a finished run estimates of some chips of a part."""
+def estimate_of_run(folder: Path, options: RunOptions, ids: Sequence[str]) -> NDArray[np.uint8]:
+    """Return the masks (n, H, W) that the network of a finished run estimates of some chips of its survey."""
     from ictconvention.runs.assembly import load_or_draw_split, make_data, open_or_simulate
     from ictconvention.runs.trained_run import read_trained
-    from ictconvention.training.infer import infer
+    from ictconvention.training.masks.estimate import estimate_some
 
     survey = open_or_simulate(options)
-    split = load_or_draw_split(options, survey)
-    split = replace(split, parts={**split.parts, part: tuple(ids)})
+    data = make_data(options, survey, load_or_draw_split(options, survey), STAGE)
     run = read_trained(folder)
-    loader = make_data(options, survey, split, STAGE).evaluation_loader(part)
-    made = infer(run.learner, loader, run.precision, reduce=lambda logits, batch: {"mask": logits.argmax(1)})
-    order = {int(position): number for number, position in enumerate(made.position)}
-    masks = made.reduced["mask"].astype(np.uint8)
-    return np.stack([masks[order[int(position)]] for position in survey.positions(ids)])
+    return estimate_some(run.learner, data, survey.positions(ids).tolist(), run.precision)

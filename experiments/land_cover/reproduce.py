@@ -210,7 +210,7 @@ def draw_masks(study: Study, results: Mapping[Job, Result]) -> None:
         return
     found = {row: results[Job(row, 0)].predictions for row in NETWORKS if row in runs}
     first = results[Job(REFERENCE, 0)].record
-    shown = show_chips({row: runs[row] for row in found}, found, choose_chips(found[REFERENCE]), first["part"])
+    shown = show_chips({row: runs[row] for row in found}, found, choose_chips(found[REFERENCE]))
     draw_chips(study.wanted.results / MASKS_OF, shown, first["names"], first["title"])
 
 

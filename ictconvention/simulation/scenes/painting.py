@@ -17,8 +17,8 @@ from ictconvention.simulation.scenes.population import (
 )
 from ictconvention.simulation.scenes.spectra import BANDS, chip_reflectances, reflect
 from ictconvention.simulation.sdss.population import generator
+from ictconvention.survey.masks.mask_file import IGNORED
 
-IGNORED = 255  # a pixel whose class is not known
 PSF = 0.6  # [pixels] standard deviation of the point-spread function
 NOISE = 20.0  # [1e-4] of a pixel (chosen)
 TEXTURE = 1.5  # slope of the power spectrum within a class (chosen)
