@@ -36,8 +36,9 @@ from experiments.land_cover.tables import Rows, lines_of
 from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.evaluation.masks.kl import mean_divergence, normalised
+from ictconvention.evaluation.masks.kl import divergences, normalised
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.networks.masks.unet import UNetOptions
 from tests.chips import write_chips
 from tests.refusals import refused
 
@@ -83,7 +84,7 @@ def test_every_row_has_its_job_and_each_is_named_once() -> None:
 @pytest.mark.parametrize("profile", list(SIZES))
 def test_rows_cost_the_same_passes_of_a_chip(profile: str) -> None:
     epochs = SIZES[profile].epochs
-    passes = {row: 3 * epochs_of(profile, row) for row in NETWORKS}
+    passes = {row: 3.0 * epochs_of(profile, row) for row in NETWORKS}
     passes[FEW_SUPERVISED] /= FEW  # of one chip in four
     passes[FEW_ICT] = 8 * epochs_of(profile, FEW_ICT)  # of every chip: two views, each of two networks
     assert all(abs(found - 3 * epochs) <= 4 for found in passes.values())  # to half an epoch of ICT
@@ -124,6 +125,7 @@ def test_a_run_has_the_sizes_of_its_profile(profile: str) -> None:
     options = compose_run(words_of(profile, Job(FEW_ICT, 2), None, ["runs=r"]))
     assert (options.survey.kind, options.survey.size, options.seed) == ("scenes", SIZES[profile].size, 2)
     assert (options.survey.objects, options.survey.unlabelled) == (SIZES[profile].objects, 1 - 1 / FEW)
+    assert isinstance(options.model, UNetOptions)
     assert (options.model.filters, options.model.layers) == architecture_of(profile, REFERENCE)
     assert (options.task.kind, options.augmentation.keep, options.stage.finetune.max_epochs) == ("mask", 1, 0)
 
@@ -177,9 +179,8 @@ def test_tables_follow_from_the_results(results: dict[Job, Result], monkeypatch:
     assert len(heads) == 3  # scores, overlaps, differences
     scores = {line.split(" | ")[0].strip("| "): line.split(" | ") for line in lines[: lines.index(heads[1])]}
     assert scores[REFERENCE][1:5] == ["8", "6", "1234", "3"]
-    kl = mean_divergence(
-        results[Job(FOREST, 0)].predictions.label, results[Job(FOREST, 0)].predictions.rows["calibrated"]
-    )
+    forest = results[Job(FOREST, 0)].predictions
+    kl = divergences(forest.label, forest.rows["calibrated"]).mean()
     assert scores[FOREST][7].startswith(f"{kl:.4f} (")
     assert scores["shares at once"][8:10] == ["-", "-"]  # it gives no mask
     assert scores[CONSTANT][6] != "-"
@@ -247,10 +248,10 @@ def test_rows_without_a_network_know_what_is_easy(survey_of_chips: str, tmp_path
     asked = ["--profile", "smoke", "--survey", survey_of_chips, "--runs", str(tmp_path / "runs")]
     chips = Study(parse_arguments(asked)).chips
     found = {row: chips.predict(row, 0, "test")[0] for row in BASELINES}
-    kl = {row: mean_divergence(one.label, one.rows["row"]) for row, one in found.items()}
+    kl = {row: divergences(one.label, one.rows["row"]).mean() for row, one in found.items()}
     assert kl[FOREST] < kl[CONSTANT] < kl[UNIFORM]
-    forest, asked = found[FOREST], chips.positions("test")
-    known = (chips.survey.read_masks(asked) != 255).sum((1, 2))
+    forest = found[FOREST]
+    known = (chips.survey.read_masks(chips.positions("test")) != 255).sum((1, 2))
     assert np.array_equal(forest.rows["confusion"].sum((1, 2)), known)
     for name in ("argmax", "mean", "calibrated"):
         np.testing.assert_allclose(forest.rows[name].sum(1), 1)

@@ -7,13 +7,14 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestClassifier
 
 from experiments.land_cover.jobs import CONSTANT, FOREST, UNIFORM
+from ictconvention.configuration.options import Stage
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.masks.kl import Floats, normalised
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
 
-STAGE = "pretrain"  # of a fold of one stage
+STAGE: Stage = "pretrain"  # of a fold of one stage
 VERSION = 1  # of these rows; part of their setting
 PIXELS = 200_000  # that grow the trees
 TREES, LEAF, SAMPLE = 50, 20, 0.25  # trees, the least pixels of a leaf, and the share of the pixels that a tree sees
