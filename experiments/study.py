@@ -5,6 +5,7 @@ Knows no task: each study says what a job is, what its file holds and what its t
 
 import argparse
 import json
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,6 +20,7 @@ from pydantic import TypeAdapter, ValidationError
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.core.atomic import whole_file
+from ictconvention.core.console import PACKAGE, Terminal
 from ictconvention.core.errors import UsageError, readable_os_errors, short_hash, shorten
 from ictconvention.reading.json_file import Shape
 from ictconvention.reading.parquet_file import as_arrays, read_parquet
@@ -115,6 +117,28 @@ def jobs_at_once(profile: str, devices: int) -> int:
     if torch.cuda.is_available():
         return max(1, torch.cuda.device_count() // devices)
     return 1 if profile == "paper" else processors()
+
+
+@contextmanager
+def warnings_once() -> Iterator[None]:
+    """Show each warning once in the body, inside `lines_on_terminal`: not again for every run that it is true of."""
+    said: set[str] = set()
+
+    def is_new(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        new = (text := record.getMessage()) not in said
+        said.add(text)
+        return new
+
+    terminals = [one for one in logging.getLogger(PACKAGE).handlers if isinstance(one, Terminal)]
+    for one in terminals:
+        one.addFilter(is_new)
+    try:
+        yield
+    finally:
+        for one in terminals:
+            one.removeFilter(is_new)
 
 
 # Runs

@@ -24,7 +24,7 @@ BELOW = {
     "confusion": "rows true, columns estimated: per cent of the known pixels of each class, over all seeds",
 }
 CHIPS_BELOW = "KL is of means of calibrated probabilities, a mask has the likeliest class of each pixel"
-WIDTH, ACROSS, PANEL = 9.5, 4, 2.3  # of a figure of lines, panels in a line, and the side of each [inch]
+WIDTH, ACROSS, PANEL = 9.5, 5, 2.3  # of a figure of lines, panels in a line, and the side of each [inch]
 LETTERS = 14  # of the name of a row above its mask, or of a class
 DISPLAY = (2, 98)  # percentiles of a chip that are shown black and white
 

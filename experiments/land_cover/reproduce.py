@@ -32,6 +32,7 @@ from experiments.study import (
     path_of,
     results_folder,
     train_jobs,
+    warnings_once,
 )
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.overrides import override
@@ -215,6 +216,7 @@ def draw_masks(study: Study, results: Mapping[Job, Result]) -> None:
 
 
 @lines_on_terminal()
+@warnings_once()
 def main() -> None:
     """Run the study, and write its tables and figures."""
     wanted = parse_arguments()
