@@ -39,6 +39,8 @@ from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.masks.kl import divergences, normalised
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.networks.masks.unet import UNetOptions
+from ictconvention.simulation.scenes.painting import paint_chip
+from ictconvention.simulation.scenes.population import Scenes
 from tests.chips import write_chips
 from tests.refusals import refused
 
@@ -128,6 +130,15 @@ def test_a_run_has_the_sizes_of_its_profile(profile: str) -> None:
     assert isinstance(options.model, UNetOptions)
     assert (options.model.filters, options.model.layers) == architecture_of(profile, REFERENCE)
     assert (options.task.kind, options.augmentation.keep, options.stage.finetune.max_epochs) == ("mask", 1, 0)
+
+
+def test_rows_with_few_masks_have_the_same_chips_as_the_others() -> None:
+    whole, few = (Scenes(100, extra_test=4, size=32, unlabelled=share) for share in (0.0, 1 - 1 / FEW))
+    trained = int(np.flatnonzero(~few.has_mask)[0])
+    for number in (trained, 101):  # one that lost its mask, and one that is compared
+        one, other = (paint_chip(scenes, number) for scenes in (whole, few))
+        assert np.array_equal(one["frames"], other["frames"], equal_nan=True)
+        assert np.array_equal(one["mask"], other["mask"]) == (number != trained)
 
 
 def test_the_widths_of_paper_are_those_of_the_published_text() -> None:
