@@ -73,10 +73,8 @@ def words_of_survey(survey: object) -> list[str]:
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
             chosen = "path" if keys.get("path") is not None else keys.get("kind")
-            return [
-                *([f"survey={chosen}"] if chosen in ("path", "hosts", "galaxies", "scenes") else []),
-                *_words("survey", keys),
-            ]
+            choice = [f"survey={chosen}"] if chosen in ("path", "hosts", "galaxies", "scenes") else []
+            return [*choice, *_words("survey", keys)]
     raise UsageError(
         f"survey is a {type(survey).__name__}",
         "survey",

@@ -110,7 +110,7 @@ def simulate_hosts(
     _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(tested, 0))
     hosts = Hosts(objects, seed, tested, size)
     made_by = f" --kind hosts --objects {objects} --seed {seed} --extra-test {tested} --size {size}"
-    of_kind = {"bands": pictures.PICTURE_BANDS, "classes": pictures.CLASSES, "stamp_size": size}
+    of_kind: dict[str, Any] = {"bands": pictures.PICTURE_BANDS, "classes": pictures.CLASSES, "stamp_size": size}
     chosen = {"least flux of a supernova over its host's in r (chosen)": pictures.LEAST_CONTRAST}
     header = _header("hosts", made_by, chosen, **of_kind)
     return _write(Path(path), header, partial(paint_host, hosts), len(hosts), jobs, progress)
@@ -152,7 +152,7 @@ def simulate_galaxies(
     made_by += f" --extra-test {galaxies.extra_test} --size {size} --missing {missing:g}"
     made_by += f" --catalogue {catalogue}" if catalogue else ""
     name = "galaxies, real ugriz and redshifts in painted shapes" if catalogue else "galaxies"
-    of_kind = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
+    of_kind: dict[str, Any] = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
     said = {"passbands": galaxies.band_set.filters, "redshift_range": list(galaxies.redshift_range)}
     header = _header(name, made_by, said, **of_kind)
     return _write(Path(path), header, partial(paint_galaxy, galaxies), len(galaxies), jobs, progress)
@@ -186,7 +186,7 @@ def simulate_scenes(
     scenes = land.Scenes(objects, seed, extra_test, size, unlabelled)
     made_by = f" --kind scenes --objects {objects} --seed {seed} --extra-test {extra_test} --size {size}"
     made_by += f" --unlabelled {unlabelled:g}"
-    of_kind = {"bands": spectra.BANDS, "classes": land.CLASSES, "stamp_size": size}
+    of_kind: dict[str, Any] = {"bands": spectra.BANDS, "classes": land.CLASSES, "stamp_size": size}
     of_kind |= {"pixel_scale": 1.0, "flux_unit": NO_UNIT, "orientation": "unknown"}
     said = {
         "pixels": "reflectances [1e-4]",

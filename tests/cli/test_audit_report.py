@@ -11,6 +11,7 @@ from rich.console import Console
 from ictconvention.cli.audit_report import print_report
 from ictconvention.measuring.audit import SurveyAudit, audit_survey
 from tests.conftest import HEADER, image_series, write_survey
+from tests.small_chips import chip, write_chips
 from tests.tasks.redshift.galaxies import write_galaxies
 
 
@@ -122,3 +123,29 @@ def test_a_column_called_selected_is_no_flaw_where_classes_are_learned(tmp_path:
     report = audit_survey(write_survey(tmp_path / "s", given).path)
     assert report.flaws == []
     assert "warning: no redshift of it can be learned: the column selected" in printed(report)
+
+
+def test_known_pixels_of_each_class_are_printed_and_what_is_ignored(tmp_path: Path) -> None:
+    """Of two chips of 64 pixels 32 and 61 are known."""
+    half, few = np.full((8, 8), 255, np.uint8), np.full((8, 8), 2, np.uint8)
+    half[:4], few[0, :3] = 0, 255
+    report = audit_survey(write_chips(tmp_path / "s", [chip(0, mask=half), chip(1, mask=few), chip(2, mask=few)]).path)
+    assert report.masks is not None
+    assert report.masks.pixels.tolist() == [32, 0, 122, 0]
+    assert report.masks.chips.tolist() == [1, 0, 2, 0]
+    assert report.masks.ignored == pytest.approx(38 / 192)
+    said = printed(report)
+    lines = [line.split() for line in said.splitlines()]
+    assert ["water", "32", "20.78%", "1"] in lines
+    assert ["forest", "122", "79.22%", "2"] in lines
+    assert ["snow", "0", "-", "0"] in lines
+    assert "masks: 154 of 192 pixels known, 19.8% ignored" in said
+    assert "classes without a pixel: fields, snow" in said
+    assert "the column scene: 2 scenes" in said
+    assert "unlabelled" not in said
+
+
+def test_a_survey_without_masks_says_nothing_of_them(tmp_path: Path) -> None:
+    report = audit_survey(write_survey(tmp_path / "s", [image_series(n, 3) | {"scene": "a"} for n in range(3)]).path)
+    assert report.masks is None
+    assert not any(word in printed(report) for word in ("mask", "scene"))

@@ -19,6 +19,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.assembly import load_or_draw_split, open_or_simulate
 from tests.conftest import HEADER, image_series, write_survey
+from tests.small_chips import chip, write_chips
 from tests.small_runs import Smoke, places
 
 
@@ -144,6 +145,20 @@ def test_after_a_survey_of_redshifts_comes_a_training_on_them(tmp_path: Path) ->
         load_or_draw_split(options, survey)
     assert give("check", galaxies(tmp_path / "few", known=2))[1] == []
     assert give("check", galaxies(tmp_path / "none", known=0))[1] == []
+
+
+def test_after_a_survey_with_masks_comes_a_training_on_them(tmp_path: Path) -> None:
+    folder = write_chips(tmp_path / "s", [chip(n) for n in range(80)]).path
+    split = tmp_path / "split.json"
+    for words in (["check", folder], ["split", folder, "-o", split], ["split", folder, "--load", split]):
+        said, train = give(*words)
+        assert train[0] == "train"
+        assert {"task=mask", "model=unet", "fold=single", f"survey.path={folder}"} <= {*train}
+        assert ("rarest water" in said) == (words[0] == "split")
+    blank = [chip(n, mask=np.full((8, 8), 255)) for n in range(30)]
+    assert give("check", write_chips(tmp_path / "blank", blank).path)[1] == []
+    alone = [chip(n, mask=np.full((8, 8), 1)) for n in range(30)]  # one class: nothing to tell apart
+    assert give("check", write_chips(tmp_path / "alone", alone).path)[1] == []
 
 
 def test_a_survey_of_classes_is_split_by_its_redshifts_where_that_is_asked_for(tmp_path: Path) -> None:

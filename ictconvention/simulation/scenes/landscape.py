@@ -3,6 +3,7 @@
 Knows shares, and no reflectance.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -51,11 +52,11 @@ class Ground:
 
 def slope_of(size: int) -> float:
     """Return the slope of the power spectra of a chip's fields: 2.6 of 64 pixels, 3.2 of 256."""
-    return 2.6 + 0.3 * np.log2(size / 64)
+    return 2.6 + 0.3 * math.log2(size / 64)
 
 
 def draw_fields(slopes: Sequence[float], size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return Gaussian fields (fields, size, size) of power spectra k^-slope, each of mean 0 and standard deviation 1."""
+    """Return Gaussian fields (slopes, size, size) of power spectra k^-slope, each of mean 0 and deviation 1."""
     wide = fft.next_fast_len(int(np.ceil(MARGIN * size)), real=True)
     white = fft.rfft2(rng.standard_normal((len(slopes), wide, wide), dtype=np.float32))
     falls = np.stack([_fall(slope, wide) for slope in slopes])
@@ -145,8 +146,8 @@ def _mean_by_parcel(field: NDArray[np.float64], parcel: NDArray[np.int64]) -> ND
 def mistake_borders(classes: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return a mask (H, W) that is wrong at borders, since mask and picture are of different dates.
 
-    The mask is that of the ground moved by a pixel to one side, here and there: in patches, a share of the whole chip as
-    far as it has borders.
+    The mask is that of the ground moved by a pixel to one side, but in patches only: a share of the whole chip, as far
+    as it has borders.
     """
     size = len(classes)
     moved = np.pad(classes, 1, mode="edge")

@@ -20,6 +20,7 @@ from ictconvention.simulation.sdss.population import generator
 from ictconvention.survey.masks.mask_file import IGNORED
 
 PSF = 0.6  # [pixels] standard deviation of the point-spread function
+RANGE = (1, 16000)  # [1e-4] of what a satellite writes
 NOISE = 20.0  # [1e-4] of a pixel (chosen)
 TEXTURE = 1.5  # slope of the power spectrum within a class (chosen)
 WRONG = 0.03  # share of the pixels of a chip whose mask is wrong
@@ -39,7 +40,7 @@ def paint_chip(scenes: Scenes, number: int) -> dict[str, Any]:
     texture = draw_fields([TEXTURE] * len(BANDS), size, rng)
     light = reflect(ground.classes, ground.parcel, chip_reflectances(deviates), of_parcel, texture)
     seen = gaussian_filter(light, PSF, axes=(1, 2), mode="nearest")
-    frames = np.maximum(seen + NOISE * rng.standard_normal(light.shape), 1)
+    frames = np.clip(seen + NOISE * rng.standard_normal(light.shape), *RANGE)
     mask = mistake_borders(ground.classes, WRONG, rng)
     wrong = float(np.mean(mask != ground.classes))
     _spoil(frames, mask, generator(scenes.seed, DEFECTS, number))

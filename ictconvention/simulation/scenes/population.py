@@ -71,8 +71,8 @@ class Scenes:
             if found < least:
                 raise UsageError(f"{found} {what} are too few", "simulate", f"give {least} or more", "E-COMMAND-VALUE")
         if not 0 <= unlabelled <= MOST_UNLABELLED:
-            found, fix = f"the share of chips without a mask is {unlabelled:g}", f"give 0 to {MOST_UNLABELLED:g}"
-            raise UsageError(found, "simulate", fix, "E-COMMAND-VALUE")
+            masked, fix = f"the share of chips without a mask is {unlabelled:g}", f"give 0 to {MOST_UNLABELLED:g}"
+            raise UsageError(masked, "simulate", fix, "E-COMMAND-VALUE")
         self.seed, self.size, self.unlabelled, self._main = seed, size, unlabelled, objects
         shuffled = generator(seed, LAYOUT).permutation(objects) >= round(unlabelled * objects)  # no id tells it
         self.has_mask: NDArray[np.bool_] = np.concatenate([shuffled, np.ones(extra_test, dtype=bool)])
@@ -94,7 +94,7 @@ class Scenes:
         """Return normal deviates (count,) of a chip, of which those of one scene are correlated by `OF_SCENE`."""
         of_scene = generator(self.seed, purpose, self.scene(number), 1).standard_normal(count)
         own = generator(self.seed, purpose, number, 2).standard_normal(count)
-        return np.sqrt(OF_SCENE) * of_scene + np.sqrt(1 - OF_SCENE) * own
+        return np.asarray(np.sqrt(OF_SCENE) * of_scene + np.sqrt(1 - OF_SCENE) * own)
 
     def shares(self, number: int) -> NDArray[np.float64]:
         """Return the shares of the classes (8,) in a chip; they sum to 1, and a class that is not there has 0."""
@@ -109,11 +109,11 @@ class Scenes:
         for names, value in CORRELATED.items():
             one, other = (CLASSES.index(name) for name in names)
             correlation[one, other] = correlation[other, one] = value
-        return np.linalg.cholesky(correlation)
+        return np.asarray(np.linalg.cholesky(correlation), dtype=np.float64)
 
 
 def count_class_pixels(shares: NDArray[np.float64], pixels: int) -> NDArray[np.int64]:
-    """Return how many of the pixels of a chip each class takes (8,): they sum to `pixels`, and what is there has one."""
+    """Return how many of the pixels of a chip each class takes (8,), at least one where it is present."""
     counts = np.maximum(np.round(shares * pixels).astype(np.int64), shares > 0)
     counts[shares.argmax()] += pixels - counts.sum()
     return counts

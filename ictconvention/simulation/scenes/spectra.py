@@ -37,12 +37,11 @@ WITHIN = np.array(
     ],
     dtype=np.float64,
 )
-BETWEEN = (
-    0.7  # standard deviation between chips over that within a chip (chosen, so that a forest on pixels is right on .68)
-)
+# Standard deviation between chips over that within a chip: chosen, so that a forest on single pixels is right on .68.
+BETWEEN = 0.7
 IN_PARCELS = np.array([0, 0.75, 0, 0, 0.5, 0, 0, 0])  # share of the variance within a chip that is between parcels
-# Correlations of the logarithms of the bands (chosen): what is visible varies together, soil is bright in red and plants
-# are bright in NIR.
+# Correlations of the logarithms of the bands (chosen): the visible ones vary together, and soil is bright in red, plants in
+# NIR.
 CORRELATION = np.array([[1, 0.97, 0.93, -0.4], [0.97, 1, 0.96, -0.3], [0.93, 0.96, 1, -0.5], [-0.4, -0.3, -0.5, 1]])
 MIXING = np.linalg.cholesky(CORRELATION)
 
@@ -54,7 +53,7 @@ def log_normal(mean: NDArray[np.float64], sd: NDArray[np.float64]) -> tuple[NDAr
 
 
 def chip_reflectances(deviates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the mean logarithms of the reflectances of a chip's classes (classes, bands); deviates are of that shape."""
+    """Return the mean logarithms (classes, bands) of the reflectances in a chip, of deviates of that shape."""
     centre, _ = log_normal(MEAN, WITHIN)
     _, between = log_normal(MEAN, BETWEEN * WITHIN)
     return np.asarray(centre - between**2 / 2 + between * (deviates @ MIXING.T))

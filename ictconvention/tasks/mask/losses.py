@@ -37,7 +37,7 @@ def pixel_loss(logits: Tensor, mask: Tensor, weights: Tensor, focal: float = 0.0
     if focal:
         each = (1 - torch.exp(-each)).clamp(min=LEAST).pow(focal) * each
     each = torch.where(known, weights[target] * each, 0)
-    return each.sum((1, 2)) * (len(mask) / known.sum().clamp(min=1))
+    return each.sum((1, 2)) * (len(mask) / known.sum().clamp(min=1).to(each.dtype))
 
 
 def share_loss(predicted: Tensor, mask: Tensor) -> Tensor:
@@ -56,7 +56,7 @@ def share_loss(predicted: Tensor, mask: Tensor) -> Tensor:
     known = counts.sum(1)
     y = counts / known.clamp(min=1)[:, None] + EPSILON
     each = torch.where(known > 0, (y * (y / (predicted + EPSILON)).log()).sum(1), 0)
-    return each * (len(mask) / (known > 0).sum().clamp(min=1))
+    return each * (len(mask) / (known > 0).sum().clamp(min=1).to(each.dtype))
 
 
 def mean_shares(logits: Tensor) -> Tensor:

@@ -49,7 +49,8 @@ class MaskMetrics(Metric):
     def update(self, outputs: Tensor, label: Tensor) -> None:
         """Add the logits (B, classes, H, W), or (B, classes), of a batch, and its masks (B, H, W)."""
         outputs = outputs.float()
-        known, there = (label != IGNORE).sum(), (label != IGNORE).flatten(1).any(1).sum()
+        known = (label != IGNORE).sum().double()
+        there = (label != IGNORE).flatten(1).any(1).sum().double()
         share = there / max(len(label), 1)  # what a mean over a batch is multiplied by for a sum
         self.known += known
         self.pictures += there

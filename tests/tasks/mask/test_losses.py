@@ -1,0 +1,93 @@
+"""What masks are trained on: known pixels alone, each picture's shares, and weights by numbers of pixels."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from ictconvention.evaluation.masks.kl import divergences
+from ictconvention.tasks.mask.losses import (
+    IGNORE,
+    count_classes,
+    count_confusion,
+    mean_shares,
+    pixel_loss,
+    share_loss,
+)
+
+CLASSES = 4
+EQUAL = torch.ones(CLASSES)
+
+
+def drawn(ignored: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(3, CLASSES, 8, 8, generator=generator, dtype=torch.float64)
+    mask = torch.randint(0, CLASSES, (3, 8, 8), generator=generator, dtype=torch.uint8)
+    mask[torch.rand(3, 8, 8, generator=generator) < ignored] = IGNORE
+    return logits, mask
+
+
+def test_loss_is_the_divergence_from_one_hot_pixels() -> None:
+    logits, mask = drawn()
+    one_hot = F.one_hot(mask.long(), CLASSES).movedim(3, 1).double()
+    expected = F.kl_div(logits.log_softmax(1), one_hot, reduction="none").sum(1).mean()
+    assert abs(pixel_loss(logits, mask, EQUAL).mean() - expected) < 1e-7
+
+
+def test_mean_over_a_batch_is_that_over_its_known_pixels() -> None:
+    logits, mask = drawn(0.4)
+    expected = F.cross_entropy(logits, torch.where(mask == IGNORE, -1, mask.long()), ignore_index=-1)
+    assert abs(pixel_loss(logits, mask, EQUAL).mean() - expected) < 1e-12
+
+
+def test_ignored_pixels_have_no_gradient() -> None:
+    logits, mask = drawn(0.4)
+    logits.requires_grad_()
+    torch.autograd.backward(pixel_loss(logits, mask, EQUAL).mean())
+    assert logits.grad is not None
+    ignored = (mask == IGNORE)[:, None].expand_as(logits)
+    assert not logits.grad[ignored].any()
+    assert (logits.grad[~ignored] != 0).all()
+
+
+@pytest.mark.parametrize("focal", [0.0, 2.0])
+def test_a_batch_without_a_known_pixel_costs_nothing(focal: float) -> None:
+    logits, mask = drawn()
+    logits.requires_grad_()
+    mask[:] = IGNORE
+    loss = pixel_loss(logits, mask, EQUAL, focal).mean() + share_loss(mean_shares(logits), mask).mean()
+    torch.autograd.backward(loss)
+    assert loss == 0
+    assert logits.grad is not None
+    assert not logits.grad.any()
+
+
+def test_weights_and_focal_multiply_each_pixel() -> None:
+    logits, mask = drawn()
+    weights = torch.tensor([0.5, 2.0, 1.0, 0.0], dtype=torch.float64)
+    entropy = F.cross_entropy(logits, mask.long(), reduction="none")
+    each = weights[mask.long()] * (1 - (-entropy).exp()) ** 2 * entropy
+    assert torch.allclose(pixel_loss(logits, mask, weights, 2.0), each.mean((1, 2)), rtol=1e-4)
+
+
+def test_share_loss_is_the_score_of_shares() -> None:
+    logits, mask = drawn(0.4)
+    mask[1] = IGNORE
+    predicted = mean_shares(logits)
+    known = count_classes(mask, CLASSES).numpy()
+    expected = np.nanmean(divergences(known, predicted.numpy()))
+    assert share_loss(predicted, mask).mean().item() == pytest.approx(expected, rel=1e-6)
+    assert share_loss(predicted, mask)[1] == 0
+
+
+def test_confusion_counts_known_pixels_with_true_rows() -> None:
+    logits, mask = drawn(0.4)
+    guess = logits.argmax(1)
+    counts = count_confusion(mask, guess, CLASSES)
+    for picture in range(3):
+        for true in range(CLASSES):
+            for said in range(CLASSES):
+                expected = ((mask[picture] == true) & (guess[picture] == said)).sum()
+                assert counts[picture, true, said] == expected
+    assert counts.sum() == (mask != IGNORE).sum()
+    assert torch.equal(count_classes(mask, CLASSES), counts.sum(2))
