@@ -8,7 +8,7 @@ The rooms, from the ground up; imports point down only:
     measuring       what is measured from a survey's pixels: photometry, scales, the audit
     configuration   the options of a run, with their ranges, composed by Hydra
     files           what files of other people hold: images, tables, Avro
-    simulation      simulated surveys (sdss, hosts, galaxies), real light curves painted into stamps (painted)
+    simulation      simulated surveys (sdss, hosts, galaxies, scenes), real light curves painted into stamps (painted)
     ingestion       from what readers find to a survey (headers, readers)
     feeding         from a survey to batches of views
     evaluation      predictions in, numbers out
@@ -91,6 +91,8 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "TimmEncoder": "networks.pictures.timm_encoder",
     "ViT": "networks.pictures.vit",
     "UNet": "networks.masks.unet",
+    "PreligensUNet": "networks.masks.unet_preligens",
+    "SMPUNet": "networks.masks.smp",
     "Scaling": "networks.parts.scaling",
     "ICT": "learning.ict",
     "Supervised": "learning.supervised",

@@ -56,7 +56,7 @@ def words_of_survey(survey: object) -> list[str]:
     ----------
     survey : Survey, path or mapping, optional
         A survey of one's own, or its folder; or the keys of the group `survey`, of which `path` names such a one and
-        without which the survey is simulated: `kind="hosts"` names pictures. None: nothing is said of it.
+        without which the survey is simulated: `kind="hosts"` names pictures, and so on. None: nothing is said of it.
 
     Raises
     ------
@@ -73,7 +73,8 @@ def words_of_survey(survey: object) -> list[str]:
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
             chosen = "path" if keys.get("path") is not None else keys.get("kind")
-            return [*([f"survey={chosen}"] if chosen in ("path", "hosts") else []), *_words("survey", keys)]
+            choice = [f"survey={chosen}"] if chosen in ("path", "hosts", "galaxies", "scenes") else []
+            return [*choice, *_words("survey", keys)]
     raise UsageError(
         f"survey is a {type(survey).__name__}",
         "survey",

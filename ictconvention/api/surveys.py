@@ -51,8 +51,9 @@ def simulate(
     select: str | None = None,
     catalogue: str | None = None,
     missing: float | None = None,
+    unlabelled: float | None = None,
 ) -> Survey:
-    """Simulate a survey: supernovae as of SDSS-II, pictures or redshifts of galaxies; or paint real light curves.
+    """Simulate a survey: supernovae as of SDSS-II, pictures or redshifts of galaxies, land; or paint real light curves.
 
     Parameters
     ----------
@@ -61,24 +62,26 @@ def simulate(
     objects : int, optional
         Labelled objects, at least 100, with a quarter as many unlabelled ones on top; by default the paper's 8208.
         Of pictures: galaxies, by default 3375. Of galaxies: those with a redshift, by default 7500, with as many
-        others on top, of which a fifth are the additional test objects. Of light curves: how many are drawn; by
-        default all.
+        others on top, of which a fifth are the additional test objects. Of scenes: chips, by default 800. Of light
+        curves: how many are drawn; by default all.
     seed : int
         The same seed gives the same bytes.
     jobs : int, optional
         Processes; by default as many as there are processors.
     extra_test : int, optional
         Additional test objects, the same number of each class; of pictures 690 and 270 of 960, in proportion to the
-        others by default; not with light curves.
+        others by default; of scenes, chips of other scenes; not with light curves.
     light_curves : sequence of str
         Tables of real light curves, FILE or CLASS=FILE.
     progress : function
         Called with the number of objects written and their total.
     kind : str
-        "sdss"; "hosts": pictures of galaxies with and without a supernova, one night of each in i, r and g; or
-        "galaxies": one night of each in 5 to 11 bands, with redshifts.
+        "sdss"; "hosts": pictures of galaxies with and without a supernova, one night of each in i, r and g;
+        "galaxies": one night of each in 5 to 11 bands, with redshifts; or "scenes": chips of land in B, G, R and NIR,
+        with masks of the classes of their pixels.
     size : int, optional
-        Pixels along a side of a picture, by default 48, or of a stamp of a galaxy, by default 32.
+        Pixels along a side of a picture, by default 48, of a stamp of a galaxy, by default 32, or of a chip, by default
+        64.
     bands : int, optional
         Of galaxies: 5 (ugriz of SDSS, the default), 9 (u, grizy and Y, J, H) or 11 (also u* and Ks).
     select : str, optional
@@ -88,6 +91,8 @@ def simulate(
         Of galaxies: "kcorrect" for the real ugriz and redshifts that this package ships, in simulated shapes.
     missing : float, optional
         Of galaxies: share of the bands that an object lacks; by default 0.
+    unlabelled : float, optional
+        Of scenes: share of the chips without a mask; by default 0.
 
     Raises
     ------
@@ -101,7 +106,7 @@ def simulate(
     >>> ict.simulate(folder / "simulated", objects=100, jobs=1).header.full_name
     'SDSS-II-like (simulated)'
     """
-    for package in ("galsim", "sncosmo", "speclite"):
+    for package in ("galsim", "sncosmo", "speclite") if kind != "scenes" else ():
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
@@ -110,15 +115,18 @@ def simulate(
             fix = f"take {shorten(options)}"
             raise UsageError(f"there is no {flag} {value!r} of a simulation", f"--{flag}", fix, "E-COMMAND-VALUE")
     if size is not None and kind == "sdss":
-        found = "--size is of pictures and galaxies, those of --kind hosts and --kind galaxies"
+        found = "--size is of pictures, galaxies and land, those of --kind hosts, galaxies and scenes"
         raise UsageError(found, "options of simulate", "leave it out, or add --kind hosts", "E-COMMAND-CONFLICT")
     own = {"bands": bands, "select": select, "catalogue": catalogue, "missing": missing}
     of_galaxies = {name: value for name, value in own.items() if value is not None}
     if of_galaxies and kind != "galaxies":
         found = f"--{next(iter(of_galaxies))} is of --kind galaxies"
         raise UsageError(found, "options of simulate", "leave it out, or add --kind galaxies", "E-COMMAND-CONFLICT")
+    if unlabelled is not None and kind != "scenes":
+        found = "--unlabelled is of --kind scenes"
+        raise UsageError(found, "options of simulate", "leave it out, or add --kind scenes", "E-COMMAND-CONFLICT")
     if light_curves and kind != "sdss":
-        found = f"--kind {kind} draws galaxies, and --light-curves paints those of a file"
+        found = f"--kind {kind} draws objects of its own, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
     if light_curves and extra_test is not None:
         found = "--extra-test draws objects, and --light-curves paints those of a file"
@@ -136,6 +144,12 @@ def simulate(
     if kind == "galaxies":
         given: dict[str, Any] = of_galaxies if size is None else {**of_galaxies, "size": size}
         return simulation.simulate_galaxies(path, objects, seed, workers, extra_test, **given, progress=progress)
+    if kind == "scenes":
+        given = {"objects": objects, "size": size, "unlabelled": unlabelled}
+        of_scenes = {name: value for name, value in given.items() if value is not None}
+        return simulation.simulate_scenes(
+            path, seed=seed, jobs=workers, extra_test=extra_test or 0, **of_scenes, progress=progress
+        )
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
     return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
 

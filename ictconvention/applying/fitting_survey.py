@@ -76,7 +76,7 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         raise refused(f"this survey has pixels of {size}", begin())
     if (stamp := header.stamp_size) != (taken := spec.stamp_size):
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
-        again = _is_simulated(survey, "galaxies") or _is_simulated(survey, "hosts")
+        again = any(_is_simulated(survey, kind) for kind in ("galaxies", "hosts", "scenes"))
         simulate = f"simulate it so (--size {taken}; of a run survey.size={taken})"
         raise refused(found, simulate if again else f"cut them so (--size {taken})")
     if header.flux_unit != (unit := str(run.survey["flux_unit"])):

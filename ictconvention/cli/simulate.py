@@ -15,8 +15,8 @@ def simulate(
         int | None,
         typer.Option(
             help="Labelled objects; unlabelled ones come on top, a quarter as many. Of hosts: galaxies; of galaxies: "
-            "those with a redshift, and as many others on top.",
-            show_default="8208, the paper's; 3375 hosts; 7500 galaxies; all light curves",
+            "those with a redshift, and as many others on top. Of scenes: chips.",
+            show_default="8208, the paper's; 3375 hosts; 7500 galaxies; 800 scenes; all light curves",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
@@ -25,7 +25,7 @@ def simulate(
         int | None,
         typer.Option(
             help="Additional test objects, the same number of each class; of hosts, 270 of 960 with a supernova; "
-            "of galaxies, without a redshift that may be learned.",
+            "of galaxies, without a redshift that may be learned; of scenes, chips of other scenes.",
             show_default="0; hosts: in proportion to the others, 960 to 3375; galaxies: a fifth as many",
         ),
     ] = None,
@@ -39,12 +39,16 @@ def simulate(
     kind: Annotated[
         str,
         typer.Option(
-            help="sdss; hosts: pictures of galaxies with and without a supernova; galaxies: one night, with redshifts."
+            help="sdss; hosts: pictures of galaxies with and without a supernova; galaxies: one night, with redshifts; "
+            "scenes: chips of land in B, G, R and NIR, with masks of its classes."
         ),
     ] = "sdss",
     size: Annotated[
         int | None,
-        typer.Option(help="Of hosts and galaxies: pixels along a side.", show_default="48 of hosts, 32 of galaxies"),
+        typer.Option(
+            help="Of hosts, galaxies and scenes: pixels along a side.",
+            show_default="48 of hosts, 32 of galaxies, 64 of scenes",
+        ),
     ] = None,
     bands: Annotated[
         int | None,
@@ -64,13 +68,16 @@ def simulate(
     missing: Annotated[
         float | None, typer.Option(help="Of galaxies: share of the bands that an object lacks.", show_default="0")
     ] = None,
+    unlabelled: Annotated[
+        float | None, typer.Option(help="Of scenes: share of the chips without a mask.", show_default="0")
+    ] = None,
 ) -> None:
-    """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, or galaxies."""
+    """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, galaxies, or land."""
     from ictconvention.api.surveys import simulate as write
 
     with show_progress("simulating") as progress:
-        of_galaxies = bands, select, catalogue, missing
-        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size, *of_galaxies)
+        of_kind = bands, select, catalogue, missing, unlabelled
+        survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size, *of_kind)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
     if not light_curves and kind == "sdss":
         from ictconvention.evaluation.ceiling import print_ceiling

@@ -37,11 +37,12 @@ class SurveyOptions:
     """Which survey: a folder, or a simulated one, made once and found again; its bands and classes; its checks."""
 
     path: Annotated[str | None, PLACE] = None
-    kind: Annotated[Literal["sdss", "hosts", "galaxies"], CONTENT] = "sdss"
+    kind: Annotated[Literal["sdss", "hosts", "galaxies", "scenes"], CONTENT] = "sdss"
     band_set: Annotated[Literal[5, 9, 11], CONTENT] = 5
     select: Annotated[Literal["magnitude", "redshift", "colour"], CONTENT] = "magnitude"
     catalogue: Annotated[Literal["kcorrect"] | None, CONTENT] = None
     missing: Annotated[Annotated[float, Field(ge=0, le=0.9)], CONTENT] = 0.0
+    unlabelled: Annotated[Annotated[float, Field(ge=0, le=0.95)], CONTENT] = 0.0
     size: Annotated[PositiveInt | None, CONTENT] = None
     bands: Annotated[tuple[str, ...] | None, CONTENT] = None
     classes: Annotated[tuple[str, ...] | None, ADDED] = None
@@ -54,12 +55,14 @@ class SurveyOptions:
     def _check(self) -> Self:
         if self.size is not None and self.kind == "sdss":
             raise ValueError(
-                f"survey.size is {self.size}, and only pictures of hosts and galaxies have a size to choose"
+                f"survey.size is {self.size}, and only pictures of hosts, galaxies and scenes have a size to choose"
             )
         if self.kind != "galaxies":
             of_galaxies = {"band_set": 5, "select": "magnitude", "catalogue": None, "missing": 0.0}
             for name in [name for name, usual in of_galaxies.items() if getattr(self, name) != usual]:
                 raise ValueError(f"survey.{name} is {getattr(self, name)}, and only kind=galaxies has it to choose")
+        if self.kind != "scenes" and self.unlabelled:
+            raise ValueError(f"survey.unlabelled is {self.unlabelled}, and only kind=scenes has it to choose")
         if self.catalogue is not None and self.band_set != 5:
             raise ValueError(f"survey.band_set is {self.band_set}, and the catalogue {self.catalogue} has 5 bands")
         return self

@@ -46,7 +46,14 @@ from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.simulation.galaxies import painting
 from ictconvention.simulation.hosts import pictures
-from ictconvention.simulation.simulate import PAPER_OBJECTS, simulate, simulate_galaxies, simulate_hosts
+from ictconvention.simulation.scenes import population as land
+from ictconvention.simulation.simulate import (
+    PAPER_OBJECTS,
+    simulate,
+    simulate_galaxies,
+    simulate_hosts,
+    simulate_scenes,
+)
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
@@ -107,6 +114,11 @@ def _simulated(options: RunOptions) -> Survey:
             own = {name: getattr(wanted, name) for name in ("select", "catalogue", "missing")}
             made = ["galaxies", objects, wanted.seed, extra, size, wanted.band_set, *own.values()]
             name, make = "galaxies", partial(simulate_galaxies, size=size, bands=wanted.band_set, **own)
+        case "scenes":
+            objects, extra = land.OBJECTS if objects is None else objects, extra or 0
+            size, unlabelled = wanted.size or land.SIZE, wanted.unlabelled
+            made, name = ["scenes", objects, wanted.seed, extra, size, unlabelled], "scenes"
+            make = partial(simulate_scenes, size=size, unlabelled=unlabelled)
         case "sdss":
             objects = PAPER_OBJECTS if objects is None else objects
             extra, name = extra or 0, "simulated"

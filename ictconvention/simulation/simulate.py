@@ -19,12 +19,16 @@ from ictconvention.simulation.hosts import pictures
 from ictconvention.simulation.hosts.pictures import Hosts, paint_host
 from ictconvention.simulation.painted.light_curve_table import RealCurve, read_light_curves
 from ictconvention.simulation.painted.painting import paint_light_curve
+from ictconvention.simulation.scenes import population as land
+from ictconvention.simulation.scenes import spectra
+from ictconvention.simulation.scenes.painting import paint_chip
 from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.sdss.population import LAYOUT, Population, generator
 from ictconvention.simulation.sdss.scene import observe_object
 from ictconvention.simulation.sdss.stamps import PIXEL_SCALE, SIZE
 from ictconvention.simulation.sdss.strata import CLASSES, LABELLED, STRATA
-from ictconvention.survey.format import SurveyHeader, sha256
+from ictconvention.survey.format import NO_UNIT, UNKNOWN_SCALE, SurveyHeader, sha256
+from ictconvention.survey.format import PIXEL_SCALE as SCALE_ENTRY
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 
@@ -106,7 +110,7 @@ def simulate_hosts(
     _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(tested, 0))
     hosts = Hosts(objects, seed, tested, size)
     made_by = f" --kind hosts --objects {objects} --seed {seed} --extra-test {tested} --size {size}"
-    of_kind = {"bands": pictures.PICTURE_BANDS, "classes": pictures.CLASSES, "stamp_size": size}
+    of_kind: dict[str, Any] = {"bands": pictures.PICTURE_BANDS, "classes": pictures.CLASSES, "stamp_size": size}
     chosen = {"least flux of a supernova over its host's in r (chosen)": pictures.LEAST_CONTRAST}
     header = _header("hosts", made_by, chosen, **of_kind)
     return _write(Path(path), header, partial(paint_host, hosts), len(hosts), jobs, progress)
@@ -148,10 +152,50 @@ def simulate_galaxies(
     made_by += f" --extra-test {galaxies.extra_test} --size {size} --missing {missing:g}"
     made_by += f" --catalogue {catalogue}" if catalogue else ""
     name = "galaxies, real ugriz and redshifts in painted shapes" if catalogue else "galaxies"
-    of_kind = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
+    of_kind: dict[str, Any] = {"bands": galaxies.band_set.names, "classes": (), "stamp_size": size}
     said = {"passbands": galaxies.band_set.filters, "redshift_range": list(galaxies.redshift_range)}
     header = _header(name, made_by, said, **of_kind)
     return _write(Path(path), header, partial(paint_galaxy, galaxies), len(galaxies), jobs, progress)
+
+
+def simulate_scenes(
+    path: str | Path,
+    objects: int = land.OBJECTS,
+    seed: int = 0,
+    jobs: int = 1,
+    extra_test: int = 0,
+    size: int = land.SIZE,
+    unlabelled: float = 0.0,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Survey:
+    """Simulate chips of land seen by a satellite in B, G, R and NIR, each with a mask of the class of every pixel.
+
+    Parameters
+    ----------
+    path, seed, jobs, progress
+        As in `simulate`.
+    objects, extra_test, size, unlabelled
+        As in `land.Scenes`.
+
+    Raises
+    ------
+    UsageError, FileSystemError
+        As in `simulate`.
+    """
+    _check_least(seed=(seed, 0), jobs=(jobs, 1), extra_test=(extra_test, 0))
+    scenes = land.Scenes(objects, seed, extra_test, size, unlabelled)
+    made_by = f" --kind scenes --objects {objects} --seed {seed} --extra-test {extra_test} --size {size}"
+    made_by += f" --unlabelled {unlabelled:g}"
+    of_kind: dict[str, Any] = {"bands": spectra.BANDS, "classes": land.CLASSES, "stamp_size": size}
+    of_kind |= {"pixel_scale": 1.0, "flux_unit": NO_UNIT, "orientation": "unknown"}
+    said = {
+        "pixels": "reflectances [1e-4]",
+        "mask": "the class of each pixel; 255 under clouds, beside an image, and where it is not known",
+        "not real": "roads, terrain, seasons, the shapes of rivers and parcels",
+        SCALE_ENTRY: UNKNOWN_SCALE,
+    }
+    header = _header("scenes", made_by, said, ("scipy",), **of_kind)
+    return _write(Path(path), header, partial(paint_chip, scenes), len(scenes), jobs, progress, masks=True)
 
 
 def paint_light_curves(
@@ -205,6 +249,7 @@ def _write(
     count: int,
     jobs: int,
     progress: Callable[[int, int], object],
+    masks: bool = False,
 ) -> Survey:
     """Write `count` objects in shards of a fixed size, many at once; the whole folder appears at the end."""
     shards = -(-count // SHARD_OBJECTS)
@@ -212,7 +257,7 @@ def _write(
     folder.take()
     try:
         done = 0
-        chunks = [(folder.partial, header, make, count, k) for k in range(shards)]
+        chunks = [(folder.partial, header, make, count, masks, k) for k in range(shards)]
         for _, written in run_parallel(_write_shard, chunks, jobs, path):
             done += written
             progress(done, count)
@@ -230,24 +275,29 @@ def _check_least(**given: tuple[int, int]) -> None:
             raise UsageError(f"{name} is {value}", "simulate", f"give {least} or more", "E-COMMAND-VALUE")
 
 
-def _header(name: str, how: str, sources: dict[str, Any], **of_kind: Any) -> SurveyHeader:
+def _header(
+    name: str,
+    how: str,
+    sources: dict[str, Any],
+    packages: Sequence[str] = ("galsim", "sncosmo", "speclite", "extinction", "scipy"),
+    **of_kind: Any,
+) -> SurveyHeader:
     """Return the header of a simulated survey: what it is, and how it can be made again."""
-    software = {name: version(name) for name in ("galsim", "sncosmo", "speclite", "extinction", "scipy")}
+    software = {package: version(package) for package in packages}
+    usual = {"bands": BANDS, "classes": CLASSES, "stamp_size": SIZE, "pixel_scale": PIXEL_SCALE}
     return SurveyHeader(
-        **{"name": name, "bands": BANDS, "classes": CLASSES, "stamp_size": SIZE, **of_kind},
-        pixel_scale=PIXEL_SCALE,
+        **{"name": name, **usual, "orientation": "north up, east left", **of_kind},
         simulated=True,
-        orientation="north up, east left",
         provenance={"made by": f"ictconvention simulate{how}", **sources, "software": software},
     )
 
 
 def _write_shard(
-    folder: Path, header: SurveyHeader, make: Callable[[int], dict[str, Any]], count: int, number: int
+    folder: Path, header: SurveyHeader, make: Callable[[int], dict[str, Any]], count: int, masks: bool, number: int
 ) -> int:
     """Write one shard; return its number of objects."""
     chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, count))
-    with SurveyWriter(folder / shard_name(number), header) as writer:
+    with SurveyWriter(folder / shard_name(number), header, masks) as writer:
         for i in chosen:
             writer.add(**make(i))
     return len(chosen)
