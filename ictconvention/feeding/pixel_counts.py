@@ -24,11 +24,7 @@ def drawn_pixels(pixels: Counts, labels: NDArray[np.int64], imbalance: Imbalance
     pixels : array (n, classes)
         Known pixels of the pictures that train.
     labels : array (n,)
-<<<<<<< HEAD
-        What sampling takes them for, see `survey.masks.strata.rarest_classes`.
-=======
         The classes that sampling takes them for: the rarest that each has.
->>>>>>> q23task
     imbalance : Imbalance
         How often it draws them.
     """

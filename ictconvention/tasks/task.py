@@ -121,13 +121,8 @@ class Task(ABC):
     `read_labels`  its class               the bin of its redshift       the rarest class of the chip, for sampling
     `count_pixels` no                      no                            the known pixels of each class (n, outputs)
     `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
-<<<<<<< HEAD
-    `kinds`        its class               a bin of its quarter          the commonest class of the chip
-    `learns_truth` no                      yes                           no
-=======
     `kinds`        its class               a bin of its quarter          the rarest class of the chip
     `learns_truth` no                      yes                           no: `learns_masks` (B, H, W)
->>>>>>> q23task
     `split_table`  its classes             deciles of redshift           the rarest class of the chip
     `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
     `row`          probabilities           the PDF                       shares: means of calibrated probabilities

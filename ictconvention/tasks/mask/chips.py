@@ -1,21 +1,10 @@
-<<<<<<< HEAD
-"""What a survey says of its masks, for a task of these classes: pixels of each class, scenes."""
-=======
 """How many pixels of each class the masks of a survey have, for a task of classes that may be others."""
->>>>>>> q23task
 
 from collections.abc import Sequence
 
 import numpy as np
-<<<<<<< HEAD
-from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.survey.labels.groups import SCENE
-=======
-from numpy.typing import NDArray
-
->>>>>>> q23task
 from ictconvention.survey.survey import Survey
 
 
@@ -31,17 +20,3 @@ def count_known(survey: Survey, names: Sequence[str]) -> NDArray[np.int64]:
             if name in survey.header.classes:
                 counts[:, column] = own[:, survey.header.classes.index(name)]
     return counts
-<<<<<<< HEAD
-
-
-def scenes_of(objects: Table) -> NDArray[np.int64]:
-    """Return the scene (n,) of each picture, by number; one without a scene is its own."""
-    number = np.arange(len(objects))
-    if SCENE not in objects.colnames:
-        return number
-    column = np.ma.asarray(objects[SCENE])
-    empty = np.ma.getmaskarray(column) | (np.ma.getdata(column).astype(str) == "")
-    scene = np.unique(np.ma.getdata(column).astype(str), return_inverse=True)[1]
-    return np.asarray(np.where(empty, number, len(objects) + scene))
-=======
->>>>>>> q23task

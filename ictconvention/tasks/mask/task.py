@@ -17,17 +17,10 @@ from ictconvention.core.errors import SplitError, SurveyError, UsageError, did_y
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.feeding.pixel_counts import known_shares
-<<<<<<< HEAD
-from ictconvention.survey.masks.strata import rarest_classes, stratify_chips
-from ictconvention.survey.split import Split
-from ictconvention.survey.survey import Survey
-from ictconvention.tasks.mask.chips import count_known, scenes_of
-=======
 from ictconvention.survey.masks.strata import rarest_classes, split_table
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.mask.chips import count_known
->>>>>>> q23task
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
 from ictconvention.tasks.mask.losses import count_classes, mean_shares, pixel_loss, share_loss
@@ -142,17 +135,8 @@ class Masks(Task):
         return known_shares(self.count_pixels(survey))
 
     def split_table(self, survey: Survey) -> Table:
-<<<<<<< HEAD
-        """Return the objects with the rarest class of their pixels for a class; scenes stay together."""
-        return stratify_chips(survey.object_table(), self.count_pixels(survey), self.names)
-
-    def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return the scene of each picture, or the picture itself."""
-        return scenes_of(survey.object_table())[survey.positions(ids)]
-=======
         """Return the objects with the rarest class of each for a class; chips of one scene stay together."""
         return split_table(survey, by_mask=True)
->>>>>>> q23task
 
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where the last stage's training part has fewer than two classes; warn of one less."""
