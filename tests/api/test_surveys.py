@@ -115,3 +115,15 @@ def test_pictures_are_simulated_by_their_kind(tmp_path: Path) -> None:
         with pytest.raises(UsageError):
             ict.simulate(tmp_path / "none", 100, **wanted)
     assert not (tmp_path / "none").exists()
+
+
+def test_chips_of_land_are_simulated_by_their_kind(tmp_path: Path) -> None:
+    made = ict.simulate(tmp_path / "scenes", 100, jobs=1, kind="scenes", size=32, unlabelled=0.5)
+    assert made.header.full_name == "scenes (simulated)"
+    assert made[0].frames.shape == (4, 32, 32)
+    assert (made.count_pixels().sum(1) == 0).sum() == 50
+    for given in ({"kind": "hosts", "unlabelled": 0.5}, {"kind": "scenes", "missing": 0.2}, {"unlabelled": 0.0}):
+        wanted: Any = given
+        with pytest.raises(UsageError):
+            ict.simulate(tmp_path / "none", 100, **wanted)
+    assert not (tmp_path / "none").exists()

@@ -20,7 +20,7 @@ CULTIVATED, HERBACEOUS, WATER = (CLASSES.index(name) for name in ("cultivated", 
 ORDER = tuple(CLASSES.index(name) for name in ("snow", "water", "artificial", "coniferous", "broadleaf", "natural"))
 MARGIN = 1.25  # fields are periodic: they are made so much wider, and cut
 LAKES = 1.0  # added to the slope of fields of water
-LEAST_RIVER, RIVERS = 0.004, 0.5  # share of the water of a chip that may be a river; share of such chips that have one
+LEAST_RIVER, RIVERS = 0.015, 0.7  # share of the water of a chip that may be a river; share of such chips that have one
 # Share of the variance by which a class is in a parcel or not that is the parcel's own, and not of its surroundings.
 OWN = (0.1, 0.7, 0.2, 0.2, 0.0, 0.0, 0.0, 0.0)
 PARCEL_SIDE = (4.5, 8.5)  # [pixels] typical side of a parcel in a chip of 64 and of 256 pixels

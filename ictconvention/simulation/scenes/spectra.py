@@ -40,7 +40,7 @@ WITHIN = np.array(
 # Standard deviation between chips over that within a chip: chosen, so that a forest on single pixels is right on .68.
 BETWEEN = 0.7
 IN_PARCELS = np.array([0, 0.75, 0, 0, 0.5, 0, 0, 0])  # share of the variance within a chip that is between parcels
-# Correlations of the logarithms of the bands (chosen): the visible ones vary together, and soil is bright in red, plants in
+# Correlations of the logarithms of the bands (chosen): the visible ones vary together. Soil is bright in red, plants in
 # NIR.
 CORRELATION = np.array([[1, 0.97, 0.93, -0.4], [0.97, 1, 0.96, -0.3], [0.93, 0.96, 1, -0.5], [-0.4, -0.3, -0.5, 1]])
 MIXING = np.linalg.cholesky(CORRELATION)
