@@ -193,7 +193,7 @@ def _write_shard(
             if len(opened) > MOST_OPEN:
                 opened.clear()
             opened[file] = np.load(file, mmap_mode="r").view(np.ndarray)
-        return opened[file][row]
+        return np.asarray(opened[file][row])
 
     with SurveyWriter(path, header, masks=masks is not None) as writer:
         for i, id_ in enumerate(ids):

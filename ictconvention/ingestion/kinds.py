@@ -204,7 +204,7 @@ def ingest_chips(
     *,
     masks: PathLike,
     classes: str | Sequence[str] | None = None,
-    bands: str | Sequence[str] = ("B", "G", "R", "NIR"),
+    bands: str | Sequence[str] = "B,G,R,NIR",
     ignore: str | Sequence[int | str] | int | None = None,
     unlabelled: bool = False,
     scene: str | None = None,
@@ -220,7 +220,9 @@ def ingest_chips(
 
     values = parse_mask_values(listed(classes), ignore)
     without = str(masks) == describe.NO_MASKS
-    found = find_chips(Path(source), None if without else Path(masks), None if ids is None else Path(ids), unlabelled or without)
+    found = find_chips(
+        Path(source), None if without else Path(masks), None if ids is None else Path(ids), unlabelled or without
+    )
     names, known = listed(bands) or (), request.known_objects()
     with request.show("reading headers") as progress:
         looks = look_at_images(found.images, found.chips, names, request.processes, progress)

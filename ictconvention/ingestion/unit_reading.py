@@ -35,7 +35,7 @@ Progress = Callable[[int, int], object]
 
 @dataclass
 class UnitReading:
-    """What one unit held: a line about each frame and mask, and the rejects. Pixels and measurements are in the scratch."""
+    """A line about each frame and mask of one unit, and the rejects. Pixels and measurements lie in the scratch."""
 
     frames: pa.Table
     masks: pa.Table

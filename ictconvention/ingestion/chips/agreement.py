@@ -1,4 +1,4 @@
-"""What all chips of a survey must share, as most of them have it: type of numbers, size, ground pixel, names of bands."""
+"""What all chips of a survey share, as most of them have it: type of numbers, size, ground pixel, names of bands."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,9 @@ class Agreement:
             size = f"{look.width} x {look.height} pixels, and the survey has {self.size} x {self.size}"
             return f"{size}: cut it to this size, or make a survey of such chips"
         if look.names and self.names and look.names != self.names:
-            return f"bands named {', '.join(look.names)}, and the others have {', '.join(self.names)}: save it as they are"
+            return (
+                f"bands named {', '.join(look.names)}, and the others have {', '.join(self.names)}: save it as they are"
+            )
         place = look.georeference
         if place is None:
             return None
@@ -87,9 +89,9 @@ def agree(looks: Mapping[str, RasterLook], bands: Sequence[str], folder: Path) -
     fitting = [look for look in looks.values() if look.bands == len(bands)]
     if not fitting:
         most = Counter(look.bands for look in looks.values()).most_common(1)[0][0]
-        found = f"the images have {pluralize(most, 'band')}, and {pluralize(len(bands), 'name')} of bands: {', '.join(bands)}"
-        names = ",".join(f"band{number + 1}" for number in range(most))
-        fix = f"name the bands in the order of the files: --bands {names}"
+        found = f"the images have {pluralize(most, 'band')}, and {len(bands)} are named: {', '.join(bands)}"
+        example = ",".join(f"band{number + 1}" for number in range(most))
+        fix = f"name the bands in the order of the files: --bands {example}"
         raise UsageError(found, folder, fix, "E-VALUE-SHAPE")
     squares = Counter(look.height for look in fitting if look.height == look.width)
     if not squares:

@@ -30,6 +30,7 @@ def describe_chips(
     Parameters
     ----------
     chips : sequence of Chip
+        The chips.
     looks : mapping
         What the header of each image says, by id.
     known, table : mapping, Path or None
@@ -44,7 +45,9 @@ def describe_chips(
     """
     if classed := [id_ for id_, own in known.items() if own.get("class_name") is not None]:
         found = f"the table has classes, such as of {classed[0]}, and the class of each pixel is in the masks"
-        raise UsageError(found, table or "", "leave the column class out, or give it another name", "E-COMMAND-CONFLICT")
+        raise UsageError(
+            found, table or "", "leave the column class out, or give it another name", "E-COMMAND-CONFLICT"
+        )
     ids = [chip.id for chip in chips]
     remarks = [] if table is None else check_matched(table, [*known], ids, "the images")
     columns: dict[str, Any] = {name: None for own in known.values() for name in own}
@@ -62,7 +65,9 @@ def describe_chips(
     if scenes == {None}:
         for own in objects.values():
             del own["scene"]
-        remarks.append("scenes unknown, so that neighbouring chips may be split: --scene, or a column scene, names them")
+        remarks.append(
+            "scenes unknown, so that neighbouring chips may be split: --scene, or a column scene, names them"
+        )
     else:
         remarks.append(pluralize(len(scenes - {None}), "scene"))
         remarks += [f"{pluralize(len(alone), 'chip')} of no scene: {shorten(alone, 3)}"] if alone else []
@@ -105,7 +110,9 @@ def describe_shares(survey: Survey) -> list[str]:
     total, size = counts.sum(), survey.header.stamp_size
     lines = []
     if total:
-        shares = (f"{name} {count / total:.2%}" for name, count in zip(survey.header.classes, counts.sum(0), strict=True))
+        shares = (
+            f"{name} {count / total:.2%}" for name, count in zip(survey.header.classes, counts.sum(0), strict=True)
+        )
         lines.append(f"pixels by class: {', '.join(shares)}; {1 - total / (len(counts) * size * size):.2%} are ignored")
     if empty := int((counts.sum(1) == 0).sum()):
         lines.append(f"{pluralize(empty, 'chip')} without a known pixel: no label, and of use to learn without labels")

@@ -56,12 +56,13 @@ class Georeference:
 
 def of_raster(raster: Any) -> Georeference:
     """Return where an opened raster of rasterio lies."""
-    transform = tuple(float(one) for one in raster.transform)[:6]
+    a, b, c, d, e, f = (float(one) for one in raster.transform[:6])
+    transform = None if (a, b, c, d, e, f) == NOWHERE else (a, b, c, d, e, f)
     crs = raster.crs
     if not crs:
-        return Georeference(None, None if transform == NOWHERE else transform)
-    unit = "degree" if crs.is_geographic else str(crs.linear_units)
-    return Georeference(crs.to_string(), None if transform == NOWHERE else transform, unit)
+        return Georeference(None, transform)
+    unit = "degree" if crs.is_geographic else str(crs.linear_units) if crs.is_projected else ""
+    return Georeference(crs.to_string(), transform, unit)
 
 
 def describe_difference(image: Georeference, mask: Georeference, height: int, width: int) -> str | None:
@@ -101,6 +102,8 @@ def same_ground(one: Georeference, other: Georeference) -> bool:
     """Return whether two rasters have pixels of one size on the ground, or one of them does not say."""
     first, second = one.ground_pixel, other.ground_pixel
     if first is None or second is None:
+        return True
+    if not (first[2] and second[2]):
         return True
     if first[2] != second[2]:
         return False

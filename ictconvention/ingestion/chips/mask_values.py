@@ -12,8 +12,10 @@ from ictconvention.files.reading import UnreadableError
 from ictconvention.survey.masks.mask_file import IGNORED
 
 # The names of the values 0 to 9 in the masks of Preligens' challenge; the first two are no land cover.
-PRELIGENS = ("no_data", "clouds", "artificial", "cultivated", "broadleaf", "coniferous")
-PRELIGENS += ("herbaceous", "natural", "snow", "water")
+PRELIGENS = (
+    *("no_data", "clouds", "artificial", "cultivated", "broadleaf", "coniferous", "herbaceous", "natural", "snow"),
+    "water",
+)
 PRELIGENS_IGNORED = (0, 1)
 LARGEST = 65_535  # value of a mask
 WHERE = "options of ingest chips"
@@ -64,17 +66,12 @@ class MaskValues:
                 own = f"value {nodata:g} is the class {self.classes[position]}, and by the file's nodata no value"
                 raise UnreadableError(f"{own}: --ignore {nodata:g} ignores it, or take the tag out of the file")
             table[int(nodata)] = IGNORED
-        inside = values.dtype.itemsize == 1 and values.dtype.kind != "i" or (values >= 0).all() & (values <= LARGEST).all()
-        coded = table[values] if inside else table[np.clip(values, 0, LARGEST)]
-        wrong = coded == UNKNOWN
-        if not inside:
-            wrong |= (values < 0) | (values > LARGEST)
-        if wrong.any():
-            unknown = np.unique(values[wrong]).tolist()
-            raise UnreadableError(
-                f"unknown mask value {shorten(map(str, unknown))}: name it by --classes, or --ignore it"
-            )
-        return coded.astype(np.uint8)
+        outside = (values < 0) | (values > LARGEST)
+        coded = np.where(outside, UNKNOWN, table[np.where(outside, 0, values)])
+        if (wrong := coded == UNKNOWN).any():
+            unknown = shorten(map(str, np.unique(values[wrong]).tolist()))
+            raise UnreadableError(f"unknown mask value {unknown}: name it by --classes, or leave it out by --ignore")
+        return np.asarray(coded, dtype=np.uint8)
 
 
 def parse_mask_values(
@@ -99,7 +96,10 @@ def parse_mask_values(
     kept = {value: name for value, name in named.items() if value not in ignored}
     if twice := find_repeated(kept.values()):
         raise UsageError(
-            f"two values are the class {shorten(twice)}", WHERE, "give each class a name of its own", "E-COMMAND-CONFLICT"
+            f"two values are the class {shorten(twice)}",
+            WHERE,
+            "give each class a name of its own",
+            "E-COMMAND-CONFLICT",
         )
     if not 1 <= len(kept) <= IGNORED:
         found = f"{len(kept)} classes are left of --classes, without those of --ignore"
@@ -140,5 +140,7 @@ def _value(text: str, option: str) -> int:
 
 def _name(name: str) -> str:
     if not name.strip():
-        raise UsageError("a class without a name", WHERE, "name each class once: --classes water,forest", "E-COMMAND-VALUE")
+        raise UsageError(
+            "a class without a name", WHERE, "name each class once: --classes water,forest", "E-COMMAND-VALUE"
+        )
     return name.strip()

@@ -37,6 +37,10 @@ class Place:
     def __str__(self) -> str:
         return self.file if self.number is None else f"{self.file}[{self.number}]"
 
+    def below(self, folder: Path) -> str:
+        """Return it with the name of its folder, which tells an image from a mask."""
+        return f"{folder.name}/{self}"
+
 
 @dataclass(frozen=True, slots=True)
 class RasterLook:
@@ -89,7 +93,7 @@ class Raster:
     def pixels(self) -> NDArray[np.float32]:
         """Return the numbers as floats (bands, H, W), NaN where there are no data, with the file's own scales."""
         with np.errstate(over="ignore"):  # an infinite pixel is not a finite one
-            planes = native(self.values).astype(np.float32)
+            planes = native(self.values).astype(np.float32, copy=False)
         for plane, values, nodata, scale, offset in zip(
             planes, self.values, self.nodata, self.scales, self.offsets, strict=True
         ):
@@ -175,7 +179,8 @@ def _open_tiff(path: Path) -> Iterator[Any]:
         except UnreadableError:
             raise
         except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
-            raise unreadable("no whole GeoTIFF", error.__cause__ or error) from error
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise unreadable("no whole GeoTIFF, copy it again or leave it out", cause) from error
 
 
 def _look(tiff: Any) -> RasterLook:
@@ -187,7 +192,8 @@ def _look(tiff: Any) -> RasterLook:
 
 
 def _look_at_array(planes: NDArray[Any]) -> RasterLook:
-    return RasterLook(*planes.shape, planes.dtype.name)
+    bands, height, width = planes.shape
+    return RasterLook(bands, height, width, planes.dtype.name)
 
 
 def _plane(folder: Path, place: Place, names: Sequence[str]) -> NDArray[Any]:
@@ -200,4 +206,3 @@ def _plane(folder: Path, place: Place, names: Sequence[str]) -> NDArray[Any]:
     if array.ndim not in (2, 3):
         raise UnreadableError(f"an array of shape {array.shape}: give (H, W), (H, W, bands) or (bands, H, W)")
     return order_axes(array, names)
-

@@ -1,4 +1,4 @@
-"""Read chips: the image is checked against what all share, the mask against its image, and what is at fault is left out."""
+"""Read chips: an image is checked against what all share, and a mask against its image; the others are left out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from ictconvention.ingestion.chips.rasters import Place, RasterLook, look_at_ras
 from ictconvention.ingestion.found import Found, FoundFrame, FoundMask, Reject
 from ictconvention.ingestion.readers.picture_files import NO_DATE, Picture, flaw_of_storage
 from ictconvention.survey.masks.mask_file import IGNORED
+from ictconvention.survey.values import flaw_of_id, flaw_of_pixels
 
 CHIPS_AT_ONCE = 32
 
@@ -43,7 +44,9 @@ def look_at_images(
     for number, looks in run_parallel(partial(_look_at_some, folder, bands), [(part,) for part in some], jobs, folder):
         found[number] = looks
         progress(sum(map(len, found.values())), len(chips))
-    pairs = ((chip.id, look) for number in range(len(some)) for chip, look in zip(some[number], found[number], strict=True))
+    pairs = (
+        (chip.id, look) for number in range(len(some)) for chip, look in zip(some[number], found[number], strict=True)
+    )
     return {id_: look for id_, look in pairs if look is not None}
 
 
@@ -66,15 +69,15 @@ def read_chips(options: ChipOptions, chips: Sequence[Chip]) -> Iterator[Found]:
                 yield FoundFrame(chip.id, plane, band, NO_DATE, str(chip.image))
             else:
                 reason = f"no pixel of the band {band!r} is finite: the chip has none"
-                yield Reject(chip.id, str(chip.image), reason, flaw=False)
+                yield Reject(chip.id, chip.image.below(options.images), reason, flaw=False)
 
 
 class _FaultError(Exception):
     """A file of a chip is at fault, for a reason."""
 
-    def __init__(self, file: Place, reason: str) -> None:
-        super().__init__(file, reason)
-        self.file, self.reason = str(file), reason
+    def __init__(self, folder: Path, file: Place, reason: str) -> None:
+        super().__init__(folder, file, reason)
+        self.file, self.reason = file.below(folder), reason
 
 
 def _read_chip(options: ChipOptions, chip: Chip) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -82,21 +85,34 @@ def _read_chip(options: ChipOptions, chip: Chip) -> tuple[NDArray[np.float32], N
     try:
         image = read_raster(options.images, chip.image, options.agreement.bands)
     except (UnreadableError, OSError) as error:
-        raise _FaultError(chip.image, reason_of(error)) from error
+        raise _FaultError(options.images, chip.image, reason_of(error)) from error
     if flaw := options.agreement.flaw_of(image.look):
-        raise _FaultError(chip.image, flaw)
+        raise _FaultError(options.images, chip.image, flaw)
+    if flaw_of_name := flaw_of_id(chip.id):
+        raise _FaultError(options.images, chip.image, f"{flaw_of_name.found}: {flaw_of_name.fix}")
     planes = image.pixels()
+    if flaw := _flaw_of_planes(planes):
+        raise _FaultError(options.images, chip.image, flaw)
     of_8_bits = image.values.dtype.itemsize == 1
     if flaw := flaw_of_storage(Picture(planes, of_8_bits=of_8_bits), options.dtype):
-        raise _FaultError(chip.image, flaw)
+        raise _FaultError(options.images, chip.image, flaw)
     if chip.mask is None:
         return planes, np.full(planes.shape[1:], IGNORED, dtype=np.uint8)
     try:
         mask = _read_mask(options, chip.mask, image.look)
     except (UnreadableError, OSError) as error:
-        raise _FaultError(chip.mask, reason_of(error)) from error
+        raise _FaultError(options.masks, chip.mask, reason_of(error)) from error
     mask[~np.isfinite(planes).any(axis=0)] = IGNORED
     return planes, mask
+
+
+def _flaw_of_planes(planes: NDArray[np.float32]) -> str | None:
+    """Say whether no band has a pixel, or one has some and too few."""
+    there = [plane for plane in planes if np.isfinite(plane).any()]
+    if not there:
+        return "no pixel is finite: leave the chip out"
+    flaw = next((flaw for plane in there if (flaw := flaw_of_pixels(plane[None]))), None)
+    return None if flaw is None else f"{flaw.found}: cut the chip where the scene has pixels, or leave it out"
 
 
 def _read_mask(options: ChipOptions, place: Place, image: RasterLook) -> NDArray[np.uint8]:
