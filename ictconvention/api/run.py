@@ -183,6 +183,60 @@ class Run:
         """
         return predict_together([self.trained()], survey, prior, first_days, forest, batch_size, devices, verify)
 
+    def predict_masks(
+        self, survey: Survey | str | Path, folder: str | Path, *, batch_size: int = 64
+    ) -> dict[str, Path]:
+        """Write the estimated mask of every object of a survey, as `ictconvention predict --masks` does.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        folder : str or path
+            To make; a GeoTIFF of each object where the survey says where its chips lie, else a TIFF.
+        batch_size : int
+            Objects in a batch.
+
+        Returns
+        -------
+        dict
+            The files, by the id of the object.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The run gives no masks, the survey does not fit it, or the folder exists and is not empty.
+        """
+        from ictconvention.api.masks import predict_masks_together
+
+        return predict_masks_together([self.trained()], survey, folder, batch_size)
+
+    def predict_scenes(self, scenes: str | Path, folder: str | Path | None = None, *, batch_size: int = 64) -> Table:
+        """Predict scenes of any size, tile by tile: the table that `ictconvention predict` writes of images.
+
+        Parameters
+        ----------
+        scenes : str or path
+            An image (.tif or .npy), or a folder of images, with the bands of the run's survey.
+        folder : str or path, optional
+            Where their masks are written, as of `predict_masks`.
+        batch_size : int
+            Tiles in a batch.
+
+        Returns
+        -------
+        Table
+            A row for each scene: id, the share of each class, and the number of pixels that these are of.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The run gives no masks, an image cannot be read or has other bands, or the folder exists and is not empty.
+        """
+        from ictconvention.api.masks import predict_scenes_together
+
+        return predict_scenes_together([self.trained()], scenes, folder, batch_size)
+
     def save_features(
         self, survey: Survey | str | Path, path: str | Path, dtype: Literal["float16", "float32"] = "float16"
     ) -> int:

@@ -156,6 +156,35 @@ class FinishedSweep:
         table.meta["NOTES"] = "; ".join([*(f"left out: {line}" for line in left_out), table.meta["NOTES"]])
         return table
 
+    def predict_masks(
+        self, survey: Survey | str | Path, folder: str | Path, *, model: str | None = None, batch_size: int = 64
+    ) -> dict[str, Path]:
+        """Write the masks of a survey by all runs of one model together: the mean of their probabilities decides.
+
+        Parameters, result and errors are those of `Run.predict_masks`, and of `predict` for `model`.
+        """
+        from ictconvention.api.masks import predict_masks_together
+        from ictconvention.applying.prediction_table import choose_runs
+
+        return predict_masks_together(choose_runs(self.folder, model)[0], survey, folder, batch_size)
+
+    def predict_scenes(
+        self,
+        scenes: str | Path,
+        folder: str | Path | None = None,
+        *,
+        model: str | None = None,
+        batch_size: int = 64,
+    ) -> Table:
+        """Predict scenes of any size by all runs of one model together; the table has the spread of each share.
+
+        Parameters, result and errors are those of `Run.predict_scenes`, and of `predict` for `model`.
+        """
+        from ictconvention.api.masks import predict_scenes_together
+        from ictconvention.applying.prediction_table import choose_runs
+
+        return predict_scenes_together(choose_runs(self.folder, model)[0], scenes, folder, batch_size)
+
     def report(self, path: str | Path, survey: Survey | str | Path | None = None) -> None:
         """Write the page that compares the runs, see `ictconvention report`.
 

@@ -27,7 +27,9 @@ PANELS: dict[str, dict[str, tuple[str, str]]] = {  # by panel and end of the met
         "val/accuracy": ("accuracy", ""),
         "val/sigma_mad": ("sigma_MAD", "-"),
         "val/outliers_05": ("outliers .05", ":"),
+        "val/miou": ("mean IoU", "-"),
     },
+    "KL of the shares": {"val/kl": ("validation", "-")},
     RECALLS: {},  # those of the classes
     SPREAD: {"val/collapse/spread": ("per dimension", "-")},
 }

@@ -19,6 +19,7 @@ from ictconvention.evaluation.predictions import ModelPredictions
 from ictconvention.measuring.photometry import photometry_recipe
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison, compare
+from ictconvention.reporting.masks.sections import mask_sections
 from ictconvention.reporting.page_maps import network_maps
 from ictconvention.reporting.page_parts import PagePart, page_parts, side_by_side
 from ictconvention.runs.collection import FinishedRun
@@ -92,7 +93,9 @@ def _page(comparison: Comparison, opened: Survey | None, survey_said: str, sweep
     curves_missing: list[str] = []
     maps, maps_missing = ([], []) if opened is None else network_maps(collection, opened, survey)
     of_models = side_by_side(parts, [part.of_models for part in parts])
-    of_objects = side_by_side(parts, [part.of_objects for part in parts])
+    of_masks = mask_sections(collection, parts[0].models, looks, opened, survey)
+    of_objects = [*((section, parts[0].models) for section in of_masks)]
+    of_objects += side_by_side(parts, [part.of_objects for part in parts])
     configuration = compare_keys({name: _configuration(of) for name, of in collection.runs.items()})
     beside = len(collection.runs) <= MOST_BESIDE
     content: dict[str, Any] = {

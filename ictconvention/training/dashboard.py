@@ -3,11 +3,14 @@
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from matplotlib.figure import Figure
 
 from ictconvention.configuration.schema import LoggerOptions
 from ictconvention.runs.run_folder import RunFolder
@@ -97,6 +100,19 @@ class Dashboard:
                 import wandb
 
                 self.page.log({name: wandb.Image(str(path)) for name, path in pictures.items()})
+
+    def show_drawn(self, stage: str, epoch: int, name: str, draw: Callable[[], Figure | None]) -> None:
+        """Add the figure that a function draws after a training epoch, by name; it is called where there is a page."""
+        if self.page is not None and self.open:
+            with self._harmless():
+                import wandb
+                from PIL import Image
+
+                if (figure := draw()) is not None:
+                    file = BytesIO()
+                    figure.savefig(file, format="png")
+                    picture = wandb.Image(Image.open(file))
+                    self.page.log({f"{stage}/epoch": epoch, f"{stage}/{name}": picture})
 
     def conclude(self, scores: Mapping[str, object]) -> None:
         """Set what stands in the table of runs."""

@@ -35,6 +35,7 @@ from ictconvention.training.dashboard import Dashboard
 from ictconvention.training.epoch_report import Records, describe_network
 from ictconvention.training.evaluate import evaluate, measure_domains, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
+from ictconvention.training.masks.figures import draw_tested_chips
 from ictconvention.training.memory import keep_freed_memory
 from ictconvention.training.run_figures import draw_figures
 from ictconvention.training.stage import Run, fit, is_alone
@@ -172,7 +173,8 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     failed = None
     try:
         if options.figures:
-            records.dashboard.show(draw_figures(folder, learner.task, parts, data, records.metrics))
+            drawn = draw_figures(folder, learner.task, parts, data, records.metrics)
+            records.dashboard.show(drawn | draw_tested_chips(folder, learner, parts, data, plan.precision))
     except IctConventionError:
         raise
     except Exception as error:  # noqa: BLE001 - of whatever kind: a picture must not cost a result

@@ -34,6 +34,7 @@ from ictconvention.runs.plan import Plan
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.prepare import Prepared, prepare_shift
 from ictconvention.training.epoch_report import EpochReport, Records, progress_bars
+from ictconvention.training.masks.shown_chips import ChipsOnPage
 from ictconvention.training.patience import Patience
 from ictconvention.training.seeding import BatchSeeds
 
@@ -137,7 +138,10 @@ def fit(run: Run, stage: Stage, learner: Learner) -> None:
     counted = stage, objects, run.later(stage), short, headline
     taught = of_stage.classification != 0 and data.split.counts()[data.train_part].keys() - {None}
     shares = learner.task.name_shares(*data.class_shares()) if taught else ""
-    journal = [] if records is None else [EpochReport(*counted, records, alone, run.may_end_early(stage), shares)]
+    journal: list[lightning.Callback] = []
+    if records is not None:
+        journal.append(EpochReport(*counted, records, alone, run.may_end_early(stage), shares))
+        journal += [ChipsOnPage(stage, data, records.dashboard, precision)] if learner.task.learns_masks else []
     patience = [] if of_stage.patience is None else [Patience(stage, monitor, of_stage.patience)]
     shown = progress_bars()
     trainer = lightning.Trainer(

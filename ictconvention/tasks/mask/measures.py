@@ -88,6 +88,11 @@ class MaskMeasures(Measures):
         """The compared scores."""
         return {"": self.compared}
 
+    @property
+    def of_predictions(self) -> tuple[Measure, ...]:
+        """The divergence alone: what is known of a survey's predictions are shares."""
+        return (_divergence("kl", "KL"),)
+
     def weigh(
         self, rows: Rows, label: NDArray[np.generic], weight: NDArray[np.floating]
     ) -> dict[str, NDArray[np.float64]]:

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ictconvention.drawing.panels import Compared
 from ictconvention.evaluation.masks.kl import divergences, normalised
 from ictconvention.evaluation.masks.pixels import iou
 from ictconvention.evaluation.masks.published import CAUTION, PUBLISHED_KL
-from ictconvention.evaluation.predictions import Pooled
+from ictconvention.evaluation.predictions import Pooled, Predictions
+from ictconvention.survey.survey import Survey
 from ictconvention.tasks.mask.measures import CONFUSION
+from ictconvention.tasks.mask.pictures import AGAINST, CONFUSED, confusion_pictures, draw_run, share_pictures
 from ictconvention.tasks.task_figures import NumberTable, Said, Section, ShownObject, TaskFigures, WorstObjects
 
 MOST = 12  # pictures whose shares are most wrong
@@ -19,7 +22,7 @@ OVERLAP = (
     "Intersection over union of each class, of the pixels of all test pictures together, the mean over the seeds; '-' "
     "where no pixel is of the class, known or predicted."
 )
-SHARES = "The mean share of each class in the test pictures, known and predicted."
+SHARES = "Below, the mean share of each class in the test pictures, known and predicted."
 PUBLISHED = "Published divergences of a challenge with the same score."
 WORST = (
     "The test pictures whose shares all models together miss most: the divergence, the mean over models and seeds. "
@@ -30,11 +33,18 @@ WORST = (
 class MaskFigures(TaskFigures):
     """What masks show."""
 
+    def draw(self, part: str, found: Predictions, survey: Survey, run: str) -> dict[str, Figure]:
+        """Return the confusion of pixels, and shares against known ones."""
+        return draw_run(part, found, self.names, survey, run)
+
     def of_models(self, models: Sequence[Compared], survey: str) -> list[Section]:
-        """Return the overlaps and the shares of all models as tables, and published numbers with their caution."""
-        sections = [Section("shares", "Shares", SHARES, tables=(self._shares(models),))]
+        """Return confusion of pixels, overlaps and shares of all models, and published numbers with their caution."""
+        against = {"": share_pictures(models, self.names, survey)}
+        sections = [Section("shares", "Shares", f"{AGAINST} {SHARES}", against, tables=(self._shares(models),))]
         if masks := [model for model in models if CONFUSION in model.pooled.rows]:
-            sections.insert(0, Section("iou", "Overlap of the classes", OVERLAP, tables=(self._overlaps(masks),)))
+            confused = {"": confusion_pictures(masks, self.names, survey)}
+            sections.insert(0, Section("confusion", "Confusion of pixels", CONFUSED, confused))
+            sections.insert(1, Section("iou", "Overlap of the classes", OVERLAP, tables=(self._overlaps(masks),)))
         rows = tuple((said, f"{value:g}") for said, value in PUBLISHED_KL.items())
         published = NumberTable("Published", ("what", "KL"), rows)
         return [*sections, Section("published", "Published", PUBLISHED, tables=(published,), remarks=(CAUTION,))]

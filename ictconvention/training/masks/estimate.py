@@ -49,3 +49,20 @@ def estimate_some(
     """Return the masks (n, H, W) of a few objects of a run's own survey, as they stand there."""
     batches = (data.evaluation[[SampleKey(int(position))]] for position in positions)
     return estimate_masks(learner, batches, precision)
+
+
+def estimate_in_training(
+    learner: Learner, data: SeriesDataModule, positions: Sequence[int], precision: Precision
+) -> NDArray[np.uint8]:
+    """Return the same between two training epochs: the learner stays on its device, and nothing of it changes."""
+    training, masks = learner.training, []
+    learner.eval()
+    bf16 = torch.autocast(learner.device.type, torch.bfloat16, enabled=precision == "bf16-mixed")
+    try:
+        with torch.inference_mode(), bf16:
+            for position in positions:
+                batch = data.evaluation[[SampleKey(int(position))]][0].to(learner.device)
+                masks.append(learner.task.logits(learner.logits(batch).float()).argmax(1).to(torch.uint8).cpu().numpy())
+    finally:
+        learner.train(training)
+    return np.concatenate(masks)
