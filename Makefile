@@ -19,7 +19,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: $(READY) ## make the environment .venv from pip and constraints.txt, or bring it up to date
@@ -125,6 +125,15 @@ ASKED_OF_REDSHIFTS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(RUNS),--runs
 .PHONY: reproduce-redshift
 reproduce-redshift: $(READY) ## redshifts of galaxies fainter than those with labels: PROFILE=smoke|laptop|paper ...
 	@$(BIN)/python -m experiments.redshift.reproduce $(ASKED_OF_REDSHIFTS)
+
+# What is asked for: make reproduce-land-cover PROFILE=laptop SURVEY=path RUNS=FOLDER SURVEYS=FOLDER SEEDS=3 JOBS=2
+ASKED_OF_MASKS = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVEY)") $(if $(RUNS),--runs "$(RUNS)") \
+	$(if $(SURVEYS),--surveys "$(SURVEYS)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(JOBS),--jobs "$(JOBS)") \
+	$(if $(RESULTS),--results "$(RESULTS)") $(OVERRIDES)
+
+.PHONY: reproduce-land-cover
+reproduce-land-cover: $(READY) ## shares of land cover from masks of pixels: PROFILE=smoke|laptop|paper SURVEY=path ...
+	@$(BIN)/python -m experiments.land_cover.reproduce $(ASKED_OF_MASKS)
 
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay

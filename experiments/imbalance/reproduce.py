@@ -26,7 +26,7 @@ from experiments.imbalance.rows import (
     shipped_weights,
 )
 from experiments.imbalance.select import BY, STAGE, choose, course_of, settings
-from experiments.table2.reproduce import jobs_at_once
+from experiments.study import add_arguments, check_numbers, jobs_at_once
 from ictconvention.configuration.overrides import override
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors
@@ -42,11 +42,7 @@ SELECTED = "cnn2, none"  # the row whose setting is chosen
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="laptop", choices=tuple(SIZES))
-    parser.add_argument("--seeds", type=int, help="trainings of each row; by default three, one of profile smoke")
-    parser.add_argument("--jobs", type=int, help="runs at once; by default one a GPU, or one a processor")
-    parser.add_argument("--runs", default="runs", help="folder of the runs")
-    parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
+    add_arguments(parser, SIZES)
     parser.add_argument("--select", action="store_true", help="choose the optimiser by validation first")
     parser.add_argument("--by", default=BY[0], choices=BY, help="what that choice goes by")
     parser.add_argument(
@@ -55,11 +51,8 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--published", action="store_true", help="derive the published reports from their matrices, only"
     )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every run, such as logger=wandb")
     wanted = parser.parse_args(words)
-    for name in ("seeds", "jobs"):
-        if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
-            raise UsageError(f"{name} is {getattr(wanted, name)}", f"--{name}", "take 1 or more", "E-COMMAND-VALUE")
+    check_numbers(wanted)
     return wanted
 
 

@@ -9,7 +9,6 @@ What has a result is not repeated, and a run that was stopped resumes where it w
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,42 +24,36 @@ from experiments.redshift.jobs import (
     surveys_there,
     words_of,
 )
-from experiments.redshift.results import PARTS, Result, path_of, read_results, save_result
-from experiments.table2.reproduce import jobs_at_once
+from experiments.redshift.results import PARTS, Result, read_results, save_result
+from experiments.study import (
+    add_arguments,
+    add_results,
+    check_numbers,
+    content_of,
+    describe_machine,
+    path_of,
+    results_folder,
+    train_jobs,
+)
 from ictconvention.configuration.compose import compose_run
-from ictconvention.configuration.identity import LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.overrides import override
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors, report_errors
 
 if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
-    from ictconvention.sweeping.sweep import Job as SweepJob
     from ictconvention.sweeping.sweep import Sweep
 
 HERE = Path(__file__).parent
-SAID = ("packages", "python", "processor", "gpus", "threads")  # of the environment
 
 
 def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """Return the options of the command line, or of these words."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--profile", default="laptop", choices=tuple(SIZES))
-    parser.add_argument("--seeds", type=int, help="trainings of each row; by default three, one of profile smoke")
-    parser.add_argument("--jobs", type=int, help="runs at once; by default one a GPU, or one a processor")
-    parser.add_argument("--runs", default="runs", help="folder of the runs")
-    parser.add_argument("--surveys", default="surveys", help="folder of simulated surveys")
-    parser.add_argument(
-        "--results", type=Path, help="folder of the results; by default beside this file, and of smoke in the runs"
-    )
-    parser.add_argument("--tables", action="store_true", help="train nothing; tables and figures of the results alone")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for every run, such as trainer.devices=2")
+    add_arguments(parser, SIZES)
+    add_results(parser)
     wanted = parser.parse_args(words)
-    for name in ("seeds", "jobs"):
-        if getattr(wanted, name) is not None and getattr(wanted, name) < 1:
-            raise UsageError(f"{name} is {getattr(wanted, name)}", f"--{name}", "take 1 or more", "E-COMMAND-VALUE")
-    if wanted.results is None:
-        smoke = wanted.profile == "smoke"
-        wanted.results = Path(wanted.runs) / "redshift-smoke-results" if smoke else HERE / "results" / wanted.profile
+    check_numbers(wanted)
+    wanted.results = results_folder(wanted, "redshift", HERE)
     return wanted
 
 
@@ -109,8 +102,7 @@ class Study:
 
         made: list[Any] = []
         for words in self.runs_of(job):
-            options = compose_run(words)
-            content = leave_out_added(leave_out(asdict(options), options, LABEL | PLACE), options)
+            content = content_of(words)
             if job.row in BASELINES:
                 content = {name: content[name] for name in ("survey", "task", "fold")} | {"rows": VERSION}
             made.append(content)
@@ -164,30 +156,14 @@ class Study:
 
 def train(study: Study, waiting: Sequence[Job], settings: Mapping[Job, str]) -> "Sweep":
     """Train the networks of jobs; those that are finished are not trained again. Each job's result is saved at once."""
-    from ictconvention.sweeping.processes import run_jobs
-    from ictconvention.sweeping.sweep import Sweep, prepare_jobs
-
     wanted = study.wanted
-    asked = [(job, number, words) for job in waiting for number, words in enumerate(study.runs_of(job))]
-    prepared = prepare_jobs([words for _, _, words in asked])
-    folders: dict[Job, list[Path]] = {}
-    job_of: dict[Path, Job] = {}
-    for one, (job, number, _) in zip(prepared, asked, strict=True):
-        one.model = one.title = job.name + (f", part {number}" if number else "")
-        folders.setdefault(job, []).append(one.folder)
-        job_of[one.folder] = job
-    sweep = Sweep(Path(wanted.runs) / "sweeps" / f"redshift-{wanted.profile}", prepared)
-    finished: set[Path] = set()
 
-    def keep(one: "SweepJob") -> None:
-        job = job_of[one.folder]
-        finished.add(one.folder)
-        if finished.issuperset(folders[job]):
-            save_result(wanted.results, result_of_runs(job, folders[job], study.known_of(job), settings[job]))
+    def keep(job: Job, folders: Sequence[Path]) -> None:
+        save_result(wanted.results, result_of_runs(job, folders, study.known_of(job), settings[job]))
 
-    at_once = wanted.jobs or jobs_at_once(wanted.profile, prepared[0].options.trainer.devices)
-    run_jobs(sweep, at_once, on_finish=keep)
-    return sweep
+    runs = {job: study.runs_of(job) for job in waiting}
+    folder = Path(wanted.runs) / "sweeps" / f"redshift-{wanted.profile}"
+    return train_jobs(folder, runs, wanted.profile, wanted.jobs, keep)
 
 
 def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], setting: str) -> Result:
@@ -210,7 +186,7 @@ def result_of_runs(job: Job, folders: Sequence[Path], known: Mapping[str, Any], 
         "setting": setting,
         "parameters": runs[0].result.get("parameters"),
         "core_seconds": None if None in spent else sum(x for x in spent if x is not None),
-        "environment": {name: runs[0].environment[name] for name in SAID if name in runs[0].environment},
+        "environment": describe_machine(runs[0].environment),
     }
     return Result(job, record, parts, groups)
 
@@ -229,7 +205,7 @@ def results_without_network(study: Study, waiting: Sequence[Job], settings: Mapp
         groups = {part: own.task.groups_of(own.survey, found.ids.tolist()) for part, found in parts.items()}
         made = environment("32-true", options.trainer)
         record = {**study.known_of(job), "setting": settings[job], "parameters": None, "core_seconds": spent}
-        record["environment"] = {name: made[name] for name in SAID if name in made}
+        record["environment"] = describe_machine(made)
         yield Result(job, record, parts, groups)
 
 

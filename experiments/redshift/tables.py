@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.markdown import difference_lines, head, line, score_cell, seconds_cell
 from experiments.redshift.jobs import APPROACHES, BASELINES, FOREST, FRACTIONS, REFERENCE, SELECTED, Job
 from experiments.redshift.results import PARTS, Result
 from ictconvention.core.atomic import whole_file
-from ictconvention.evaluation.measures import Measure
 from ictconvention.evaluation.predictions import ModelPredictions, Pooled, pool
 from ictconvention.evaluation.significance import Difference, describe_seeds, differences, intervals
 from ictconvention.tasks.redshift.bins import edges_of
@@ -135,13 +135,12 @@ def _table(rows: Rows) -> Iterator[str]:
     asked = [by_name[name] for name in COLUMNS]
     yield f"**{rows.said}**"
     yield ""
-    yield _line("", "seeds", *(one.titled for one in asked), "core-seconds")
-    yield "|" + "---|" * (len(asked) + 3)
+    yield from head("", "seeds", *(one.titled for one in asked), "core-seconds")
     for row, entry in rows.entries.items():
         found = intervals(rows.pooled(row), rows.group, rows.measures, REPLICATES, scores=asked)
         spent = [*entry.core_seconds.values()]
-        cells = [_cell(one, found[one.name]) for one in asked]
-        yield _line(row, str(len(entry.seeds)), *cells, _seconds(spent))
+        cells = [score_cell(one, found[one.name]) for one in asked]
+        yield line(row, str(len(entry.seeds)), *cells, seconds_cell(spent))
     yield ""
     yield (
         "With 95 % intervals of the luck of the objects and, where there are several, of the seeds. "
@@ -150,37 +149,13 @@ def _table(rows: Rows) -> Iterator[str]:
     yield ""
 
 
-def _seconds(spent: Sequence[float]) -> str:
-    """Return the mean CPU time of some trainings as it is read."""
-    mean = float(np.mean(spent)) if spent else None
-    return "-" if mean is None else f"{mean:.0f}" if mean >= 10 else f"{mean:.1f}"
-
-
-def _cell(measure: Measure, found: Sequence[float]) -> str:
-    value, low, high = found
-    return f"{measure.write(value)} ({measure.write(low)} to {measure.write(high)})" if np.isfinite(value) else "-"
-
-
 def _differences(rows: Rows) -> Iterator[str]:
     if REFERENCE not in rows.entries or len(rows.entries) < 2:
         return
-    heads = [one.titled for one in rows.measures.compared]
     yield f"**{rows.said}: how far each row is from {REFERENCE}, paired**"
     yield ""
-    yield _line(f"row minus {REFERENCE}", *heads)
-    yield "|" + "---|" * (1 + len(heads))
-    for row in rows.entries:
-        if row == REFERENCE:
-            continue
-        found = rows.ahead(row)
-        cells = []
-        for measure in rows.measures.compared:
-            one = found.get(measure.name)
-            write = measure.write
-            spans = [] if one is None else [write(x, signed=True) for x in (one.value, one.low, one.high)]
-            cells.append(f"{spans[0]} ({spans[1]} to {spans[2]})" if spans else "-")
-        yield _line(row, *cells)
-    yield ""
+    others = {row: rows.ahead(row) for row in rows.entries if row != REFERENCE}
+    yield from difference_lines(REFERENCE, rows.measures.compared, others)
     yield f"Below zero the row is better. {describe_seeds(len(rows.entries[REFERENCE].seeds), 1, rows.measures)}"
     yield ""
 
@@ -197,8 +172,7 @@ def _fractions(results: Mapping[Job, Result], survey: str) -> Iterator[str]:
     of_labels = {job.labels: one.record["labelled"] for job, one in first.items() if job.survey == survey}
     yield f"**{some.said}, by the number of labels that train; seed 0**"
     yield ""
-    yield _line("", *(f"{one.titled}, {of_labels[labels]} labels" for one in asked for labels in there))
-    yield "|" + "---|" * (1 + len(asked) * len(there))
+    yield from head("", *(f"{one.titled}, {of_labels[labels]} labels" for one in asked for labels in there))
     for row in dict.fromkeys(row for labels, rows in there.items() if labels > 1 for row in rows.entries):
         cells = []
         for one in asked:
@@ -207,8 +181,8 @@ def _fractions(results: Mapping[Job, Result], survey: str) -> Iterator[str]:
                     cells.append("-")
                     continue
                 span = intervals(rows.pooled(row), rows.group, rows.measures, REPLICATES, scores=[one])[one.name]
-                cells.append(_cell(one, span))
-        yield _line(row, *cells)
+                cells.append(score_cell(one, span))
+        yield line(row, *cells)
     yield ""
 
 
@@ -277,17 +251,15 @@ def _extremes(rows: Rows) -> str:
         for row in rows.entries
     }
     best = min(found, key=lambda row: found[row]["crps"][0])
-    of = [f"The least CRPS has {best} ({_cell(asked['crps'], found[best]['crps'])})"]
+    of = [f"The least CRPS has {best} ({score_cell(asked['crps'], found[best]['crps'])})"]
     others = [row for row in (REFERENCE, FOREST) if row in found and row != best]
-    of += [f"{row} has {_cell(asked['crps'], found[row]['crps'])}" for row in others]
+    of += [f"{row} has {score_cell(asked['crps'], found[row]['crps'])}" for row in others]
     far = {row: one["bias_beyond_95"] for row, one in found.items() if np.isfinite(one["bias_beyond_95"][0])}
-    line = "; ".join(of) + "."
+    said = "; ".join(of) + "."
     if far:
         least, most = (pick(far, key=lambda row: abs(far[row][0])) for pick in (min, max))
-        ends = [f"{row} {_cell(asked['bias_beyond_95'], far[row])}" for row in dict.fromkeys((least, REFERENCE, most))]
-        line += f" Bias beyond the training's redshifts, the least, of {REFERENCE} and the largest: {', '.join(ends)}."
-    return line
-
-
-def _line(*cells: str) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        ends = [
+            f"{row} {score_cell(asked['bias_beyond_95'], far[row])}" for row in dict.fromkeys((least, REFERENCE, most))
+        ]
+        said += f" Bias beyond the training's redshifts, the least, of {REFERENCE} and the largest: {', '.join(ends)}."
+    return said

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from experiments.study import jobs_at_once
 from experiments.table2.rows import (
     BASELINES,
     LEAD,
@@ -37,17 +38,6 @@ OURS = {  # keys that are set for each run, and what is said in their place
     "on_error": "",
     "experiment": "",
 }
-
-
-def jobs_at_once(profile: str, devices: int) -> int:
-    """Return how many runs go side by side: as many as have GPUs; without GPUs one a processor, for narrow networks."""
-    import torch
-
-    from ictconvention.runs.machine import processors
-
-    if torch.cuda.is_available():
-        return max(1, torch.cuda.device_count() // devices)
-    return 1 if profile == "paper" else processors()
 
 
 def check_overrides(wanted: argparse.Namespace) -> None:
