@@ -91,6 +91,8 @@ _HOMES = {  # the module of each public name, and its name there where that is a
     "TimmEncoder": "networks.pictures.timm_encoder",
     "ViT": "networks.pictures.vit",
     "UNet": "networks.masks.unet",
+    "PreligensUNet": "networks.masks.unet_preligens",
+    "SMPUNet": "networks.masks.smp",
     "Scaling": "networks.parts.scaling",
     "ICT": "learning.ict",
     "Supervised": "learning.supervised",

@@ -38,7 +38,9 @@ from ictconvention.networks.inputs.tokens import FrameTokenInputs as FrameTokenI
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs as PhotometryTokenInputs
 from ictconvention.networks.light_curve import LightCurveRNN as LightCurveRNN
 from ictconvention.networks.light_curve_transformer import LightCurveTransformer as LightCurveTransformer
+from ictconvention.networks.masks.smp import SMPUNet as SMPUNet
 from ictconvention.networks.masks.unet import UNet as UNet
+from ictconvention.networks.masks.unet_preligens import PreligensUNet as PreligensUNet
 from ictconvention.networks.network import Network as Network
 from ictconvention.networks.parts.scaling import Scaling as Scaling
 from ictconvention.networks.pictures.cnn import PictureCNN as PictureCNN
@@ -82,8 +84,10 @@ __all__ = [
     "PhotometryTokenInputs",
     "PictureCNN",
     "PictureInputs",
+    "PreligensUNet",
     "ReddenedPictureInputs",
     "Run",
+    "SMPUNet",
     "Scaling",
     "SequenceOptions",
     "SeriesDataModule",

@@ -26,7 +26,6 @@ class MaskNetwork(PictureNetwork):
     decoder: nn.Module
     deepest: nn.Module
     channels: int
-    head_kernel: int = 1  # pixels along a side of the convolution that gives the logits
     _shares: Shares = "mask"
 
     @property
@@ -41,16 +40,15 @@ class MaskNetwork(PictureNetwork):
     def shares(self, shares: Shares) -> None:
         if shares == "direct" and self._shares != "direct":
             del self.decoder
+            self.file_heads = (*self.file_heads, "decoder")
         elif shares != "direct" and self._shares == "direct":
             raise ValueError("the decoder was left out for direct shares: build the network anew")
         self._shares = shares
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
-        """Return a convolution from the decoder's channels to the outputs; of direct shares, a linear layer."""
+        """Return a convolution of 1 x 1 from the maps to the outputs; of direct shares, a linear layer from the features."""
         last = (
-            nn.Linear(self.feature_size, outputs)
-            if self.shares == "direct"
-            else nn.Conv2d(self.channels, outputs, self.head_kernel, padding=self.head_kernel // 2)
+            nn.Linear(self.feature_size, outputs) if self.shares == "direct" else nn.Conv2d(self.channels, outputs, 1)
         )
         return nn.Sequential(nn.Dropout(options.dropout), last)
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+import torch
 from torch import Tensor
 
 from ictconvention.configuration.identity import CONTENT, PLACE
@@ -89,6 +90,18 @@ class PictureNetwork(Network):
             raise ValueError(f"{found}; the network takes {self.picture}")
         return pictures.where(present[:, :, None, None], 0)
 
+    def file_state(self) -> dict[str, Tensor]:
+        """Return what a file of weights has of the network: by its names there, in its order, tensors of its shapes."""
+        return {
+            name.removeprefix(self.weights_prefix): tensor
+            for name, tensor in self.state_dict().items()
+            if name.startswith(self.weights_prefix) and not name.startswith("head.")
+        }
+
+    def own_name(self, name: str) -> str | None:
+        """Return what the network calls a tensor of a file; None for one of a layer that it leaves out."""
+        return f"{self.weights_prefix}{name}"
+
     @property
     def fetch_command(self) -> str | None:
         """A command that writes published weights of the network to a file, where there are any."""
@@ -115,6 +128,13 @@ class PictureNetwork(Network):
         if self.frozen:
             self.freeze()
         return self
+
+
+def choose_bands(pictures: Tensor, chosen: Sequence[int] | None) -> Tensor:
+    """Return pictures (B, chosen, H, W) of some bands of pictures (B, bands, H, W), by their places; None for all."""
+    if chosen is None:
+        return pictures
+    return torch.cat([pictures[:, place, None] for place in chosen], dim=1)
 
 
 def find_bands(names: Sequence[str], bands: Sequence[str], key: str) -> list[int]:

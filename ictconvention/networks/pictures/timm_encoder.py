@@ -3,8 +3,7 @@
 timm is asked for when a network is built. It is never told to fetch weights: these come from `model.weights`, a file.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from types import ModuleType
 from typing import Annotated, Any, Literal, Self
@@ -18,7 +17,8 @@ from ictconvention.configuration.registry import register_network
 from ictconvention.core.errors import UsageError, did_you_mean
 from ictconvention.networks.inputs.inputs import InputShape
 from ictconvention.networks.network import Places, Rows
-from ictconvention.networks.pictures.picture_network import PictureNetwork, PictureOptions, find_bands
+from ictconvention.networks.pictures.map_grid import MapGrid
+from ictconvention.networks.pictures.picture_network import PictureNetwork, PictureOptions, choose_bands, find_bands
 
 
 @option_group
@@ -110,10 +110,10 @@ class TimmEncoder(PictureNetwork):
         self.encoder = _make(name, bands if chosen is None else len(chosen), stamp_size, sizes)
         self.maps = nn.Identity()  # where the last map can be looked at, whatever the encoder calls it
         facts = self.encoder.pretrained_cfg
-        first, heads = facts.get("first_conv"), facts.get("classifier")
+        first = facts.get("first_conv")
         self.first_convolution = f"encoder.{first}.weight" if isinstance(first, str) else None
-        self.file_heads = (heads,) if isinstance(heads, str) else tuple(heads or ())
-        grid = _Grid(stamp_size)
+        self.file_heads = names_of_heads(facts)
+        grid = MapGrid(stamp_size)
         with torch.no_grad(), grid.following(self.encoder):
             try:
                 maps, features = self.eval()._maps_and_features(self._choose(torch.zeros(2, *self.picture)))
@@ -144,13 +144,12 @@ class TimmEncoder(PictureNetwork):
         """Raise a ValueError for stamps with residuals; before a run begins, see that timm is here and has the name."""
         super().check_pixels(options, channels, stamp)
         if stamp is not None:
-            _check_name(import_timm(), options.name or options.kind)
+            check_name(import_timm(), options.name or options.kind)
 
     @property
     def fetch_command(self) -> str | None:
         """A command that writes the published weights of the encoder to a file, on a machine with a network."""
-        made = f"timm.create_model('{self.name}', pretrained=True).state_dict()"
-        return f"python -c \"import timm, torch; torch.save({made}, '{self.name}.pth')\""
+        return command_to_fetch(self.name)
 
     @property
     def map_layer(self) -> nn.Module | None:
@@ -172,53 +171,11 @@ class TimmEncoder(PictureNetwork):
         return super().place_bands(places, before) if self.chosen is None else {}
 
     def _choose(self, pictures: Tensor) -> Tensor:
-        if self.chosen is None:
-            return pictures
-        return torch.cat([pictures[:, place, None] for place in self.chosen], dim=1)
+        return choose_bands(pictures, self.chosen)
 
     def _maps_and_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
         maps: Tensor = self.maps(self.encoder.forward_features(pictures))
         return maps, self.encoder.forward_head(maps, pre_logits=True)
-
-
-class _Grid:
-    """Where the cells of an encoder's maps lie: the pixel of the first one, and the pixels from one to the next.
-
-    Most encoders pad strided convolutions so that cell i of the last map is centred on pixel 32 i, and not in the
-    middle of its share of the picture. What goes another way than through convolutions and poolings ends with another
-    `side` than the map has.
-    """
-
-    def __init__(self, side: int):
-        self.side, self.first, self.step = side, 0.0, 1.0
-
-    @contextmanager
-    def following(self, encoder: nn.Module) -> Iterator[None]:
-        """Follow the pictures that are given to an encoder."""
-        kinds = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
-        hooks = [one.register_forward_hook(self._pass) for one in encoder.modules() if isinstance(one, kinds)]
-        try:
-            yield
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _pass(self, layer: Any, given: tuple[Tensor, ...], found: Tensor) -> None:
-        before, after = given[0].shape[-1], found.shape[-1]
-        if before != self.side or after == before:  # it changes no side, or stands beside one that did
-            return
-        kernel, stride, padding, dilation = (
-            _last(getattr(layer, name, 1)) for name in ("kernel_size", "stride", "padding", "dilation")
-        )
-        reach = dilation * (kernel - 1)
-        if not isinstance(padding, int) or (before + 2 * padding - reach - 1) // stride + 1 < after:  # pads by itself
-            padding = max((after - 1) * stride + reach + 1 - before, 0) // 2
-        self.first += self.step * (reach / 2 - padding)
-        self.step, self.side = self.step * stride, after
-
-
-def _last(value: Any) -> Any:
-    return value[-1] if isinstance(value, tuple) else value
 
 
 def import_timm() -> ModuleType:
@@ -244,10 +201,22 @@ def bands_and_size(options: EncoderOptions, shape: InputShape) -> dict[str, Any]
     return {"bands": len(shape.bands), "stamp_size": shape.stamp_size, "chosen": chosen}
 
 
+def command_to_fetch(name: str) -> str:
+    """Return a command that writes timm's published weights to a file, on a machine with a network."""
+    made = f"timm.create_model('{name}', pretrained=True).state_dict()"
+    return f"python -c \"import timm, torch; torch.save({made}, '{name}.pth')\""
+
+
+def names_of_heads(facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what files call the classifiers of an encoder, by what timm says of its published weights."""
+    heads = facts.get("classifier")
+    return (heads,) if isinstance(heads, str) else tuple(heads or ())
+
+
 def _make(name: str, bands: int, stamp_size: int, sizes: dict[str, int]) -> Any:
     """Return an encoder without its classifier, with new weights."""
     timm = import_timm()
-    _check_name(timm, name)
+    check_name(timm, name)
     facts = timm.models.get_pretrained_cfg(name)
     fixed = {"img_size": stamp_size} if facts is not None and facts.fixed_input_size else {}
     try:
@@ -262,7 +231,8 @@ def _make(name: str, bands: int, stamp_size: int, sizes: dict[str, int]) -> Any:
     return encoder
 
 
-def _check_name(timm: ModuleType, name: str) -> None:
+def check_name(timm: ModuleType, name: str) -> None:
+    """Raise a ValueError where timm has no encoder of a name, or would fetch it."""
     if name == "timm":
         raise ValueError("model=timm needs a name of timm's: set model.name, such as model.name=convnext_tiny")
     if ":" in name or "/" in name or not timm.is_model(name):  # the former would be fetched from the network

@@ -91,11 +91,7 @@ def take_weight_file(network: PictureNetwork, path: str | Path) -> str:
         if network.fetch_command is not None:
             fix += f". Where there is a network, this writes one: {network.fetch_command}"
         raise FileSystemError("no such file of weights", path, fix, "E-FILES-MISSING")
-    own = {
-        name.removeprefix(network.weights_prefix): tensor
-        for name, tensor in network.state_dict().items()
-        if name.startswith(network.weights_prefix) and not name.startswith("head.")
-    }
+    own = network.file_state()
     given = read_weight_file(path)
     heads = tuple(f"{head}." for head in network.file_heads)
     if _is_torch_lite0(given, network.name):
@@ -108,7 +104,7 @@ def take_weight_file(network: PictureNetwork, path: str | Path) -> str:
         )
         fix = f"take weights of {network.name}, or the network that they are of"
         raise UsageError(found, path, fix, "E-WEIGHTS-MISMATCH")
-    first = (network.first_convolution or "").removeprefix(network.weights_prefix)
+    first = next((name for name in own if network.own_name(name) == network.first_convolution), None)
     adapted = ""
     if first in body and first in own and body[first].ndim == own[first].ndim:
         before, after = body[first].shape[1], own[first].shape[1]
@@ -116,8 +112,8 @@ def take_weight_file(network: PictureNetwork, path: str | Path) -> str:
             body[first] = adapt_bands(body[first], after)
             adapted = f", its first convolution adapted from {before} to {pluralize(after, 'band')}"
     _check_fit(own, body, path)
-    prefixed = {f"{network.weights_prefix}{name}": tensor.to(own[name].dtype) for name, tensor in body.items()}
-    network.load_state_dict(prefixed, strict=False)
+    taken = {network.own_name(name): tensor.to(own[name].dtype) for name, tensor in body.items()}
+    network.load_state_dict({name: tensor for name, tensor in taken.items() if name is not None}, strict=False)
     return f"weights of {path}{adapted}; the head is new"
 
 

@@ -7,6 +7,7 @@ from astropy.table import MaskedColumn, Table
 from numpy.typing import NDArray
 
 from ictconvention.survey.labels.groups import find_groups
+from ictconvention.survey.labels.selected import read_extra
 from ictconvention.survey.labels.strata import OF_MASK, STRATA, has_classes
 from ictconvention.survey.split import reach_of
 from ictconvention.survey.survey import Survey
@@ -34,8 +35,8 @@ def rarest_classes(pixels: NDArray[np.int64]) -> NDArray[np.int64]:
 def stratify_chips(objects: Table, pixels: NDArray[np.int64], names: Sequence[str]) -> Table:
     """Return a copy whose `class` is the rarest class of each chip, such as "rarest water"; none without a known pixel.
 
-    A stratum of fewer than `LEAST` scenes cannot be spread over the parts of a split: its chips go by the next rarest
-    class that they have, or where they have no other, to the largest stratum.
+    A stratum of fewer than `LEAST` scenes, without those of an additional test, cannot be spread over the parts of a
+    split: its chips go by the next rarest class that they have, or where they have no other, to the largest stratum.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def stratify_chips(objects: Table, pixels: NDArray[np.int64], names: Sequence[st
     """
     scene = find_groups(objects, reach_of(objects))
     known = pixels.any(axis=1)
-    stratum = _merge_small(pixels, scene)
+    stratum = _merge_small(pixels, scene, ~read_extra(objects))
     table = objects.copy()
     called = np.array([stratum_name(name) for name in names])
     table["class"] = MaskedColumn(called[np.maximum(stratum, 0)], mask=~known)
@@ -61,15 +62,18 @@ def stratum_name(name: str) -> str:
     return f"rarest {name}"
 
 
-def _merge_small(pixels: NDArray[np.int64], scene: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the class that is the stratum of each chip (n,); `scene` (n,) numbers those that stay together."""
+def _merge_small(pixels: NDArray[np.int64], scene: NDArray[np.int64], spread: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the class that is the stratum of each chip (n,).
+
+    `scene` (n,) numbers the chips that stay together; `spread` (n,) are those that a split puts into parts.
+    """
     counted = pixels.copy()  # without the classes that make no stratum
     known, rarity = pixels.any(axis=1), np.argsort(pixels.sum(axis=0), kind="stable").tolist()
     while True:
         stratum = rarest_classes(counted)
         size = np.bincount(stratum[stratum != NONE], minlength=pixels.shape[1])
         stratum = np.where(known & (stratum == NONE), size.argmax(), stratum)
-        pairs = np.unique(np.stack([stratum[known], scene[known]]), axis=1)
+        pairs = np.unique(np.stack([stratum, scene])[:, known & spread], axis=1)
         scenes = np.bincount(pairs[0], minlength=pixels.shape[1])
         small = [cls for cls in rarity if 0 < scenes[cls] < LEAST]
         if not small or np.count_nonzero(scenes) < 2:

@@ -90,6 +90,16 @@ def test_a_survey_with_masks_is_of_version_3_and_so_is_one_of_its_shards(tmp_pat
     assert "mask_crc32" not in survey.object_table().colnames
 
 
+def test_a_notebook_is_told_of_masks(tmp_path: Path, survey: Survey) -> None:
+    mask = np.full((8, 8), IGNORED)
+    mask[:4], mask[4:6] = FOREST, WATER
+    chips = write_chips(tmp_path / "chips", [chip(0, mask=mask), chip(1, mask=np.full((8, 8), IGNORED))])
+    assert "a class for each pixel: water, fields, forest, snow" in chips._repr_html_()
+    assert "25% water, 50% forest" in chips[0]._repr_html_()
+    assert "no known pixel" in chips[1]._repr_html_()
+    assert "mask" not in survey._repr_html_() + survey[0]._repr_html_() + repr(survey)
+
+
 def test_masks_are_read_only_views_of_the_file_where_they_stand_beside_each_other(tmp_path: Path) -> None:
     survey = write_chips(tmp_path / "s", [chip(n) for n in range(6)])
     stored = survey.shards[0].masks

@@ -126,3 +126,13 @@ def test_classes_of_objects_come_before_masks(tmp_path: Path) -> None:
     assert {*split(survey, task="mask").classes.values()} - {None} <= {
         f"rarest {name}" for name in survey.header.classes
     }
+
+
+def test_chips_of_an_additional_test_make_no_stratum_large_enough() -> None:
+    """They go to no part of the folds: of 14 chips with snow all but nine are tested beside."""
+    pixels, table = np.tile([0, 60, 40, 0], (100, 1)), survey_table(100)
+    pixels[: LEAST + 4, SNOW] = 1
+    table["extra_test"] = np.isin(np.arange(100), np.arange(5))
+    assert {*stratify_chips(table, pixels, "wfts")["class"]} == {"rarest t"}
+    table["extra_test"] = np.isin(np.arange(100), np.arange(4))
+    assert {*stratify_chips(table, pixels, "wfts")["class"]} == {"rarest t", "rarest s"}
