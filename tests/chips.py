@@ -24,7 +24,7 @@ def draw_mask(number: int, size: int = 16) -> NDArray[np.uint8]:
     rng = np.random.default_rng(number)
     height = gaussian_filter(rng.normal(size=(size, size)), 3, mode="wrap")
     height = (height - height.mean()) / height.std() + rng.normal(scale=0.5)
-    return np.digitize(height, (0.2, 1.5)).astype(np.uint8)
+    return np.asarray(np.digitize(height, (0.2, 1.5)), dtype=np.uint8)
 
 
 def chip(number: int, unlabelled: bool = False, **columns: Any) -> dict[str, Any]:

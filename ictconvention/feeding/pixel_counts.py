@@ -1,4 +1,4 @@
-"""What follows from how many pixels of each class the pictures have: their labels, the classes' weights and shares."""
+"""What follows from how many pixels of each class the pictures have: their shares, and the weights of the classes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,19 +8,6 @@ from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.sampler import class_draws
 
 Counts = NDArray[np.int64]
-
-
-def rarest_classes(pixels: Counts) -> NDArray[np.int64]:
-    """Return the class (n,) that sampling takes a picture for: the rarest of all pixels that it has any pixel of.
-
-    Parameters
-    ----------
-    pixels : array (n, classes)
-        Known pixels of each class in each picture; one without any is `UNLABELLED`.
-    """
-    rank = np.argsort(np.argsort(pixels.sum(0), kind="stable"))
-    label = np.where(pixels > 0, rank, len(rank)).argmin(1) if pixels.shape[1] else np.zeros(len(pixels), np.int64)
-    return np.where(pixels.any(1), label, UNLABELLED)
 
 
 def known_shares(pixels: Counts) -> NDArray[np.float64]:
@@ -37,7 +24,7 @@ def drawn_pixels(pixels: Counts, labels: NDArray[np.int64], imbalance: Imbalance
     pixels : array (n, classes)
         Known pixels of the pictures that train.
     labels : array (n,)
-        What sampling takes them for, see `rarest_classes`.
+        The classes that sampling takes them for: the rarest that each has.
     imbalance : Imbalance
         How often it draws them.
     """

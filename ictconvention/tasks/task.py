@@ -109,7 +109,8 @@ class Task(ABC):
     """What is learned of each object, always as one of a few outputs to which a network gives a logit each.
 
     Labels are whole numbers from 0, and `UNLABELLED`, so that sampling and weights by label, calibration by a
-    temperature and a shift of the prior serve every task. A head gives (B, outputs), or (B, outputs, H, W) for a mask.
+    temperature and a shift serve every task. A head gives (B, outputs), or (B, outputs, H, W) for a mask, which is
+    reduced batch by batch (`reduce_with`): the logits of every pixel of a survey are never in memory together.
     What is predicted of an object is a row of a number for each output that sums to 1. Rows are averaged over seeds,
     folds and runs; all else follows from them. So the tasks fill the shape:
 
@@ -117,15 +118,16 @@ class Task(ABC):
     part           classes                 redshift                      mask
     ============== ======================= ============================= ==========================================
     `names`        classes of the survey   bins, by their edges          classes of a pixel
-    `read_labels`  its class               the bin of its redshift       one for each pixel (n, H, W), a memory map
+    `read_labels`  its class               the bin of its redshift       the rarest class of the chip, for sampling
+    `count_pixels` no                      no                            the known pixels of each class (n, outputs)
     `read_truth`   its class               the redshift, NaN if unknown  the shares of the chip (n, outputs)
-    `kinds`        its class               a bin of its quarter          the commonest class of the chip
-    `learns_truth` no                      yes                           no
-    `split_table`  its classes             deciles of redshift           its classes
+    `kinds`        its class               a bin of its quarter          the rarest class of the chip
+    `learns_truth` no                      yes                           no: `learns_masks` (B, H, W)
+    `split_table`  its classes             deciles of redshift           the rarest class of the chip
     `loss`         cross-entropy           cross-entropy, soft or CRPS   mean of the cross-entropy of known pixels
-    `row`          probabilities           the PDF                       shares: the mean over pixels of the softmax
-    `decide`       rows at both priors     the PDF                       shares, and the chip's confusion of pixels
-                                                                         (n, outputs, outputs), from the labels
+    `row`          probabilities           the PDF                       shares: means of calibrated probabilities
+    `decide`       rows at both priors     the PDF                       shares of each estimate, and the confusion of
+                                                                         the chip's pixels (n, outputs, outputs)
     `compared`     macro F1, recalls       scatter, outliers, abs(bias)   KL of the shares, IoU of summed confusions
     `strata`       classes                 one                           one
     `groups_of`    sky groups              sky groups                    the chip, or the scene that it was cut from

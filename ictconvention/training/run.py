@@ -245,7 +245,12 @@ def _say_kept(metrics: MetricsTable, options: RunOptions, task: Task) -> None:
 
 
 def _numbers(scores: Any) -> list[tuple[str, float]]:
-    return [(name, x) for name, x in scores.items() if isinstance(x, int | float)] if isinstance(scores, dict) else []
+    """Return the scores of a part that are numbers, those of a group within it by `group/name`."""
+    found: list[tuple[str, float]] = []
+    for name, x in scores.items() if isinstance(scores, dict) else ():
+        found += [(f"{name}/{inner}", y) for inner, y in _numbers(x)] if isinstance(x, dict) else []
+        found += [(name, x)] if isinstance(x, int | float) else []
+    return found
 
 
 def _take_pretraining(plan: Plan, records: Records) -> None:

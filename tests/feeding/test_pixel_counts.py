@@ -3,20 +3,15 @@
 import numpy as np
 
 from ictconvention.configuration.options import Imbalance
-from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.pixel_counts import (
     drawn_pixels,
     known_shares,
     pixel_shares,
     pixel_weights,
-    rarest_classes,
 )
+from ictconvention.survey.masks.strata import rarest_classes
 
 PIXELS = np.array([[90, 10, 0], [50, 49, 1], [100, 0, 0], [0, 0, 0], [60, 40, 0]])
-
-
-def test_a_picture_is_sampled_for_the_rarest_class_that_it_has() -> None:
-    assert rarest_classes(PIXELS).tolist() == [1, 2, 0, UNLABELLED, 1]
 
 
 def test_shares_are_of_known_pixels() -> None:

@@ -42,7 +42,8 @@ def test_a_map_turns_as_stamps_do() -> None:
 def test_a_mask_turns_with_its_picture(turn: tuple[int, bool, bool]) -> None:
     """Pixels of a class stay pixels of that class: the turned picture is masked as the picture is."""
     batch = batch_of([turn])
-    assert batch.frames is not None and batch.mask is not None
+    assert batch.frames is not None
+    assert batch.mask is not None
     turns = (batch.quarter_turns, batch.horizontal, batch.vertical)
     frame, turned = batch.frames[:1], turned_masks(batch)
     moved = turn_stamps(frame, torch.zeros(1), *turns)

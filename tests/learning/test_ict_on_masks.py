@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ictconvention.configuration.options import Augmentation, ICTOptions, ModelOptions, ViewOptions
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.feeding.dataset import SampleKey
 from ictconvention.learning.compared_views import align_maps
 from ictconvention.learning.ict import ICT
 from ictconvention.networks.inputs.pictures import PictureInputs
@@ -87,7 +88,8 @@ def test_views_that_differ_by_their_turns_alone_agree_exactly(chips: Survey) -> 
     assert made.loss(views)["loss_consistency"].abs() < 1e-6
     logits = [made.logits(view) for view in views]
     assert (logits[0] - logits[1]).abs().max() > 0.1  # which the turns would make different
-    assert torch.allclose(*(align_maps(one, view) for one, view in zip(logits, views, strict=True)), atol=1e-6)
+    first, second = (align_maps(one, view) for one, view in zip(logits, views, strict=True))
+    assert torch.allclose(first, second, atol=1e-6)
 
 
 def test_consistency_is_the_divergence_of_pixels_by_hand(chips: Survey) -> None:
@@ -101,7 +103,7 @@ def test_consistency_is_the_divergence_of_pixels_by_hand(chips: Survey) -> None:
     own = [align_maps(made.logits(view), view).log_softmax(1) for view in views]
     target = [align_maps(made.target(*made.inputs(view)), view).log_softmax(1) for view in views]
     pairs = ((own[0], target[1]), (own[1], target[0]))
-    by_hand = sum((t.exp() * (t - o)).sum(1).mean() for o, t in pairs)
+    by_hand = torch.stack([(t.exp() * (t - o)).sum(1).mean() for o, t in pairs]).sum()
     assert torch.isclose(made.loss(views)["loss_consistency"], by_hand, rtol=1e-5)
 
 
@@ -110,16 +112,15 @@ def test_chips_without_a_mask_are_compared_and_not_classified(chips: Survey) -> 
     made = learner(chips, data)
     assert made.target is not None
     with torch.no_grad():
-        made.target.head[1].bias.add_(torch.tensor([1.0, 0.0, -1.0]))  # type: ignore[union-attr, operator]
+        made.target.get_parameter("head.1.bias").add_(torch.tensor([1.0, 0.0, -1.0]))
     positions = chips.positions(data.split.parts["pretrain_unlabelled"])
-    from ictconvention.feeding.dataset import SampleKey
-
     views = data.training[[SampleKey(int(one)) for one in positions]]
     terms = made.loss(views)
     assert terms["loss_ce"] == 0 < terms["loss_consistency"]
-    terms["loss"].backward()
-    gradient = made.network.encoder.encoder.layer.weight.grad  # type: ignore[union-attr]
-    assert gradient is not None and gradient.any()
+    torch.autograd.backward(terms["loss"])
+    gradient = made.network.get_parameter("encoder.encoder.layer.weight").grad
+    assert gradient is not None
+    assert gradient.any()
 
 
 def test_the_target_follows_the_whole_network(chips: Survey) -> None:

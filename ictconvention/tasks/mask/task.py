@@ -16,10 +16,11 @@ from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import SplitError, SurveyError, UsageError, did_you_mean, shorten
 from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.predictions import Predictions
-from ictconvention.feeding.pixel_counts import known_shares, rarest_classes
+from ictconvention.feeding.pixel_counts import known_shares
+from ictconvention.survey.masks.strata import rarest_classes, split_table
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
-from ictconvention.tasks.mask.chips import count_known, scenes_of, stratify_chips
+from ictconvention.tasks.mask.chips import count_known
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
 from ictconvention.tasks.mask.losses import count_classes, mean_shares, pixel_loss, share_loss
@@ -127,19 +128,15 @@ class Masks(Task):
 
     def read_labels(self, survey: Survey) -> NDArray[np.int64]:
         """Return the rarest class that each picture has any pixel of (n,), or `UNLABELLED`: sampling is by these."""
-        return rarest_classes(self.count_pixels(survey))
+        return rarest_classes(self.count_pixels(survey))  # whose NONE is UNLABELLED
 
     def read_truth(self, survey: Survey) -> NDArray[np.float64]:
         """Return the shares of the classes among the known pixels of each picture (n, classes); NaN without any."""
         return known_shares(self.count_pixels(survey))
 
     def split_table(self, survey: Survey) -> Table:
-        """Return the objects with the class of most of their pixels for a class; scenes stay together."""
-        return stratify_chips(survey.object_table(), self.count_pixels(survey), self.names)
-
-    def groups_of(self, survey: Survey, ids: Sequence[str]) -> NDArray[np.int64]:
-        """Return the scene of each picture, or the picture itself."""
-        return scenes_of(survey.object_table())[survey.positions(ids)]
+        """Return the objects with the rarest class of each for a class; chips of one scene stay together."""
+        return split_table(survey, by_mask=True)
 
     def check_split(self, survey: Survey, split: Split, stage: Stage) -> None:
         """Raise a `SplitError` where the last stage's training part has fewer than two classes; warn of one less."""

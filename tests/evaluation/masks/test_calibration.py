@@ -8,6 +8,7 @@ from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.masks.kl import mean_divergence
 
 Floats = NDArray[np.float64]
+NO_BIAS: Floats = np.zeros(3)
 
 
 def made(temperature: float = 1.0, bias: tuple[float, ...] = (0.0, 0.0, 0.0)) -> tuple[Floats, Floats]:
@@ -19,10 +20,11 @@ def made(temperature: float = 1.0, bias: tuple[float, ...] = (0.0, 0.0, 0.0)) ->
 
 
 def shares(logits: Floats, temperature: float, bias: Floats) -> Floats:
-    return probabilities(logits.reshape(-1, 3), temperature, bias).reshape(*logits.shape).mean(1)
+    each = probabilities(logits.reshape(-1, 3), temperature, bias).reshape(*logits.shape)
+    return np.asarray(each.mean(1))
 
 
-def kl(logits: Floats, known: Floats, temperature: float = 1.0, bias: Floats = np.zeros(3)) -> float:
+def kl(logits: Floats, known: Floats, temperature: float = 1.0, bias: Floats = NO_BIAS) -> float:
     found = mean_divergence(known, shares(logits, temperature, bias))
     assert found is not None
     return found
@@ -48,13 +50,16 @@ def test_pictures_without_a_known_pixel_do_not_count() -> None:
     logits, known = made(0.5)
     with_none = np.concatenate([logits, np.full((1, 50, 3), 9.0)]), np.concatenate([known, np.zeros((1, 3))])
     expected, found = fit_share_calibration(logits, known), fit_share_calibration(*with_none)
-    assert found[0] == expected[0] and np.array_equal(found[1], expected[1])
+    assert found[0] == expected[0]
+    assert np.array_equal(found[1], expected[1])
     nothing = fit_share_calibration(logits[:1], np.zeros((1, 3)))
-    assert nothing[0] == 1.0 and not nothing[1].any()
+    assert nothing[0] == 1.0
+    assert not nothing[1].any()
 
 
 def test_a_class_that_validation_does_not_know_keeps_a_finite_bias() -> None:
     logits, known = made()
     known[:, 2] = 0
     temperature, bias = fit_share_calibration(logits, known)
-    assert 0 < temperature < 2000 and np.abs(bias).max() < 15
+    assert 0 < temperature < 2000
+    assert np.abs(bias).max() < 15

@@ -29,9 +29,10 @@ def test_the_best_constant_answer_is_the_mean_share() -> None:
     mean = y.mean(0)
     best = mean_divergence(y, np.tile(mean, (400, 1)))
     assert best is not None
-    for other in (np.full(3, 1 / 3), mean + [0.02, -0.01, -0.01], mean + [-0.02, 0.0, 0.02]):
-        found = mean_divergence(y, np.tile(other, (400, 1)))
-        assert found is not None and found > best
+    for moved in ([0.02, -0.01, -0.01], [-0.02, 0.0, 0.02], 1 / 3 - mean):
+        found = mean_divergence(y, np.tile(mean + np.array(moved), (400, 1)))
+        assert found is not None
+        assert found > best
 
 
 def test_a_share_of_nothing_that_is_there_costs_no_more_than_epsilon_allows() -> None:

@@ -47,7 +47,8 @@ def test_labels_are_rarest_classes_and_truth_the_known_shares(chips: Survey) -> 
     counts = np.bincount(mask[mask != IGNORED], minlength=3)
     assert np.allclose(task.read_truth(chips)[7], counts / counts.sum())
     label = task.read_labels(chips)
-    assert (label[80:] == UNLABELLED).all() and (label[:80] != UNLABELLED).all()
+    assert (label[80:] == UNLABELLED).all()
+    assert (label[:80] != UNLABELLED).all()
     water = np.array([(draw_mask(one) == 2).any() for one in range(80)])
     assert (label[:80][water] == 2).mean() > 0.95  # but for a few whose water is ignored
 
@@ -60,6 +61,7 @@ def test_chips_of_a_scene_stay_together_in_a_split(chips: Survey) -> None:
     for id_, name in part.items():
         scenes.setdefault(f"scene {int(id_[4:]) // 2}", set()).add(name)
     assert len(part) == 80
+    assert len(split.parts["test"]) > 10
     assert all(len(parts) == 1 for parts in scenes.values())
     assert set(split.parts["pretrain_unlabelled"]) == {f"chip{one:03d}" for one in range(80, 90)}
 
@@ -125,7 +127,8 @@ def test_reduction_in_pieces_is_that_of_the_whole(chips: Survey, monkeypatch: py
 def test_what_calibration_keeps_is_bounded_however_many_chips_there_are(chips: Survey) -> None:
     batch, logits = batch_of(chips, 4), torch.randn(4, 3, 16, 16)
     few = keep_to_calibrate(4)(logits, batch)
-    assert few["logits"].shape == (4, 256, 3) and few["logits"].dtype == torch.float16
+    assert few["logits"].shape == (4, 256, 3)
+    assert few["logits"].dtype == torch.float16
     many = keep_to_calibrate(100_000)(logits, batch)
     assert 100_000 * many["logits"][0].numel() <= KEPT
     assert torch.equal(many["known"], few["known"])
@@ -144,6 +147,7 @@ def test_shares_alone_are_scored_without_pixels(chips: Survey) -> None:
 def test_metrics_of_batches_are_those_of_the_whole(chips: Survey) -> None:
     batch, logits = batch_of(chips, 12), torch.randn(12, 3, 16, 16)
     whole, parts = (MaskMetrics(CLASSES, True, 0.5) for _ in range(2))
+    assert batch.mask is not None
     whole.update(logits, batch.mask)
     for few in (slice(0, 5), slice(5, 6), slice(6, 12)):
         parts.update(logits[few], batch.mask[few])
@@ -157,6 +161,7 @@ def test_metrics_are_the_scores_of_the_result(chips: Survey) -> None:
     task, batch = Masks.of_survey(chips), batch_of(chips, 12)
     logits = torch.randn(12, 3, 16, 16)
     metrics = task.make_metrics()
+    assert batch.mask is not None
     metrics.update(logits, batch.mask)
     seen = metrics.compute()
     outputs = {name: x.numpy() for name, x in keep_shares(PLAIN)(logits, batch).items()}
