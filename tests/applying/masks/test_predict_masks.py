@@ -4,6 +4,7 @@ import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -19,11 +20,14 @@ from ictconvention.applying.masks.predict import check_gives_masks
 from ictconvention.applying.masks.predict_scenes import predict_scene, tiling_of
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
 from ictconvention.applying.model_file import read_model
+from ictconvention.applying.predict import predict_survey
 from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
+from ictconvention.tasks.mask.options import MaskOptions
+from ictconvention.tasks.mask.task import Masks
 from ictconvention.training.run import run
 from tests.chips import CLASSES, chip, write_chips
 from tests.refusals import refused
@@ -168,20 +172,29 @@ def test_the_command_writes_shares_masks_and_the_challenges_table(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("estimate", "ending"), [("argmax", "pt2"), ("mean", "pt2"), ("calibrated", "onnx")])
 def test_an_exported_model_gives_the_shares_of_predict(
-    chips: Survey, folders: list[Path], trained: list[TrainedRun], tmp_path: Path
+    estimate: Literal["argmax", "mean", "calibrated"],
+    ending: str,
+    chips: Survey,
+    folders: list[Path],
+    tmp_path: Path,
 ) -> None:
-    expected = shares(ict.load(folders[0]).predict(chips[:5]))
+    run = read_trained(folders[0])
+    assert isinstance(run.task, Masks)
+    run.task.options = MaskOptions(kind="mask", estimate=estimate)
+    expected = predict_survey(run, chips[:5]).row
     arguments = {
         "frames": torch.from_numpy(np.stack([chips[n].frames for n in range(5)])),
         "present": torch.ones(5, 2, dtype=torch.bool),
     }
     with torch.no_grad():
-        made = exportable_run(trained[0])(**arguments)
+        made = exportable_run(run)(**arguments)
     assert made["logits"].shape == (5, 3, 16, 16)
     np.testing.assert_allclose(made["share"], expected, atol=1e-5)
-    export_run(trained[0], tmp_path / "model.pt2")
-    _, outputs_of = read_model(tmp_path / "model.pt2")
+    export_run(run, tmp_path / f"model.{ending}")
+    known, outputs_of = read_model(tmp_path / f"model.{ending}")
+    assert known["outputs"]["share"]["shape"] == ["objects", 3]
     found = outputs_of(arguments)
     np.testing.assert_allclose(found["share"], expected, atol=1e-5)
     np.testing.assert_allclose(found["logits"], made["logits"], atol=1e-4)
@@ -190,7 +203,8 @@ def test_an_exported_model_gives_the_shares_of_predict(
 @pytest.mark.slow
 def test_masks_are_refused_of_runs_that_give_none(trained: list[TrainedRun]) -> None:
     one = trained[0]
-    shares_alone = replace(one, options=replace(one.options, task=replace(one.options.task, shares="direct")))  # type: ignore[call-arg]
+    alone = MaskOptions(kind="mask", shares="direct")
+    shares_alone = replace(one, options=replace(one.options, task=alone))
     with refused(UsageError, "E-RUN-TASK", "task.shares=direct", where="--masks"):
         check_gives_masks(shares_alone, "--masks")
     check_gives_masks(shares_alone, "--format", needed=False)
