@@ -83,7 +83,11 @@ def test_a_fold_of_one_stage_turns_the_other_off_but_never_one_that_was_asked_fo
 
 
 @pytest.mark.parametrize(
-    "model", ["cnn1", "cnn2", "timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0"]
+    "model",
+    [
+        *("cnn1", "cnn2", "timm", "resnet18", "resnet50", "efficientnet_b0", "tf_efficientnet_lite0"),
+        *("unet", "unet_preligens", "smp"),
+    ],
 )
 def test_pictures_keep_their_bands_unless_these_are_to_be_left_out(model: str) -> None:
     words = [f"model={model}", "augmentation=pictures"]

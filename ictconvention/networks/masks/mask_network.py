@@ -46,7 +46,7 @@ class MaskNetwork(PictureNetwork):
         self._shares = shares
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
-        """Return a convolution of 1 x 1 from the maps to the outputs; of direct shares, a linear layer from the features."""
+        """Return a 1 x 1 convolution of the maps to the outputs; of direct shares, a linear layer of the features."""
         last = (
             nn.Linear(self.feature_size, outputs) if self.shares == "direct" else nn.Conv2d(self.channels, outputs, 1)
         )
