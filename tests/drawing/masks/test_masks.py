@@ -64,7 +64,8 @@ def test_chips_stand_in_rows_with_the_masks_of_each_model() -> None:
     assert "best\n$chip0" in said
     inside = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert inside == ["KL 0.250", "KL 0.500"] * 2
-    np.testing.assert_allclose(figure.axes[1].images[0].get_array(), colour_mask(known, CLASSES), atol=0.01)
+    shown = np.asarray(figure.axes[1].images[0].get_array())
+    np.testing.assert_allclose(shown, colour_mask(known, CLASSES), atol=0.01)
 
 
 def test_confusion_is_in_hundredths_of_each_known_class_and_an_absent_one_is_empty() -> None:
@@ -72,7 +73,11 @@ def test_confusion_is_in_hundredths_of_each_known_class_and_an_absent_one_is_emp
     figure = draw_pixel_confusion(count, CLASSES, "model", style_of(0), "land")
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["75", "25", "0", "<1", "0", "100"]
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["artificial (3.8%)", "water (0.0%)", "moss (96.2%)"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "artificial (3.8%)",
+        "water (0.0%)",
+        "moss (96.2%)",
+    ]
 
 
 def test_shares_lie_at_their_roots_and_chips_without_a_known_pixel_are_left_out() -> None:
