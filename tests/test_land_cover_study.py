@@ -9,8 +9,7 @@ import pytest
 
 from experiments.land_cover import reproduce, tables
 from experiments.land_cover.baselines import Chips
-from experiments.land_cover.chips import choose_chips
-from experiments.land_cover.figures import as_colours, figures_of
+from experiments.land_cover.figures import figures_of
 from experiments.land_cover.jobs import (
     BASELINES,
     BENCHMARK,
@@ -222,24 +221,8 @@ def test_figures_follow_from_the_results(results: dict[Job, Result]) -> None:
     assert rows is not None
     figures = figures_of(rows)
     counts, means = figures["course"].axes
-    assert len(means.lines) == len(counts.lines) + 2  # the two rows without a mask have a course of means alone
+    assert len(means.lines) == len(counts.lines) + 4  # two rows without a mask: each its seed, and the median
     assert sum(axes.axison for axes in figures["confusion"].axes) == 3
-
-
-def test_chips_are_chosen_by_the_divergence_of_the_reference() -> None:
-    known = np.array([[1.0, 0.0], [0.5, 0.5], [0.2, 0.8], [np.nan, np.nan]])
-    row = np.array([[0.4, 0.6], [0.5, 0.5], [0.3, 0.7], [0.5, 0.5]])
-    found = choose_chips(Predictions(np.array(["a", "b", "c", "d"]), known, {"row": row}))
-    assert found == {"best": "b", "median": "c", "worst": "a"}
-
-
-def test_a_picture_is_shown_between_black_and_white_whatever_is_missing() -> None:
-    picture = np.random.default_rng(0).normal(500, 100, (3, 8, 8))
-    picture[:, :2] = np.nan
-    shown = as_colours(picture)
-    assert shown.shape == (8, 8, 3)
-    assert (shown.min(), shown.max()) == (0, 1)
-    assert (shown[:2] == 0).all()
 
 
 def test_the_course_is_in_the_order_of_the_training_epochs() -> None:

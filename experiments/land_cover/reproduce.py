@@ -196,8 +196,7 @@ def run_study(study: Study) -> str:
 
 def draw_masks(study: Study, results: Mapping[Job, Result]) -> None:
     """Draw chips with the masks of all networks of the first seed whose runs are there; without, the figure stays."""
-    from experiments.land_cover.chips import choose_chips, show_chips
-    from experiments.land_cover.figures import draw_chips
+    from experiments.land_cover.chips import draw_estimates
     from ictconvention.runs.plan import plan_run
 
     runs: dict[str, tuple[Path, RunOptions]] = {}
@@ -210,9 +209,8 @@ def draw_masks(study: Study, results: Mapping[Job, Result]) -> None:
     if REFERENCE not in runs:
         return
     found = {row: results[Job(row, 0)].predictions for row in NETWORKS if row in runs}
-    first = results[Job(REFERENCE, 0)].record
-    shown = show_chips({row: runs[row] for row in found}, found, choose_chips(found[REFERENCE]))
-    draw_chips(study.wanted.results / MASKS_OF, shown, first["names"], first["title"])
+    names = results[Job(REFERENCE, 0)].record["names"]
+    draw_estimates(study.wanted.results / MASKS_OF, {row: runs[row] for row in found}, found, names)
 
 
 @lines_on_terminal()
