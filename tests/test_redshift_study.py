@@ -11,8 +11,9 @@ from experiments.redshift import reproduce, tables
 from experiments.redshift.baselines import write_fewer_labels
 from experiments.redshift.jobs import ANSWERS, APPROACHES, BASELINES, REFERENCE, SELECTED, Job, plan_jobs, words_of
 from experiments.redshift.reproduce import Study, parse_arguments
-from experiments.redshift.results import Result, path_of, read_results, save_result
+from experiments.redshift.results import Result, read_results, save_result
 from experiments.redshift.tables import QUESTION, lines_of
+from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.predictions import Predictions

@@ -139,7 +139,8 @@ def test_objects_without_a_full_view_classify_and_are_not_compared(feed: Feed, o
         consistency(one.projection[: len(z)], z) if on == "projection" else divergence(one.logits[: len(z)], z)
         for one in output
     ]
-    assert terms["loss_consistency"].item() == pytest.approx(float(sum(x.mean() for x in compared)), rel=1e-5)
+    # A small difference of numbers near 1: float32 leaves some 1e-7 of it to chance.
+    assert terms["loss_consistency"].item() == pytest.approx(float(sum(x.mean() for x in compared)), rel=1e-5, abs=1e-6)
     entropy = sum(F.cross_entropy(one.logits, v.label) for one in output)
     assert terms["loss_ce"].item() == pytest.approx(float(entropy), rel=1e-5)
 
@@ -283,7 +284,8 @@ def test_a_checkpoint_holds_tensors_and_plain_containers_and_brings_everything_b
     stored = torch.load(tmp_path / "last.ckpt", weights_only=True)
     torch.manual_seed(9)
     other = ict(data)
-    assert not torch.equal(other.network.classifier.weight, learner.network.classifier.weight)
+    classifier = "network.classifier.weight"
+    assert not torch.equal(weights(other)[classifier], weights(learner)[classifier])
     other.load_state_dict(stored["state_dict"])
     assert all(torch.equal(x, weights(learner)[name]) for name, x in weights(other).items())
     assert {"inputs.scaling.scale", "target.encoder.band_embedding.weight"} <= set(stored["state_dict"])
