@@ -204,7 +204,7 @@ def ingest_chips(
     *,
     masks: PathLike,
     classes: str | Sequence[str] | None = None,
-    bands: str | Sequence[str] = ("B", "G", "R", "NIR"),
+    bands: str | Sequence[str] = "B,G,R,NIR",
     ignore: str | Sequence[int | str] | int | None = None,
     unlabelled: bool = False,
     scene: str | None = None,

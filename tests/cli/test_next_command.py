@@ -153,8 +153,12 @@ def test_after_a_survey_with_masks_comes_a_training_on_them(tmp_path: Path) -> N
     for words in (["check", folder], ["split", folder, "-o", split], ["split", folder, "--load", split]):
         said, train = give(*words)
         assert train[0] == "train"
-        assert {"task=mask", "model=unet", "fold=single", f"survey.path={folder}"} <= {*train}
         assert ("rarest water" in said) == (words[0] == "split")
+        options = compose_run(train[1:])
+        assert (options.task.kind, options.model.kind) == ("mask", "unet")
+        survey = open_or_simulate(options)
+        assert survey.path == folder
+        load_or_draw_split(options, survey)
     blank = [chip(n, mask=np.full((8, 8), 255)) for n in range(30)]
     assert give("check", write_chips(tmp_path / "blank", blank).path)[1] == []
     alone = [chip(n, mask=np.full((8, 8), 1)) for n in range(30)]  # one class: nothing to tell apart

@@ -82,12 +82,16 @@ def find_chips(images: Path, masks: Path | None, ids: Path | None, unlabelled: b
         elif id_ in of_masks or unlabelled:
             chips.append(Chip(id_, Place(file), Place(of_masks[id_]) if id_ in of_masks else None))
         else:
-            rejects.append(Reject(id_, file, "no mask of this name: add it, or keep such chips by --unlabelled"))
+            rejects.append(
+                Reject(
+                    id_, Place(file).below(images), "no mask of this name: add it, or keep such chips by --unlabelled"
+                )
+            )
     if masks is not None and of_masks and not of_masks.keys() & of_images.keys():
         found = f"no mask has the name of an image: {shorten(of_images, 3)} and {shorten(of_masks, 3)}"
         raise UsageError(found, masks, "name each mask as its image", "E-INGEST-MISMATCH")
     rejects += [
-        Reject(id_, file, "a mask without an image of this name", flaw=False)
+        Reject(id_, Place(file).below(masks or images), "a mask without an image of this name: add it", flaw=False)
         for id_, file in of_masks.items()
         if id_ not in of_images
     ]
@@ -146,7 +150,9 @@ def _find_files(folder: Path, what: str) -> tuple[dict[str, str], list[Reject]]:
         if name not in read and id_ in files:
             continue  # a preview or a world file's picture beside the raster
         if id_ in files:
-            rejects.append(Reject(id_, name, f"one id for two files: that of {files[id_]}, which is taken"))
+            rejects.append(
+                Reject(id_, Place(name).below(folder), f"one id for two files: that of {files[id_]}, which is taken")
+            )
         else:
             files[id_] = name
     return files, rejects
@@ -179,7 +185,11 @@ def _of_arrays(images: Path, masks: Path | None, ids: Path | None) -> Chips:
     for number, id_ in enumerate(named):
         image = Place(images.name, number)
         if id_ in chips:
-            rejects.append(Reject(id_, str(image), f"one id for two chips: that of {chips[id_].image}, which is taken"))
+            rejects.append(
+                Reject(
+                    id_, image.below(images.parent), f"one id for two chips: that of {chips[id_].image}, which is taken"
+                )
+            )
         else:
             chips[id_] = Chip(id_, image, None if masks is None else Place(masks.name, number))
     return Chips(images.parent, images.parent if masks is None else masks.parent, [*chips.values()], rejects)

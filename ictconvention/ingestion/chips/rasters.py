@@ -37,6 +37,10 @@ class Place:
     def __str__(self) -> str:
         return self.file if self.number is None else f"{self.file}[{self.number}]"
 
+    def below(self, folder: Path) -> str:
+        """Return it with the name of its folder, which tells an image from a mask."""
+        return f"{folder.name}/{self}"
+
 
 @dataclass(frozen=True, slots=True)
 class RasterLook:
@@ -176,7 +180,7 @@ def _open_tiff(path: Path) -> Iterator[Any]:
             raise
         except Exception as error:  # rubbish may break the reader anywhere, or claim more than the memory holds
             cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
-            raise unreadable("no whole GeoTIFF", cause) from error
+            raise unreadable("no whole GeoTIFF, copy it again or leave it out", cause) from error
 
 
 def _look(tiff: Any) -> RasterLook:

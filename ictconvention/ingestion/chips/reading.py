@@ -69,15 +69,15 @@ def read_chips(options: ChipOptions, chips: Sequence[Chip]) -> Iterator[Found]:
                 yield FoundFrame(chip.id, plane, band, NO_DATE, str(chip.image))
             else:
                 reason = f"no pixel of the band {band!r} is finite: the chip has none"
-                yield Reject(chip.id, str(chip.image), reason, flaw=False)
+                yield Reject(chip.id, chip.image.below(options.images), reason, flaw=False)
 
 
 class _FaultError(Exception):
     """A file of a chip is at fault, for a reason."""
 
-    def __init__(self, file: Place, reason: str) -> None:
-        super().__init__(file, reason)
-        self.file, self.reason = str(file), reason
+    def __init__(self, folder: Path, file: Place, reason: str) -> None:
+        super().__init__(folder, file, reason)
+        self.file, self.reason = file.below(folder), reason
 
 
 def _read_chip(options: ChipOptions, chip: Chip) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
@@ -85,23 +85,23 @@ def _read_chip(options: ChipOptions, chip: Chip) -> tuple[NDArray[np.float32], N
     try:
         image = read_raster(options.images, chip.image, options.agreement.bands)
     except (UnreadableError, OSError) as error:
-        raise _FaultError(chip.image, reason_of(error)) from error
+        raise _FaultError(options.images, chip.image, reason_of(error)) from error
     if flaw := options.agreement.flaw_of(image.look):
-        raise _FaultError(chip.image, flaw)
+        raise _FaultError(options.images, chip.image, flaw)
     if flaw_of_name := flaw_of_id(chip.id):
-        raise _FaultError(chip.image, f"{flaw_of_name.found}: {flaw_of_name.fix}")
+        raise _FaultError(options.images, chip.image, f"{flaw_of_name.found}: {flaw_of_name.fix}")
     planes = image.pixels()
     if flaw := _flaw_of_planes(planes):
-        raise _FaultError(chip.image, flaw)
+        raise _FaultError(options.images, chip.image, flaw)
     of_8_bits = image.values.dtype.itemsize == 1
     if flaw := flaw_of_storage(Picture(planes, of_8_bits=of_8_bits), options.dtype):
-        raise _FaultError(chip.image, flaw)
+        raise _FaultError(options.images, chip.image, flaw)
     if chip.mask is None:
         return planes, np.full(planes.shape[1:], IGNORED, dtype=np.uint8)
     try:
         mask = _read_mask(options, chip.mask, image.look)
     except (UnreadableError, OSError) as error:
-        raise _FaultError(chip.mask, reason_of(error)) from error
+        raise _FaultError(options.masks, chip.mask, reason_of(error)) from error
     mask[~np.isfinite(planes).any(axis=0)] = IGNORED
     return planes, mask
 

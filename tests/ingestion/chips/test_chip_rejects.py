@@ -140,9 +140,9 @@ def test_other_formats_and_second_files_of_a_name_are_left_out(tmp_path: Path) -
     (images / "10002.png").write_bytes(b"a preview beside its GeoTIFF")
     made = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=1)
     assert sorted((one.object, one.file) for one in made.rejects) == [
-        ("10000", "10000.tif"),
-        ("10001", "10001.tif"),
-        ("picture", "picture.png"),
+        ("10000", "images/10000.tif"),
+        ("10001", "masks/10001.tif"),
+        ("picture", "masks/picture.png"),
     ]
     assert made.survey.ids == ("10000", "10002", "10003")
 

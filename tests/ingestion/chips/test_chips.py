@@ -72,6 +72,16 @@ def test_the_command_and_python_make_the_same_survey(tmp_path: Path) -> None:
     assert lines[-1] == "4 objects, 16 frames, 0 rejected"
 
 
+def test_masks_stay_with_their_chips_over_shards_and_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ictconvention.ingestion.gather.SHARD_FRAMES", 8)
+    monkeypatch.setattr("ictconvention.ingestion.chips.reading.CHIPS_AT_ONCE", 3)
+    images, masks = preligens(tmp_path, 7)
+    survey = ict.ingest("chips", images, tmp_path / "s", masks=masks, jobs=2).survey
+    assert len(list((tmp_path / "s").glob("shard-*"))) > 2
+    for number, series in enumerate(survey):
+        assert np.array_equal(classes(series), as_stored(mask(number)))
+
+
 def test_where_chips_lie_on_the_ground_is_kept(tmp_path: Path) -> None:
     for number in range(2):
         how = {"crs": UTM, "transform": place(SIZE * number, 3)}
