@@ -31,6 +31,7 @@ class Network(nn.Module, ABC):
       network does not export;
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
+    - `gives_masks`, true where it gives each pixel a logit per class, for task=mask; see `MaskNetwork`;
     - `map_layer`, with `frames_per_map` and `map_grid`: the layer whose output is its last map, for
       `ictconvention explain`;
     - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins;
