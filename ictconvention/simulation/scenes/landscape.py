@@ -23,8 +23,8 @@ LAKES = 1.0  # added to the slope of fields of water
 LEAST_RIVER, RIVERS = 0.015, 0.7  # share of the water of a chip that may be a river; share of such chips that have one
 # Share of the variance by which a class is in a parcel or not that is the parcel's own, and not of its surroundings.
 OWN = (0.1, 0.7, 0.2, 0.2, 0.0, 0.0, 0.0, 0.0)
-PARCEL_SIDE = (4.5, 8.5)  # [pixels] typical side of a parcel in a chip of 64 and of 256 pixels
-PARCEL_SCATTER = 0.25  # of the logarithm of the side, from chip to chip
+PARCEL_SIDE = (4.5, 9.0)  # [pixels] typical side of a parcel in a chip of 64 and of 256 pixels
+PARCEL_SCATTER = 0.4  # of the logarithm of the side, from chip to chip
 ELONGATED = 1.5  # length of a parcel over its width
 JITTER = (0.25, 0.1)  # of length and width, by which the points of parcels are moved
 LEFT_OUT = 0.25  # share of the points that are left out

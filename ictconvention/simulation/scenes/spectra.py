@@ -38,7 +38,7 @@ WITHIN = np.array(
     dtype=np.float64,
 )
 # Standard deviation between chips over that within a chip: chosen, so that a forest on single pixels is right on .68.
-BETWEEN = 0.7
+BETWEEN = 0.55
 IN_PARCELS = np.array([0, 0.75, 0, 0, 0.5, 0, 0, 0])  # share of the variance within a chip that is between parcels
 # Correlations of the logarithms of the bands (chosen): the visible ones vary together. Soil is bright in red, plants in
 # NIR.
