@@ -8,6 +8,8 @@ import torch
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
 from ictconvention.feeding.views import ViewRecipe, turn_exactly, turn_stamps
 from ictconvention.learning.compared_views import align_maps, turned_masks
+from ictconvention.networks.inputs.pictures import PictureInputs
+from ictconvention.networks.parts.scaling import Scaling
 from tests.chips import chip
 
 SIXTEEN = [(q, h, v) for q in range(4) for h in (False, True) for v in (False, True)]
@@ -62,3 +64,10 @@ def test_two_views_of_one_mask_are_the_same_once_aligned() -> None:
 def test_a_batch_without_masks_is_said() -> None:
     with pytest.raises(ValueError, match="masks"):
         turned_masks(batch_of([(0, False, False)], masks=False))
+
+
+def test_no_network_is_given_the_mask() -> None:
+    batch = batch_of(SIXTEEN)
+    inputs = PictureInputs(Scaling("standardise", [0.0, 0.0], [1.0, 1.0]))
+    seen, other = inputs(batch), inputs(replace(batch, mask=None))
+    assert all(torch.equal(one, same) for one, same in zip(seen, other, strict=True))
