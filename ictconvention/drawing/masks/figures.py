@@ -86,7 +86,7 @@ def draw_shares(
     """
     there = np.isfinite(known).all(1)
     true, guess = known[there], estimated[:, there]
-    figure = new_panel(survey, 1.28 * WIDTH)
+    figure = new_panel(survey, WIDTH, 1.42 * WIDTH)
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], **EQUAL)  # type: ignore[arg-type]
     size = 4.0 if guess[..., 0].size <= 200 else 2.4
@@ -108,13 +108,11 @@ def draw_shares(
     axes.tick_params(labelsize=6.5)
     figure.legend(
         handles=lines,
-        title="mean share: known, estimated",
-        ncols=2,
-        loc="outside lower left",
+        title="mean share:\nknown, estimated",
+        loc="outside right center",
         fontsize=6.5,
         title_fontsize=6.5,
         frameon=False,
         handletextpad=0.2,
-        columnspacing=1.0,
     )
     return figure

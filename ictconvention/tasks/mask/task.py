@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
+import torch
 from astropy.table import Table
 from numpy.typing import NDArray
 from torch import Tensor
@@ -23,7 +24,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.mask.chips import count_known
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
-from ictconvention.tasks.mask.losses import count_classes, mean_shares, pixel_loss, share_loss
+from ictconvention.tasks.mask.losses import mean_shares, pixel_loss, share_loss
 from ictconvention.tasks.mask.measures import CONFUSION, SHARES, MaskMeasures, scores_of
 from ictconvention.tasks.mask.metrics import MaskMetrics
 from ictconvention.tasks.mask.options import MaskOptions
@@ -224,8 +225,8 @@ class Masks(Task):
             case "mean":
                 found["share"] = mean_shares(logits)
             case "argmax":
-                guess = logits.argmax(1)
-                found["share"] = count_classes(guess, len(self.names)).to(logits.dtype) / guess[0].numel()
+                guess = logits.argmax(1)[:, None] == torch.arange(len(self.names))[:, None, None]
+                found["share"] = guess.to(logits.dtype).mean((2, 3))
         return found
 
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:
