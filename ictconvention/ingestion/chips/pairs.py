@@ -135,7 +135,8 @@ def _find_files(folder: Path, what: str) -> tuple[dict[str, str], list[Reject]]:
     if not folder.is_dir():
         found = "this is a file, and no folder" if folder.exists() else "there is no such folder"
         fix = f"give the folder of the {what}, or one npy array of all chips for both"
-        raise UsageError(found, folder, fix, "E-FILES-KIND" if folder.exists() else "E-FILES-MISSING")
+        code = "E-FILES-KIND" if folder.exists() else "E-FILES-MISSING"
+        raise UsageError(found, folder, fix, code)
     names = files_below(folder, (*ENDINGS, *OTHER_ENDINGS))
     read = [name for name in names if name.lower().endswith(ENDINGS)]
     if any(name.lower().endswith(TIFF_ENDINGS) for name in read):
