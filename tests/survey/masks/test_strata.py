@@ -136,3 +136,5 @@ def test_chips_of_an_additional_test_make_no_stratum_large_enough() -> None:
     assert {*stratify_chips(table, pixels, "wfts")["class"]} == {"rarest t"}
     table["extra_test"] = np.isin(np.arange(100), np.arange(4))
     assert {*stratify_chips(table, pixels, "wfts")["class"]} == {"rarest t", "rarest s"}
+    table["extra_test"] = np.arange(100) < LEAST + 4  # snow is tested beside alone: no part could have any
+    assert {*stratify_chips(table, pixels, "wfts")["class"]} == {"rarest t"}
