@@ -76,7 +76,7 @@ def _merge_small(pixels: NDArray[np.int64], scene: NDArray[np.int64], spread: ND
         pairs = np.unique(np.stack([stratum, scene])[:, known & spread], axis=1)
         scenes = np.bincount(pairs[0], minlength=pixels.shape[1])
         small = [cls for cls in rarity if size[cls] and scenes[cls] < LEAST]  # one of the additional test alone too
-        if not small or np.count_nonzero(scenes) < 2:
+        if not small or np.count_nonzero(size) < 2:
             return stratum
         counted[:, small[0]] = 0  # the rarest first: its chips mostly have others, which may then be large enough
 
