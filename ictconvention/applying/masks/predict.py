@@ -46,7 +46,8 @@ def save_masks(
     """Write the estimated mask of every object of a survey, georeferenced where the survey says where its chips lie.
 
     Of several runs the probabilities of each pixel are averaged, those of the runs that have not seen the object, as
-    shares are; the likeliest class stands in the mask. An object without a frame has no pixel of a class.
+    shares are; the likeliest class stands in the mask. A pixel without data is of no class, and so are all of an object
+    without a frame.
 
     Parameters
     ----------
@@ -104,7 +105,7 @@ def _estimated(
         found *= counts[:, None, None, None]
         total = found if total is None else total + found
     assert total is not None  # there is a run
-    return np.asarray(total.argmax(1), dtype=np.uint8)
+    return np.where(total.any(1), total.argmax(1), IGNORED).astype(np.uint8)
 
 
 def check_masks_folder(path: Path, survey: Survey, run: TrainedRun) -> MaskFolder:
