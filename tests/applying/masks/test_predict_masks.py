@@ -253,6 +253,10 @@ def test_bands_of_a_file_are_found_by_name_and_others_are_refused(tmp_path: Path
     np.testing.assert_array_equal(window, [[[333, 334], [326, 327]], [[133, np.nan], [126, 127]]])
     with refused(UsageError, "E-VALUE-SHAPE", "swir", where="b.tif"):
         find_scenes(write("b.tif", ("NIR", "swir", "G")), ("R", "NIR"))
+    with refused(UsageError, "E-VALUE-SHAPE", "NIR, swir", where="c.tif"):  # NIR would be taken for R
+        find_scenes(write("c.tif", ("NIR", "swir")), ("R", "NIR"))
+    (named,) = find_scenes(write("d.tif", ("red", "NIR")), ("R", "NIR"))
+    assert named.planes == (0, 1)
 
 
 def test_what_is_no_scene_is_refused_and_a_survey_is_none(chips: Survey, tmp_path: Path) -> None:
