@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import places_of_bands
-from ictconvention.applying.masks.files import IGNORED, MaskFolder, read_georeferences
+from ictconvention.applying.masks.files import MaskFolder, read_georeferences
 from ictconvention.applying.predict import PredictOptions
 from ictconvention.applying.seen_objects import seen_by
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.survey import Survey
 from ictconvention.training.masks.estimate import estimate_masks, estimate_probabilities
 

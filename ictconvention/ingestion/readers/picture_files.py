@@ -180,9 +180,7 @@ def _flaw_of_float16(plane: NDArray[np.float32]) -> str | None:
         stored = plane.astype(np.float16).astype(np.float32)
         lost = np.isinf(stored) & np.isfinite(plane)
         finite = np.isfinite(plane) & ~lost
-        error, scatter = (
-            float(np.std(values[finite])) if finite.any() else 0.0 for values in (stored - plane, plane)
-        )
+        error, scatter = (float(np.std(values[finite])) if finite.any() else 0.0 for values in (stored - plane, plane))
     if lost.any():
         return f"a pixel of {plane[lost][0]:g} is too large for float16: --dtype float32 holds it"
     if error > MOST_LOST * scatter:

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.turned_maps import pixels_with_data, turned_masks
-from ictconvention.tasks.mask.losses import IGNORE, count_classes, count_confusion, mean_shares
+from ictconvention.survey.masks.mask_file import IGNORED
+from ictconvention.tasks.mask.losses import count_classes, count_confusion, mean_shares
 from ictconvention.tasks.task import Calibration, Reduce
 
 KEPT = 2**22  # logits of all pictures together that calibration keeps, in half precision
@@ -59,7 +60,7 @@ def keep_shares(calibration: Calibration) -> Reduce:
         kept = {name: _whole(shares.double()) for name, shares in means.items()}
         if logits.ndim > 2:
             guess = logits.argmax(1)
-            counted = guess if there is None else guess.masked_fill(~there, IGNORE)
+            counted = guess if there is None else guess.masked_fill(~there, IGNORED)
             kept["argmax"] = _whole(count_classes(counted, logits.shape[1]).double())
             if mask is not None:
                 kept["confusion"] = count_confusion(mask, guess, logits.shape[1]).double()

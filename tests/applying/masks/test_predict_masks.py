@@ -15,7 +15,6 @@ from PIL import Image
 
 import ictconvention as ict
 from ictconvention.applying.export import export_run, exportable_run
-from ictconvention.applying.masks.files import IGNORED
 from ictconvention.applying.masks.predict import check_gives_masks
 from ictconvention.applying.masks.predict_scenes import predict_scene, tiling_of
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
@@ -25,6 +24,7 @@ from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 from ictconvention.tasks.mask.options import MaskOptions
