@@ -13,6 +13,7 @@ from ictconvention.evaluation.masks.calibration import fit_share_calibration
 from ictconvention.evaluation.masks.kl import Floats, normalised
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_simulate
+from ictconvention.survey.masks.mask_file import IGNORED
 
 STAGE: Stage = "pretrain"  # of a fold of one stage
 VERSION = 1  # of these rows; part of their setting
@@ -21,7 +22,6 @@ TREES, LEAF, SAMPLE = 50, 20, 0.25  # trees, the least pixels of a leaf, and the
 TO_CALIBRATE = 256  # pixels of each chip of validation
 AT_ONCE = 64  # chips whose pixels go through the trees together
 LEAST = 1e-4  # share of a class that no leaf has
-IGNORED = 255
 
 
 class Chips:

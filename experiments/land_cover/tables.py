@@ -13,7 +13,7 @@ from experiments.markdown import difference_cell, difference_lines, head, line, 
 from ictconvention.core.atomic import whole_file
 from ictconvention.evaluation.masks.published import CAUTION, PUBLISHED_KL
 from ictconvention.evaluation.measures import Measure
-from ictconvention.evaluation.predictions import ModelPredictions, Pooled, Predictions, ensemble, pool
+from ictconvention.evaluation.predictions import ModelPredictions, Pooled, ensemble, pool
 from ictconvention.evaluation.significance import Difference, describe_seeds, differences, intervals
 from ictconvention.tasks.mask.measures import MaskMeasures
 
@@ -103,12 +103,7 @@ def _seed_of(one: tuple[Job, Result]) -> int:
 
 def average(entry: ModelPredictions) -> ModelPredictions:
     """Return the averages of the shares of all seeds, as one seed; a mask is not averaged, nor its confusion."""
-    found = ensemble(entry, len(entry.seeds))
-    rows = {
-        key: Predictions(one.ids, one.label, {name: x for name, x in one.rows.items() if name != CONFUSION})
-        for key, one in found.predictions.items()
-    }
-    return replace(found, name=ENSEMBLE, predictions=rows)
+    return replace(ensemble(entry, len(entry.seeds), MaskMeasures.alone), name=ENSEMBLE)
 
 
 def write_tables(folder: Path, results: Mapping[Job, Result], missing: Sequence[Job]) -> str:

@@ -70,6 +70,7 @@ class Measures(ABC):
     said: ClassVar[str] = ""  # what must be known to read that table
     numbers: ClassVar[str] = ""  # the unit of all its numbers, in a sentence
     scatter_said: ClassVar[str] = ""  # how far seeds scatter, in words, where it is known
+    alone: ClassVar[tuple[str, ...]] = ()  # rows that count what one training decides: an ensemble decides otherwise
     with_intervals: ClassVar[bool] = False  # whether a comparison gives each score of `columns` its own interval
 
     @property

@@ -148,8 +148,17 @@ def pool(entry: ModelPredictions) -> Pooled:
     return Pooled(ids, label, cell, rows)
 
 
-def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
+def ensemble(entry: ModelPredictions, members: int, alone: Sequence[str] = ()) -> ModelPredictions:
     """Average the predictions of so many seeds at a time, in each fold; an entry with that many fewer seeds.
+
+    Parameters
+    ----------
+    entry : ModelPredictions
+        The model.
+    members : int
+        Seeds of an ensemble.
+    alone : sequence of str
+        Rows that an ensemble of several has not, see `Measures.alone`.
 
     Raises
     ------
@@ -165,7 +174,8 @@ def ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
     for number, seeds in enumerate(groups):
         for fold in entry.folds:
             parts = [entry.predictions[fold, seed] for seed in seeds]
-            rows = {name: np.mean([part.at(name) for part in parts], axis=0) for name in parts[0].rows}
+            names = [name for name in parts[0].rows if members == 1 or name not in alone]
+            rows = {name: np.mean([part.at(name) for part in parts], axis=0) for name in names}
             predictions[fold, number] = Predictions(parts[0].ids, parts[0].label, rows)
             for spent, total in ((entry.seconds, seconds), (entry.core_seconds, core_seconds)):
                 if all((fold, seed) in spent for seed in seeds):

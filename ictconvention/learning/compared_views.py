@@ -3,20 +3,7 @@
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.views import turn_exactly, undo_turns
-
-
-def turned_masks(batch: SeriesBatch) -> Tensor:
-    """Return the masks (B, H, W) of a batch, turned as its stamps are; no pixel is interpolated.
-
-    Raises
-    ------
-    ValueError
-        The batch has no masks.
-    """
-    if batch.mask is None:
-        raise ValueError("masks are learned, and the batch has none: SeriesDataModule(pixels=...)")
-    return turn_exactly(batch.mask, batch.quarter_turns, batch.horizontal, batch.vertical)
+from ictconvention.feeding.views import undo_turns
 
 
 def align_maps(maps: Tensor, batch: SeriesBatch) -> Tensor:

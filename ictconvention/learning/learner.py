@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ictconvention.configuration.options import OptimiserOptions
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import DataSpec
-from ictconvention.learning.compared_views import turned_masks
+from ictconvention.feeding.turned_maps import turned_masks
 from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.flux import FluxHead
 from ictconvention.learning.optimiser import optimiser_for

@@ -140,7 +140,8 @@ def _entries(collection: Collection, part: str, members: int) -> Sequence[ModelP
     """Return each model's predictions of a part, of so many seeds at a time, strata joined and forests after them."""
     joined, _ = join_entries(collection, part)
     entries = [*collection.entries(part), *joined, *forest_entries(collection, part)]
-    return entries if members == 1 else [_ensemble(entry, members) for entry in entries]
+    alone = collection.first.task.measures.alone
+    return entries if members == 1 else [_ensemble(entry, members, alone) for entry in entries]
 
 
 def _extra_entries(collection: Collection, members: int) -> tuple[Sequence[ModelPredictions], str]:
@@ -166,9 +167,9 @@ def _warnings(collection: Collection) -> list[str]:
     return sorted(said)
 
 
-def _ensemble(entry: ModelPredictions, members: int) -> ModelPredictions:
+def _ensemble(entry: ModelPredictions, members: int, alone: Sequence[str]) -> ModelPredictions:
     try:
-        return ensemble(entry, members)
+        return ensemble(entry, members, alone)
     except ValueError as error:
         raise UsageError(
             str(error), entry.name, "train as many seeds as the ensembles need", "E-COMPARE-INCOMPLETE"

@@ -27,7 +27,7 @@ from ictconvention.survey.labels.split_file import (
     write_json,
     write_parquet,
 )
-from ictconvention.survey.labels.strata import STRATA, by_class_or_redshift
+from ictconvention.survey.labels.strata import STRATA, STRATUM, by_class_or_redshift, name_label
 from ictconvention.survey.labels.targets import STAGES
 from ictconvention.survey.neighbours import LINKING_LENGTH
 
@@ -211,11 +211,12 @@ class Split:
             Naming the ids.
         """
         objects = by_class_or_redshift(objects)
-        kind = "redshift" if STRATA in objects.meta else "class"
+        kind = name_label(objects)
         actual, nowhere = classes_of(objects), np.zeros(0, dtype=np.int64)
         place = {part: actual.ids.positions(ids) for part, ids in self.parts.items()}
         if actual != self.classes or any((at < 0).any() for at in place.values()):
-            self._check_survey(actual, where, kind)
+            stratum = STRATUM.get(objects.meta.get(STRATA, ""), "class").removeprefix("stratum of ")
+            self._check_survey(actual, where, stratum)
         if np.bincount(np.concatenate([nowhere, *place.values()])).max(initial=0) > 1:
             raise self._in_two_parts(where)
         labelled = [at for part, at in place.items() if part != UNLABELLED]

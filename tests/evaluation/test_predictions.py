@@ -60,6 +60,9 @@ def test_an_ensemble_is_the_mean_of_its_members_and_costs_their_sum() -> None:
     )
     assert both.parameters == 30
     assert both.seconds == {(0, 0): 6.0, (0, 1): 15.0}
+    first, second = entry.predictions[0, 0].rows
+    assert ensemble(entry, 3, [first]).predictions[0, 0].rows.keys() == {second}
+    assert ensemble(entry, 1, [first]).predictions[0, 0].rows.keys() == {first, second}
     with pytest.raises(ValueError, match="6 seeds do not make ensembles of 4"):
         ensemble(entry, 4)
 

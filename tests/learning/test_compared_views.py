@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from ictconvention.feeding.batch import SeriesBatch, SeriesView, collate
+from ictconvention.feeding.turned_maps import turned_masks
 from ictconvention.feeding.views import ViewRecipe, turn_exactly, turn_stamps
-from ictconvention.learning.compared_views import align_maps, turned_masks
+from ictconvention.learning.compared_views import align_maps
 from ictconvention.networks.inputs.pictures import PictureInputs
 from ictconvention.networks.parts.scaling import Scaling
 from tests.chips import chip

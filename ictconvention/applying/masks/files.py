@@ -17,9 +17,9 @@ from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError, find_repeated, readable_os_errors
 from ictconvention.drawing.masks.colours import class_colours
 from ictconvention.files.rasters import need_rasterio
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.survey import Survey
 
-IGNORED = 255  # a pixel of which nothing is said
 CLASSES_FILE = "classes.csv"  # beside the masks: what their values mean
 CRS, TRANSFORM = "crs", "transform"  # columns of a survey
 

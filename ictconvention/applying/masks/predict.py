@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import places_of_bands
-from ictconvention.applying.masks.files import IGNORED, MaskFolder, read_georeferences
+from ictconvention.applying.masks.files import MaskFolder, read_georeferences
 from ictconvention.applying.predict import PredictOptions
 from ictconvention.applying.seen_objects import seen_by
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.survey import Survey
 from ictconvention.training.masks.estimate import estimate_masks, estimate_probabilities
 
@@ -46,7 +47,8 @@ def save_masks(
     """Write the estimated mask of every object of a survey, georeferenced where the survey says where its chips lie.
 
     Of several runs the probabilities of each pixel are averaged, those of the runs that have not seen the object, as
-    shares are; the likeliest class stands in the mask. An object without a frame has no pixel of a class.
+    shares are; the likeliest class stands in the mask. A pixel without data is of no class, and so are all of an object
+    without a frame.
 
     Parameters
     ----------
@@ -104,7 +106,7 @@ def _estimated(
         found *= counts[:, None, None, None]
         total = found if total is None else total + found
     assert total is not None  # there is a run
-    return np.asarray(total.argmax(1), dtype=np.uint8)
+    return np.where(total.any(1), total.argmax(1), IGNORED).astype(np.uint8)
 
 
 def check_masks_folder(path: Path, survey: Survey, run: TrainedRun) -> MaskFolder:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention import __version__
-from ictconvention.applying.masks.files import IGNORED, MaskFolder
+from ictconvention.applying.masks.files import MaskFolder
 from ictconvention.applying.masks.scenes import Scene
 from ictconvention.applying.masks.tiles import Infer, Tiling, infer_strips
 from ictconvention.core.errors import pluralize
@@ -20,6 +20,7 @@ from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, col
 from ictconvention.feeding.dataset import apply_view, whole_view
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import full_name
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.series import ImageSeries
 from ictconvention.training.infer import infer
 

@@ -16,6 +16,7 @@ from ictconvention.core.errors import UsageError, find_repeated, pluralize, read
 from ictconvention.core.output_place import SURVEY_MARK
 from ictconvention.files.rasters import need_rasterio
 from ictconvention.files.reading import UnreadableError
+from ictconvention.ingestion.chips.agreement import are_misplaced
 from ictconvention.ingestion.chips.georeference import of_raster
 from ictconvention.ingestion.chips.rasters import ENDINGS
 from ictconvention.ingestion.readers.picture_files import NPY, map_npy
@@ -123,10 +124,11 @@ def _places(path: Path, count: int, names: Sequence[str], bands: Sequence[str]) 
     own, known = [name.casefold() for name in names], [name.casefold() for name in bands]
     if set(known) <= set(own):
         return tuple(own.index(name) for name in known)
-    if count != len(bands):
+    if count != len(bands) or are_misplaced(names, bands):
         called = f": {', '.join(names)}" if names else ""
         found = f"this image has {pluralize(count, 'band')}{called}; the network knows {', '.join(bands)}"
-        raise UsageError(found, path, "save these bands alone, in this order", "E-VALUE-SHAPE")
+        fix = "save these bands alone, in this order, by these names or none"
+        raise UsageError(found, path, fix, "E-VALUE-SHAPE")
     return tuple(range(count))
 
 

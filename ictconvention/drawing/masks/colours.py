@@ -9,6 +9,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ictconvention.drawing.style import COLOURS, fold_name
+from ictconvention.survey.masks.mask_file import IGNORED
 
 LAND_COVER = {  # as maps of land cover show them
     "artificial": "#d7301f",
@@ -20,7 +21,6 @@ LAND_COVER = {  # as maps of land cover show them
     "snow": "#dff3fb",
     "water": "#2f7fc1",
 }
-IGNORED = 255
 NOTHING = "#9a9a9a"  # of a pixel of which nothing is known
 
 

@@ -7,8 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from ictconvention.drawing.masks.colours import IGNORED, NOTHING, class_colours, colour_mask
+from ictconvention.drawing.masks.colours import NOTHING, class_colours, colour_mask
 from ictconvention.drawing.style import shorten_middle
+from ictconvention.survey.masks.mask_file import IGNORED
 
 LINE, SQUARE, LETTERS = 0.19, 0.12, 24  # [inch] of a line of the legend and of its square; letters of a name
 WIDTH = 2.2  # [inch] of the legend

@@ -111,11 +111,17 @@ def agree(looks: Mapping[str, RasterLook], bands: Sequence[str], folder: Path) -
 
 
 def _check_order(names: Sequence[str], bands: Sequence[str], folder: Path) -> None:
-    """Refuse bands that files have in another order by their own names."""
-    if set(_plain(names)) == set(_plain(bands)) and _plain(names) != _plain(bands):
+    """Refuse bands that files have in another order by their own names, though they may name further ones."""
+    if are_misplaced(names, bands):
         found = f"the files name their bands {', '.join(names)}, and they are taken for {', '.join(bands)}"
         fix = f"give the order of the files: --bands {','.join(names)}"
         raise UsageError(found, folder, fix, "E-COMMAND-CONFLICT")
+
+
+def are_misplaced(names: Sequence[str], bands: Sequence[str]) -> bool:
+    """Return whether a file's names of its bands give a band that is expected, but at another place."""
+    own, expected = _plain(names), _plain(bands)
+    return any(name in own and own.index(name) != place for place, name in enumerate(expected))
 
 
 def _plain(names: Sequence[str]) -> list[str]:

@@ -165,22 +165,24 @@ def _area(sides: Sequence[int], size: int) -> float:
 
 
 def flaw_of_storage(picture: Picture, dtype: str) -> str | None:
-    """Say why a picture cannot be stored in a type: it would lose pixels, or the contrast."""
+    """Say why a picture cannot be stored in a type: it would lose pixels, or the contrast of a band."""
     if dtype != "float16" or picture.of_8_bits:
         return None
-    planes = picture.planes
+    return next((flaw for plane in picture.planes if (flaw := _flaw_of_float16(plane))), None)
+
+
+def _flaw_of_float16(plane: NDArray[np.float32]) -> str | None:
+    """Say the same of one band; others may be so much brighter that what this one loses is little to them."""
     with np.errstate(all="ignore"):
-        most, scatter = np.abs(planes).max(), planes.std()  # not finite where a pixel is not
+        most, scatter = np.abs(plane).max(), plane.std()  # not finite where a pixel is not
         if most < FLOAT16.max and np.spacing(np.float16(most)) / 2 <= MOST_LOST * scatter:
             return None  # no pixel is rounded by more
-        stored = planes.astype(np.float16).astype(np.float32)
-        lost = np.isinf(stored) & np.isfinite(planes)
-        finite = np.isfinite(planes) & ~lost
-        error, scatter = (
-            float(np.std(values[finite])) if finite.any() else 0.0 for values in (stored - planes, planes)
-        )
+        stored = plane.astype(np.float16).astype(np.float32)
+        lost = np.isinf(stored) & np.isfinite(plane)
+        finite = np.isfinite(plane) & ~lost
+        error, scatter = (float(np.std(values[finite])) if finite.any() else 0.0 for values in (stored - plane, plane))
     if lost.any():
-        return f"a pixel of {planes[lost][0]:g} is too large for float16: --dtype float32 holds it"
+        return f"a pixel of {plane[lost][0]:g} is too large for float16: --dtype float32 holds it"
     if error > MOST_LOST * scatter:
         return f"its pixels scatter by {scatter:.3g}, of which float16 loses {error / scatter:.0%}: --dtype float32"
     return None

@@ -14,8 +14,9 @@ from ictconvention.drawing.masks.course import draw_divergence_course
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import Style
 from ictconvention.evaluation.masks.kl import divergences
+from ictconvention.evaluation.predictions import Key
 from ictconvention.feeding.survey_dataset import SurveyDataset
-from ictconvention.runs.collection import Collection
+from ictconvention.runs.collection import Collection, FinishedRun
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.survey import Survey
@@ -29,7 +30,8 @@ COURSE = (
 )
 CHIPS = (
     "The test pictures whose shares all models together miss least, as most, and most, beside the known mask and that "
-    "which the first training of each model estimates, with its divergence. The networks ran for this page."
+    "of each model, by its first training that tests the picture, with the divergence of the mean over its seeds. The "
+    "networks ran for this page."
 )
 MOST = 5  # models beside each other
 
@@ -87,19 +89,18 @@ def _chips(collection: Collection, models: Sequence[Compared], opened: Survey, s
     masks: dict[str, NDArray[np.uint8]] = {}
     missing = []
     for name, runs in collection.runs.items():
+        if len(masks) == MOST:
+            missing.append(f"{name} is left out for want of room.")
+            continue
         try:
-            trained = read_trained(next(iter(runs.values())).folder)
+            found = _estimates(runs, opened, first.ids[numbers].tolist())
         except IctConventionError as error:
             missing.append(f"{name}: {error.found}")
             continue
-        if not gives_masks(trained.learner):
+        if found is None:
             missing.append(f"{name} gives shares alone, and no mask.")
-        elif len(masks) == MOST:
-            missing.append(f"{name} is left out for want of room.")
         else:
-            about = (trained.options.sequence, trained.spec.contents, places_of_bands(trained, opened))
-            stream = SurveyDataset(opened, *about)
-            masks[name] = estimate_masks(trained.learner, (stream[[place]] for place in places), trained.precision)
+            masks[name] = found
     if not masks:
         return []
     kl = {name: each[name][numbers] for name in masks}
@@ -108,3 +109,20 @@ def _chips(collection: Collection, models: Sequence[Compared], opened: Survey, s
     said = "; ".join(f"{chip.why} {chip.id}" for chip in chips)
     picture = embed_photograph(figure, f"pictures, known and estimated masks: {said}")
     return [Section("chips", "Pictures and masks", CHIPS, {"": [picture]}, remarks=missing)]
+
+
+def _estimates(runs: Mapping[Key, FinishedRun], opened: Survey, ids: Sequence[str]) -> NDArray[np.uint8] | None:
+    """Return the masks (n, H, W) of test pictures, each by the first run that tests it; None of a model without masks.
+
+    Other runs may have trained on a picture.
+    """
+    testers = [next(key for key, run in runs.items() if id_ in run.predictions.ids) for id_ in ids]
+    trained = {key: read_trained(runs[key].folder) for key in dict.fromkeys(testers)}
+    masks = []
+    for key, place in zip(testers, opened.positions(ids).tolist(), strict=True):
+        run = trained[key]
+        if not gives_masks(run.learner):
+            return None
+        stream = SurveyDataset(opened, run.options.sequence, run.spec.contents, places_of_bands(run, opened))
+        masks.append(estimate_masks(run.learner, [stream[[place]]], run.precision))
+    return np.concatenate(masks)

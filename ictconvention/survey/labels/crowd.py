@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
 from ictconvention.survey.labels.groups import find_groups, positions_of
-from ictconvention.survey.labels.strata import STRATA
+from ictconvention.survey.labels.strata import STRATA, name_label
 from ictconvention.survey.labels.targets import Ints
 from ictconvention.survey.split import classes_of
 
@@ -60,9 +60,9 @@ class Crowd:
         names = list(class_of.names)
         if not names:
             raise SplitError(
-                f"no object has a {'redshift' if STRATA in objects.meta else 'class'}",
+                f"no object has a {name_label(objects)}",
                 where,
-                "label some objects (by a class, or a redshift), or use the survey to predict only",
+                "label some objects (by a class, a redshift or a mask), or use the survey to predict only",
                 "E-SPLIT-LABELS",
             )
         number = class_of.codes.astype(np.int64)

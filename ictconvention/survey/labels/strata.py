@@ -15,12 +15,18 @@ MOST = 10  # strata
 LEAST = 20  # objects of each, so that it goes into every part
 STRATA = "STRATA"  # in the meta of a table whose classes are strata
 OF_REDSHIFT, OF_MASK = "redshift", "mask"  # what they are of
+LABEL = {OF_REDSHIFT: "redshift", OF_MASK: "known pixel"}  # what an object without a label lacks
 STRATUM = {OF_REDSHIFT: "stratum of redshift", OF_MASK: "stratum of rarest class"}  # what a class is there, in words
 
 
 def has_classes(objects: Table) -> bool:
     """Return whether an object has a class."""
     return bool((~np.ma.getmaskarray(objects["class"])).any())
+
+
+def name_label(objects: Table) -> str:
+    """Return in words what objects without a label lack: a class, or what strata are of."""
+    return LABEL.get(objects.meta.get(STRATA, ""), "class")
 
 
 def by_class_or_redshift(objects: Table) -> Table:

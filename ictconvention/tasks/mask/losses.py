@@ -5,8 +5,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ictconvention.evaluation.masks.kl import EPSILON
+from ictconvention.survey.masks.mask_file import IGNORED
 
-IGNORE = 255  # the value of a pixel whose class is not known
 LEAST = 1e-6  # doubt of a focal loss, since the slope of a root is infinite at 0
 
 
@@ -31,7 +31,7 @@ def pixel_loss(logits: Tensor, mask: Tensor, weights: Tensor, focal: float = 0.0
     tensor (B,)
         Sums over the pixels of a picture, times B over the number of known pixels in the batch.
     """
-    known = mask != IGNORE
+    known = mask != IGNORED
     target = torch.where(known, mask, 0).long()
     each = F.cross_entropy(logits, target, reduction="none")
     if focal:
@@ -76,7 +76,7 @@ def count_confusion(mask: Tensor, guess: Tensor, classes: int) -> Tensor:
 
 def count_pairs(first: Tensor, second: Tensor, rows: int, columns: int) -> Tensor:
     """Return how many pixels of each picture have each pair of values (B, rows, columns); 255 counts nowhere."""
-    known = ((first != IGNORE) & (second != IGNORE)).flatten(1)
+    known = ((first != IGNORED) & (second != IGNORED)).flatten(1)
     cell = (first.long() * columns + second.long()).flatten(1)
     cell = torch.where(known, cell, rows * columns)
     counts = torch.zeros(len(first), rows * columns + 1, dtype=torch.int64, device=first.device)

@@ -53,6 +53,7 @@ class MaskMeasures(Measures):
         Whether the network gives masks.
     """
 
+    alone: ClassVar[tuple[str, ...]] = (CONFUSION,)
     with_intervals: ClassVar[bool] = True
     said: ClassVar[str] = (
         "KL is the mean over pictures of sum (y + e) log((y + e) / (p + e)), e = 1e-7, of known shares y and predicted "

@@ -7,8 +7,8 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ictconvention.evaluation.masks.pixels import accuracy, mean_iou
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.tasks.mask.losses import (
-    IGNORE,
     count_classes,
     count_confusion,
     mean_shares,
@@ -49,8 +49,8 @@ class MaskMetrics(Metric):
     def update(self, outputs: Tensor, label: Tensor) -> None:
         """Add the logits (B, classes, H, W), or (B, classes), of a batch, and its masks (B, H, W)."""
         outputs = outputs.float()
-        known = (label != IGNORE).sum().double()
-        there = (label != IGNORE).flatten(1).any(1).sum().double()
+        known = (label != IGNORED).sum().double()
+        there = (label != IGNORED).flatten(1).any(1).sum().double()
         share = there / max(len(label), 1)  # what a mean over a batch is multiplied by for a sum
         self.known += known
         self.pictures += there

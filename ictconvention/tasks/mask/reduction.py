@@ -1,4 +1,7 @@
-"""What is kept of the logits of every pixel of a batch: shares, a confusion, and few pixels to calibrate by."""
+"""What is kept of the logits of every pixel of a batch: shares, a confusion, and few pixels to calibrate by.
+
+A pixel that no band has data in is of no class: it counts in no share.
+"""
 
 from collections.abc import Mapping
 
@@ -6,7 +9,8 @@ import torch
 from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
-from ictconvention.feeding.views import turn_exactly
+from ictconvention.feeding.turned_maps import pixels_with_data, turned_masks
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.tasks.mask.losses import count_classes, count_confusion, mean_shares
 from ictconvention.tasks.task import Calibration, Reduce
 
@@ -17,17 +21,26 @@ AT_ONCE = 2**24  # logits whose probabilities are in memory at once
 def keep_to_calibrate(objects: int) -> Reduce:
     """Return what keeps the logits of some pixels of each picture, of as many as `KEPT` allows for so many pictures.
 
-    The pixels are drawn once, the same of each picture. Kept are `logits` (B, pixels, classes), float16, and `known`
-    (B, classes), the known pixels of each class; no logit of a picture is kept that has none.
+    The pixels are drawn once, the same of each picture; one without data has another in its place, and where there is
+    none left, the first again. Kept are `logits` (B, pixels, classes), float16, and `known` (B, classes), the known
+    pixels of each class.
     """
 
     def reduce(logits: Tensor, batch: SeriesBatch) -> Mapping[str, Tensor]:
         pixels = logits.flatten(2) if logits.ndim > 2 else logits[:, :, None]
-        most = max(1, KEPT // (max(objects, 1) * logits.shape[1]))
-        if pixels.shape[2] > most:
-            chosen = torch.randperm(pixels.shape[2], generator=torch.Generator().manual_seed(0))[:most].sort().values
-            pixels = pixels[:, :, chosen.to(pixels.device)]
-        return {"logits": pixels.movedim(1, 2).half(), "known": count_classes(_mask_of(batch), logits.shape[1])}
+        number = pixels.shape[2]
+        most = min(number, max(1, KEPT // (max(objects, 1) * logits.shape[1])))
+        drawn = torch.randperm(number, generator=torch.Generator().manual_seed(0)).to(pixels.device)
+        there = pixels_with_data(batch) if logits.ndim > 2 else None
+        if there is None:
+            chosen = drawn[:most].sort().values.expand(len(pixels), -1)
+        else:
+            found = there.flatten(1)[:, drawn]
+            first = (~found).int().argsort(dim=1, stable=True)  # those with data first, in the order that was drawn
+            again = torch.arange(most, device=pixels.device) % found.sum(1, keepdim=True).clamp(min=1)
+            chosen = drawn[first.gather(1, again)]
+        kept = pixels.gather(2, chosen[:, None].expand(-1, pixels.shape[1], -1))
+        return {"logits": kept.movedim(1, 2).half(), "known": count_classes(turned_masks(batch), logits.shape[1])}
 
     return reduce
 
@@ -41,33 +54,40 @@ def keep_shares(calibration: Calibration) -> Reduce:
     """
     temperature, shift = calibration.temperature, torch.from_numpy(calibration.shift)
 
-    def reduce_few(logits: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+    def reduce_few(logits: Tensor, mask: Tensor | None, there: Tensor | None) -> dict[str, Tensor]:
         moved = shift.to(logits).reshape(-1, *[1] * (logits.ndim - 2))
-        means = {"mean": mean_shares(logits), "calibrated": mean_shares(logits / temperature + moved)}
+        means = {"mean": _shares(logits, there), "calibrated": _shares(logits / temperature + moved, there)}
         kept = {name: _whole(shares.double()) for name, shares in means.items()}
         if logits.ndim > 2:
             guess = logits.argmax(1)
-            kept["argmax"] = count_classes(guess, logits.shape[1]).double() / guess[0].numel()
+            counted = guess if there is None else guess.masked_fill(~there, IGNORED)
+            kept["argmax"] = _whole(count_classes(counted, logits.shape[1]).double())
             if mask is not None:
                 kept["confusion"] = count_confusion(mask, guess, logits.shape[1]).double()
         return kept
 
     def reduce(logits: Tensor, batch: SeriesBatch) -> Mapping[str, Tensor]:
         few = max(1, AT_ONCE // max(logits[0].numel(), 1))
-        pieces = -(-len(logits) // few)
-        masks = [None] * pieces if batch.mask is None else _mask_of(batch).chunk(pieces)
-        parts = [reduce_few(part, mask) for part, mask in zip(logits.chunk(pieces), masks, strict=True)]
+        there = pixels_with_data(batch) if logits.ndim > 2 else None
+        masks = None if batch.mask is None else turned_masks(batch)
+        parts = []
+        for first in range(0, len(logits), few):
+            here = slice(first, first + few)
+            maps = (None if one is None else one[here] for one in (masks, there))
+            parts.append(reduce_few(logits[here], *maps))
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     return reduce
 
 
+def _shares(logits: Tensor, there: Tensor | None) -> Tensor:
+    """Return the mean probabilities (B, classes) of the pixels that have data (B, H, W); of all, where that is None."""
+    if there is None:
+        return mean_shares(logits)
+    count = there.sum((1, 2)).clamp(min=1)[:, None]
+    return (logits.softmax(1) * there[:, None]).sum((2, 3)) / count
+
+
 def _whole(shares: Tensor) -> Tensor:
     """Return shares (B, classes) that sum to 1 to the last digits."""
     return shares / shares.sum(1, keepdim=True)
-
-
-def _mask_of(batch: SeriesBatch) -> Tensor:
-    """Return the masks of a batch, turned as its stamps are."""
-    assert batch.mask is not None
-    return turn_exactly(batch.mask, batch.quarter_turns, batch.horizontal, batch.vertical)

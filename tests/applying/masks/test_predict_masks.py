@@ -15,7 +15,6 @@ from PIL import Image
 
 import ictconvention as ict
 from ictconvention.applying.export import export_run, exportable_run
-from ictconvention.applying.masks.files import IGNORED
 from ictconvention.applying.masks.predict import check_gives_masks
 from ictconvention.applying.masks.predict_scenes import predict_scene, tiling_of
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
@@ -25,11 +24,13 @@ from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 from ictconvention.tasks.mask.options import MaskOptions
 from ictconvention.tasks.mask.task import Masks
 from ictconvention.training.run import run
-from tests.chips import CLASSES, chip, write_chips
+from tests.chips import CLASSES, HEADER, chip, write_chips
 from tests.refusals import refused
 
 LEARN = [
@@ -119,6 +120,27 @@ def test_a_scene_of_the_size_of_a_chip_is_predicted_as_the_chip(
     one = ict.load(folders[0])
     np.testing.assert_allclose(made.shares, shares(one.predict(chips[3:4])), atol=1e-9)
     np.testing.assert_array_equal(made.mask, read_mask(one.predict_masks(chips[3:4], tmp_path / "masks")["chip003"]))
+
+
+@pytest.mark.slow
+def test_pixels_without_data_are_in_no_mask_and_no_share_of_a_survey_either(
+    folders: list[Path], trained: list[TrainedRun], tmp_path: Path
+) -> None:
+    frames = chip(3)["frames"].copy()
+    frames[:, :, 12:] = np.nan
+    frames[0, :4] = np.nan  # the other band has these
+    with SurveyWriter(tmp_path / "cut", HEADER) as writer:
+        writer.add("chip003", frames, band=[0, 1], mjd=[59000.0, 59000.0])
+    cut = Survey.open(tmp_path / "cut")
+    missing = ~np.isfinite(frames).any(0)
+    made = predict_scene(trained[:1], scene_of(tmp_path / "chip.npy", frames))
+    one = ict.load(folders[0])
+    np.testing.assert_allclose(made.shares, shares(one.predict(cut)), atol=1e-9)
+    mask = read_mask(one.predict_masks(cut, tmp_path / "one")["chip003"])
+    np.testing.assert_array_equal(mask, made.mask)
+    np.testing.assert_array_equal(mask == IGNORED, missing)
+    both = read_mask(ict.load_sweep(folders[0].parent).predict_masks(cut, tmp_path / "both")["chip003"])
+    np.testing.assert_array_equal(both == IGNORED, missing)
 
 
 @pytest.mark.slow
@@ -231,6 +253,10 @@ def test_bands_of_a_file_are_found_by_name_and_others_are_refused(tmp_path: Path
     np.testing.assert_array_equal(window, [[[333, 334], [326, 327]], [[133, np.nan], [126, 127]]])
     with refused(UsageError, "E-VALUE-SHAPE", "swir", where="b.tif"):
         find_scenes(write("b.tif", ("NIR", "swir", "G")), ("R", "NIR"))
+    with refused(UsageError, "E-VALUE-SHAPE", "NIR, swir", where="c.tif"):  # NIR would be taken for R
+        find_scenes(write("c.tif", ("NIR", "swir")), ("R", "NIR"))
+    (named,) = find_scenes(write("d.tif", ("red", "NIR")), ("R", "NIR"))
+    assert named.planes == (0, 1)
 
 
 def test_what_is_no_scene_is_refused_and_a_survey_is_none(chips: Survey, tmp_path: Path) -> None:

@@ -5,10 +5,11 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from ictconvention.drawing.masks.chips import ShownChip, choose_chips, draw_chips, show_alike
-from ictconvention.drawing.masks.colours import IGNORED, class_colours, class_patches, colour_mask
+from ictconvention.drawing.masks.colours import class_colours, class_patches, colour_mask
 from ictconvention.drawing.masks.course import draw_divergence_course
 from ictconvention.drawing.masks.figures import draw_pixel_confusion, draw_shares
 from ictconvention.drawing.style import style_of
+from ictconvention.survey.masks.mask_file import IGNORED
 
 CLASSES = ("artificial", "water", "moss")
 BANDS = ("B", "G", "R", "NIR")

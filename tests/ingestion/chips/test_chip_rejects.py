@@ -96,8 +96,16 @@ FAULTS: dict[str, tuple[str, FaultWriter]] = {  # what the reason must name, and
     "nodata that is a class": ("water", lambda i, m: (save(i, image(), **GEO), save(m, mask(), nodata=9, **GEO))),
     "few pixels": ("62%", lambda i, m: (save(i, image() * (ROWS > 9), nodata=0, **GEO), save(m, mask(), **GEO))),
     "no pixel": ("pixel", lambda i, m: (save(i, image() * 0, nodata=0, **GEO), save(m, mask(), **GEO))),
+    "a band between float16's numbers": ("float16", lambda i, m: (save(i, warm(), **GEO), save(m, mask(), **GEO))),
     "beyond float16": ("float16", lambda i, m: (save(i, image() + np.uint16(61_900), **GEO), save(m, mask(), **GEO))),
 }
+
+
+def warm() -> NDArray[np.uint16]:
+    """Return a chip of which one band, such as a brightness temperature [0.01 K], varies little."""
+    pixels = image()
+    pixels[3] = 29_990 + np.random.default_rng(0).integers(0, 20, (SIZE, SIZE))
+    return pixels
 
 
 @pytest.mark.parametrize("fault", FAULTS)

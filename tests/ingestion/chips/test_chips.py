@@ -244,11 +244,12 @@ def test_other_data_has_other_bands_and_classes(tmp_path: Path) -> None:
     assert survey.count_pixels().tolist() == [[(values == value).sum() for value in (10, 20, 80)]]
 
 
-def test_files_that_name_their_bands_in_another_order_are_refused(tmp_path: Path) -> None:
-    save(tmp_path / "images" / "a.tif", image(), names=("r", "g", "b", "nir"))
+@pytest.mark.parametrize("fourth", ["nir", "nir 8a"])
+def test_files_that_name_their_bands_in_another_order_are_refused(fourth: str, tmp_path: Path) -> None:
+    save(tmp_path / "images" / "a.tif", image(), names=("r", "g", "b", fourth))
     save(tmp_path / "masks" / "a.tif", mask())
     error = refusal_of(tmp_path / "images", tmp_path / "masks", tmp_path / "s")
-    check_refusal(error, "E-COMMAND-CONFLICT", "r,g,b,nir", where="images")
+    check_refusal(error, "E-COMMAND-CONFLICT", f"r,g,b,{fourth}", where="images")
     lines = spoken("chips", tmp_path / "images", tmp_path / "masks", tmp_path / "s", "--bands", "r,g,b,nir")
     assert any("r, g, b, nir" in line for line in lines)
 

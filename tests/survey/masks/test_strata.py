@@ -109,13 +109,20 @@ def test_a_saved_split_is_read_and_checked_again(tmp_path: Path, chips: Survey) 
     parts["pretrain_train"] = sorted([*parts["pretrain_train"], torn])
     with refused(SplitError, "E-SPLIT-LEAK", "scene", torn):
         Split(parts, drawn.classes).check(split_table(chips))
+    blank = next(id_ for id_, name in drawn.classes.items() if name is None)
+    with refused(SplitError, "E-SPLIT-LABELS", "known pixel", blank):
+        Split({**drawn.parts, "pretrain_train": [*drawn.parts["pretrain_train"], blank]}, drawn.classes).check(
+            split_table(chips)
+        )
+    with refused(SplitError, "E-SPLIT-MISMATCH", "of another rarest class now", torn):
+        Split(drawn.parts, {**drawn.classes, torn: "rarest ice"}).check(split_table(chips))
 
 
 def test_masks_that_are_asked_for_and_are_not_there_are_refused(survey: Survey, tmp_path: Path) -> None:
     with refused(SurveyError, "E-SURVEY-MASKS", where=survey.path):
         split(survey, task="mask")
     blank = [chip(n, mask=np.full((8, 8), IGNORED)) for n in range(20)]
-    with refused(SplitError, "E-SPLIT-LABELS"):
+    with refused(SplitError, "E-SPLIT-LABELS", "known pixel"):
         split(write_chips(tmp_path / "s", blank))
 
 

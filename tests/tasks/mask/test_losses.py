@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional as F
 
 from ictconvention.evaluation.masks.kl import divergences
+from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.tasks.mask.losses import (
-    IGNORE,
     count_classes,
     count_confusion,
     mean_shares,
@@ -23,7 +23,7 @@ def drawn(ignored: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(3, CLASSES, 8, 8, generator=generator, dtype=torch.float64)
     mask = torch.randint(0, CLASSES, (3, 8, 8), generator=generator, dtype=torch.uint8)
-    mask[torch.rand(3, 8, 8, generator=generator) < ignored] = IGNORE
+    mask[torch.rand(3, 8, 8, generator=generator) < ignored] = IGNORED
     return logits, mask
 
 
@@ -36,7 +36,7 @@ def test_loss_is_the_divergence_from_one_hot_pixels() -> None:
 
 def test_mean_over_a_batch_is_that_over_its_known_pixels() -> None:
     logits, mask = drawn(0.4)
-    expected = F.cross_entropy(logits, torch.where(mask == IGNORE, -1, mask.long()), ignore_index=-1)
+    expected = F.cross_entropy(logits, torch.where(mask == IGNORED, -1, mask.long()), ignore_index=-1)
     assert abs(pixel_loss(logits, mask, EQUAL).mean() - expected) < 1e-12
 
 
@@ -45,7 +45,7 @@ def test_ignored_pixels_have_no_gradient() -> None:
     logits.requires_grad_()
     torch.autograd.backward(pixel_loss(logits, mask, EQUAL).mean())
     assert logits.grad is not None
-    ignored = (mask == IGNORE)[:, None].expand_as(logits)
+    ignored = (mask == IGNORED)[:, None].expand_as(logits)
     assert not logits.grad[ignored].any()
     assert (logits.grad[~ignored] != 0).all()
 
@@ -54,7 +54,7 @@ def test_ignored_pixels_have_no_gradient() -> None:
 def test_a_batch_without_a_known_pixel_costs_nothing(focal: float) -> None:
     logits, mask = drawn()
     logits.requires_grad_()
-    mask[:] = IGNORE
+    mask[:] = IGNORED
     loss = pixel_loss(logits, mask, EQUAL, focal).mean() + share_loss(mean_shares(logits), mask).mean()
     torch.autograd.backward(loss)
     assert loss == 0
@@ -72,7 +72,7 @@ def test_weights_and_focal_multiply_each_pixel() -> None:
 
 def test_share_loss_is_the_score_of_shares() -> None:
     logits, mask = drawn(0.4)
-    mask[1] = IGNORE
+    mask[1] = IGNORED
     predicted = mean_shares(logits)
     known = count_classes(mask, CLASSES).numpy()
     expected = np.nanmean(divergences(known, predicted.numpy()))
@@ -89,5 +89,5 @@ def test_confusion_counts_known_pixels_with_true_rows() -> None:
             for said in range(CLASSES):
                 expected = ((mask[picture] == true) & (guess[picture] == said)).sum()
                 assert counts[picture, true, said] == expected
-    assert counts.sum() == (mask != IGNORE).sum()
+    assert counts.sum() == (mask != IGNORED).sum()
     assert torch.equal(count_classes(mask, CLASSES), counts.sum(2))

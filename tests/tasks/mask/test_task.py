@@ -134,6 +134,40 @@ def test_what_calibration_keeps_is_bounded_however_many_chips_there_are(chips: S
     assert torch.equal(many["known"], few["known"])
 
 
+def without_data(batch: SeriesBatch, missing: torch.Tensor) -> SeriesBatch:
+    """Return a batch whose pixels (B, H, W) some frames have no data in."""
+    seen = ~missing[batch.owner]
+    seen[0] = True  # the other band of the first chip has none, and so the pixel has data
+    return replace(batch, seen=seen)
+
+
+def test_pixels_without_data_count_in_no_share(chips: Survey) -> None:
+    batch, logits = batch_of(chips, 4), torch.randn(4, 3, 16, 16)
+    missing = torch.zeros(4, 16, 16, dtype=torch.bool)
+    missing[:3, :, 5:] = True
+    moved = Calibration(2.0, EQUAL, EQUAL, np.array([1.0, 0.0, -1.0]))
+    found = keep_shares(moved)(logits, without_data(batch, missing))
+    whole = keep_shares(moved)(logits, batch)
+    part = keep_shares(moved)(logits[1:3, :, :, :5], replace(batch_of(chips, 2), mask=None))
+    for name in ("argmax", "mean", "calibrated"):
+        assert torch.allclose(found[name][[0, 3]], whole[name][[0, 3]])
+        assert torch.allclose(found[name][1:3], part[name])
+        assert not torch.allclose(found[name][1:3], whole[name][1:3], atol=1e-3)
+    assert torch.equal(found["confusion"], whole["confusion"])
+
+
+def test_calibration_keeps_no_pixel_without_data(chips: Survey) -> None:
+    batch, logits = batch_of(chips, 4), torch.randn(4, 3, 16, 16)
+    missing = torch.zeros(4, 16, 16, dtype=torch.bool)
+    missing[1:3, :, 5:] = True
+    logits[1:3, :, :, 5:] = 1000
+    for objects in (4, 20_000):
+        kept = keep_to_calibrate(objects)(logits, without_data(batch, missing))["logits"]
+        assert kept.shape == keep_to_calibrate(objects)(logits, batch)["logits"].shape
+        assert kept.max() < 100
+        assert len(np.unique(kept[1].numpy(), axis=0)) == min(16 * 5, kept.shape[1])
+
+
 def test_shares_alone_are_scored_without_pixels(chips: Survey) -> None:
     task = Masks(CLASSES, MaskOptions(kind="mask", shares="direct"))
     outputs = {name: x.numpy() for name, x in keep_shares(PLAIN)(torch.randn(4, 3), batch_of(chips, 4)).items()}
