@@ -34,11 +34,12 @@ class Exportable(nn.Module):
 
         The arrays are those of `inputs.padded`, in its order or by name.
         """
-        return self.calibrated(self.network.forward_padded(*self.inputs.padded(*arrays, **named)))
+        outputs = self.network.forward_padded(*self.inputs.padded(*arrays, **named))
+        return self.calibrated(outputs, self.inputs.pixels_with_data(*arrays, **named))
 
-    def calibrated(self, outputs: Tensor) -> dict[str, Tensor]:
-        """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W)."""
-        return self.task.exported(self.task.logits(outputs), self.temperature, self.shift)
+    def calibrated(self, outputs: Tensor, there: Tensor | None = None) -> dict[str, Tensor]:
+        """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W) of pixels there."""
+        return self.task.exported(self.task.logits(outputs), self.temperature, self.shift, there)
 
     def sequences(self, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `forward` by name."""

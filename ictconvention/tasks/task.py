@@ -302,8 +302,13 @@ class Task(ABC):
         """Return all that is scored of outputs (n, outputs) by name, (n, ...): the rows of `Predictions`."""
         return self.rows_of(self.row(outputs, calibration))
 
-    def exported(self, logits: Tensor, temperature: float, shift: Tensor) -> dict[str, Tensor]:
-        """Return the outputs of an exported model by name, of logits (B, names, ...): operations of torch."""
+    def exported(
+        self, logits: Tensor, temperature: float, shift: Tensor, there: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the outputs of an exported model by name, of logits (B, names, ...): operations of torch.
+
+        `there` (B, H, W) are the pixels with data, where the inputs say so.
+        """
         shift = shift.reshape(-1, *[1] * (logits.ndim - 2))
         return self.format.outputs(logits / temperature + shift)
 

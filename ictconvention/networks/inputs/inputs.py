@@ -109,6 +109,10 @@ class Inputs(nn.Module, ABC):
     def padded(self, *arrays: Any, **named: Any) -> tuple[Tensor, ...]:
         """Return the arguments of `features_padded`, of arrays of raw flux (B, S, ...)."""
 
+    def pixels_with_data(self, *arrays: Any, **named: Any) -> Tensor | None:
+        """Return the pixels (B, H, W) of pictures that have data; None of other inputs. Arguments as of `padded`."""
+        return None
+
     @abstractmethod
     def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences of some objects, unequally long and with gaps: the arguments of `padded` by name."""

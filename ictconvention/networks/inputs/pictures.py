@@ -58,6 +58,10 @@ class PictureInputs(Inputs):
         (scaled,) = self.channels(frames.movedim(1, 0), torch.arange(frames.shape[1]), None)  # (bands, B, H, W)
         return scaled.movedim(0, 1).where(present[:, :, None, None], 0), present
 
+    def pixels_with_data(self, frames: Tensor, present: Tensor, *more: Tensor, **named: Tensor) -> Tensor:
+        """Return the pixels (B, H, W) that any band has data in; arguments as of `padded`."""
+        return (frames.isfinite() & present[:, :, None, None]).any(1)
+
     def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random pictures, of which some lack bands."""
         size, bands = shape.stamp_size, len(shape.bands)

@@ -20,8 +20,7 @@ class MaskFormat(PredictionFormat):
 
     without_frames: ClassVar[str] = "their shares are those of training"
     meanings: ClassVar[Mapping[str, str]] = {
-        "share": "share of each class among all pixels of the picture, those without data too, in the order of the "
-        "classes; they sum to 1",
+        "share": "share of each class among the pixels with data, in the order of the classes; they sum to 1",
         "logits": "calibrated logits of the classes, of each pixel where the network gives masks",
     }
 

@@ -59,9 +59,19 @@ def share_loss(predicted: Tensor, mask: Tensor) -> Tensor:
     return each * (len(mask) / (known > 0).sum().clamp(min=1).to(each.dtype))
 
 
-def mean_shares(logits: Tensor) -> Tensor:
-    """Return the mean probabilities (B, classes) of the pixels of logits (B, classes, H, W), or of (B, classes)."""
-    return logits.softmax(1).flatten(2).mean(2) if logits.ndim > 2 else logits.softmax(1)
+def mean_shares(logits: Tensor, there: Tensor | None = None) -> Tensor:
+    """Return the mean probabilities (B, classes) of the pixels of logits (B, classes, H, W), or of (B, classes).
+
+    Of pixels, those that are `there` (B, H, W); by default all.
+    """
+    return mean_pixels(logits.softmax(1), there) if logits.ndim > 2 else logits.softmax(1)
+
+
+def mean_pixels(maps: Tensor, there: Tensor | None = None) -> Tensor:
+    """Return the mean (B, classes) of the pixels of maps (B, classes, H, W) that are `there` (B, H, W); else of all."""
+    if there is None:
+        return maps.flatten(2).mean(2)
+    return (maps * there[:, None]).sum((2, 3)) / there.sum((1, 2)).clamp(min=1)[:, None]
 
 
 def count_classes(mask: Tensor, classes: int) -> Tensor:

@@ -56,7 +56,7 @@ def keep_shares(calibration: Calibration) -> Reduce:
 
     def reduce_few(logits: Tensor, mask: Tensor | None, there: Tensor | None) -> dict[str, Tensor]:
         moved = shift.to(logits).reshape(-1, *[1] * (logits.ndim - 2))
-        means = {"mean": _shares(logits, there), "calibrated": _shares(logits / temperature + moved, there)}
+        means = {"mean": mean_shares(logits, there), "calibrated": mean_shares(logits / temperature + moved, there)}
         kept = {name: _whole(shares.double()) for name, shares in means.items()}
         if logits.ndim > 2:
             guess = logits.argmax(1)
@@ -78,14 +78,6 @@ def keep_shares(calibration: Calibration) -> Reduce:
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
     return reduce
-
-
-def _shares(logits: Tensor, there: Tensor | None) -> Tensor:
-    """Return the mean probabilities (B, classes) of the pixels that have data (B, H, W); of all, where that is None."""
-    if there is None:
-        return mean_shares(logits)
-    count = there.sum((1, 2)).clamp(min=1)[:, None]
-    return (logits.softmax(1) * there[:, None]).sum((2, 3)) / count
 
 
 def _whole(shares: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.mask.chips import count_known
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
-from ictconvention.tasks.mask.losses import mean_shares, pixel_loss, share_loss
+from ictconvention.tasks.mask.losses import mean_pixels, mean_shares, pixel_loss, share_loss
 from ictconvention.tasks.mask.measures import CONFUSION, SHARES, MaskMeasures, scores_of
 from ictconvention.tasks.mask.metrics import MaskMetrics
 from ictconvention.tasks.mask.options import MaskOptions
@@ -218,15 +218,19 @@ class Masks(Task):
         kept = {name: outputs[name] for name in (*SHARES, CONFUSION) if name in outputs}
         return {"row": self.row(outputs, calibration), **kept}
 
-    def exported(self, logits: Tensor, temperature: float, shift: Tensor) -> dict[str, Tensor]:
-        """Return the shares that are predicted, and calibrated logits."""
+    def exported(
+        self, logits: Tensor, temperature: float, shift: Tensor, there: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Return the shares that are predicted, of the pixels with data, and calibrated logits."""
         found = super().exported(logits, temperature, shift)
         match self.options.estimate:
+            case "calibrated":
+                found["share"] = mean_shares(found["logits"], there)
             case "mean":
-                found["share"] = mean_shares(logits)
+                found["share"] = mean_shares(logits, there)
             case "argmax":
                 guess = logits.argmax(1)[:, None] == torch.arange(len(self.names))[:, None, None]
-                found["share"] = guess.to(logits.dtype).mean((2, 3))
+                found["share"] = mean_pixels(guess.to(logits.dtype), there)
         return found
 
     def score(self, part: str, found: Predictions) -> dict[str, dict[str, Any]]:

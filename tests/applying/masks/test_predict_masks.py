@@ -205,11 +205,14 @@ def test_an_exported_model_gives_the_shares_of_predict(
     run = read_trained(folders[0])
     assert isinstance(run.task, Masks)
     run.task.options = MaskOptions(kind="mask", estimate=estimate)
-    expected = predict_survey(run, chips[:5]).row
-    arguments = {
-        "frames": torch.from_numpy(np.stack([chips[n].frames for n in range(5)])),
-        "present": torch.ones(5, 2, dtype=torch.bool),
-    }
+    frames = np.stack([chips[n].frames for n in range(5)])
+    frames[1, :, 11:] = np.nan
+    frames[1:3, 0, :, :3] = np.nan
+    with SurveyWriter(tmp_path / "cut", HEADER) as writer:
+        for number, pictures in enumerate(frames):
+            writer.add(f"chip{number:03d}", pictures, band=[0, 1], mjd=[59000.0, 59000.0])
+    expected = predict_survey(run, Survey.open(tmp_path / "cut")).row
+    arguments = {"frames": torch.from_numpy(frames), "present": torch.ones(5, 2, dtype=torch.bool)}
     with torch.no_grad():
         made = exportable_run(run)(**arguments)
     assert made["logits"].shape == (5, 3, 16, 16)
