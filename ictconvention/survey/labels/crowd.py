@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
 from ictconvention.survey.labels.groups import find_groups, positions_of
-from ictconvention.survey.labels.strata import STRATA
+from ictconvention.survey.labels.strata import OF_MASK, OF_REDSHIFT, STRATA
 from ictconvention.survey.labels.targets import Ints
 from ictconvention.survey.split import classes_of
 
@@ -59,10 +59,12 @@ class Crowd:
         ids, order = np.array(class_of.ids), class_of.ids.order
         names = list(class_of.names)
         if not names:
+            lacking = {OF_REDSHIFT: "object has a redshift", OF_MASK: "chip has a known pixel in its mask"}
             raise SplitError(
-                f"no object has a {'redshift' if STRATA in objects.meta else 'class'}",
+                f"no {lacking.get(objects.meta.get(STRATA, ''), 'object has a class')}",
                 where,
-                "label some objects (by a class, or a redshift), or use the survey to predict only",
+                "label some objects (by a class, a redshift, or a mask, which task=mask learns), "
+                "or use the survey to predict only",
                 "E-SPLIT-LABELS",
             )
         number = class_of.codes.astype(np.int64)

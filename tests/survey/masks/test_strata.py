@@ -8,6 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.api.surveys import split
+from ictconvention.cli.split_report import notes
 from ictconvention.core.errors import SplitError, SurveyError
 from ictconvention.survey.labels.groups import find_groups
 from ictconvention.survey.labels.strata import STRATA
@@ -111,11 +112,17 @@ def test_a_saved_split_is_read_and_checked_again(tmp_path: Path, chips: Survey) 
         Split(parts, drawn.classes).check(split_table(chips))
 
 
+def test_the_report_of_a_split_says_which_classes_make_no_stratum(chips: Survey) -> None:
+    """Else the stratum of chips that were put together reads as if a frequent class were the rarest of them."""
+    said = [*notes(split(chips, task="mask"), split_table(chips))]
+    assert any(f"fewer than {LEAST} scenes" in line for line in said)
+
+
 def test_masks_that_are_asked_for_and_are_not_there_are_refused(survey: Survey, tmp_path: Path) -> None:
     with refused(SurveyError, "E-SURVEY-MASKS", where=survey.path):
         split(survey, task="mask")
     blank = [chip(n, mask=np.full((8, 8), IGNORED)) for n in range(20)]
-    with refused(SplitError, "E-SPLIT-LABELS"):
+    with refused(SplitError, "E-SPLIT-LABELS", "no chip has a known pixel", "task=mask"):
         split(write_chips(tmp_path / "s", blank))
 
 
