@@ -20,7 +20,7 @@ from ictconvention.survey.labels.redshifts import REDDENING
 from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
-CHOICES = ("experiment", "profile", "model", "learner")  # groups that make a network, and its cost
+CHOICES = ("experiment", "profile", "model", "learner", "task")  # groups that make a network, and its cost
 NANOMAGGIES = {"nanomaggy": 1.0, "nmgy": 1.0, "nJy": 1 / 3631, "uJy": 1 / 3.631, "mJy": 1e3 / 3.631, "Jy": 1e6 / 3.631}
 
 
@@ -78,7 +78,10 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
         found = f"this survey has stamps of {stamp} x {stamp} pixels, the network takes {taken} x {taken}"
         again = any(_is_simulated(survey, kind) for kind in ("galaxies", "hosts", "scenes"))
         simulate = f"simulate it so (--size {taken}; of a run survey.size={taken})"
-        raise refused(found, simulate if again else f"cut them so (--size {taken})")
+        cut = f"cut them so (--size {taken})"
+        if run.task.learns_masks:  # chips are not cut in ingestion, and scenes may have any size
+            cut = "cut the files so and ingest them again, or predict the files (of any size): predict RUN FOLDER"
+        raise refused(found, simulate if again else cut)
     if header.flux_unit != (unit := str(run.survey["flux_unit"])):
         factor = NANOMAGGIES.get(header.flux_unit, 0.0) / NANOMAGGIES.get(unit, float("inf"))
         if factor != 1:
@@ -113,7 +116,7 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
     choices, usual = _compose(run, choices, place)  # an experiment may leave the survey open
     if usual is None:  # a choice of another version
         choices, usual = [], compose_run([])
-    for group in ("model", "learner"):  # their choices have the names of their kinds
+    for group in ("model", "learner", "task"):  # their choices have the names of their kinds
         if (kind := getattr(run.options, group).kind) != getattr(usual, group).kind:
             choices = [word for word in choices if not word.startswith(f"{group}=")] + [f"{group}={kind}"]
     if run.options.model.module is not None and find_network(run.options.model.kind).source is not None:

@@ -15,7 +15,7 @@ from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.selected import find_selection
 from ictconvention.survey.labels.strata import OF_MASK, OF_REDSHIFT, STRATA, STRATUM, by_class_or_redshift
 from ictconvention.survey.labels.targets import SINGLE, least_objects
-from ictconvention.survey.masks.strata import stratum_name
+from ictconvention.survey.masks.strata import LEAST, stratum_name
 from ictconvention.survey.split import Split
 
 
@@ -63,7 +63,10 @@ def notes(split: Split, objects: ObjectTable) -> Iterator[str]:
     doubtful = sorted({str(split.classes[str(id_)]) for id_ in objects["id"][tested & ~spectroscopic]})
     kind = objects.meta.get(STRATA, "class")
     if kind == OF_MASK:
-        yield "chips by the rarest class of their masks; those of one scene stay in one part"
+        yield (
+            "chips by the rarest class of their masks, or the next rarest where that is the rarest "
+            f"in fewer than {LEAST} scenes; those of one scene stay in one part"
+        )
     elif doubtful and kind == OF_REDSHIFT:
         yield "tested against redshifts that no label_source says are spectroscopic"
     elif doubtful:

@@ -275,7 +275,7 @@ class Survey:
 
     def _unknown(self, id_: str) -> SurveyError:
         near = near_names(id_, self.ids.near(id_))
-        fix = f"choose one of its {pluralize(len(self), 'id')}, such as {shorten(near or self.ids[:4], 3)}"
+        fix = f"choose one of its {pluralize(len(self), 'id')}, such as {', '.join((near or self.ids[:3])[:3])}"
         found = f"no object has the id {id_!r}" + (f" (did you mean {near[0]}?)" if near else "")
         return SurveyError(found, self.path, fix, "E-ID-UNKNOWN")
 

@@ -89,6 +89,13 @@ def test_an_unknown_id_is_answered_with_near_ones(typed: str, near: str, tmp_pat
         survey.position(typed)
 
 
+def test_an_id_unlike_all_is_answered_with_examples_that_count_no_rest(tmp_path: Path) -> None:
+    survey = write_survey(tmp_path / "s", [image_series(n, 3) for n in range(9)])
+    with refused(SurveyError, "E-ID-UNKNOWN", "its 9 ids", where=survey.path) as caught:
+        survey.position("qqqqq")
+    assert "more" not in caught.value.fix
+
+
 def test_a_folder_of_pictures_is_answered_with_the_command_that_makes_a_survey_of_them(tmp_path: Path) -> None:
     (folder := tmp_path / "my pictures" / "spiral").mkdir(parents=True)
     (folder / "a.PNG").touch()

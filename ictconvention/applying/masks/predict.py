@@ -34,7 +34,8 @@ def check_gives_masks(run: TrainedRun, option: str, needed: bool = True) -> None
         raise UsageError(found, option, "leave it out, or take a run with task=mask", "E-RUN-TASK")
     if needed and getattr(run.options.task, "shares", "mask") == "direct":
         found = "this run has learned shares alone (task.shares=direct), and gives no mask"
-        raise UsageError(found, option, "leave it out, or take a run with task.shares=mask", "E-RUN-TASK")
+        without = "leave it out" if option.startswith("-") else "give a survey"
+        raise UsageError(found, option, f"{without}, or take a run with task.shares=mask", "E-RUN-TASK")
 
 
 def save_masks(

@@ -168,7 +168,10 @@ def _read_tiff(file: Any, planes: Sequence[int], place: tuple[int, int, int, int
     first, left, rows, columns = place
     window = ((first, first + rows), (left, left + columns))
     found = np.empty((len(planes), rows, columns), dtype=np.float32)
-    values = file.read([plane + 1 for plane in planes], window=window)
+    try:
+        values = file.read([plane + 1 for plane in planes], window=window)
+    except Exception as error:  # of a file that was cut short the header can be whole
+        raise _damaged(Path(file.name), str(error.__cause__ or error).splitlines()[0]) from error
     for number, plane in enumerate(planes):
         found[number] = values[number]
         if (nodata := file.nodatavals[plane]) is not None:

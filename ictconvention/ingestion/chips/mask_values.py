@@ -20,6 +20,7 @@ PRELIGENS_IGNORED = (0, 1)
 LARGEST = 65_535  # value of a mask
 WHERE = "options of ingest chips"
 UNKNOWN = -1
+MOST = 5  # unknown values of a mask that a message has an option for
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,12 @@ class MaskValues:
         outside = (values < 0) | (values > LARGEST)
         coded = np.where(outside, UNKNOWN, table[np.where(outside, 0, values)])
         if (wrong := coded == UNKNOWN).any():
-            unknown = shorten(map(str, np.unique(values[wrong]).tolist()))
-            raise UnreadableError(f"unknown mask value {unknown}: name it by --classes, or leave it out by --ignore")
+            unknown = np.unique(values[wrong]).tolist()
+            ignored = [value for value, position in self.positions.items() if position == IGNORED]
+            option = f"--ignore {','.join(map(str, [*ignored, *unknown]))}"  # which replaces what is ignored now
+            leave_out = option if min(unknown) >= 0 and max(unknown) <= LARGEST and len(unknown) <= MOST else "--ignore"
+            found = f"unknown mask value {shorten(map(str, unknown))}"
+            raise UnreadableError(f"{found}: name it by --classes, or leave it out by {leave_out}")
         return np.asarray(coded, dtype=np.uint8)
 
 

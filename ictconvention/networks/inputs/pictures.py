@@ -29,7 +29,7 @@ class PictureInputs(Inputs):
     pictures: ClassVar[bool] = True
     meanings: ClassVar[Mapping[str, str]] = {
         "frames": "one stamp for each band, in the order of the bands [flux_unit], NaN where a pixel is missing; the "
-        "mean where an object has several",
+        "mean where an object has several; the first row is the lowest, so turn a PNG, JPEG or GeoTIFF upside down",
         "present": "whether the object has a frame in each band, in the order of the bands",
     }
 

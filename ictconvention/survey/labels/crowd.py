@@ -62,7 +62,8 @@ class Crowd:
             raise SplitError(
                 f"no object has a {name_label(objects)}",
                 where,
-                "label some objects (by a class, a redshift or a mask), or use the survey to predict only",
+                "label some objects (by a class, a redshift, or a mask, which task=mask learns), "
+                "or use the survey to predict only",
                 "E-SPLIT-LABELS",
             )
         number = class_of.codes.astype(np.int64)

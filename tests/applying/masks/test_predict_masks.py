@@ -1,6 +1,7 @@
 """From a trained run to masks: files, their counts, several runs together, scenes by tiles, an exported model."""
 
 import csv
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import ictconvention as ict
-from ictconvention.applying.export import export_run, exportable_run
+from ictconvention.applying.export import describe_model, export_run, exportable_run
+from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.masks.predict import check_gives_masks
 from ictconvention.applying.masks.predict_scenes import predict_scene, tiling_of
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
@@ -61,6 +63,14 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     """Return a mask as the survey has it: the last row of the file first."""
     with Image.open(path) as image:
         return np.asarray(image)[::-1]
+
+
+def blank_chip(path: Path, bands: tuple[str, ...], size: int) -> Survey:
+    """Return a survey of one chip in other bands, or of another size."""
+    with SurveyWriter(path, replace(HEADER, bands=bands, stamp_size=size), masks=True) as writer:
+        mask = np.zeros((size, size), dtype=np.uint8)
+        writer.add("a", np.ones((2, size, size)), band=[0, 1], mjd=[51_544.0] * 2, mask=mask)
+    return Survey.open(path)
 
 
 def counts(mask: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -233,6 +243,44 @@ def test_masks_are_refused_of_runs_that_give_none(trained: list[TrainedRun]) -> 
     with refused(UsageError, "E-RUN-TASK", "task.shares=direct", where="--masks"):
         check_gives_masks(shares_alone, "--masks")
     check_gives_masks(shares_alone, "--format", needed=False)
+    with refused(UsageError, "E-RUN-TASK", "give a survey", where="SURVEY") as caught:
+        check_gives_masks(shares_alone, "SURVEY")
+    assert "leave it out" not in caught.value.fix
+
+
+@pytest.mark.slow
+def test_what_follows_a_survey_that_does_not_fit_can_be_typed(trained: list[TrainedRun], tmp_path: Path) -> None:
+    other = blank_chip(tmp_path / "other", ("G", "SWIR"), 16)
+    with refused(UsageError, "E-SURVEY-UNSUITED", "init_from=") as caught:
+        check_survey_fits(trained[0], other)
+    words = shlex.split(caught.value.fix.partition("train.py ")[2])
+    assert "task=mask" in words
+    assert compose_run(words).task.kind == "mask"
+    larger = blank_chip(tmp_path / "larger", ("R", "NIR"), 32)
+    with refused(UsageError, "E-SURVEY-UNSUITED", "32 x 32", "predict the files") as caught:
+        check_survey_fits(trained[0], larger)
+    assert "--size" not in caught.value.fix  # ingestion of chips has no such option
+
+
+@pytest.mark.slow
+def test_an_exported_model_says_that_its_first_row_is_the_lowest(trained: list[TrainedRun]) -> None:
+    """A GeoTIFF as it is read would stand upside down, and its shares be near those of predict but not the same."""
+    one = trained[0]
+    assert "first row is the lowest" in describe_model(one, exportable_run(one))["inputs"]["frames"]["meaning"]
+
+
+def test_a_scene_that_was_cut_short_is_named(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio", reason="rasterio is not installed: extra scenes")
+    file, shape = tmp_path / "cut.tif", {"height": 64, "width": 64, "count": 2, "dtype": "uint16"}
+    pixels = np.random.default_rng(0).integers(0, 3000, (2, 64, 64), dtype=np.uint16)
+    place = {"crs": "EPSG:32631", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 49e5)}
+    with rasterio.open(file, "w", driver="GTiff", **shape, **place) as written:
+        written.write(pixels)
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    (scene,) = find_scenes(file, ("R", "NIR"))  # the header is whole
+    with refused(UsageError, "E-IMAGE-DAMAGED", where="cut.tif") as caught, scene.open() as read:
+        read(0, 0, 64, 64)
+    assert "previous exception" not in str(caught.value)
 
 
 def test_bands_of_a_file_are_found_by_name_and_others_are_refused(tmp_path: Path) -> None:

@@ -43,6 +43,16 @@ def test_a_value_without_a_meaning_is_named(value: int) -> None:
         parse_mask_values().encode(np.array([[2, value]], dtype=np.int64))
 
 
+def test_what_leaves_an_unknown_value_out_still_ignores_what_was_ignored() -> None:
+    """--ignore replaces the values that are ignored without it: 255 alone would make classes of no data and clouds."""
+    with pytest.raises(UnreadableError, match=r"--ignore 0,1,255$") as caught:
+        parse_mask_values().encode(np.array([[0, 5, 255]]))
+    ignore = str(caught.value).rpartition(" ")[2]
+    assert parse_mask_values(ignore=ignore).encode(np.array([[0, 5, 255]])).tolist() == [[255, 3, 255]]
+    with pytest.raises(UnreadableError, match=r"--ignore$"):
+        parse_mask_values().encode(np.array([[5, -1]]))
+
+
 def test_no_data_are_ignored_unless_they_are_a_class() -> None:
     values = parse_mask_values(["a", "b"])
     assert values.encode(np.array([[0, 1, 99]]), nodata=99.0).tolist() == [[0, 1, 255]]

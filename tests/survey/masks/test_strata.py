@@ -8,6 +8,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention.api.surveys import split
+from ictconvention.cli.split_report import notes
 from ictconvention.core.errors import SplitError, SurveyError
 from ictconvention.survey.labels.groups import find_groups
 from ictconvention.survey.labels.strata import STRATA
@@ -116,6 +117,12 @@ def test_a_saved_split_is_read_and_checked_again(tmp_path: Path, chips: Survey) 
         )
     with refused(SplitError, "E-SPLIT-MISMATCH", "of another rarest class now", torn):
         Split(drawn.parts, {**drawn.classes, torn: "rarest ice"}).check(split_table(chips))
+
+
+def test_the_report_of_a_split_says_which_classes_make_no_stratum(chips: Survey) -> None:
+    """Else the stratum of chips that were put together reads as if a frequent class were the rarest of them."""
+    said = [*notes(split(chips, task="mask"), split_table(chips))]
+    assert any(f"fewer than {LEAST} scenes" in line for line in said)
 
 
 def test_masks_that_are_asked_for_and_are_not_there_are_refused(survey: Survey, tmp_path: Path) -> None:
