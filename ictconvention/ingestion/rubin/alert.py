@@ -51,7 +51,7 @@ def read_id(alert: Alert) -> str | None:
         It has neither id, two, or only one that lost its digits as a double.
     """
     records = [one for name in ("diaSource", "diaObject") if isinstance(one := alert.get(name), Mapping)]
-    given = [one.get("diaObjectId") for one in records]
+    given: list[Any] = [one.get("diaObjectId") for one in records]
     ids = {int(one) for one in given if not _is_nothing(one) and _is_exact(one)}
     if len(ids) > 1:
         raise UnreadableError(f"two diaObjectIds: {', '.join(map(str, sorted(ids)))}")
@@ -65,7 +65,7 @@ def read_id(alert: Alert) -> str | None:
 
 
 def _is_nothing(value: Any) -> bool:
-    return value is None or value == 0 or value != value  # noqa: PLR0124 - a NaN is unlike itself
+    return value is None or value == 0 or value != value  # a NaN is unlike itself
 
 
 def _is_exact(value: Any) -> bool:

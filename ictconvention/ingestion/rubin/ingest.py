@@ -17,8 +17,8 @@ from ictconvention.ingestion.rubin.schema import read_schema
 ROTATED = "rotated about the object by a cubic spline, times the area of a pixel, so that fluxes stay"
 NOT_ROTATED = "as in the alerts, each visit at its own angle"
 COST = (
-    "--no-rotate: every frame stands at the angle of its visit, so the differences between the frames of an object, and "
-    "the residual channel made of them, show its rotation and no change; take it for one frame each, or to count pixels"
+    "--no-rotate: every frame stands at the angle of its visit, so that differences between the frames of an object, "
+    "as in the residual channel of networks, show the rotation: they are wrong for objects of several visits"
 )
 
 

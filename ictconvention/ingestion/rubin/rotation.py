@@ -6,12 +6,13 @@ the package reproject with its flux conserved, was compared over 64 angles and p
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, map_coordinates
 
-ORDER = 3  # of the spline
+ORDER: Literal[3] = 3  # of the spline
 MARGIN = 12  # pixels that the spline's prefilter reaches [pixels]
 PHASES = 65  # places within a pixel at which the noise is known
 
@@ -75,7 +76,7 @@ def turn_north_up(
     filled = np.where(known, pixels, 0).astype(np.float64)
     if not known.all() and known.any():
         filled = filled[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
-    stamp = map_coordinates(filled, [row, column], order=ORDER, mode="mirror")
+    stamp = map_coordinates(filled, grid.places(size, scale), order=ORDER, mode="mirror")
     height, width = pixels.shape
     inside = (row >= 0) & (row <= height - 1) & (column >= 0) & (column <= width - 1)
     top, left = (np.clip(np.floor(at).astype(int), 0, n - 2) for at, n in ((row, height), (column, width)))
@@ -93,5 +94,5 @@ def _variance() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     one = np.zeros(2 * MARGIN + 1)
     one[MARGIN] = 1
     at = np.arange(1, 2 * MARGIN)[:, None] + places
-    weights = map_coordinates(one, [at.ravel()], order=ORDER, mode="mirror").reshape(at.shape)
+    weights = map_coordinates(one, at.ravel()[None], order=ORDER, mode="mirror").reshape(at.shape)
     return places, (weights**2).sum(0)
