@@ -14,7 +14,7 @@ from ictconvention.ingestion.rubin.cutouts import PIXEL_SCALE
 from ictconvention.ingestion.rubin.reader import CUTOUTS, RubinOptions, read_rubin
 from ictconvention.ingestion.rubin.schema import read_schema
 
-ROTATED = "rotated about the object by a cubic spline, times the area of a pixel, so that fluxes stay"
+ROTATED = "rotated about the object by a quintic spline, times the area of a pixel, so that fluxes stay"
 NOT_ROTATED = "as in the alerts, each visit at its own angle"
 COST = (
     "--no-rotate: every frame stands at the angle of its visit, so that differences between the frames of an object, "

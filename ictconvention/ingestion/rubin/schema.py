@@ -29,7 +29,7 @@ def read_schema(path: Path) -> Any:
         raise UsageError("there is no such file", path, "check the path of --schema", "E-FILES-MISSING")
     try:
         from fastavro import parse_schema
-        from fastavro.schema import load_schema
+        from fastavro.schema import UnknownType, load_schema
     except ImportError as error:
         fix = "install the extra: pip install -c constraints.txt '.[ztf]'"
         raise UsageError("the package fastavro is not installed", "ingest rubin", fix, "E-PACKAGE-MISSING") from error
@@ -38,8 +38,10 @@ def read_schema(path: Path) -> Any:
     try:
         written = json.loads(content)
         if isinstance(written, dict) and isinstance(written.get("schema"), str):
-            parsed = parse_schema(json.loads(written["schema"]))
-        else:
+            written = json.loads(written["schema"])
+        try:
+            parsed = parse_schema(written)
+        except UnknownType:  # it is in a file of its name
             parsed = load_schema(str(path))
     except Exception as error:  # a damaged schema may break the parser anywhere
         raise UsageError(f"no Avro schema: {error or type(error).__name__}", path, FIX, "E-COMMAND-VALUE") from error

@@ -60,8 +60,8 @@ def test_without_rotation_the_pixels_stay_and_the_cost_is_said(tmp_path: Path) -
     assert any("residual" in line and "--no-rotate" in line for line in result.lines)
     series = result.survey[0]
     assert np.abs(series.frames[2] - series.frames[0]).max() > 0.3 * series.frames.max()
-    np.testing.assert_allclose(series.x, [0.4 - 0.5] * 6, atol=0.01)  # the middle of an even stamp is between pixels
-    np.testing.assert_allclose(series.y, [-0.3 + 0.5] * 6, atol=0.01)
+    np.testing.assert_allclose(series.x, [0.4] * 6, atol=0.01)
+    np.testing.assert_allclose(series.y, [-0.3] * 6, atol=0.01)
     for frame, angle in zip(series.frames, (0, 41, 90, 155, 222, 318), strict=True):
         assert frame.sum() == pytest.approx(10_000 * NANOJANSKY, rel=0.01), angle
 
@@ -70,12 +70,14 @@ def test_without_rotation_the_pixels_stay_and_the_cost_is_said(tmp_path: Path) -
 @pytest.mark.parametrize("options", [(), ("--no-rotate",)])
 def test_cutouts_of_other_sizes_are_cropped_or_padded(tmp_path: Path, side: int, options: tuple[str, ...]) -> None:
     source = write_alerts(tmp_path / "a.avro", [alert(side=side)])
-    frame = made("rubin", source, tmp_path / "s", "--size", 40, *options).survey[0].frames[0]
+    series = made("rubin", source, tmp_path / "s", "--size", 40, *options).survey[0]
+    frame = series.frames[0]
     shown = np.isfinite(frame).sum(0).max()
     assert frame.shape == (40, 40)
     assert min(side, 40) - 2 <= shown <= min(side, 40)
     light = np.where(np.nan_to_num(frame) > 0.05, frame, 0)
-    assert centroid(light) == pytest.approx((0, 0), abs=0.51)
+    assert centroid(light) == pytest.approx((series.x[0], series.y[0]), abs=0.2)
+    assert abs(series.x[0]) <= 0.5
 
 
 def test_two_by_two_pixels_can_be_summed(tmp_path: Path) -> None:
@@ -117,7 +119,7 @@ def test_an_id_keeps_all_digits_of_its_64_bits(tmp_path: Path) -> None:
         one["diaObject"] = {"diaObjectId": float(OBJECT), "ra": 150.0, "dec": -40.0}
     rounded = write_table(tmp_path / "b.parquet", alerts[:1])
     for source in (exact, rounded):
-        assert made("rubin", source, tmp_path / f"s {source.name}").survey.ids == [str(OBJECT)]
+        assert made("rubin", source, tmp_path / f"s {source.name}").survey.ids == (str(OBJECT),)
     alerts[0]["diaSource"]["diaObjectId"] = float(OBJECT)
     error = refusal("rubin", write_table(tmp_path / "c.parquet", alerts[:1]), tmp_path / "s")
     check_refusal(error, "E-INGEST-REJECTS", "double", where=tmp_path / "s")

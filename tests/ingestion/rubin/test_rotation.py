@@ -30,7 +30,7 @@ def test_a_star_keeps_its_place_flux_and_width_at_any_angle(angle: float, fwhm: 
     across = np.arange(33) - 16
     centre = (light * across).sum() / light.sum(), (light * across[:, None]).sum() / light.sum()
     assert centre == pytest.approx((-east / SCALE, north / SCALE), abs=0.02)
-    assert np.abs(stamp - wanted)[known].max() < 0.012 * wanted.max()
+    assert np.abs(stamp - wanted)[known].max() < 0.008 * wanted.max()
     near = np.hypot(across[None] + east / SCALE, across[:, None] - north / SCALE) < 7
     assert light[near].sum() == pytest.approx(wanted[near].sum(), rel=5e-4)
     assert measure_fwhm(light) == pytest.approx(measure_fwhm(wanted), rel=0.01)
@@ -50,7 +50,7 @@ def test_the_noise_of_a_stamp_is_that_of_its_pixels() -> None:
     pixels = np.random.default_rng(1).normal(size=(400, 400))
     stamp, noise = turn_north_up(pixels, SkyGrid(200, 200, east, north), 250, SCALE)
     assert np.std(stamp) == pytest.approx(noise, rel=0.01)
-    assert noise == pytest.approx(0.875, abs=0.01)
+    assert noise == pytest.approx(0.92, abs=0.01)
 
 
 def test_pixels_of_another_size_keep_the_flux_of_the_sky() -> None:
@@ -63,7 +63,7 @@ def test_missing_pixels_stay_missing_and_spoil_no_other() -> None:
     cut = star(45, 0, 0)
     pixels = cut.pixels.copy()
     whole, _ = turn_north_up(pixels, cut.grid, 25, SCALE)
-    pixels[30, 30] = np.nan  # far from the star
+    pixels[26, 26] = np.nan  # far from the star
     stamp, _ = turn_north_up(pixels, cut.grid, 25, SCALE)
     lost = np.isnan(stamp) & ~np.isnan(whole)
     assert 2 <= lost.sum() <= 6
