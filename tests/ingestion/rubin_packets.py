@@ -73,11 +73,11 @@ def alert(
         Other values of diaSource.
     """
     matrix = turn(angle)
-    star = np.array(middle) + np.linalg.solve(matrix, np.array(at) / 3600)
+    x, y = np.array(middle) + np.linalg.solve(matrix, np.array(at) / 3600)
     sky = np.random.default_rng(seed).normal(0, noise, (side, side))
-    content = cutout(sky + blob(side, *star, flux, fwhm / SCALE), matrix, middle, noise, fwhm)
+    content = cutout(sky + blob(side, float(x), float(y), flux, fwhm / SCALE), matrix, middle, noise, fwhm)
     number = round(day * 1e6) * 10 + 1
-    found = {"diaSourceId": number, "diaObjectId": object_id, "ssObjectId": None if object_id else 77}
+    found: Alert = {"diaSourceId": number, "diaObjectId": object_id, "ssObjectId": None if object_id else 77}
     found |= {"midpointMjdTai": MJD + day, "band": band, "ra": RA, "dec": DEC, "psfFlux": flux, "psfFluxErr": 5 * noise}
     found |= {"reliability": 0.9, "timeWithdrawnMjdTai": None, **dict.fromkeys(FLAGS, False)}
     return {
@@ -154,7 +154,7 @@ def schema(version: int = 10) -> Any:
     measured = {"midpointMjdTai": "double", "band": ["null", "string"], "psfFlux": number, "psfFluxErr": number}
     later = {} if version == 7 else {"timeWithdrawnMjdTai": number}
     flags = [name for name in FLAGS if version != 7 or name != "pixelFlags_nodataCenter"]
-    detected = measured | later | {"reliability": number, **dict.fromkeys(flags, ["null", "boolean"])}
+    detected = measured | later | {"reliability": number, **{name: ["null", "boolean"] for name in flags}}
     source = {"diaSourceId": "long", "diaObjectId": whole, "ssObjectId": whole, "ra": "double", "dec": "double"}
     source |= detected
     fields: dict[str, Any] = {"alertId" if version == 7 else "diaSourceId": "long"}
@@ -167,7 +167,7 @@ def schema(version: int = 10) -> Any:
         )
         fields["prvDiaNondetectionLimits"] = ["null", {"type": "array", "items": limit}]
     fields["diaObject"] = ["null", record("diaObject", {"diaObjectId": whole, "ra": "double", "dec": "double"})]
-    fields |= dict.fromkeys(("cutoutScience", "cutoutDifference"), ["null", "bytes"])
+    fields |= {name: ["null", "bytes"] for name in ("cutoutScience", "cutoutDifference")}
     return fastavro.parse_schema(record("alert", fields))
 
 

@@ -14,8 +14,8 @@ ANGLES = (0.0, 17.0, 45.0, 90.0, 133.3, 188.8, 271.0, 340.0)
 def star(angle: float, east: float, north: float, fwhm: float = 0.7, side: int = 41) -> Cutout:
     """Return a cutout turned by an angle, with a star east and north of the object [arcsec]."""
     middle = (1.3, -0.8)
-    at = np.array(middle) + np.linalg.solve(turn(angle), [east / 3600, north / 3600])
-    return read_cutout(cutout(blob(side, *at, FLUX, fwhm / SCALE), turn(angle), middle), RA, DEC)
+    x, y = np.array(middle) + np.linalg.solve(turn(angle), [east / 3600, north / 3600])
+    return read_cutout(cutout(blob(side, float(x), float(y), FLUX, fwhm / SCALE), turn(angle), middle), RA, DEC)
 
 
 @pytest.mark.parametrize("angle", ANGLES)
