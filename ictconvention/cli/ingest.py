@@ -178,9 +178,12 @@ def ztf(
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
 
 
-@_command()
+@_command("size")
 def rubin(
     source: Annotated[Path, typer.Argument(metavar="ALERTS", help="File or folder: .avro, .tar.gz of such, .parquet.")],
+    size: Annotated[
+        int, typer.Option(help="Height and width of the stamps in pixels; larger ones lack pixels that fluxes need.")
+    ] = 26,
     cutout: Annotated[Literal["science", "difference"], typer.Option(help="Which cutout.")] = "science",
     sky: Annotated[
         bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre; Rubin did already.")

@@ -272,7 +272,7 @@ KINDS = {
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
-    "rubin": Kind(ingest_rubin),
+    "rubin": Kind(ingest_rubin, ("size",)),
     "images": Kind(ingest_images, ("bin_pixels", "objects", "rename_band", "size", "bands")),
     "chips": Kind(ingest_chips, ("bin_pixels", "rename_band", "size", "bands", "classes")),
 }

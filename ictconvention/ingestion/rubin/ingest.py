@@ -14,6 +14,7 @@ from ictconvention.ingestion.rubin.cutouts import PIXEL_SCALE
 from ictconvention.ingestion.rubin.reader import CUTOUTS, RubinOptions, read_rubin
 from ictconvention.ingestion.rubin.schema import read_schema
 
+SIZE = 26  # pixels of a stamp: those about an object up to 2 pixels off the middle of 30 hold what fluxes are made of
 ROTATED = "rotated about the object by a quintic spline, times the area of a pixel, so that fluxes stay"
 NOT_ROTATED = "as in the alerts, each visit at its own angle"
 COST = (
@@ -26,6 +27,7 @@ def ingest_rubin(
     request: Request,
     source: PathLike,
     *,
+    size: int = SIZE,
     cutout: Literal["science", "difference"] = "science",
     sky: bool = False,
     rotate: bool = True,
@@ -33,6 +35,7 @@ def ingest_rubin(
     schema: PathLike | None = None,
 ) -> Ingested:
     """Take Rubin alerts: those of one diaObjectId become a sequence."""
+    request = replace(request, size=size)
     where = "options of ingest rubin"
     if cutout not in CUTOUTS:
         raise UsageError(f"cutout is {cutout!r}", where, "take science or difference", "E-COMMAND-VALUE")

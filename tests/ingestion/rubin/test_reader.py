@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from tests.ingestion.alert_packets import alert as ztf_alert
 from tests.ingestion.alert_packets import write_avro as write_ztf
 from tests.ingestion.commands import centroid, frame_bytes, made, refusal, rejects_of
@@ -201,3 +202,12 @@ def test_each_command_names_the_other_for_its_alerts(tmp_path: Path) -> None:
     ours, theirs = write_alerts(tmp_path / "r.avro", [alert()]), write_ztf(tmp_path / "z.avro", [ztf_alert()])
     check_refusal(refusal("ztf", ours, tmp_path / "s"), "E-INGEST-REJECTS", "ictconvention ingest rubin")
     check_refusal(refusal("rubin", theirs, tmp_path / "s"), "E-INGEST-REJECTS", "ictconvention ingest ztf")
+
+
+def test_stamps_of_the_usual_size_hold_what_a_flux_is_made_of(tmp_path: Path) -> None:
+    alerts = [alert(day=day, angle=45 * day, middle=(1.4, -1.3), noise=1.0) for day in range(5)]
+    result = made("rubin", write_alerts(tmp_path / "a.avro", alerts), tmp_path / "s")
+    recipe = photometry_recipe(SCALE, result.survey.header.stamp_size, tmp_path)
+    flux = measure_photometry(result.survey[0], recipe)[:, 0]
+    np.testing.assert_allclose(flux, flux[0], rtol=0.005)
+    np.testing.assert_allclose(flux, 10_000 * NANOJANSKY, rtol=0.1)  # of a Gaussian, and a Moffat was taken
