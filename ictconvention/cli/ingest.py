@@ -178,6 +178,28 @@ def ztf(
     """Take ZTF alerts: those of one objectId become a sequence; earlier photometry is kept as a table beside it."""
 
 
+@_command("size")
+def rubin(
+    source: Annotated[Path, typer.Argument(metavar="ALERTS", help="File or folder: .avro, .tar.gz of such, .parquet.")],
+    size: Annotated[
+        int, typer.Option(help="Height and width of the stamps in pixels; larger ones lack pixels that fluxes need.")
+    ] = 26,
+    cutout: Annotated[Literal["science", "difference"], typer.Option(help="Which cutout.")] = "science",
+    sky: Annotated[
+        bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre; Rubin did already.")
+    ] = False,
+    rotate: Annotated[
+        bool, typer.Option("--rotate/--no-rotate", help="Rotate each cutout, which stands as its visit, to north up.")
+    ] = True,
+    min_reliability: Annotated[float, typer.Option(help="Leave out detections that Rubin finds less reliable.")] = 0.0,
+    schema: Annotated[
+        Path | None,
+        typer.Option(help="Avro schema, where the .avro files are single messages of a broker.", show_default=False),
+    ] = None,
+) -> None:
+    """Take Rubin alerts: those of one diaObjectId become a sequence; their photometry is kept as a table beside it."""
+
+
 @_command("bin_pixels", "objects", "rename_band", "size", "bands")
 def images(
     source: Annotated[Path, typer.Argument(metavar="FOLDER", help="Pictures, in a folder for each class or in one.")],

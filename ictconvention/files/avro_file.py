@@ -51,8 +51,12 @@ class BoundedStream:
         return content
 
 
-def read_avro(stream: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
-    """Yield the records of an Avro file.
+class NoSchemaError(ForeignError):
+    """A broker's message, which only its schema can read."""
+
+
+def read_avro(stream: IO[bytes], size: int, schema: Any = None) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of an Avro file, or the one of a broker's message.
 
     Parameters
     ----------
@@ -60,16 +64,22 @@ def read_avro(stream: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
         Opened for reading bytes.
     size : int
         Bytes that it holds.
+    schema : dict, optional
+        Parsed schema of a message in Confluent's wire format; a container has its own.
 
     Raises
     ------
     UnreadableError
-        It is not an Avro file, is damaged, or unpacks to more than such a file may.
+        It is neither, is a message of another schema, is damaged, or unpacks to more than such a file may.
     """
     from fastavro import parse_schema, schemaless_reader
 
     bounded = BoundedStream(stream, size)
-    header = _header(bounded)
+    start = bounded.read(4)
+    if schema is not None and len(start) == 4 and start[0] == CONFLUENT:
+        yield _message(bounded, schema)
+        return
+    header = _header(start, bounded)
     schema = parse_schema(json.loads(header["meta"]["avro.schema"]))
     _refuse_items_of_no_size(schema)
     unpack = _unpacking(header["meta"].get("avro.codec", b"null").decode())
@@ -89,14 +99,32 @@ def read_avro(stream: IO[bytes], size: int) -> Iterator[Mapping[str, Any]]:
             raise UnreadableError("damaged: a block holds more than its records")
 
 
-def _header(stream: BoundedStream) -> Any:
+def _message(stream: BoundedStream, schema: Any) -> Mapping[str, Any]:
+    """Return the record of a message, whose first four bytes are read."""
     from fastavro import schemaless_reader
 
-    start = stream.read(4)
+    if stream.left > MOST_PACKED:
+        raise UnreadableError(f"a message of {stream.left} bytes")
+    _refuse_items_of_no_size(schema)
+    content = BytesIO(stream.read()[1:])
+    try:
+        record = schemaless_reader(content, schema, None)
+    except Exception as error:  # rubbish may break the decoder anywhere
+        raise UnreadableError(f"no message of this schema: {error or type(error).__name__}") from error
+    if content.read(1):
+        raise UnreadableError("no message of this schema: it holds more than one record")
+    if not isinstance(record, Mapping):
+        raise UnreadableError("a record is not an alert")
+    return cast(Mapping[str, Any], record)
+
+
+def _header(start: bytes, stream: BoundedStream) -> Any:
+    from fastavro import schemaless_reader
+
     if start != MAGIC:
         if len(start) == 4 and start[0] == CONFLUENT:
             number = int.from_bytes(start[1:] + stream.read(1), "big")
-            raise ForeignError(
+            raise NoSchemaError(
                 f"a message in Confluent's wire format, whose schema (number {number}) is with the broker: "
                 "save it with its schema, as an Avro file"
             )

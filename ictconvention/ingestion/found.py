@@ -42,6 +42,8 @@ class FoundFrame:
         The earliest detection of the object that this frame knows of [MJD], NaN where unknown.
     normalised : bool
         Whether its pixels were divided by their length or their maximum, so that they are no fluxes.
+    reliability : float
+        How sure its survey is that the detection is real, from 0 to 1; NaN where it does not say.
     """
 
     id: str
@@ -59,6 +61,7 @@ class FoundFrame:
     dec: float = UNKNOWN
     first_detection: float = UNKNOWN
     normalised: bool = False
+    reliability: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

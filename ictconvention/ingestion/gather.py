@@ -110,12 +110,13 @@ def check_fluxes(flux_unit: str, frames: GatheredFrames, where: str) -> None:
 def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return what is known of each object, as arguments of `SurveyWriter.add`.
 
-    A position that the table of objects does not have is the median of those of its frames, and `first_detection`
-    [MJD] the earliest that a frame knows.
+    A position that the table of objects does not have is the median of those of its frames, `first_detection` [MJD]
+    the earliest that a frame knows, and `reliability` the median of those that its frames know.
     """
     rows = []
     ra, dec, detected = (frames.number(name) for name in ("ra", "dec", "first_detection"))
-    some_detected = np.isfinite(detected).any()
+    reliability = frames.number("reliability")
+    some_detected, some_rated = (np.isfinite(values).any() for values in (detected, reliability))
     for i, id_ in enumerate(frames.ids):
         here = slice(frames.start[i], frames.start[i + 1])
         row = dict(objects.get(id_, {}))
@@ -125,6 +126,9 @@ def descriptions(frames: GatheredFrames, objects: Mapping[str, Mapping[str, Any]
         if some_detected and row.get("first_detection") is None:
             finite = detected[here][np.isfinite(detected[here])]
             row["first_detection"] = float(finite.min()) if finite.size else None
+        if some_rated and row.get("reliability") is None:
+            finite = reliability[here][np.isfinite(reliability[here])]
+            row["reliability"] = float(np.median(finite)) if finite.size else None
         rows.append(row)
     return rows
 

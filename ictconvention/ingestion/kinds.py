@@ -12,6 +12,7 @@ from ictconvention.ingestion.fitting import CutoutOptions
 from ictconvention.ingestion.found import USUAL_BANDS
 from ictconvention.ingestion.pipeline import Ingested
 from ictconvention.ingestion.request import PathLike, Request, listed
+from ictconvention.ingestion.rubin.ingest import ingest_rubin
 from ictconvention.survey.format import NO_UNIT, PIXEL_SCALE, UNKNOWN_SCALE, read_header
 
 RESAMPLED = "{} of another pixel scale are interpolated, their flux stays"
@@ -271,6 +272,7 @@ KINDS = {
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
+    "rubin": Kind(ingest_rubin, ("size",)),
     "images": Kind(ingest_images, ("bin_pixels", "objects", "rename_band", "size", "bands")),
     "chips": Kind(ingest_chips, ("bin_pixels", "rename_band", "size", "bands", "classes")),
 }

@@ -1,7 +1,7 @@
 """The files that brokers give alerts in: Avro, tar archives of it, and Parquet. Nothing is unpacked to the disk."""
 
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,18 +19,32 @@ from ictconvention.files.reading import ForeignError, UnreadableError, unreadabl
 AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
 FILES_AT_ONCE = 256  # Avro files of a unit
 ROWS_AT_ONCE = 256  # rows of Parquet in memory
-WANTED = {  # the fields that are read, where a file has them
-    "objectId": None,
-    "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "xpos", "ypos", "isdiffpos"),
-    "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
-    "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim", "procstatus"),
-    "cutoutScience": ("stampData",),
-    "cutoutDifference": ("stampData",),
-}
-RUBIN = {"diaSource", "diaSourceId", "diaObject", "diaObjectId"}  # fields of which a ZTF alert has none
-OF_RUBIN = "an alert of Rubin, not of ZTF"
 LEAST_ROW = 64  # bytes of an alert in Parquet
 Alert = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AlertSource:
+    """A survey's kind of alerts.
+
+    Parameters
+    ----------
+    command : str
+        What reads it, such as "ingest ztf".
+    wanted : mapping
+        The fields that are read, where a file has them, and of records the fields within.
+    others : mapping
+        Fields of which these alerts have none, and whose they are.
+    """
+
+    command: str
+    wanted: Mapping[str, tuple[str, ...] | None]
+    others: Mapping[str, str]
+
+    def check(self, fields: Collection[str]) -> None:
+        """Raise a `ForeignError` that names the command for alerts of another survey."""
+        if other := next((whose for name, whose in self.others.items() if name in fields), None):
+            raise ForeignError(other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +55,15 @@ class AlertUnit:
     row_group: int | None = None
 
 
-def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
+def find_alerts(source: Path, command: str = "ingest ztf") -> tuple[Path, list[AlertUnit]]:
     """Return the folder of alert files, and what is to be read.
 
     Parameters
     ----------
     source : Path
         A file (.avro, .parquet, .tar, .tar.gz or .tgz), or a folder of such.
+    command : str
+        What is run, for errors.
 
     Raises
     ------
@@ -72,7 +88,7 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
         )
     if (avro or tar) and find_spec("fastavro") is None:
         fix = "install the extra: pip install -c constraints.txt '.[ztf]'"
-        raise UsageError("the package fastavro is not installed", "ingest ztf", fix, "E-PACKAGE-MISSING")
+        raise UsageError("the package fastavro is not installed", command, fix, "E-PACKAGE-MISSING")
     units = [AlertUnit(tuple(avro[i : i + FILES_AT_ONCE])) for i in range(0, len(avro), FILES_AT_ONCE)]
     units += [AlertUnit((name,)) for name in tar]
     for name in parquet:
@@ -85,17 +101,33 @@ def find_alerts(source: Path) -> tuple[Path, list[AlertUnit]]:
     return folder, units
 
 
-def read_alerts(folder: Path, unit: AlertUnit, cutout: str) -> Iterator[tuple[str, Alert | Exception]]:
-    """Yield the place and the content of each alert; where a file breaks, the place and the reason."""
+def read_alerts(
+    folder: Path, unit: AlertUnit, kind: AlertSource, cutout: str, schema: Any = None
+) -> Iterator[tuple[str, Alert | Exception]]:
+    """Yield the place and the content of each alert; where a file breaks, the place and the reason.
+
+    Parameters
+    ----------
+    folder : Path
+        That the names of files are relative to.
+    unit : AlertUnit
+        What to read.
+    kind : AlertSource
+        Whose alerts they shall be.
+    cutout : str
+        The one cutout that is read of Parquet.
+    schema : dict, optional
+        Avro schema of files that hold a broker's message, see `read_avro`.
+    """
     for name in unit.files:
         try:
             if name.lower().endswith(PARQUET):
-                yield from _parquet(folder / name, name, unit.row_group, cutout)
+                yield from _parquet(folder / name, name, unit.row_group, kind, cutout)
             elif name.lower().endswith(TAR):
-                yield from _tar(folder / name, name)
+                yield from _tar(folder / name, name, kind, schema)
             else:
                 with open_plain(folder / name) as stream:
-                    yield from _avro(stream, (folder / name).stat().st_size, name)
+                    yield from _avro(stream, (folder / name).stat().st_size, name, kind, schema)
         except Exception as error:  # noqa: BLE001 - rubbish may break the readers anywhere, or claim all the memory
             yield name, _broken(error)
 
@@ -106,14 +138,13 @@ def _broken(error: Exception) -> UnreadableError:
     return unreadable("no whole alert file", error)
 
 
-def _avro(stream: IO[bytes], size: int, place: str) -> Iterator[tuple[str, Alert]]:
-    for number, alert in enumerate(read_avro(stream, size)):
-        if RUBIN & alert.keys():
-            raise ForeignError(OF_RUBIN)
+def _avro(stream: IO[bytes], size: int, place: str, kind: AlertSource, schema: Any) -> Iterator[tuple[str, Alert]]:
+    for number, alert in enumerate(read_avro(stream, size, schema)):
+        kind.check(alert.keys())
         yield (f"{place}#{number}" if number else place), alert
 
 
-def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
+def _tar(path: Path, name: str, kind: AlertSource, schema: Any) -> Iterator[tuple[str, Alert | Exception]]:
     """Yield the alerts of the Avro files in an archive; one that is broken is no reason to leave out the next."""
     with open_plain(path) as file, tarfile.open(fileobj=file) as archive:
         for member in archive:
@@ -123,7 +154,7 @@ def _tar(path: Path, name: str) -> Iterator[tuple[str, Alert | Exception]]:
                 continue
             place = f"{name}[{member.name}]"
             try:
-                yield from _avro(stream, member.size, place)
+                yield from _avro(stream, member.size, place, kind, schema)
             except (tarfile.TarError, OSError):  # of the archive itself
                 raise
             except Exception as error:  # noqa: BLE001 - rubbish may break the reader anywhere
@@ -143,14 +174,15 @@ def _check_end(archive: tarfile.TarFile) -> None:
         pass
 
 
-def _parquet(path: Path, name: str, row_group: int | None, cutout: str) -> Iterator[tuple[str, Alert]]:
+def _parquet(
+    path: Path, name: str, row_group: int | None, kind: AlertSource, cutout: str
+) -> Iterator[tuple[str, Alert]]:
     check_plain(path)
     size = path.stat().st_size
     with open_plain(path) as content, pq.ParquetFile(content) as file:
-        if RUBIN & set(file.schema_arrow.names):
-            raise ForeignError(OF_RUBIN)
+        kind.check(file.schema_arrow.names)
         _check_size(file.metadata, size)
-        columns = _columns(file.schema_arrow, cutout)
+        columns = _columns(file.schema_arrow, kind, cutout)
         groups = None if row_group is None else [row_group]
         number = 0
         for batch in file.iter_batches(ROWS_AT_ONCE, groups, columns):
@@ -170,13 +202,15 @@ def _check_size(metadata: pq.FileMetaData, size: int) -> None:
             raise UnreadableError(f"{values} values of a column in {size} bytes")
 
 
-def _columns(schema: pa.Schema, cutout: str) -> list[str]:
+def _columns(schema: pa.Schema, wanted: AlertSource, cutout: str) -> list[str]:
     """Return the paths of the fields of a Parquet file that are wanted."""
     found = []
-    for name, inner in WANTED.items():
+    for name, inner in wanted.wanted.items():
         if name not in schema.names or (name.startswith("cutout") and name != cutout):
             continue
         kind = schema.field(name).type
+        if pa.types.is_null(kind) or (pa.types.is_list(kind) and pa.types.is_null(kind.value_type)):
+            continue  # of no alert
         if inner is None:
             found.append(name)
         elif pa.types.is_struct(kind):

@@ -16,7 +16,7 @@ from ictconvention.files.reading import UnreadableError, gunzip, open_fits, read
 from ictconvention.ingestion.fitting import CutoutOptions, Fitting
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement, Reject
 from ictconvention.ingestion.headers.calibration import nanomaggies_per_count
-from ictconvention.ingestion.readers.alert_files import Alert, AlertUnit, read_alerts
+from ictconvention.ingestion.readers.alert_files import Alert, AlertSource, AlertUnit, read_alerts
 from ictconvention.survey.values import JULIAN_ZERO, flaw_of_times
 
 PIXEL_SCALE = 1.01  # [arcsec]
@@ -29,6 +29,19 @@ MOST_CUTOUT = 2**20  # bytes that a cutout may unpack to; one of ZTF's has 19 00
 POSITIVE, NEGATIVE = ("t", "1", "true"), ("f", "0", "false")  # isdiffpos: science minus reference, or the reverse
 Cutout = Literal["science", "difference"]
 CUTOUTS: dict[Cutout, str] = {"science": "cutoutScience", "difference": "cutoutDifference"}
+OF_RUBIN = "an alert of Rubin, not of ZTF: take ictconvention ingest rubin"
+ALERTS = AlertSource(
+    "ingest ztf",
+    {
+        "objectId": None,
+        "candidate": ("jd", "fid", "magzpsci", "ra", "dec", "xpos", "ypos", "isdiffpos"),
+        "prv_candidates": ("jd", "fid", "candid", "magpsf", "sigmapsf", "diffmaglim", "isdiffpos"),
+        "fp_hists": ("jd", "fid", "forcediffimflux", "forcediffimfluxunc", "magzpsci", "diffmaglim", "procstatus"),
+        "cutoutScience": ("stampData",),
+        "cutoutDifference": ("stampData",),
+    },
+    dict.fromkeys(("diaSource", "diaSourceId", "diaObject", "diaObjectId"), OF_RUBIN),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class ZtfOptions(CutoutOptions):
 
 def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
     """Yield the frame and the photometry of each alert of some files, and a reject for what cannot be read."""
-    for place, alert in read_alerts(options.folder, unit, CUTOUTS[options.cutout]):
+    for place, alert in read_alerts(options.folder, unit, ALERTS, CUTOUTS[options.cutout]):
         if isinstance(alert, Exception):
             yield Reject("", place, str(alert))
             continue
