@@ -180,6 +180,9 @@ def sdss(
     masks: Annotated[
         bool, typer.Option("--masks", help="Fetch the fpM files: what is saturated or interpolated is missing.")
     ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Bring nights that were not clear to a clear one, by the field's stars.")
+    ] = False,
 ) -> None:
     """Fetch SDSS frames of Stripe 82 field by field and cut stamps about a list of positions; a killed command resumes.
 

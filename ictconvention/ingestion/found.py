@@ -42,6 +42,9 @@ class FoundFrame:
         The earliest detection of the object that this frame knows of [MJD], NaN where unknown.
     normalised : bool
         Whether its pixels were divided by their length or their maximum, so that they are no fluxes.
+    calibration, calibration_scatter : float
+        What the flux was multiplied by to be that of a clear night, and the relative scatter of the stars that said so;
+        NaN where no stars were asked.
     """
 
     id: str
@@ -59,6 +62,8 @@ class FoundFrame:
     dec: float = UNKNOWN
     first_detection: float = UNKNOWN
     normalised: bool = False
+    calibration: float = UNKNOWN
+    calibration_scatter: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,16 +67,18 @@ def read_mask(path: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     UnreadableError
         It is damaged, or lacks what is looked for.
     """
-    masked = np.zeros(shape, dtype=bool)
+    height, width = shape
+    steps = np.zeros((height, width + 1), dtype=np.int32)  # 1 where a run begins, -1 after it
     with open_fits(path) as hdus:
         try:
             named = {str(row["attributeName"]).strip(): int(row["Value"]) for row in hdus[11].data}
             for reason in MASKED:
                 table = hdus[1 + named[reason]].data
                 for spans in () if table is None else table["s"]:
-                    for row, first, last in np.asarray(spans, dtype="u1").view(WHOLE_RUN).reshape(-1, 3):
-                        if 0 <= row < shape[0]:
-                            masked[row, max(first, 0) : max(last + 1, 0)] = True
+                    runs = np.asarray(spans, dtype="u1").view(WHOLE_RUN).reshape(-1, 3).astype(int)
+                    row, first, last = runs[(runs[:, 0] >= 0) & (runs[:, 0] < height)].T
+                    np.add.at(steps, (row, np.clip(first, 0, width)), 1)
+                    np.add.at(steps, (row, np.clip(last + 1, 0, width)), -1)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UnreadableError(f"no mask as fpM files have it: {error}") from error
-    return masked
+    return np.asarray(steps.cumsum(axis=1)[:, :-1] > 0)

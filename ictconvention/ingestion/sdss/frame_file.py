@@ -15,13 +15,14 @@ from astropy.wcs import WCS
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates
 
+from ictconvention.core.magnitudes import ZERO_POINT
 from ictconvention.files.reading import UnreadableError, native, open_fits, read_image
+from ictconvention.ingestion.headers.calibration import read_zero_point
 from ictconvention.ingestion.headers.celestial import read_wcs
 from ictconvention.ingestion.headers.dates import Exposure, read_exposure
 from ictconvention.ingestion.headers.headers import Headers
 
 MEANING = "TAI, middle of the exposure of the object's row"  # of the times of frames
-UNIT = "nanomaggy"
 
 
 @dataclass(frozen=True)
@@ -107,9 +108,10 @@ def read_frame(path: Path) -> SdssFrame:
             raise UnreadableError(f"{len(hdus)} HDUs: a calibrated frame has the image, the calibration and the sky")
         pixels, header, _ = read_image(hdus, 0)
         headers = Headers(header, header)
-        unit, band = headers.text("BUNIT"), headers.text("FILTER")
-        if unit != UNIT or not band:
-            raise UnreadableError(f"BUNIT is {unit!r} and FILTER {band!r}: no calibrated frame of SDSS")
+        (zero_point, _), band = read_zero_point(headers), headers.text("FILTER")
+        if zero_point != ZERO_POINT or not band:
+            found = f"its zero point is {zero_point:g} and FILTER {band!r}: no calibrated frame of SDSS"
+            raise UnreadableError(found)
         calibration = native(hdus[1].data)
         try:
             row = hdus[2].data[0]

@@ -14,7 +14,7 @@ from ictconvention.core.errors import readable_os_errors
 from ictconvention.files.reading import UnreadableError, npz_arrays
 from ictconvention.ingestion.found import Found, FoundFrame, Reject
 
-PIXELS, REJECTS = "pixels", "rejects"
+PIXELS, REJECTS, OF_FRAME = "pixels", "rejects", "frame_"  # names of the arrays; the last begins several
 COLUMNS = tuple(one.name for one in fields(FoundFrame) if one.name != PIXELS)
 
 
@@ -34,7 +34,7 @@ def keep_stamps(path: Path, found: Sequence[Found]) -> None:
     """
     frames = [one for one in found if isinstance(one, FoundFrame)]
     rejects = [asdict(one) for one in found if isinstance(one, Reject)]
-    arrays: dict[str, Any] = {name: np.array([getattr(one, name) for one in frames]) for name in COLUMNS}
+    arrays: dict[str, Any] = {OF_FRAME + name: np.array([getattr(one, name) for one in frames]) for name in COLUMNS}
     arrays[PIXELS] = np.array([one.pixels for one in frames], dtype=np.float32)
     arrays[REJECTS] = np.array(json.dumps(rejects))
     with readable_os_errors("making the cache", path.parent):
@@ -50,7 +50,7 @@ def kept_stamps(path: Path) -> list[Found] | None:
     try:
         arrays = npz_arrays(path)
         rejects: list[Found] = [Reject(**one) for one in json.loads(str(arrays[REJECTS]))]
-        columns = {name: arrays[name].tolist() for name in COLUMNS}
+        columns = {name: arrays[OF_FRAME + name].tolist() for name in COLUMNS}
         rows = (dict(zip(COLUMNS, row, strict=True)) for row in zip(*columns.values(), strict=True))
         return [*rejects, *(FoundFrame(pixels=one, **row) for one, row in zip(arrays[PIXELS], rows, strict=True))]
     except (UnreadableError, KeyError, ValueError, TypeError):

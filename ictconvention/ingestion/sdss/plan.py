@@ -61,7 +61,8 @@ def plan_survey(options: SdssOptions, visits: Sequence[FieldVisit], connections:
     """Count what there is to do, with so many connections, each of its own process."""
     waiting = [visit for visit in visits if not options.stamps_of(visit).exists()]
     bands = len(options.bands)
-    frames = bands * len(waiting)
+    compared = sum(visit.reference is not None for visit in waiting) if options.calibrate else 0
+    frames = bands * (len(waiting) + compared)
     files = frames + options.psf * len(waiting) + options.masks * frames
     download = frames * (FRAME_BYTES + options.masks * MASK_BYTES) + options.psf * len(waiting) * PSF_BYTES
     seconds = (download / RATE + files * options.archive.delay + frames * CUTTING) / connections

@@ -1,7 +1,7 @@
 """A field at a time: its frames are fetched, the stamps of all its objects cut, and the frames removed again."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import Cutout2D
 from numpy.typing import NDArray
 
+from ictconvention.files.reading import UnreadableError
 from ictconvention.ingestion.found import Found, FoundFrame, Reject
 from ictconvention.ingestion.orientation import turns_north_up
 from ictconvention.ingestion.sdss.archive import (
@@ -21,6 +22,7 @@ from ictconvention.ingestion.sdss.archive import (
     mask_path,
     psf_path,
 )
+from ictconvention.ingestion.sdss.calibration import compare_stars, measure_stars
 from ictconvention.ingestion.sdss.companions import Instrument, read_mask, read_psf_field
 from ictconvention.ingestion.sdss.fields import BANDS, FieldVisit
 from ictconvention.ingestion.sdss.frame_file import SdssFrame, read_frame
@@ -51,6 +53,8 @@ class SdssOptions:
         Whether masks are fetched, and the pixels that show no sky are NaN.
     room : int
         Bytes of frames that are kept after their stamps were cut, the youngest; 0: none.
+    calibrate : bool
+        Whether frames of nights that were not clear are brought to the flux of a clear one.
     """
 
     archive: Archive
@@ -60,10 +64,19 @@ class SdssOptions:
     psf: bool = True
     masks: bool = False
     room: int = 0
+    calibrate: bool = False
 
     def stamps_of(self, visit: FieldVisit) -> Path:
         """Return the file of a field's stamps."""
-        asked: list[Any] = [visit, self.archive.server, tuple(self.bands), self.size, self.psf, self.masks]
+        asked: list[Any] = [
+            visit,
+            self.archive.server,
+            tuple(self.bands),
+            self.size,
+            self.psf,
+            self.masks,
+            self.calibrate,
+        ]
         return stamps_path(self.stamps, visit.field.name, [repr(one) for one in asked])
 
 
@@ -109,9 +122,44 @@ def _cut_field(options: SdssOptions, visit: FieldVisit) -> tuple[list[Found], bo
         if frame.band != band:
             found += [Reject(id_, name, f"its FILTER is {frame.band}, its name says {band}") for id_ in visit.ids]
             continue
-        found += _cut_frame(options, visit, frame, instrument, masked, name)
+        factor, factor_scatter = 1.0, np.nan
+        if options.calibrate and not field.photometric:
+            try:
+                factor, factor_scatter = _calibrate(options, visit, frame, fetched)
+            except UnreadableError as error:
+                found += [Reject(id_, name, f"no clear night: {error}") for id_ in visit.ids]
+                sound &= not isinstance(error, DamagedFileError)
+                continue
+        for one in _cut_frame(options, visit, frame, instrument, masked, name):
+            found.append(_scaled(one, factor, factor_scatter) if isinstance(one, FoundFrame) else one)
     _make_room(options, fetched)
     return found, sound
+
+
+def _calibrate(options: SdssOptions, visit: FieldVisit, frame: SdssFrame, fetched: list[str]) -> tuple[float, float]:
+    """Return the factor to the flux of a clear night, and its scatter; add the file that this takes to a list.
+
+    Raises
+    ------
+    UnreadableError
+        No clear night shows the same sky, its frame is not to be had, or too few stars are on both.
+    """
+    if visit.reference is None:
+        raise UnreadableError("no field of a clear night shows its sky")
+    path = frame_path(visit.reference, frame.band)
+    fetched.append(path)
+    return compare_stars(measure_stars(frame), measure_stars(options.archive.read(path, read_frame)))
+
+
+def _scaled(frame: FoundFrame, factor: float, scatter: float) -> FoundFrame:
+    return replace(
+        frame,
+        pixels=(frame.pixels * factor).astype(np.float32),
+        sky_sigma=frame.sky_sigma * factor,
+        gain=frame.gain / factor,
+        calibration=factor,
+        calibration_scatter=scatter,
+    )
 
 
 def _cut_frame(
@@ -122,7 +170,7 @@ def _cut_frame(
     masked: NDArray[np.bool_] | None,
     name: str,
 ) -> list[Found]:
-    places = SkyCoord(visit.ra, visit.dec, unit="deg")
+    places = SkyCoord(list(visit.ra), list(visit.dec), unit="deg")
     x, y = frame.locate(places)
     height, width = frame.pixels.shape
     pixels = frame.pixels if masked is None else np.where(masked, np.nan, frame.pixels)

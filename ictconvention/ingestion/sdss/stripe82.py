@@ -31,6 +31,7 @@ def ingest_sdss(
     checksums: PathLike | None = None,
     psf: bool = True,
     masks: bool = False,
+    calibrate: bool = False,
 ) -> Ingested:
     """Fetch SDSS frames of Stripe 82, field by field, and cut stamps about a list of positions.
 
@@ -43,6 +44,7 @@ def ingest_sdss(
     """
     from ictconvention.ingestion.sdss import frame_file
     from ictconvention.ingestion.sdss.archive import Archive, read_checksums
+    from ictconvention.ingestion.sdss.calibration import add_references
     from ictconvention.ingestion.sdss.candidates import read_candidates
     from ictconvention.ingestion.sdss.fields import BANDS, check_visits, match_fields, read_fields
     from ictconvention.ingestion.sdss.plan import plan_survey
@@ -58,6 +60,14 @@ def ingest_sdss(
     listed = read_fields(Path(fields), of_fields)
     visits = match_fields(listed, tuple(objects), ra, dec)
     check_visits(visits, listed, ra, dec, Path(fields))
+    if calibrate:
+        if any(visit.field.photometric is None for visit in visits):
+            found = "--calibrate needs to know which nights were clear, and the table of fields does not say it"
+            fix = "add the columns calibStatus_u to calibStatus_z of SkyServer's table Field"
+            raise UsageError(found, Path(fields), fix, "E-TABLE-COLUMN")
+        visits = add_references(visits, listed)
+    cloudy = 0 if calibrate else sum(visit.field.photometric is False for visit in visits)
+    remarks = [f"{cloudy} of {len(visits)} fields are of nights that were not clear: --calibrate"] if cloudy else []
 
     out = Path(request.out).absolute()
     folder = out.with_name(f"{out.name}-frames") if cache is None else Path(cache).absolute()
@@ -70,11 +80,19 @@ def ingest_sdss(
     if unknown := [band for band in bands if band not in BANDS]:
         found = f"SDSS has no band {unknown[0]}"
         raise UsageError(found, "options of ingest sdss", f"take some of {','.join(BANDS)}", "E-BAND-UNKNOWN")
-    how = SdssOptions(archive, folder / "stamps", bands, request.size, psf, masks, int(cache_size * GIGABYTE))
+    how = SdssOptions(
+        archive, folder / "stamps", bands, request.size, psf, masks, int(cache_size * GIGABYTE), calibrate
+    )
     planned = plan_survey(how, visits, options.jobs)
     if plan:
-        return Ingested(planned.objects, planned.stamps, rejects, remarks=planned.said)
-    provenance = {"server": server, "sky": "subtracted, as the archive's frames are", "masks": masks, "psField": psf}
+        return Ingested(planned.objects, planned.stamps, rejects, remarks=(*planned.said, *remarks))
+    provenance = {
+        "server": server,
+        "sky": "subtracted, as the archive's frames are",
+        "masks": masks,
+        "psField": psf,
+        "calibrated": calibrate,
+    }
     options = replace(options, provenance=provenance)
     with readable_os_errors("making the cache", folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,4 +107,4 @@ def ingest_sdss(
         for place in (how.stamps, archive.folder, folder):
             if place.is_dir() and not any(place.iterdir()):
                 place.rmdir()
-    return replace(made, remarks=(*planned.said, *made.remarks))
+    return replace(made, remarks=(*planned.said, *remarks, *made.remarks))

@@ -68,11 +68,13 @@ class MadeField:
     def frame(self, band: str, stars: list[tuple[float, float, float]]) -> bytes:
         """Return a frame, packed; of the stars a position [deg] and flux [nanomaggies] in every band."""
         header = self.header(band)
-        rng = np.random.default_rng(self.field)
+        undated = header.copy()
+        del undated["DATE-OBS"]  # which astropy would complete, and say so
+        wcs, rng = WCS(undated), np.random.default_rng(self.field)
         pixels = rng.normal(0, 0.001, (ROWS, COLUMNS))
         y, x = np.indices(pixels.shape)
         for ra, dec, flux in stars:
-            column, row = WCS(header).wcs_world2pix([[ra, dec]], 0)[0]
+            column, row = wcs.wcs_world2pix([[ra, dec]], 0)[0]
             light = np.exp(-((x - column) ** 2 + (y - row) ** 2) / (2 * STAR**2)) / (2 * np.pi * STAR**2)
             pixels += flux * self.transparency * light
         grid = np.full((ROWS // 8, COLUMNS // 8), SKY) + np.arange(COLUMNS // 8)  # a slope along the columns

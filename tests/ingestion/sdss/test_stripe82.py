@@ -2,11 +2,10 @@
 
 import errno
 import hashlib
-import os
 import signal
-import subprocess
-import sys
 import time
+from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ import pytest
 
 import ictconvention as ict
 from ictconvention.core.atomic import whole_file
-from tests.conftest import ROOT
 from tests.ingestion.commands import centroid, made, refusal, spoken, write_table
-from tests.ingestion.sdss.archive_server import COUNT, DARK, GAIN, PSF, SKY, MadeField
+from tests.ingestion.sdss.archive_server import COUNT, DARK, GAIN, PSF, SKY, MadeField, fields_table
 from tests.ingestion.sdss.conftest import FIRST, LATER, OTHER, STAR, Night
 
 GR = ("--bands", "g,r", "--size", 16)
@@ -94,7 +92,7 @@ def test_an_object_near_the_edge_is_left_out_and_a_large_stamp_is_missing_beyond
     near = {"id": "near", "ra": 10.0 + 10 * 0.396 / 3600, "dec": STAR[1]}  # 10 pixels from the first row
     listed = write_table(tmp_path / "o.csv", [near, {"id": "star", "ra": 10.0 + 20 * 0.396 / 3600, "dec": STAR[1]}])
     result = made("sdss", listed, night.out, *night.options("--bands", "g,r", "--size", 64))
-    assert result.survey.ids == ["star"]
+    assert result.survey.ids == ("star",)
     assert {row["object"] for row in result.rejects} == {"near"}
     missing = np.isnan(result.survey["star"].frames[0])
     assert missing.any()
@@ -111,6 +109,37 @@ def test_masked_pixels_are_missing(night: Night) -> None:
     missing = np.argwhere(np.isnan(result.survey["star"].frames[0]))
     assert len(missing) == 3
     assert np.ptp(missing[:, 0]) == 2  # declination runs along the columns: north
+
+
+def test_a_night_of_clouds_is_brought_to_a_clear_one_by_the_stars_of_the_field(night: Night) -> None:
+    spots = [(26, 26), (26, 70), (50, 48), (90, 26), (94, 70), (60, 24)]
+    stars = [(10.0 + row * 0.396 / 3600, -0.5 + column * 0.396 / 3600, 30.0 + row) for row, column in spots]
+    cloudy = replace(LATER, transparency=0.6, calib_status=2)
+    for one in (FIRST, cloudy):
+        night.server.add(one, stars, bands="g")
+    objects = write_table(night.objects, [{"id": "star", "ra": stars[2][0], "dec": stars[2][1]}])
+    fields_table(night.fields, [FIRST, cloudy])
+    options = night.options("--bands", "g", "--size", 16, "--cache-size", 1)
+    plain = made("sdss", objects, night.out, *options)
+    assert any("--calibrate" in line for line in plain.lines)
+    flux = np.nansum(plain.survey["star"].frames, axis=(1, 2))
+    assert flux[1] / flux[0] == pytest.approx(0.6, abs=0.01)
+    result = made("sdss", objects, night.out.with_name("clear"), *options, "--cache", night.cache, "--calibrate")
+    calibrated = result.survey["star"]
+    flux = np.nansum(calibrated.frames, axis=(1, 2))
+    assert flux[1] / flux[0] == pytest.approx(1, abs=0.01)
+    assert result.sources["calibration"][1] == pytest.approx(1 / 0.6, rel=0.01)
+    assert 0 < result.sources["calibration_scatter"][1] < 0.02
+    assert np.isnan(result.sources["calibration_scatter"][0])
+    np.testing.assert_allclose(calibrated.sky_sigma[1] / calibrated.sky_sigma[0], 1 / 0.6, rtol=0.01)
+
+
+def test_a_night_of_clouds_without_a_clear_one_is_left_out(night: Night) -> None:
+    fields_table(night.fields, [FIRST, replace(LATER, calib_status=2, ra=10.0 + 50 * 0.396 / 3600)])
+    write_table(night.fields, [FIRST.row(), replace(LATER, calib_status=2).row() | {"camcol": 3}])
+    result = made("sdss", night.objects, night.out, *night.options(*GR, "--calibrate"))
+    assert result.survey.ids == ("star", "other")
+    assert {row["reason"][:9] for row in result.rejects} <= {"http://12", "no clear ", "the archi"}
 
 
 @pytest.mark.parametrize("failure", ["cut", "damaged", "503"])
@@ -195,14 +224,21 @@ def test_a_full_disk_leaves_nothing_half_written(night: Night, monkeypatch: pyte
 
 def test_a_killed_command_resumes_after_the_last_field_that_was_done(night: Night) -> None:
     night.server.slowness = 0.1
-    words = ["ingest", "sdss", night.objects, night.out, *night.options(*GR), "--jobs", 1]
-    code = "from ictconvention.cli.main import main; main()"
-    command = [sys.executable, "-c", code, *map(str, words)]
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}) as process:
-        until = time.monotonic() + 60
-        while LATER.frame_path("g") not in night.server.asked and time.monotonic() < until:
-            time.sleep(0.01)
-        process.send_signal(signal.SIGKILL)
+    wanted = {
+        "fields": night.fields,
+        "server": night.server.address,
+        "bands": "g,r",
+        "size": 16,
+        "delay": 0.0,
+        "jobs": 1,
+    }
+    process = get_context("fork").Process(target=ict.ingest, args=("sdss", night.objects, night.out), kwargs=wanted)
+    process.start()
+    while LATER.frame_path("g") not in night.server.asked and process.is_alive():
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
     assert not night.out.exists()
     night.server.slowness = 0
     result = made("sdss", night.objects, night.out, *night.options(*GR))
