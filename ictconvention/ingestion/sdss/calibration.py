@@ -42,7 +42,9 @@ def measure_stars(frame: SdssFrame) -> Stars:
     pixels = np.nan_to_num(frame.pixels.astype(np.float64))
     noise = robust_sigma(pixels.ravel()) or 1.0
     margin = int(SKY[1])
-    peaks: Table | None = find_peaks(pixels, BRIGHT * noise, box_size=2 * int(APERTURE) + 1, npeaks=MOST_STARS)
+    peaks: Table | None = find_peaks(pixels, BRIGHT * noise, box_size=2 * int(APERTURE) + 1)
+    if peaks is not None:
+        peaks = peaks[np.argsort(-np.asarray(peaks["peak_value"]))[:MOST_STARS]]
     x, y = (np.zeros(0) if peaks is None else np.asarray(peaks[name], dtype=float) for name in ("x_peak", "y_peak"))
     height, width = pixels.shape
     inside = (x >= margin) & (y >= margin) & (x < width - margin) & (y < height - margin)

@@ -135,11 +135,19 @@ def test_a_night_of_clouds_is_brought_to_a_clear_one_by_the_stars_of_the_field(n
 
 
 def test_a_night_of_clouds_without_a_clear_one_is_left_out(night: Night) -> None:
-    fields_table(night.fields, [FIRST, replace(LATER, calib_status=2, ra=10.0 + 50 * 0.396 / 3600)])
-    write_table(night.fields, [FIRST.row(), replace(LATER, calib_status=2).row() | {"camcol": 3}])
+    cloudy = replace(LATER, run=5556, calib_status=2, ra=10.5)
+    night.server.add(cloudy, [], bands="gr")
+    fields_table(night.fields, [FIRST, cloudy])
+    write_table(night.objects, [{"id": "a", "ra": STAR[0], "dec": STAR[1]}, {"id": "b", "ra": 10.506, "dec": -0.495}])
     result = made("sdss", night.objects, night.out, *night.options(*GR, "--calibrate"))
-    assert result.survey.ids == ("star", "other")
-    assert {row["reason"][:9] for row in result.rejects} <= {"http://12", "no clear ", "the archi"}
+    assert result.survey.ids == ("a",)
+    assert {(row["object"], row["file"][:7]) for row in result.rejects} == {("b", "frame-g"), ("b", "frame-r")}
+    assert all("clear night" in row["reason"] for row in result.rejects)
+
+
+def test_calibration_needs_to_know_which_nights_were_clear(night: Night) -> None:
+    write_table(night.fields, [{name: value for name, value in FIRST.row().items() if not name.startswith("calib")}])
+    assert refusal("sdss", night.objects, night.out, *night.options("--calibrate")).code == "E-TABLE-COLUMN"
 
 
 @pytest.mark.parametrize("failure", ["cut", "damaged", "503"])
