@@ -1,6 +1,7 @@
 """Which fields show which objects: bounds, overlaps, right ascension 0, and tables as they come."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -50,7 +51,7 @@ def test_the_columns_of_skyserver_and_the_vectors_of_photofield_say_the_same(tmp
     width = [1.5, 1.4, 1.3, 1.2, 1.1]
     scalar = ROW | {f"psfWidth_{band}": one for band, one in zip("ugriz", width, strict=True)}
     scalar |= {f"calibStatus_{band}": 1 for band in "ugriz"}
-    vector = {name.upper(): [value] for name, value in ROW.items()} | {"PSF_WIDTH": [width]}
+    vector: dict[str, Any] = {name.upper(): [value] for name, value in ROW.items()} | {"PSF_WIDTH": [width]}
     vector |= {"CALIB_STATUS": [[1] * 5], "RERUN": ["301"]}
     Table(vector).write(tmp_path / "f.fits")
     assert read_fields(write_table(tmp_path / "f.csv", [scalar]))[0].psf_fwhm == tuple(width)
