@@ -1,7 +1,14 @@
 """Which fields of the imaging survey show which objects: a table of fields, matched with positions.
 
-A field is what one column of the camera saw during 36 seconds of a run: a frame in each band. `QUERY` is what SkyServer
-is asked for the table; the archive's photoField files have the same columns, a vector of five in the place of five.
+A field is what one column of the camera saw during 36 seconds of a run: a frame in each band. SkyServer gives the table:
+
+    SELECT f.run, f.rerun, f.camcol, f.field, f.raMin, f.raMax, f.decMin, f.decMax, f.score,
+      f.psfWidth_u, f.psfWidth_g, f.psfWidth_r, f.psfWidth_i, f.psfWidth_z,
+      f.calibStatus_u, f.calibStatus_g, f.calibStatus_r, f.calibStatus_i, f.calibStatus_z
+    FROM Field AS f JOIN Run AS r ON r.run = f.run
+    WHERE r.stripe = 82 AND f.mjd_r BETWEEN 53600 AND 54450
+
+The archive's photoField files have the same columns, a vector of five in the place of five columns.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +32,6 @@ VECTORS = {
     "dark_variance": "dark_variance",
     "calib_status": "calib_status",
 }  # of photoField
-QUERY = """SELECT f.run, f.rerun, f.camcol, f.field, f.raMin, f.raMax, f.decMin, f.decMax, f.score,
-  f.psfWidth_u, f.psfWidth_g, f.psfWidth_r, f.psfWidth_i, f.psfWidth_z,
-  f.calibStatus_u, f.calibStatus_g, f.calibStatus_r, f.calibStatus_i, f.calibStatus_z
-FROM Field AS f JOIN Run AS r ON r.run = f.run
-WHERE r.stripe = 82 AND f.mjd_r BETWEEN 53600 AND 54450"""
-
 Five = tuple[float, float, float, float, float]
 UNKNOWN: Five = (np.nan,) * 5
 
@@ -103,7 +104,7 @@ class FieldVisit:
 
 
 def read_fields(path: Path, renamed: Mapping[str, str] | None = None) -> list[Field]:
-    """Read a table of fields, as `QUERY` gives it, or a photoField file.
+    """Read a table of fields, as the query above gives it, or a photoField file.
 
     Raises
     ------

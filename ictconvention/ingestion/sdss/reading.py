@@ -30,7 +30,7 @@ from ictconvention.ingestion.sdss.kept_stamps import keep_stamps, kept_stamps, s
 from ictconvention.measuring.robust import robust_sigma
 
 EDGE = 16.0  # [pixels]; an object nearer to the edge of a frame is left out
-FIRST_DETAIL = 2_000_000  # pixels, at most, whose scatter is measured where the gain is unknown
+MOST_MEASURED = 2_000_000  # pixels, at most, whose scatter is measured where the gain is unknown
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _cut_frame(
     gain, dark = instrument.gain[number], instrument.dark_variance[number]
     scatter = np.nan  # of the frame itself, where the recipe lacks the gain
     if np.isnan(gain + dark):
-        scatter = robust_sigma(frame.pixels.ravel()[:: 1 + frame.pixels.size // FIRST_DETAIL]) or np.nan
+        scatter = robust_sigma(frame.pixels.ravel()[:: 1 + frame.pixels.size // MOST_MEASURED]) or np.nan
     found: list[Found] = []
     for id_, column, row, turn in zip(
         visit.ids, x.tolist(), y.tolist(), turns_north_up(frame.wcs, places), strict=True
