@@ -1,6 +1,6 @@
 """Which fields of the imaging survey show which objects: a table of fields, matched with positions.
 
-A field is what one column of the camera saw during 36 seconds of a run: a frame in each band. SkyServer gives the table:
+A field is what one column of the camera saw during 36 seconds of a run: a frame in each band. SkyServer has them:
 
     SELECT f.run, f.rerun, f.camcol, f.field, f.raMin, f.raMax, f.decMin, f.decMax, f.score,
       f.psfWidth_u, f.psfWidth_g, f.psfWidth_r, f.psfWidth_i, f.psfWidth_z,
