@@ -84,9 +84,9 @@ def test_a_real_field_of_stripe_82_agrees_with_its_photofield(
     np.testing.assert_allclose(series.psf_fwhm, field["PSF_WIDTH"][[2, 1]], rtol=1e-5)
     flux_of_count = field["GAIN"][[2, 1]] / series.gain  # by column: it varies by some per cent along a row
     np.testing.assert_allclose(flux_of_count, field["NMGYPERCOUNT"][[2, 1]], rtol=0.08)
-    frame = read_frame(shared("sdss_stripe82/frame-r-002583-2-0136.fits.bz2"))
-    column, _ = frame.locate(SkyCoord(323.269, -0.7002, unit="deg"))
-    assert flux_of_count[0] == pytest.approx(frame.calibration[round(column[0])], rel=1e-5)
+    of_r = read_frame(shared("sdss_stripe82/frame-r-002583-2-0136.fits.bz2"))
+    column, _ = of_r.locate(SkyCoord(323.269, -0.7002, unit="deg"))
+    assert flux_of_count[0] == pytest.approx(of_r.calibration[round(column[0])], rel=1e-5)
 
 
 def test_a_real_mask_excludes_bad_columns_and_the_middle_of_bright_stars(shared: Callable[[str], Path]) -> None:
