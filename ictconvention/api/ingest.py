@@ -20,8 +20,7 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
     Parameters
     ----------
     kind : str
-        "stamps", "ccd", "tao", "ztf", "rubin", "images" or "chips", as `ictconvention ingest KIND --help` describes
-        them.
+        "stamps", "ccd", "sdss", "tao", "ztf", "rubin", "images" or "chips", as `ictconvention ingest KIND --help` says.
     source : str or Path
         A table of stamps, a folder or table of CCD images, a folder of files, pictures or chips, or alerts.
     path : str or Path

@@ -82,7 +82,7 @@ def _command(*without: str) -> Callable[[Callable[..., None]], Callable[..., Non
             made = KINDS[declared.__name__].ingest(request, source, **given)
             typer.echo("\n".join(made.said))
             if made.out is None:
-                suggest(*(word for word in sys.argv[1:] if word != "--dry-run"))
+                suggest(*(word for word in sys.argv[1:] if word not in ("--dry-run", "--plan")))
             else:
                 suggest("check", made.out)
 
@@ -148,6 +148,48 @@ def ccd(
     ] = False,
 ) -> None:
     """Cut stamps from calibrated CCD images about a list of positions; north up, east left, no pixel interpolated."""
+
+
+@_command("bin_pixels", "objects", "rename_band")
+def sdss(
+    source: Annotated[
+        Path, typer.Argument(metavar="OBJECTS", help="Table: id, ra, dec, class; or SNID, SNTYPE, RA, DECL.")
+    ],
+    fields: Annotated[
+        Path, typer.Option(help="Table of fields: run, camcol, field, ramin, ramax, decmin, decmax, as SkyServer's.")
+    ],
+    plan: Annotated[bool, typer.Option("--plan", help="Print objects, frames, gigabytes and hours, and stop.")] = False,
+    server: Annotated[
+        str, typer.Option(help="Address of the archive's files.")
+    ] = "https://data.sdss.org/sas/dr17/eboss",
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder of frames and of what is done.", show_default="SURVEY-frames, beside the survey"),
+    ] = None,
+    cache_size: Annotated[
+        float, typer.Option(help="Gigabytes of frames to keep after their stamps are cut, the youngest.")
+    ] = 0.0,
+    connections: Annotated[int, typer.Option(help="Files that are fetched at once, at most.")] = 4,
+    delay: Annotated[float, typer.Option(help="Pause after each file, in seconds.")] = 0.2,
+    timeout: Annotated[float, typer.Option(help="Wait for an answer, in seconds.")] = 60.0,
+    tries: Annotated[int, typer.Option(help="How often a file is asked for, with growing waits.")] = 5,
+    checksums: Annotated[
+        Path | None, typer.Option(help="File of checksums and names, as sha1sum writes it.", show_default=False)
+    ] = None,
+    psf: Annotated[bool, typer.Option(help="Fetch the psField files: seeing, gain and noise of each field.")] = True,
+    masks: Annotated[
+        bool, typer.Option("--masks", help="Fetch the fpM files: what is saturated or interpolated is missing.")
+    ] = False,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Bring nights that were not clear to a clear one, by the field's stars.")
+    ] = False,
+) -> None:
+    """Fetch SDSS frames of Stripe 82 field by field and cut stamps about a list of positions; a killed command resumes.
+
+    The table of fields is what https://skyserver.sdss.org/dr17 (CasJobs) gives for: SELECT f.run, f.rerun, f.camcol,
+    f.field, f.raMin, f.raMax, f.decMin, f.decMax, f.score FROM Field f JOIN Run r ON r.run = f.run WHERE r.stripe = 82
+    AND f.mjd_r BETWEEN 53600 AND 54450; further columns such as calibStatus_r are used where they are there.
+    """
 
 
 @_command("bands", "rename_band")

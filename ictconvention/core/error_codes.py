@@ -61,6 +61,7 @@ CODES: dict[str, str] = {
     "E-RUN-TASK": "What is asked for has no meaning for what the run has learned.",
     "E-RUN-UNFINISHED": "A run, or every run of a sweep, is not finished; its command resumes it.",
     "E-RUN-VERSION": "Another version made the run, in a way that this one cannot use.",
+    "E-SERVER-FAILS": "A server does not answer, or refuses what is asked for.",
     "E-SHARES-CLASSES": "Class shares name a class twice, or leave one out.",
     "E-SPLIT-EMPTY": "A part of the split that is needed is empty.",
     "E-SPLIT-FORMAT": "The file is not a split.",

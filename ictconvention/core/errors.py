@@ -54,7 +54,7 @@ class IctConventionError(Exception):
 
 
 class FileSystemError(IctConventionError):
-    """The disk is full, read-only, or a path is not what it should be.
+    """The disk is full, read-only, a path is not what it should be, or a server does not answer.
 
     Examples
     --------

@@ -44,6 +44,9 @@ class FoundFrame:
         Whether its pixels were divided by their length or their maximum, so that they are no fluxes.
     reliability : float
         How sure its survey is that the detection is real, from 0 to 1; NaN where it does not say.
+    calibration, calibration_scatter : float
+        What the flux was multiplied by to be that of a clear night, and the relative scatter of the stars that said so;
+        NaN where no stars were asked.
     """
 
     id: str
@@ -62,6 +65,8 @@ class FoundFrame:
     first_detection: float = UNKNOWN
     normalised: bool = False
     reliability: float = UNKNOWN
+    calibration: float = UNKNOWN
+    calibration_scatter: float = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from ictconvention.ingestion.found import USUAL_BANDS
 from ictconvention.ingestion.pipeline import Ingested
 from ictconvention.ingestion.request import PathLike, Request, listed
 from ictconvention.ingestion.rubin.ingest import ingest_rubin
+from ictconvention.ingestion.sdss.stripe82 import ingest_sdss
 from ictconvention.survey.format import NO_UNIT, PIXEL_SCALE, UNKNOWN_SCALE, read_header
 
 RESAMPLED = "{} of another pixel scale are interpolated, their flux stays"
@@ -270,6 +271,7 @@ class Kind:
 KINDS = {
     "stamps": Kind(ingest_stamps, ("objects",)),
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
+    "sdss": Kind(ingest_sdss, ("bin_pixels", "objects", "rename_band")),
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
     "rubin": Kind(ingest_rubin, ("size",)),

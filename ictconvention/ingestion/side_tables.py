@@ -34,9 +34,13 @@ def keep_measurements(scratch: Path, number: int, measured: pa.Table) -> None:
 
 
 def save_frame_sources(folder: Path, frames: GatheredFrames) -> dict[str, str]:
-    """Write where each frame came from, and its reliability where a source knows it; return the checksum by file."""
+    """Write where each frame came from, its reliability and how stars calibrated it, where they are known.
+
+    Returns the checksum by file.
+    """
     names = ["id", "band", "mjd", "file", "hdu", "x", "y", "ra", "dec"]
     names += ["reliability"] if np.isfinite(frames.number("reliability")).any() else []
+    names += ["calibration", "calibration_scatter"] if np.isfinite(frames.number("calibration_scatter")).any() else []
     pq.write_table(frames.lines.select(names), folder / FRAME_SOURCES_FILE)
     return {FRAME_SOURCES_FILE: sha256(folder / FRAME_SOURCES_FILE)}
 
