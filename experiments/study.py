@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from experiments.jobs_at_once import jobs_at_once
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.identity import LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.core.atomic import whole_file
@@ -106,17 +107,6 @@ def results_folder(wanted: argparse.Namespace, study: str, home: Path) -> Path:
     return (
         Path(wanted.runs) / f"{study}-smoke-results" if wanted.profile == "smoke" else home / "results" / wanted.profile
     )
-
-
-def jobs_at_once(profile: str, devices: int) -> int:
-    """Return how many runs go side by side: as many as have GPUs; without GPUs one a processor, for narrow networks."""
-    import torch
-
-    from ictconvention.runs.machine import processors
-
-    if torch.cuda.is_available():
-        return max(1, torch.cuda.device_count() // devices)
-    return 1 if profile == "paper" else processors()
 
 
 @contextmanager

@@ -26,7 +26,8 @@ from experiments.imbalance.rows import (
     shipped_weights,
 )
 from experiments.imbalance.select import BY, STAGE, choose, course_of, settings
-from experiments.study import add_arguments, check_numbers, jobs_at_once
+from experiments.jobs_at_once import jobs_at_once
+from experiments.study import add_arguments, check_numbers
 from ictconvention.configuration.overrides import override
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.study import jobs_at_once
+from experiments.jobs_at_once import jobs_at_once
 from experiments.table2.rows import (
     BASELINES,
     LEAD,

@@ -49,7 +49,9 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(
         save_features(run, survey, tmp_path / "features.csv")
     made = infer
     monkeypatch.setattr(
-        features, "infer", lambda *given: (one := made(*given))._replace(features=np.full_like(one.features, 1e6))
+        features,
+        "infer",
+        lambda *given, **named: (one := made(*given, **named))._replace(features=np.full_like(one.features, 1e6)),
     )
     with refused(UsageError, "E-VALUE-RANGE", survey.ids[0]):
         save_features(run, survey, tmp_path / "features.parquet")

@@ -53,7 +53,7 @@ def test_a_trained_network_has_the_logits_and_the_gradients_of_float32() -> None
     model = ConvEntion(max_frames=FRAMES, width=0.125, padding="masked", dropout=0.0)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
     frames, band, label = transients(512, generator)
-    for _ in range(66):
+    for _ in range(100):  # more than some processors need: roundings differ
         some = torch.randint(0, 512, (16,), generator=generator)
         with torch.autocast("cpu", torch.bfloat16):
             loss = F.cross_entropy(model.forward_padded(frames[some], band[some]), label[some])
