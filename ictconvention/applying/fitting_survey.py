@@ -128,9 +128,10 @@ def _beginning(run: TrainedRun, survey: Survey) -> str:
 
 
 def _compose(run: TrainedRun, choices: list[str], place: list[str]) -> tuple[list[str], RunOptions | None]:
-    """Compose choices, with the run's channels where these alone are refused: the words, and no options if all are."""
+    """Compose choices, with what they may need where they alone are refused: the words, and no options if all are."""
     channels = override("pixels.channels", run.options.pixels.channels)  # a network may need residuals
-    for words in (choices, [*choices, channels]):
+    for needed in ([], [channels], ["augmentation=quarter_turns"]):  # and a mask exact turns
+        words = [*choices, *needed]
         try:
             return words, compose_run([*words, *place])
         except UsageError:
