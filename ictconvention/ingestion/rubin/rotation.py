@@ -85,12 +85,12 @@ def turn_north_up(
     size, scale : int, float
         Of the stamp, see `SkyGrid.places`.
     """
-    row, column = grid.places(size, scale)
+    row, column = places = grid.places(size, scale)
     known = np.isfinite(pixels)
     filled = np.where(known, pixels, 0).astype(np.float64)
     if not known.all() and known.any():
         filled = filled[tuple(distance_transform_edt(~known, return_distances=False, return_indices=True))]
-    stamp = map_coordinates(filled, grid.places(size, scale), order=ORDER, mode="mirror")
+    stamp = map_coordinates(filled, places, order=ORDER, mode="mirror")
     height, width = pixels.shape
     inside = (row >= 0) & (row <= height - 1) & (column >= 0) & (column <= width - 1)
     top, left = (np.clip(np.floor(at).astype(int), 0, n - 2) for at, n in ((row, height), (column, width)))

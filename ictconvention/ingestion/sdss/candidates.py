@@ -77,7 +77,7 @@ def _published(table: UserTable) -> tuple[dict[str, dict[str, Any]], list[Reject
             rejects.append(Reject(id_, "", "an inconclusive spectrum (SNTYPE 119), which the paper leaves out", False))
             continue
         ra, dec = (read_number(row, name, where) for name in ("ra", "decl"))
-        if not (0 <= ra % 360 <= 360 and -90 <= dec <= 90):
+        if {ra, dec} & {*MISSING} or not (-180 <= ra <= 360 and -90 <= dec <= 90):
             raise UsageError(f"RA is {ra:g}, DECL {dec:g}", where, "give both in degrees", "E-VALUE-RANGE")
         class_name, source = LABELS[int(kind)]
         own = {name: _known(read_number(row, theirs, where)) for name, theirs in KEPT.items()}

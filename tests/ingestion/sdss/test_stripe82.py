@@ -14,9 +14,12 @@ import pytest
 
 import ictconvention as ict
 from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError
+from ictconvention.ingestion.sdss.candidates import read_candidates
 from tests.ingestion.commands import centroid, made, refusal, spoken, write_table
 from tests.ingestion.sdss.archive_server import COUNT, DARK, GAIN, PSF, SKY, MadeField, fields_table
 from tests.ingestion.sdss.conftest import FIRST, LATER, OTHER, STAR, Night
+from tests.refusals import refused
 
 GR = ("--bands", "g,r", "--size", 16)
 
@@ -84,6 +87,14 @@ def test_the_published_table_of_candidates_names_the_classes(night: Night, tmp_p
     assert (known["2"]["class"], known["2"]["redshift"], known["2"]["host_r"]) == ("Variable", None, None)
     assert known["4"]["class"] is None
     assert [row["object"] for row in result.rejects] == ["3"]
+
+
+@pytest.mark.parametrize("place", [{"RA": 999}, {"DECL": -9}, {"RA": -9}, {"RA": 400}])
+def test_a_candidate_whose_position_is_missing_is_refused(place: dict[str, float], tmp_path: Path) -> None:
+    """-9 and 999 stand for a missing number in that table: 999 is not right ascension 279."""
+    row = {"SNID": 1, "SNTYPE": 120, "RA": 10.0, "DECL": 0.5} | place
+    with refused(UsageError, "E-VALUE-RANGE"):
+        read_candidates(write_table(tmp_path / "sako.csv", [row]))
 
 
 def test_an_object_near_the_edge_is_left_out_and_a_large_stamp_is_missing_beyond_it(
