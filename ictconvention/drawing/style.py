@@ -20,6 +20,7 @@ TALLEST, TALL = 5.6, 1.2  # of such a figure [inch], unless it is so many times 
 LETTER, HEADING = 0.098, 0.68  # of a title, and height of the lines above a figure that stands alone [inch]
 THIN, STEP, THICK = 1.1, 1.0, 3.1  # of lines in one panel: the last, a step to the one before, the most [points]
 MARKS = 8  # on a line
+EQUAL: dict[str, Any] = {"color": "0.6", "lw": 1, "ls": "--"}  # the line on which what is predicted is what is known
 APART = 4.0, 20.0  # between points of two lines that stand at one place, and of all lines together [points]
 
 

@@ -1,6 +1,7 @@
 """Figures of what models estimate of masks: confusion of pixels, and shares against those of the known pixels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -10,12 +11,11 @@ from numpy.typing import NDArray
 
 from ictconvention.drawing.masks.colours import class_colours
 from ictconvention.drawing.panels import plain_frame, put_title
-from ictconvention.drawing.style import WIDTH, Style, fold_name, new_panel
+from ictconvention.drawing.style import EQUAL, WIDTH, Style, fold_name, new_panel
 
 CELL, BESIDE = 0.47, 1.6  # [inch] of a class of a matrix, and of its names
 LETTER = 0.055  # of such a name [inch]
 USUAL, LINES = 11, 2  # letters of a name that have room in any case, and its lines
-EQUAL = {"color": "0.6", "lw": 1, "ls": "--"}
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
@@ -88,15 +88,15 @@ def draw_shares(
     true, guess = known[there], estimated[:, there]
     figure = new_panel(survey, WIDTH, 1.42 * WIDTH)
     axes = figure.subplots()
-    axes.plot([0, 1], [0, 1], **EQUAL)  # type: ignore[arg-type]
+    axes.plot([0, 1], [0, 1], **EQUAL)
     size = 4.0 if guess[..., 0].size <= 200 else 2.4
     lines = []
     for number, (label, colour) in enumerate(zip(classes, class_colours(classes), strict=True)):
         x = np.broadcast_to(true[:, number], guess.shape[:2]).ravel()
-        how = {"marker": "o", "ls": "", "ms": size, "mfc": colour, "mec": "0.35", "mew": 0.25}
-        axes.plot(np.sqrt(x), np.sqrt(guess[:, :, number].ravel()), alpha=0.8, **how)  # type: ignore[arg-type]
+        how: dict[str, Any] = {"marker": "o", "ls": "", "ms": size, "mfc": colour, "mec": "0.35", "mew": 0.25}
+        axes.plot(np.sqrt(x), np.sqrt(guess[:, :, number].ravel()), alpha=0.8, **how)
         means = f"{true[:, number].mean():.3f}, {guess[:, :, number].mean():.3f}" if len(true) else "-"
-        lines.append(Line2D([], [], label=f"{fold_name(label, 16, 1)}  {means}", **(how | {"ms": 5})))  # type: ignore[arg-type]
+        lines.append(Line2D([], [], label=f"{fold_name(label, 16, 1)}  {means}", **(how | {"ms": 5})))
     ticks = np.array([0, 0.01, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_ticks(np.sqrt(ticks), [f"{tick:g}" for tick in ticks])

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ictconvention.drawing.panels import Compared, explain_below, plain_frame, put_title
-from ictconvention.drawing.style import WIDTH, line_width, marks, new_panel, set_apart, shorten_middle
+from ictconvention.drawing.style import EQUAL, WIDTH, line_width, marks, new_panel, set_apart, shorten_middle
 from ictconvention.evaluation.redshift.pdf import centres_of, cumulative, point_estimates
 from ictconvention.evaluation.redshift.scores import FAR, errors
 
@@ -22,7 +22,6 @@ MOST_BINS, LEAST = 8, 5  # bins of redshift, and objects in each
 PIT_BINS = 10
 DENSE = 2000  # objects above which points become a density
 MOST_BARS = 4  # models whose points have bars
-EQUAL: dict[str, Any] = {"color": "0.6", "lw": 1, "ls": "--"}
 OFF: dict[str, Any] = {"color": "0.6", "lw": 0.9, "ls": ":"}
 END: dict[str, Any] = {"color": "0.6", "lw": 0.8, "ls": "-."}  # of the training's redshifts
 KNOWN: dict[str, Any] = {"color": "0.87"}
