@@ -40,7 +40,10 @@ from ictconvention.evaluation.predictions import Predictions
 from ictconvention.networks.masks.unet import UNetOptions
 from ictconvention.simulation.scenes.painting import paint_chip
 from ictconvention.simulation.scenes.population import Scenes
-from tests.chips import write_chips
+from ictconvention.survey.masks.mask_file import IGNORED
+from ictconvention.survey.writer import SurveyWriter
+from tests.chips import HEADER as CHIPS
+from tests.chips import chip
 from tests.refusals import refused
 
 NAMES = ("field", "forest", "water")
@@ -233,8 +236,13 @@ def test_the_course_is_in_the_order_of_the_training_epochs() -> None:
 
 @pytest.fixture
 def survey_of_chips(tmp_path: Path) -> str:
-    """Return the folder of a small survey with masks."""
-    write_chips(tmp_path / "chips", 120)
+    """Return the folder of a small survey with masks, of which every fifth chip is cut by the edge of its scene."""
+    with SurveyWriter(tmp_path / "chips", CHIPS, masks=True) as writer:
+        for number in range(120):
+            one = chip(number)
+            if number % 5 == 0:
+                one["frames"][:, -3:], one["mask"][-3:] = np.nan, IGNORED
+            writer.add(**one)
     return str(tmp_path / "chips")
 
 
@@ -249,6 +257,10 @@ def test_rows_without_a_network_know_what_is_easy(survey_of_chips: str, tmp_path
     assert np.array_equal(forest.rows["confusion"].sum((1, 2)), known)
     for name in ("argmax", "mean", "calibrated"):
         np.testing.assert_allclose(forest.rows[name].sum(1), 1)
+    cut = ~np.isfinite(chips.pixels(chips.positions("test"))).any(2)
+    assert cut.any(1).sum() > 1
+    counts = forest.rows["argmax"] * (~cut).sum(1, keepdims=True)  # of the pixels with data alone
+    np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
     assert np.ptp(found[CONSTANT].rows["row"], axis=0).max() == 0
     assert isinstance(chips, Chips)
 

@@ -16,7 +16,7 @@ from ictconvention.runs.assembly import load_or_draw_split, make_task, open_or_s
 from ictconvention.survey.masks.mask_file import IGNORED
 
 STAGE: Stage = "pretrain"  # of a fold of one stage
-VERSION = 1  # of these rows; part of their setting
+VERSION = 2  # of these rows; part of their setting
 PIXELS = 200_000  # that grow the trees
 TREES, LEAF, SAMPLE = 50, 20, 0.25  # trees, the least pixels of a leaf, and the share of the pixels that a tree sees
 TO_CALIBRATE = 256  # pixels of each chip of validation
@@ -73,19 +73,20 @@ class Chips:
         forest = self._grow(rng, seed)
         log = _Logarithms(forest, classes)
         held = self.positions(f"{STAGE}_validation")
-        some = self.pixels(held)
-        drawn = rng.permutation(some.shape[1])[:TO_CALIBRATE]
+        some = _with_data(self.pixels(held), rng)
         known = self.survey.read_masks(held).reshape(len(held), -1)
         counts = np.stack([(known == c).sum(1) for c in range(classes)], 1)
-        temperature, bias = fit_share_calibration(log.of(some[:, drawn]), counts)
+        temperature, bias = fit_share_calibration(log.of(some), counts)
         found: dict[str, list[Floats]] = {"argmax": [], "mean": [], "calibrated": [], "confusion": []}
         for first in range(0, len(asked), AT_ONCE):
             few = asked[first : first + AT_ONCE]
-            logits = log.of(self.pixels(few))
+            pixels = self.pixels(few)
+            logits, there = log.of(pixels), np.isfinite(pixels).any(2, keepdims=True)
             guess, mask = logits.argmax(2), self.survey.read_masks(few).reshape(len(few), -1)
-            found["argmax"].append(np.stack([(guess == c).mean(1) for c in range(classes)], 1))
-            found["mean"].append(_softmax(logits).mean(1))
-            found["calibrated"].append(_softmax(logits / temperature + bias).mean(1))
+            chosen = {"argmax": guess[..., None] == np.arange(classes), "mean": _softmax(logits)}
+            chosen["calibrated"] = _softmax(logits / temperature + bias)
+            for name, each in chosen.items():
+                found[name].append(normalised((each * there).sum(1)))
             found["confusion"].append(_confusion(mask, guess, classes))
         rows = {name: np.concatenate(parts) for name, parts in found.items()}
         return {"row": rows["calibrated"], **rows}
@@ -103,6 +104,16 @@ class Chips:
             labels.append(label[drawn])
         forest = RandomForestClassifier(TREES, min_samples_leaf=LEAF, max_samples=SAMPLE, random_state=seed, n_jobs=1)
         return forest.fit(np.concatenate(features), np.concatenate(labels))
+
+
+def _with_data(pixels: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Return `TO_CALIBRATE` pixels of each chip, drawn once; one without data has another of its chip in its place."""
+    drawn = rng.permutation(pixels.shape[1])
+    there = np.isfinite(pixels[:, drawn]).any(2)
+    first = np.argsort(~there, axis=1, kind="stable")
+    again = np.arange(min(TO_CALIBRATE, len(drawn))) % np.maximum(there.sum(1, keepdims=True), 1)
+    chosen = drawn[np.take_along_axis(first, again, 1)]
+    return np.take_along_axis(pixels, chosen[:, :, None], 1)
 
 
 class _Logarithms:

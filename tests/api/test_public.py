@@ -19,17 +19,13 @@ HEAVY = ("torch", "numpy", "astropy", "lightning", "hydra", "pyarrow", "matplotl
 
 def test_importing_it_loads_nothing() -> None:
     code = f"""
-import sys, time
-before = time.perf_counter()
+import sys
 import ictconvention as ict
-took = time.perf_counter() - before
 dir(ict)
-print(took, *(name for name in {HEAVY} if name in sys.modules))
+print(*(name for name in {HEAVY} if name in sys.modules))
 """
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
-    took, *loaded = said.split()
-    assert loaded == []
-    assert float(took) < 0.1
+    assert said.split() == []
 
 
 def test_a_survey_needs_no_torch() -> None:

@@ -230,11 +230,10 @@ def test_a_job_that_will_not_end_is_killed(tmp_path: Path, monkeypatch: pytest.M
     sweep = sweep_of(tmp_path, "deaf")
     strike = threading.Thread(target=_signal_when, args=(lambda: _begun(sweep, 0), signal.SIGINT))
     strike.start()
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         run_jobs(sweep)
     strike.join()
-    assert time.monotonic() - began < 30
+    assert not (sweep.jobs[0].folder / "end").exists()  # which it writes where it is left alone
     assert sweep.jobs[0].state == "stopped"
 
 

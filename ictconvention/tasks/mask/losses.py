@@ -74,6 +74,14 @@ def mean_pixels(maps: Tensor, there: Tensor | None = None) -> Tensor:
     return (maps * there[:, None]).sum((2, 3)) / there.sum((1, 2)).clamp(min=1)[:, None]
 
 
+def known_pixels_loss(logits: Tensor, mask: Tensor) -> Tensor:
+    """Return `share_loss` of the mean probabilities of the pixels that the mask knows; of (B, classes), of these.
+
+    Both sides are then of the same pixels: none without data, and no cloud, is taken for land.
+    """
+    return share_loss(mean_shares(logits, mask != IGNORED), mask)
+
+
 def count_classes(mask: Tensor, classes: int) -> Tensor:
     """Return the known pixels of each class (B, classes) in masks (B, H, W)."""
     return count_pairs(torch.zeros_like(mask), mask, 1, classes)[:, 0]

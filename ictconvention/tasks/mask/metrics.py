@@ -8,13 +8,7 @@ from torchmetrics import Metric
 
 from ictconvention.evaluation.masks.pixels import accuracy, mean_iou
 from ictconvention.survey.masks.mask_file import IGNORED
-from ictconvention.tasks.mask.losses import (
-    count_classes,
-    count_confusion,
-    mean_shares,
-    pixel_loss,
-    share_loss,
-)
+from ictconvention.tasks.mask.losses import count_classes, count_confusion, known_pixels_loss, pixel_loss, share_loss
 
 
 class MaskMetrics(Metric):
@@ -54,18 +48,21 @@ class MaskMetrics(Metric):
         share = there / max(len(label), 1)  # what a mean over a batch is multiplied by for a sum
         self.known += known
         self.pictures += there
-        self.of_means += (share_loss(mean_shares(outputs), label).double() * share).sum()
+        self.of_means += (known_pixels_loss(outputs, label).double() * share).sum()
         if not self.pixels:
             return
         equal = outputs.new_ones(self.classes)
         self.entropy += pixel_loss(outputs, label, equal).double().sum() * (known / max(len(label), 1))
         guess = outputs.argmax(1)
-        counted = count_classes(guess, self.classes) / guess[0].numel()
-        self.of_counts += (share_loss(counted.double(), label) * share).sum()
+        counted = count_classes(guess.masked_fill(label == IGNORED, IGNORED), self.classes).double()
+        counted /= counted.sum(1, keepdim=True).clamp(min=1)
+        self.of_counts += (share_loss(counted, label) * share).sum()
         self.confusion += count_confusion(label, guess, self.classes).sum(0)
 
     def compute(self) -> dict[str, Tensor]:
         """Return `loss` and its terms `loss_ce` and `kl_mean`; of masks also `kl` (of counts), `miou` and `accuracy`.
+
+        Predicted shares are here of the pixels that the mask knows; a test takes all that have data.
 
         Of shares alone `kl` is the divergence of what the network gives.
         """

@@ -24,7 +24,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.tasks.mask.chips import count_known
 from ictconvention.tasks.mask.fitting import check_masks
 from ictconvention.tasks.mask.format import MaskFormat
-from ictconvention.tasks.mask.losses import mean_pixels, mean_shares, pixel_loss, share_loss
+from ictconvention.tasks.mask.losses import known_pixels_loss, mean_pixels, mean_shares, pixel_loss
 from ictconvention.tasks.mask.measures import CONFUSION, SHARES, MaskMeasures, scores_of
 from ictconvention.tasks.mask.metrics import MaskMetrics
 from ictconvention.tasks.mask.options import MaskOptions
@@ -179,10 +179,10 @@ class Masks(Task):
         """
         match self.options.shares:
             case "direct":
-                return share_loss(mean_shares(outputs), label)
+                return known_pixels_loss(outputs, label)
             case "mask":
                 return pixel_loss(outputs, label, weights, focal)
-        both = self.options.share_weight * share_loss(mean_shares(outputs), label)
+        both = self.options.share_weight * known_pixels_loss(outputs, label)
         return pixel_loss(outputs, label, weights, focal) + both
 
     def make_metrics(self) -> MaskMetrics:

@@ -10,10 +10,12 @@ from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.tasks.mask.losses import (
     count_classes,
     count_confusion,
+    known_pixels_loss,
     mean_shares,
     pixel_loss,
     share_loss,
 )
+from ictconvention.tasks.mask.metrics import MaskMetrics
 
 CLASSES = 4
 EQUAL = torch.ones(CLASSES)
@@ -78,6 +80,21 @@ def test_share_loss_is_the_score_of_shares() -> None:
     expected = np.nanmean(divergences(known, predicted.numpy()))
     assert share_loss(predicted, mask).mean().item() == pytest.approx(expected, rel=1e-6)
     assert share_loss(predicted, mask)[1] == 0
+
+
+def test_what_is_said_of_unknown_pixels_is_in_no_share() -> None:
+    logits, mask = drawn(0.4)
+    mask[1] = IGNORED
+    counts = [logits[n].softmax(0)[:, mask[n] != IGNORED].mean(1) for n in (0, 2)]
+    known = count_classes(mask[[0, 2]], CLASSES).numpy()
+    expected = divergences(known, torch.stack(counts).numpy()).mean()
+    assert known_pixels_loss(logits, mask).mean().item() == pytest.approx(expected, rel=1e-6)
+    others = torch.where((mask == IGNORED)[:, None], logits + 5 * torch.randn_like(logits), logits)
+    assert torch.equal(known_pixels_loss(logits, mask), known_pixels_loss(others, mask))
+    metrics, same = (MaskMetrics("abcd", True, 0.5) for _ in range(2))
+    metrics.update(logits, mask)
+    same.update(others, mask)
+    assert metrics.compute() == same.compute()
 
 
 def test_confusion_counts_known_pixels_with_true_rows() -> None:
