@@ -67,8 +67,12 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that no process of the suite waits for another's last one."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with the files of slow tests, so that no process of the suite waits for another's last one.
+
+    A file stays whole: what its tests share is made once.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:

@@ -44,16 +44,6 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.simulation.galaxies import painting
-from ictconvention.simulation.hosts import pictures
-from ictconvention.simulation.scenes import population as land
-from ictconvention.simulation.simulate import (
-    PAPER_OBJECTS,
-    simulate,
-    simulate_galaxies,
-    simulate_hosts,
-    simulate_scenes,
-)
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
@@ -98,7 +88,18 @@ def _open_whole(options: RunOptions) -> Survey:
 
 
 def _simulated(options: RunOptions) -> Survey:
-    """Open the simulated survey of a run."""
+    """Open the simulated survey of a run; a survey of images needs nothing of what is imported here."""
+    from ictconvention.simulation.galaxies import painting
+    from ictconvention.simulation.hosts import pictures
+    from ictconvention.simulation.scenes import population as land
+    from ictconvention.simulation.simulate import (
+        PAPER_OBJECTS,
+        simulate,
+        simulate_galaxies,
+        simulate_hosts,
+        simulate_scenes,
+    )
+
     wanted, processes = options.survey, os.cpu_count() or 1
     make: Callable[..., object]
     objects, extra = wanted.objects, wanted.extra_test
