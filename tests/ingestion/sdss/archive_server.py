@@ -97,8 +97,10 @@ class MadeField:
         )
 
     def psf_field(self) -> bytes:
-        row = np.zeros(1, [(name, ">f4", (5,)) for name in ("psf_width", "gain", "dark_variance")])
-        row["psf_width"], row["gain"], row["dark_variance"] = PSF, GAIN, DARK
+        names = ("psf_width", "psf_sigma1_2G", "psf_sigma2_2G", "psf_b_2G", "gain", "dark_variance")
+        row = np.zeros(1, [(name, ">f4", (5,)) for name in names])
+        row["psf_width"], row["gain"], row["dark_variance"] = np.array(PSF) * 2.35 * 0.4 / 0.396 / 2.3548, GAIN, DARK
+        row["psf_sigma1_2G"] = row["psf_sigma2_2G"] = np.array(PSF) / 0.396 / 2.3548  # one Gaussian
         tables = [fits.BinTableHDU(np.zeros(1, [("rows", ">i4")])) for _ in range(5)]
         return packed(fits.PrimaryHDU(), *tables, fits.BinTableHDU(row))
 
