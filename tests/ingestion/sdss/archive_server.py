@@ -145,7 +145,7 @@ def packed(*hdus: Any) -> bytes:
 
 @dataclass
 class ArchiveServer:
-    """Files by path, and what goes wrong with the next requests of one: cut, damaged, slow or a status.
+    """Files by path, and what goes wrong with the next requests of one: cut, damaged, slow, a page or a status.
 
     Parameters
     ----------
@@ -210,6 +210,9 @@ def serving() -> Iterator[ArchiveServer]:
             if failure == "damaged":
                 content = content[: len(content) // 2]
             self.send_response(200)
+            if failure == "page":
+                content = b"<html>Log in, please</html>"
+                self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[:1000] if failure == "cut" else content)

@@ -96,6 +96,12 @@ def test_the_seeing_is_the_width_at_half_maximum_and_not_that_of_the_effective_a
     assert np.isnan(found[2:]).all()
 
 
+def test_the_first_line_of_skyserver_is_no_header(tmp_path: Path) -> None:
+    plain = write_table(tmp_path / "plain.csv", [ROW])
+    (tmp_path / "f.csv").write_text("#Table1\n" + plain.read_text())
+    assert read_fields(tmp_path / "f.csv") == read_fields(plain)
+
+
 def test_a_field_that_stands_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         read_fields(write_table(tmp_path / "f.csv", [ROW, ROW]))
