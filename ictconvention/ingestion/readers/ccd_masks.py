@@ -16,7 +16,7 @@ from ictconvention.ingestion.headers.headers import Headers
 from ictconvention.ingestion.readers.ccd_images import CcdImage
 
 PIPELINE = re.compile(r"V(\d+)\.(\d+)")  # PLVER of the Community Pipeline
-CODES_SINCE = (3, 5)  # version from which its masks hold one code in each pixel, and no bits
+BITS, CODES_SINCE = "DECAM", (3, 5)  # the camera whose masks held bits, and the version from which they hold codes
 CHANGED_CODE, CHANGED_BIT = 7, 128  # a pixel that differs from other exposures of the same sky
 
 
@@ -57,10 +57,10 @@ def read_ccd_mask(
 def _changed(mask: NDArray[np.generic], headers: Headers) -> NDArray[np.bool_]:
     """Return which pixels have no other mark than that of a change."""
     version = PIPELINE.match(headers.text("PLVER"))
-    if version is None:
+    if version is None or not headers.text("PROCTYPE"):  # the mask of another pipeline
         return np.zeros(mask.shape, dtype=bool)
-    since = (int(version[1]), int(version[2])) >= CODES_SINCE
-    return np.asarray(mask == (CHANGED_CODE if since else CHANGED_BIT))
+    early = (int(version[1]), int(version[2])) < CODES_SINCE and headers.text("INSTRUME").upper().startswith(BITS)
+    return np.asarray(mask == (CHANGED_BIT if early else CHANGED_CODE))
 
 
 def _mask_hdu(hdus: fits.HDUList, hdu: str, number: int) -> str:
