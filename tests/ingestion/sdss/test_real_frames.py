@@ -1,5 +1,7 @@
 """Real frames of SDSS, given by a server on this machine: the survey's numbers agree with those of the catalogues."""
 
+import gzip
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,10 @@ from photutils.aperture import CircularAperture, aperture_photometry
 
 from ictconvention.ingestion.rubin.cutouts import measure_fwhm
 from ictconvention.ingestion.sdss.calibration import Stars, compare_stars, measure_stars
+from ictconvention.ingestion.sdss.candidates import read_candidates
 from ictconvention.ingestion.sdss.companions import read_mask, read_psf_field
 from ictconvention.ingestion.sdss.frame_file import SdssFrame, read_frame
-from tests.ingestion.commands import made, write_table
+from tests.ingestion.commands import drawn, made, write_table
 from tests.ingestion.sdss.archive_server import ArchiveServer, serving
 
 pytestmark = pytest.mark.real_data
@@ -68,6 +71,7 @@ def test_the_usable_star_of_a_real_frame_has_its_catalogue_flux(
     assert series.psf_fwhm[0] == pytest.approx(2.52, abs=0.01)  # its psf_width is 3.06
     assert series.sky_sigma[0] == pytest.approx(0.031, abs=0.001)
     assert series.gain[0] == pytest.approx(4.71 / 0.0047822, rel=0.01)
+    assert len(drawn(result.survey, "star")["r"]) == 1
 
 
 @pytest.mark.slow
@@ -87,6 +91,7 @@ def test_a_real_field_of_stripe_82_agrees_with_its_photofield(
     result = made("sdss", objects, tmp_path / "s", *options)
     assert result.said.startswith("1 object, 2 frames,")
     series = result.survey["a"]
+    drawn(result.survey, "a")
     field = Table.read(table, hdu=1)
     field = field[field["FIELD"] == 136][0]
     row = (323.269 - 323.26089) / 0.00011  # right ascension runs along the rows
@@ -120,6 +125,31 @@ def test_a_real_mask_excludes_bad_columns_and_the_middle_of_bright_stars(
     assert masked[:, [0, 66, 217]].all()
     assert 0.005 < masked.mean() < 0.1
     assert masked[np.unravel_index(of_r.pixels.argmax(), of_r.pixels.shape)]
+    of_g = read_mask(shared("sdss_stripe82/fpM-002583-g2-0136.fits"), (1489, 2048))
+    assert 0.005 < of_g.mean() < 0.1
+    assert not (of_g & masked)[:, 300:].all(axis=0).any()  # the chips have their bad columns, no two the same
+    other = read_mask(shared("sdss_frame/fpM-001000-r1-0100.fit"), (1489, 2048))
+    assert 0 < other.mean() < 0.1
+
+
+def test_the_published_table_of_candidates_is_that_of_the_paper(shared: Callable[[str], Path], tmp_path: Path) -> None:
+    """Table 1: 8 208 labels; the 41 spectra that left the class open are rejects, and the 2 009 unknown have no label."""
+    packed = shared("sdss_population/sdss_sn_population.csv.gz").read_bytes()
+    (tmp_path / "candidates.csv").write_bytes(gzip.decompress(packed))
+    objects, ra, dec, rejects = read_candidates(tmp_path / "candidates.csv")
+    labels = Counter((one["class_name"], one["label_source"]) for one in objects.values())
+    assert labels == {
+        ("AGN", "spectroscopic"): 906,
+        ("SN Ia", "spectroscopic"): 499,
+        ("SN Ia", "photometric"): 1448,
+        ("SN Other", "spectroscopic"): 89,
+        ("SN Other", "photometric"): 2041,
+        ("Variable", None): 3225,
+        (None, None): 2009,
+    }
+    assert len(rejects) == 41
+    assert (np.abs(dec) < 1.3).all()  # Stripe 82
+    assert ((ra > 309) | (ra < 61)).all()
 
 
 def test_stars_of_a_real_frame_agree_with_themselves_behind_a_cloud(of_r: SdssFrame, stars: Stars) -> None:
