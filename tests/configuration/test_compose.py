@@ -3,11 +3,11 @@
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytest
 import yaml
 from omegaconf import DictConfig
@@ -183,14 +183,14 @@ def test_the_tiny_profile_is_the_quickest() -> None:
 @pytest.mark.parametrize("model", ["light_curve", "cnn_gru", "frame_transformer"])
 def test_a_profile_gives_no_other_network_the_sizes_of_convention(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is seen without composing a second time, and would be the same after it."""
-    words, of_hydra = [f"model={model}", "profile=tiny", "model.dropout=0.2"], hydra.compose
+    words, once = [f"model={model}", "profile=tiny", "model.dropout=0.2"], compose._compose_fast
     composed: list[object] = []
 
-    def count(*asked: Any, **how: Any) -> DictConfig:
-        composed.append(asked)
-        return of_hydra(*asked, **how)
+    def count(words: Sequence[str], folders: ConfigFolders) -> tuple[DictConfig, dict[str, Any]]:
+        composed.append(words)
+        return once(words, folders)
 
-    monkeypatch.setattr(hydra, "compose", count)
+    monkeypatch.setattr(compose, "_compose_fast", count)
     quick = compose_run(words)
     assert len(composed) == 1
     monkeypatch.setattr(compose, "_profile_alone_sizes", lambda *_: False)
