@@ -19,6 +19,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
 pytest_plugins = ["tests.small_runs"]
+gc.disable()  # nothing that is imported is garbage; see `pytest_collection_finish`
 # No deadline: the first example pays for imports. Under CI the examples are the same every time.
 settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ictconvention")
@@ -79,6 +80,7 @@ def pytest_collection_finish() -> None:
     """Keep what was imported out of the collector's way, which would visit a million objects again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)
