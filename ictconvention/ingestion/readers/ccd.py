@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.nddata.utils import NoOverlapError, PartialOverlapError
 from astropy.stats import SigmaClip
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
 from ictconvention.core.errors import UsageError, find_repeated, shorten
-from ictconvention.files.reading import NoImageError, UnreadableError, is_image, open_fits, read_image, reason_of
+from ictconvention.files.reading import NoImageError, UnreadableError, open_fits, read_image, reason_of
 from ictconvention.files.user_table import read_id, read_objects, read_user_table
 from ictconvention.ingestion.found import Found, FoundFrame, Reject, place_of
 from ictconvention.ingestion.headers.band_names import BAND_KEYS, find_band

@@ -20,9 +20,7 @@ BITS, CODES_SINCE = "DECAM", (3, 5)  # the camera whose masks held bits, and the
 CHANGED_CODE, CHANGED_BIT = 7, 128  # a pixel that differs from other exposures of the same sky
 
 
-def read_ccd_mask(
-    folder: Path, image: CcdImage, hdu: str, number: int, shape: tuple[int, ...]
-) -> NDArray[np.bool_]:
+def read_ccd_mask(folder: Path, image: CcdImage, hdu: str, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return which pixels of an image (H, W) its mask excludes: none where it has no mask.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The seeing of a field: how wide a star's image is at half of its height, by the two Gaussians that SDSS fits to it."""
+"""The seeing of a field: how wide a star is at half of its height, by the two Gaussians that SDSS fits to it."""
 
 from collections.abc import Sequence
 

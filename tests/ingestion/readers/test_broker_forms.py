@@ -1,4 +1,4 @@
-"""The forms in which brokers give alerts: whole packets are read, whatever packs them; what lost its stamps is named."""
+"""The forms in which brokers give alerts: whole packets are read, whatever packs them; others are named."""
 
 import struct
 import zlib
@@ -16,6 +16,7 @@ from tests.ingestion import rubin_packets as rubin
 from tests.ingestion.commands import frame_bytes, made, refusal
 from tests.refusals import check_refusal
 
+SCIENCE = {"name": "science", "type": "bytes"}
 ALERCE = {  # of its multi-stream schema
     "type": "record",
     "name": "alert",
@@ -24,7 +25,10 @@ ALERCE = {  # of its multi-stream schema
         {"name": "tid", "type": "string"},
         {"name": "candid", "type": ["long", "string"]},
         {"name": "mjd", "type": "double"},
-        {"name": "stamps", "type": {"type": "record", "name": "stamps", "fields": [{"name": "science", "type": "bytes"}]}},
+        {
+            "name": "stamps",
+            "type": {"type": "record", "name": "stamps", "fields": [{"name": "science", "type": "bytes"}]},
+        },
     ],
 }
 PORTAL: dict[str, Any] = {"i:objectId": ["ZTF18aaaaaaa"], "i:jd": [2458000.5], "b:cutoutScience_stampData": [b""]}

@@ -133,7 +133,7 @@ def test_a_real_mask_excludes_bad_columns_and_the_middle_of_bright_stars(
 
 
 def test_the_published_table_of_candidates_is_that_of_the_paper(shared: Callable[[str], Path], tmp_path: Path) -> None:
-    """Table 1: 8 208 labels; the 41 spectra that left the class open are rejects, and the 2 009 unknown have no label."""
+    """Table 1: 8 208 labels; 41 spectra that left the class open are rejects, and the 2 009 unknown have no label."""
     packed = shared("sdss_population/sdss_sn_population.csv.gz").read_bytes()
     (tmp_path / "candidates.csv").write_bytes(gzip.decompress(packed))
     objects, ra, dec, rejects = read_candidates(tmp_path / "candidates.csv")
