@@ -2,6 +2,7 @@
 
 import platform
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -250,7 +251,7 @@ def shard_name(number: int) -> str:
     return f"{SHARD_PREFIX}{number:05d}"
 
 
-def join_shards(path: str | Path, count: int | None = None) -> Survey:
+def join_shards(path: str | Path, count: int | None = None, more: Mapping[str, Any] | None = None) -> Survey:
     """Make one survey of the shards `path/shard-00000` and so on, and open it; call it again after more were added.
 
     Parameters
@@ -259,6 +260,8 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         The folder that holds the shards.
     count : int, optional
         How many there must be. Without it a gap in the numbers is seen, but not a missing end.
+    more : mapping, optional
+        Entries of the provenance that no shard knew, such as checksums of tables beside them.
 
     Raises
     ------
@@ -308,8 +311,9 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         "frames": sum(len(shard.frames) for shard in shards),
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
+    header = replace(shards[0].header, provenance={**shards[0].header.provenance, **(more or {})})
     with whole_file(path / HEADER_FILE, "joining the shards", record=True) as partial:
-        write_header(partial, shards[0].header, entries, masks=shards[0].masks is not None)
+        write_header(partial, header, entries, masks=shards[0].masks is not None)
     return Survey.open(path)
 
 
