@@ -1,6 +1,7 @@
 """Write a survey: whole or not at all. One writer makes one shard; many write at once; `join_shards` makes them one."""
 
 import platform
+import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -208,6 +209,11 @@ class SurveyWriter:
         self._kinds = kinds
         self._ids.add(id)
         self._broken = False
+
+    def copy_beside(self, path: Path) -> None:
+        """Copy a table that the header's provenance names beside the frames, inside the `with` block."""
+        with readable_os_errors("copying a table", path):
+            shutil.copyfile(path, self._folder.partial / path.name)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

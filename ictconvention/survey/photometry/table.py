@@ -1,12 +1,10 @@
 """The table of photometry beside a survey: `photometry.parquet`, read once, as points of each object."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -90,19 +88,6 @@ class SurveyPoints:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(state["_survey"])  # type: ignore[misc]
-
-
-def copy_bands(survey: Survey, bands: Sequence[str], folder: Path) -> dict[str, Any]:
-    """Write the photometry in some bands of a survey to a folder; return what the provenance says of it.
-
-    Nothing is written where it has none.
-    """
-    if not has_photometry(survey):
-        return {}
-    table = pq.read_table(photometry_path(survey))
-    kept = table.filter(pc.is_in(table.column("band"), pa.array(bands)))
-    pq.write_table(kept, folder / PHOTOMETRY_FILE)
-    return {TABLES: {PHOTOMETRY_FILE: sha256(folder / PHOTOMETRY_FILE)}}
 
 
 def photometry_path(survey: Survey) -> Path:
