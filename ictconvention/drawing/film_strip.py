@@ -208,6 +208,8 @@ def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float)
             axes.errorbar(day[measured], points.flux[measured], points.error[measured], label=band, **style)
         axes.plot(day[limit], SIGMAS * points.error[limit], "v", color=colour, ms=4, alpha=0.5)
     axes.axhline(0, color="0.6", lw=0.6, zorder=0)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.95))
     limits = int(points.is_limit.sum())
     said = f"{pluralize(len(points) - limits, 'measurement')} without pixels"
     said += f", {pluralize(limits, 'limit')} of {SIGMAS} sigma (triangles)" if limits else ""

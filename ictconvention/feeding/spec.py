@@ -7,8 +7,14 @@ from ictconvention.configuration.options import Stage
 
 Channels = Literal["direct", "direct+residual"]
 Contents = Literal[
-    *("direct", "direct+residual", "photometry", "direct+photometry", "direct+residual+photometry"),
-    *("photometry+points", "direct+photometry+points", "direct+residual+photometry+points"),
+    "direct",
+    "direct+residual",
+    "photometry",
+    "direct+photometry",
+    "direct+residual+photometry",
+    "photometry+points",
+    "direct+photometry+points",
+    "direct+residual+photometry+points",
 ]
 
 

@@ -110,7 +110,7 @@ def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
             raise SurveyError(f"{path.name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
         try:
             parts = [_part(batch, survey) for batch in pq.ParquetFile(path).iter_batches(columns=MEASUREMENTS.names)]
-        except (pa.ArrowException, KeyError) as error:
+        except (pa.ArrowException, KeyError, ValueError) as error:
             found = f"{path.name} is damaged: {str(error).splitlines()[0]}"
             raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED") from error
     owner, rank, band, mjd, flux, error_bar = (
@@ -135,7 +135,7 @@ def _part(batch: pa.RecordBatch, survey: Survey) -> tuple[NDArray[Any], ...]:
     """Return owner, rank of the kind, band, time, flux and error of what counts of some rows of the table."""
     owner = _places(batch.column("id"), survey.ids.positions)
     names, bands = list(KINDS), list(survey.header.bands)
-    rank = _places(batch.column("kind"), lambda kinds: np.array([names.index(kind) for kind in kinds], int))
+    rank = _places(batch.column("kind"), lambda kinds: np.array([*map(_rank, kinds)], int))
     band = _places(
         batch.column("band"), lambda given: np.array([bands.index(b) if b in bands else -1 for b in given], int)
     )
@@ -152,6 +152,12 @@ def _part(batch: pa.RecordBatch, survey: Survey) -> tuple[NDArray[Any], ...]:
     types: list[type] = [np.int64, np.uint8, np.uint8, np.float64, np.float32, np.float32]
     columns = (owner, rank, band, mjd, flux, error)
     return tuple(column[keep].astype(kind) for column, kind in zip(columns, types, strict=True))
+
+
+def _rank(kind: str) -> int:
+    if kind not in KINDS:
+        raise ValueError(f"kind {kind!r} is none of {', '.join(KINDS)}")
+    return KINDS.index(kind)
 
 
 def _places(column: pa.Array, place: Any) -> NDArray[np.int64]:
