@@ -131,7 +131,7 @@ def test_a_night_of_the_recurrent_network_has_fluxes_with_and_without_pixels() -
     assert observed.tolist() == [[False] * 5, [False, False, True, False, False], [False, True, True, False, False]]
     assert there.tolist() == [[False, False, True, False, False], [False] * 5, [False, True, False, True, False]]
     assert point_flux[0, 2] == pytest.approx(3.0 / SCALE[2])  # no offset: it is a difference
-    assert point_error[0, 2] == pytest.approx(0.5 / np.sqrt(2) / SCALE[2] * np.sqrt(2))
+    assert point_error[0, 2] == pytest.approx(0.5 / SCALE[2])
     assert point_flux[2, 1] == pytest.approx(6.0 / SCALE[1])  # and not the limit of that night
     assert point_flux[2, 3].isnan()
     assert point_error[2, 3] == pytest.approx(0.9 / SCALE[3])
