@@ -1,0 +1,75 @@
+"""A run that reads photometry without pixels: trained, applied, exported, with a forest; and where it is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ictconvention as ict
+from ictconvention.configuration.compose import compose_run
+from ictconvention.core.errors import UsageError
+from ictconvention.runs.assembly import make_data, make_learner
+from ictconvention.runs.plan import plan_run
+from ictconvention.survey.survey import Survey
+from tests.alerts import forced_rows, write_alerts
+from tests.conftest import image_series
+from tests.refusals import refused
+from tests.small_runs import places
+
+ON = "sequence.photometry=true"
+
+
+@pytest.fixture(scope="module")
+def alerts(tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """60 objects, of which fluxes without pixels alone tell the classes apart."""
+    objects = [image_series(number, 6) | {"label_source": "spectroscopic"} for number in range(60)]
+    rows = [row | {"flux": row["flux"] + 20 * (int(row["id"][2:]) % 4)} for row in forced_rows(objects)]
+    return write_alerts(tmp_path_factory.mktemp("alerts") / "survey", objects, rows)
+
+
+@pytest.mark.slow
+def test_a_run_learns_from_photometry_without_pixels(alerts: Survey, work: Path, tmp_path: Path) -> None:
+    given = {"runs": tmp_path / "runs", "quiet": True, "figures": False, "sequence": {"photometry": True}}
+    given |= {"model": ("light_curve_transformer", {"size": 16, "layers": 1}), "learner": "supervised"}
+    stage = {"max_epochs": 12, "optimiser": {"learning_rate": 0.01}}
+    given |= {
+        "fold": "single",
+        "stage": {"pretrain": stage, "finetune": {"max_epochs": 0}},
+        "trainer": {"batch_size": 8},
+    }
+    run = ict.train(survey=alerts, profile="tiny", **given)
+    assert run.trained().spec.points
+    assert run.result["test"]["balanced_accuracy"] > 0.6  # chance has .25
+    assert run.train_forest(jobs=1)["forest"]["test"]["balanced_accuracy"] > 0.6
+    early, later = (run.predict(alerts, first_days=days, forest="mean") for days in (5, 50))
+    assert not np.allclose(early["AGN"], later["AGN"], atol=1e-3)
+    assert "point_photometry" in run.export(tmp_path / "model.pt2")
+    without = ict.open(work / "miniature")
+    with refused(UsageError, "E-SURVEY-UNSUITED", "photometry.parquet", where=without.path):
+        run.predict(without)
+
+
+def test_photometry_makes_another_run_and_without_it_nothing_changes(alerts: Survey, work: Path) -> None:
+    """The network is built for it, and a run without it has the hash that it had before there was the option."""
+    survey = ["survey=path", f"survey.path={alerts.path}", "profile=tiny", "fold=single", "stage.finetune.max_epochs=0"]
+    plans = [
+        plan_run(compose_run(["experiment=light_curve_sdss", *survey, *words]))
+        for words in ([], ["sequence.photometry=false"], [ON])
+    ]
+    hashes = [plan.hashes["run"] for plan in plans]
+    assert hashes[0] == hashes[1] != hashes[2]
+    options = compose_run(["experiment=light_curve_sdss", *survey, ON])
+    data = make_data(options, alerts, plans[2].split, "pretrain")
+    learner = make_learner(options, data)
+    assert data.spec.points
+    assert learner.logits(next(iter(data.val_dataloader()))[0]).isfinite().all()
+
+
+def test_what_takes_no_photometry_and_a_survey_without_are_refused(work: Path) -> None:
+    with refused(UsageError, "E-CONFIG-CONFLICT", "convention", where="sequence.photometry"):
+        compose_run(["experiment=convention_sdss", ON])
+    options = compose_run(
+        ["experiment=frame_transformer_sdss", "profile=tiny", *places(work), "learner=supervised", ON]
+    )
+    with refused(UsageError, "E-SURVEY-UNSUITED", "photometry.parquet", where="miniature"):
+        plan_run(options)
