@@ -1,4 +1,4 @@
-"""What photometry without pixels gains early on: the same networks on a simulated stream of alerts, with it and without.
+"""What photometry without pixels gains early on: networks on a simulated stream of alerts, with it and without.
 
     python -m experiments.photometry.study [--models frame_transformer light_curve_transformer] [--seeds 3]
 

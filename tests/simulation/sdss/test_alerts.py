@@ -1,4 +1,4 @@
-"""A simulated stream of alerts: frames of detections alone, forced fluxes of all visits, and neither knows the class."""
+"""A simulated stream of alerts: frames of detections alone, and forced fluxes of all visits."""
 
 from pathlib import Path
 
