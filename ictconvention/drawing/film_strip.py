@@ -1,6 +1,7 @@
 """Draw one object: its film strip, a row per band in time order, and its light curve. A figure says 'simulated'."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.stats import mad_std
@@ -203,7 +204,13 @@ def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float)
     for b, band in enumerate(header.bands):
         here, colour = points.band == b, band_colour(header, b)
         measured, limit = here & ~points.is_limit, here & points.is_limit & np.isfinite(points.error)
-        style = {"fmt": MARKERS[b % len(MARKERS)], "color": colour, "ms": 3.5, "lw": 0.8, "mfc": "white"}
+        style: dict[str, Any] = {
+            "fmt": MARKERS[b % len(MARKERS)],
+            "color": colour,
+            "ms": 3.5,
+            "lw": 0.8,
+            "mfc": "white",
+        }
         if measured.any():
             axes.errorbar(day[measured], points.flux[measured], points.error[measured], label=band, **style)
         axes.plot(day[limit], SIGMAS * points.error[limit], "v", color=colour, ms=4, alpha=0.5)

@@ -81,7 +81,8 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
                 photometry = measure_photometry(series, self.recipe)
             if "residual" in self.contents:
                 median = median_frames(series, len(self.bands))
-            view, stamps, points = whole_view(series, self.sequence), "direct" in self.contents, None
+            view, stamps = whole_view(series, self.sequence), "direct" in self.contents
+            points: Points | None = None
             if self.points is not None:
                 points = self.points_let_through(position)
                 view = see_points(view, points, self.sequence.max_frames)

@@ -25,7 +25,7 @@ from ictconvention.networks.parts.photometry_token import (
     photometry_numbers,
 )
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.ragged import check_lengths, pad, pad_some
+from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
 from ictconvention.networks.parts.stamp_cnn import StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
 
@@ -260,9 +260,7 @@ class FrameTransformer(Network):
         lengths = check_lengths(lengths, len(band))
         seen, of_medians = self._see(frames, medians, host)
         rows = seen, self._measure(fluxes), band, days, photometry, conditions
-        points = None
-        if None not in (given := (point_band, point_days, point_photometry, point_lengths)):
-            points = [pad_some(x, point_lengths) for x in given[:3]]
+        points = pad_given(point_lengths, point_band, point_days, point_photometry)
         return self._of_series([pad(x, lengths) for x in rows], of_medians, host, points)
 
     def features_padded(
@@ -284,9 +282,8 @@ class FrameTransformer(Network):
         frames, fluxes = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
         seen, of_medians = self._see(frames, medians, host)
         of_stamps = (x.unflatten(0, band.shape) for x in (seen, self._measure(fluxes)))
-        points = None
-        if point_band is not None and point_days is not None and point_photometry is not None:
-            points = [point_band, point_days, point_photometry]
+        given = point_band, point_days, point_photometry
+        points = [x for x in given if x is not None]
         return self._of_series([*of_stamps, band, days, photometry, conditions], of_medians, host, points)
 
     def _see(
@@ -329,9 +326,9 @@ class FrameTransformer(Network):
         rows: list[Tensor],
         medians: tuple[Tensor, Tensor] | None,
         host: Tensor | None,
-        points: list[Tensor] | None,
+        points: list[Tensor],
     ) -> Tensor:
-        if self.points is not None and points is None:
+        if self.points is not None and len(points) < 3:
             raise ValueError("the network has points without pixels: give point_band and the others")
         seen, measured, band, days, photometry, conditions = rows
         with torch.autocast(seen.device.type, enabled=False):
@@ -344,8 +341,9 @@ class FrameTransformer(Network):
             tokens = seen.new_zeros(*band.shape, self.size) if self.cnn is None else seen
             if self.numbers is not None:
                 tokens = tokens + self.numbers(torch.cat(columns, dim=2).to(seen.dtype))
-            more, features = [] if medians is None else [medians], []
-            if self.points is not None and points is not None:
+            more = [] if medians is None else [medians]
+            features: list[Tensor] = []
+            if self.points is not None:
                 point_band, point_days, fluxes = points
                 more.append(self.points.tokens(fluxes, point_band, point_days, self.series))
                 features = self.points.features(fluxes, point_band, point_days)

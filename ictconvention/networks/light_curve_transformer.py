@@ -14,7 +14,7 @@ from ictconvention.networks.inputs.tokens import PhotometryTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
 from ictconvention.networks.parts.photometry_token import PHOTOMETRY, PointTokens, photometry_numbers
-from ictconvention.networks.parts.ragged import check_lengths, pad, pad_some
+from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
 
 
@@ -154,9 +154,8 @@ class LightCurveTransformer(Network):
         ValueError
             The lengths do not fit the frames, or there are no points where the network has them.
         """
-        lengths, points = check_lengths(lengths, len(band)), []
-        if None not in (given := (point_band, point_days, point_photometry, point_lengths)):
-            points = [pad_some(x, point_lengths) for x in given[:3]]
+        lengths = check_lengths(lengths, len(band))
+        points = pad_given(point_lengths, point_band, point_days, point_photometry)
         return self.features_padded(*(pad(x, lengths) for x in (band, days, photometry)), *points)
 
     def features_padded(
@@ -171,7 +170,8 @@ class LightCurveTransformer(Network):
         """Return the same of padded arrays (B, S), (B, S, 2), (B, P) ..., in which band is 0 where there is none."""
         with torch.autocast(days.device.type, enabled=False):
             tokens = self.numbers(photometry_numbers(photometry, band, self.bands))
-            more, features = None, [] if self.object is None else [self.object(photometry, band, days)]
+            more: tuple[Tensor, Tensor] | None = None
+            features: list[Tensor] = [] if self.object is None else [self.object(photometry, band, days)]
             if self.points is not None:
                 if point_band is None or point_days is None or point_photometry is None:
                     raise ValueError("the network has points without pixels: give point_band and the others")

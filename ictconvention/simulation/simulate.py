@@ -310,7 +310,7 @@ def _write_shard(
 ) -> int:
     """Write one shard; return its number of objects."""
     chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, count))
-    points = []
+    points: list[pa.Table] = []
     with SurveyWriter(folder / shard_name(number), header, masks) as writer:
         for i in chosen:
             row = make(i)

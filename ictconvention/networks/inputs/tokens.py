@@ -40,10 +40,15 @@ class TokenInputs(Inputs):
 
         Nothing where a run does not read them.
         """
-        if batch.point_band is None or batch.point_photometry is None:
+        band, days, photometry, lengths = (
+            batch.point_band,
+            batch.point_time,
+            batch.point_photometry,
+            batch.point_lengths,
+        )
+        if band is None or days is None or photometry is None or lengths is None:
             return ()
-        scaled = batch.point_photometry / self.scaling.scale[batch.point_band][:, None]
-        return batch.point_band + 1, batch.point_time, scaled, batch.point_lengths
+        return band + 1, days, photometry / self.scaling.scale[band][:, None], lengths
 
     def padded_points(self, band: Tensor | None, days: Tensor | None, photometry: Tensor | None) -> tuple[Tensor, ...]:
         """Return the same of padded arrays (B, P), (B, P), (B, P, 2) [flux_unit]; nothing where there are none."""
@@ -173,7 +178,8 @@ class FrameTokenInputs(TokenInputs):
         frames = frames.unsqueeze(1) if batch.median is None else frames
         points = self.points(batch)
         if batch.median is None:
-            return frames, units, *known, *((None, None, *points) if points else ())
+            nothing = frames.new_zeros(0)  # in the places of medians, of which the network has none
+            return frames, units, *known, *((nothing, nothing, *points) if points else ())
         turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
         bands = batch.median.shape[1]
         turned = turn_stamps(batch.median.flatten(0, 1), *(turn.repeat_interleave(bands) for turn in turns))
@@ -191,7 +197,7 @@ class FrameTokenInputs(TokenInputs):
         point_band: Tensor | None = None,
         point_days: Tensor | None = None,
         point_photometry: Tensor | None = None,
-    ) -> tuple[Tensor | None, ...]:
+    ) -> tuple[Tensor, ...]:
         """Return the arguments of `FrameTransformer.features_padded`.
 
         Parameters
@@ -222,7 +228,8 @@ class FrameTokenInputs(TokenInputs):
         known = band, days, photometry / scale[..., None], self.scaled_conditions(conditions, scale)
         points = self.padded_points(point_band, point_days, point_photometry)
         if median is None:
-            return scaled.unsqueeze(2), units, *known, *((None, None, *points) if points else ())
+            nothing = frames.new_zeros(0)
+            return scaled.unsqueeze(2), units, *known, *((nothing, nothing, *points) if points else ())
         return scaled, units, *known, self.scaled_medians(median), self.in_units(median), *points
 
     def scaled_conditions(self, conditions: Tensor, scale: Tensor) -> Tensor:
