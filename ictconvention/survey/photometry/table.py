@@ -166,4 +166,5 @@ def _places(column: pa.Array, place: Any) -> NDArray[np.int64]:
     texts = coded.dictionary.to_pylist()
     numbers = np.asarray(place(texts), dtype=np.int64) if texts else np.zeros(0, np.int64)
     codes = coded.indices.fill_null(-1).to_numpy()
-    return np.append(numbers, -1)[codes]
+    found: NDArray[np.int64] = np.append(numbers, -1)[codes]
+    return found
