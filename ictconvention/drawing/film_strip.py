@@ -205,10 +205,9 @@ def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float)
         here, colour = points.band == b, band_colour(header, b)
         measured, limit = here & ~points.is_limit, here & points.is_limit & np.isfinite(points.error)
         style: dict[str, Any] = {"fmt": MARKERS[b % len(MARKERS)], "ms": 3.5, "lw": 0.8, "mfc": "white"}
+        style |= {"color": colour, "label": band}
         if measured.any():
-            axes.errorbar(
-                day[measured], points.flux[measured], points.error[measured], label=band, color=colour, **style
-            )
+            axes.errorbar(day[measured], points.flux[measured], points.error[measured], **style)
         axes.plot(day[limit], SIGMAS * points.error[limit], "v", color=colour, ms=4, alpha=0.5)
     axes.axhline(0, color="0.6", lw=0.6, zorder=0)
     if axes.get_legend_handles_labels()[1]:
