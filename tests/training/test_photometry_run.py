@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 
 import ictconvention as ict
+from ictconvention.applying.forests.join import read_forest
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
+from ictconvention.evaluation.forests.features import FeatureRecipe
 from ictconvention.runs.assembly import make_data, make_learner
 from ictconvention.runs.plan import plan_run
 from ictconvention.survey.photometry.table import SurveyPoints
@@ -40,7 +43,8 @@ def test_a_run_reads_points_and_so_does_its_forest(alerts: Survey, work: Path, t
     }
     run = ict.train(survey=alerts, profile="tiny", **given)
     assert run.trained().spec.points
-    assert run.train_forest(jobs=1)["forest"]["test"]["balanced_accuracy"] > 0.8  # chance has .25
+    run.train_forest(jobs=1)
+    assert read_forest(run.trained()).features["points"] == "all"
     one = alerts.select(alerts.ids[:6])  # whose last frames come before their last points
     last = max(series.mjd[-1] - series.mjd[0] for series in one)
     all_frames = [run.predict(one, first_days=days) for days in (last, 1000.0)]
@@ -54,6 +58,20 @@ def test_a_run_reads_points_and_so_does_its_forest(alerts: Survey, work: Path, t
     without = ict.open(work / "miniature")
     with refused(UsageError, "E-SURVEY-UNSUITED", "photometry.parquet", where=without.path):
         run.predict(without)
+
+
+def test_a_forest_sees_the_light_curve_of_points_after_what_it_saw_before(alerts: Survey) -> None:
+    known = alerts.header, alerts.path, SequenceOptions(99)
+    before, recipe, points = FeatureRecipe.of(*known), FeatureRecipe.of(*known, points=True), SurveyPoints(alerts)
+    assert "points" not in before.as_dict()
+    assert before.as_dict()["frames"] == {"max_frames": 99, "frames_per_group": 3, "select": "frames"}
+    numbers = np.array([recipe.measure(series, points=points.of(series)) for series in alerts])
+    assert numbers.shape == (60, recipe.count)
+    np.testing.assert_array_equal(numbers[0, : before.count], before.measure(alerts[0]))
+    mean_in_u = numbers[:, before.count]  # asinh of the mean flux of points over .1, in classes of 0, 20, 40, 60
+    medians = [np.nanmedian(mean_in_u[label::4]) for label in range(4)]
+    np.testing.assert_allclose(medians[1:], np.arcsinh([200, 400, 600]), atol=0.1)
+    assert numbers[:, -2:].tolist() == [[len(found), found.is_limit.sum()] for found in map(points.of, alerts)]
 
 
 def test_photometry_makes_another_run_and_without_it_nothing_changes(alerts: Survey, work: Path) -> None:
