@@ -49,7 +49,7 @@ class Job:
         """Its name, of its result's file and of its run."""
         return f"{self.model}-{'photometry' if self.photometry else 'frames'}-{self.seed}"
 
-    def train(self, places: dict[str, str], epochs: int) -> ict.Run:
+    def train(self, runs: str, surveys: str, epochs: int) -> ict.Run:
         """Train it; what is finished is not trained again."""
         stages = {stage: {"max_epochs": epochs} for stage in ("pretrain", "finetune")}
         sequence = {"max_frames": 99, "photometry": self.photometry}
@@ -62,7 +62,8 @@ class Job:
             stage=stages,
             seed=self.seed,
             figures=False,
-            **places,
+            runs=runs,
+            surveys=surveys,
         )
 
 
@@ -163,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     path = wanted.results / f"{job.name}.parquet"
                     if path.exists():
                         continue
-                    run = job.train({"runs": wanted.runs, "surveys": wanted.surveys}, wanted.epochs)
+                    run = job.train(wanted.runs, wanted.surveys, wanted.epochs)
                     record = {
                         **{"model": model, "photometry": photometry, "seed": seed, "epochs": wanted.epochs},
                         "classes": list(run.survey.header.classes),

@@ -136,9 +136,14 @@ def test_a_night_of_the_recurrent_network_has_fluxes_with_and_without_pixels() -
     assert point_flux[2, 3].isnan()
     assert point_error[2, 3] == pytest.approx(0.9 / SCALE[3])
     again = inputs.padded(
-        *(x[None] for x in (9 + flux * torch.tensor(SCALE), torch.ones(3, 5), torch.tensor([7.0, 2.0, 4.0]), observed)),
+        (9 + flux * torch.tensor(SCALE))[None],
+        torch.ones(1, 3, 5),
+        torch.tensor([[7.0, 2.0, 4.0]]),
+        observed[None],
         nights,
-        *(x[None] for x in (point_flux * torch.tensor(SCALE), point_error * torch.tensor(SCALE), there)),
+        (point_flux * torch.tensor(SCALE))[None],
+        (point_error * torch.tensor(SCALE))[None],
+        there[None],
     )
     torch.testing.assert_close(again[5][0], point_flux, equal_nan=True)
     torch.testing.assert_close(again[6][0], point_error, equal_nan=True)

@@ -1,6 +1,7 @@
 """A run that reads photometry without pixels: trained, applied, exported, with a forest; and where it is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,12 @@ def alerts(tmp_path_factory: pytest.TempPathFactory) -> Survey:
 
 @pytest.mark.slow
 def test_a_run_reads_points_and_so_does_its_forest(alerts: Survey, work: Path, tmp_path: Path) -> None:
-    given = {"runs": tmp_path / "runs", "quiet": True, "figures": False, "sequence": {"photometry": True}}
+    given: dict[str, Any] = {
+        "runs": tmp_path / "runs",
+        "quiet": True,
+        "figures": False,
+        "sequence": {"photometry": True},
+    }
     given |= {"model": ("light_curve_transformer", {"size": 16, "layers": 1}), "learner": "supervised"}
     stage = {"max_epochs": 2, "optimiser": {"learning_rate": 0.01}}
     given |= {

@@ -118,9 +118,9 @@ def measure_features(
     photometry, medians = data.training.photometry, data.training.medians  # where the network needs them too
     for done, position in enumerate(positions.tolist(), 1):
         series = data.survey[position]
-        given = (None if kept is None else kept[series.id] for kept in (photometry, medians))
+        fluxes, median = (None if kept is None else kept[series.id] for kept in (photometry, medians))
         points = None if data.training.points is None else data.training.points.of(series)
-        features[position] = recipe.measure(series, *given, points)
+        features[position] = recipe.measure(series, fluxes, median, points)
         progress(done, len(positions))
     return features
 

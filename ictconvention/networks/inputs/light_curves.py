@@ -128,7 +128,7 @@ class LightCurveInputs(Inputs):
         """
         band, points = torch.arange(flux.shape[2]), tuple[Tensor, ...]()
         if point_flux is not None and point_error is not None and point_observed is not None:
-            of_points = self._scaled_points(*(x.movedim(2, 0) for x in (point_flux, point_error)), band)
+            of_points = self._scaled_points(point_flux.movedim(2, 0), point_error.movedim(2, 0), band)
             points = (*(x.movedim(0, 2) for x in of_points), point_observed)
         observed = observed & flux.isfinite() & error.isfinite()
         flux, error = (x.where(observed, 0).movedim(2, 0) for x in (flux, error))  # (bands, B, S)
