@@ -125,6 +125,10 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
+    if options.sequence.photometry and not getattr(entry.network.takes, "takes_points", False):
+        found = f"sequence.photometry is true, and {entry.name} takes no photometry without pixels"
+        fix = "take model=frame_transformer, light_curve_transformer or light_curve, or leave it out"
+        raise UsageError(found, "sequence.photometry", fix, "E-CONFIG-CONFLICT")
     _check_pictures(replace(options, model=model), bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
     options = _with_task(options, config)

@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from ictconvention.ingestion.found import MEASUREMENTS
 from ictconvention.ingestion.gather import GatheredFrames
 from ictconvention.survey.format import sha256
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 
-FRAME_SOURCES_FILE, PHOTOMETRY_FILE = "frame_sources.parquet", "photometry.parquet"
+FRAME_SOURCES_FILE = "frame_sources.parquet"
 BUCKETS = 256  # that objects are dealt into by their ids
 ROWS_AT_ONCE = 4_000_000  # measurements in memory
 SAME = ["id", "band", "kind", "moment"]  # in these, two measurements are one

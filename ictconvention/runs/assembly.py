@@ -47,6 +47,7 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
+from ictconvention.survey.photometry.table import check_photometry
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split, ways_to_draw
 from ictconvention.survey.survey import Survey
@@ -123,7 +124,9 @@ def _simulated(options: RunOptions) -> Survey:
         case "sdss":
             objects = PAPER_OBJECTS if objects is None else objects
             extra, name = extra or 0, "simulated"
-            made, make = [objects, wanted.seed, extra], simulate
+            made, make = [objects, wanted.seed, extra], partial(simulate, stream=wanted.stream)
+            if wanted.stream != "frames":
+                made, name = [*made, wanted.stream], wanted.stream
     chosen: dict[str, Any] = {"objects": objects, "extra_test": extra}
     key = digest([*made, __version__])[:8]
 
@@ -214,7 +217,7 @@ def make_data(
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames, options.views.target_share),
         imbalance=Imbalance() if label_free else options.imbalance,
-        contents=takes.contents_with(options.pixels.channels),
+        contents=takes.contents_with(options.pixels.channels, options.sequence.photometry),
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
@@ -246,7 +249,7 @@ def check_network_survey(options: RunOptions, survey: Survey) -> None:
     Raises
     ------
     UsageError
-        They do not fit.
+        They do not fit, or the run reads photometry that is not there.
     SurveyError
         The network takes E(B-V), and the survey does not know it of every object.
     """
@@ -261,6 +264,8 @@ def check_network_survey(options: RunOptions, survey: Survey) -> None:
         ) from None
     if takes_reddening(options, survey):
         read_reddening(survey)
+    if options.sequence.photometry:
+        check_photometry(survey)
 
 
 def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
@@ -268,7 +273,8 @@ def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
     header, sequence = survey.header, options.sequence
     sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
     channels = 2 if options.pixels.channels == "direct+residual" else 1
-    return InputShape(header.bands, *sizes, channels, header.pixel_scale, takes_reddening(options, survey))
+    known = takes_reddening(options, survey), options.sequence.photometry
+    return InputShape(header.bands, *sizes, channels, header.pixel_scale, *known)
 
 
 def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:

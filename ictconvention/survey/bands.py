@@ -9,6 +9,7 @@ import numpy as np
 
 from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, shorten
 from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.photometry.table import has_photometry, photometry_path
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
@@ -22,7 +23,7 @@ STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     """Write the frames of some bands as a survey of their own.
 
-    Objects without a frame in these bands are left out.
+    Objects without a frame in these bands are left out. Photometry beside the frames comes along as it is.
 
     Parameters
     ----------
@@ -70,6 +71,8 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
                 **columns,
                 **row,
             )
+        if has_photometry(survey):
+            writer.copy_beside(photometry_path(survey))
     if without:
         count = pluralize(len(without), "object")
         logger.warning(f"{count} without a frame in {', '.join(bands)}, left out: {shorten(without)}")
