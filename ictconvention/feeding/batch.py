@@ -1,7 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `mask`, `flux`
-and `weight` are for losses and the names of predictions; no input is made of them.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `mask`, `flux`,
+`weight` and `weak` are for losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -108,6 +108,8 @@ class SeriesBatch:
     mask : tensor (B, H, W), optional
         The class of each pixel as the survey has it, uint8, 255 where it is not known; it turns as the stamps do, see
         `turned_mask`. Not an input.
+    weak : tensor (B,), optional
+        1 for an object whose label is photometric, where the loss asks for it; not an input.
     """
 
     band: Tensor
@@ -134,6 +136,7 @@ class SeriesBatch:
     flux: Tensor | None = None
     weight: Tensor | None = None
     mask: Tensor | None = None
+    weak: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -200,6 +203,16 @@ def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
     objects = len(batches[0])
     tensors["owner"] = torch.cat([batch.owner + n * objects for n, batch in enumerate(batches)])
     return SeriesBatch(**tensors)
+
+
+def repeat_objects(batch: SeriesBatch, times: int) -> SeriesBatch:
+    """Return a batch whose numbers for losses come several times, all objects one time after the other.
+
+    Its frames stay as they are: it is for the loss of several outputs of one view.
+    """
+    named = ("label", "index", "truth", "flux", "weight", "weak")
+    given = {name: x for name in named if (x := getattr(batch, name)) is not None}
+    return replace(batch, **{name: x.repeat(times, *[1] * (x.ndim - 1)) for name, x in given.items()})
 
 
 def _finite(views: list[SeriesView]) -> tuple[Tensor | None, Tensor | None]:
