@@ -54,7 +54,7 @@ def _write(survey: Survey, path: Path, errors: float, seed: int) -> None:
     changed = given.copy()
     changed[photometric] = err(truth[photometric], given[photometric], counts, survey.header.classes, errors, rng)
     counts = count_labels(truth[photometric], changed[photometric], survey.header.classes)
-    sure = (source == "spectroscopic") & ~extra
+    sure = np.array([name is not None for name in given]) & ~photometric & ~extra
     second = np.full(len(truth), None, object)
     second[sure] = second_labels(given[sure], counts, survey.header.classes, rng)
     folder = WholeFolder(path)
