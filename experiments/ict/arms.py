@@ -36,6 +36,8 @@ class Arm:
         Whether it asks for a survey that has both labels of some objects.
     only : sequence of str
         Regimes that it is for; by default those of its stage.
+    costs : str, optional
+        The arm whose cost it has, since it computes the same of an object; by default its own.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Arm:
     unlabelled: bool = False
     relabelled: bool = False
     only: Sequence[str] = ()
+    costs: str | None = None
 
     @property
     def file(self) -> str:
@@ -56,15 +59,15 @@ FORMS = (
     Arm(TWO_VIEWS, [*ICT, "learner.consistency=0"]),
     Arm(LITERAL, ICT, unlabelled=True),
     Arm("guarded, weight 0.1", [*GUARDED, *RAMP, "learner.consistency=0.1"], unlabelled=True),
-    Arm("guarded, weight 1", [*GUARDED, *RAMP, "learner.consistency=1"], unlabelled=True),
+    Arm("guarded, weight 1", [*GUARDED, *RAMP, "learner.consistency=1"], unlabelled=True, costs="guarded, weight 0.1"),
     Arm("guarded, third views", [*GUARDED, *RAMP, "views.online_frames=third"], unlabelled=True),
     Arm("mean teacher", TEACHER, unlabelled=True),
-    Arm("mean teacher, unlabelled only", [*TEACHER, *APART], unlabelled=True),
+    Arm("mean teacher, unlabelled only", [*TEACHER, *APART], unlabelled=True, costs="mean teacher"),
     Arm("token views", [*ICT, *TOKENS, "learner.consistency=0"]),
     Arm("token views, mean teacher", [*TEACHER, *TOKENS], unlabelled=True),
     Arm("token views, guarded", [*GUARDED, *RAMP, *TOKENS, "learner.consistency=0.1"], unlabelled=True),
-    Arm("sure labels", [*ICT, *SURE, *RAMP, *APART], unlabelled=True),
-    Arm("token views, sure labels by class", [*ICT, *TOKENS, *ADAPTIVE, *RAMP, *APART], unlabelled=True),
+    Arm("sure labels", [*ICT, *SURE, *RAMP, *APART], unlabelled=True, costs="mean teacher"),
+    Arm("token views, sure labels by class", [*ICT, *TOKENS, *ADAPTIVE, *RAMP, *APART], unlabelled=True, costs="token views, mean teacher"),
     Arm(
         "temporal ensemble",
         [*ONE, "learner.consistency_on=probabilities", "learner.memory=ensemble", *RAMP],
@@ -79,8 +82,8 @@ FORMS = (
         ],
     ),
     Arm("class mates", [*ICT, "learner.projection=trunk", "learner.consistency_on=class_mates"]),
-    Arm("balanced softmax", ["learner=supervised", *BALANCED]),
-    Arm("two views, balanced softmax", [*ICT, "learner.consistency=0", *BALANCED]),
+    Arm("balanced softmax", ["learner=supervised", *BALANCED], costs=ONE_VIEW),
+    Arm("two views, balanced softmax", [*ICT, "learner.consistency=0", *BALANCED], costs=TWO_VIEWS),
     Arm(
         "referee of labels",
         [*ONE, "learner.consistency=0", "learner.weak_labels=referee"],
@@ -95,7 +98,7 @@ FORMS = (
     ),
 )
 IMBALANCE = (Arm(ONE_VIEW, ["learner=supervised"]),) + tuple(
-    Arm(f"one view, imbalance {name}", ["learner=supervised", f"imbalance={name}"])
+    Arm(f"one view, imbalance {name}", ["learner=supervised", f"imbalance={name}"], costs=ONE_VIEW)
     for name in ("none", "weighted", "both", "focal")
 )
 ARMS: Mapping[str, Arm] = {arm.name: arm for arm in (*FORMS, *IMBALANCE)}

@@ -54,11 +54,12 @@ def read_costs(path: Path = FILE) -> Costs:
     """
     fix = "measure it: python -m experiments.ict.study --stage costs"
     if not path.exists():
-        raise UsageError("what an arm costs was not measured", path, fix, "E-FILE-MISSING")
+        raise UsageError("what an arm costs was not measured", path, fix, "E-FILES-MISSING")
     content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    if missing := [name for name in ARMS if name not in content["ratios"]]:
-        raise UsageError(f"what these cost was not measured: {', '.join(missing)}", path, fix, "E-FILE-MISSING")
-    return Costs(content["milliseconds"], content["ratios"])
+    own = {name: arm.costs or name for name, arm in ARMS.items()}
+    if missing := [name for name in own.values() if name not in content["ratios"]]:
+        raise UsageError(f"what these cost was not measured: {', '.join(missing)}", path, fix, "E-FILES-MISSING")
+    return Costs(content["milliseconds"], {name: content["ratios"][of] for name, of in own.items()})
 
 
 def measure_costs(surveys: str, path: Path = FILE, rounds: int = ROUNDS) -> Costs:
@@ -76,7 +77,7 @@ def measure_costs(surveys: str, path: Path = FILE, rounds: int = ROUNDS) -> Cost
     steppers: dict[str, Stepper] = {}
     plain = open_or_simulate(compose_run([*EVERY, *place]))
     relabelled = relabel_survey(plain, Path(surveys), errors=1)
-    for arm in ARMS.values():
+    for arm in [arm for arm in ARMS.values() if arm.costs is None]:
         survey = relabelled if arm.relabelled else plain
         words = ["survey=path", override("survey.path", str(survey.path))]
         words += ["learner.unlabelled=true"] if arm.unlabelled else []

@@ -43,7 +43,7 @@ def _write(survey: Survey, path: Path, errors: float, seed: int) -> None:
     whole = pa.concat_tables(tables, promote_options="permissive")
     if "true_class" not in whole.column_names:
         found = "it does not know the true class of its objects"
-        raise UsageError(found, survey.path, "take a simulated survey", "E-SURVEY-COLUMN")
+        raise UsageError(found, survey.path, "take a simulated survey", "E-SURVEY-UNSUITED")
     truth, given, source = (np.array(whole.column(c).to_pylist(), object) for c in ("true_class", "class", "label_source"))
     extra = np.zeros(len(truth), bool)
     if "extra_test" in whole.column_names:
