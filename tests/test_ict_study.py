@@ -12,7 +12,7 @@ from astropy.table import Table
 from experiments.ict import study as study_module
 from experiments.ict.arms import ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS
 from experiments.ict.figures import draw_regime
-from experiments.ict.jobs import EVERY, Job, fits, passes_of, stages_of, survey_words, words_of
+from experiments.ict.jobs import EVERY, Job, fits, passes_of, stages_of, survey_words, takes_unlabelled, words_of
 from experiments.ict.pairs import compare, given_up, of_arms, scores_of
 from experiments.ict.regimes import RARE, REGIMES, SATURATED, SHORT, TWENTIETH, draw_split
 from experiments.ict.relabel import count_labels, err, relabel_survey, second_labels
@@ -65,7 +65,7 @@ def test_every_arm_is_a_run_in_every_regime_that_it_fits(name: str) -> None:
             options = compose_run(words_of(Job(regime, name, 0, 1, 2), RATIOS, survey_words(0, None)))
             assert (options.fold.index, options.seed, options.survey.extra_test) == (1, 2, 6400)
             assert options.stage.pretrain.keep == "last"
-            assert options.learner.unlabelled == ARMS[name].unlabelled
+            assert options.learner.unlabelled == takes_unlabelled(ARMS[name], REGIMES[regime])
             assert (options.stage.finetune.max_epochs == 0) == (regime == TWENTIETH)
 
 
@@ -209,10 +209,14 @@ def test_results_are_read_as_they_were_saved_and_small(tmp_path: Path) -> None:
 
 
 def test_a_difference_is_paired_and_its_error_holds_objects_and_pairs() -> None:
-    arm, one = ({(pair, 0): made(name, noise, pair) for pair in range(5)} for name, noise in (("a", 2.0), (ONE_VIEW, 1.5)))
+    arm, one = (
+        {(pair, 0): made(name, noise, pair) for pair in range(5)} for name, noise in (("a", 2.0), (ONE_VIEW, 1.5))
+    )
     found = compare(arm, one)
     assert found is not None
-    each = [scores_of(arm[pair])["balanced_accuracy"] - scores_of(one[pair])["balanced_accuracy"] for pair in found.pairs]
+    each = [
+        scores_of(arm[pair])["balanced_accuracy"] - scores_of(one[pair])["balanced_accuracy"] for pair in found.pairs
+    ]
     assert found.difference["balanced_accuracy"] == pytest.approx(np.mean(each))
     assert found.error["balanced_accuracy"] > np.std(each, ddof=1) / 5**0.5
     assert found.error["auroc_pairs"] > 0
@@ -237,7 +241,9 @@ def test_an_arm_is_given_up_after_five_pairs_and_not_before(tmp_path: Path) -> N
 
 
 def test_a_picture_has_every_form_and_the_saturated_one_its_courses() -> None:
-    some = [made(arm, noise, pair, SATURATED) for arm, noise in ((ONE_VIEW, 1.5), (TWO_VIEWS, 1.6)) for pair in range(2)]
+    some = [
+        made(arm, noise, pair, SATURATED) for arm, noise in ((ONE_VIEW, 1.5), (TWO_VIEWS, 1.6)) for pair in range(2)
+    ]
     arms = of_arms(results_of(*some), SATURATED, 0)
     figure = draw_regime(SATURATED, arms)
     assert figure is not None

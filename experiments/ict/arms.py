@@ -7,15 +7,23 @@ ONE_VIEW = "one view"
 LITERAL, TWO_VIEWS = "ICT as published", "two views"
 ICT = ("learner=ict",)
 ONE = (*ICT, "views.count=1")
-GUARDED = (*ICT, "learner.projection=trunk", "learner.predictor=true", "learner.variance=1", "learner.tau_schedule=cosine")
+GUARDED = (
+    *ICT,
+    "learner.projection=trunk",
+    "learner.predictor=true",
+    "learner.variance=1",
+    "learner.tau_schedule=cosine",
+)
 RAMP = ("learner.ramp=0.5",)
 TEACHER = (*ICT, "learner.consistency_on=probabilities", *RAMP)
 TOKENS = ("views.count=1", "learner.token_subsets=3", "learner.token_share=0.5")
-SURE, ADAPTIVE = ("learner.consistency_on=labels", "learner.threshold=0.95"), (
-    "learner.consistency_on=labels",
-    "learner.threshold=adaptive",
+SURE, ADAPTIVE = (
+    ("learner.consistency_on=labels", "learner.threshold=0.95"),
+    (
+        "learner.consistency_on=labels",
+        "learner.threshold=adaptive",
+    ),
 )
-UNLABELLED = ("learner.unlabelled=true",)  # where the arm compares: with `ratio` of them for each labelled one
 APART = ("learner.compared_objects=unlabelled",)
 BALANCED = ("imbalance.sampling=0", "imbalance.adjustment=1")
 
@@ -31,7 +39,7 @@ class Arm:
     words : sequence of str
         Overrides of its runs.
     unlabelled : bool
-        Whether objects without a label train too, in a stage that has them.
+        Whether it can learn of objects without a label; see `takes_unlabelled`.
     relabelled : bool
         Whether it asks for a survey that has both labels of some objects.
     only : sequence of str
@@ -67,7 +75,12 @@ FORMS = (
     Arm("token views, mean teacher", [*TEACHER, *TOKENS], unlabelled=True),
     Arm("token views, guarded", [*GUARDED, *RAMP, *TOKENS, "learner.consistency=0.1"], unlabelled=True),
     Arm("sure labels", [*ICT, *SURE, *RAMP, *APART], unlabelled=True, costs="mean teacher"),
-    Arm("token views, sure labels by class", [*ICT, *TOKENS, *ADAPTIVE, *RAMP, *APART], unlabelled=True, costs="token views, mean teacher"),
+    Arm(
+        "token views, sure labels by class",
+        [*ICT, *TOKENS, *ADAPTIVE, *RAMP, *APART],
+        unlabelled=True,
+        costs="token views, mean teacher",
+    ),
     Arm(
         "temporal ensemble",
         [*ONE, "learner.consistency_on=probabilities", "learner.memory=ensemble", *RAMP],
@@ -97,8 +110,11 @@ FORMS = (
         only=["short", "noise 0", "noise 1", "noise 2"],
     ),
 )
-IMBALANCE = (Arm(ONE_VIEW, ["learner=supervised"]),) + tuple(
-    Arm(f"one view, imbalance {name}", ["learner=supervised", f"imbalance={name}"], costs=ONE_VIEW)
-    for name in ("none", "weighted", "both", "focal")
+IMBALANCE = (
+    Arm(ONE_VIEW, ["learner=supervised"]),
+    *(
+        Arm(f"one view, imbalance {name}", ["learner=supervised", f"imbalance={name}"], costs=ONE_VIEW)
+        for name in ("none", "weighted", "both", "focal")
+    ),
 )
 ARMS: Mapping[str, Arm] = {arm.name: arm for arm in (*FORMS, *IMBALANCE)}

@@ -15,7 +15,11 @@ from experiments.ict.regimes import REGIMES, SATURATED
 from experiments.ict.results import Result
 from ictconvention.drawing.figure_file import save_figure
 
-SHOWN = {"balanced_accuracy": "balanced accuracy", "auroc_pairs": "pairwise AUROC", "worst_class_recall": "worst recall"}
+SHOWN = {
+    "balanced_accuracy": "balanced accuracy",
+    "auroc_pairs": "pairwise AUROC",
+    "worst_class_recall": "worst recall",
+}
 
 
 def draw_results(folder: Path, results: Mapping[Job, Result]) -> None:
@@ -65,7 +69,9 @@ def _differences(axes: Axes, rows: Mapping[str, Comparison], score: str) -> None
 def _courses(axes: Axes, arms: Mapping[str, Mapping[Pair, Result]]) -> None:
     """Draw the validation loss of each form over the training epochs of both stages, as a mean over pairs."""
     for number, (name, of) in enumerate((name, arms[name]) for name in ARMS if name in arms):
-        curves = [[y for key, values in r.record["course"].items() if "loss" in key for y in values] for r in of.values()]
+        curves = [
+            [y for key, values in r.record["course"].items() if "loss" in key for y in values] for r in of.values()
+        ]
         length = min(map(len, curves))
         if length:
             mean = np.mean([curve[:length] for curve in curves], axis=0)

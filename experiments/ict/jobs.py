@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from experiments.ict.arms import ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS, Arm
+from experiments.ict.arms import APART, ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS, Arm
 from experiments.ict.regimes import REGIMES, SATURATED, SHORT, TWENTIETH, Regime
 
 FOLDS = 5
@@ -70,6 +70,11 @@ def fits(arm: Arm, regime: str) -> bool:
     return not arm.only or regime in arm.only
 
 
+def takes_unlabelled(arm: Arm, regime: Regime) -> bool:
+    """Return whether objects without a label train: where labels are few, or where an arm compares these alone."""
+    return arm.unlabelled and (regime.labels < 1 or set(APART) <= set(arm.words))
+
+
 def stages_of(best: Sequence[str], regime: str) -> Mapping[str, Stage]:
     """Return the stages of the study.
 
@@ -100,7 +105,7 @@ def passes_of(regime: Regime, arm: str, ratios: Mapping[str, float]) -> list[flo
 
     An object that it draws costs `ratios[arm]` as much as one of one view; one without a label costs the same.
     """
-    ratio, unlabelled = ratios[arm] / ratios[ONE_VIEW], regime.ratio if ARMS[arm].unlabelled else 0.0
+    ratio, unlabelled = ratios[arm] / ratios[ONE_VIEW], regime.ratio if takes_unlabelled(ARMS[arm], regime) else 0.0
     first, *others = regime.passes  # objects without a label join the first stage alone
     return [first / ratio / (1 + unlabelled), *(passes / ratio for passes in others)]
 
@@ -111,6 +116,7 @@ def words_of(job: Job, ratios: Mapping[str, float], places: Sequence[str]) -> li
     Parameters
     ----------
     job : Job
+        Whose words they are.
     ratios : mapping of str to float
         Measured cost of an object that each arm draws.
     places : sequence of str
@@ -122,7 +128,7 @@ def words_of(job: Job, ratios: Mapping[str, float], places: Sequence[str]) -> li
 
 
 def survey_words(seed: int, size: int | None) -> list[str]:
-    """Return the overrides of the simulated survey of a seed; `size` is its labelled objects where it is a small one."""
+    """Return the overrides of the simulated survey of a seed; `size` is the labelled objects of a small one."""
     if size is None:
         return [f"survey.seed={seed}", f"survey.extra_test={EXTRA_TEST}"]
     return [f"survey.seed={seed}", f"survey.objects={size}", f"survey.extra_test={size // 4}"]
@@ -138,6 +144,6 @@ def _lengths(regime: Regime, arm: Arm, ratios: Mapping[str, float]) -> Iterator[
         yield f"stage.{stage}.max_epochs={number}"
         yield f"stage.{stage}.keep={regime.keep}"
         yield f"stage.{stage}.draws={own / number:.6g}"
-    if arm.unlabelled:
+    if takes_unlabelled(arm, regime):
         yield "learner.unlabelled=true"
         yield f"sampler.unlabelled={regime.ratio:g}"

@@ -44,7 +44,9 @@ def _write(survey: Survey, path: Path, errors: float, seed: int) -> None:
     if "true_class" not in whole.column_names:
         found = "it does not know the true class of its objects"
         raise UsageError(found, survey.path, "take a simulated survey", "E-SURVEY-UNSUITED")
-    truth, given, source = (np.array(whole.column(c).to_pylist(), object) for c in ("true_class", "class", "label_source"))
+    truth, given, source = (
+        np.array(whole.column(c).to_pylist(), object) for c in ("true_class", "class", "label_source")
+    )
     extra = np.zeros(len(truth), bool)
     if "extra_test" in whole.column_names:
         extra = np.array([bool(x) for x in whole.column("extra_test").to_pylist()])
@@ -63,7 +65,9 @@ def _write(survey: Survey, path: Path, errors: float, seed: int) -> None:
         first = 0
         for number, (shard, table) in enumerate(zip(survey.shards, tables, strict=True)):
             rows = slice(first, first := first + table.num_rows)
-            table = table.set_column(table.schema.get_field_index("class"), "class", pa.array(changed[rows], pa.string()))
+            table = table.set_column(
+                table.schema.get_field_index("class"), "class", pa.array(changed[rows], pa.string())
+            )
             table = table.append_column(SECOND, pa.array(second[rows], pa.string()))
             _write_shard(shard.folder, folder.partial / shard_name(number), table)
         join_shards(folder.partial)
@@ -96,7 +100,12 @@ def count_labels(truth: Texts, given: Texts, classes: Sequence[str]) -> NDArray[
 
 
 def err(
-    truth: Texts, given: Texts, counts: NDArray[np.int64], classes: Sequence[str], errors: float, rng: np.random.Generator
+    truth: Texts,
+    given: Texts,
+    counts: NDArray[np.int64],
+    classes: Sequence[str],
+    errors: float,
+    rng: np.random.Generator,
 ) -> Texts:
     """Return labels that err `errors` times as often as the given ones.
 
@@ -115,9 +124,7 @@ def err(
     return labels
 
 
-def second_labels(
-    given: Texts, counts: NDArray[np.int64], classes: Sequence[str], rng: np.random.Generator
-) -> Texts:
+def second_labels(given: Texts, counts: NDArray[np.int64], classes: Sequence[str], rng: np.random.Generator) -> Texts:
     """Return photometric labels of some objects of known class, as if these were a fair sample of the photometric ones.
 
     Of true class y and label l there are as many, in the mean, as a common share of the photometric objects: the

@@ -44,7 +44,9 @@ def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--stage", default="screen", choices=("costs", *stages_of([], SHORT)))
-    parser.add_argument("--best", action="append", default=[], metavar="FORM", help="best form of the screening; several")
+    parser.add_argument(
+        "--best", action="append", default=[], metavar="FORM", help="best form of the screening; several"
+    )
     parser.add_argument("--regime", default=SHORT, choices=tuple(REGIMES), help="where they came out best")
     parser.add_argument("--pairs", type=int, help="pairs of fold and seed; by default those of the stage")
     parser.add_argument("--arms", action="append", default=[], metavar="FORM", help="these alone; several")

@@ -349,7 +349,9 @@ class ICTOptions:
     def _check_forms(self) -> None:
         """Refuse forms of the consistency that exclude each other, or that nothing feeds."""
         if self.token_subsets == 1:
-            raise ValueError("learner.token_subsets is 1, and one subset is compared with nothing; take 2 or more, or 0")
+            raise ValueError(
+                "learner.token_subsets is 1, and one subset is compared with nothing; take 2 or more, or 0"
+            )
         if self.compared_objects == "unlabelled" and not self.unlabelled:
             found = "learner.compared_objects is unlabelled, and no object without a class trains"
             raise ValueError(f"{found}; set learner.unlabelled=true, or learner.compared_objects=all")

@@ -184,7 +184,9 @@ class SamplerOptions:
     """In which order the objects of a training epoch come: any, or block by block of the survey's shards; how many."""
 
     order: Annotated[Literal["objects", "blocks"], ADDED] = "objects"
-    unlabelled: Annotated[PositiveFloat | None, ADDED] = None  # without a label, for each with one; null: each comes once
+    unlabelled: Annotated[PositiveFloat | None, ADDED] = (
+        None  # without a label, for each with one; null: each comes once
+    )
 
 
 @option_group
@@ -296,10 +298,14 @@ class RunOptions:
             found = "learner.weak_labels is referee, and the target does not see all objects"
             raise ValueError(f"{found}; set views.target_share=1")
         if learner.memory != "none" and self.trainer.processes > 1:
-            found = f"learner.memory is {learner.memory}, which one process keeps, and there are {self.trainer.processes}"
+            found = (
+                f"learner.memory is {learner.memory}, which one process keeps, and there are {self.trainer.processes}"
+            )
             raise ValueError(f"{found}; set trainer.devices=1 and trainer.num_nodes=1, or learner.memory=none")
         if self.sampler.unlabelled is not None and not learner.unlabelled and self.shift.kind != "adversarial":
-            found = "sampler.unlabelled is how many objects without a class a training epoch draws, and none of them trains"
+            found = (
+                "sampler.unlabelled is how many objects without a class a training epoch draws, and none of them trains"
+            )
             raise ValueError(f"{found}; set learner.unlabelled=true, or leave it out")
 
     def _check_consistency(self) -> None:

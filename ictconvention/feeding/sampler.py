@@ -17,10 +17,8 @@ WINDOW = 8  # shards of which the blocks are mixed
 MIXED = 8  # blocks whose objects come together, in any order
 
 
-def class_draws(
-    labels: NDArray[np.int64], classes: int, imbalance: Imbalance, draws: float = 1.0
-) -> NDArray[np.int64]:
-    """Return how many objects of each class (classes,) a training epoch draws: `draws` times as many as have a label."""
+def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance, draws: float = 1.0) -> NDArray[np.int64]:
+    """Return how many objects of each class (classes,) a training epoch draws, `draws` times as many as have one."""
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - imbalance.sampling), 0)
     exact = np.cumsum(shares) / max(shares.sum(), 1) * counts.sum() * draws

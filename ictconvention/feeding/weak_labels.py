@@ -19,7 +19,9 @@ def read_weak(survey: Survey) -> NDArray[np.bool_]:
     return np.broadcast_to(np.asarray(source).astype(str) == PHOTOMETRIC, len(table)).copy()
 
 
-def measure_noise(survey: Survey, labels: NDArray[np.int64], names: tuple[str, ...], ids: list[str]) -> NDArray[np.float64]:
+def measure_noise(
+    survey: Survey, labels: NDArray[np.int64], names: tuple[str, ...], ids: list[str]
+) -> NDArray[np.float64]:
     """Return the shares of the true classes (columns) among objects of each photometric label (rows), (names, names).
 
     Counted of objects of the training parts that have both labels, a class of another source and the column
@@ -28,6 +30,7 @@ def measure_noise(survey: Survey, labels: NDArray[np.int64], names: tuple[str, .
     Parameters
     ----------
     survey : Survey
+        With second labels.
     labels : array (n,)
         Class of each object, or `UNLABELLED`.
     names : tuple of str

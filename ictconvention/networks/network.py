@@ -105,7 +105,7 @@ class Network(nn.Module, ABC):
         )
 
     def features_of_subsets(self, subsets: Subsets, *inputs: Any) -> Tensor:
-        """Return the features (V * B, feature_size) of V subsets of the tokens of B objects, one subset after the other.
+        """Return the features (V * B, feature_size) of V subsets of the tokens of B objects, subset by subset.
 
         Raises
         ------

@@ -35,7 +35,7 @@ def transformer(data: SeriesDataModule, **options: Any) -> ICT:
 
 
 def batch_of(data: SeriesDataModule) -> SeriesBatch:
-    return [*data.train_dataloader()][0][0]
+    return next(iter(data.train_dataloader()))[0]
 
 
 def test_subsets_are_of_each_object_without_replacement_and_independent() -> None:
@@ -62,7 +62,9 @@ def test_a_subset_of_tokens_is_what_the_network_makes_of_these_frames_alone(feed
     for features, rows, number in zip(
         found, (subsets.rows[:half], subsets.rows[half:]), subsets.lengths.chunk(2), strict=True
     ):
-        alone = encoder.features(*(x[rows] for x in (frames, fluxes, band, days, photometry, conditions)), number, medians, host)
+        alone = encoder.features(
+            *(x[rows] for x in (frames, fluxes, band, days, photometry, conditions)), number, medians, host
+        )
         assert torch.allclose(features, alone, atol=1e-5)
     whole = draw_subsets(lengths, 1, 1.0, 3)
     everything = encoder.features_of_subsets(whole, *learner.inputs(batch))
@@ -102,7 +104,7 @@ def test_a_network_without_tokens_refuses_subsets_and_two_views_need_none(feed: 
 @torch.no_grad()
 def test_only_objects_without_a_label_are_compared_as_if_the_mean_were_over_them(feed: Feed) -> None:
     data = feed()
-    v, w = [*data.train_dataloader()][0]
+    v, w = next(iter(data.train_dataloader()))
     label = v.label.clone()
     label[::2] = -1
     views = tuple(replace(view, label=label) for view in (v, w))

@@ -12,7 +12,7 @@ PAST = 0.9  # weight of the past in a prototype, each time that its class comes
 
 
 class ClassMates(Form):
-    """Balanced contrastive learning with class prototypes, of a projection z_i of class y,
+    """Balanced contrastive learning with class prototypes, of a projection z_i of class y,.
 
         - w_y mean_{j in M_i} log[ exp(z_i z_j / T) / sum_k mean_{j in B_k} exp(z_i z_j / T) ]
 
