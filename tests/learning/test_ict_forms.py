@@ -124,6 +124,7 @@ def test_only_objects_without_a_label_are_compared_as_if_the_mean_were_over_them
     assert none.consistency == 0  # a stage in which none of them trains
 
 
+@pytest.mark.filterwarnings("ignore:Checkpoint directory")  # a resumed run stays in its folder
 def test_a_stage_with_a_memory_resumes_bit_for_bit(feed: Feed, tmp_path: Path) -> None:
     """The memory is no weight: a checkpoint has it beside them, by the position of each object."""
     data = feed(views=ViewOptions(1), imbalance="oversample")
