@@ -16,7 +16,7 @@ from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learning.compared_views import align_maps
 from ictconvention.learning.flux import FluxHead
-from ictconvention.learning.forms.form import make_form
+from ictconvention.learning.forms.choice import make_form
 from ictconvention.learning.forms.ramp import ramp_at
 from ictconvention.learning.forms.weak_labels import forward_loss, referee_loss
 from ictconvention.learning.learner import Learner, Views, check_fit
@@ -27,7 +27,7 @@ from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.mask_heads import OnlineMasks
 from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.network import Network, output_layer
-from ictconvention.networks.parts.subsets import draw_subsets
+from ictconvention.networks.token_subsets import draw_subsets
 from ictconvention.tasks.task import Task
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together

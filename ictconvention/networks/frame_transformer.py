@@ -21,8 +21,8 @@ from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad
 from ictconvention.networks.parts.stamp_cnn import StampCNN
-from ictconvention.networks.parts.subsets import Subsets
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
+from ictconvention.networks.token_subsets import Subsets
 
 
 @option_group

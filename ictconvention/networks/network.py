@@ -9,7 +9,7 @@ from ictconvention.configuration.options import ModelOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.subsets import Subsets
+from ictconvention.networks.token_subsets import Subsets
 
 Places = list[int | None]
 Rows = dict[str, tuple[int, Places]]  # tensor: dimension, and for each new place along it the old one

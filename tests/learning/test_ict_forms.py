@@ -20,7 +20,7 @@ from ictconvention.networks.frame_transformer import FrameTransformer, FrameTran
 from ictconvention.networks.inputs.frames import FrameInputs
 from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.parts.scaling import Scaling
-from ictconvention.networks.parts.subsets import draw_subsets
+from ictconvention.networks.token_subsets import draw_subsets
 from tests.learning.conftest import encoder, ict, supervised, trainer, weights
 
 Feed = Callable[..., SeriesDataModule]

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ictconvention.configuration.options import ICTOptions
 from ictconvention.feeding.batch import SeriesBatch
 
 
@@ -38,21 +37,3 @@ class Form(nn.Module, ABC):
         """Take the buffers of a checkpoint, of whatever size."""
         for name, value in remembered.items():
             setattr(self, name, value.clone())
-
-
-def make_form(options: ICTOptions, class_weights: Tensor) -> Form | None:
-    """Return the form that options ask for; None for eq. 1 and for the divergence of probabilities."""
-    from ictconvention.learning.forms.class_mates import ClassMates
-    from ictconvention.learning.forms.hard_labels import HardLabels
-    from ictconvention.learning.forms.memory import EarlyLearning, TemporalEnsemble
-
-    match options.consistency_on, options.memory:
-        case "labels", _:
-            return HardLabels(len(class_weights), options.threshold)
-        case "class_mates", _:
-            return ClassMates(class_weights, options.temperature)
-        case _, "ensemble":
-            return TemporalEnsemble(len(class_weights), options.memory_past)
-        case _, "early":
-            return EarlyLearning(len(class_weights), options.memory_past)
-    return None

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 
 from ictconvention.configuration.options import ICTOptions
 from ictconvention.feeding.batch import SeriesBatch
+from ictconvention.learning.forms.choice import make_form
 from ictconvention.learning.forms.class_mates import ClassMates
-from ictconvention.learning.forms.form import Form, make_form
+from ictconvention.learning.forms.form import Form
 from ictconvention.learning.forms.hard_labels import PAST, HardLabels
 from ictconvention.learning.forms.memory import EarlyLearning, TemporalEnsemble
 from ictconvention.learning.forms.ramp import ramp_at

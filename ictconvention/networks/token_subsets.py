@@ -43,7 +43,7 @@ def draw_subsets(lengths: Tensor, times: int, share: float, least: int) -> Subse
 
     Examples
     --------
-    >>> from ictconvention.networks.parts.subsets import draw_subsets
+    >>> from ictconvention.networks.token_subsets import draw_subsets
     >>> draw_subsets(torch.tensor([8, 3]), times=2, share=0.5, least=3).lengths
     tensor([4, 3, 4, 3])
     """
