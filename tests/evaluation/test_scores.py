@@ -28,6 +28,7 @@ def test_they_are_those_of_scikit_learn() -> None:
     assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, guess))
     assert found["f1_macro"] == pytest.approx(metrics.f1_score(labels, guess, average="macro"))
     assert found["auroc_macro"] == pytest.approx(metrics.roc_auc_score(labels, p, multi_class="ovr"))
+    assert found["auroc_pairs"] == pytest.approx(metrics.roc_auc_score(labels, p, multi_class="ovo"))
     assert found["average_precision_macro"] == pytest.approx(metrics.average_precision_score(np.eye(4)[labels], p))
     assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, p))
     assert found["confusion"] == metrics.confusion_matrix(labels, guess).tolist()
