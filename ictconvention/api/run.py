@@ -160,8 +160,8 @@ class Run:
             Shares of the classes to predict at: "train", "uniform", "estimate", a file of them, or a mapping such as
             {"AGN": 0.2, "SN Ia": 0.8}.
         coverage : float, optional
-            Add the column `set`, the classes that an object may be of: of each class this share of its objects has it in
-            the set, as far as they are like those of the run's validation part.
+            Add the column `set`, the classes that an object may be of: of each class this share of its objects has it
+            in the set, as far as they are like those of the run's validation part.
         first_days : float, optional
             Use frames until so many days after the first detection.
         forest : "mean" or "alone", optional

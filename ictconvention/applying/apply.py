@@ -82,7 +82,8 @@ def apply_runs(
     Raises
     ------
     UsageError
-        The survey does not fit a run, no set can be guaranteed (see `check_coverage`), or the shares are none, or have no meaning for what the runs have learned.
+        The survey does not fit a run, no set can be guaranteed (see `check_coverage`), or the shares are
+        none, or have no meaning for what the runs have learned.
     """
     check_prior(prior, runs[0])
     check_coverage(coverage, runs, options)

@@ -60,7 +60,7 @@ def check_coverage(coverage: float | None, runs: Sequence[TrainedRun], options: 
         raise UsageError(f"a class is called {taken[0]!r}", "--coverage", "leave it out", "E-CLASS-NAME")
     for flag, given in (("--forest", options.forest is not None), ("--first-days", options.days is not None)):
         if given:
-            found = f"sets are drawn by the network's predictions of all frames of the validation part, and {flag} is not so"
+            found = f"the network's predictions of all frames of the validation part draw sets, and {flag} is not so"
             raise UsageError(found, "--coverage", f"leave out one of --coverage and {flag}", "E-COMMAND-CONFLICT")
     for run in runs:
         RunFolder(run.folder).read_validation()
@@ -137,19 +137,19 @@ def _in_words(
     size, groups = sets.sum(1), int(counts.sum(0).max()) if counts.size else 1
     lines = [
         f"sets: they hold the class of {coverage:.0%} of each class's objects, as far as these are like those of the "
-        f"validation part; {size.mean():.2f} classes in the mean, {(size == 1).mean():.1%} of one, {(size == 0).mean():.1%} "
-        "of none"
+        f"validation part; {size.mean():.2f} classes in the mean, {(size == 1).mean():.1%} of one, "
+        f"{(size == 0).mean():.1%} of none"
     ]
     if groups > 1:
         lines.append(
-            f"sets: of {groups} validation parts, by twice the mean of the p-values: the guarantee holds, the sets are wider"
+            f"sets: of {groups} validation parts, by twice the mean of their p-values: guaranteed too, but wider"
         )
     least = least_objects(coverage, groups)
     few = [f"{name} {n}" for name, n in zip(names, known.min(0).tolist(), strict=True) if n < least]
     if few:
         lines.append(
-            f"sets: {least} validation objects of a class are needed for {coverage:.0%}, and there are {shorten(few)}: such "
-            f"a class is in every set"
+            f"sets: {least} validation objects of a class are needed for {coverage:.0%}, and there are {shorten(few)}: "
+            "such a class is in every set"
         )
     if estimated:
         lines.append("sets: the class shares are estimated from the same objects, so that the guarantee is approximate")

@@ -232,6 +232,6 @@ def _files(card: Card) -> list[str]:
             "- `model.safetensors`: the weights; `config.json`: what the model is, and SHA-256 of the rest.",
         ),
         f"- {onnx}." if not card.without_onnx else f"- No ONNX file: {card.without_onnx}.",
-        "- `result.json`, `split.json`, `config.yaml` and the rest: those of the run. Ids and labels of its objects are in",
+        "- `result.json`, `split.json`, `config.yaml` and the rest: the run's. Ids and labels of its objects are in",
         "  `split.json`, so that nobody scores it on what has trained it.",
     ]

@@ -71,6 +71,6 @@ def describe_sets(record: Mapping[str, Any], part: str) -> str:
     )
     drawn = ", ".join(f"{name} {count}" for name, count in counts.items())
     return (
-        f"sets that should hold {record['level']:.0%} of each class hold {said}; {of_part['mean_size']:.2f} classes in the "
-        f"mean, {of_part['empty']:.1%} empty; drawn by validation objects: {drawn}"
+        f"sets that should hold {record['level']:.0%} of each class hold {said}; {of_part['mean_size']:.2f} classes in "
+        f"the mean, {of_part['empty']:.1%} empty; drawn by validation objects: {drawn}"
     )
