@@ -1,6 +1,6 @@
 """Train the demo of the package on a simulated survey, publish it into the package, and note its digest there.
 
-    python -m experiments.demo.make
+python -m experiments.demo.make
 """
 
 import argparse

@@ -7,6 +7,7 @@ import typer
 
 from ictconvention.cli.applying.predict import predict
 from ictconvention.cli.applying.publish import publish
+from ictconvention.cli.applying.rank import rank
 from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
@@ -262,6 +263,7 @@ def export(
 
 
 app.command(context_settings=WORDS)(publish)
+app.command(context_settings=WORDS)(rank)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
 

@@ -117,7 +117,9 @@ def _check_one(path: Path) -> None:
 def _fill(run: TrainedRun, folder: Path, licence: str, title: str, onnx: bool) -> str:
     """Write all files into a folder, and return why there is no ONNX file among them; or nothing."""
     source, made = RunFolder(run.folder), RunFolder(folder)
-    without = _write_onnx(run, folder / ONNX) if onnx else "left out; `ictconvention export FOLDER -o model.onnx` writes one"
+    without = (
+        _write_onnx(run, folder / ONNX) if onnx else "left out; `ictconvention export FOLDER -o model.onnx` writes one"
+    )
     weights = source.last_weights()
     if source.is_published:
         shutil.copyfile(weights, made.published)
