@@ -38,7 +38,7 @@ def choose_diverse(
     weight, known = np.asarray(doubt, dtype=np.float64)[order], np.asarray(features, dtype=np.float64)[order]
     if precision is None:
         scatter = known.std(0)
-        precision = np.diag(np.where(scatter > 0, 1 / np.maximum(scatter, 1e-300) ** 2, 0.0))
+        precision = np.diag(np.where(scatter > 0, scatter, np.inf) ** -2.0)
     nearest = np.full(len(order), np.inf)
     chosen = [0]
     while len(chosen) < min(budget, len(order)):

@@ -1,4 +1,4 @@
-"""Which objects of a survey to follow up: those that a run doubts most, each unlike the others, bright enough to take."""
+"""Which objects of a survey to follow up: those that a run doubts most, each unlike the others, bright enough."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ def rank_survey(
     runs: Sequence[TrainedRun],
     survey: Survey,
     options: RankOptions = RankOptions(),
-    predict: PredictOptions = PredictOptions(),
+    predict: PredictOptions | None = None,
     show: Show = show_nothing,
 ) -> Ranked:
     """Choose which objects of a survey to follow up, by one run or by several of one model together.
@@ -90,7 +90,7 @@ def rank_survey(
         A survey that fits them.
     options : RankOptions
         How objects are chosen.
-    predict : PredictOptions
+    predict : PredictOptions, optional
         How they are predicted.
     show : callable
         Shows the progress of a named step.
@@ -101,7 +101,7 @@ def rank_survey(
         The runs have learned something else, the survey does not fit them, its fluxes have no unit that magnitudes are
         made of where one is asked for, or no object is left.
     """
-    first = runs[0]
+    first, predict = runs[0], predict or PredictOptions()
     if first.options.task.kind != "classes":
         found = f"objects are ranked by the doubt about their class, and this run has learned {first.options.task.kind}"
         raise UsageError(found, first.folder, "rank by a run of classes", "E-RUN-TASK")
@@ -157,8 +157,8 @@ def rank_survey(
         "VERSION": __version__,
     }
     heading = (
-        f"survey {survey.header.full_name}: {pluralize(len(place), 'object')} of {len(at)}, by {options.by} and unlike each "
-        "other"
+        f"survey {survey.header.full_name}: {pluralize(len(place), 'object')} of {len(at)}, by {options.by} and unlike "
+        "each other"
     )
     return Ranked(table, (heading, *(f"left out: {line}" for line in said)))
 

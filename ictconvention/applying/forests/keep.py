@@ -75,9 +75,8 @@ def train_forest(
     with readable_os_errors("training the forest", folder):
         run = RunFolder(locate_run(folder))
         if run.is_published:
-            found = "this run was published, and stays as it was"
             fix = "train the forest beside the run itself, and publish that again"
-            raise UsageError(found, run.path, fix, "E-FILES-PROTECTED")
+            raise UsageError("this run was published, and stays as it was", run.path, fix, "E-FILES-PROTECTED")
         if run.read_options().task.kind == "redshift":
             return train_photometric_forest(run, options, all_frames, jobs, show)
         check_task(run.read_options().task.kind, run.path)

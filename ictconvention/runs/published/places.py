@@ -99,7 +99,7 @@ def _silent_bar() -> type:
     """Return a progress bar that shows nothing: no bar goes into a file."""
     from tqdm.auto import tqdm
 
-    class Silent(tqdm):  # type: ignore[type-arg]
+    class Silent(tqdm):  # type: ignore[misc] # it ships no types
         def __init__(self, *arguments: object, **keywords: object) -> None:
             keywords["disable"] = True
             super().__init__(*arguments, **keywords)

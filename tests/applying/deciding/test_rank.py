@@ -45,7 +45,7 @@ def test_a_budget_of_bright_unlabelled_objects_is_chosen(trained: TrainedRun, ne
     everything = rank_survey([trained], new, RankOptions(100)).table
     assert sorted(everything["id"]) == [f"sn{number:04d}" for number in range(24)]
     (name,) = [one for one in everything.colnames if one.startswith("mag ")]
-    limit = float(np.median(everything[name]))
+    limit = float(np.nanmedian(everything[name]))
     found = rank_survey([trained], new, RankOptions(5, limit, "error"))
     assert len(found.table) == 5
     assert (found.table[name] <= limit).all()
