@@ -290,6 +290,71 @@ class Run:
         check_model_file(Path(path))
         return export(self.folder, Path(path))
 
+    def publish(
+        self, folder: str | Path, licence: str = "unknown", *, title: str | None = None, onnx: bool = True
+    ) -> Path:
+        """Write the run to a new folder for others, as `ictconvention publish` does, and return the folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            To make.
+        licence : str
+            Of the weights, as model hubs name it, such as mit.
+        title : str, optional
+            Of the model card; by default the name of the run.
+        onnx : bool
+            Whether an ONNX file is wanted, where the network exports.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The run is not finished, or has learned one stratum alone; or the folder exists, or cannot be written.
+        """
+        from ictconvention.applying.publishing.publish import publish
+
+        return publish(self.folder, Path(folder), licence, title, onnx).folder
+
+    def rank(
+        self,
+        survey: Survey | str | Path,
+        budget: int = 20,
+        *,
+        max_mag: float | None = None,
+        by: Literal["entropy", "error"] = "entropy",
+        batch_size: int = 64,
+    ) -> Table:
+        """Choose which objects of a survey to follow up: the table that `ictconvention rank` writes.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        budget : int
+            How many objects.
+        max_mag : float, optional
+            Faintest magnitude when bright, in the middle band.
+        by : "entropy" or "error"
+            What doubt is: the entropy of the probabilities, or how probably the likeliest class is wrong.
+        batch_size : int
+            Objects in a batch.
+
+        Raises
+        ------
+        UsageError
+            The run has not learned classes, the survey does not fit it or has no magnitudes, or no object is left.
+        """
+        from ictconvention.applying.deciding.rank import RankOptions, rank_survey
+        from ictconvention.applying.fitting_survey import open_for
+        from ictconvention.applying.predict import PredictOptions
+
+        trained = self.trained()
+        opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
+        options = RankOptions(budget, max_mag, by)
+        found = rank_survey([trained], opened, options, PredictOptions(batch_size=batch_size))
+        found.table.meta["NOTES"] = "; ".join(found.said)
+        return found.table
+
     def explain(self, survey: Survey | str | Path, ids: Sequence[str] = (), of_class: str | None = None) -> "Figure":
         """Draw where the network looked, as `ictconvention explain` does, and return the figure.
 
