@@ -13,7 +13,8 @@ from ictconvention.configuration.schema import labelled_stages, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 from ictconvention.evaluation.sets.coverage import describe_sets
-from ictconvention.runs.run_folder import TESTED
+from ictconvention.runs.published.manifest import MANIFEST, WEIGHTS
+from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import full_name, unit_in_words
 
@@ -197,10 +198,9 @@ def _scores(card: Card) -> list[str]:
         present = [key for key in OF_CLASSES if any(key in of for of in classes.values())]
         lines += ["", f"{_part(name)}:", "", f"| class | {' | '.join(present)} |", "|---" * (len(present) + 1) + "|"]
         lines += [f"| {one} | {' | '.join(_cell(of.get(key)) for key in present)} |" for one, of in classes.items()]
-    lines += [
-        f"- {_part(part)}: {said}" for part in TESTED if (said := describe_sets(card.result.get("sets", {}), part))
-    ]
-    lines += ["", "One run, so the scatter between seeds is not in these numbers. They are those of `result.json`;", ""]
+    sets = {part: describe_sets(card.result.get("sets", {}), part) for part in TESTED}
+    lines += ["", *(f"- {_part(part)}: {said}" for part, said in sets.items() if said)]
+    lines += ["", "One run, so the scatter between seeds is not in these numbers. They are those of the result;", ""]
     survey = "" if card.run.options.survey.path is None else " survey=path survey.path=SURVEY"
     return [*lines, f"    ictconvention test FOLDER{survey}", "", "gives them again."]
 
@@ -218,20 +218,19 @@ def _made(card: Card) -> list[str]:
     lines.append(f"Fold {options.fold.index}, seed {options.seed}; run {card.run.hash}.")
     if options.init_from is not None:
         lines.append(
-            "It began with the weights of another run; `seen_objects.parquet` has what that one has seen, too."
+            "It began with the weights of another run; what that one has seen is among the objects that this one knows."
         )
     return lines
 
 
 def _files(card: Card) -> list[str]:
+    files = RunFolder(card.run.folder)
+    kept = f"`{files.result.name}`, `{files.split_file.name}`, `{files.config.name}`"
     onnx = "`model.onnx`, from raw fluxes to predictions, without this package"
     return [
-        *(
-            "## Files",
-            "",
-            "- `model.safetensors`: the weights; `config.json`: what the model is, and SHA-256 of the rest.",
-        ),
+        *("## Files", ""),
+        f"- `{WEIGHTS}`: the weights; `{MANIFEST}`: what the model is, and SHA-256 of the rest.",
         f"- {onnx}." if not card.without_onnx else f"- No ONNX file: {card.without_onnx}.",
-        "- `result.json`, `split.json`, `config.yaml` and the rest: the run's. Ids and labels of its objects are in",
-        "  `split.json`, so that nobody scores it on what has trained it.",
+        f"- {kept} and the rest: the run's. They have ids and labels of its objects, so that nobody scores it on",
+        "  what has trained it.",
     ]
