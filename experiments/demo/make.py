@@ -21,7 +21,7 @@ from ictconvention.training.run import run
 
 WORDS = (
     *("experiment=frame_transformer_sdss", "name=demo", "profile=laptop_all_frames", "fold=single"),
-    *("sequence.max_frames=30", "stage.pretrain.max_epochs=16", "survey.objects=2000", "survey.extra_test=800"),
+    *("sequence.max_frames=30", "stage.pretrain.max_epochs=6", "survey.objects=2000", "survey.extra_test=800"),
     "figures=false",
 )
 MOST = 2_000_000  # [bytes] of all its files
