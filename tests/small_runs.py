@@ -20,6 +20,7 @@ LEFT = {  # in the folder of a finished run
     "metrics.csv",
     "checkpoints",
     "predictions.parquet",
+    "predictions_validation.parquet",
     "reference.npz",
     "seen_objects.parquet",
     "result.json",

@@ -21,6 +21,7 @@ from ictconvention.evaluation.prior import estimate_shares
 from ictconvention.files.user_table import read_number, read_text, read_user_table
 from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.kept import describe_answer
 from ictconvention.runs.trained_run import TrainedRun, read_trained
@@ -46,7 +47,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     Parameters
     ----------
     folder : Path
-        Folder of a run, or of a sweep.
+        Folder of a run, or of a sweep; or `demo`, or hf://OWNER/NAME (see `locate_run`).
     model : str, optional
         Which model, where a sweep has several.
 
@@ -55,6 +56,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     UsageError
         It is neither, it has several models and none was chosen, or its runs are not comparable.
     """
+    folder = locate_run(folder)
     if RunFolder(folder).is_run or not folder.is_dir():
         return [read_trained(folder)], []
     found, left_out = find_runs(folder)

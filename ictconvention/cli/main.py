@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 
 from ictconvention.cli.applying.predict import predict
+from ictconvention.cli.applying.publish import publish
+from ictconvention.cli.applying.rank import rank
 from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
@@ -266,6 +268,8 @@ def export(
     suggest_prediction(run)
 
 
+app.command(context_settings=WORDS)(publish)
+app.command(context_settings=WORDS)(rank)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
 

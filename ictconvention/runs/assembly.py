@@ -44,6 +44,7 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
@@ -384,7 +385,7 @@ def run_hash(
     if sources := sources_of(options):
         content["sources"] = sources
     content["trainer"]["precision"] = precision
-    start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
+    start = None if options.init_from is None else RunFolder(locate_run(options.init_from)).last_weights()
     content["init_from"] = None if start is None else weights_hash(start)
     if (file := weight_file(options)) is not None:
         content["weights"] = weight_file_hash(file)

@@ -39,12 +39,15 @@ class Evaluated(NamedTuple):
         What the network knows: its training part, beside its validation part.
     neighbours : Neighbours, optional
         What predicts in the place of the network's own outputs, where it was asked for.
+    validation : Predictions, optional
+        Those of the validation part, of a task whose sets they draw.
     """
 
     result: dict[str, Any]
     parts: dict[str, Predictions]
     reference: NoveltyReference
     neighbours: Neighbours | None = None
+    validation: Predictions | None = None
 
 
 def evaluate(
@@ -96,7 +99,11 @@ def evaluate(
                 rows = task.rows_of(neighbours.predict(found.features))
             parts[part] = Predictions(ids[found.position], truth[found.position], rows)
             result |= task.score(part, parts[part])
-    return Evaluated(result, parts, reference, neighbours)
+    held_out = None
+    if task.draws_sets:
+        at = validation.position
+        held_out = Predictions(ids[at], truth[at], task.decide(validation.outputs, labels[at], calibration))
+    return Evaluated(result, parts, reference, neighbours, held_out)
 
 
 def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision) -> dict[str, Any]:

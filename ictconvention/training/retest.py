@@ -11,6 +11,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.runs.shift.prepare import prepare_shift
@@ -46,7 +47,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     """
     keep_freed_memory()
     with silence_lightning(), readable_os_errors("testing the run", folder):
-        run = RunFolder(folder)
+        run = RunFolder(locate_run(folder))
         recorded, weights = run.read_options(), run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")
         warn_of_changed_code(recorded, before, run.result)
