@@ -21,6 +21,7 @@ LEFT = {  # in the folder of a finished run
     "checkpoints",
     "predictions.parquet",
     "reference.npz",
+    "sample.npz",
     "seen_objects.parquet",
     "result.json",
 }
