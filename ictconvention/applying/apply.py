@@ -87,7 +87,7 @@ def apply_runs(
     for number, run in enumerate(runs, 1):
         with show(f"predicting {number}/{len(runs)}") as progress:
             parts.append(predict_survey(run, survey, options, progress))
-    shares, shares_said = choose_shares(prior, parts)
+    shares, shares_said = choose_shares(prior, parts, forest=options.forest is not None)
     found = combine(parts, shares)
     table = prediction_table(found, survey, runs, shares_said, options.days)
     said = [shares_said]
