@@ -17,6 +17,7 @@ from ictconvention.survey.split import Split, own_entries
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
+    from ictconvention.applying.comparing.compare import SurveyComparison
     from matplotlib.figure import Figure
 
     from ictconvention.runs.trained_run import TrainedRun
@@ -301,14 +302,30 @@ class Run:
         SurveyError
             An object is not in the survey.
         """
-        from ictconvention.applying.explain import explain_objects
+        from ictconvention.applying.explaining.maps import explain_objects
         from ictconvention.applying.fitting_survey import open_for
-        from ictconvention.drawing.explained_page import draw_explained
+        from ictconvention.drawing.applied.explained_page import draw_explained
 
         trained = self.trained()
         opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
         explained = explain_objects(trained, opened, ids, of_class)
         return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
+
+    def compare_survey(self, survey: Survey | str | Path) -> "SurveyComparison":
+        """Compare a survey with what the run knows, as `ictconvention compare-survey` does: will it work there?
+
+        The answer has a `verdict`, `as_dict()` and `show()`.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished or kept no sample of what it knows, or the survey does not fit it.
+        """
+        from ictconvention.applying.comparing.compare import compare_survey
+        from ictconvention.applying.fitting_survey import open_for
+
+        trained = self.trained()
+        return compare_survey(trained, survey if isinstance(survey, Survey) else open_for(trained, survey))
 
     def train_forest(
         self, survey: Survey | str | Path | None = None, *, all_frames: bool = False, jobs: int | None = None

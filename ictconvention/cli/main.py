@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.applying.compare_survey import compare_survey
+from ictconvention.cli.applying.explain import explain
 from ictconvention.cli.applying.predict import predict
-from ictconvention.cli.explain import explain
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
@@ -260,6 +261,7 @@ def export(
     suggest_prediction(run)
 
 
+app.command("compare-survey", context_settings=WORDS)(compare_survey)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
 

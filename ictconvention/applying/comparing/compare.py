@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ictconvention.applying.comparing.verdict import UNLIKE, Quantity, compare_conditions, describe
@@ -20,6 +21,7 @@ from ictconvention.applying.seen_objects import seen_by
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
+from ictconvention.drawing.applied.survey_comparison import ComparedSurveys, draw_comparison
 from ictconvention.evaluation.shift.known_sample import OWN, POPULATIONS, KnownSample
 from ictconvention.evaluation.shift.two_samples import TwoSamples, compare_samples
 from ictconvention.feeding.survey_dataset import SurveyDataset
@@ -88,6 +90,15 @@ class SurveyComparison:
             },
             "conditions": [_plain(asdict(one)) for one in self.quantities],
         }
+
+    def drawn(self) -> ComparedSurveys:
+        """Return what `draw_comparison` takes."""
+        sample = self.training_survey, self.survey, self.told[OWN], self.novelty
+        return ComparedSurveys(self.run, *sample, self.known, self.here, self.bands, self.verdict)
+
+    def show(self) -> Figure:
+        """Draw it; a notebook shows the figure."""
+        return draw_comparison(self.drawn())
 
     def save_json(self, path: Path) -> None:
         """Write `as_dict` to a JSON file, whole."""

@@ -37,9 +37,9 @@ def explain(
     check_place(output, "saving the figure")
     for name in module or ():
         import_module(name)
-    from ictconvention.applying.explain import explain_objects
+    from ictconvention.applying.explaining.maps import explain_objects
     from ictconvention.applying.fitting_survey import open_for
-    from ictconvention.drawing.explained_page import draw_explained
+    from ictconvention.drawing.applied.explained_page import draw_explained
     from ictconvention.drawing.figure_file import save_figure
     from ictconvention.runs.trained_run import read_trained
 

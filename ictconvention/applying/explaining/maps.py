@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.applying.seen_objects import name_parts
 from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.drawing.explained_page import ExplainedObject, Panel
+from ictconvention.drawing.applied.explained_page import ExplainedObject, Panel
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.networks.network import Network

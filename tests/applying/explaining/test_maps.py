@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import ictconvention as ict
-from ictconvention.applying.explain import check_explain, explain_batch, explain_objects, grad_cam, spread_map
+from ictconvention.applying.explaining.maps import check_explain, explain_batch, explain_objects, grad_cam, spread_map
 from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
@@ -271,7 +271,7 @@ def test_a_cell_of_an_encoder_is_drawn_over_the_pixels_that_it_sees(name: str, p
 
 def test_a_map_of_one_cell_is_no_map(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Such as that of resnet18 for pictures of 32 pixels."""
-    monkeypatch.setattr("ictconvention.applying.explain.grad_cam", lambda *_: torch.ones(1, 1, 1))
+    monkeypatch.setattr("ictconvention.applying.explaining.maps.grad_cam", lambda *_: torch.ones(1, 1, 1))
     with refused(UsageError, "E-EXPLAIN-NETWORK", where=folder / "run"):
         explain_objects(read_trained(folder / "run"), Survey.open(folder / "pictures"), ["p0000"])
 
