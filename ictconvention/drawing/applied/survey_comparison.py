@@ -104,7 +104,7 @@ def _draw_novelty(axes: Axes, novelty: NDArray[np.float64]) -> None:
     if not len(known):
         axes.text(0.5, 0.5, "not known", ha="center", fontsize=8, transform=axes.transAxes)
         return
-    axes.hist(known, BINS, (0, 1), color=look.colour, alpha=0.55)
+    axes.hist(known, BINS, range=(0, 1), color=look.colour, alpha=0.55)
     axes.axhline(len(known) / BINS, color="0.35", lw=1, ls="--")
     axes.set_xlim(0, 1)
 

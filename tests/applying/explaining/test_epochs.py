@@ -9,14 +9,15 @@ import pytest
 import torch
 
 from ictconvention.applying.explaining.epochs import deletion_costs, epoch_table, explain_series
-from ictconvention.applying.predict import predict_survey
 from ictconvention.core.errors import UsageError
 from ictconvention.drawing.applied.explained_series import draw_explained_series
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.networks.parts.transformer import TransformerLayer
 from ictconvention.networks.recurrent import NightCNN
+from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import FRAME_COLUMNS, SurveyHeader
 from ictconvention.survey.survey import Survey
+from ictconvention.training.infer import infer
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, CLASSES, EVERY_KIND, made_up_run
@@ -45,6 +46,12 @@ def without(number: int, rows: list[int], path: Path) -> Survey:
     return write_survey(path, [given], HEADER)
 
 
+def predicted(run: TrainedRun, survey: Survey) -> np.ndarray:
+    """Return the probabilities of all objects of a survey, as `predict` has them."""
+    stream = SurveyDataset(survey, run.options.sequence, run.spec.contents, np.arange(len(BANDS)))
+    return run.row(infer(run.learner, [stream[range(len(survey))]], run.precision).outputs)
+
+
 @pytest.mark.parametrize(("learner", "model", "channels"), EVERY_KIND)
 def test_what_is_lost_is_what_a_survey_without_the_epoch_loses(
     learner: str, model: str, channels: str, survey: Survey, tmp_path: Path
@@ -54,11 +61,11 @@ def test_what_is_lost_is_what_a_survey_without_the_epoch_loses(
     number = one.classes.index(one.of_class)
     assert one.seen.all()
     for frame in (0, 4):
-        row = predict_survey(run, without(3, [frame], tmp_path / f"without-{frame}")).row[0]
+        row = predicted(run, without(3, [frame], tmp_path / f"without-{frame}"))[0]
         assert one.without[frame] == pytest.approx(row[number], rel=1e-5)
-    whole = predict_survey(run, survey).row[3]
+    whole = predicted(run, survey)[3]
     np.testing.assert_allclose(one.probability, whole, rtol=1e-5)
-    row = predict_survey(run, without(3, [0, 1], tmp_path / "without-night")).row[0]
+    row = predicted(run, without(3, [0, 1], tmp_path / "without-night"))[0]
     odds = [np.log(r[number] / np.delete(r, number).sum()) for r in (whole, row)]
     assert one.lost_night[0] == pytest.approx(odds[0] - odds[1], rel=1e-4, abs=1e-5)
     assert len(one.lost_night) == FRAMES - 1
