@@ -17,9 +17,9 @@ from ictconvention.survey.split import Split, own_entries
 from ictconvention.survey.survey import Survey
 
 if TYPE_CHECKING:
-    from ictconvention.applying.comparing.compare import SurveyComparison
     from matplotlib.figure import Figure
 
+    from ictconvention.applying.comparing.compare import SurveyComparison
     from ictconvention.runs.trained_run import TrainedRun
 
 

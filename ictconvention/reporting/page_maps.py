@@ -6,8 +6,8 @@ import numpy as np
 
 from ictconvention.applying.explaining.maps import check_explain, explain_objects
 from ictconvention.core.errors import IctConventionError
-from ictconvention.drawing.embedded_figure import Picture, embed_photograph
 from ictconvention.drawing.applied.explained_page import draw_explained
+from ictconvention.drawing.embedded_figure import Picture, embed_photograph
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.runs.collection import Collection

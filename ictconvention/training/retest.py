@@ -24,6 +24,7 @@ from ictconvention.training.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
+NEWER = "classwise_calibration_error"  # came with the calibration errors of classes
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 
 
@@ -63,6 +64,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         if "prior" not in before:  # a result of a version before
             survey_prior, training_prior = run.read_priors()
             before["prior"] = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
+        _leave_out_newer(result, before)
         difference = largest_difference(result, {name: before.get(name) for name in result})
         if not difference <= SAME:
             found = f"the numbers differ from those of {run.result.name} by up to {difference:.2g}"
@@ -74,6 +76,17 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             found.sample.save(run.sample)
             logger.info(f"kept for `compare-survey`: {run.sample.name}")
     return result
+
+
+def _leave_out_newer(result: dict[str, Any], before: dict[str, Any]) -> None:
+    """Take scores out of a result that one of a version before has not."""
+    for part, found in result.items():
+        known = before.get(part)
+        if not isinstance(found, dict) or not isinstance(known, dict) or NEWER not in found or NEWER in known:
+            continue
+        del found[NEWER]
+        for scores in found["classes"].values():
+            del scores["calibration_error"]
 
 
 def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDataModule]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation import prior
+from ictconvention.evaluation.calibration import probabilities
 from ictconvention.evaluation.prior import at_shares, estimate_shares, shares_interval
 
 OWN = np.array([0.5, 0.3, 0.2])

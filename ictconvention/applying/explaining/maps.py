@@ -174,8 +174,11 @@ def _panels(batch: SeriesBatch, maps: Tensor, own: NDArray[np.int64], bands: tup
     assert batch.frames is not None  # for the types: a network with a map reads stamps
     frames, band = batch.frames.numpy(), batch.band.numpy()
     chosen = maps[: own[-1] + 1].sum((1, 2)).argsort(descending=True)[:MOST_MAPS].sort().values.tolist()
-    shown = [(n, here[np.argsort(band[here], kind="stable")] if own[-1] == 0 else here)
-             for n in chosen for here in (np.flatnonzero(own == n),)]
+    shown = [
+        (n, here[np.argsort(band[here], kind="stable")] if own[-1] == 0 else here)
+        for n in chosen
+        for here in (np.flatnonzero(own == n),)
+    ]
     return [
         Panel(frames[here], [bands[b] for b in band[here]], maps[number].numpy(), float(batch.time[here[0]]))
         for number, here in shown

@@ -178,11 +178,19 @@ def _write_head(board: Axes, one: ExplainedSeries, header: SurveyHeader, model: 
     right = "" if one.label is None else (" (right)" if one.classes[predicted] == one.label else " (wrong)")
     of = one.classes.index(one.of_class)
     part = f", {one.part} part" if one.part else ""
-    board.text(0.12, top - 0.25, f"{header.full_name} {one.id}: why {model} says {one.of_class}", fontsize=11,
-               weight="bold", va="center")
+    board.text(
+        0.12,
+        top - 0.25,
+        f"{header.full_name} {one.id}: why {model} says {one.of_class}",
+        fontsize=11,
+        weight="bold",
+        va="center",
+    )
     each = ", ".join(f"{name} {share:.3f}" for name, share in zip(one.classes, one.probability, strict=True))
     answer = f"true: {one.label or 'unknown'}{part}; predicted: {one.classes[predicted]}{right}; explained: "
-    board.text(0.12, top - 0.47, f"{answer}{one.of_class} ({one.probability[of]:.3f}).  {each}", fontsize=8, va="center")
+    board.text(
+        0.12, top - 0.47, f"{answer}{one.of_class} ({one.probability[of]:.3f}).  {each}", fontsize=8, va="center"
+    )
     board.text(0.12, top - 0.65, fold_name("; ".join(one.notes), WORDS, 1), fontsize=7, color="0.35", va="center")
     said = f"pink frames: the {len(one.most_important)} without which most is lost, numbered;  x: not observed"
     board.text(0.12, top - 0.82, said, fontsize=7, color="0.35", va="center")
@@ -206,7 +214,9 @@ def _frame_important(board: Axes, one: ExplainedSeries, nights: NDArray[np.int64
         column, b = int(np.searchsorted(nights, night[frame])), int(one.series.band[frame])
         left, bottom, side = LEFT + STAMP * column, edge - STAMP * (b + 1), 0.96 * STAMP
         board.add_patch(Rectangle((left, bottom), side, side, fill=False, edgecolor=FRAME, linewidth=1.8, zorder=5))
-        board.text(left + 0.04, bottom + side - 0.03, str(rank), fontsize=7, color=FRAME, weight="bold", va="top", zorder=6)
+        board.text(
+            left + 0.04, bottom + side - 0.03, str(rank), fontsize=7, color=FRAME, weight="bold", va="top", zorder=6
+        )
 
 
 def _draw_maps(board: Axes, one: ExplainedSeries, nights: NDArray[np.int64], edge: float) -> None:
@@ -264,5 +274,13 @@ def _draw_attention(axes: Axes, one: ExplainedSeries) -> None:
     axes.set_ylim(len(one.attention) - 0.4, -0.6)
     axes.tick_params(labelsize=7, length=0, labelbottom=False)
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
-    axes.text(1, 1.02, "attention: dark is most of the row", fontsize=6, color="0.35", ha="right", va="bottom",
-              transform=axes.transAxes)
+    axes.text(
+        1,
+        1.02,
+        "attention: dark is most of the row",
+        fontsize=6,
+        color="0.35",
+        ha="right",
+        va="bottom",
+        transform=axes.transAxes,
+    )

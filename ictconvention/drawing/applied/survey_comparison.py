@@ -132,9 +132,7 @@ def _draw_bands(axes: Axes, found: ComparedSurveys, name: str, label: str) -> No
         axes.invert_yaxis()  # as astronomers have it: brighter above
 
 
-def _draw_values(
-    axes: Axes, known: NDArray[np.float64], here: NDArray[np.float64], label: str, log: bool
-) -> None:
+def _draw_values(axes: Axes, known: NDArray[np.float64], here: NDArray[np.float64], label: str, log: bool) -> None:
     axes.set_title(f"{label}: shares", fontsize=8, loc="left")
     both = [one[np.isfinite(one) & ((one > 0) | (not log))] for one in (known, here)]
     if not all(map(len, both)):

@@ -3,7 +3,6 @@
 import torch
 from torch import Tensor, nn
 
-
 MAP_GRID = (0.0, 8.0)  # the pixel of the first cell of the last map, and pixels from one to the next
 
 
