@@ -16,7 +16,7 @@ def write_miniature(
 ) -> Survey:
     """Write 60 objects of 3 to 12 frames, a source of another brightness in each class; and some of extra test.
 
-    Another seed draws other objects of the same kind; `worse` is how much wider their seeing is, and larger their noise.
+    Another seed draws other objects of the same kind; `worse` multiplies their seeing and their noise.
     """
     pixel = np.arange(header.stamp_size) - (header.stamp_size - 1) / 2
     source = np.exp(-(pixel[:, None] ** 2 + pixel**2) / 8)

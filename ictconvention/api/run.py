@@ -317,7 +317,7 @@ class Run:
         return draw_explained_series(explain_series(trained, opened, ids, of_class), opened.header, model)
 
     def compare_survey(self, survey: Survey | str | Path) -> "SurveyComparison":
-        """Compare a survey with what the run knows, as `ictconvention compare-survey` does: will it work there?
+        """Compare a survey with what the run knows, as `ictconvention compare-survey` does.
 
         The answer has a `verdict`, `as_dict()` and `show()`.
 

@@ -1,4 +1,4 @@
-"""Draw how honest the probabilities of each class are: how often an object is of the class that gets so much of them."""
+"""Draw how honest the probabilities of a class are: how often an object is of it that gets so much of them."""
 
 from collections.abc import Mapping
 

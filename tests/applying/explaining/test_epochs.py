@@ -1,4 +1,4 @@
-"""Which epochs decided: exactly what a survey without them gives, attention that sums to one, and maps of each frame."""
+"""Which epochs decided: exactly what a survey without them gives, attention that sums to one, a map of each frame."""
 
 from dataclasses import replace
 from pathlib import Path
