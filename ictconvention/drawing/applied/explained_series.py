@@ -192,7 +192,9 @@ def _write_head(board: Axes, one: ExplainedSeries, header: SurveyHeader, model: 
         0.12, top - 0.47, f"{answer}{one.of_class} ({one.probability[of]:.3f}).  {each}", fontsize=8, va="center"
     )
     board.text(0.12, top - 0.65, fold_name("; ".join(one.notes), WORDS, 1), fontsize=7, color="0.35", va="center")
-    said = f"pink frames: the {len(one.most_important)} without which most is lost, numbered;  x: not observed"
+    few = int(one.seen.sum())
+    taken = "" if one.seen.all() else f";  the network takes {few} of the {len(one.seen)} frames, the others are blue"
+    said = f"pink: the {len(one.most_important)} frames without which most is lost;  x: not observed{taken}"
     board.text(0.12, top - 0.82, said, fontsize=7, color="0.35", va="center")
 
 
@@ -214,9 +216,8 @@ def _frame_important(board: Axes, one: ExplainedSeries, nights: NDArray[np.int64
         column, b = int(np.searchsorted(nights, night[frame])), int(one.series.band[frame])
         left, bottom, side = LEFT + STAMP * column, edge - STAMP * (b + 1), 0.96 * STAMP
         board.add_patch(Rectangle((left, bottom), side, side, fill=False, edgecolor=FRAME, linewidth=1.8, zorder=5))
-        board.text(
-            left + 0.04, bottom + side - 0.03, str(rank), fontsize=7, color=FRAME, weight="bold", va="top", zorder=6
-        )
+        how = {"color": FRAME, "weight": "bold", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.8}}
+        board.text(left + 0.05, bottom + side - 0.05, str(rank), fontsize=6, va="top", zorder=6, **how)
 
 
 def _draw_maps(board: Axes, one: ExplainedSeries, nights: NDArray[np.int64], edge: float) -> None:
@@ -276,11 +277,11 @@ def _draw_attention(axes: Axes, one: ExplainedSeries) -> None:
     axes.spines[["top", "right", "bottom", "left"]].set_visible(False)
     axes.text(
         1,
-        1.02,
+        -0.02,
         "attention: dark is most of the row",
         fontsize=6,
         color="0.35",
         ha="right",
-        va="bottom",
+        va="top",
         transform=axes.transAxes,
     )
