@@ -2,7 +2,8 @@
 
     python experiments/explain/faithful.py RUN SURVEY            # --objects 200 --count 3
 
-Objects that the run has seen are left out. What the log-odds of the predicted class lose together without the frames
+Objects that the run has seen are left out. Of more frames than the network takes these alone are looked at, so that none
+comes in for one that is left out. What the log-odds of the predicted class lose together without the frames
 whose loss is largest alone is set against what they lose without as many random frames (the mean of five draws).
 """
 
@@ -11,12 +12,23 @@ from pathlib import Path
 
 import numpy as np
 
-from ictconvention.applying.explaining.epochs import deletion_costs
+from ictconvention.applying.explaining.epochs import deletion_costs, take_frames
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.applying.seen_objects import seen_by
+from ictconvention.feeding.dataset import whole_view
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.trained_run import read_trained
+from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
+
+
+class Taken(SurveyDataset):
+    """The objects of a survey with the frames that the network takes, and no others."""
+
+    def let_through(self, position: int) -> ImageSeries:
+        """Return an object with these frames."""
+        series = super().let_through(position)
+        return take_frames(series, whole_view(series, self.sequence).rows)
 
 
 def main() -> None:
@@ -30,7 +42,7 @@ def main() -> None:
     run, survey = read_trained(given.run), Survey.open(given.survey)
     check_survey_fits(run, survey)
     read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
-    stream, rng = SurveyDataset(survey, *read, reddening=run.spec.reddening), np.random.default_rng(0)
+    stream, rng = Taken(survey, *read, reddening=run.spec.reddening), np.random.default_rng(0)
     there = np.flatnonzero(~seen_by(run, survey) & (survey.lengths > 2 * given.count))
     chosen = np.sort(rng.permutation(there)[: given.objects])
     costs = np.array([deletion_costs(run, stream, position, given.count, rng) for position in chosen.tolist()])

@@ -75,8 +75,8 @@ def _table(found: "SurveyComparison") -> "Table":
     from rich.table import Table
 
     table = Table(title="Median, 16th to 84th percentile of the objects", title_justify="left")
-    table.add_column("")
-    for name in (f"run: {escape(found.training_survey)}", escape(found.survey), "AUC of it alone"):
+    table.add_column("", no_wrap=True)
+    for name in (f"run, {escape(found.training_survey)}", f"here, {escape(found.survey)}", "AUC of it"):
         table.add_column(name, justify="right")
     for one in found.quantities:
         unit = f" [{one.unit}]" if one.unit else ""
