@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from ictconvention.drawing.figure_file import NotebookFigure
@@ -18,6 +19,7 @@ from ictconvention.measuring.conditions import ObservingConditions
 WIDTH, HEIGHT = 10.5, 6.6  # [inch]
 BINS = 20
 APART = 0.14  # between the two surveys at a band
+LOG_TICKS = [step * 10.0**power for power in range(-2, 5) for step in (1, 2, 5)]
 VERDICT = 120  # letters in a line
 
 
@@ -70,7 +72,7 @@ def draw_comparison(found: ComparedSurveys) -> Figure:
     for axes in panels:
         axes.tick_params(labelsize=7)
         plain_frame(axes)
-    for number, name in enumerate((f"run: {found.known_name}", found.here_name)):
+    for number, name in enumerate((f"run: {found.known_name}", f"here: {found.here_name}")):
         look = style_of(number)
         label = fold_name(name, 60, 1)
         figure.text(0.06 + 0.45 * number, 0.03, look_sign(number), fontsize=11, color=look.colour, va="center")
@@ -98,7 +100,7 @@ def _draw_scores(axes: Axes, found: ComparedSurveys) -> None:
 def _draw_novelty(axes: Axes, novelty: NDArray[np.float64]) -> None:
     known = novelty[np.isfinite(novelty)]
     look = style_of(1)
-    axes.set_title("novelty: of objects like the run's the line", fontsize=8, loc="left")
+    axes.set_title("novelty; the line: of objects like the run's", fontsize=8, loc="left")
     axes.set_xlabel("novelty: share of validation objects that are nearer", fontsize=8)
     axes.set_ylabel("objects", fontsize=8)
     if not len(known):
@@ -142,6 +144,9 @@ def _draw_values(axes: Axes, known: NDArray[np.float64], here: NDArray[np.float6
     edges = np.geomspace(least, most * 1.001, BINS + 1) if log else np.linspace(least - 0.5, most + 0.5, BINS + 1)
     if log:
         axes.set_xscale("log")
+        axes.set_xticks([place for place in LOG_TICKS if least <= place <= most])
+        axes.xaxis.set_major_formatter(lambda x, place: f"{x:g}")
+        axes.xaxis.set_minor_formatter(NullFormatter())
     _histogram(axes, *both, edges, shares=True)
 
 
