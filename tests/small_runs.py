@@ -22,6 +22,7 @@ LEFT = {  # in the folder of a finished run
     "predictions.parquet",
     "predictions_validation.parquet",
     "reference.npz",
+    "sample.npz",
     "seen_objects.parquet",
     "result.json",
 }

@@ -20,6 +20,7 @@ from ictconvention.survey.survey import Survey
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ictconvention.applying.comparing.compare import SurveyComparison
     from ictconvention.runs.trained_run import TrainedRun
 
 
@@ -356,32 +357,53 @@ class Run:
         return found.table
 
     def explain(self, survey: Survey | str | Path, ids: Sequence[str] = (), of_class: str | None = None) -> "Figure":
-        """Draw where the network looked, as `ictconvention explain` does, and return the figure.
+        """Draw why, as `ictconvention explain` does, and return the figure: of series, which epochs decided.
 
         Parameters
         ----------
         survey : Survey or path
             A survey, a selection of it, or a folder.
         ids : sequence of str
-            Ids of objects; without any, two of each class, of the test part first.
+            Ids of objects; without any, some of each class, of the test part first.
         of_class : str, optional
-            Class whose maps are drawn; by default the one that is predicted of each object.
+            Class that is explained; by default the one that is predicted of each object.
 
         Raises
         ------
         UsageError
-            The run is not finished, the survey does not fit it, its network has no map, or captum is not installed.
+            The run is not finished, the survey does not fit it, or it has learned no classes; of pictures also, its
+            network has no map, or captum is not installed.
         SurveyError
             An object is not in the survey.
         """
-        from ictconvention.applying.explain import explain_objects
+        from ictconvention.applying.explaining.epochs import explain_series
+        from ictconvention.applying.explaining.maps import explain_objects
         from ictconvention.applying.fitting_survey import open_for
-        from ictconvention.drawing.explained_page import draw_explained
+        from ictconvention.drawing.applied.explained_page import draw_explained
+        from ictconvention.drawing.applied.explained_series import draw_explained_series
 
         trained = self.trained()
         opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
-        explained = explain_objects(trained, opened, ids, of_class)
-        return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
+        model = trained.options.model.kind
+        if trained.learner.inputs.pictures:
+            return draw_explained(explain_objects(trained, opened, ids, of_class), opened.header.full_name, model)
+        return draw_explained_series(explain_series(trained, opened, ids, of_class), opened.header, model)
+
+    def compare_survey(self, survey: Survey | str | Path) -> "SurveyComparison":
+        """Compare a survey with what the run knows, as `ictconvention compare-survey` does.
+
+        The answer has a `verdict`, `as_dict()` and `show()`.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished or kept no sample of what it knows, or the survey does not fit it.
+        """
+        from ictconvention.applying.comparing.compare import compare_survey
+        from ictconvention.applying.fitting_survey import open_for
+
+        trained = self.trained()
+        return compare_survey(trained, survey if isinstance(survey, Survey) else open_for(trained, survey))
 
     def train_forest(
         self, survey: Survey | str | Path | None = None, *, all_frames: bool = False, jobs: int | None = None

@@ -7,6 +7,7 @@ from typing import Literal
 from astropy.table import Table
 
 from ictconvention.applying.combine import combine
+from ictconvention.applying.comparing.compare import warn_if_unlike
 from ictconvention.applying.deciding.sets import COLUMN, check_coverage, draw_survey_sets
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.forests.join import IN_WORDS, ForestUse, check_forests
@@ -47,7 +48,8 @@ class Applied:
         A row for each object, see `prediction_table`.
     said : tuple of str
         At which shares, what was predicted, how many are unlike, how many have trained, and the scores of objects whose
-        truth is known and that have not.
+        truth is known and that have not; a warning where the survey is unlike that of training, as the first run sees
+        it.
     """
 
     table: Table
@@ -91,7 +93,7 @@ def apply_runs(
     for number, run in enumerate(runs, 1):
         with show(f"predicting {number}/{len(runs)}") as progress:
             parts.append(predict_survey(run, survey, options, progress))
-    shares, shares_said = choose_shares(prior, parts)
+    shares, shares_said = choose_shares(prior, parts, forest=options.forest is not None)
     found = combine(parts, shares)
     table = prediction_table(found, survey, runs, shares_said, options.days)
     said = [shares_said]
@@ -104,4 +106,6 @@ def apply_runs(
         table.meta["COVERAGE"] = coverage
         said.extend(sets.said)
     scored = describe_scores(found.task, survey, found.row, ~found.seen_in_training, found.frames)
-    return Applied(table, (*said, *in_words(found, runs, survey), *scored))
+    unlike = warn_if_unlike(parts[0], survey) if options.days is None else None  # features of fewer frames are others
+    warning = [] if unlike is None else [f"warning: {unlike}"]
+    return Applied(table, (*said, *in_words(found, runs, survey), *scored, *warning))

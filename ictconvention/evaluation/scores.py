@@ -36,8 +36,9 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
         `recall_spread`, the largest recall minus the smallest; `auroc_macro`, one class against the rest;
         `auroc_pairs`, one class against one other, see `pairwise_auroc`;
         `average_precision_macro`; `log_loss` [nat]; `brier`, summed over classes, from 0 to 2; `calibration_error` of
-        the largest probability, in `CONFIDENCE_BINS` bins of equal width; `confusion`, rows true and columns predicted;
-        and by name in `classes` each class's `objects`, `recall`, `precision`, `f1`, `auroc`, `average_precision`.
+        the largest probability, in `CONFIDENCE_BINS` bins of equal width; `classwise_calibration_error`, the mean over
+        all classes; `confusion`, rows true and columns predicted; and by name in `classes` each class's `objects`,
+        `recall`, `precision`, `f1`, `auroc`, `average_precision`, `calibration_error` of its own probability.
 
     Raises
     ------
@@ -62,6 +63,8 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
         average_precision[c] = average_precision_score(truth[:, c], probabilities[:, c])
     table = {name: counted.pop(name) for name in ("recall", "precision", "f1")}
     table |= {"auroc": auroc, "average_precision": average_precision}
+    of_class = class_calibration_errors(probabilities, labels)
+    table["calibration_error"] = np.where(present, of_class, np.nan)
     return {
         "objects": len(labels),
         **{name: float(value) for name, value in counted.items()},
@@ -71,6 +74,7 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
         "log_loss": float(log_loss(labels, probabilities, labels=every)),
         "brier": float(((probabilities - truth) ** 2).sum(1).mean()),
         "calibration_error": calibration_error(probabilities.max(1), guess == labels),
+        "classwise_calibration_error": float(of_class.mean()),
         "confusion": confusion.tolist(),
         "classes": {
             name: {"objects": int(confusion[c].sum())} | {key: _number(values[c]) for key, values in table.items()}
@@ -129,6 +133,16 @@ def calibration_error(
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     surplus = np.bincount(place, weight * (confidence - right), minlength=bins)
     return float(np.abs(surplus).sum() / weight.sum())
+
+
+def class_calibration_errors(probabilities: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return of each class (classes,) how far its probabilities (n, classes) are from how often objects are of it.
+
+    The class-wise expected calibration error (Kull et al. 2019), in `CONFIDENCE_BINS` bins of equal width: an object
+    counts in all classes, whatever is predicted, so that a rare class is not hidden behind the common ones.
+    """
+    every = range(probabilities.shape[1])
+    return np.array([calibration_error(probabilities[:, c], labels == c) for c in every])
 
 
 def _number(value: float) -> float | None:

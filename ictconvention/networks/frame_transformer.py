@@ -26,7 +26,7 @@ from ictconvention.networks.parts.photometry_token import (
 )
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
-from ictconvention.networks.parts.stamp_cnn import StampCNN
+from ictconvention.networks.parts.stamp_cnn import MAP_GRID, StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
 from ictconvention.networks.token_subsets import Subsets
 
@@ -140,6 +140,7 @@ class FrameTransformer(Network):
         self.shape, self.bands, self.size = shape, len(shape.bands), size
         stamp = shape.stamp_size, shape.pixel_scale or 1.0
         self.cnn = StampCNN(channels, size) if options.pixels else None
+        self.frames_per_map, self.map_grid = 1, MAP_GRID
         self.apertures = Apertures(*stamp) if options.fluxes else None
         self.of_photometry, self.of_conditions = options.photometry, options.conditions
         numbers = 2 * channels * len(RADII) * options.fluxes
@@ -184,6 +185,11 @@ class FrameTransformer(Network):
                     measure(*stamp)
             except ValueError as error:
                 raise ValueError(f"{error}: take model.{name}=false, or a survey with larger stamps") from None
+
+    @property
+    def map_layer(self) -> nn.Module | None:
+        """The convolutions that see the stamps, then the medians; None without pixels."""
+        return None if self.cnn is None else self.cnn.layers
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""

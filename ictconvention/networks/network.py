@@ -1,7 +1,7 @@
 """What a network must offer, so that learners, sweeps, `predict`, export and first weights can work with it."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -57,7 +57,7 @@ class Network(nn.Module, ABC):
 
     takes: ClassVar[type[Inputs]]
     feature_size: int
-    frames_per_map: int | None = None  # consecutive frames of an object that share a map; None: all of them
+    frames_per_map: int | Literal["night"] | None = None  # frames in a row, or of a night, that share a map; None: all
     map_grid: tuple[float, float] | None = None  # the pixel of a map's first cell, and pixels to the next; None: even
     head: nn.Module  # set where the network predicts by itself
 

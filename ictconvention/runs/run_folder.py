@@ -28,6 +28,7 @@ from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.forests.kept import KeptForest
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.shift.known_sample import KnownSample
 from ictconvention.reading.json_file import JsonRecord
 from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs import run_record
@@ -70,6 +71,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
         self.validation = self.path / "predictions_validation.parquet"  # by which sets of classes are drawn
+        self.sample = self.path / "sample.npz"  # what objects that trained nothing look like to it
         self.neighbours = self.path / "neighbours.npz"  # what predicts in its place, where it is so
         self.seen = self.path / "seen_objects.parquet"
         self.trees, self.forest = self.path / "forest.npz", self.path / "forest.json"  # where one was trained
@@ -381,6 +383,10 @@ class RunFolder:
     def read_reference(self) -> NoveltyReference | None:
         """Return what the network knows; None of a run of a version that kept it not."""
         return NoveltyReference.load(self.reference) if self.reference.exists() else None
+
+    def read_sample(self) -> KnownSample | None:
+        """Return what objects that trained nothing look like to it; None of a run of a version that kept it not."""
+        return KnownSample.load(self.sample) if self.sample.exists() else None
 
     def read_forest(self) -> KeptForest:
         """Return the forest beside the finished run.

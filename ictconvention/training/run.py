@@ -162,8 +162,9 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     options, plan, data = run.options, run.plan, list(run.feeds.values())[-1]
     survey, folder = plan.survey, plan.folder
     by_neighbours = options.shift.kind == "latent_knn"
-    result, parts, reference, neighbours, validation = evaluate(learner, data, plan.precision, by_neighbours)
+    result, parts, reference, sample, neighbours, validation = evaluate(learner, data, plan.precision, by_neighbours)
     reference.save(folder.reference)
+    sample.save(folder.sample)
     if neighbours is not None:
         neighbours.save(folder.neighbours)
         logger.info(neighbours.said)

@@ -95,3 +95,14 @@ def test_what_are_no_predictions_is_refused() -> None:
             scores(wrong, given, CLASSES)
     with pytest.raises(ValueError, match="for 0 labels"):
         scores(p[:0], labels[:0], CLASSES)
+
+
+def test_a_rare_class_that_is_not_honest_shows_in_its_own_error_alone() -> None:
+    """Ninety of a hundred are honest; the rare class is given a tenth of what it is."""
+    labels = np.repeat([0, 1], [90, 10])
+    likely = np.tile([0.99, 0.01], (100, 1))
+    found = scores(likely, labels, ("common", "rare"))
+    assert found["classes"]["rare"]["calibration_error"] == pytest.approx(0.09)
+    assert found["classwise_calibration_error"] == pytest.approx(0.09)
+    absent = scores(np.array([[0.7, 0.2, 0.1]]), np.array([0]), ("a", "b", "c"))
+    assert absent["classes"]["c"]["calibration_error"] is None
