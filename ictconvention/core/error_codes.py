@@ -83,6 +83,7 @@ CODES: dict[str, str] = {
     "E-SURVEY-MISSING": "There is no such survey.",
     "E-SURVEY-SELECTION": "A selection of objects is no list of ids, mask or slice, or names an object twice.",
     "E-SURVEY-SHARDS": "The shards of a survey do not fit together, or are not as many as expected.",
+    "E-SURVEY-STATE": "The survey has no such earlier state, or not any more.",
     "E-SURVEY-UNFINISHED": "The survey is not complete: its writer is at work or stopped, or shards are not joined.",
     "E-SURVEY-UNSUITED": "The network cannot read this survey: it has other bands, pixels, units or classes.",
     "E-SURVEY-VERSION": "The survey has a format that this release does not read.",
