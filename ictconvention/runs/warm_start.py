@@ -58,7 +58,7 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         run = RunFolder(before)
         _, chose, used = _uses(survey, run.read_split()["parts"])
         both = (tested & used) | (validating & used & ~chose)
-        if both.any() and run.read_result().get("survey", {}).get("hash") == survey.hash:
+        if both.any() and run.read_result().get("survey", {}).get("hash") in (survey.hash, *survey.lineage):
             number = pluralize(int(np.count_nonzero(both)), "object")
             found = f"{number} that this run would test or validate on trained that one: "
             fix = "begin with a run of the same fold, or of another survey"

@@ -19,7 +19,7 @@ from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS
 from ictconvention.survey.growth.layout import SurveyFiles, open_files
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
-from ictconvention.survey.labels.groups import MASKS
+from ictconvention.survey.labels.groups import MASKS, STATES
 from ictconvention.survey.labels.redshifts import find_facts
 from ictconvention.survey.masks.survey_masks import Positions, SurveyMasks
 from ictconvention.survey.neighbours import linking_length
@@ -393,7 +393,8 @@ class Survey:
         header = self.header
         reach = linking_length(header.stamp_size, header.pixel_scale)
         facts = {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
-        return facts | ({MASKS: True} if self.has_masks else {})
+        states = {STATES: len(self.lineage)} if len(self.lineage) > 1 else {}
+        return facts | states | ({MASKS: True} if self.has_masks else {})
 
 
 def _reopen(
