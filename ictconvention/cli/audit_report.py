@@ -26,7 +26,9 @@ def print_report(report: SurveyAudit, console: Console) -> None:
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
     if len(report.lineage) > 1:
-        console.print(f"states, the oldest first: {', '.join(one[:SHORTEST_HASH] for one in report.lineage)}", highlight=False)
+        console.print(
+            f"states, the oldest first: {', '.join(one[:SHORTEST_HASH] for one in report.lineage)}", highlight=False
+        )
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.scale_words}"
     what = "pictures of" if report.pictures else "stamps of"
     console.print(f"{what} {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")

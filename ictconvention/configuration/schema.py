@@ -55,7 +55,9 @@ class SurveyOptions:
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.state is not None and self.path is None:
-            raise ValueError(f"survey.state is {self.state}, and a survey that is simulated has one state; give survey.path")
+            raise ValueError(
+                f"survey.state is {self.state}, and a survey that is simulated has one state; give survey.path"
+            )
         if self.size is not None and self.kind == "sdss":
             raise ValueError(
                 f"survey.size is {self.size}, and only pictures of hosts, galaxies and scenes have a size to choose"

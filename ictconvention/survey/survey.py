@@ -144,9 +144,7 @@ class Survey:
         if not -len(self) <= i < len(self):
             raise IndexError(f"position {i} of a survey of {pluralize(len(self), 'object')}, which count from 0")
         i = i % len(self)
-        holder = self._holders[self._layout.holder[i]]
-        first = self._first[i]
-        at = slice(first, first + self._length[i])
+        holder, at = self._place(i)
         frames = holder.frames[at] if isinstance(holder, Shard) else holder.frames(self.shards, at)
         columns = {name: getattr(holder, name)[at] for name in FRAME_COLUMNS}
         row, mask = ObjectRow(self._objects, i), None if self._masks is None else self._masks.read_one(i)
@@ -213,13 +211,28 @@ class Survey:
         folder: Path = self._holders[self._layout.holder[position]].folder
         return folder
 
+    def _place(self, position: int) -> tuple[Any, slice]:
+        """Return the shard or the night that has the per-frame columns of an object, and where in them it lies."""
+        first = self._first[position]
+        return self._holders[self._layout.holder[position]], slice(first, first + self._length[position])
+
+    def frame_columns(self, position: int) -> dict[str, NDArray[Any]]:
+        """Return the per-frame columns of an object, (n,) in time order; no pixel is read."""
+        holder, at = self._place(position)
+        return {name: getattr(holder, name)[at] for name in FRAME_COLUMNS}
+
+    @property
+    def metadata_table(self) -> pa.Table:
+        """A row per object as it is stored: the object columns and those of the survey's own; see `object_table`."""
+        return self._objects
+
     def frame_places(self, position: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
         """Return the shard of each frame of an object, and its row there, (n,) in time order."""
-        holder = self._holders[number := int(self._layout.holder[position])]
-        first, length = int(self._first[position]), int(self._length[position])
+        holder, at = self._place(position)
         if isinstance(holder, Shard):
-            return np.full(length, number), np.arange(first, first + length)
-        return holder.frame_shard[first : first + length], holder.frame_row[first : first + length]
+            rows = np.arange(at.start, at.stop)
+            return np.full(len(rows), self._layout.holder[position]), rows
+        return holder.frame_shard[at], holder.frame_row[at]
 
     @property
     def lengths(self) -> NDArray[np.int32]:

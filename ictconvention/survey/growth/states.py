@@ -109,7 +109,9 @@ def find_state(path: Path, state: str) -> str | None:
 def _kept_state(path: Path, state: str) -> tuple[SurveyHeader, dict[str, Any]]:
     file = state_file(path, state)
     if not file.is_file():
-        raise SurveyError(f"the state {state[:SHORTEST_HASH]} is missing", file, "restore it from a copy", "E-SURVEY-DAMAGED")
+        raise SurveyError(
+            f"the state {state[:SHORTEST_HASH]} is missing", file, "restore it from a copy", "E-SURVEY-DAMAGED"
+        )
     header, entries = read_header_file(file)
     if entries["hash"] != state:
         found = "this file has changed since the state was written"
