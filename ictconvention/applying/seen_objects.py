@@ -28,8 +28,8 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     """Return which objects of a survey a run has seen, (n,).
 
     In the run's own survey, by their ids; in another state of it, also those within `SAME_PLACE` of an object that it
-    has seen, since a later night may give one a second id. In any other survey, those within `SAME_PLACE` of an object that it has seen; an
-    object without a position, by its id, where the surveys have the same name.
+    has seen, since a later night may give one a second id. In any other survey, those within `SAME_PLACE` of an object
+    that it has seen; an object without a position, by its id, where the surveys have the same name.
     """
     own, exactly = is_own(run, survey), is_own(run, survey, exactly=True)
     same = np.zeros(len(survey), dtype=bool)

@@ -36,6 +36,9 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_frames, check_object, check_value, merge_kind
 
 
+SHARD_FRAMES = 32_768  # of a shard of many, or a little more
+
+
 class SurveyWriter:
     """Write one survey folder, or one shard of it, object by object.
 

@@ -99,10 +99,9 @@ def compare_pixels(survey: Survey, known: pa.Table, new: pa.Table, scratch: Path
                 unit, row = new.column("unit")[line].as_py(), new.column("row")[line].as_py()
                 pixels = np.load(scratch / f"{unit}.npy", mmap_mode="r")[row]
                 new_crc[line] = _crc(pixels.astype(survey.header.dtype))
-    return tuple(
-        table.set_column(table.column_names.index("crc32"), "crc32", pa.array(crc, pa.int64()))
-        for table, crc in ((known, old_crc), (new, new_crc))
-    )  # type: ignore[return-value]
+    place = known.column_names.index("crc32")
+    compared = known.set_column(place, "crc32", pa.array(old_crc, pa.int64()))
+    return compared, new.set_column(place, "crc32", pa.array(new_crc, pa.int64()))
 
 
 def _crc(pixels: NDArray[np.floating]) -> int:

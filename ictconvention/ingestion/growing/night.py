@@ -46,6 +46,7 @@ class Night:
     folder: WholeFolder | None
     said: Said = field(default_factory=Said)
     known: KnownFrames = field(default_factory=lambda: KnownFrames(FRAME_LINES.empty_table(), {}))
+    exposures: pa.Table = field(default_factory=FRAME_LINES.empty_table)
     kept: GatheredFrames = field(default_factory=lambda: GatheredFrames(FRAME_LINES.empty_table()))
 
     def gather(
@@ -73,6 +74,7 @@ class Night:
             here = slice(found.start[i], found.start[i + 1])
             new = int(np.count_nonzero(mine[here]))
             stays[here] = id_ not in count or new > 0 or len(mine[here]) < count[id_]
+        self.exposures = found.lines
         self.kept = GatheredFrames(found.lines.filter(pa.array(stays)))
         return twice, repeats
 
@@ -123,7 +125,7 @@ class Night:
         if masks is not None:
             self._check_masks(masks)
         before = side_files(survey, PHOTOMETRY_FILE)
-        measured = save_photometry(partial, self.kept.lines, scratch, before)
+        measured = save_photometry(partial, self.exposures, scratch, before)
         if not (len(self.kept) or self.said.values or measured):
             return survey
         given = {
@@ -191,7 +193,8 @@ def settle(survey: Survey, asked: Mapping[str, Any]) -> dict[str, Any]:
     survey : Survey
         That the night is added to.
     asked : mapping
-        name, bands, classes, size, pixel_scale, flux_unit, simulated, orientation, dtype, masks; None where nobody asks.
+        name, bands, classes, size, pixel_scale, flux_unit, simulated, orientation, dtype and masks; None where nobody
+        asks.
 
     Raises
     ------

@@ -68,7 +68,7 @@ def open_joined(folder: Path) -> Joined:
 def gather(shards: Sequence[Shard], shard: NDArray[np.integer], row: NDArray[np.integer]) -> NDArray[np.floating]:
     """Return the frames (n, H, W) at rows of shards (n,), read-only; a view where all are neighbours in one shard."""
     ends = [*(np.flatnonzero((np.diff(shard) != 0) | (np.diff(row) != 1)) + 1).tolist(), len(row)]
-    runs, begin = [], 0
+    runs, begin = list[NDArray[np.floating]](), 0
     shard_of, row_of = shard.tolist(), row.tolist()
     for end in ends:
         first = row_of[begin]
@@ -76,6 +76,6 @@ def gather(shards: Sequence[Shard], shard: NDArray[np.integer], row: NDArray[np.
         begin = end
     if len(runs) == 1:
         return runs[0]
-    frames = np.concatenate(runs)
+    frames: NDArray[np.floating] = np.concatenate(runs)
     frames.flags.writeable = False
     return frames

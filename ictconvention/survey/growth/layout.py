@@ -50,11 +50,10 @@ class Layout:
 
     def take(self, rows: NDArray[np.int64]) -> "Layout":
         """Return the layout of some objects."""
-        arrays = {
-            name: None if (values := getattr(self, name)) is None else values[rows]
-            for name in ("holder", "first", "length", "crc32", "shard", "row", "listed")
+        arrays: dict[str, Any] = {
+            name: getattr(self, name)[rows] for name in ("holder", "first", "length", "crc32", "shard", "row")
         }
-        return Layout(self.objects.take(rows), **arrays)
+        return Layout(self.objects.take(rows), **arrays, listed=None if self.listed is None else self.listed[rows])
 
 
 @dataclass(frozen=True)

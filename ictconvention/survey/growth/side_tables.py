@@ -128,9 +128,9 @@ class FrameSources:
             self._files.append(pq.ParquetFile(path))
 
     @property
-    def columns(self) -> list[str]:
-        """Return the names of all columns of the files, in their order."""
-        return list(dict.fromkeys(name for file in self._files for name in file.schema_arrow.names))
+    def schema(self) -> pa.Schema:
+        """The columns of all the files."""
+        return pa.unify_schemas([file.schema_arrow.remove_metadata() for file in self._files])
 
     def take(self, shard: NDArray[np.integer], row: NDArray[np.integer]) -> pa.Table | None:
         """Return the rows of frames (n,), in their order; None where one is of a shard without such a table."""

@@ -1,6 +1,6 @@
 """The states of a survey that has grown by nights: their names on disk, and the state that a hash names.
 
-    survey.json        the newest state; its SHA-256 is the hash of the state. It lists all shards and all nights, and the
+    survey.json        the newest state; its SHA-256 is the hash of the state. It lists all shards, all nights, and the
                        hashes of all states before, the oldest first
     states/HASH.json   the survey.json of each earlier state, byte for byte
     shard-00000 ...    what there was before the first night; no night changes it
