@@ -229,7 +229,7 @@ def ingest(
         )
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
-        kept, twice, repeats = made.gather(lines, objects, scratch)
+        kept, twice, repeats = made.gather(lines, objects, left_out, scratch)
         rejects += twice
         remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
         there = {*kept.ids, *lines.column("id").unique().to_pylist()}
@@ -240,7 +240,7 @@ def ingest(
         why = "which --classes does not name" if asked.classes is not None else "which the survey does not name"
         remarks += [
             f"{pluralize(number, 'object')} of the class {name}, {why}: without a label"
-            for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
+            for name, number in sorted(Counter(left_out[id_] for id_ in {*there, *made.known(left_out)} & left_out.keys()).items())
         ]
         of_objects = None if options.masks else asked.classes
         remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
@@ -257,7 +257,8 @@ def ingest(
                 masks = mask_places(readings, scratch) if options.masks else None
                 made.write(kept, objects, classes, scratch, masks, len(units))
             result = replace(result, out=options.out)
-        return replace(result, **made.counted(kept), remarks=(*remarks, *made.remarks))
+        number, count = made.counted(kept)
+        return replace(result, objects=number, frames=count, remarks=(*remarks, *made.remarks))
 
 
 class _OfSurvey:
@@ -284,7 +285,11 @@ class _OfSurvey:
             folder.discard()
 
     def gather(
-        self, lines: pa.Table, objects: Mapping[str, Mapping[str, Any]], scratch: Path | None
+        self,
+        lines: pa.Table,
+        objects: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        scratch: Path | None,
     ) -> tuple[GatheredFrames, list[Reject], int]:
         """Sort all frames, each exposure once."""
         return gather_frames(lines, list(objects))
@@ -293,9 +298,9 @@ class _OfSurvey:
         """Return the objects that were there before: none."""
         return []
 
-    def counted(self, kept: GatheredFrames) -> dict[str, int]:
+    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
         """Return the numbers of objects and frames of the survey."""
-        return {"objects": len(kept.ids), "frames": len(kept)}
+        return len(kept.ids), len(kept)
 
     def write(
         self,
@@ -335,10 +340,15 @@ class _OfNight:
             yield cls(replace(options, **has), night)
 
     def gather(
-        self, lines: pa.Table, objects: Mapping[str, Mapping[str, Any]], scratch: Path | None
+        self,
+        lines: pa.Table,
+        objects: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        scratch: Path | None,
     ) -> tuple[GatheredFrames, list[Reject], int]:
         """Sort the frames among those that the survey has, each exposure once."""
-        twice, repeats = self._night.gather(lines, objects, self.options.relabel, self.options.made_by, scratch)
+        options = self.options
+        twice, repeats = self._night.gather(lines, objects, left_out, options.relabel, options.made_by, scratch)
         self.remarks = (*self._night.said.remarks, self._night.remark)
         return self._night.kept, twice, repeats
 
@@ -346,14 +356,14 @@ class _OfNight:
         """Return the objects that the survey knows."""
         return tell_apart(objects, self._night.survey)
 
-    def counted(self, kept: GatheredFrames) -> dict[str, int]:
+    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
         """Return the numbers of objects and frames of the survey, with the night."""
         survey, night = self._survey, self._night
         if survey is not night.survey or self.folder is not None:
-            return {"objects": len(survey), "frames": int(survey.lengths.sum())}
+            return len(survey), int(survey.lengths.sum())
         known = [night.survey.position(id_) for id_ in kept.ids if id_ in night.known.rows]
         frames = int(survey.lengths.sum() - survey.lengths[known].sum()) + len(kept)
-        return {"objects": len(survey) + night.new_objects, "frames": frames}
+        return len(survey) + night.new_objects, frames
 
     def write(
         self,

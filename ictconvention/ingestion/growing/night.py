@@ -50,7 +50,13 @@ class Night:
     kept: GatheredFrames = field(default_factory=lambda: GatheredFrames(FRAME_LINES.empty_table()))
 
     def gather(
-        self, lines: pa.Table, objects: Mapping[str, Mapping[str, Any]], relabel: bool, where: str, scratch: Path | None
+        self,
+        lines: pa.Table,
+        objects: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        relabel: bool,
+        where: str,
+        scratch: Path | None,
     ) -> tuple[list[Reject], int]:
         """Sort the frames of the night among those that the survey has of their objects; returns as `gather_frames`.
 
@@ -61,7 +67,7 @@ class Night:
         UsageError
             The table of objects contradicts the survey, and nobody says that it is right.
         """
-        self.said = compare_rows(self.survey, objects, relabel, where)
+        self.said = compare_rows(self.survey, objects, relabel, where, left_out)
         ids = tell_apart(set(lines.column("id").unique().to_pylist()), self.survey)
         self.known = known_frames(self.survey, ids)
         before, lines = compare_pixels(self.survey, self.known.lines, lines, scratch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -41,10 +42,17 @@ class Said:
         ]
 
 
-def compare_rows(survey: Survey, objects: Mapping[str, Mapping[str, Any]], relabel: bool, where: str) -> Said:
+def compare_rows(
+    survey: Survey,
+    objects: Mapping[str, Mapping[str, Any]],
+    relabel: bool,
+    where: str,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> Said:
     """Compare a table of objects with what a survey says of them.
 
-    What a table leaves empty stays as it is, and what frames have measured gives way to a table.
+    What a table leaves empty stays as it is, and what frames have measured gives way to a table. `left_out` is the
+    class that it gives, by id, where the survey does not name that class.
 
     Raises
     ------
@@ -72,6 +80,10 @@ def compare_rows(survey: Survey, objects: Mapping[str, Mapping[str, Any]], relab
                 said.filled.setdefault(column, []).append(id_)
             else:
                 conflicts.setdefault(column, []).append((id_, before, now))
+    for id_ in left_out:
+        if id_ in survey and (before := table.column("class")[survey.position(id_)].as_py()) is not None:
+            said.values.setdefault(id_, {})["class_name"] = None
+            conflicts.setdefault("class", []).append((id_, before, left_out[id_]))
     measured = _measured(survey, {id_ for name in MEASURED for id_, _, _ in conflicts.get(name, ())})
     for column, rows in conflicts.items():
         real = [row for row in rows if column != DETECTED and (row[0], column) not in measured]
