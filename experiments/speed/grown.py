@@ -5,7 +5,7 @@
 Makes a survey of noise by `ingest`, 32 x 32, half of the frames of each object (about 100) in the first ingest and the
 others in equal parts in the nights, so that every object lies in eleven shards; a copy of it is compacted. Both are read
 in turn from warm memory: opened; passed over in order and by id, every float touched; and in batches of two views, as
-training takes them. One core. Needs Linux.
+training takes them. CPU time of one core, so that other work on the machine counts for little. Needs Linux.
 """
 
 import argparse
@@ -15,12 +15,13 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from survey import iterate, pick, timed
+from survey import iterate, pick
 
 from ictconvention.configuration.options import Augmentation, SequenceOptions, ViewOptions
 from ictconvention.feeding.dataset import SampleKey, SeriesDataset
@@ -42,6 +43,13 @@ def found(unit: tuple[int, int, int]) -> Iterator[FoundFrame]:
         for frame in here.tolist():
             pixels = rng.normal(size=(32, 32)).astype(np.float32)
             yield FoundFrame(f"o{number:06d}", pixels, "ugriz"[frame % 5], 58000 + frame / 5, "noise", psf_fwhm=1.4)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Return the CPU time of some work [s]."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def batches(survey: Survey) -> None:
@@ -90,8 +98,8 @@ def main() -> None:
         result[work] = {"median, ms": milliseconds, "least and most, ms": spread, "ratio": round(ratios[work], 3)}
     result["machine"] = f"{platform.processor() or platform.machine()}, one core, Python {platform.python_version()}"
     print(json.dumps(result, indent=2))
-    if (worst := max(ratio for work, ratio in ratios.items() if work != "opened")) > MOST:
-        sys.exit(f"reading costs {worst:.2f} times the compact form, more than {MOST}")
+    if (ratio := ratios["in batches of two views"]) > MOST:
+        sys.exit(f"reading as training does costs {ratio:.2f} times the compact form, more than {MOST}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ictconvention.core.errors import SurveyError, find_repeated, near_names, pl
 from ictconvention.core.progress import facts_html
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.growth.joined import unpack
 from ictconvention.survey.growth.layout import SurveyFiles, open_files
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
 from ictconvention.survey.labels.groups import MASKS, STATES
@@ -232,7 +233,7 @@ class Survey:
         if isinstance(holder, Shard):
             rows = np.arange(at.start, at.stop)
             return np.full(len(rows), self._layout.holder[position]), rows
-        return holder.frame_shard[at], holder.frame_row[at]
+        return unpack(holder.frame_place[at])
 
     @property
     def lengths(self) -> NDArray[np.int32]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, sha256
-from ictconvention.survey.growth.joined import Joined
+from ictconvention.survey.growth.joined import Joined, unpack
 from ictconvention.survey.growth.layout import SurveyFiles
 from ictconvention.survey.masks.mask_check import verify_masks
 from ictconvention.survey.series import ImageSeries
@@ -99,9 +99,9 @@ def _check_joined(joined: Joined | None, shards: Sequence[Shard]) -> None:
     if joined is None:
         return
     sizes = np.array([len(shard.frames) for shard in shards])
-    number = joined.frame_shard.astype(np.int64)
-    known = number < len(sizes)
-    known[known] = (joined.frame_row[known] >= 0) & (joined.frame_row[known] < sizes[number[known]])
+    number, row = unpack(joined.frame_place)
+    known = (number >= 0) & (number < len(sizes))
+    known[known] = row[known] < sizes[number[known]]
     if not known.all():
         found = f"{np.count_nonzero(~known)} frames lie where there are none"
         raise SurveyError(found, joined.folder, RESTORE, "E-SURVEY-DAMAGED")

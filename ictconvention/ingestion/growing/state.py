@@ -15,8 +15,8 @@ from ictconvention.ingestion.gather import GatheredFrames
 from ictconvention.ingestion.growing.known import COLUMN_OF
 from ictconvention.ingestion.growing.tables import Said, order_of
 from ictconvention.survey.format import FRAME_COLUMNS, OBJECT_COLUMNS, STORAGE_COLUMNS
-from ictconvention.survey.growth.joined import JOINED_COLUMNS, gather
-from ictconvention.survey.growth.states import FRAME_ROW, FRAME_SHARD, PLACES
+from ictconvention.survey.growth.joined import JOINED_COLUMNS, gather, pack
+from ictconvention.survey.growth.states import FRAME_PLACE, PLACES
 from ictconvention.survey.shard import Shard
 from ictconvention.survey.survey import Survey
 
@@ -154,7 +154,8 @@ def write_joined(
     shard_of[mine] = len(survey.shards) + number
     row_of[mine] = at - np.concatenate([[0], ends])[number] if len(at) else at
     bands = {name: place for place, name in enumerate(survey.files.header.bands)}
-    columns: dict[str, NDArray[Any]] = {FRAME_SHARD: shard_of, FRAME_ROW: row_of}
+    place = pack(shard_of, row_of)
+    columns: dict[str, NDArray[Any]] = {FRAME_PLACE: place}
     columns |= {name: kept.number(name) for name in FRAME_COLUMNS if name != "band"}
     columns["band"] = np.array([bands[name] for name in kept.lines.column("band").to_pylist()])
     files = {name: GrowingArray(folder / f"{name}.npy", dtype, ()) for name, dtype in JOINED_COLUMNS.items()}
@@ -165,12 +166,12 @@ def write_joined(
                 continue
             here = slice(kept.start[i], kept.start[i + 1])
             position, fresh = known[id_], mine[here]
-            first, length = len(files[FRAME_SHARD]), int(fresh.size)
+            first, length = len(files[FRAME_PLACE]), int(fresh.size)
             appended = int(np.count_nonzero(~fresh))
             crc32, begin = 0, here.start
             if appended == survey.lengths[position] and not fresh[:appended].any():  # the new ones are all later
                 crc32, begin = int(survey.checksums[position]), here.start + appended
-            frames = gather(shards, shard_of[begin : here.stop], row_of[begin : here.stop])
+            frames = gather(shards, place[begin : here.stop])
             places[id_] = (first, length, zlib.crc32(np.ascontiguousarray(frames).data, crc32))
             for name, file in files.items():
                 file.append(np.ascontiguousarray(columns[name][here], dtype=JOINED_COLUMNS[name]))

@@ -14,7 +14,7 @@ from ictconvention.reading.id_column import IdColumn
 from ictconvention.reading.parquet_file import read_parquet
 from ictconvention.survey.format import HEADER_FILE, OBJECTS_FILE, STORAGE_COLUMNS, SurveyHeader
 from ictconvention.survey.growth.joined import Joined, open_joined
-from ictconvention.survey.growth.states import FRAME_SHARD, PLACES, PLACES_FILE, read_state
+from ictconvention.survey.growth.states import FRAME_PLACE, PLACES, PLACES_FILE, read_state
 from ictconvention.survey.masks.mask_file import CHECKSUM
 from ictconvention.survey.shard import RESTORE, Shard, open_listed_shards, open_shards
 
@@ -103,7 +103,7 @@ def open_files(path: Path, edited: bool = False, state: str | None = None) -> Su
         deltas = tuple((path / one["folder"], dict(one["checksums"])) for one in entries["deltas"])
     except (TypeError, KeyError, ValueError) as error:
         raise SurveyError("the list of nights is damaged", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED") from error
-    joined = tuple(open_joined(folder) if f"{FRAME_SHARD}.npy" in sums else None for folder, sums in deltas)
+    joined = tuple(open_joined(folder) if f"{FRAME_PLACE}.npy" in sums else None for folder, sums in deltas)
     layout = _grown(deltas[-1][0], shards, joined)
     ids = IdColumn(layout.objects.column("id"))
     if (len(ids), int(layout.length.sum())) != (entries.get("objects"), entries.get("frames")):

@@ -8,9 +8,9 @@
         shard-00000 ...        its frames, an ordinary shard; a frame of an object that was known is in it too
         objects.parquet        the object table of the state: a row per object, in the survey's order
         places.parquet         a row per object: where its frames lie, `PLACES`
-        frame_shard.npy, frame_row.npy, band.npy ...
+        frame_place.npy, band.npy ...
                                of each object with new frames that has others in earlier shards: the shard and row of
-                               every frame of it, in time order, and the per-frame columns
+                               every frame of it in one number, in time order, and the per-frame columns
         frame_sources.parquet, photometry.parquet
                                as those of a survey, of what the night has brought
 
@@ -29,7 +29,7 @@ from ictconvention.survey.format import HEADER_FILE, SurveyHeader, read_header, 
 
 STATES_FOLDER, DELTA_PREFIX = "states", "delta-"
 PLACES_FILE = "places.parquet"
-FRAME_SHARD, FRAME_ROW = "frame_shard", "frame_row"
+FRAME_PLACE = "frame_place"
 COMPACTED = "compacted"  # entry of the provenance: of which states a survey is the plain form, and where they are
 SHORTEST_HASH = 8  # letters that name a state
 

@@ -221,7 +221,7 @@ def test_a_survey_that_is_one_shard_cannot_grow(tmp_path: Path) -> None:
         add_night(tmp_path / "s", 1)
 
 
-@pytest.mark.parametrize("name", [OBJECTS_FILE, "places.parquet", "frame_row.npy", "photometry.parquet"])
+@pytest.mark.parametrize("name", [OBJECTS_FILE, "places.parquet", "frame_place.npy", "photometry.parquet"])
 def test_a_changed_file_of_a_night_is_seen(two: Path, name: str) -> None:
     path = two / "delta-00001" / name
     data = bytearray(path.read_bytes())
