@@ -2,9 +2,9 @@
 
     python experiments/speed/grown.py [--objects 400] [--nights 10] [--repeats 9] [--folder FOLDER]
 
-Makes a survey of noise by `ingest`, 32 x 32, half of the frames of each object (about 100) in the first ingest and the
-others in equal parts in the nights, so that every object lies in eleven shards; a copy of it is compacted. Both are read
-in turn from warm memory: opened; passed over in order and by id, every float touched; and in batches of two views, as
+Makes a survey of noise by `ingest`, 32 x 32, half of the frames of each object (100) in the first ingest and the others
+in equal parts in the nights, so that every object lies in eleven shards; a copy of it is compacted. Both are read in
+turn from warm memory: opened; passed over in order and by id, every float touched; and in batches of two views, as
 training takes them. CPU time of one core, so that other work on the machine counts for little. Needs Linux.
 """
 
@@ -39,7 +39,9 @@ def found(unit: tuple[int, int, int]) -> Iterator[FoundFrame]:
     night, nights, objects = unit
     rng = np.random.default_rng(night)
     for number in range(objects):
-        here = np.arange(FRAMES // 2) if night == 0 else np.array_split(np.arange(FRAMES // 2, FRAMES), nights)[night - 1]
+        here = (
+            np.arange(FRAMES // 2) if night == 0 else np.array_split(np.arange(FRAMES // 2, FRAMES), nights)[night - 1]
+        )
         for frame in here.tolist():
             pixels = rng.normal(size=(32, 32)).astype(np.float32)
             yield FoundFrame(f"o{number:06d}", pixels, "ugriz"[frame % 5], 58000 + frame / 5, "noise", psf_fwhm=1.4)

@@ -211,7 +211,6 @@ def ingest(
     """
     check_renamed_bands(options.rename_band, bands_there, options.made_by)
     place: type[_OfNight] | type[_OfSurvey] = _OfNight if options.into else _OfSurvey
-    check_rejects_place(options.out.absolute())
     with place.taken(options) as made:
         options, asked = made.options, options
         scratch = None if made.folder is None else made.folder.partial / "scratch"
@@ -234,13 +233,15 @@ def ingest(
         remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
         there = {*kept.ids, *lines.column("id").unique().to_pylist()}
         if objects_table is not None and lines.num_rows:
-            found = {*there, *(reject.object for reject in rejects if reject.object)}
+            found = {*there, *made.known(objects), *(reject.object for reject in rejects if reject.object)}
             remarks += check_matched(objects_table, objects, found, "the images")
-        check_fluxes(options.flux_unit, kept, options.made_by)
+        check_fluxes(options.flux_unit, made.brought(kept), options.made_by)
         why = "which --classes does not name" if asked.classes is not None else "which the survey does not name"
         remarks += [
             f"{pluralize(number, 'object')} of the class {name}, {why}: without a label"
-            for name, number in sorted(Counter(left_out[id_] for id_ in {*there, *made.known(left_out)} & left_out.keys()).items())
+            for name, number in sorted(
+                Counter(left_out[id_] for id_ in {*there, *made.known(left_out)} & left_out.keys()).items()
+            )
         ]
         of_objects = None if options.masks else asked.classes
         remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
@@ -274,6 +275,7 @@ class _OfSurvey:
     def taken(cls, options: IngestOptions) -> Iterator["_OfSurvey"]:
         """Reserve the folder; in a dry run see that it is free."""
         folder = WholeFolder(options.out)
+        check_rejects_place(folder.path)
         if options.dry_run:
             folder.check_free()
             yield cls(options, None)
@@ -293,6 +295,10 @@ class _OfSurvey:
     ) -> tuple[GatheredFrames, list[Reject], int]:
         """Sort all frames, each exposure once."""
         return gather_frames(lines, list(objects))
+
+    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+        """Return the frames that were read now: all."""
+        return kept
 
     def known(self, objects: Mapping[str, Any]) -> list[str]:
         """Return the objects that were there before: none."""
@@ -335,6 +341,7 @@ class _OfNight:
     @contextmanager
     def taken(cls, options: IngestOptions) -> Iterator["_OfNight"]:
         """Take the survey, and its name, bands, classes and so on."""
+        check_rejects_place(options.out.absolute())
         with open_night(options.out, options.dry_run) as night:
             has = settle(night.survey, {name: getattr(options, name) for name in SETTLED})
             yield cls(replace(options, **has), night)
@@ -351,6 +358,10 @@ class _OfNight:
         twice, repeats = self._night.gather(lines, objects, left_out, options.relabel, options.made_by, scratch)
         self.remarks = (*self._night.said.remarks, self._night.remark)
         return self._night.kept, twice, repeats
+
+    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+        """Return the frames that were read now."""
+        return self._night.added
 
     def known(self, objects: Mapping[str, Any]) -> list[str]:
         """Return the objects that the survey knows."""

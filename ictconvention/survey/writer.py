@@ -35,7 +35,6 @@ from ictconvention.survey.shard import check_one_sky, open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_frames, check_object, check_value, merge_kind
 
-
 SHARD_FRAMES = 32_768  # of a shard of many, or a little more
 
 

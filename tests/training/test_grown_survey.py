@@ -80,7 +80,9 @@ def test_a_run_stays_that_of_its_state_when_nights_are_added(survey: Path) -> No
     assert ("new" in known) == ("sn0001" in seen)  # at its place
     with refused(SplitError, "E-SPLIT-MISMATCH", "new", "survey.state", where=survey.parent / "split.json"):
         plan_run(compose_run(words(survey, f"split={survey.parent}/split.json")))
-    plan = plan_run(compose_run(words(survey, f"split={survey.parent}/split.json", f"survey.state='{before.hash[:12]}'")))
+    plan = plan_run(
+        compose_run(words(survey, f"split={survey.parent}/split.json", f"survey.state='{before.hash[:12]}'"))
+    )
     assert plan.survey.hash == before.hash
 
 
@@ -90,13 +92,15 @@ def test_an_unfinished_run_resumes_on_the_state_that_it_began_on(survey: Path) -
     folder = began.folder.path
     folder.mkdir(parents=True)
     began.folder.begin(options, words(survey), began.split, {})
-    began.folder.open_status().set(state="stopped", hashes=began.hashes, survey=str(survey), survey_hash=began.survey.hash)
+    began.folder.open_status().set(
+        state="stopped", hashes=began.hashes, survey=str(survey), survey_hash=began.survey.hash
+    )
     grow(survey)
     now = plan_run(compose_run(words(survey)))
     assert now.folder.path != folder
     said = name_unfinished(compose_run(words(survey)), now)
     assert str(folder) in said
-    (state,) = (word for word in said.replace("'", "").split() if word.startswith("survey.state="))
+    (state,) = (word for word in said.replace("'", "").replace('"', "").split() if word.startswith("survey.state="))
     resumed = plan_run(compose_run(words(survey, f"survey.state='{state.partition('=')[2]}'")))
     assert resumed.folder.path == folder
     assert not name_unfinished(compose_run(words(survey)), resumed)

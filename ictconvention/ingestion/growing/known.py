@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ictconvention.ingestion.found import FRAME_LINES, UNKNOWN
 from ictconvention.ingestion.gather import SAME_TIME, GatheredFrames, descriptions
 from ictconvention.survey.growth.side_tables import FrameSources, numbers_of
-from ictconvention.survey.series import ObjectRow
 from ictconvention.survey.survey import Survey
 
 DETECTED = "first_detection"
 MEASURED = ("ra", "dec", "reliability")  # of an object, from those of its frames where no table says them
+AT_ONCE = 1024  # objects that are asked for
 NO_CRC = -1  # of a frame whose pixels nothing is compared with
 
 
@@ -45,29 +45,41 @@ def known_frames(survey: Survey, ids: Sequence[str]) -> KnownFrames:
     of the night will count in it. The first detection that is known is that of the object's first line.
     """
     sources, tables, rows = FrameSources(survey), [FRAME_LINES.empty_table()], dict[str, dict[str, Any]]()
-    names = np.array(survey.header.bands)
-    for id_, position in zip(ids, survey.positions(ids).tolist(), strict=True):
-        shard, row = survey.frame_places(position)
-        own = survey.frame_columns(position)
-        taken, count = sources.take(shard, row), len(row)
-        columns: dict[str, Any] = {name: np.full(count, np.nan) for name in FRAME_LINES.names}
-        columns |= {name: np.asarray(own[name], dtype=np.float64) for name in own if name != "band"}
-        columns |= {name: numbers_of(taken, name, count) for name in MEASURED}
-        columns |= {"id": [id_] * count, "band": names[own["band"]], "crc32": np.full(count, NO_CRC)}
-        columns |= {"normalised": np.zeros(count, bool), "unit": -1 - shard.astype(np.int64), "row": row}
-        for name in ("file", "hdu"):
-            columns[name] = [""] * count if taken is None else taken.column(name).to_pylist()
-        known = _arguments(ObjectRow(survey.metadata_table, position))
-        columns[DETECTED] = np.array([known.pop(DETECTED, None) or UNKNOWN, *[UNKNOWN] * (count - 1)])
-        lines = pa.table({one.name: pa.array(columns[one.name], one.type) for one in FRAME_LINES}, FRAME_LINES)
-        measured = descriptions(GatheredFrames(lines), {})[0]
-        if known["ra"] == measured.get("ra") and known["dec"] == measured.get("dec"):
-            known["ra"] = known["dec"] = None
-        if known.get("reliability") == measured.get("reliability"):
-            known.pop("reliability", None)
-        rows[id_] = known
+    for begin in range(0, len(ids), AT_ONCE):
+        some = ids[begin : begin + AT_ONCE]
+        lines, own = _lines(survey, sources, some)
+        for id_, known, measured in zip(some, own, descriptions(GatheredFrames(lines), {}), strict=True):
+            if known["ra"] == measured.get("ra") and known["dec"] == measured.get("dec"):
+                known["ra"] = known["dec"] = None
+            if known.get("reliability") == measured.get("reliability"):
+                known.pop("reliability", None)
+            rows[id_] = known
         tables.append(lines)
     return KnownFrames(pa.concat_tables(tables), rows)
+
+
+def _lines(survey: Survey, sources: FrameSources, ids: Sequence[str]) -> tuple[pa.Table, list[dict[str, Any]]]:
+    """Return the lines about the frames of some objects, and the row of each."""
+    positions = survey.positions(ids)
+    places = [survey.frame_places(position) for position in positions.tolist()]
+    columns_of = [survey.frame_columns(position) for position in positions.tolist()]
+    shard, row = (np.concatenate([place[i] for place in places]).astype(np.int64) for i in (0, 1))
+    own = {name: np.concatenate([one[name] for one in columns_of]) for name in columns_of[0]}
+    taken, count, lengths = sources.take(shard, row), len(row), survey.lengths[positions]
+    table = survey.metadata_table.take(pa.array(positions))
+    rows = [_arguments(known) for known in table.to_pylist()]
+    detected = np.full(count, UNKNOWN)
+    detected[np.cumsum([0, *lengths[:-1]])] = [known.pop(DETECTED, None) or UNKNOWN for known in rows]
+    columns: dict[str, Any] = {name: np.full(count, np.nan) for name in FRAME_LINES.names}
+    columns |= {name: values.astype(np.float64) for name, values in own.items() if name != "band"}
+    columns |= {name: numbers_of(taken, name, count) for name in MEASURED}
+    columns |= {"id": np.repeat(np.array(ids, dtype=object), lengths), "crc32": np.full(count, NO_CRC)}
+    columns |= {"band": np.array(survey.header.bands, dtype=object)[own["band"]], DETECTED: detected}
+    columns |= {"normalised": np.zeros(count, bool), "unit": -1 - shard, "row": row}
+    for name in ("file", "hdu"):
+        columns[name] = [""] * count if taken is None else taken.column(name).to_pylist()
+    arrays = {one.name: pa.array(columns[one.name], one.type) for one in FRAME_LINES}
+    return pa.table(arrays, FRAME_LINES), rows
 
 
 def _arguments(row: Mapping[str, Any]) -> dict[str, Any]:
