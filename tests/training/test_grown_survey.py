@@ -14,6 +14,7 @@ from ictconvention.ingestion.found import Found, FoundFrame
 from ictconvention.ingestion.pipeline import IngestOptions, ingest
 from ictconvention.runs.plan import name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 from ictconvention.training.retest import retest
@@ -75,6 +76,8 @@ def test_a_run_stays_that_of_its_state_when_nights_are_added(survey: Path) -> No
     assert again.pformat() == old.pformat()
     now = Run(folder).predict(grown)
     seen = {id_ for id_, seen in zip(old["id"], old["seen_in_training"], strict=True) if seen}
+    plain = compact(shutil.copytree(survey, survey.parent / "plain")).survey
+    assert Run(folder).predict(plain).pformat(max_width=-1) == now.pformat(max_width=-1)
     known = {id_ for id_, seen in zip(now["id"], now["seen_in_training"], strict=True) if seen}
     assert known - {"new"} == seen
     assert ("new" in known) == ("sn0001" in seen)  # at its place
