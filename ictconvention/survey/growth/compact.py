@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -127,29 +126,15 @@ def _of_shards(survey: Survey) -> Iterator[NDArray[np.int64]]:
 
 def _write_sources(survey: Survey, path: Path) -> None:
     sources = FrameSources(survey)
-    writer: pq.ParquetWriter | None = None
-    try:
+    with pq.ParquetWriter(path, sources.schema) as writer:
         for positions in _of_shards(survey):
             places = [survey.frame_places(position) for position in positions.tolist()]
             taken = sources.take(*(np.concatenate([place[i] for place in places]) for i in (0, 1)))
-            if taken is None:
-                raise SurveyError(
-                    f"{FRAME_SOURCES_FILE} lacks frames", survey.path, "restore it from a copy", "E-SURVEY-DAMAGED"
-                )
-            schema = writer.schema if writer is not None else sources.schema
-            arrays = [
-                taken.column(one.name) if one.name in taken.column_names else _unknown(one.type, taken.num_rows)
-                for one in schema
-            ]
-            writer = writer or pq.ParquetWriter(path, schema)
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-    finally:
-        if writer is not None:
-            writer.close()
-
-
-def _unknown(kind: pa.DataType, count: int) -> pa.Array:
-    return pa.array(np.full(count, np.nan) if pa.types.is_floating(kind) else [""] * count, kind)
+            assert taken is not None  # the survey has the table
+            frames = exposures(survey.select(survey.ids.take(positions)))
+            for name in frames.column_names:  # a frame whose shard had no such table has them too
+                taken = taken.set_column(taken.column_names.index(name), name, frames.column(name))
+            writer.write_table(taken.cast(sources.schema))
 
 
 def _write_photometry(survey: Survey, files: list[Path], path: Path) -> None:

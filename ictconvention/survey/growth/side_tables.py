@@ -133,18 +133,21 @@ class FrameSources:
         return pa.unify_schemas([file.schema_arrow.remove_metadata() for file in self._files])
 
     def take(self, shard: NDArray[np.integer], row: NDArray[np.integer]) -> pa.Table | None:
-        """Return the rows of frames (n,), in their order; None where one is of a shard without such a table."""
-        file = self._file_of[shard]
-        if (file < 0).any() or not len(file):
+        """Return the rows of frames (n,), in their order, with all columns; None where the survey has no such table.
+
+        Of a frame whose shard has none, texts are empty and numbers NaN, its id, band and time too.
+        """
+        if not self._files:
             return None
-        place, parts, order = self._offset[shard] + row, [], []
+        file, schema = self._file_of[shard], self.schema
+        place, parts, order = self._offset[shard] + row, [schema.empty_table()], [np.zeros(0, dtype=np.int64)]
         for number in np.unique(file).tolist():
             here = np.flatnonzero(file == number)
             here = here[np.argsort(place[here], kind="stable")]
             order.append(here)
-            parts += list(self._rows(number, place[here]))
-        table = pa.concat_tables(parts, promote_options="default")
-        return table.take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
+            found = self._rows(number, place[here]) if number >= 0 else [_blank(schema, len(here))]
+            parts += [_completed(part, schema) for part in found]
+        return pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order), kind="stable")))
 
     def _rows(self, number: int, rows: NDArray[np.int64]) -> Iterator[pa.Table]:
         """Yield the rows of a file, which are in its order, group by group."""
@@ -156,6 +159,18 @@ class FrameSources:
                 self._kept[number] = (group, self._files[number].read_row_group(group))
             first = int(ends[group - 1]) if group else 0
             yield self._kept[number][1].take(pa.array(rows[groups == group] - first))
+
+
+def _blank(schema: pa.Schema, count: int) -> pa.Table:
+    values = [np.full(count, np.nan) if pa.types.is_floating(one.type) else [""] * count for one in schema]
+    return pa.table([pa.array(value, one.type) for value, one in zip(values, schema, strict=True)], schema)
+
+
+def _completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table with the columns of a schema, NaN or empty where it has none."""
+    blank = _blank(schema, table.num_rows)
+    columns = [(table if name in table.column_names else blank).column(name) for name in schema.names]
+    return pa.table(columns, schema)
 
 
 def numbers_of(table: pa.Table | None, name: str, length: int) -> NDArray[np.float64]:
