@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ictconvention.configuration.schema import parts_of
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.survey.bands import origin_of
+from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.survey import Survey
 
@@ -21,7 +21,7 @@ def is_own(run: TrainedRun, survey: Survey, exactly: bool = False) -> bool:
     An id means the same object in all states of a survey.
     """
     known = {run.survey.get("origin"), run.survey.get("hash")}
-    return not known.isdisjoint([origin_of(survey)] if exactly else [origin_of(survey), *survey.lineage])
+    return not known.isdisjoint([origin_of(survey)] if exactly else lineage_of(survey))
 
 
 def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:

@@ -15,6 +15,7 @@ from ictconvention.survey.writer import SurveyWriter
 logger = logging.getLogger(__name__)
 
 ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
+STATES = "bands selected from one of"  # entry of the provenance: the hashes of all states of a survey that has grown
 OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them
 STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 
@@ -42,10 +43,11 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     old = np.array([survey.header.bands.index(name) for name in bands])
     place = np.full(len(survey.header.bands), -1)
     place[old] = np.arange(len(bands))
+    states = {STATES: list(survey.lineage)} if len(survey.lineage) > 1 else {}
     header = replace(
         survey.header,
         bands=tuple(bands),
-        provenance={**survey.header.provenance, ORIGIN: origin_of(survey)},
+        provenance={**survey.header.provenance, ORIGIN: origin_of(survey), **states},
     )
     without = []
     if not any(np.isin(series.band, old).any() for series in survey):
@@ -88,6 +90,11 @@ def check_bands(survey: Survey, bands: Sequence[str]) -> None:
         raise SurveyError(
             f"bands are {list(bands)}", "survey.bands", "name at least one band, each once", "E-CONFIG-VALUE"
         )
+
+
+def lineage_of(survey: Survey) -> set[str]:
+    """Return the hashes of all states that a survey, or that with all bands, is known to have had."""
+    return {origin_of(survey), *survey.lineage, *map(str, survey.header.provenance.get(STATES, ()))}
 
 
 def origin_of(survey: Survey) -> str:

@@ -278,7 +278,12 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
     2
     """
     path = Path(path)
-    if (path / HEADER_FILE).is_file() and "shards" not in read_header(path)[1]:
+    before = read_header(path)[1] if (path / HEADER_FILE).is_file() else {"shards": []}
+    if "deltas" in before:
+        found = "nights were added to this survey, and joining its shards anew would lose them"
+        fix = "add what is new by `ictconvention ingest KIND SOURCE --into SURVEY`"
+        raise SurveyError(found, path, fix, "E-SURVEY-SHARDS")
+    if "shards" not in before:
         found = "this survey is one shard itself, and joining shards below it would lose it"
         raise SurveyError(
             found,

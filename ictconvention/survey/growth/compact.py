@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -139,10 +140,14 @@ def _write_sources(survey: Survey, path: Path) -> None:
 
 def _write_photometry(survey: Survey, files: list[Path], path: Path) -> None:
     """Write all measurements, those of some objects at a time in the order of their ids."""
-    order, kept = survey.ids.order, ds.dataset(files)
-    schema = pq.read_schema(files[0])
+    kept, schema = ds.dataset(files), pq.read_schema(files[0])
+    some = [pc.unique(batch.column("id")) for batch in kept.to_batches(columns=["id"])]
+    ids = pc.unique(pa.chunked_array(some, pa.string()))  # of objects without a sound frame too
+    ids = ids.take(pc.sort_indices(ids))
     with pq.ParquetWriter(path, schema) as writer:
-        for first in range(0, len(order), OBJECTS_AT_ONCE):
-            some = survey.select(survey.ids.take(order[first : first + OBJECTS_AT_ONCE]))
-            wanted = pc.field("id").isin(some.ids.column.combine_chunks())
-            writer.write_table(merge_measurements(kept.to_table(schema.names, filter=wanted), exposures(some)))
+        for first in range(0, max(len(ids), 1), OBJECTS_AT_ONCE):
+            wanted = ids.slice(first, OBJECTS_AT_ONCE)
+            places = survey.ids.positions(wanted)
+            frames = exposures(survey.select(survey.ids.take(places[places >= 0])))
+            table = kept.to_table(schema.names, filter=pc.field("id").isin(wanted))
+            writer.write_table(merge_measurements(table, frames))

@@ -26,7 +26,7 @@ from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.growth.side_tables import FrameSources, read_photometry
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
-from ictconvention.survey.writer import SurveyWriter
+from ictconvention.survey.writer import SurveyWriter, join_shards
 from tests.conftest import HEADER, image_series, long_test
 from tests.ingestion.growing.nights import NIGHTS, TABLE, add_night, found, options
 from tests.refusals import refused
@@ -212,6 +212,11 @@ def test_two_writers_at_once_are_refused_and_readers_are_not(two: Path) -> None:
     reader = Survey.open(two)
     add_night(two, 2)
     assert content(pickle.loads(pickle.dumps(reader))) == content(reader)
+
+
+def test_shards_are_not_joined_anew_where_nights_were_added(two: Path) -> None:
+    with refused(SurveyError, "E-SURVEY-SHARDS", where=two):
+        join_shards(two)
 
 
 def test_a_survey_that_is_one_shard_cannot_grow(tmp_path: Path) -> None:
