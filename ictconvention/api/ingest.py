@@ -29,7 +29,7 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
         Those of the command, with underscores: `pixel_scale=0.396`, `positions="objects.csv"`, `bands=["g", "r"]`,
         `classes=["AGN", "SN Ia"]`, `objects="labels.csv"` (of images `labels`), `column={"id": "objid"}`,
         `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`, `into=True`, `relabel=True`;
-        `bin_pixels=True` is `--bin`, `sky=False` is `--no-sky`, and `masks="train/masks"` is the second folder of chips.
+        `bin_pixels=True` is `--bin`, `sky=False` is `--no-sky`; `masks="train/masks"` is the second folder of chips.
 
     Returns
     -------

@@ -17,6 +17,7 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
+from ictconvention.sweeping.sweep import prepare_jobs
 from ictconvention.training.retest import retest
 from tests.conftest import HEADER
 from tests.miniature import write_miniature
@@ -27,11 +28,11 @@ from tests.small_runs import read_json
 def night(number: int) -> list[Found]:
     """Read two frames of each of the first five objects, and of one that is new, at the place of the second."""
     rng = np.random.default_rng(number)
-    ra = float(SECOND["ra"]), float(SECOND["dec"])
+    ra, dec = float(SECOND["ra"]), float(SECOND["dec"])
     stamps = rng.normal(size=(12, 32, 32)).astype(np.float32)
     ids = [*(f"sn{n:04d}" for n in range(5)), "new"]
     return [
-        FoundFrame(id_, stamps[2 * n + k], "gr"[k], 53700.0 + k, "night", ra=ra[0], dec=ra[1])
+        FoundFrame(id_, stamps[2 * n + k], "gr"[k], 53700.0 + number + k, "night", ra=ra, dec=dec)
         for n, id_ in enumerate(ids)
         for k in range(2)
     ]
@@ -110,3 +111,11 @@ def test_an_unfinished_run_resumes_on_the_state_that_it_began_on(survey: Path) -
     shutil.rmtree(folder)
     assert not name_unfinished(compose_run(words(survey)), now)
     assert RunFolder(folder).title
+
+
+def test_the_jobs_of_a_sweep_stay_on_the_state_that_it_was_planned_on(survey: Path) -> None:
+    grow(survey)
+    (job,) = prepare_jobs([words(survey)])
+    ingest(IngestOptions(survey, "a test", HEADER.pixel_scale, orientation="unknown", into=True), night, [7], {})
+    assert plan_run(compose_run(words(survey))).folder.path != job.folder
+    assert plan_run(compose_run(job.words)).folder.path == job.folder
