@@ -19,6 +19,7 @@ from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
 pytest_plugins = ["tests.small_runs"]
+gc.disable()  # nothing that is imported is garbage; see `pytest_collection_finish`
 # No deadline: the first example pays for imports. Under CI the examples are the same every time.
 settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("ictconvention")
@@ -67,14 +68,19 @@ def write_survey(path: Path, objects: list[dict[str, Any]], header: SurveyHeader
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the slow tests, so that no process of the suite waits for another's last one."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    """Begin with the files of slow tests, so that no process of the suite waits for another's last one.
+
+    A file stays whole: what its tests share is made once.
+    """
+    slow = {item.path for item in items if item.get_closest_marker("slow") is not None}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_collection_finish() -> None:
     """Keep what was imported out of the collector's way, which would visit a million objects again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -29,7 +29,8 @@ def draw_results(folder: Path, results: Mapping[Job, Result]) -> None:
     if (rows := Rows.of(results)) is None:
         return
     for name, figure in figures_of(rows).items():
-        save_figure(add_title(figure, rows.said, BELOW[name]), folder / f"{name}.png")
+        said = f"{rows.title}: validation part" if name == "course" else rows.said
+        save_figure(add_title(figure, said, BELOW[name]), folder / f"{name}.png")
 
 
 def figures_of(rows: Rows) -> dict[str, Figure]:

@@ -59,6 +59,7 @@ def simulate(
     catalogue: str | None = None,
     missing: float | None = None,
     unlabelled: float | None = None,
+    stream: str | None = None,
 ) -> Survey:
     """Simulate a survey: supernovae as of SDSS-II, pictures or redshifts of galaxies, land; or paint real light curves.
 
@@ -100,6 +101,9 @@ def simulate(
         Of galaxies: share of the bands that an object lacks; by default 0.
     unlabelled : float, optional
         Of scenes: share of the chips without a mask; by default 0.
+    stream : str, optional
+        Of "sdss": "frames" (the default) for all of them, or "alerts" for those of detections, with forced photometry
+        beside them, as a stream of alerts shows the sky.
 
     Raises
     ------
@@ -117,7 +121,7 @@ def simulate(
         if find_spec(package) is None:
             fix = "install the extra: pip install -c constraints.txt '.[simulation]'"
             raise UsageError(f"the package {package} is not installed", "simulate", fix, "E-PACKAGE-MISSING")
-    for flag, value in (("kind", kind), ("select", select), ("catalogue", catalogue)):
+    for flag, value in (("kind", kind), ("select", select), ("catalogue", catalogue), ("stream", stream)):
         if value is not None and value not in (options := _choices(flag)):
             fix = f"take {shorten(options)}"
             raise UsageError(f"there is no {flag} {value!r} of a simulation", f"--{flag}", fix, "E-COMMAND-VALUE")
@@ -132,6 +136,9 @@ def simulate(
     if unlabelled is not None and kind != "scenes":
         found = "--unlabelled is of --kind scenes"
         raise UsageError(found, "options of simulate", "leave it out, or add --kind scenes", "E-COMMAND-CONFLICT")
+    if stream is not None and (kind != "sdss" or light_curves):
+        found = "--stream is of --kind sdss, whose light curves are simulated"
+        raise UsageError(found, "options of simulate", "leave it out", "E-COMMAND-CONFLICT")
     if light_curves and kind != "sdss":
         found = f"--kind {kind} draws objects of its own, and --light-curves paints those of a file"
         raise UsageError(found, "options of simulate", "leave out one of the two", "E-COMMAND-CONFLICT")
@@ -158,7 +165,8 @@ def simulate(
             path, seed=seed, jobs=workers, extra_test=extra_test or 0, **of_scenes, progress=progress
         )
     wanted = simulation.PAPER_OBJECTS if objects is None else objects
-    return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress)
+    seen: Any = stream or "frames"
+    return simulation.simulate(Path(path), wanted, seed, workers, extra_test or 0, progress, seen)
 
 
 def _choices(option: str) -> list[str]:

@@ -17,6 +17,7 @@ from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.simulation.galaxies.bands import BAND_SETS
 from ictconvention.survey.format import holds_pictures, ingest_command, unit_in_words
 from ictconvention.survey.labels.redshifts import REDDENING
+from ictconvention.survey.photometry.table import check_photometry
 from ictconvention.survey.survey import Survey
 
 SAME_SCALE = 0.02  # largest relative difference of the pixel scales
@@ -49,8 +50,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     ------
     UsageError
         The survey has other bands, pixels of another size, another stamp or flux unit, or what the task of the run does
-        not know, such as another class; the message says what,
-        by which factor, and how a network is trained for it.
+        not know, such as another class, or lacks photometry that the network takes; the message says what, by which
+        factor, and how a network is trained for it.
     """
     header, spec = survey.header, run.spec
 
@@ -91,6 +92,8 @@ def check_survey_fits(run: TrainedRun, survey: Survey) -> None:
     if spec.reddening and not has_reddening(survey):
         found = f"this survey has no column {REDDENING}, and the network knows E(B-V) of each object"
         raise refused(found, f"give its objects the column {REDDENING} [mag]", WITHOUT)
+    if spec.points:
+        check_photometry(survey)
     left_out = run.survey.get("classes_left_out", ())
     others = [name for name in header.classes if name not in left_out]
     labelled = survey.with_classes(others) if others and len(others) < len(header.classes) else survey

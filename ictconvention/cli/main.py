@@ -117,13 +117,19 @@ def show(
     from ictconvention.drawing.class_sheet import draw_class_sheet
     from ictconvention.drawing.figure_file import save_figure
     from ictconvention.drawing.picture_page import draw_object
+    from ictconvention.survey.photometry.table import SurveyPoints, has_photometry
     from ictconvention.survey.survey import Survey
 
     name = survey.absolute().name if object_id is None else object_id
     path = output or Path(f"{name.replace('/', '_')}.png")
     check_place(path, "saving the figure")
     opened = Survey.open(survey)
-    save_figure(draw_class_sheet(opened) if object_id is None else draw_object(opened[object_id], opened.header), path)
+    if object_id is None:
+        save_figure(draw_class_sheet(opened), path)
+    else:
+        series = opened[object_id]
+        points = SurveyPoints(opened).of(series) if has_photometry(opened) else None
+        save_figure(draw_object(series, opened.header, points), path)
     typer.echo(path)
 
 

@@ -71,12 +71,19 @@ def simulate(
     unlabelled: Annotated[
         float | None, typer.Option(help="Of scenes: share of the chips without a mask.", show_default="0")
     ] = None,
+    stream: Annotated[
+        str | None,
+        typer.Option(
+            help="Of sdss: alerts, for stamps of detections alone, and forced photometry beside them.",
+            show_default="frames, all of them",
+        ),
+    ] = None,
 ) -> None:
     """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, galaxies, or land."""
     from ictconvention.api.surveys import simulate as write
 
     with show_progress("simulating") as progress:
-        of_kind = bands, select, catalogue, missing, unlabelled
+        of_kind = bands, select, catalogue, missing, unlabelled, stream
         survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size, *of_kind)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")
     if not light_curves and kind == "sdss":

@@ -1,11 +1,13 @@
 """Compose and check the configuration that ships with the package."""
 
+import pickle
 import re
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
@@ -17,13 +19,18 @@ from ictconvention.configuration.overrides import (
     command,
     hydra_words,
     override,
+    override_parser,
     silent_hydra,
     unknown_choice,
 )
+from ictconvention.configuration.registry import default_options, default_task_options, own_networks, own_tasks
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.configuration.sweep_size import OF_SWEEPER
 from ictconvention.configuration.validation import known_keys, validate_config
 from ictconvention.core.errors import UsageError, did_you_mean, readable_os_errors
+
+if TYPE_CHECKING:
+    from hydra.core.override_parser.types import Override
 
 WIDTH = "width"
 SIZED, SIZES = "convention", (WIDTH, "padding")  # the network whose sizes our profiles set, and which
@@ -70,7 +77,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
     UsageError
         An override names no key, group or choice, or a value is of the wrong type or out of range.
     """
-    from hydra import compose, initialize_config_dir
+    from hydra import initialize_config_dir
 
     check_overrides(overrides)
     words, folders = hydra_words(overrides), ConfigFolders.named_in(overrides)
@@ -85,7 +92,7 @@ def compose_run(overrides: Sequence[str]) -> RunOptions:
             key = str(error.where)
             if not folders.searchpath or key in {word.partition("=")[0] for word in overrides} - set(folders.groups):
                 raise
-            chosen = compose("train", words, return_hydra_config=True).hydra.runtime.choices
+            chosen = _compose_fast(words, folders)[1]
             raise UsageError(error.found, _file_of(key, chosen, folders) or key, error.fix, error.code) from None
     if options.survey.path is not None:
         with readable_os_errors("looking for the survey", options.survey.path):
@@ -129,13 +136,9 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
     Sizes in a profile are ConvEntion's, and another network with such an option keeps its own. A fold of a single stage
     has no second one. One that needs median stamps gets the channels that bring them, one of pictures whole nights.
     """
-    from hydra import compose
-
-    config = compose("train", list(words), return_hydra_config=True)
-    chosen = config.hydra.runtime.choices
+    config, chosen = _compose_fast(words, folders)
     profile = chosen.get("profile")
     with open_dict(config):
-        config.pop("hydra")
         if _leaves_second_open(config, chosen, words, folders):
             config.stage.finetune.max_epochs = 0
         if _leaves_channels_open(config, chosen, words, folders):
@@ -147,7 +150,7 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
             if _profile_alone_sizes(chosen, words, folders):
                 own = {name: value for name, value in own.items() if name not in SIZES}
             else:
-                own = compose("train", [*words, "profile=paper"]).model  # which sets no size
+                own = _compose_fast([*words, "profile=paper"], folders)[0].model  # which sets no size
             if (config_folder() / "profile" / f"{profile}.yaml").is_file():
                 config.model = own
             for name in [name for name in SIZES if name not in own]:  # of a profile that begins with one of ours
@@ -157,15 +160,63 @@ def _composed(words: Sequence[str], folders: ConfigFolders) -> DictConfig:
     return config
 
 
+def _compose_fast(words: Sequence[str], folders: ConfigFolders) -> tuple[DictConfig, dict[str, Any]]:
+    """Compose as Hydra does, and return the choices too, by group: files are read once for all that choose the same.
+
+    The jobs of a sweep choose the same files and set other values; Hydra reads and merges 25 files for each. A user's
+    own folders of choices are left to Hydra.
+    """
+    if len(folders.paths) > 1:
+        return _compose_anew(words)
+    groups = folders.groups
+    choices, values = list[str](), list["Override"]()
+    for word in words:
+        one = override_parser().parse_override(word)
+        key = one.key_or_group
+        if one.is_sweep_override() or one.is_add() or one.is_force_add() or one.is_delete() or one.package is not None:
+            return _compose_anew(words)
+        if key in groups and isinstance(one.value(), dict):  # it sets values, which the order of the words may change
+            return _compose_anew(words)
+        if key in groups or key.startswith("hydra"):
+            choices.append(word)
+        else:
+            values.append(one)
+    own = (*map(default_options, own_networks().values()), *map(default_task_options, own_tasks()))
+    pickled, chosen = _compose_choices(tuple(choices), (folders.state(), repr(own)))
+    config: DictConfig = pickle.loads(pickled)
+    try:
+        for one in values:
+            OmegaConf.update(config, one.key_or_group, one.value(), merge=True)
+    except OmegaConfBaseException:  # Hydra says what is wrong
+        return _compose_anew(words)
+    return config, dict(chosen)
+
+
+@lru_cache(maxsize=64)
+def _compose_choices(words: tuple[str, ...], state: tuple[Any, ...]) -> tuple[bytes, dict[str, Any]]:
+    """Compose what chooses files, which are in this state."""
+    config, chosen = _compose_anew(words)
+    return pickle.dumps(config), chosen
+
+
+def _compose_anew(words: Sequence[str]) -> tuple[DictConfig, dict[str, Any]]:
+    from hydra import compose
+
+    config = compose("train", list(words), return_hydra_config=True)
+    chosen = {str(group): choice for group, choice in config.hydra.runtime.choices.items()}
+    with open_dict(config):
+        config.pop("hydra")
+    return config, chosen
+
+
 def implied_overrides(words: Sequence[str]) -> list[str]:
     """Return the overrides that the choices of others imply, for whoever shows a configuration without a run."""
-    from hydra import compose, initialize_config_dir
+    from hydra import initialize_config_dir
 
     own, folders = hydra_words(words), ConfigFolders.named_in(words)
     with silent_hydra(), _no_other_hydra(), initialize_config_dir(str(config_folder()), version_base="1.3"):
         with readable_hydra_errors(folders):
-            config = compose("train", own, return_hydra_config=True)
-        chosen = config.hydra.runtime.choices
+            config, chosen = _compose_fast(own, folders)
         second = [f"{SECOND}=0"] if _leaves_second_open(config, chosen, own, folders) else []
         channels = [f"{CHANNELS}={RESIDUAL}"] if _leaves_channels_open(config, chosen, own, folders) else []
         return second + channels + ([f"{SELECT}=nights"] if _leaves_select_open(config, chosen, own, folders) else [])

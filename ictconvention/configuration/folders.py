@@ -1,5 +1,6 @@
 """The folders that hold the choices of each group: ours, then those of a user (--config-dir, hydra.searchpath)."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -67,7 +68,12 @@ class ConfigFolders:
     def groups(self) -> list[str]:
         """The groups, such as "augmentation" and "hydra/launcher"."""
         ours = self.paths[0]
-        return sorted(path.relative_to(ours).as_posix() for path in ours.rglob("*") if path.is_dir())
+        return sorted(Path(place).relative_to(ours).as_posix() for place, *_ in os.walk(ours) if place != str(ours))
+
+    def state(self) -> tuple[tuple[str, int, int], ...]:
+        """Return each of our files, with its time [ns] and its size: whether anybody has changed one."""
+        paths = (Path(place, name) for place, _, names in os.walk(self.paths[0]) for name in names)
+        return tuple((str(path), (stat := path.stat()).st_mtime_ns, stat.st_size) for path in paths)
 
     def choices(self, group: str) -> list[str]:
         """Return the choices of a group in all folders."""

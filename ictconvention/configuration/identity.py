@@ -6,6 +6,7 @@ An option that says nothing is part of what a run is: its value is in the run's 
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Flag, auto
+from functools import cache
 from typing import Any, get_args, get_type_hints
 
 
@@ -47,7 +48,7 @@ def roles_of(options: Any, prefix: str = "") -> dict[str, Role]:
         Before each key.
     """
     kind = options if isinstance(options, type) else type(options)
-    hints, plain = get_type_hints(kind, include_extras=True), get_type_hints(kind)
+    hints, plain = _hints(kind)
     roles: dict[str, Role] = {}
     for one in fields(kind):
         said = [role for role in getattr(hints[one.name], "__metadata__", ()) if isinstance(role, Role)]
@@ -60,6 +61,12 @@ def roles_of(options: Any, prefix: str = "") -> dict[str, Role]:
             if is_dataclass(group):
                 roles |= {key: own | role for key, role in roles_of(group, f"{prefix}{one.name}.").items()}
     return roles
+
+
+@cache
+def _hints(kind: type) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the types of the options of a class, by name: with what they are annotated with, and without."""
+    return get_type_hints(kind, include_extras=True), get_type_hints(kind)
 
 
 def leave_out(content: Mapping[str, Any], options: Any, roles: Role) -> dict[str, Any]:
@@ -102,14 +109,14 @@ def leave_out_added(content: Mapping[str, Any], options: Any) -> dict[str, Any]:
         See `roles_of`.
     """
     kind = options if isinstance(options, type) else type(options)
-    known, hints = {one.name: one for one in fields(kind)}, get_type_hints(kind, include_extras=True)
+    known, (hints, plain) = {one.name: one for one in fields(kind)}, _hints(kind)
     kept: dict[str, Any] = {}
     for name, value in content.items():
         if name in known:
             added = any(isinstance(role, Role) and ADDED in role for role in getattr(hints[name], "__metadata__", ()))
             if added and value == known[name].default:
                 continue
-            group = get_type_hints(kind)[name] if isinstance(options, type) else getattr(options, name)
+            group = plain[name] if isinstance(options, type) else getattr(options, name)
             if isinstance(value, Mapping) and is_dataclass(group):
                 inner = leave_out_added(value, group)
                 if value and not inner:

@@ -58,6 +58,8 @@ class SequenceOptions:
         Frames of a token, K (paper: 3); no view has fewer, unless its series has.
     select : "frames" or "nights"
         Whether frames are removed and evenly chosen one by one (paper), or by whole nights.
+    photometry : bool
+        Whether measurements without pixels that lie beside the frames of a survey join them: at most `max_frames`.
 
     Raises
     ------
@@ -73,6 +75,7 @@ class SequenceOptions:
     max_frames: Annotated[PositiveInt, SHAPES] = 99
     frames_per_group: Annotated[PositiveInt, SHAPES] = 3
     select: Select = "frames"
+    photometry: Annotated[bool, SHAPES, ADDED] = False
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from ictconvention.configuration.validation import keys_taking, known_keys
 from ictconvention.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import Override
 
 WITHOUT_CHOICE = ("experiment", "profile")  # groups that may be null
@@ -36,6 +38,14 @@ def override(key: str, value: object) -> str:
 def command(words: Iterable[str]) -> str:
     """Return words as one line for a shell, each in quotes where it needs them."""
     return " ".join(map(_shell_word, words))
+
+
+@cache
+def override_parser() -> "OverridesParser":
+    """Return Hydra's reader of overrides; making one takes longer than reading a word."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create()
 
 
 def hydra_words(words: Sequence[str]) -> list[str]:
@@ -150,9 +160,7 @@ def _written(value: object) -> str:
 
 def _stays_text(text: str) -> bool:
     """Return whether Hydra reads a plain word as this text: not as a number, nor as true or null."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
-    return OverridesParser.create().parse_override(f"key={text}").value() == text
+    return override_parser().parse_override(f"key={text}").value() == text
 
 
 def _quoted(text: str) -> str:
@@ -169,7 +177,6 @@ def _shell_word(word: str) -> str:
 
 
 def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Override":
-    from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     word = words[place]
@@ -184,7 +191,7 @@ def _parsed(words: Sequence[str], place: int, folders: ConfigFolders) -> "Overri
     if not value and key in folders.groups:
         raise unknown_choice(key, value, folders)
     try:
-        return OverridesParser.create().parse_override(word)
+        return override_parser().parse_override(word)
     except (HydraException, ValueError, RecursionError):  # the latter of a number without end, or of many brackets
         raise _unreadable(key, value, words[place + 1 :], folders) from None
 

@@ -42,6 +42,7 @@ class SurveyOptions:
     band_set: Annotated[Literal[5, 9, 11], CONTENT] = 5
     select: Annotated[Literal["magnitude", "redshift", "colour"], CONTENT] = "magnitude"
     catalogue: Annotated[Literal["kcorrect"] | None, CONTENT] = None
+    stream: Annotated[Literal["frames", "alerts"], CONTENT] = "frames"
     missing: Annotated[Annotated[float, Field(ge=0, le=0.9)], CONTENT] = 0.0
     unlabelled: Annotated[Annotated[float, Field(ge=0, le=0.95)], CONTENT] = 0.0
     size: Annotated[PositiveInt | None, CONTENT] = None
@@ -66,6 +67,8 @@ class SurveyOptions:
             of_galaxies = {"band_set": 5, "select": "magnitude", "catalogue": None, "missing": 0.0}
             for name in [name for name, usual in of_galaxies.items() if getattr(self, name) != usual]:
                 raise ValueError(f"survey.{name} is {getattr(self, name)}, and only kind=galaxies has it to choose")
+        if self.kind != "sdss" and self.stream != "frames":
+            raise ValueError(f"survey.stream is {self.stream}, and only kind=sdss has it to choose")
         if self.kind != "scenes" and self.unlabelled:
             raise ValueError(f"survey.unlabelled is {self.unlabelled}, and only kind=scenes has it to choose")
         if self.catalogue is not None and self.band_set != 5:

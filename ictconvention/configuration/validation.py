@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, make_dataclass, replace
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
@@ -124,6 +125,10 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
     if entry.network.takes.reads == "photometry" and options.pixels.channels != "direct":
         found = f"pixels.channels is {options.pixels.channels}, and model.kind {entry.name} reads no pixels"
         raise UsageError(found, "pixels.channels", "leave it out", "E-CONFIG-CONFLICT")
+    if options.sequence.photometry and not getattr(entry.network.takes, "takes_points", False):
+        found = f"sequence.photometry is true, and {entry.name} takes no photometry without pixels"
+        fix = "take model=frame_transformer, light_curve_transformer or light_curve, or leave it out"
+        raise UsageError(found, "sequence.photometry", fix, "E-CONFIG-CONFLICT")
     _check_pictures(replace(options, model=model), bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
     options = _with_task(options, config)
@@ -298,15 +303,20 @@ def _instead(key: str, value: Any, kind: str, listed: bool) -> str:
 
 def known_keys() -> Iterator[str]:
     """Yield every key of the configuration, such as trainer.batch_size, and those of the networks that are known."""
-    known = [key for key, _ in _types()]
+    known = [key for key, _ in _all_types()]
     own = [f"model.{one.name}" for entry in own_networks().values() for one in fields(entry.options)]
     own += [f"task.{name}" for task in own_tasks() for name in _flat_keys(default_task_options(task))]
     conf = Path(str(files("ictconvention") / "conf"))
     for group in ("model", "task"):
         for path in (conf / group).glob("*.yaml"):
-            content = OmegaConf.to_container(OmegaConf.load(path))
-            own += [f"{group}.{name}" for name in _flat_keys(content)]
+            own += [f"{group}.{name}" for name in _keys_in(path, path.stat().st_mtime_ns)]
     yield from dict.fromkeys([*known, *own])
+
+
+@lru_cache(maxsize=256)
+def _keys_in(path: Path, changed: int) -> tuple[str, ...]:
+    """Return the keys in a file of ours, read once as long as nobody changes it (its time is in ns)."""
+    return tuple(_flat_keys(OmegaConf.to_container(OmegaConf.load(path))))
 
 
 def _flat_keys(content: Any) -> Iterator[str]:
@@ -318,10 +328,16 @@ def _flat_keys(content: Any) -> Iterator[str]:
 
 def keys_taking(kind: Any) -> list[str]:
     """Return the keys whose value is of a type, such as str, or is that or null."""
-    return [key for key, own in _types() if own == kind or own == kind | None]
+    return [key for key, own in _all_types() if own == kind or own == kind | None]
 
 
-def _types(group: type = RunOptions, prefix: str = "") -> Iterator[tuple[str, Any]]:
+@cache
+def _all_types() -> tuple[tuple[str, Any], ...]:
+    """Return every key of a run's options with its type."""
+    return tuple(_types(RunOptions))
+
+
+def _types(group: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
     hints = get_type_hints(group)
     for one in fields(group):
         kind = hints[one.name]

@@ -1,6 +1,7 @@
 """Draw one object: its film strip, a row per band in time order, and its light curve. A figure says 'simulated'."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from astropy.stats import mad_std
@@ -17,8 +18,10 @@ from ictconvention.measuring.photometry import measure_photometry, photometry_re
 from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.labels.selected import SELECTED
 from ictconvention.survey.masks.mask_file import IGNORED
+from ictconvention.survey.photometry.points import SIGMAS, Points
 from ictconvention.survey.series import ImageSeries, night_index
 
+POINTS = 2.35  # [inch] of the light curve without pixels, with what is written below it
 MOST_NIGHTS = 30  # drawn side by side; of more, evenly spaced ones are drawn
 SOFTENING = 3.0  # [sky sigma]; fluxes are linear below it and logarithmic above
 STAMP, LEFT = 0.48, 0.85  # [inch] of a stamp, and left of the first
@@ -31,8 +34,10 @@ MARKERS = "osD^v<>ph"
 
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar
-def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
+def draw_film_strip(series: ImageSeries, header: SurveyHeader, points: Points | None = None) -> Figure:
     """Draw an object's stamps, one row per band and one column per night, above its light curve.
+
+    Points without pixels have a light curve of their own below it: they are of science minus reference.
 
     Each band has one grey scale, asinh of the flux over `SOFTENING` times its sky noise, from its faintest to its
     brightest pixels. A night with several frames of a band shows the first; a grey cross marks a band that is missing.
@@ -42,7 +47,8 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
     day = series.mjd - series.mjd[0]
     strip = STAMP * len(header.bands)
     width = max(STAMP * len(shown) + 1.1, 7.0, title_width(title(series, header)))
-    height = strip + 3.9
+    below = POINTS if points is not None and len(points) else 0.0
+    height = strip + 3.9 + below
     figure = NotebookFigure(figsize=(width, height), dpi=120, facecolor="white")
     left, top = LEFT / width, 1 - 1.07 / height
     margin = 0.12 / width
@@ -55,8 +61,14 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader) -> Figure:
         number = f"{day[night == n][0]:.0f}"
         figure.text(x, top + 0.09 / height, number, fontsize=6, color="0.35", ha="center", va="center")
     draw_stamps(stamp_board(figure), series, header, series.frames, np.arange(len(series)), height - 1.07)
-    curve = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, 2.0 / height))
+    curve = figure.add_axes((left, (0.5 + below) / height, 1 - left - 0.2 / width, 2.0 / height))
     _draw_light_curve(curve, series, header)
+    if points is not None and below:
+        lower = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, (below - 0.75) / height))
+        _draw_points(lower, points, header, float(series.mjd[0]))
+        ends = [*(curve.get_xlim() if curve.axison else ()), *lower.get_xlim()]
+        for axes in (curve, lower):
+            axes.set_xlim(min(ends), max(ends))
     return figure
 
 
@@ -184,6 +196,29 @@ def grey_scale(series: ImageSeries, here: NDArray[np.intp]) -> tuple[float, floa
     scaled = np.arcsinh(series.frames[here].astype(np.float64) / softening)
     low, high = np.nanpercentile(np.where(np.isfinite(scaled), scaled, np.nan), [5, 99.7])
     return softening, float(low), float(max(high, low + 1e-6))
+
+
+def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float) -> None:
+    """Draw fluxes without pixels with their errors, and limits as arrowheads, against days since the first frame."""
+    day = points.mjd - start
+    for b, band in enumerate(header.bands):
+        here, colour = points.band == b, band_colour(header, b)
+        measured, limit = here & ~points.is_limit, here & points.is_limit & np.isfinite(points.error)
+        style: dict[str, Any] = {"fmt": MARKERS[b % len(MARKERS)], "ms": 3.5, "lw": 0.8, "mfc": "white"}
+        style |= {"color": colour, "label": band}
+        if measured.any():
+            axes.errorbar(day[measured], points.flux[measured], points.error[measured], **style)
+        axes.plot(day[limit], SIGMAS * points.error[limit], "v", color=colour, ms=4, alpha=0.5)
+    axes.axhline(0, color="0.6", lw=0.6, zorder=0)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.95))
+    limits = int(points.is_limit.sum())
+    said = f"{pluralize(len(points) - limits, 'measurement')} without pixels"
+    said += f", {pluralize(limits, 'limit')} of {SIGMAS} sigma (triangles)" if limits else ""
+    axes.set_xlabel(f"days since MJD {start:.3f}; {said}", fontsize=8)
+    axes.set_ylabel("science minus reference\n[nanomaggy]", fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:

@@ -28,6 +28,7 @@ from ictconvention.drawing.style import title_width
 from ictconvention.ingestion.found import USUAL_BANDS
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import NO_UNIT, SurveyHeader
+from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.series import ImageSeries
 
 # What is shown as red, green and blue: the first of these that a picture has.
@@ -41,9 +42,11 @@ HISTOGRAM, BELOW = 1.7, 0.55  # [inch] of its height, and of what is written bel
 BINS = 60
 
 
-def draw_object(series: ImageSeries, header: SurveyHeader) -> Figure:
-    """Draw an object as `show` does: a picture as such, and a series as its film strip."""
-    return draw_picture(series, header) if series.is_picture else draw_film_strip(series, header)
+def draw_object(series: ImageSeries, header: SurveyHeader, points: Points | None = None) -> Figure:
+    """Draw an object as `show` does: a picture as such; a series, or what has points, as its film strip."""
+    if series.is_picture and (points is None or not len(points)):
+        return draw_picture(series, header)
+    return draw_film_strip(series, header, points)
 
 
 @rc_context({"text.parse_math": False})  # an id may hold a dollar

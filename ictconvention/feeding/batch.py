@@ -14,10 +14,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.feeding.views import ViewRecipe
+from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.series import night_index
 
 UNLABELLED = -1
-ON_CPU = ("lengths", "nights", "angle")  # networks read their values; on a device that would wait for it
+ON_CPU = (
+    "lengths",
+    "nights",
+    "point_lengths",
+    "angle",
+)  # networks read their values; on a device that would wait for it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,6 +50,8 @@ class SeriesView:
         Seeing [arcsec] and sky noise [flux_unit] of each frame, NaN where unknown.
     mask : array (H, W), optional
         The class of each pixel as the survey has it, not turned; 255 where it is not known.
+    points : Points, optional
+        What was measured at other times, without pixels.
     label : int
         Position of the class among the survey's, or `UNLABELLED`.
     index : int
@@ -61,6 +69,7 @@ class SeriesView:
     seen: NDArray[np.bool_] | None = None
     conditions: NDArray[np.floating] | None = None
     mask: NDArray[np.uint8] | None = None
+    points: Points | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +83,7 @@ class SeriesBatch:
     owner : integer tensor (F,)
         Position in the batch of each frame's object.
     night : integer tensor (F,)
-        Night of each frame, counted from 0 within the view.
+        Night of each frame, counted from 0 within the view; where there are points, among the nights of both.
     time : tensor (F,)
         Days since the view's first frame.
     lengths, nights : integer tensors (B,)
@@ -108,6 +117,12 @@ class SeriesBatch:
     mask : tensor (B, H, W), optional
         The class of each pixel as the survey has it, uint8, 255 where it is not known; it turns as the stamps do, see
         `turned_mask`. Not an input.
+    point_band, point_owner, point_night, point_time : tensors (P,), optional
+        As of frames, of all objects' points without pixels; days since the view's first frame, before it below 0.
+    point_photometry : tensor (P, 2), optional
+        Flux of science minus reference and its error [nanomaggies]; of a limit NaN and a fifth of it, or NaN.
+    point_lengths : integer tensor (B,), optional
+        Number of points of each object, from 0; they stay on the CPU.
     """
 
     band: Tensor
@@ -134,12 +149,18 @@ class SeriesBatch:
     flux: Tensor | None = None
     weight: Tensor | None = None
     mask: Tensor | None = None
+    point_band: Tensor | None = None
+    point_owner: Tensor | None = None
+    point_night: Tensor | None = None
+    point_time: Tensor | None = None
+    point_photometry: Tensor | None = None
+    point_lengths: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Self:
-        """Return the batch on a device; `lengths`, `nights` and `angle` stay on the CPU."""
+        """Return the batch on a device; the numbers of frames, nights and points and `angle` stay on the CPU."""
         moved = {
             name: x.to(device, non_blocking=non_blocking or x.is_pinned())
             for name, x in self._tensors()
@@ -158,7 +179,7 @@ class SeriesBatch:
 def collate(views: Sequence[SeriesView]) -> SeriesBatch:
     """Pack one view of each of some objects into a batch."""
     lengths = np.array([len(v.band) for v in views])
-    night = [night_index(v.mjd) for v in views]
+    night, point_night = zip(*map(_nights, views), strict=True)
     turns = [v.view for v in views]
     frames, seen = _finite([v for v in views if v.frames is not None])
     return SeriesBatch(
@@ -167,7 +188,9 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         night=torch.from_numpy(np.concatenate(night)),
         time=torch.from_numpy(np.concatenate([v.mjd - v.mjd[0] for v in views]).astype(np.float32)),
         lengths=torch.from_numpy(lengths),
-        nights=torch.tensor([int(n[-1]) + 1 for n in night]),
+        nights=torch.tensor(
+            [max(of.max(initial=0) for of in both) + 1 for both in zip(night, point_night, strict=True)]
+        ),
         label=torch.tensor([v.label for v in views]),
         index=torch.tensor([v.index for v in views]),
         angle=torch.tensor([turn.angle for turn in turns]),
@@ -182,6 +205,7 @@ def collate(views: Sequence[SeriesView]) -> SeriesBatch:
         brightness=_factors([turn.brightness for turn in turns]),
         contrast=_factors([turn.contrast for turn in turns]),
         mask=_masks([v.mask for v in views if v.mask is not None]),
+        **_points(views, point_night),
     )
 
 
@@ -198,8 +222,38 @@ def join_batches(batches: Sequence[SeriesBatch]) -> SeriesBatch:
         if parts[0] is not None:
             tensors[f.name] = torch.cat(parts)
     objects = len(batches[0])
-    tensors["owner"] = torch.cat([batch.owner + n * objects for n, batch in enumerate(batches)])
+    for name in ("owner", "point_owner"):
+        if name in tensors:
+            tensors[name] = torch.cat([getattr(batch, name) + n * objects for n, batch in enumerate(batches)])
     return SeriesBatch(**tensors)
+
+
+def _nights(view: SeriesView) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the night of each frame and of each point, among those of both."""
+    if view.points is None or not len(view.points):
+        return night_index(view.mjd), np.zeros(0, np.int64)
+    mjd = np.concatenate([view.mjd, view.points.mjd])
+    order = np.argsort(mjd, kind="stable")
+    night = np.empty(len(mjd), np.int64)
+    night[order] = night_index(mjd[order])
+    return night[: len(view.mjd)], night[len(view.mjd) :]
+
+
+def _points(views: Sequence[SeriesView], night: Sequence[NDArray[np.int64]]) -> dict[str, Tensor]:
+    """Return the tensors of the views' points, by name; none where they are not read."""
+    of = [v.points for v in views if v.points is not None]
+    if not of:
+        return {}
+    lengths = np.array([len(points) for points in of])
+    time = [points.mjd - v.mjd[0] for points, v in zip(of, views, strict=True)]
+    return {
+        "point_band": torch.from_numpy(np.concatenate([points.band for points in of]).astype(np.int64)),
+        "point_owner": torch.from_numpy(np.repeat(np.arange(len(of)), lengths)),
+        "point_night": torch.from_numpy(np.concatenate(night)),
+        "point_time": torch.from_numpy(np.concatenate(time).astype(np.float32)),
+        "point_photometry": torch.from_numpy(np.concatenate([points.photometry for points in of])),
+        "point_lengths": torch.from_numpy(lengths),
+    }
 
 
 def _finite(views: list[SeriesView]) -> tuple[Tensor | None, Tensor | None]:

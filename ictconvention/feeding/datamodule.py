@@ -167,7 +167,7 @@ class SeriesDataModule(lightning.LightningDataModule):
             A band has no frame in that part.
         """
         training = self.survey.select(self.split.parts[self.train_part])
-        if self.contents == "photometry" and self.training.photometry is not None:
+        if "direct" not in self.contents and self.training.photometry is not None:
             return photometry_scales(training, self.training.photometry, kind)
         return pixel_scales(training, kind)
 

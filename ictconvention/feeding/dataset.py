@@ -17,11 +17,14 @@ from ictconvention.configuration.options import Augmentation, SequenceOptions, V
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.feeding.another_night import observe_again
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, SeriesView, collate
+from ictconvention.feeding.points import draw_points, see_points
 from ictconvention.feeding.spec import Contents
 from ictconvention.feeding.views import ViewRecipe, draw_recipe, drop_bands, even_frames, even_nights, keyed_generator
 from ictconvention.measuring.dust import band_extinction
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.measuring.photometry import sky_noise
+from ictconvention.survey.photometry.points import Points
+from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.split import classes_of
 from ictconvention.survey.survey import Survey
@@ -100,6 +103,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
         self.medians = CachedMedianFrames(survey) if "residual" in contents else None
         self.photometry = CachedPhotometry(survey) if "photometry" in contents else None
+        self.points = SurveyPoints(survey) if "points" in contents else None
 
     def for_evaluation(self) -> Self:
         """Return the same data without augmentation, one view of each object."""
@@ -129,18 +133,22 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
     def views_of(self, draw: SampleKey, whole: bool = True) -> tuple[SeriesView, ...]:
         """Return the views of one object; where it is not seen as a whole, without the target's."""
         series, own = self.survey[draw.position], None
+        points = None if self.points is None else self.points.of(series)
         if self.augmentation is None:
-            return (self._seen(series, whole_view(series, self.sequence), draw.position),)
+            view = whole_view(series, self.sequence)
+            view = view if points is None else see_points(view, points, self.sequence.max_frames)
+            return (self._seen(series, view, draw.position, points),)
         if self.augmentation.function is not None:
             own = find_function("augmentation.function", self.augmentation.function)
         views = []
-        for view, rng in islice(self._drawn(series, draw, self.augmentation), None if whole else self.views.count):
-            seen = self._observe_again(series, self._seen(series, view, draw.position), rng)
+        drawn = self._drawn(series, draw, self.augmentation, points)
+        for view, rng in islice(drawn, None if whole else self.views.count):
+            seen = self._observe_again(series, self._seen(series, view, draw.position, points), rng)
             views.append(seen if own is None else self._checked(own(seen, rng), seen, series.id))
         return tuple(views)
 
     def _drawn(
-        self, series: ImageSeries, draw: SampleKey, augmentation: Augmentation
+        self, series: ImageSeries, draw: SampleKey, augmentation: Augmentation, points: Points | None
     ) -> Iterator[tuple[ViewRecipe, np.random.Generator]]:
         """Yield what each view takes, and the generator that drew it."""
         sequence = self.sequence
@@ -151,7 +159,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
             view = draw_recipe(unit, most, sequence.frames_per_group, strays, rng)
-            yield drop_bands(view, series.band, strays.bands, rng), rng
+            view = drop_bands(view, series.band, strays.bands, rng)
+            yield view if points is None else draw_points(view, points, series, strays, most, rng), rng
 
     def _checked(self, view: SeriesView, drawn: SeriesView, id_: str) -> SeriesView:
         """Refuse what a user's augmentation has made of a view where no network can take it."""
@@ -169,6 +178,9 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         if not np.isfinite(view.mjd).all() or (np.diff(view.mjd) < 0).any():
             found = f"the times of object {id_} are not finite, or not in order"
             raise UsageError(found, where, "let it return the frames in time order", "E-MODULE-RESULT")
+        if (view.points is None) != (drawn.points is None):
+            fix = "let it return the points of the view, or fewer"
+            raise UsageError(f"it takes the points of object {id_}, or adds some", where, fix, "E-MODULE-RESULT")
         if drawn.mask is not None and (view.mask is None or view.mask.shape != drawn.mask.shape):
             fix = "let it return the mask of what it shows, of the same size"
             raise UsageError(f"it takes the mask of object {id_}, or its size", where, fix, "E-MODULE-RESULT")
@@ -189,11 +201,11 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         )
         return seen if again is frames else replace(seen, frames=again)
 
-    def _seen(self, series: ImageSeries, view: ViewRecipe, position: int) -> SeriesView:
+    def _seen(self, series: ImageSeries, view: ViewRecipe, position: int, points: Points | None) -> SeriesView:
         median = self.medians[series.id] if self.medians is not None else None
         photometry = self.photometry[series.id] if self.photometry is not None else None
-        stamps = self.contents != "photometry"
-        seen = apply_view(series, view, int(self.labels[position]), position, median, photometry, stamps)
+        stamps = "direct" in self.contents
+        seen = apply_view(series, view, int(self.labels[position]), position, median, photometry, stamps, points)
         return replace(seen, mask=series.mask) if self.masks else seen
 
 
@@ -212,6 +224,7 @@ def apply_view(
     median: NDArray[np.float32] | None = None,
     photometry: NDArray[np.floating] | None = None,
     stamps: bool = True,
+    points: Points | None = None,
 ) -> SeriesView:
     """Return what a view takes from a series.
 
@@ -229,6 +242,8 @@ def apply_view(
         Flux and error of every frame.
     stamps : bool
         Whether it takes the stamps.
+    points : Points, optional
+        All points of the object, of which the view says which it takes.
 
     Raises
     ------
@@ -238,6 +253,8 @@ def apply_view(
     read: dict[str, Any] = {}
     if photometry is not None:
         read["photometry"] = photometry[view.rows]
+    if points is not None:
+        read["points"] = points if view.points is None else points[view.points]
     if stamps:
         check_present(series, view.rows)
         read["frames"] = series.frames[view.rows]

@@ -6,7 +6,16 @@ from typing import Literal
 from ictconvention.configuration.options import Stage
 
 Channels = Literal["direct", "direct+residual"]
-Contents = Literal["direct", "direct+residual", "photometry", "direct+photometry", "direct+residual+photometry"]
+Contents = Literal[
+    "direct",
+    "direct+residual",
+    "photometry",
+    "direct+photometry",
+    "direct+residual+photometry",
+    "photometry+points",
+    "direct+photometry+points",
+    "direct+residual+photometry+points",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +37,7 @@ class DataSpec:
     max_frames, frames_per_group : int
         Largest number of frames of a sequence, and frames of a group.
     contents : "direct", "direct+residual", "photometry" or stamps and photometry, such as "direct+photometry"
-        What is read of each frame.
+        What is read of each frame; with "+points" at its end, of points without pixels too.
     views : int
         Views in a training batch: 1, 2, or 3 with a full one for the target.
     unlabelled : bool
@@ -66,3 +75,8 @@ class DataSpec:
     def photometry(self) -> bool:
         """Whether the batches hold photometry."""
         return "photometry" in self.contents
+
+    @property
+    def points(self) -> bool:
+        """Whether the batches hold points without pixels."""
+        return "points" in self.contents

@@ -12,11 +12,14 @@ from ictconvention.configuration.options import SequenceOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, collate
 from ictconvention.feeding.dataset import apply_view, whole_view
+from ictconvention.feeding.points import see_points
 from ictconvention.feeding.reddening import read_reddening
 from ictconvention.feeding.spec import Contents
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.photometry.points import Points
+from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.values import EARLIEST_MJD, LATEST_MJD
@@ -63,6 +66,7 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.contents, self.bands, self.days = survey, sequence, contents, bands, days
         self.day_zero = day_zero(survey) if days is not None else None
         self.reddening = torch.from_numpy(read_reddening(survey)) if reddening else None
+        self.points = SurveyPoints(survey) if "points" in contents else None
         self.recipe = None
         if "photometry" in contents:
             self.recipe = photometry_recipe(survey.header.pixel_scale, survey.header.stamp_size, survey.path)
@@ -77,17 +81,38 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
                 photometry = measure_photometry(series, self.recipe)
             if "residual" in self.contents:
                 median = median_frames(series, len(self.bands))
-            view, stamps = whole_view(series, self.sequence), self.contents != "photometry"
-            views.append(apply_view(series, view, UNLABELLED, position, median, photometry, stamps))
+            view, stamps = whole_view(series, self.sequence), "direct" in self.contents
+            points: Points | None = None
+            if self.points is not None:
+                points = self.points_let_through(position)
+                view = see_points(view, points, self.sequence.max_frames)
+            views.append(apply_view(series, view, UNLABELLED, position, median, photometry, stamps, points))
         batch = collate(views)
         return (batch if self.reddening is None else replace(batch, reddening=self.reddening[batch.index]),)
 
     def frames(self, position: int) -> int:
         """Return the number of frames of an object that are let through."""
-        if self.day_zero is None or self.days is None:
+        if (until := self._until(position)) is None:
             return int(self.survey.lengths[position])
-        until = self.day_zero[position] + self.days
         return int(np.searchsorted(self.survey[int(position)].mjd, until, side="right"))
+
+    def points_let_through(self, position: int) -> Points:
+        """Return the points of an object that are let through, none of them of a frame, in the bands of the network.
+
+        None where no points are read.
+        """
+        if self.points is None:
+            return Points.none()
+        points = self.points.of(self.survey[int(position)])
+        until = self._until(position)
+        points = points if until is None else points.until(until)
+        return replace(points, band=self.bands[points.band].astype(np.uint8))
+
+    def _until(self, position: int) -> float | None:
+        """Return the time until which frames and points are let through [MJD]; None: all are."""
+        if self.day_zero is None or self.days is None:
+            return None
+        return float(self.day_zero[position] + self.days)
 
     def let_through(self, position: int) -> ImageSeries:
         """Return an object with the frames that are let through, and the bands of the network."""

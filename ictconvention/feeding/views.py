@@ -42,6 +42,8 @@ class ViewRecipe:
         Noise that is added [sky noise of the frame].
     reddening : float
         E(B-V) of dust that is added, or below 0 taken away [mag]. These four come first, see `observe_again`.
+    points : array (p,), optional
+        Which of the object's points without pixels it sees, increasing; none where they are not read.
     """
 
     rows: NDArray[np.int64]
@@ -55,6 +57,7 @@ class ViewRecipe:
     blur: float = 0.0
     noise: float = 0.0
     reddening: float = 0.0
+    points: NDArray[np.int64] | None = None
 
 
 def keyed_generator(seed: int, stage: str, epoch: int, id: str, view: int) -> np.random.Generator:

@@ -172,7 +172,36 @@ def _unpacking(codec: str) -> Unpack:
             return lambda content, most: bz2.BZ2Decompressor().decompress(content, most + 1)
         case "xz":
             return lambda content, most: lzma.LZMADecompressor().decompress(content, most + 1)
+        case "snappy":
+            return _unpack_snappy
+        case "zstandard":
+            return _unpack_zstandard
     raise UnreadableError(f"packed by {codec}: pack it again by deflate, or not at all")
+
+
+def _unpack_snappy(content: bytes, most: int) -> bytes:
+    """Unpack a block that says its size first, in a whole number of variable length, and its checksum last."""
+    import pyarrow as pa
+
+    size = shift = 0
+    for byte in content[:5]:
+        size |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            break
+    if size > most:
+        raise UnreadableError(f"it unpacks to more than {most} bytes")
+    unpacked = bytes(pa.decompress(content[:-4], size, codec="snappy", asbytes=True))
+    if zlib.crc32(unpacked) != int.from_bytes(content[-4:], "big"):
+        raise UnreadableError("damaged: the checksum of a block is another")
+    return unpacked
+
+
+def _unpack_zstandard(content: bytes, most: int) -> bytes:
+    import pyarrow as pa
+
+    with pa.CompressedInputStream(pa.BufferReader(content), "zstd") as stream:
+        return bytes(stream.read(most + 1))
 
 
 def _refuse_items_of_no_size(schema: Any) -> None:

@@ -7,6 +7,7 @@ here, since a plain value no longer knows how coarse it was.
 import csv
 import io
 import math
+import re
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,7 @@ UNIT_WORDS = {  # that people write and astropy does not know, in small letters
     **dict.fromkeys(("mags", "magnitude", "magnitudes", "abmag"), "mag"),
     "dn": "adu",
 }
+OF_SKYSERVER = re.compile(r"#Table\d+\s*$")  # SkyServer's first line, before the header
 ATOMIC_SCALES = ("tai", "tt", "tdb", "tcg", "tcb", "utc")  # of which the difference from UTC is known without a look-up
 Names = Callable[[str], str | None]  # of a column in the file, as it is asked for
 
@@ -127,7 +129,10 @@ def _fits(content: bytes) -> Table:
 
 
 def _csv(content: bytes) -> dict[str, _Column]:
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=None), strict=True)
+    file = io.StringIO(content.decode("utf-8-sig"), newline=None)
+    if not OF_SKYSERVER.match(file.readline()):
+        file.seek(0)
+    reader = csv.DictReader(file, strict=True)
     rows = list(reader)
     for number, row in enumerate(rows):
         if None in row or None in row.values():

@@ -151,7 +151,6 @@ def _columns(kind: type[FoundFrame] | type[Measurement]) -> list[tuple[str, pa.D
 # What is kept of each frame but its pixels, of which there is a checksum; they lie in row `row` of the file of unit
 # `unit`.
 FRAME_LINES = pa.schema([*_columns(FoundFrame), *((name, pa.int64()) for name in ("crc32", "unit", "row"))])
-MEASUREMENTS = pa.schema(_columns(Measurement))
 MASK_LINES = pa.schema([("id", pa.string()), ("unit", pa.int64()), ("row", pa.int64())])  # where a mask lies, as above
 
 

@@ -272,7 +272,7 @@ class Kind:
 KINDS = {
     "stamps": Kind(ingest_stamps, ("objects",)),
     "ccd": Kind(ingest_ccd, ("bin_pixels", "objects")),
-    "sdss": Kind(ingest_sdss, ("bin_pixels", "objects", "rename_band")),
+    "sdss": Kind(ingest_sdss, ("bin_pixels", "objects", "rename_band", "dry_run")),
     "tao": Kind(ingest_tao, ("bands", "rename_band")),
     "ztf": Kind(ingest_ztf),
     "rubin": Kind(ingest_rubin, ("size",)),

@@ -158,7 +158,7 @@ class Ingested:
         """What became of it all, in lines: what was left out and why, and in the last line how much there is."""
         lines = [f"rejected: {line}" for line in reasons(self.rejects)]
         lines += [f"all rejects: {self.rejects_file}"] if self.rejects_file is not None else []
-        written = "dry run: nothing was written" if self.out is None else f"survey: {self.out}"
+        written = "nothing was written" if self.out is None else f"survey: {self.out}"
         return [*lines, *self.remarks, written, str(self)]
 
     def __str__(self) -> str:

@@ -12,7 +12,6 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
-from ictconvention.ingestion.found import MEASUREMENTS
 from ictconvention.ingestion.gather import GatheredFrames
 from ictconvention.survey.format import sha256
 from ictconvention.survey.growth.side_tables import (
@@ -22,6 +21,7 @@ from ictconvention.survey.growth.side_tables import (
     merge_measurements,
     without_known,
 )
+from ictconvention.survey.photometry.table import MEASUREMENTS
 
 BUCKETS = 256  # that objects are dealt into by their ids
 ROWS_AT_ONCE = 4_000_000  # measurements in memory

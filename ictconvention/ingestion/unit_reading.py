@@ -17,7 +17,6 @@ from ictconvention.core.parallel import run_parallel
 from ictconvention.ingestion.found import (
     FRAME_LINES,
     MASK_LINES,
-    MEASUREMENTS,
     Found,
     FoundFrame,
     FoundMask,
@@ -27,6 +26,7 @@ from ictconvention.ingestion.found import (
 )
 from ictconvention.ingestion.growing_table import GrowingTable
 from ictconvention.ingestion.side_tables import keep_measurements
+from ictconvention.survey.photometry.table import MEASUREMENTS
 from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
 
 Reader = Callable[[Any], Iterable[Found]]

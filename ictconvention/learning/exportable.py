@@ -26,6 +26,7 @@ class Exportable(nn.Module):
         super().__init__()
         self.inputs, self.network, self.temperature = learner.inputs, learner.predictor, temperature
         self.shape, self.task = input_shape(learner.spec), learner.task
+        self.names = list(self.sequences(1, torch.Generator()))
         self.shift: Tensor
         self.register_buffer("shift", shift.float())
 
@@ -34,8 +35,9 @@ class Exportable(nn.Module):
 
         The arrays are those of `inputs.padded`, in its order or by name.
         """
-        outputs = self.network.forward_padded(*self.inputs.padded(*arrays, **named))
-        return self.calibrated(outputs, self.inputs.pixels_with_data(*arrays, **named))
+        named = dict(zip(self.names, arrays, strict=False)) | named  # one that the network is not fed has no place
+        outputs = self.network.forward_padded(*self.inputs.padded(**named))
+        return self.calibrated(outputs, self.inputs.pixels_with_data(**named))
 
     def calibrated(self, outputs: Tensor, there: Tensor | None = None) -> dict[str, Tensor]:
         """Return what the task makes of the network's outputs (B, outputs), or (B, classes, H, W) of pixels there."""

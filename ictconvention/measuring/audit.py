@@ -9,7 +9,7 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from ictconvention.core.errors import SplitError, SurveyError, readable_os_errors
+from ictconvention.core.errors import IctConventionError, SplitError, SurveyError, readable_os_errors
 from ictconvention.core.magnitudes import magnitude
 from ictconvention.measuring.photometry import photometry_recipe, point_source_error
 from ictconvention.measuring.pictures import FileSizes, find_conflicts, sizes_by_class
@@ -32,6 +32,7 @@ from ictconvention.survey.masks.mask_facts import MaskFacts
 from ictconvention.survey.masks.mask_file import IGNORED
 from ictconvention.survey.masks.strata import stratify_chips
 from ictconvention.survey.neighbours import linking_length, sky_groups
+from ictconvention.survey.photometry.table import SurveyPoints, has_photometry
 from ictconvention.survey.series import ImageSeries, night_index
 from ictconvention.survey.shard import Shard, edited_header_error
 from ictconvention.survey.split import classes_of
@@ -186,6 +187,11 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
     _measure_quality(survey, report)
+    if has_photometry(survey):
+        try:
+            SurveyPoints(survey)
+        except IctConventionError as flaw:
+            report.add(SurveyError(flaw.found, flaw.where, flaw.fix, flaw.code))
     if survey.has_masks:
         report.masks = MaskFacts.of(pixels, header.classes, header.stamp_size)
         if not has_classes(table):

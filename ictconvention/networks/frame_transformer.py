@@ -17,9 +17,15 @@ from ictconvention.networks.inputs.tokens import FrameTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.apertures import RADII, Apertures
 from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, HostNumbers, ObjectFeatures
-from ictconvention.networks.parts.photometry_token import CONDITIONS, PHOTOMETRY, condition_numbers, photometry_numbers
+from ictconvention.networks.parts.photometry_token import (
+    CONDITIONS,
+    PHOTOMETRY,
+    PointTokens,
+    condition_numbers,
+    photometry_numbers,
+)
 from ictconvention.networks.parts.precision import full_precision
-from ictconvention.networks.parts.ragged import check_lengths, pad
+from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
 from ictconvention.networks.parts.stamp_cnn import StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
 
@@ -86,7 +92,8 @@ class FrameTransformer(Network):
 
     A token is the sum of what a small CNN sees in the stamp and in its residual to the median stamp, of fluxes measured
     in the network, of photometry, seeing and noise, of the band, and of the days since the first frame. With `host`
-    the median stamps are tokens as well, and their brightness and shape join the features.
+    the median stamps are tokens as well, and their brightness and shape join the features. Where a run has
+    `sequence.photometry`, fluxes without pixels are tokens too, with numbers of their own light curve: 288 272 in all.
 
     Parameters
     ----------
@@ -149,6 +156,10 @@ class FrameTransformer(Network):
             of_host = stamp if options.host else None
             self.object = ObjectFeatures(self.bands, options.course, of_host, options.token_dropout)
             self.feature_size += OBJECT_FEATURES
+        self.points: PointTokens | None = None
+        if shape.points:
+            self.points = PointTokens(size, self.bands, options.course, options.token_dropout)
+            self.feature_size += OBJECT_FEATURES * options.course
         if classes is not None:
             self.head = self.make_head(classes, options)
 
@@ -179,7 +190,7 @@ class FrameTransformer(Network):
 
     def check_shape(self, shape: InputShape) -> None:
         """Raise a ValueError where data of this shape do not fit."""
-        for name in ("channels", "stamp_size", "pixel_scale"):
+        for name in ("channels", "stamp_size", "pixel_scale", "points"):
             built, given = getattr(self.shape, name), getattr(shape, name)
             if built != given:
                 raise ValueError(f"{name} of the data is {given}; the network was built for {built}")
@@ -193,7 +204,7 @@ class FrameTransformer(Network):
             rows["series.band.weight"] = 0, [0, *(None if place is None else place + 1 for place in places)]
         if self.object is not None:
             rows |= self.object.place_bands("object", places, before)
-        return rows
+        return rows if self.points is None else rows | self.points.place_bands("points", places, before)
 
     def features(
         self,
@@ -206,6 +217,10 @@ class FrameTransformer(Network):
         lengths: Tensor,
         medians: Tensor | None = None,
         host: Tensor | None = None,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
+        point_lengths: Tensor | None = None,
     ) -> Tensor:
         """Return the features of a ragged batch.
 
@@ -227,6 +242,11 @@ class FrameTransformer(Network):
             Number of frames of each object, at least 1; their sum is F.
         medians, host : tensors (B, bands, H, W), optional
             Median stamps, scaled, and not turned in units of the band's scale; `host` is zero where a band has none.
+        point_band, point_days, point_photometry : tensors (P,), (P,), (P, 2), optional
+            As of frames, of points without pixels, where the network was built for them. The flux of a limit is NaN,
+            and its error a fifth of it, or NaN.
+        point_lengths : integer tensor (B,), optional
+            Number of points of each object, from 0; their sum is P.
 
         Returns
         -------
@@ -235,12 +255,13 @@ class FrameTransformer(Network):
         Raises
         ------
         ValueError
-            The lengths do not fit the frames, or there is no host where the network has one.
+            The lengths do not fit the frames, or there is no host, or are no points, where the network has them.
         """
         lengths = check_lengths(lengths, len(band))
         seen, of_medians = self._see(frames, medians, host)
         rows = seen, self._measure(fluxes), band, days, photometry, conditions
-        return self._of_series([pad(x, lengths) for x in rows], of_medians, host)
+        points = pad_given(point_lengths, point_band, point_days, point_photometry)
+        return self._of_series([pad(x, lengths) for x in rows], of_medians, host, points)
 
     def features_padded(
         self,
@@ -252,13 +273,18 @@ class FrameTransformer(Network):
         conditions: Tensor,
         medians: Tensor | None = None,
         host: Tensor | None = None,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
     ) -> Tensor:
-        """Return the same of padded arrays (B, S, ...), in which band is 0 where there is no frame."""
+        """Return the same of padded arrays (B, S, ...), (B, P, ...), in which band is 0 where there is none."""
         real = (band > 0)[..., None, None, None]
         frames, fluxes = (x.where(real, 0).flatten(0, 1) for x in (frames, fluxes))
         seen, of_medians = self._see(frames, medians, host)
         of_stamps = (x.unflatten(0, band.shape) for x in (seen, self._measure(fluxes)))
-        return self._of_series([*of_stamps, band, days, photometry, conditions], of_medians, host)
+        given = point_band, point_days, point_photometry
+        points = [x for x in given if x is not None]
+        return self._of_series([*of_stamps, band, days, photometry, conditions], of_medians, host, points)
 
     def _see(
         self, frames: Tensor, medians: Tensor | None, host: Tensor | None
@@ -295,7 +321,15 @@ class FrameTransformer(Network):
         of_channel = torch.cat([(3 * flux / self.apertures.noise).asinh() / 3, seen], dim=1)
         return of_channel.unflatten(0, fluxes.shape[:2]).flatten(1)
 
-    def _of_series(self, rows: list[Tensor], medians: tuple[Tensor, Tensor] | None, host: Tensor | None) -> Tensor:
+    def _of_series(
+        self,
+        rows: list[Tensor],
+        medians: tuple[Tensor, Tensor] | None,
+        host: Tensor | None,
+        points: list[Tensor],
+    ) -> Tensor:
+        if self.points is not None and len(points) < 3:
+            raise ValueError("the network has points without pixels: give point_band and the others")
         seen, measured, band, days, photometry, conditions = rows
         with torch.autocast(seen.device.type, enabled=False):
             seen = seen.to(torch.promote_types(seen.dtype, torch.float32))
@@ -307,7 +341,13 @@ class FrameTransformer(Network):
             tokens = seen.new_zeros(*band.shape, self.size) if self.cnn is None else seen
             if self.numbers is not None:
                 tokens = tokens + self.numbers(torch.cat(columns, dim=2).to(seen.dtype))
-            features: Tensor = self.series(tokens, band, days, medians)
-            if self.object is None:
-                return features
-            return torch.cat([features, self.object(photometry, band, days, host)], dim=1)
+            more = [] if medians is None else [medians]
+            features: list[Tensor] = []
+            if self.points is not None:
+                point_band, point_days, fluxes = points
+                more.append(self.points.tokens(fluxes, point_band, point_days, self.series))
+                features = self.points.features(fluxes, point_band, point_days)
+            if self.object is not None:
+                features.insert(0, self.object(photometry, band, days, host))
+            joined = tuple(torch.cat(parts, dim=1) for parts in zip(*more, strict=True)) if more else None
+            return torch.cat([self.series(tokens, band, days, joined), *features], dim=1)

@@ -13,8 +13,8 @@ from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.inputs.tokens import PhotometryTokenInputs
 from ictconvention.networks.network import Network, Places, Rows
 from ictconvention.networks.parts.object_numbers import OBJECT_FEATURES, ObjectFeatures
-from ictconvention.networks.parts.photometry_token import PHOTOMETRY, photometry_numbers
-from ictconvention.networks.parts.ragged import check_lengths, pad
+from ictconvention.networks.parts.photometry_token import PHOTOMETRY, PointTokens, photometry_numbers
+from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
 
 
@@ -52,6 +52,8 @@ DEFAULT = LightCurveTransformerOptions(kind="light_curve_transformer")
 class LightCurveTransformer(Network):
     """A token for each flux of a light curve, attention over them, and a pool: 231 332 parameters for ugriz.
 
+    Where a run has `sequence.photometry`, fluxes that were measured at other times are tokens too: 247 552.
+
     Parameters
     ----------
     classes : int, optional
@@ -60,6 +62,8 @@ class LightCurveTransformer(Network):
         Number of bands.
     options : LightCurveTransformerOptions
         Sizes.
+    points : bool
+        Whether fluxes without pixels come along.
 
     Examples
     --------
@@ -79,6 +83,7 @@ class LightCurveTransformer(Network):
         *,
         bands: int = 5,
         options: LightCurveTransformerOptions = DEFAULT,
+        points: bool = False,
     ) -> None:
         super().__init__()
         self.bands = bands
@@ -91,13 +96,17 @@ class LightCurveTransformer(Network):
         if options.course:
             self.feature_size += OBJECT_FEATURES
             self.object = ObjectFeatures(bands, True, None, options.token_dropout)
+        self.points: PointTokens | None = None
+        if points:
+            self.points = PointTokens(options.size, bands, options.course, options.token_dropout)
+            self.feature_size += OBJECT_FEATURES * options.course
         if classes is not None:
             self.head = self.make_head(classes, options)
 
     @classmethod
     def make(cls, options: LightCurveTransformerOptions, shape: InputShape) -> Self:
         """Build the network, without its head."""
-        return cls(None, bands=len(shape.bands), options=options)
+        return cls(None, bands=len(shape.bands), options=options, points=shape.points)
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""
@@ -106,9 +115,21 @@ class LightCurveTransformer(Network):
     def place_bands(self, places: Places, before: int) -> Rows:
         """Return the rows of the embedding, and of the numbers of each band."""
         rows: Rows = {"series.band.weight": (0, [0, *(None if place is None else place + 1 for place in places)])}
-        return rows if self.object is None else rows | self.object.place_bands("object", places, before)
+        if self.object is not None:
+            rows |= self.object.place_bands("object", places, before)
+        return rows if self.points is None else rows | self.points.place_bands("points", places, before)
 
-    def features(self, band: Tensor, days: Tensor, photometry: Tensor, lengths: Tensor) -> Tensor:
+    def features(
+        self,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        lengths: Tensor,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
+        point_lengths: Tensor | None = None,
+    ) -> Tensor:
         """Return the features of a ragged batch.
 
         Parameters
@@ -121,6 +142,8 @@ class LightCurveTransformer(Network):
             Flux and error in units of the band's scale; NaN where unknown.
         lengths : integer tensor (B,)
             Number of frames of each object, at least 1; their sum is F.
+        point_band, point_days, point_photometry, point_lengths : tensors, optional
+            As of `FrameTransformer.features`.
 
         Returns
         -------
@@ -129,16 +152,29 @@ class LightCurveTransformer(Network):
         Raises
         ------
         ValueError
-            The lengths do not fit the frames.
+            The lengths do not fit the frames, or there are no points where the network has them.
         """
         lengths = check_lengths(lengths, len(band))
-        return self.features_padded(*(pad(x, lengths) for x in (band, days, photometry)))
+        points = pad_given(point_lengths, point_band, point_days, point_photometry)
+        return self.features_padded(*(pad(x, lengths) for x in (band, days, photometry)), *points)
 
-    def features_padded(self, band: Tensor, days: Tensor, photometry: Tensor) -> Tensor:
-        """Return the same of padded arrays (B, S) and (B, S, 2), in which band is 0 where there is no frame."""
+    def features_padded(
+        self,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
+    ) -> Tensor:
+        """Return the same of padded arrays (B, S), (B, S, 2), (B, P) ..., in which band is 0 where there is none."""
         with torch.autocast(days.device.type, enabled=False):
             tokens = self.numbers(photometry_numbers(photometry, band, self.bands))
-            features: Tensor = self.series(tokens, band, days)
-            if self.object is None:
-                return features
-            return torch.cat([features, self.object(photometry, band, days)], dim=1)
+            more: tuple[Tensor, Tensor] | None = None
+            features: list[Tensor] = [] if self.object is None else [self.object(photometry, band, days)]
+            if self.points is not None:
+                if point_band is None or point_days is None or point_photometry is None:
+                    raise ValueError("the network has points without pixels: give point_band and the others")
+                more = self.points.tokens(point_photometry, point_band, point_days, self.series)
+                features += self.points.features(point_photometry, point_band, point_days)
+            return torch.cat([self.series(tokens, band, days, more), *features], dim=1)

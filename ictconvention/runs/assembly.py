@@ -44,19 +44,10 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.simulation.galaxies import painting
-from ictconvention.simulation.hosts import pictures
-from ictconvention.simulation.scenes import population as land
-from ictconvention.simulation.simulate import (
-    PAPER_OBJECTS,
-    simulate,
-    simulate_galaxies,
-    simulate_hosts,
-    simulate_scenes,
-)
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
+from ictconvention.survey.photometry.table import check_photometry
 from ictconvention.survey.split import Split
 from ictconvention.survey.split_drawing import make_split, ways_to_draw
 from ictconvention.survey.survey import Survey
@@ -98,7 +89,18 @@ def _open_whole(options: RunOptions) -> Survey:
 
 
 def _simulated(options: RunOptions) -> Survey:
-    """Open the simulated survey of a run."""
+    """Open the simulated survey of a run; a survey of images needs nothing of what is imported here."""
+    from ictconvention.simulation.galaxies import painting
+    from ictconvention.simulation.hosts import pictures
+    from ictconvention.simulation.scenes import population as land
+    from ictconvention.simulation.simulate import (
+        PAPER_OBJECTS,
+        simulate,
+        simulate_galaxies,
+        simulate_hosts,
+        simulate_scenes,
+    )
+
     wanted, processes = options.survey, os.cpu_count() or 1
     make: Callable[..., object]
     objects, extra = wanted.objects, wanted.extra_test
@@ -122,7 +124,9 @@ def _simulated(options: RunOptions) -> Survey:
         case "sdss":
             objects = PAPER_OBJECTS if objects is None else objects
             extra, name = extra or 0, "simulated"
-            made, make = [objects, wanted.seed, extra], simulate
+            made, make = [objects, wanted.seed, extra], partial(simulate, stream=wanted.stream)
+            if wanted.stream != "frames":
+                made, name = [*made, wanted.stream], wanted.stream
     chosen: dict[str, Any] = {"objects": objects, "extra_test": extra}
     key = digest([*made, __version__])[:8]
 
@@ -213,7 +217,7 @@ def make_data(
         augmentation=options.augmentation,
         views=ViewOptions(2 if ict else 1, options.views.online_frames, options.views.target_share),
         imbalance=Imbalance() if label_free else options.imbalance,
-        contents=takes.contents_with(options.pixels.channels),
+        contents=takes.contents_with(options.pixels.channels, options.sequence.photometry),
         batch_size=options.trainer.batch_size,
         unlabelled=options.learner.unlabelled,
         seed=options.seed,
@@ -245,7 +249,7 @@ def check_network_survey(options: RunOptions, survey: Survey) -> None:
     Raises
     ------
     UsageError
-        They do not fit.
+        They do not fit, or the run reads photometry that is not there.
     SurveyError
         The network takes E(B-V), and the survey does not know it of every object.
     """
@@ -260,6 +264,8 @@ def check_network_survey(options: RunOptions, survey: Survey) -> None:
         ) from None
     if takes_reddening(options, survey):
         read_reddening(survey)
+    if options.sequence.photometry:
+        check_photometry(survey)
 
 
 def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
@@ -267,7 +273,8 @@ def survey_shape(options: RunOptions, survey: Survey) -> InputShape:
     header, sequence = survey.header, options.sequence
     sizes = (header.stamp_size, sequence.max_frames, sequence.frames_per_group)
     channels = 2 if options.pixels.channels == "direct+residual" else 1
-    return InputShape(header.bands, *sizes, channels, header.pixel_scale, takes_reddening(options, survey))
+    known = takes_reddening(options, survey), options.sequence.photometry
+    return InputShape(header.bands, *sizes, channels, header.pixel_scale, *known)
 
 
 def make_learner(options: RunOptions, data: SeriesDataModule, before: Learner | None = None) -> Learner:

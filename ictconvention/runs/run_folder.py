@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import pickle
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -177,7 +179,7 @@ class RunFolder:
 
     def _parse_options(self, text: bytes, result: Mapping[str, Any] | None) -> RunOptions:
         try:
-            content = OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode("utf-8"))))
+            content = pickle.loads(_read_yaml(text))
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "take another run, or train it again"
             raise UsageError("this is no configuration of a run", self.config, fix, "E-RUN-DAMAGED") from error
@@ -375,6 +377,12 @@ class RunFolder:
         if not path.exists():
             raise UsageError("this run has lost its weights", path, LOST_WEIGHTS, "E-RUN-DAMAGED")
         return path
+
+
+@lru_cache(maxsize=1024)
+def _read_yaml(text: bytes) -> bytes:
+    """Return the content of a configuration, pickled: a sweep's are read again by each who asks, and yaml is slow."""
+    return pickle.dumps(OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode("utf-8")))))
 
 
 def _column(values: Any) -> Any:

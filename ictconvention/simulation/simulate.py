@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from ictconvention.core.atomic import WholeFolder
 from ictconvention.core.errors import UsageError
@@ -22,6 +24,7 @@ from ictconvention.simulation.painted.painting import paint_light_curve
 from ictconvention.simulation.scenes import population as land
 from ictconvention.simulation.scenes import spectra
 from ictconvention.simulation.scenes.painting import paint_chip
+from ictconvention.simulation.sdss.alerts import POINTS, observe_alerts
 from ictconvention.simulation.sdss.passbands import BANDS
 from ictconvention.simulation.sdss.population import LAYOUT, Population, generator
 from ictconvention.simulation.sdss.scene import observe_object
@@ -29,10 +32,12 @@ from ictconvention.simulation.sdss.stamps import PIXEL_SCALE, SIZE
 from ictconvention.simulation.sdss.strata import CLASSES, LABELLED, STRATA
 from ictconvention.survey.format import NO_UNIT, UNKNOWN_SCALE, SurveyHeader, sha256
 from ictconvention.survey.format import PIXEL_SCALE as SCALE_ENTRY
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE, TABLES
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 
 PAPER_OBJECTS = LABELLED
+Stream = Literal["frames", "alerts"]
 SHARD_OBJECTS = 256  # objects of a shard, whatever the number of jobs
 
 
@@ -43,6 +48,7 @@ def simulate(
     jobs: int = 1,
     extra_test: int = 0,
     progress: Callable[[int, int], object] = lambda done, total: None,
+    stream: Stream = "frames",
 ) -> Survey:
     """Simulate an SDSS-II-like survey.
 
@@ -60,6 +66,8 @@ def simulate(
         Additional test objects, the same number of each class, marked in the column `extra_test`.
     progress : callable
         Called with the number of objects written and their total.
+    stream : "frames" or "alerts"
+        Whether the survey has every frame, or those of alerts and forced photometry, see `observe_alerts`.
 
     Raises
     ------
@@ -72,7 +80,12 @@ def simulate(
     population = Population(objects, seed, extra_test)
     truths = {f"{s.label or 'unlabelled'}, {s.source or 'no source'}": dict(s.truths) for s in STRATA}
     made_by = f" --objects {objects} --seed {seed} --extra-test {extra_test}"
-    header = _header("SDSS-II-like", made_by, {"true classes by label (assumed)": truths})
+    sources: dict[str, Any] = {"true classes by label (assumed)": truths}
+    if stream == "alerts":
+        sources["cutout"] = "science image, of detections above 5 sigma"
+        header = _header("SDSS-II-like alerts", f"{made_by} --stream alerts", sources)
+        return _write(Path(path), header, partial(observe_alerts, population), len(population), jobs, progress)
+    header = _header("SDSS-II-like", made_by, sources)
     return _write(Path(path), header, partial(observe_object, population), len(population), jobs, progress)
 
 
@@ -261,7 +274,7 @@ def _write(
         for _, written in run_parallel(_write_shard, chunks, jobs, path):
             done += written
             progress(done, count)
-        join_shards(folder.partial, count=shards)
+        join_shards(folder.partial, count=shards, more=_join_photometry(folder.partial))
         folder.complete()
     finally:
         folder.discard()
@@ -297,7 +310,24 @@ def _write_shard(
 ) -> int:
     """Write one shard; return its number of objects."""
     chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, count))
+    points: list[pa.Table] = []
     with SurveyWriter(folder / shard_name(number), header, masks) as writer:
         for i in chosen:
-            writer.add(**make(i))
+            row = make(i)
+            points += [row.pop(POINTS)] if POINTS in row else []
+            writer.add(**row)
+    if points:
+        pq.write_table(pa.concat_tables(points), folder / f"{POINTS}-{number:05d}.parquet")
     return len(chosen)
+
+
+def _join_photometry(folder: Path) -> dict[str, Any]:
+    """Make one table of photometry of those of the shards; return what the provenance says of it."""
+    parts = sorted(folder.glob(f"{POINTS}-*.parquet"))
+    if not parts:
+        return {}
+    with pq.ParquetWriter(folder / PHOTOMETRY_FILE, MEASUREMENTS) as writer:
+        for part in parts:
+            writer.write_table(pq.read_table(part))
+            part.unlink()
+    return {TABLES: {PHOTOMETRY_FILE: sha256(folder / PHOTOMETRY_FILE)}}

@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, shorten
-from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.format import FRAME_COLUMNS, sha256
+from ictconvention.survey.photometry.table import TABLES, has_photometry, photometry_file
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
@@ -23,7 +25,7 @@ STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     """Write the frames of some bands as a survey of their own.
 
-    Objects without a frame in these bands are left out.
+    Objects without a frame in these bands are left out. Photometry beside the frames comes along as it is.
 
     Parameters
     ----------
@@ -54,7 +56,12 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
         raise SurveyError(
             f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands", "E-BAND-EMPTY"
         )
-    with SurveyWriter(path, header, masks=survey.has_masks) as writer:
+    with ExitStack() as until_written:
+        if has_photometry(survey):
+            measured = until_written.enter_context(photometry_file(survey))
+            tables = {**header.provenance.get(TABLES, {}), measured.name: sha256(measured)}
+            header = replace(header, provenance={**header.provenance, TABLES: tables})
+        writer = until_written.enter_context(SurveyWriter(path, header, masks=survey.has_masks))
         for series in survey:
             here = np.isin(series.band, old)
             if not here.any():
@@ -72,6 +79,8 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
                 **columns,
                 **row,
             )
+        if has_photometry(survey):
+            writer.copy_beside(measured)
     if without:
         count = pluralize(len(without), "object")
         logger.warning(f"{count} without a frame in {', '.join(bands)}, left out: {shorten(without)}")

@@ -1,7 +1,9 @@
 """Write a survey: whole or not at all. One writer makes one shard; many write at once; `join_shards` makes them one."""
 
 import platform
+import shutil
 import zlib
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -210,6 +212,11 @@ class SurveyWriter:
         self._ids.add(id)
         self._broken = False
 
+    def copy_beside(self, path: Path) -> None:
+        """Copy a table that the header's provenance names beside the frames, inside the `with` block."""
+        with readable_os_errors("copying a table", path):
+            shutil.copyfile(path, self._folder.partial / path.name)
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
@@ -252,7 +259,7 @@ def shard_name(number: int) -> str:
     return f"{SHARD_PREFIX}{number:05d}"
 
 
-def join_shards(path: str | Path, count: int | None = None) -> Survey:
+def join_shards(path: str | Path, count: int | None = None, more: Mapping[str, Any] | None = None) -> Survey:
     """Make one survey of the shards `path/shard-00000` and so on, and open it; call it again after more were added.
 
     Parameters
@@ -261,6 +268,8 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         The folder that holds the shards.
     count : int, optional
         How many there must be. Without it a gap in the numbers is seen, but not a missing end.
+    more : mapping, optional
+        Entries of the provenance that no shard knew, such as checksums of tables beside them.
 
     Raises
     ------
@@ -315,8 +324,9 @@ def join_shards(path: str | Path, count: int | None = None) -> Survey:
         "frames": sum(len(shard.frames) for shard in shards),
         "shards": [{"folder": folder.name, "sha256": sha256(folder / HEADER_FILE)} for folder in folders],
     }
+    header = replace(shards[0].header, provenance={**shards[0].header.provenance, **(more or {})})
     with whole_file(path / HEADER_FILE, "joining the shards", record=True) as partial:
-        write_header(partial, shards[0].header, entries, masks=shards[0].masks is not None)
+        write_header(partial, header, entries, masks=shards[0].masks is not None)
     return Survey.open(path)
 
 

@@ -126,6 +126,7 @@ def _is_alive(pid: int) -> bool:
 
 def _serve() -> dict[str, Any] | None:
     """Copy this process for each request: a copy returns its request, this process none at the end of all."""
+    import ictconvention.simulation.simulate  # what jobs on a simulated survey need
     import ictconvention.training.run  # noqa: F401 - what every job needs
 
     waiting, copies = b"", set[int]()

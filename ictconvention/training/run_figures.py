@@ -51,7 +51,7 @@ def draw_figures(
         figures |= task.figures.draw(part, found, survey, run)
     if (curves := draw_learning_curves([metrics.rows], "", None, name, PROJECTED**-0.5)) is not None:
         figures["learning_curves"] = add_title(curves, name, run)
-    for number, position in enumerate(_examples(data, task) if data.contents != "photometry" else []):
+    for number, position in enumerate(_examples(data, task) if "direct" in data.contents else []):
         series = survey[position]
         seen = data.training.views_of(SampleKey(position))
         end = _plain(task.names[task.kinds(data.training.labels[[position]])[0]])

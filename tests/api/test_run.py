@@ -1,12 +1,15 @@
 """A run and a sweep, read and put to work from Python."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import ictconvention as ict
+from ictconvention.tasks import class_sections
+from ictconvention.tasks.worst_objects import worst_objects
 from tests.small_runs import Smoke, result_of
 
 pytestmark = pytest.mark.slow
@@ -83,7 +86,10 @@ def test_it_exports(smoke: Smoke, tmp_path: Path) -> None:
         run.export(tmp_path / "model.pth")
 
 
-def test_a_sweep_compares_predicts_and_reports(smoke: Smoke, work: Path, tmp_path: Path) -> None:
+def test_a_sweep_compares_predicts_and_reports(
+    smoke: Smoke, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(class_sections, "worst_objects", partial(worst_objects, most=2))  # a second for each on a page
     for experiment in ("ict_sdss", "cnn_gru_sdss"):  # beside whose runs are those of other tests
         folder = smoke(f"experiment={experiment}")
         shutil.copytree(folder, tmp_path / "runs" / experiment / folder.name)

@@ -48,8 +48,17 @@ EXPORTED: list[tuple[Kind, dict[str, Any], tuple[str, ...]]] = [
     ),
     (("supervised", "cnn_gru", "direct+residual"), {}, ("onnx",)),
     (SMALL, {}, ("pt2",)),
-    (("supervised", "light_curve"), {}, ("onnx",)),
-    (("supervised", "frame_transformer", "direct+residual"), {"size": 16, "layers": 1}, ("onnx",)),
+    (("supervised", "light_curve", "direct", "asinh", "points"), {}, ("onnx",)),
+    (
+        ("supervised", "frame_transformer", "direct+residual", "asinh", "points"),
+        {"size": 16, "layers": 1},
+        ("onnx",),
+    ),
+    (
+        ("supervised", "frame_transformer", "direct", "asinh", "points"),
+        {"size": 16, "layers": 1, "host": False},
+        ("pt2",),
+    ),
     (("supervised", "light_curve_transformer"), {"size": 16, "layers": 1}, ("pt2",)),
 ]
 Run = Callable[[Mapping[str, Tensor]], Mapping[str, Any]]

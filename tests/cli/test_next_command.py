@@ -246,7 +246,7 @@ def test_after_a_report_comes_a_prediction_by_the_model_that_the_others_were_com
     give(*show, "-o", tmp_path / "one.png")
 
 
-def test_after_an_export_and_after_features_comes_a_prediction(finished: Path, work: Path, tmp_path: Path) -> None:
+def test_after_features_comes_a_prediction(finished: Path, work: Path, tmp_path: Path) -> None:
+    """And after an export: see the tests of that."""
     predict = ["predict", str(finished), NEW_SURVEY, "-o", "predictions.ecsv"]
-    assert give("export", finished, "-o", tmp_path / "model.pt2")[1] == predict
     assert give("features", finished, work / "miniature", "-o", tmp_path / "features.parquet")[1] == predict

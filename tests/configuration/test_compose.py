@@ -1,17 +1,18 @@
 """Every run that the configuration offers can be composed, and every mistake is told in words, at once."""
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import hydra
 import pytest
 import yaml
 from omegaconf import DictConfig
 
-from ictconvention.configuration import compose, registry
+from ictconvention.configuration import compose, folders, registry
 from ictconvention.configuration.compose import compose_run, implied_overrides
 from ictconvention.configuration.folders import ConfigFolders, config_folder
 from ictconvention.configuration.options import OptimiserOptions, SequenceOptions
@@ -48,6 +49,40 @@ def test_every_experiment_composes_in_every_profile(experiment: str, profile: st
     assert (options.learner.kind == "ict") == experiment.startswith("ict_")
     assert options.survey.path is None  # the simulated one
     assert options.sequence.max_frames == FRAMES[profile]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=3", "experiment=light_curve_sdss", "seed=4", "name='a, b'", "split=null", "survey.bands=[g,r]"],
+        ["model.width=0.5", "profile=tiny", "model=convention", "stage.finetune.optimiser.learning_rate=1e-3"],
+        ["augmentation={keep: 0.5}", "augmentation.keep=0.9", "augmentation=paper"],
+        ["+name=x"],
+        ["++name=x", "profile=null"],
+    ],
+)
+def test_what_is_composed_of_kept_choices_is_what_hydra_composes(
+    words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def composed() -> RunOptions | str:
+        try:
+            return compose_run(words)
+        except UsageError as error:
+            return repr((error.found, error.where, error.fix, error.code))
+
+    kept = [composed(), composed()]
+    monkeypatch.setattr(compose, "_compose_fast", lambda words, folders: compose._compose_anew(words))
+    assert kept == [composed()] * 2
+
+
+def test_a_file_of_choices_that_changed_is_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = Path(shutil.copytree(config_folder(), tmp_path / "conf"))
+    for module in (compose, folders):
+        monkeypatch.setattr(module, "config_folder", lambda: conf)
+    before = compose_run(["profile=tiny"])
+    path = conf / "profile" / "tiny.yaml"
+    path.write_text(path.read_text().replace("max_frames: 15", "max_frames: 18"))
+    assert (before.sequence.max_frames, compose_run(["profile=tiny"]).sequence.max_frames) == (15, 18)
 
 
 def test_there_are_no_other_experiments_and_profiles() -> None:
@@ -148,14 +183,14 @@ def test_the_tiny_profile_is_the_quickest() -> None:
 @pytest.mark.parametrize("model", ["light_curve", "cnn_gru", "frame_transformer"])
 def test_a_profile_gives_no_other_network_the_sizes_of_convention(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which is seen without composing a second time, and would be the same after it."""
-    words, of_hydra = [f"model={model}", "profile=tiny", "model.dropout=0.2"], hydra.compose
+    words, once = [f"model={model}", "profile=tiny", "model.dropout=0.2"], compose._compose_fast
     composed: list[object] = []
 
-    def count(*asked: Any, **how: Any) -> DictConfig:
-        composed.append(asked)
-        return of_hydra(*asked, **how)
+    def count(words: Sequence[str], folders: ConfigFolders) -> tuple[DictConfig, dict[str, Any]]:
+        composed.append(words)
+        return once(words, folders)
 
-    monkeypatch.setattr(hydra, "compose", count)
+    monkeypatch.setattr(compose, "_compose_fast", count)
     quick = compose_run(words)
     assert len(composed) == 1
     monkeypatch.setattr(compose, "_profile_alone_sizes", lambda *_: False)

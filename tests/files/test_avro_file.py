@@ -4,10 +4,12 @@ import io
 import json
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import fastavro
+import pyarrow as pa
 import pytest
 
 from ictconvention.files.avro_file import MOST_UNPACKED, read_avro
@@ -55,22 +57,45 @@ def test_records_are_those_that_fastavro_reads(codec: str) -> None:
     assert len(read(together.getvalue())) == 5
 
 
+def snappied(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="snappy", asbytes=True)) + struct.pack(">I", zlib.crc32(content))
+
+
+def zstandard(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
+@pytest.mark.parametrize(("codec", "pack"), [("snappy", snappied), ("zstandard", zstandard)])
+def test_blocks_packed_as_observatories_and_brokers_do_are_unpacked(codec: str, pack: Callable[[bytes], bytes]) -> None:
+    record = number(300) + b"a" * 300
+    whole = container(ID, [(2, pack(2 * record)), (1, pack(record))], codec)
+    assert [one["objectId"] for one in read(whole)] == ["a" * 300] * 3
+
+
+def test_a_block_of_snappy_with_another_checksum_is_damaged() -> None:
+    record = number(300) + b"a" * 300
+    with pytest.raises(UnreadableError, match="checksum"):
+        read(container(ID, [(1, snappied(record)[:-1] + b"?")], "snappy"))
+
+
 ID = {"type": "record", "name": "alert", "fields": [{"name": "objectId", "type": "string"}]}
 NULLS = {"name": "n", "type": {"type": "array", "items": "null"}}
 EMPTY = {"name": "e", "type": {"type": "array", "items": {"type": "record", "name": "nothing", "fields": []}}}
-BOMBS = {
-    "a block of 256 MiB": container(ID, [(1, deflated(2**28))]),
-    "an id of 20 million letters": container(ID, [(1, deflated(20 * 2**20, b"a"))]),
-    "nulls without end": container({**ID, "fields": [NULLS]}, [(1, number(2**50) + number(0))], "null"),
-    "records of nothing without end": container({**ID, "fields": [EMPTY]}, [(1, number(2**50))], "null"),
-    "alerts of nothing without end": container({**ID, "fields": []}, [(2**50, b"")], "null"),
-    "blocks of too many bytes": container(ID, [(1, deflated(2**24, b"\x02"))] * 20),
+BOMBS: dict[str, Callable[[], bytes]] = {  # packed by the test that needs it
+    "a block of 64 MiB": lambda: container(ID, [(1, deflated(2**26))]),
+    "an id of 20 million letters": lambda: container(ID, [(1, deflated(20 * 2**20, b"a"))]),
+    "nulls without end": lambda: container({**ID, "fields": [NULLS]}, [(1, number(2**50) + number(0))], "null"),
+    "records of nothing without end": lambda: container({**ID, "fields": [EMPTY]}, [(1, number(2**50))], "null"),
+    "alerts of nothing without end": lambda: container({**ID, "fields": []}, [(2**50, b"")], "null"),
+    "blocks of too many bytes": lambda: container(ID, [(1, deflated(2**24, b"\x02"))] * 20),
+    "a block of snappy that claims 4 GiB": lambda: container(ID, [(1, b"\xff\xff\xff\xff\x0f" + bytes(99))], "snappy"),
+    "a block of zstandard of 64 MiB": lambda: container(ID, [(1, zstandard(bytes(2**26)))], "zstandard"),
 }
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_small_file_that_unpacks_without_end_is_refused(bomb: str) -> None:
-    content = BOMBS[bomb]
+    content = BOMBS[bomb]()
     assert len(content) < 400_000
     with pytest.raises(UnreadableError):
         read(content)

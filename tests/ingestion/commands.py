@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from ictconvention.cli.main import app
 from ictconvention.core.errors import IctConventionError
+from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
+from ictconvention.survey.series import night_index
 from ictconvention.survey.survey import Survey
 
 
@@ -63,6 +65,31 @@ def refusal(command: str, source: Path, out: Path, *options: object) -> IctConve
     assert all(str(part).strip() for part in (error.found, error.where, error.fix))
     assert out.exists() == there
     return error
+
+
+def drawn(survey: Survey, id_: str) -> dict[str, NDArray[np.float64]]:
+    """Draw an object as `ictconvention show` does; return the fluxes of the light curve that is drawn, by band.
+
+    The figure must show a stamp for each frame and night, name the object, and draw what was measured, or say why it
+    cannot: stamps are too small.
+    """
+    from ictconvention.drawing.film_strip import draw_film_strip, shown_nights
+
+    series, header = survey[id_], survey.header
+    figure = draw_film_strip(series, header)
+    board, curve = figure.axes[0], figure.axes[-1]
+    night = night_index(series.mjd)
+    nights = set(zip(night.tolist(), series.band.tolist(), strict=True))
+    assert len(board.images) == len({one for one in nights if one[0] in shown_nights(night)})
+    assert any(id_ in text.get_text() for text in figure.texts)
+    if any("too small" in text.get_text() for text in curve.texts):
+        return {}
+    flux = measure_photometry(series, photometry_recipe(header.pixel_scale, header.stamp_size, header.name))[:, 0]
+    seen = {one.get_label(): np.asarray(one.lines[0].get_ydata()) for one in curve.containers}
+    for band, name in enumerate(header.bands):
+        measured = flux[(series.band == band) & np.isfinite(flux)]
+        np.testing.assert_array_equal(seen.get(name, np.zeros(0)), measured)
+    return seen
 
 
 def rejects_of(out: Path) -> list[dict[str, str]]:

@@ -25,6 +25,7 @@ FLAGS = (
     "pixelFlags_nodataCenter",
     "pixelFlags_saturatedCenter",
     "pixelFlags_offimage",
+    "pixelFlags_injectedCenter",
 )
 Alert = dict[str, Any]
 

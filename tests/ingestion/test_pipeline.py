@@ -160,7 +160,7 @@ def test_a_dry_run_writes_nothing_and_says_the_same(tmp_path: Path) -> None:
     lines = spoken("stamps", table, tmp_path / "new" / "s", *SCALE, "--dry-run", "--jobs", 2)
     refusal("stamps", table, tmp_path / "new" / "s", *SCALE, "--dry-run", "--max-rejects", 0.1)
     assert listing(tmp_path) == before
-    assert lines[-2:] == ["dry run: nothing was written", "1 object, 3 frames, 1 rejected"]
+    assert lines[-2:] == ["nothing was written", "1 object, 3 frames, 1 rejected"]
     assert made("stamps", table, tmp_path / "new" / "s", *SCALE).said == lines[-1]
 
 

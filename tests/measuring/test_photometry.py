@@ -206,6 +206,7 @@ def test_stamps_that_are_too_small_are_refused_and_small_ones_serve() -> None:
     np.testing.assert_allclose(flux, 1, atol=0.005)  # without a pixel of sky
 
 
+@pytest.mark.real_data
 def test_a_real_star_has_its_catalogue_flux(shared: Callable[[str], Path]) -> None:
     """The one clean star of a real frame, in the catalogue's aperture of 1.76 arcsec.
 

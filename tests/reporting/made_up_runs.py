@@ -38,17 +38,22 @@ EVERY_KIND = [  # learner, model, pixels.channels
 
 
 def made_up_run(
-    learner: Any = "ict", model: Any = "convention", channels: Any = "direct", scaling: Any = "asinh", **sizes: Any
+    learner: Any = "ict",
+    model: Any = "convention",
+    channels: Any = "direct",
+    scaling: Any = "asinh",
+    points: Any = False,
+    **sizes: Any,
 ) -> TrainedRun:
-    """Return a run of small networks; `sizes` are options of the model."""
+    """Return a run of small networks, fed points without pixels or not; `sizes` are options of the model."""
     small: dict[str, Any] = {"width": 1 / 16, "padding": "masked"} if model == "convention" else {}
     options = RunOptions(
         model=find_network(model).options(model, **small | sizes),
         learner=replace(LearnerOptions(), kind=learner),
-        sequence=SequenceOptions(MAX_FRAMES),
+        sequence=SequenceOptions(MAX_FRAMES, photometry=bool(points)),
         pixels=PixelOptions(channels, scaling),
     )
-    contents: Contents = find_network(model).network.takes.contents_with(channels)
+    contents: Contents = find_network(model).network.takes.contents_with(channels, bool(points))
     views = 2 if learner == "ict" else 1
     spec = DataSpec("finetune", CLASSES, BANDS, (1.0,) * 4, max_frames=MAX_FRAMES, contents=contents, views=views)
     spec = replace(spec, pixel_scale=0.396)

@@ -9,6 +9,7 @@ from ictconvention.survey.split import UNLABELLED
 from ictconvention.survey.split_drawing import make_split
 from tests.survey.test_split import assert_leak_free
 
+pytestmark = pytest.mark.real_data
 TABLE_1 = {
     "pretrain": {"AGN": 362, "SN Ia": 1448, "Variable": 1290, "SN Other": 2041},
     "finetune": {"AGN": 362, "SN Ia": 400, "Variable": 1290, "SN Other": 72},

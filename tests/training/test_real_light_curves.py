@@ -30,6 +30,7 @@ def table_of(curve: RealCurve) -> Table:
 
 
 @long_test
+@pytest.mark.real_data
 @pytest.mark.no_cover
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:the projections have collapsed")

@@ -47,16 +47,21 @@ class JoinedForest:
         """Read it for a survey that fits the network; errors as of `read_forest`."""
         kept, whole = read_forest(run), survey.survey
         sequence = None if kept.all_frames else run.options.sequence
-        return cls(use, kept.forest, FeatureRecipe.of(whole.header, whole.path, sequence))
+        return cls(use, kept.forest, FeatureRecipe.of(whole.header, whole.path, sequence, run.spec.points))
 
     def join(
         self, survey: SurveyDataset, positions: NDArray[np.int64], row: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """Return what is predicted of some objects of the survey, of which the network predicts `row` (n, classes).
 
-        It sees the frames that are let through, and no other.
+        It sees the frames and the points that are let through, and no other.
         """
-        features = np.array([self.recipe.measure(survey.let_through(i)) for i in positions.tolist()])
+        features = np.array(
+            [
+                self.recipe.measure(survey.let_through(i), points=survey.points_let_through(i))
+                for i in positions.tolist()
+            ]
+        )
         likely = self.forest.predict(features)
         return likely if self.use == "alone" else mean_of_both(row, likely)
 
@@ -80,7 +85,7 @@ def read_forest(run: TrainedRun) -> KeptForest:
     kept = folder.read_forest()
     fluxes = photometry_recipe(float(run.survey["pixel_scale"]), run.spec.stamp_size, folder.forest)
     sequence = None if kept.all_frames else run.options.sequence
-    recipe = FeatureRecipe(len(run.spec.bands), fluxes, sequence)
+    recipe = FeatureRecipe(len(run.spec.bands), fluxes, sequence, run.spec.points)
     today = recipe.as_dict() | {"numbers": recipe.count}
     known = {**kept.features, "numbers": kept.numbers}
     if differ := [

@@ -78,7 +78,8 @@ def train_forest(
         check_task(run.read_options().task.kind, run.path)
         own, data = open_data(run, options)
         known = {part: run.read_predictions(part) for part in TESTED if data.split.parts[part]}
-        recipe = FeatureRecipe.of(data.survey.header, data.survey.path, None if all_frames else own.sequence)
+        sequence, points = None if all_frames else own.sequence, data.training.points is not None
+        recipe = FeatureRecipe.of(data.survey.header, data.survey.path, sequence, points)
         with folder_lock(run.path):
             with show("measuring") as progress:
                 features = measure_features(data, recipe, own, progress)
@@ -117,8 +118,9 @@ def measure_features(
     photometry, medians = data.training.photometry, data.training.medians  # where the network needs them too
     for done, position in enumerate(positions.tolist(), 1):
         series = data.survey[position]
-        given = (None if kept is None else kept[series.id] for kept in (photometry, medians))
-        features[position] = recipe.measure(series, *given)
+        fluxes, median = (None if kept is None else kept[series.id] for kept in (photometry, medians))
+        points = None if data.training.points is None else data.training.points.of(series)
+        features[position] = recipe.measure(series, fluxes, median, points)
         progress(done, len(positions))
     return features
 

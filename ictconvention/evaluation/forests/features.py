@@ -1,12 +1,13 @@
-"""What a forest sees of an object: numbers of its light curve, and of its host in the median stamps."""
+"""What a forest sees of an object: numbers of its light curve and of its points, and of its host in median stamps."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ictconvention.configuration.identity import leave_out_added
 from ictconvention.configuration.options import SequenceOptions
 from ictconvention.evaluation import forest
 from ictconvention.evaluation.forest import BAND_FEATURES, NIGHT_FEATURES, light_curve_features
@@ -16,7 +17,10 @@ from ictconvention.measuring.host import HOST_FEATURES, host_features
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.series import ImageSeries
+
+POINT_FEATURES = 2  # beside the light curve of points: how many there are, and how many of them are limits
 
 
 def photometric_features(
@@ -29,7 +33,7 @@ def photometric_features(
 
 @dataclass(frozen=True)
 class FeatureRecipe:
-    """How the numbers are made that a forest sees: those of the light curve, then those of the host.
+    """How the numbers are made that a forest sees: those of the light curve, those of the host, and those of points.
 
     Parameters
     ----------
@@ -39,32 +43,40 @@ class FeatureRecipe:
         How fluxes are measured.
     sequence : SequenceOptions, optional
         Light curves have the frames that a network is tested on; by default all. A host has all in either case.
+    points : bool
+        Whether it sees the light curve of the points without pixels too: all of them, and how many are limits.
     """
 
     bands: int
     photometry: PhotometryRecipe
     sequence: SequenceOptions | None = None
+    points: bool = False
 
     @classmethod
-    def of(cls, header: SurveyHeader, where: str | Path, sequence: SequenceOptions | None) -> "FeatureRecipe":
+    def of(
+        cls, header: SurveyHeader, where: str | Path, sequence: SequenceOptions | None, points: bool = False
+    ) -> "FeatureRecipe":
         """Return that of a survey, which is at `where`; a `SurveyError` says that its stamps are too small."""
         recipe = photometry_recipe(header.pixel_scale, header.stamp_size, where)
-        return cls(len(header.bands), recipe, sequence)
+        return cls(len(header.bands), recipe, sequence, points)
 
     @property
     def count(self) -> int:
         """How many numbers an object has."""
         bands = self.bands
-        return BAND_FEATURES * bands + bands * (bands - 1) + NIGHT_FEATURES + HOST_FEATURES * bands
+        light_curve = BAND_FEATURES * bands + bands * (bands - 1) + NIGHT_FEATURES
+        return light_curve + HOST_FEATURES * bands + (light_curve + POINT_FEATURES) * self.points
 
     def as_dict(self) -> dict[str, Any]:
         """Return all that decides the numbers, in plain values."""
+        sequence = self.sequence and replace(self.sequence, photometry=False)  # points are all seen
         return {
             "bands": self.bands,
             "light_curve": forest.VERSION,
             "host": host.VERSION,
-            "frames": "all" if self.sequence is None else asdict(self.sequence),
+            "frames": "all" if sequence is None else leave_out_added(asdict(sequence), sequence),
             "photometry": self.photometry.as_dict(),
+            **({"points": "all"} if self.points else {}),
         }
 
     def measure(
@@ -72,6 +84,7 @@ class FeatureRecipe:
         series: ImageSeries,
         photometry: NDArray[np.floating] | None = None,
         median: NDArray[np.floating] | None = None,
+        points: Points | None = None,
     ) -> NDArray[np.float64]:
         """Return the numbers of one object (count,); NaN where unknown.
 
@@ -81,6 +94,8 @@ class FeatureRecipe:
             The object, with one frame at least.
         photometry, median : arrays (n, 2), (bands, H, W), optional
             As a survey keeps them; measured where they are not given.
+        points : Points, optional
+            Those of the object, where the recipe has points.
         """
         if photometry is None:
             photometry = measure_photometry(series, self.photometry).astype(np.float32)  # as it is kept
@@ -89,4 +104,9 @@ class FeatureRecipe:
         rows = slice(None) if self.sequence is None else whole_view(series, self.sequence).rows
         with np.errstate(all="ignore"):  # of fluxes without errors or frames at one time, numbers are unknown
             light_curve = photometric_features(series, photometry, rows, self.bands)
-            return np.concatenate([light_curve, host_features(median, self.photometry.pixel_scale)])
+            numbers = [light_curve, host_features(median, self.photometry.pixel_scale)]
+            if self.points and points is not None:
+                flux, error = points.photometry.astype(np.float64).T
+                numbers.append(light_curve_features(flux, error, points.band, points.mjd, self.bands))
+                numbers.append(np.array([len(points), points.is_limit.sum()], dtype=np.float64))
+            return np.concatenate(numbers)

@@ -37,7 +37,7 @@ def fit_share_calibration(logits: NDArray[np.floating], known: NDArray[np.floati
     if not there.any():
         return 1.0, nothing
     y = torch.from_numpy(shares[there])
-    x = torch.from_numpy(np.ascontiguousarray(logits[there]))
+    x = torch.from_numpy(np.ascontiguousarray(np.moveaxis(logits[there], 2, 1)))  # a sum over classes is quick so
     found = torch.zeros(1 + classes, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([found], max_iter=STEPS, history_size=10, line_search_fn="strong_wolfe")
 
@@ -70,7 +70,7 @@ def _descend(x: Tensor, y: Tensor, found: Tensor) -> Tensor:
         if not len(part):
             continue
         temperature, bias = _bounded(found)
-        p = (part.float() / temperature.float() + bias.float()).softmax(2).mean(1).double()
+        p = (part.float() / temperature.float() + bias.float()[:, None]).softmax(1).mean(2).double()
         own = known + EPSILON
         loss = (own * (own / (p + EPSILON)).log()).sum() / len(y)
         loss.backward()  # type: ignore[no-untyped-call]

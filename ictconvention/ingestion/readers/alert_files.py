@@ -1,7 +1,7 @@
 """The files that brokers give alerts in: Avro, tar archives of it, and Parquet. Nothing is unpacked to the disk."""
 
 import tarfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +20,13 @@ AVRO, PARQUET, TAR = (".avro",), (".parquet",), (".tar", ".tar.gz", ".tgz")
 FILES_AT_ONCE = 256  # Avro files of a unit
 ROWS_AT_ONCE = 256  # rows of Parquet in memory
 LEAST_ROW = 64  # bytes of an alert in Parquet
+WHOLE = "which leaves out what stamps need: take the survey's own packets, in Avro or Parquet"
+OF_BROKERS = {  # fields that brokers' own forms have and the surveys' packets do not, and whose they are
+    "oid": f"an alert in ALeRCE's own form, {WHOLE}",
+    "i:objectId": f"a table of Fink's portal, {WHOLE}, as Fink's data transfer gives them",
+    "r:diaObjectId": f"a table of Fink's portal, {WHOLE}, as Fink's data transfer gives them",
+    "locus_id": f"a locus of ANTARES, {WHOLE}",
+}
 Alert = Mapping[str, Any]
 
 
@@ -43,7 +50,8 @@ class AlertSource:
 
     def check(self, fields: Collection[str]) -> None:
         """Raise a `ForeignError` that names the command for alerts of another survey."""
-        if other := next((whose for name, whose in self.others.items() if name in fields), None):
+        others = {**OF_BROKERS, **self.others}
+        if other := next((whose for name, whose in others.items() if name in fields), None):
             raise ForeignError(other)
 
 
@@ -182,7 +190,8 @@ def _parquet(
     with open_plain(path) as content, pq.ParquetFile(content) as file:
         kind.check(file.schema_arrow.names)
         _check_size(file.metadata, size)
-        columns = _columns(file.schema_arrow, kind, cutout)
+        paths = [file.schema.column(number).path for number in range(len(file.schema))]
+        columns = _columns(file.schema_arrow, paths, kind, cutout)
         groups = None if row_group is None else [row_group]
         number = 0
         for batch in file.iter_batches(ROWS_AT_ONCE, groups, columns):
@@ -202,23 +211,24 @@ def _check_size(metadata: pq.FileMetaData, size: int) -> None:
             raise UnreadableError(f"{values} values of a column in {size} bytes")
 
 
-def _columns(schema: pa.Schema, wanted: AlertSource, cutout: str) -> list[str]:
-    """Return the paths of the fields of a Parquet file that are wanted."""
+def _columns(schema: pa.Schema, paths: Sequence[str], kind: AlertSource, cutout: str) -> list[str]:
+    """Return those of the paths of a Parquet file that are wanted; how the levels of a list are called is its writer's.
+
+    Raises
+    ------
+    UnreadableError
+        A record is none.
+    """
     found = []
-    for name, inner in wanted.wanted.items():
+    for name, inner in kind.wanted.items():
         if name not in schema.names or (name.startswith("cutout") and name != cutout):
             continue
-        kind = schema.field(name).type
-        if pa.types.is_null(kind) or (pa.types.is_list(kind) and pa.types.is_null(kind.value_type)):
+        record = schema.field(name).type
+        if pa.types.is_null(record) or (pa.types.is_list(record) and pa.types.is_null(record.value_type)):
             continue  # of no alert
-        if inner is None:
-            found.append(name)
-        elif pa.types.is_struct(kind):
-            found += [f"{name}.{field}" for field in inner if kind.get_field_index(field) >= 0]
-        elif pa.types.is_list(kind) and pa.types.is_struct(kind.value_type):
-            element = kind.value_field.name
-            there = [field for field in inner if kind.value_type.get_field_index(field) >= 0]
-            found += [f"{name}.list.{element}.{field}" for field in there]
-        else:
-            raise UnreadableError(f"column {name} is of type {kind}")
+        of_list = record.value_type if pa.types.is_list(record) else record
+        if inner is not None and not pa.types.is_struct(of_list):
+            raise UnreadableError(f"column {name} is of type {record}")
+        own = [path for path in paths if path.split(".")[0] == name]
+        found += [path for path in own if inner is None or path.split(".")[-1] in inner]
     return found

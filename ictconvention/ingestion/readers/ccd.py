@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.io import fits
 from astropy.nddata import Cutout2D
 from astropy.nddata.utils import NoOverlapError, PartialOverlapError
 from astropy.stats import SigmaClip
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from photutils.background import Background2D, MADStdBackgroundRMS
 
 from ictconvention.core.errors import UsageError, find_repeated, shorten
-from ictconvention.files.reading import NoImageError, UnreadableError, is_image, open_fits, read_image, reason_of
+from ictconvention.files.reading import NoImageError, UnreadableError, open_fits, read_image, reason_of
 from ictconvention.files.user_table import read_id, read_objects, read_user_table
 from ictconvention.ingestion.found import Found, FoundFrame, Reject, place_of
 from ictconvention.ingestion.headers.band_names import BAND_KEYS, find_band
@@ -28,6 +27,7 @@ from ictconvention.ingestion.headers.headers import Headers
 from ictconvention.ingestion.orientation import turns_north_up
 from ictconvention.ingestion.placeholders import drop_placeholders
 from ictconvention.ingestion.readers.ccd_images import CcdImage, check_footprints, image_names
+from ictconvention.ingestion.readers.ccd_masks import read_ccd_mask
 from ictconvention.ingestion.readers.resampling import resample, resampled_noise
 from ictconvention.survey.neighbours import separations
 
@@ -151,7 +151,7 @@ def _cut(
     if share := float(np.isnan(sound).mean() - np.isnan(pixels).mean()):
         reason = f"{share:.1%} of the pixels show no sky, being equal: they are missing in its stamps"
         found.append(Reject("", file, reason, flaw=False))
-    pixels = np.where(_masked(options.folder, image, hdu, number, pixels.shape), np.nan, sound)
+    pixels = np.where(read_ccd_mask(options.folder, image, hdu, number, pixels.shape), np.nan, sound)
     noise = None
     if options.sky:
         pixels, noise = _without_sky(pixels)
@@ -252,30 +252,6 @@ def _on_image(
     x, y = wcs.world_to_pixel(SkyCoord(options.ra[near], options.dec[near], unit="deg"))
     inside = (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
     return near[inside], x[inside], y[inside]
-
-
-def _masked(folder: Path, image: CcdImage, hdu: str, number: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return which pixels the mask excludes."""
-    if image.mask is None:
-        return np.zeros(shape, dtype=bool)
-    try:
-        with open_fits(folder / image.mask) as hdus:
-            mask, _, _ = read_image(hdus, image.mask_hdu or _mask_hdu(hdus, hdu, number))
-    except (UnreadableError, OSError) as error:
-        raise UnreadableError(f"its mask {image.mask}: {error}") from error
-    if mask.shape != shape:
-        raise UnreadableError(f"its mask {image.mask} has shape {mask.shape}, the image {shape}")
-    return np.asarray(mask != 0)
-
-
-def _mask_hdu(hdus: fits.HDUList, hdu: str, number: int) -> str:
-    """Return the HDU of a mask: with the name of the image's, or its number, or the only one that holds an image."""
-    images = [place for place, one in enumerate(hdus) if is_image(one)]
-    named = [place for place in images if hdus[place].name and hdus[place].name.upper() == hdu.upper()]
-    for found in (named, [number] if number in images else [], images):
-        if len(found) == 1:
-            return str(found[0])
-    raise UnreadableError(f"which of its {len(images)} images belongs to {hdu} is not known: give the column mask_hdu")
 
 
 def _without_sky(pixels: NDArray[np.floating]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:

@@ -22,6 +22,8 @@ FLAGS = (  # a detection with one of these is none, or has no flux
     "pixelFlags_nodataCenter",
     "pixelFlags_saturatedCenter",
     "pixelFlags_offimage",
+    "pixelFlags_injectedCenter",  # an artificial source
+    "pixelFlags_injected_templateCenter",
 )
 WITHDRAWN = "timeWithdrawnMjdTai"
 MEASURED = ("midpointMjdTai", "band", "psfFlux", "psfFluxErr", WITHDRAWN)
@@ -51,17 +53,22 @@ def read_id(alert: Alert) -> str | None:
         It has neither id, two, or only one that lost its digits as a double.
     """
     records = [one for name in ("diaSource", "diaObject") if isinstance(one := alert.get(name), Mapping)]
-    given: list[Any] = [one.get("diaObjectId") for one in records]
+    given: list[Any] = [_from_text(one.get("diaObjectId")) for one in records]
     ids = {int(one) for one in given if not _is_nothing(one) and _is_exact(one)}
     if len(ids) > 1:
         raise UnreadableError(f"two diaObjectIds: {', '.join(map(str, sorted(ids)))}")
     if ids:
         return str(ids.pop())
-    if any(not _is_nothing(one) for one in given):
-        raise UnreadableError("diaObjectId is a double, which has lost the last digits of its 64 bits")
-    if all(_is_nothing(one.get("ssObjectId")) for one in records):
+    if unusable := [one for one in given if not _is_nothing(one)]:
+        raise UnreadableError(f"diaObjectId is {unusable[0]!r}: no id, or a double, which has lost its last digits")
+    if all(_is_nothing(_from_text(one.get("ssObjectId"))) for one in records):
         raise UnreadableError("the alert has neither diaObjectId nor ssObjectId")
     return None
+
+
+def _from_text(value: Any) -> Any:
+    """Return a whole number that was written as text, as some do to keep its digits; anything else as it is."""
+    return int(value) if isinstance(value, str) and value.strip().isdecimal() else value
 
 
 def _is_nothing(value: Any) -> bool:

@@ -28,7 +28,7 @@ class Cutout:
     Parameters
     ----------
     pixels : array (H, W)
-        [nJy].
+        [nJy]; NaN where the variance says that there is none.
     noise : float
         Noise of a pixel, by the median variance [nJy]; NaN where there is none.
     psf_fwhm : float
@@ -75,7 +75,12 @@ def read_cutout(content: Any, ra: float, dec: float) -> Cutout:
                 f"the object lies at column {grid.column:.0f}, row {grid.row:.0f} of a cutout of {width} x {height}"
             )
         names = [one.name.upper() for one in hdus]
-        noise = _noise(*read_image(hdus, VARIANCE)[:2]) if VARIANCE in names else np.nan
+        noise = np.nan
+        if VARIANCE in names:
+            deviation = _deviation(*read_image(hdus, VARIANCE)[:2])
+            noise = finite_median(deviation)
+            if deviation.shape == pixels.shape and np.isfinite(noise):
+                pixels = np.where(np.isfinite(deviation), pixels, np.nan)
         scale = 1 / np.sqrt(grid.area(1.0))
         fwhm = measure_fwhm(read_image(hdus, PSF)[0]) * scale if PSF in names else np.nan
     return Cutout(pixels, noise, float(fwhm), grid)
@@ -103,10 +108,13 @@ def _grid(header: fits.Header, ra: float, dec: float) -> SkyGrid:
     return grid
 
 
-def _noise(variance: NDArray[np.floating], header: fits.Header) -> float:
-    """Return the noise of a pixel: the root of the median variance, or the median where the HDU holds deviations."""
-    middle = finite_median(np.where(variance > 0, variance, np.nan))
-    return float(middle if "Std" in str(header.get("UTYPE", "")) else np.sqrt(middle))
+def _deviation(uncertainty: NDArray[np.floating], header: fits.Header) -> NDArray[np.float64]:
+    """Return the noise of each pixel (H, W), NaN where it has none; UTYPE says what the HDU holds, else variances."""
+    kind = str(header.get("UTYPE", ""))
+    known = np.where(np.isfinite(uncertainty) & (uncertainty > 0), uncertainty, np.nan).astype(np.float64)
+    if "Std" in kind:
+        return known
+    return 1 / np.sqrt(known) if "Inverse" in kind else np.sqrt(known)
 
 
 def measure_fwhm(psf: NDArray[np.floating]) -> float:

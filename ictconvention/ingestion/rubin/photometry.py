@@ -86,7 +86,10 @@ def _measured(record: Alert, id_: str, kind: str, flag: str) -> Measurement | No
 
 
 def _limit(record: Alert, id_: str) -> Measurement:
-    """Return a non-detection of schema 7; of `diaNoise` the schema gives no unit, so that the limit stays unknown."""
+    """Return a non-detection of schema 7, whose limit stays unknown: no schema says what `diaNoise` is, or its unit.
+
+    Later schemas have forced photometry in its place.
+    """
     flag = f"diaNoise {number_of(record, 'diaNoise'):g}"
     return Measurement(id_, time_of(record), band_of(record), np.nan, np.nan, np.nan, "limit", flag)
 

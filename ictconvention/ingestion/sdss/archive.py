@@ -182,6 +182,7 @@ class Archive:
         request = urllib.request.Request(address, headers={"User-Agent": agent})
         try:
             with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+                _refuse_page(answer, address)
                 content = self._body(answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -215,6 +216,14 @@ class Archive:
         if promised.isdigit() and int(promised) != size:
             raise _TryAgainError(f"it is cut off: {size} of {promised} bytes came")
         return b"".join(pieces)
+
+
+def _refuse_page(answer: http.client.HTTPResponse, address: str) -> None:
+    """Refuse a web page that is given as though it were the file: of a login, a proxy or an archive that has moved."""
+    if answer.headers.get_content_type() == "text/html":
+        place = f", at {there}" if (there := answer.geturl()) != address else ""
+        fix = "open the address in a browser: it may ask for a login, or the archive has moved (--server)"
+        raise FileSystemError(f"the server gives a web page and no file{place}", address, fix, "E-SERVER-FAILS")
 
 
 def read_checksums(path: Path) -> dict[str, str]:

@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.files.reading import UnreadableError, open_fits
-from ictconvention.ingestion.sdss.fields import UNKNOWN, Five
+from ictconvention.ingestion.sdss.fields import UNKNOWN
+from ictconvention.ingestion.sdss.seeing import Five, full_widths
 
+SEEING = ("psf_width", "psf_sigma1_2G", "psf_sigma2_2G", "psf_b_2G")
 MASKED = ("S_MASK_INTERP", "S_MASK_SATUR", "S_MASK_GHOST", "S_MASK_CR")  # in these a pixel shows no sky
 WHOLE_RUN = np.dtype(">i2")  # of row, first and last column, in the bytes of a mask's runs
 
@@ -24,7 +26,7 @@ class Instrument:
     Parameters
     ----------
     psf_fwhm : five numbers
-        Width of a star's image [arcsec].
+        Width of a star's image at half maximum [arcsec].
     gain : five numbers
         Electrons of a count.
     dark_variance : five numbers
@@ -47,7 +49,9 @@ def read_psf_field(path: Path) -> Instrument:
     with open_fits(path) as hdus:
         try:
             row = hdus[6].data[0]
-            width, gain, dark = (_five(row[name]) for name in ("psf_width", "gain", "dark_variance"))
+            gain, dark = (_five(row[name]) for name in ("gain", "dark_variance"))
+            seeing = [np.ravel(row[name]).astype(float).tolist() for name in SEEING]
+            width = full_widths(*seeing)
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise UnreadableError(f"HDU 6 is no table of a psField file: {error}") from error
     return Instrument(width, gain, dark)

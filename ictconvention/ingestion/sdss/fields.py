@@ -3,12 +3,13 @@
 A field is what one column of the camera saw during 36 seconds of a run: a frame in each band. SkyServer has them:
 
     SELECT f.run, f.rerun, f.camcol, f.field, f.raMin, f.raMax, f.decMin, f.decMax, f.score,
-      f.psfWidth_u, f.psfWidth_g, f.psfWidth_r, f.psfWidth_i, f.psfWidth_z,
       f.calibStatus_u, f.calibStatus_g, f.calibStatus_r, f.calibStatus_i, f.calibStatus_z
     FROM Field AS f JOIN Run AS r ON r.run = f.run
     WHERE r.stripe = 82 AND f.mjd_r BETWEEN 53600 AND 54450
 
-The archive's photoField files have the same columns, a vector of five in the place of five columns.
+The archive's photoField files have the same columns, a vector of five in the place of five columns. Without psField
+files (`--no-psf`) the seeing needs psfWidth, psf2GSigma1, psf2GSigma2 and psf2GB of each band too, the noise gain and
+darkVariance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,18 +22,20 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import UsageError
 from ictconvention.files.user_table import read_number, read_text, read_user_table
+from ictconvention.ingestion.sdss.seeing import Five, full_widths
 
 BANDS = ("u", "g", "r", "i", "z")  # in the order of the archive's vectors
 RERUN = "301"  # the one reduction that DR8 and later have
 NEEDED = ("run", "camcol", "field", "ramin", "ramax", "decmin", "decmax")
-PER_BAND = {"psf_fwhm": "psfwidth", "gain": "gain", "dark_variance": "darkvariance", "calib_status": "calibstatus"}
-VECTORS = {
-    "psf_fwhm": "psf_width",
-    "gain": "gain",
-    "dark_variance": "dark_variance",
-    "calib_status": "calib_status",
-}  # of photoField
-Five = tuple[float, float, float, float, float]
+PER_BAND = {  # columns of SkyServer, without their band, and of photoField
+    "psf_width": ("psfwidth", "psf_width"),
+    "psf_sigma1": ("psf2gsigma1", "psf_sigma1_2g"),
+    "psf_sigma2": ("psf2gsigma2", "psf_sigma2_2g"),
+    "psf_b": ("psf2gb", "psf_b_2g"),
+    "gain": ("gain", "gain"),
+    "dark_variance": ("darkvariance", "dark_variance"),
+    "calib_status": ("calibstatus", "calib_status"),
+}
 UNKNOWN: Five = (np.nan,) * 5
 
 
@@ -52,8 +55,10 @@ class Field:
         [deg]
     score : float
         Quality, 0 to 1; NaN where unknown.
-    psf_fwhm, gain, dark_variance, calib_status : five numbers
-        In u, g, r, i, z [arcsec, electrons per DN, DN^2, flags]; NaN where unknown.
+    psf_width, psf_sigma1, psf_sigma2, psf_b : five numbers
+        In u, g, r, i, z, see `full_widths`; NaN where unknown.
+    gain, dark_variance, calib_status : five numbers
+        [electrons per DN, DN^2, flags]
     """
 
     run: int
@@ -65,7 +70,10 @@ class Field:
     dec_min: float
     dec_max: float
     score: float = np.nan
-    psf_fwhm: Five = UNKNOWN
+    psf_width: Five = UNKNOWN
+    psf_sigma1: Five = UNKNOWN
+    psf_sigma2: Five = UNKNOWN
+    psf_b: Five = UNKNOWN
     gain: Five = UNKNOWN
     dark_variance: Five = UNKNOWN
     calib_status: Five = UNKNOWN
@@ -74,6 +82,11 @@ class Field:
     def name(self) -> str:
         """Run, column and field, as in the names of files."""
         return f"{self.run:06d}-{self.camcol}-{self.field:04d}"
+
+    @property
+    def psf_fwhm(self) -> Five:
+        """The width of a star's image at half maximum [arcsec]; NaN where the table does not say it."""
+        return full_widths(self.psf_width, self.psf_sigma1, self.psf_sigma2, self.psf_b)
 
     @property
     def photometric(self) -> bool | None:
@@ -114,8 +127,8 @@ def read_fields(path: Path, renamed: Mapping[str, str] | None = None) -> list[Fi
     optional = (
         "rerun",
         "score",
-        *VECTORS.values(),
-        *(f"{name}_{band}" for name in PER_BAND.values() for band in BANDS),
+        *(vector for _, vector in PER_BAND.values()),
+        *(f"{name}_{band}" for name, _ in PER_BAND.values() for band in BANDS),
     )
     table = read_user_table(path, NEEDED, optional, renamed)
     fields = [_field(row, where) for where, row in table.located]
@@ -145,11 +158,12 @@ def _field(row: Mapping[str, Any], where: str) -> Field:
 
 
 def _five(row: Mapping[str, Any], name: str, where: str) -> Five:
-    vector = row.get(VECTORS[name])
+    scalar, name_of_vector = PER_BAND[name]
+    vector = row.get(name_of_vector)
     if isinstance(vector, list) and len(vector) == len(BANDS):
         numbers = [float(number) for number in vector]
     else:
-        numbers = [read_number(row, f"{PER_BAND[name]}_{band}", where) for band in BANDS]
+        numbers = [read_number(row, f"{scalar}_{band}", where) for band in BANDS]
     u, g, r, i, z = (number if number > -1000 else np.nan for number in numbers)  # -9999 stands for none
     return u, g, r, i, z
 

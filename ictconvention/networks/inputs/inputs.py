@@ -39,6 +39,8 @@ class InputShape:
         Size of a pixel [arcsec]; None where a run was trained before networks were told.
     reddening : bool
         Whether E(B-V) of the objects is known.
+    points : bool
+        Whether points without pixels come along.
 
     Examples
     --------
@@ -53,6 +55,7 @@ class InputShape:
     channels: int = 1
     pixel_scale: float | None = None
     reddening: bool = False
+    points: bool = False
 
 
 class Inputs(nn.Module, ABC):
@@ -75,6 +78,7 @@ class Inputs(nn.Module, ABC):
     reads: ClassVar[Reads] = "pixels"  # what a batch must hold
     pictures: ClassVar[bool] = False  # whether the frames of an object are one picture, of which none may be left out
     takes_reddening: ClassVar[bool] = False  # whether it takes E(B-V) too, where the survey has it
+    takes_points: ClassVar[bool] = False  # whether it takes points without pixels too, where a run reads them
     meanings: ClassVar[Mapping[str, str]] = {}  # what each array of `padded` holds: columns in order, units, padding
 
     def __init__(self, scaling: Scaling):
@@ -84,16 +88,19 @@ class Inputs(nn.Module, ABC):
     @classmethod
     def finds(cls, contents: Contents) -> bool:
         """Return whether batches of these contents hold what it reads."""
-        return contents == cls.contents_with("direct+residual" if "residual" in contents else "direct")
+        channels: Channels = "direct+residual" if "residual" in contents else "direct"
+        return contents == cls.contents_with(channels, "points" in contents and cls.takes_points)
 
     @classmethod
-    def contents_with(cls, channels: Channels) -> Contents:
-        """Return what batches must hold, where the pixels have these channels."""
+    def contents_with(cls, channels: Channels, points: bool = False) -> Contents:
+        """Return what batches must hold, where the pixels have these channels, and points join them or not."""
         if cls.reads == "photometry":
-            return "photometry"
+            return "photometry+points" if points else "photometry"
         if cls.reads == "pixels":
             return channels
-        return "direct+photometry" if channels == "direct" else "direct+residual+photometry"
+        if channels == "direct":
+            return "direct+photometry+points" if points else "direct+photometry"
+        return "direct+residual+photometry+points" if points else "direct+residual+photometry"
 
     @torch.no_grad()
     def forward(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
@@ -152,6 +159,14 @@ def night_row(batch: SeriesBatch) -> Tensor:
     """Return the row of each frame's night (F,) among the nights of all objects."""
     before = (batch.nights.cumsum(0) - batch.nights).to(batch.night.device, non_blocking=True)
     return before[batch.owner] + batch.night
+
+
+def point_night_row(batch: SeriesBatch) -> Tensor:
+    """Return the row of each point's night (P,) among the nights of all objects."""
+    if batch.point_owner is None or batch.point_night is None:
+        raise ValueError("the batch holds no points; read contents='photometry+points'")
+    before = (batch.nights.cumsum(0) - batch.nights).to(batch.point_night.device, non_blocking=True)
+    return before[batch.point_owner] + batch.point_night
 
 
 def means(values: Tensor, slot: Tensor, slots: int, known: Tensor | None = None) -> tuple[Tensor, Tensor]:

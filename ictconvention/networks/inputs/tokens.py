@@ -11,15 +11,22 @@ from ictconvention.feeding.views import turn_stamps
 from ictconvention.networks.inputs.frames import FrameInputs, scaled_frames
 from ictconvention.networks.inputs.inputs import BAND, Inputs, InputShape, Reads, make_finite
 
+LIMITS = 0.2  # share of the points of random sequences
+
 
 class TokenInputs(Inputs):
-    """What both have in common: fluxes in units of the band's scale."""
+    """What both have in common: fluxes in units of the band's scale, those of points without pixels too."""
 
+    takes_points: ClassVar[bool] = True
     meanings: ClassVar[Mapping[str, str]] = {
         "band": BAND,
         "days": "days since the first of the object's frames that are given [days]",
         "photometry": "two columns for each frame: flux [flux_unit] and its error [flux_unit], measured as "
         "`photometry` of this text says; NaN where unknown",
+        "point_band": "band of each flux without pixels, as of frames; 0 where there is none: at the end",
+        "point_days": "days since the first of the object's frames that are given, before it below 0 [days]",
+        "point_photometry": "two columns for each flux without pixels: flux of science minus reference [flux_unit] and "
+        "its error [flux_unit]; of a limit (5 sigma) NaN, and a fifth of it, or NaN where it is unknown",
     }
 
     def scaled_photometry(self, batch: SeriesBatch) -> Tensor:
@@ -27,6 +34,39 @@ class TokenInputs(Inputs):
         if batch.photometry is None:
             raise ValueError(f"the batch holds no photometry; read contents='{self.contents_with('direct')}'")
         return batch.photometry / self.scaling.scale[batch.band][:, None]
+
+    def points(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
+        """Return bands from 1, days, fluxes with errors [the band's scale] and numbers of points, where there are any.
+
+        Nothing where a run does not read them.
+        """
+        band, days, photometry, lengths = (
+            batch.point_band,
+            batch.point_time,
+            batch.point_photometry,
+            batch.point_lengths,
+        )
+        if band is None or days is None or photometry is None or lengths is None:
+            return ()
+        return band + 1, days, photometry / self.scaling.scale[band][:, None], lengths
+
+    def padded_points(self, band: Tensor | None, days: Tensor | None, photometry: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the same of padded arrays (B, P), (B, P), (B, P, 2) [flux_unit]; nothing where there are none."""
+        if band is None or days is None or photometry is None:
+            return ()
+        return band, days, photometry / self.scale_of(band)[..., None]
+
+    def random_points(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Return random points of some objects, where the network was built for them."""
+        if not shape.points:
+            return {}
+        steps = shape.max_frames
+        real = torch.arange(steps) < torch.randint(0, steps + 1, (objects, 1), generator=generator)
+        band = torch.randint(1, len(shape.bands) + 1, (objects, steps), generator=generator) * real
+        found = self.random_light_curves(band, generator)
+        limit = torch.rand(band.shape, generator=generator) < LIMITS
+        found["photometry"][..., 0] = found["photometry"][..., 0].masked_fill(limit, torch.nan)
+        return {"point_band": band, **{f"point_{name}": x for name, x in found.items()}}
 
     def scale_of(self, band: Tensor) -> Tensor:
         """Return the scale [flux_unit] of bands from 1; of no band, any."""
@@ -56,10 +96,21 @@ class PhotometryTokenInputs(TokenInputs):
     reads: ClassVar[Reads] = "photometry"
 
     def arguments(self, batch: SeriesBatch) -> tuple[Tensor, ...]:
-        """Return band ids (F,) from 1, days (F,), flux and error (F, 2) [the band's scale] and lengths (B,)."""
-        return batch.band + 1, batch.time, self.scaled_photometry(batch), batch.lengths
+        """Return band ids (F,) from 1, days (F,), flux and error (F, 2) [the band's scale] and lengths (B,).
 
-    def padded(self, band: Tensor, days: Tensor, photometry: Tensor) -> tuple[Tensor, ...]:
+        Then points, see `points`.
+        """
+        return batch.band + 1, batch.time, self.scaled_photometry(batch), batch.lengths, *self.points(batch)
+
+    def padded(
+        self,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         """Return bands, days and scaled photometry.
 
         Parameters
@@ -70,15 +121,20 @@ class PhotometryTokenInputs(TokenInputs):
             Days since the first frame.
         photometry : tensor (B, S, 2)
             Flux and its error [flux_unit]; NaN where unknown.
+        point_band, point_days, point_photometry : tensors, optional
+            As of `padded_points`, where the network was built for points.
         """
-        return band, days, photometry / self.scale_of(band)[..., None]
+        points = self.padded_points(point_band, point_days, point_photometry)
+        return band, days, photometry / self.scale_of(band)[..., None], *points
 
     def random_arrays(self, shape: InputShape, objects: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Return random sequences."""
         steps = shape.max_frames
         real = torch.arange(steps) < torch.randint(1, steps + 1, (objects, 1), generator=generator)
         band = torch.randint(1, len(shape.bands) + 1, (objects, steps), generator=generator) * real
-        return {"band": band, **self.random_light_curves(band, generator)}
+        return {"band": band, **self.random_light_curves(band, generator)} | self.random_points(
+            shape, objects, generator
+        )
 
 
 class FrameTokenInputs(TokenInputs):
@@ -120,12 +176,15 @@ class FrameTokenInputs(TokenInputs):
         conditions = self.scaled_conditions(batch.conditions, scale[batch.band])
         known = batch.band + 1, batch.time, self.scaled_photometry(batch), conditions, lengths
         frames = frames.unsqueeze(1) if batch.median is None else frames
+        points = self.points(batch)
         if batch.median is None:
-            return frames, units, *known
+            nothing = frames.new_zeros(0)  # in the places of medians, of which the network has none
+            return frames, units, *known, *((nothing, nothing, *points) if points else ())
         turns = (batch.angle, batch.quarter_turns, batch.horizontal, batch.vertical)
         bands = batch.median.shape[1]
         turned = turn_stamps(batch.median.flatten(0, 1), *(turn.repeat_interleave(bands) for turn in turns))
-        return frames, units, *known, self.scaled_medians(turned.unflatten(0, (-1, bands))), self.in_units(batch.median)
+        medians = self.scaled_medians(turned.unflatten(0, (-1, bands))), self.in_units(batch.median)
+        return frames, units, *known, *medians, *points
 
     def padded(
         self,
@@ -135,6 +194,9 @@ class FrameTokenInputs(TokenInputs):
         photometry: Tensor,
         conditions: Tensor,
         median: Tensor | None = None,
+        point_band: Tensor | None = None,
+        point_days: Tensor | None = None,
+        point_photometry: Tensor | None = None,
     ) -> tuple[Tensor, ...]:
         """Return the arguments of `FrameTransformer.features_padded`.
 
@@ -152,6 +214,8 @@ class FrameTokenInputs(TokenInputs):
             Seeing [arcsec] and sky noise [flux_unit] of each frame; NaN where unknown.
         median : tensor (B, bands, H, W), optional
             Each object's median frame in each band [flux_unit], where the network was fed residuals.
+        point_band, point_days, point_photometry : tensors, optional
+            As of `padded_points`, where the network was built for points.
         """
         scale = self.scale_of(band)
         fluxes = [frames]
@@ -162,9 +226,11 @@ class FrameTokenInputs(TokenInputs):
         units = torch.stack(fluxes, dim=2) / scale[:, :, None, None, None]
         scaled, _ = FrameInputs(self.scaling).padded(frames, band, median)
         known = band, days, photometry / scale[..., None], self.scaled_conditions(conditions, scale)
+        points = self.padded_points(point_band, point_days, point_photometry)
         if median is None:
-            return scaled.unsqueeze(2), units, *known
-        return scaled, units, *known, self.scaled_medians(median), self.in_units(median)
+            nothing = frames.new_zeros(0)
+            return scaled.unsqueeze(2), units, *known, *((nothing, nothing, *points) if points else ())
+        return scaled, units, *known, self.scaled_medians(median), self.in_units(median), *points
 
     def scaled_conditions(self, conditions: Tensor, scale: Tensor) -> Tensor:
         """Return the seeing (..., 2) [arcsec], and the sky noise in units of the band's scale."""
@@ -188,4 +254,5 @@ class FrameTokenInputs(TokenInputs):
         seeing = 1 + torch.rand(size, generator=generator)
         noise = self.scale_of(arrays["band"]) * (0.3 + 0.1 * torch.rand(size, generator=generator))
         light_curves = self.random_light_curves(arrays["band"], generator)
-        return {**arrays, **light_curves, "conditions": torch.stack([seeing, noise], dim=-1), **median}
+        conditions = {"conditions": torch.stack([seeing, noise], dim=-1)}
+        return {**arrays, **light_curves, **conditions, **median} | self.random_points(shape, objects, generator)

@@ -55,6 +55,19 @@ def pad(rows: Tensor, lengths: Tensor) -> Tensor:
     return slots.unflatten(0, (len(lengths), -1))
 
 
+def pad_some(rows: Tensor, lengths: Tensor) -> Tensor:
+    """Put rows into (B, longest, ...) as `pad` does, where objects may have none; there is one column at least."""
+    if not len(rows):
+        return rows.new_zeros(len(lengths), 1, *rows.shape[1:])
+    return pad(rows, lengths)
+
+
+def pad_given(lengths: Tensor | None, *rows: Tensor | None) -> list[Tensor]:
+    """Pad each of some rows as `pad_some` does; nothing where one of them, or the lengths, are not given."""
+    given = [x for x in rows if x is not None]
+    return [] if lengths is None or len(given) < len(rows) else [pad_some(x, lengths) for x in given]
+
+
 def group_frames(rows: Tensor, lengths: Tensor, size: int) -> Tensor:
     """Put rows (F, ...) of the objects into groups (G, size, ...), none of two objects; lengths on the CPU.
 

@@ -28,7 +28,7 @@ BRIGHTEST_HIDDEN = 19.5  # [AB mag] in r, of an AGN or star behind another label
 HOST_LIMITS = (22.5, 25.0)  # [AB mag] in r, of hosts that the catalogue does not have
 
 # What the draws of a survey are for; with the seed and the object's number they are the key of its generator.
-LAYOUT, NATURE, CADENCE, CURVE, PIXELS = range(5)
+LAYOUT, NATURE, CADENCE, CURVE, PIXELS, FORCED = range(6)
 
 
 @dataclass(frozen=True)

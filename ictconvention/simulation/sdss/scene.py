@@ -77,8 +77,7 @@ def scene(population: Population, number: int) -> Scene:
         rng = generator(population.seed, CURVE, number, attempt)
         for _ in range(MOST_DRAWS):
             kind, point, peak, nucleus = _point_source(sky_object, observations, rng)
-            change = point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
-            if is_detected(change, observations, column):
+            if is_detected(change_of(sky_object, point, observations), observations, column):
                 galaxies, stars = _surroundings(sky_object, nucleus, rng)
                 return Scene(sky_object, observations, column, kind, point, peak, galaxies, stars)
         attempt += 1
@@ -86,9 +85,13 @@ def scene(population: Population, number: int) -> Scene:
 
 def observe_object(population: Population, number: int) -> dict[str, Any]:
     """Observe one object of a population: the arguments of `SurveyWriter.add`."""
-    drawn = scene(population, number)
+    return paint_scene(population.seed, scene(population, number), number)
+
+
+def paint_scene(seed: int, drawn: Scene, number: int) -> dict[str, Any]:
+    """Paint all frames of an object: the arguments of `SurveyWriter.add`."""
     sky_object, observations = drawn.sky_object, drawn.observations
-    noise, known = generator(population.seed, PIXELS, number), sky_object.host_known
+    noise, known = generator(seed, PIXELS, number), sky_object.host_known
     return {
         "id": f"{number:06d}",
         **stamps.draw_frames(observations, drawn.column, drawn.point, drawn.galaxies, drawn.stars, noise),
@@ -127,6 +130,14 @@ def is_detected(change: NDArray[np.float64], observations: Observations, column:
     ratio = (change / (DIFFERENCE_NOISE * stamps.point_noise(observations, column)))[useful]
     night = np.unique(np.floor(observations.mjd[useful]), return_inverse=True)[1]
     return bool(np.bincount(night, weights=ratio**2).max() > DETECTION**2)
+
+
+def change_of(sky_object: SkyObject, point: NDArray[np.float64], observations: Observations) -> NDArray[np.float64]:
+    """Return by how much the point source is above that of a reference in each frame, (n,) [nanomaggies].
+
+    A reference has no supernova; of what was always there it has the median flux of the season in each band.
+    """
+    return point if _is_supernova(sky_object) else point - _median_of_band(point, observations)
 
 
 def _median_of_band(point: NDArray[np.float64], observations: Observations) -> NDArray[np.float64]:

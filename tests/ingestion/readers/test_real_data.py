@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 
 from ictconvention.files.reading import open_fits
 from ictconvention.survey.series import ImageSeries
-from tests.ingestion.commands import made, write_table
+from tests.ingestion.commands import drawn, made, write_table
 
 pytestmark = pytest.mark.real_data
 GALAXY = (244.77965, 12.07236)  # [deg] in the DECam field
@@ -37,6 +37,14 @@ def test_real_alerts_of_ztf_are_all_read(tmp_path: Path, shared: Callable[[str],
     assert finite > 0.9
     assert set(result.photometry["id"]) <= set(result.survey.ids)
     assert {"detection", "limit"} >= set(result.photometry["kind"])
+    columns = pq.read_table(shared("ztf_alerts/alerts.parquet"), columns=["objectId", "candidate"]).to_pylist()
+    candidates = {row["objectId"]: row["candidate"] for row in columns}
+    for series in result.survey:
+        candidate = candidates[series.id]
+        assert series.mjd[0] == pytest.approx(candidate["jd"] - 2400000.5, abs=1e-9)
+        place = series.metadata["ra"], series.metadata["dec"]
+        assert place == pytest.approx((candidate["ra"], candidate["dec"]), abs=1e-9)
+    drawn(result.survey, result.survey.ids[0])
 
 
 def test_the_difference_fluxes_of_real_alerts_agree_with_their_magnitudes(
@@ -82,7 +90,9 @@ def decam(shared: Callable[[str], Path], tmp_path: Path) -> Path:
     """Return a table of the DECam images, with the zero points of their own catalogue."""
     folder = shared("multi_epoch_ccd")
     rows = []
-    for ccd in Table.read(folder / "survey-ccds-1.fits.gz"):
+    ccds = Table.read(folder / "survey-ccds-1.fits.gz")
+    ccds.write(tmp_path / "ccds.fits")
+    for ccd in ccds:
         name = Path(str(ccd["image_filename"]).strip()).name
         zero_point = float(ccd["zpt"]) + 2.5 * np.log10(float(ccd["exptime"]))
         rows.append({"file": str(folder / name), "zero_point": zero_point})
@@ -103,6 +113,13 @@ def test_a_real_galaxy_lies_at_the_centre_of_every_frame_with_the_same_flux(tmp_
         light = np.where(near, np.clip(np.nan_to_num(frame), 0, None), 0)
         centre = np.array([(light * across).sum(), (light * across[:, None]).sum()]) / light.sum()
         np.testing.assert_allclose(centre, (x, y), atol=1)
+    ccds = Table.read(decam.parent / "ccds.fits")
+    ccds.sort("mjd_obs")
+    middle = ccds["mjd_obs"] + ccds["exptime"] / 2 / 86400
+    np.testing.assert_allclose(series.mjd, middle, rtol=0, atol=1e-7)
+    np.testing.assert_allclose(series.psf_fwhm, 0.262 * ccds["fwhm"], rtol=0.01)
+    assert [result.survey.header.bands[band] for band in series.band] == [str(one) for one in ccds["filter"]]
+    assert drawn(result.survey, "galaxy") == {}  # the stamps are too small for fluxes
     flux = aperture(series, 7)
     for band in range(3):
         one = flux[series.band == band]

@@ -5,6 +5,7 @@ import io
 import numpy as np
 import pytest
 from astropy.io import fits
+from numpy.typing import NDArray
 
 from ictconvention.files.reading import UnreadableError
 from ictconvention.ingestion.rubin.cutouts import NANOJANSKY, measure_fwhm, read_cutout
@@ -47,6 +48,30 @@ def test_without_variance_and_psf_both_are_unknown() -> None:
     read = read_cutout(without(cutout(SKY), "UNCERT", "PSFIMAGE"), RA, DEC)
     assert np.isnan(read.noise)
     assert np.isnan(read.psf_fwhm)
+
+
+def with_uncertainty(values: NDArray[np.floating], kind: str) -> bytes:
+    """Return a cutout whose second HDU holds something else."""
+    with fits.open(io.BytesIO(cutout(SKY))) as hdus:
+        hdus["UNCERT"].data, hdus["UNCERT"].header["UTYPE"] = values.astype(">f4"), kind
+        file = io.BytesIO()
+        hdus.writeto(file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("kind", ["VarianceUncertainty", "StdDevUncertainty", "InverseVariance"])
+def test_the_noise_is_a_deviation_whatever_the_uncertainty_is(kind: str) -> None:
+    held = {"VarianceUncertainty": 400.0, "StdDevUncertainty": 20.0, "InverseVariance": 1 / 400}[kind]
+    assert read_cutout(with_uncertainty(np.full(SKY.shape, held), kind), RA, DEC).noise == pytest.approx(20)
+
+
+def test_pixels_without_a_variance_are_missing() -> None:
+    variance = np.full(SKY.shape, 400.0)
+    variance[:2], variance[5, 7] = 0, np.nan  # rows beside the chip, and a pixel
+    read = read_cutout(with_uncertainty(variance, "VarianceUncertainty"), RA, DEC)
+    assert np.isnan(read.pixels[:2]).all()
+    assert np.isnan(read.pixels).sum() == 2 * SKY.shape[1] + 1
+    assert read.noise == pytest.approx(20)
 
 
 DAMAGED = {

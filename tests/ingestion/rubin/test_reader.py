@@ -121,6 +121,9 @@ def test_an_id_keeps_all_digits_of_its_64_bits(tmp_path: Path) -> None:
     rounded = write_table(tmp_path / "b.parquet", alerts[:1])
     for source in (exact, rounded):
         assert made("rubin", source, tmp_path / f"s {source.name}").survey.ids == (str(OBJECT),)
+    alerts[0]["diaSource"]["diaObjectId"] = str(OBJECT)  # as in JSON, where numbers are doubles
+    text = write_table(tmp_path / "d.parquet", alerts[:1])
+    assert made("rubin", text, tmp_path / "text").survey.ids == (str(OBJECT),)
     alerts[0]["diaSource"]["diaObjectId"] = float(OBJECT)
     error = refusal("rubin", write_table(tmp_path / "c.parquet", alerts[:1]), tmp_path / "s")
     check_refusal(error, "E-INGEST-REJECTS", "double", where=tmp_path / "s")
@@ -133,10 +136,12 @@ def test_a_detection_that_its_survey_flags_is_rejected_with_the_flag(tmp_path: P
         alert(day=3, pixelFlags_saturatedCenter=True),
         alert(day=4, pixelFlags_nodataCenter=True),
         alert(day=5, timeWithdrawnMjdTai=MJD + 6),
+        alert(day=6, pixelFlags_injectedCenter=True),
     ]
     result = made("rubin", write_alerts(tmp_path / "a.avro", [alert(), *flagged]), tmp_path / "s", "--max-rejects", 1)
     reasons = [row["reason"] for row in result.rejects]
     words = ("psfFlux_flag", "centroid_flag and pixelFlags_offimage", "saturatedCenter", "nodataCenter", "withdrawn")
+    words += ("injectedCenter",)
     assert len(reasons) == len(words)
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from ictconvention.files.reading import open_fits, read_image
 from ictconvention.ingestion.rubin.cutouts import Cutout, read_cutout
 from ictconvention.ingestion.rubin.rotation import SkyGrid, turn_north_up
-from tests.ingestion.commands import frame_bytes, made
+from tests.ingestion.commands import drawn, frame_bytes, made
 from tests.ingestion.rubin_packets import NANOJANSKY, SCALE
 
 pytestmark = pytest.mark.real_data
@@ -33,6 +33,11 @@ def records(path: Path) -> dict[str, dict[str, Any]]:
         with path.open("rb") as file:
             alerts = list(fastavro.reader(file))
     return {str(one["diaSource"]["diaObjectId"]): one for one in alerts}
+
+
+def turned_by(north: NDArray[np.float64]) -> float:
+    """Return by how much north lies to the right of up in an image [deg]."""
+    return float(np.degrees(np.arctan2(north[0], north[1]))) % 360
 
 
 def psf_stamp(alert: dict[str, Any], cut: Cutout, ra: float, dec: float) -> NDArray[np.float64]:
@@ -66,6 +71,29 @@ def test_all_alerts_are_read_or_rejected_by_their_flags(
         assert 0.75 < np.isfinite(series.frames).mean() <= 1
         assert 0.6 < series.psf_fwhm[0] < 1.4
         assert 0.001 < series.sky_sigma[0] < 0.1
+
+
+@pytest.mark.parametrize("file", [SKY_AVRO, SKY_PARQUET, SIMULATED])
+def test_times_places_angles_and_sky_are_those_of_the_alerts(
+    tmp_path: Path, shared: Callable[[str], Path], file: str
+) -> None:
+    survey = made("rubin", shared(file), tmp_path / "s", *MOST).survey
+    alerts = records(shared(file))
+    for series in survey:
+        source, of_object = alerts[series.id]["diaSource"], alerts[series.id]["diaObject"]
+        assert series.mjd[0] == pytest.approx(source["midpointMjdTai"], abs=1e-9)
+        ra, dec = series.metadata["ra"], series.metadata["dec"]
+        assert (ra, dec) == pytest.approx((of_object["ra"], of_object["dec"]), abs=1e-9)
+        with open_fits(alerts[series.id]["cutoutScience"]) as hdus:
+            angle = hdus[0].header.get("ROTPA")
+        grid = read_cutout(alerts[series.id]["cutoutScience"], ra, dec).grid
+        if angle is not None:
+            assert turned_by(grid.north) == pytest.approx(angle, abs=1.2)  # of the camera's middle
+        assert turned_by(np.array([grid.east[1], -grid.east[0]])) == pytest.approx(turned_by(grid.north), abs=0.5)
+        around = np.hypot(*(np.indices((26, 26)) - 12.5)) > 10
+        if file != SIMULATED:  # whose hosts fill the stamps
+            assert abs(np.nanmedian(series.frames[0][around])) < 0.7 * series.sky_sigma[0]  # no sky is left
+    drawn(survey, survey.ids[0])
 
 
 @pytest.mark.parametrize(("file", "number", "spread"), [(SKY_PARQUET, 8, 0.02), (SIMULATED, 32, 0.012)])
@@ -140,14 +168,19 @@ def test_the_photometry_of_real_alerts_is_kept_but_for_what_was_withdrawn(
     assert np.median(ratio) == pytest.approx(1, abs=0.2)  # at the object's place in the one, at the detection's else
 
 
-def test_real_messages_are_read_by_the_published_schema(tmp_path: Path, shared: Callable[[str], Path]) -> None:
+@pytest.mark.parametrize("version", [10, 11])
+def test_real_messages_are_read_by_the_published_schema(
+    tmp_path: Path, shared: Callable[[str], Path], version: int
+) -> None:
     names = {"alert": "alert", "diaSource": "diaSource", "diaForcedSource": "diaForcedSource", "diaObject": "diaObject"}
     for name in names:
-        content = shared(f"rubin_alerts/{name}-10.json").read_bytes()
-        (tmp_path / f"lsst.v10_0.{name}.avsc").write_bytes(content)
-    path = tmp_path / "lsst.v10_0.alert.avsc"
-    text = path.read_text().replace('"lsst.v10_0.ssSource"', '"string"').replace('"lsst.v10_0.mpc_orbits"', '"string"')
-    path.write_text(text)  # whose schemas are not at hand
+        content = shared(f"rubin_alerts/{name}-{version}.json").read_bytes()
+        (tmp_path / f"lsst.v{version}_0.{name}.avsc").write_bytes(content)
+    path = tmp_path / f"lsst.v{version}_0.alert.avsc"
+    text = path.read_text()
+    for name in ("ssSource", "mpc_orbits"):  # whose schemas are not at hand
+        text = text.replace(f'"lsst.v{version}_0.{name}"', '"string"')
+    path.write_text(text)
     schema = fastavro.schema.load_schema(str(path))
     (tmp_path / "packets").mkdir()
     for id_, alert in records(shared(SKY_AVRO)).items():

@@ -97,8 +97,10 @@ class MadeField:
         )
 
     def psf_field(self) -> bytes:
-        row = np.zeros(1, [(name, ">f4", (5,)) for name in ("psf_width", "gain", "dark_variance")])
-        row["psf_width"], row["gain"], row["dark_variance"] = PSF, GAIN, DARK
+        names = ("psf_width", "psf_sigma1_2G", "psf_sigma2_2G", "psf_b_2G", "gain", "dark_variance")
+        row = np.zeros(1, [(name, ">f4", (5,)) for name in names])
+        row["psf_width"], row["gain"], row["dark_variance"] = np.array(PSF) * 2.35 * 0.4 / 0.396 / 2.3548, GAIN, DARK
+        row["psf_sigma1_2G"] = row["psf_sigma2_2G"] = np.array(PSF) / 0.396 / 2.3548  # one Gaussian
         tables = [fits.BinTableHDU(np.zeros(1, [("rows", ">i4")])) for _ in range(5)]
         return packed(fits.PrimaryHDU(), *tables, fits.BinTableHDU(row))
 
@@ -143,7 +145,7 @@ def packed(*hdus: Any) -> bytes:
 
 @dataclass
 class ArchiveServer:
-    """Files by path, and what goes wrong with the next requests of one: cut, damaged, slow or a status.
+    """Files by path, and what goes wrong with the next requests of one: cut, damaged, slow, a page or a status.
 
     Parameters
     ----------
@@ -208,6 +210,9 @@ def serving() -> Iterator[ArchiveServer]:
             if failure == "damaged":
                 content = content[: len(content) // 2]
             self.send_response(200)
+            if failure == "page":
+                content = b"<html>Log in, please</html>"
+                self.send_header("Content-Type", "text/html; charset=utf-8")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[:1000] if failure == "cut" else content)

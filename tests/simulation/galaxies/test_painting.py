@@ -135,7 +135,7 @@ def test_a_run_simulates_its_galaxies_once_each_choice_apart(tmp_path: Path, mon
         asked.append((path.name, given))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ictconvention.runs.assembly.simulate_galaxies", noted)
+    monkeypatch.setattr("ictconvention.simulation.simulate.simulate_galaxies", noted)
     own: tuple[list[str], ...] = (
         [],
         ["survey.band_set=9"],

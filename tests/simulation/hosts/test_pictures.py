@@ -125,7 +125,7 @@ def test_a_run_simulates_its_pictures_once_each_size_apart(tmp_path: Path, monke
         asked.append((path.name, given))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ictconvention.runs.assembly.simulate_hosts", noted)
+    monkeypatch.setattr("ictconvention.simulation.simulate.simulate_hosts", noted)
     for words in ([], ["survey.size=96"], ["profile=tiny"], ["profile=smoke", "survey.extra_test=7"]):
         with pytest.raises(KeyboardInterrupt):
             open_or_simulate(compose_run(["survey=hosts", f"surveys={tmp_path}", *words]))

@@ -277,6 +277,7 @@ def test_no_curve_is_painted_twice_and_no_survey_overwritten(tmp_path: Path) -> 
         paint_light_curves(tmp_path / "t", source * 2)
 
 
+@pytest.mark.real_data
 @pytest.mark.no_cover
 @pytest.mark.slow
 def test_real_light_curves_make_a_sound_survey_that_leaks_nothing(

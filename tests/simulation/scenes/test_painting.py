@@ -162,7 +162,7 @@ def test_a_run_simulates_its_chips_once_each_kind_apart(tmp_path: Path, monkeypa
         asked.append((path.name, given))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ictconvention.runs.assembly.simulate_scenes", noted)
+    monkeypatch.setattr("ictconvention.simulation.simulate.simulate_scenes", noted)
     for words in ([], ["survey.size=256"], ["survey.unlabelled=0.5"], ["profile=tiny", "survey.extra_test=7"]):
         with pytest.raises(KeyboardInterrupt):
             open_or_simulate(compose_run(["survey=scenes", f"surveys={tmp_path}", *words]))

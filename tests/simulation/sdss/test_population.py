@@ -67,6 +67,7 @@ def test_bright_hosts_are_near(drawn: list[Any]) -> None:
     assert np.corrcoef(redshift, r)[0, 1] > 0.4
 
 
+@pytest.mark.real_data
 def test_close_pairs_are_as_frequent_as_the_real_ones(drawn: list[Any], population: Table) -> None:
     simulated = np.bincount(sky_groups([o.ra for o in drawn], [o.dec for o in drawn]))
     real = np.bincount(sky_groups(population["ra"], population["dec"]))

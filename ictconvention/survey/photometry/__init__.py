@@ -1,0 +1,1 @@
+"""Photometry without pixels, which lies beside the frames of a survey: forced fluxes, detections and limits."""
