@@ -21,9 +21,11 @@ from ictconvention.core.errors import FileSystemError, SurveyError, UsageError
 from ictconvention.ingestion.found import Found, Reject
 from ictconvention.ingestion.pipeline import ingest
 from ictconvention.measuring.audit import audit_survey
+from ictconvention.survey.bands import lineage_of, select_bands
 from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE
 from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.growth.side_tables import FrameSources, read_photometry
+from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.survey.writer import SurveyWriter, join_shards
@@ -82,6 +84,9 @@ def test_ten_nights_one_by_one_are_one_ingest_of_all(one: Survey, grown: Survey)
     assert measured is not None
     assert repr(measured.to_pylist()) == repr(pq.read_table(one.path / "photometry.parquet").to_pylist())
     assert sources_of(grown) == repr(pq.read_table(one.path / "frame_sources.parquet").to_pylist())
+    points, of_one = SurveyPoints(grown), SurveyPoints(one)
+    assert all(repr(points.of(series)) == repr(of_one.of(series)) for series in grown)
+    assert sum(len(points.of(series)) for series in grown) > 50
     assert [series.id for series in grown][:3] == ["o04", "o11", "o03"]  # as the table names them
     assert grown.frame_table().pformat() == one.frame_table().pformat()
     assert grown.object_table().pformat() == one.object_table().pformat()
@@ -133,6 +138,17 @@ def test_the_compact_form_is_that_of_one_ingest(one: Survey, grown: Survey, tmp_
     assert len(Survey.open(tmp_path / "s").lineage) == NIGHTS + 2
     with refused(SurveyError, "E-SURVEY-STATE", where=one.path):
         compact(one.path)
+
+
+def test_a_band_of_what_has_grown_is_a_survey_with_all_its_photometry(grown: Survey, tmp_path: Path) -> None:
+    red = select_bands(grown, ["r"], tmp_path / "r")
+    assert lineage_of(red) >= {*grown.lineage}
+    measured, of_all = read_photometry(red), read_photometry(grown)
+    assert measured is not None
+    assert of_all is not None
+    assert repr(measured.to_pylist()) == repr(of_all.to_pylist())
+    assert verify_survey(red, True)
+    assert SurveyPoints(red)
 
 
 def test_a_night_that_is_read_twice_adds_nothing(two: Path) -> None:
