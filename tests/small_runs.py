@@ -20,7 +20,9 @@ LEFT = {  # in the folder of a finished run
     "metrics.csv",
     "checkpoints",
     "predictions.parquet",
+    "predictions_validation.parquet",
     "reference.npz",
+    "sample.npz",
     "seen_objects.parquet",
     "result.json",
 }

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ictconvention.applying.explain import check_explain, explain_batch
+from ictconvention.applying.explaining.maps import check_explain, explain_batch
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, report_errors

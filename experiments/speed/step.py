@@ -115,7 +115,7 @@ class Stepper:
             self.optimiser.zero_grad()
         with self.timed("follow"):
             if isinstance(self.learner, ICT) and self.learner.target is not None:
-                update_target(self.learner.target, self.learner.network.branch("projection"), 0.99)
+                update_target(self.learner.target, self.learner.network.branch(self.learner.options.compared), 0.99)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:

@@ -11,6 +11,7 @@ from ictconvention.configuration.registry import find_task
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import UsageError, did_you_mean, short_hash
 from ictconvention.core.progress import facts_html
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.survey.format import full_name
 from ictconvention.survey.growth.states import find_state
@@ -20,6 +21,7 @@ from ictconvention.survey.survey import Survey
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ictconvention.applying.comparing.compare import SurveyComparison
     from ictconvention.runs.trained_run import TrainedRun
 
 
@@ -29,7 +31,8 @@ class Run:
     Parameters
     ----------
     folder : str or Path
-        Folder of a run; `load` and `train` give one.
+        Folder of a run; `load` and `train` give one. A published run may also be `demo`, the model that ships with the
+        package, or hf://OWNER/NAME[@REVISION] on a hub.
 
     Attributes
     ----------
@@ -49,7 +52,7 @@ class Run:
     """
 
     def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+        self.folder = locate_run(folder)
         self._files = RunFolder(self.folder)
         self.options: RunOptions = self._files.read_options()
 
@@ -143,6 +146,7 @@ class Run:
         survey: Survey | str | Path,
         *,
         prior: str | Path | Mapping[str, float] = "train",
+        coverage: float | None = None,
         first_days: float | None = None,
         forest: Literal["mean", "alone"] | None = None,
         batch_size: int = 64,
@@ -158,6 +162,9 @@ class Run:
         prior : str, path or mapping
             Shares of the classes to predict at: "train", "uniform", "estimate", a file of them, or a mapping such as
             {"AGN": 0.2, "SN Ia": 0.8}.
+        coverage : float, optional
+            Add the column `set`, the classes that an object may be of: of each class this share of its objects has it
+            in the set, as far as they are like those of the run's validation part.
         first_days : float, optional
             Use frames until so many days after the first detection.
         forest : "mean" or "alone", optional
@@ -183,7 +190,9 @@ class Run:
             The run is not finished or damaged, the survey does not fit it, an option is out of range, or there is no
             forest beside the run where one is asked for.
         """
-        return predict_together([self.trained()], survey, prior, first_days, forest, batch_size, devices, verify)
+        return predict_together(
+            [self.trained()], survey, prior, first_days, forest, batch_size, devices, verify, coverage
+        )
 
     def predict_masks(
         self, survey: Survey | str | Path, folder: str | Path, *, batch_size: int = 64
@@ -284,33 +293,119 @@ class Run:
         check_model_file(Path(path))
         return export(self.folder, Path(path))
 
+    def publish(
+        self, folder: str | Path, licence: str = "unknown", *, title: str | None = None, onnx: bool = True
+    ) -> Path:
+        """Write the run to a new folder for others, as `ictconvention publish` does, and return the folder.
+
+        Parameters
+        ----------
+        folder : str or Path
+            To make.
+        licence : str
+            Of the weights, as model hubs name it, such as mit.
+        title : str, optional
+            Of the model card; by default the name of the run.
+        onnx : bool
+            Whether an ONNX file is wanted, where the network exports.
+
+        Raises
+        ------
+        UsageError, FileSystemError
+            The run is not finished, or has learned one stratum alone; or the folder exists, or cannot be written.
+        """
+        from ictconvention.applying.publishing.publish import publish
+
+        return publish(self.folder, Path(folder), licence, title, onnx).folder
+
+    def rank(
+        self,
+        survey: Survey | str | Path,
+        budget: int = 20,
+        *,
+        max_mag: float | None = None,
+        by: Literal["entropy", "error"] = "entropy",
+        batch_size: int = 64,
+    ) -> Table:
+        """Choose which objects of a survey to follow up: the table that `ictconvention rank` writes.
+
+        Parameters
+        ----------
+        survey : Survey or path
+            A survey, a selection of it, or a folder.
+        budget : int
+            How many objects.
+        max_mag : float, optional
+            Faintest magnitude when bright, in the middle band.
+        by : "entropy" or "error"
+            What doubt is: the entropy of the probabilities, or how probably the likeliest class is wrong.
+        batch_size : int
+            Objects in a batch.
+
+        Raises
+        ------
+        UsageError
+            The run has not learned classes, the survey does not fit it or has no magnitudes, or no object is left.
+        """
+        from ictconvention.applying.deciding.rank import RankOptions, rank_survey
+        from ictconvention.applying.fitting_survey import open_for
+        from ictconvention.applying.predict import PredictOptions
+
+        trained = self.trained()
+        opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
+        options = RankOptions(budget, max_mag, by)
+        found = rank_survey([trained], opened, options, PredictOptions(batch_size=batch_size))
+        found.table.meta["NOTES"] = "; ".join(found.said)
+        return found.table
+
     def explain(self, survey: Survey | str | Path, ids: Sequence[str] = (), of_class: str | None = None) -> "Figure":
-        """Draw where the network looked, as `ictconvention explain` does, and return the figure.
+        """Draw why, as `ictconvention explain` does, and return the figure: of series, which epochs decided.
 
         Parameters
         ----------
         survey : Survey or path
             A survey, a selection of it, or a folder.
         ids : sequence of str
-            Ids of objects; without any, two of each class, of the test part first.
+            Ids of objects; without any, some of each class, of the test part first.
         of_class : str, optional
-            Class whose maps are drawn; by default the one that is predicted of each object.
+            Class that is explained; by default the one that is predicted of each object.
 
         Raises
         ------
         UsageError
-            The run is not finished, the survey does not fit it, its network has no map, or captum is not installed.
+            The run is not finished, the survey does not fit it, or it has learned no classes; of pictures also, its
+            network has no map, or captum is not installed.
         SurveyError
             An object is not in the survey.
         """
-        from ictconvention.applying.explain import explain_objects
+        from ictconvention.applying.explaining.epochs import explain_series
+        from ictconvention.applying.explaining.maps import explain_objects
         from ictconvention.applying.fitting_survey import open_for
-        from ictconvention.drawing.explained_page import draw_explained
+        from ictconvention.drawing.applied.explained_page import draw_explained
+        from ictconvention.drawing.applied.explained_series import draw_explained_series
 
         trained = self.trained()
         opened = survey if isinstance(survey, Survey) else open_for(trained, survey)
-        explained = explain_objects(trained, opened, ids, of_class)
-        return draw_explained(explained, opened.header.full_name, trained.options.model.kind)
+        model = trained.options.model.kind
+        if trained.learner.inputs.pictures:
+            return draw_explained(explain_objects(trained, opened, ids, of_class), opened.header.full_name, model)
+        return draw_explained_series(explain_series(trained, opened, ids, of_class), opened.header, model)
+
+    def compare_survey(self, survey: Survey | str | Path) -> "SurveyComparison":
+        """Compare a survey with what the run knows, as `ictconvention compare-survey` does.
+
+        The answer has a `verdict`, `as_dict()` and `show()`.
+
+        Raises
+        ------
+        UsageError
+            The run is not finished or kept no sample of what it knows, or the survey does not fit it.
+        """
+        from ictconvention.applying.comparing.compare import compare_survey
+        from ictconvention.applying.fitting_survey import open_for
+
+        trained = self.trained()
+        return compare_survey(trained, survey if isinstance(survey, Survey) else open_for(trained, survey))
 
     def train_forest(
         self, survey: Survey | str | Path | None = None, *, all_frames: bool = False, jobs: int | None = None
@@ -380,6 +475,7 @@ def predict_together(
     batch_size: int,
     devices: int,
     verify: bool | Literal["auto"],
+    coverage: float | None = None,
 ) -> Table:
     """Return the table of predictions of runs of one model together; parameters and errors as of `Run.predict`."""
     from ictconvention.applying.apply import apply_runs, check_survey
@@ -391,18 +487,20 @@ def predict_together(
     opened = survey if isinstance(survey, Survey) else open_for(runs[0], survey)
     check_survey(runs, opened, verify, show_nothing, forest)
     shares = str(prior) if isinstance(prior, Path) else prior
-    found = apply_runs(runs, opened, options, shares)
+    found = apply_runs(runs, opened, options, shares, coverage=coverage)
     found.table.meta["NOTES"] = "; ".join(found.said)
     return found.table
 
 
 def load(folder: str | Path) -> Run:
-    """Open the folder of a run, finished or not.
+    """Open the folder of a run, finished or not; or `demo`, or hf://OWNER/NAME[@REVISION], a published one.
 
     Raises
     ------
     UsageError
-        It is not a folder of a run; the error names those that may have been meant.
+        It is not a folder of a run; the error names those that may have been meant. Or the hub has no such repository.
+    FileSystemError
+        The hub does not answer.
 
     Examples
     --------

@@ -122,6 +122,7 @@ class FinishedSweep:
         *,
         model: str | None = None,
         prior: str | Path | Mapping[str, float] = "train",
+        coverage: float | None = None,
         first_days: float | None = None,
         forest: Literal["mean", "alone"] | None = None,
         batch_size: int = 64,
@@ -136,7 +137,7 @@ class FinishedSweep:
         ----------
         model : str, optional
             Which model, where the sweep has several.
-        survey, prior, first_days, forest, batch_size, devices, verify
+        survey, prior, coverage, first_days, forest, batch_size, devices, verify
             As of `Run.predict`.
 
         Returns
@@ -152,7 +153,7 @@ class FinishedSweep:
         from ictconvention.applying.prediction_table import choose_runs
 
         runs, left_out = choose_runs(self.folder, model)
-        table = predict_together(runs, survey, prior, first_days, forest, batch_size, devices, verify)
+        table = predict_together(runs, survey, prior, first_days, forest, batch_size, devices, verify, coverage)
         table.meta["NOTES"] = "; ".join([*(f"left out: {line}" for line in left_out), table.meta["NOTES"]])
         return table
 

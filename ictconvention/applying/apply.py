@@ -7,6 +7,8 @@ from typing import Literal
 from astropy.table import Table
 
 from ictconvention.applying.combine import combine
+from ictconvention.applying.comparing.compare import warn_if_unlike
+from ictconvention.applying.deciding.sets import COLUMN, check_coverage, draw_survey_sets
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.forests.join import IN_WORDS, ForestUse, check_forests
 from ictconvention.applying.predict import PredictOptions, predict_survey
@@ -46,7 +48,8 @@ class Applied:
         A row for each object, see `prediction_table`.
     said : tuple of str
         At which shares, what was predicted, how many are unlike, how many have trained, and the scores of objects whose
-        truth is known and that have not.
+        truth is known and that have not; a warning where the survey is unlike that of training, as the first run sees
+        it.
     """
 
     table: Table
@@ -59,6 +62,7 @@ def apply_runs(
     options: PredictOptions,
     prior: str | Mapping[str, float] = "train",
     show: Show = show_nothing,
+    coverage: float | None = None,
 ) -> Applied:
     """Let runs of one model predict every object of a survey, together.
 
@@ -74,23 +78,34 @@ def apply_runs(
         Shares of the classes, see `choose_shares`.
     show : callable
         Shows the progress of a named step.
+    coverage : float, optional
+        Of each class, the share of its objects whose set of classes, a column of the table, holds it.
 
     Raises
     ------
     UsageError
-        The survey does not fit a run, or the shares are none, or have no meaning for what the runs have learned.
+        The survey does not fit a run, no set can be guaranteed (see `check_coverage`), or the shares are
+        none, or have no meaning for what the runs have learned.
     """
     check_prior(prior, runs[0])
+    check_coverage(coverage, runs, options)
     parts = []
     for number, run in enumerate(runs, 1):
         with show(f"predicting {number}/{len(runs)}") as progress:
             parts.append(predict_survey(run, survey, options, progress))
-    shares, shares_said = choose_shares(prior, parts)
+    shares, shares_said = choose_shares(prior, parts, forest=options.forest is not None)
     found = combine(parts, shares)
     table = prediction_table(found, survey, runs, shares_said, options.days)
     said = [shares_said]
     if options.forest is not None:
         table.meta["FOREST"] = options.forest
         said.append(f"by {IN_WORDS[options.forest]}")
+    if coverage is not None:
+        sets = draw_survey_sets(parts, shares, coverage, prior == "estimate")
+        table.add_column(sets.column, index=table.colnames.index("entropy") + 1, name=COLUMN)
+        table.meta["COVERAGE"] = coverage
+        said.extend(sets.said)
     scored = describe_scores(found.task, survey, found.row, ~found.seen_in_training, found.frames)
-    return Applied(table, (*said, *in_words(found, runs, survey), *scored))
+    unlike = warn_if_unlike(parts[0], survey) if options.days is None else None  # features of fewer frames are others
+    warning = [] if unlike is None else [f"warning: {unlike}"]
+    return Applied(table, (*said, *in_words(found, runs, survey), *scored, *warning))

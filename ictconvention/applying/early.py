@@ -97,7 +97,7 @@ def save_early_curve(
     points: list[EarlyPoint] = []
     for number, days in enumerate(grid):
         parts = [predict_survey(run, some, replace(options, days=days)) for run in runs]
-        found = combine(parts, choose_shares(prior, parts)[0])
+        found = combine(parts, choose_shares(prior, parts, interval=False)[0])
         points.append(early_point(days, found.frames, task.rows_of(found.row), label, group, measures))
         progress(number + 1, len(grid))
     title = f"{pluralize(len(some), 'object')}, {runs[0].options.name}"

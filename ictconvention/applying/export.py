@@ -12,13 +12,17 @@ from ictconvention.applying.model_file import read_model, write_model
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
+from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.sets.conformal import thresholds
 from ictconvention.learning.exportable import Exportable
 from ictconvention.measuring.photometry import METHOD, photometry_recipe
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.kept import check_network_predicts
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.format import full_name, unit_in_words
 
 FORMAT, VERSION = "ictconvention model", 1
+LEVELS = (0.68, 0.8, 0.9, 0.95, 0.99)  # coverages of sets that a model file knows the thresholds of
 TOLERANCE = 1e-4  # largest difference between a file's outputs and torch's, where they are larger than 1 its share
 SIZES = (1, 2, 5)  # numbers of objects that the outputs are compared for
 
@@ -64,10 +68,25 @@ def exportable_run(run: TrainedRun) -> Exportable:
 
 def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
     """Return what must be known of an exported model, in plain values."""
-    spec, options, scaling = run.spec, run.options, run.learner.inputs.scaling
     example = model.sequences(2, _generator())
     with torch.no_grad():
         outputs = model(*example.values())
+    return {
+        **describe_run(run),
+        "inputs": {
+            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_meaning(run, name)}
+            for name, x in example.items()
+        },
+        "outputs": {
+            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_output_meaning(run, name)}
+            for name, x in outputs.items()
+        },
+    }
+
+
+def describe_run(run: TrainedRun) -> dict[str, Any]:
+    """Return what must be known of a run's model beside its inputs and outputs, in plain values."""
+    spec, options, scaling = run.spec, run.options, run.learner.inputs.scaling
     known = {
         "format": FORMAT,
         "version": VERSION,
@@ -89,15 +108,16 @@ def describe_model(run: TrainedRun, model: Exportable) -> dict[str, Any]:
         "select": options.sequence.select,  # what is evenly chosen of longer series: frames or nights
         "contents": spec.contents,
         "scaling": {"kind": scaling.kind, "offset": scaling.offset.tolist(), "scale": scaling.scale.tolist()},
-        "inputs": {
-            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_meaning(run, name)}
-            for name, x in example.items()
-        },
-        "outputs": {
-            name: {"dtype": _dtype(x), "shape": ["objects", *x.shape[1:]], **_output_meaning(run, name)}
-            for name, x in outputs.items()
-        },
     }
+    if run.task.draws_sets and RunFolder(run.folder).validation.exists():
+        found = RunFolder(run.folder).read_validation()
+        row = found.at(Prior.SURVEY)
+        known[
+            "sets"
+        ] = {  # at `prior`: by coverage, the probability from which on each class is in the set; null: always
+            f"{level:g}": dict(zip(run.task.names, thresholds(row, found.label, level), strict=True))
+            for level in LEVELS
+        }
     if spec.photometry:
         recipe = photometry_recipe(run.survey["pixel_scale"], spec.stamp_size, run.folder)
         known["photometry"] = {"method": METHOD, **recipe.as_dict()}  # lengths in arcsec

@@ -1,13 +1,14 @@
 """What the encoder of a trained run makes of each object, written once so that nothing has to be computed again."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.applying.predict import AT_ONCE
@@ -16,7 +17,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
-from ictconvention.training.infer import infer
+from ictconvention.training.infer import Inferred, infer
 from ictconvention.training.memory import keep_freed_memory
 
 Precision = Literal["float16", "float32"]
@@ -71,16 +72,14 @@ def save_features(
         raise UsageError(f"--batch-size is {batch_size}", "options of features", "give at least one", "E-COMMAND-VALUE")
     keep_freed_memory()
     check_survey_fits(run, survey)
-    read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
-    stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
+    stream = stream_for(run, survey)
     record = {"run": run.hash, "survey": survey.hash, "name": survey.header.name, "simulated": survey.header.simulated}
     writer, number = None, 0
     with whole_file(path, "writing the features") as partial:
         try:
             for first in range(0, len(survey), AT_ONCE):
                 chunk = range(first, min(first + AT_ONCE, len(survey)))
-                batches = (stream[chunk[i : i + batch_size]] for i in range(0, len(chunk), batch_size))
-                features = infer(run.learner, batches, run.precision, reduce=lambda logits, batch: {}).features
+                features = infer_features(run, stream, np.arange(chunk.start, chunk.stop), batch_size).features
                 table = _as_table(survey, chunk, features, np.dtype(dtype), path)
                 if writer is None:
                     number = features.shape[1]
@@ -92,6 +91,49 @@ def save_features(
             if writer is not None:
                 writer.close()
     return number
+
+
+def features_of(
+    run: TrainedRun,
+    survey: Survey,
+    position: Sequence[int] | NDArray[np.int64],
+    batch_size: int = 64,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> NDArray[np.float32]:
+    """Return what the last layer of a run sees of the objects at some positions of a survey, (n, features)."""
+    keep_freed_memory()
+    return infer_features(run, stream_for(run, survey), np.asarray(position, np.int64), batch_size, progress).features
+
+
+def stream_for(run: TrainedRun, survey: Survey) -> SurveyDataset:
+    """Return the objects of a survey as a run reads them."""
+    read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
+    return SurveyDataset(survey, *read, reddening=run.spec.reddening)
+
+
+def infer_features(
+    run: TrainedRun,
+    stream: SurveyDataset,
+    positions: NDArray[np.int64],
+    batch_size: int,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Inferred:
+    """Return what the last layer of a run sees of objects that have a frame, in their order; logits are not kept.
+
+    Raises
+    ------
+    UsageError
+        A feature is NaN or infinite.
+    """
+    done = 0
+
+    def moved(objects: int) -> None:
+        nonlocal done
+        done += objects
+        progress(done, len(positions))
+
+    batches = (stream[positions[i : i + batch_size].tolist()] for i in range(0, len(positions), batch_size))
+    return infer(run.learner, batches, run.precision, progress=moved, reduce=lambda logits, batch: {})
 
 
 def _as_table(survey: Survey, chunk: range, features: np.ndarray, dtype: np.dtype[np.floating], path: Path) -> pa.Table:

@@ -37,10 +37,14 @@ def check_model_file(path: Path) -> None:
         found = f"{path.name} ends in no format of an exported model"
         raise UsageError(found, path, f"end the name in {' or '.join(NEEDED)}", "E-FILES-ENDING")
     check_place(path, "exporting the model")
-    for package in NEEDED[path.suffix]:
-        if find_spec(package) is None:
-            fix = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"
-            raise UsageError(f"the package {package} is not installed", path, fix, "E-PACKAGE-MISSING")
+    if absent := find_absent(path.name):
+        fix = "install the extra: pip install -c constraints.txt '.[export]'; or export to .pt2, which needs none"
+        raise UsageError(f"the package {absent} is not installed", path, fix, "E-PACKAGE-MISSING")
+
+
+def find_absent(name: str) -> str:
+    """Return the first package that a file of this name needs and that is not installed; or nothing."""
+    return next((package for package in NEEDED[Path(name).suffix] if find_spec(package) is None), "")
 
 
 def write_model(path: Path, model: "nn.Module", example: Mapping[str, "Tensor"], known: Mapping[str, Any]) -> None:

@@ -17,7 +17,9 @@ from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.core.parallel import run_parallel
 from ictconvention.evaluation.novelty import NoveltyReference
+from ictconvention.evaluation.shift.known_sample import draw_rows
 from ictconvention.evaluation.shift.neighbours import Neighbours
+from ictconvention.evaluation.shift.two_samples import LEAST
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.runs.machine import processors
 from ictconvention.runs.run_folder import RunFolder
@@ -86,6 +88,8 @@ class SurveyPredictions:
         Frames that were used.
     seen_in_training : boolean array (n,)
         Whether the object trained or validated the run, see `seen_by`.
+    sampled, features : arrays (m,), (m, features)
+        Some of the objects, see `choose_rows`, and what the network's last layer sees of them.
     """
 
     run: TrainedRun
@@ -94,6 +98,8 @@ class SurveyPredictions:
     novelty: NDArray[np.float64]
     frames: NDArray[np.int64]
     seen_in_training: NDArray[np.bool_]
+    sampled: NDArray[np.int64]
+    features: NDArray[np.float32]
 
 
 def predict_survey(
@@ -122,6 +128,8 @@ def predict_survey(
     distance = np.full(n, np.nan)
     frames = np.zeros(n, dtype=np.int64)
     there = np.array([i for i in range(n) if stream.frames(i)], dtype=np.int64)
+    seen = seen_by(run, survey)
+    sampled, features = choose_rows(there, seen), np.zeros((0, 0), dtype=np.float32)
     if len(there):
         devices = min(options.devices, len(there))
         parts = np.array_split(there, devices)
@@ -133,22 +141,39 @@ def predict_survey(
                 done += objects
                 progress(done, len(there))
 
-            pieces = [_part_applied(run, stream, forest, known, options.batch_size, None, moved, there)]
+            pieces = [_part_applied(run, stream, forest, known, sampled, options.batch_size, None, moved, there)]
         else:
             threads = max(1, processors() // devices)
             modules = imported_modules()
-            task = partial(_part_of_process, run.folder, stream, forest, options.batch_size, threads, modules)
+            task = partial(_part_of_process, run.folder, stream, forest, sampled, options.batch_size, threads, modules)
             pieces = []
             for _, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
                 pieces.append(piece)
-                done += len(piece[0])
+                done += len(piece.position)
                 progress(done, len(there))
-        for position, *values in pieces:
-            row[position], distance[position], frames[position] = values
+        for piece in pieces:
+            row[piece.position], distance[piece.position] = piece.row, piece.distance
+            frames[piece.position] = piece.frames
+        sampled, features = (np.concatenate(x) for x in zip(*((p.sampled, p.features) for p in pieces), strict=True))
     novelty = np.full(n, np.nan)
     if known.reference is not None:
         novelty[there] = known.reference.novelty(distance[there])
-    return SurveyPredictions(run, row, distance, novelty, frames, seen_by(run, survey))
+    return SurveyPredictions(run, row, distance, novelty, frames, seen, sampled, features)
+
+
+def choose_rows(there: NDArray[np.int64], seen: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return which objects stand for their survey, `MOST` at most: those that the run has not seen, if these suffice.
+
+    Parameters
+    ----------
+    there : array (m,)
+        Positions of the objects with a frame.
+    seen : boolean array (n,)
+        Whether each object of the survey has trained or validated the run.
+    """
+    unseen = there[~seen[there]]
+    some = unseen if len(unseen) >= LEAST else there
+    return np.asarray(some[draw_rows(len(some))])
 
 
 class Known(NamedTuple):
@@ -163,7 +188,15 @@ class Known(NamedTuple):
         return cls(folder.read_reference(), read_neighbours(folder))
 
 
-Piece = tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.floating], NDArray[np.int64]]
+class Piece(NamedTuple):
+    """What one device makes of some objects; fields as of `SurveyPredictions`."""
+
+    position: NDArray[np.int64]
+    row: NDArray[np.float64]
+    distance: NDArray[np.floating]
+    frames: NDArray[np.int64]
+    sampled: NDArray[np.int64]
+    features: NDArray[np.float32]
 
 
 def _part_applied(
@@ -171,12 +204,13 @@ def _part_applied(
     stream: SurveyDataset,
     forest: JoinedForest | None,
     known: Known,
+    sampled: NDArray[np.int64],
     batch_size: int,
     device: torch.device | None,
     progress: Callable[[int], object],
     positions: NDArray[np.int64],
 ) -> Piece:
-    """Return positions, rows, distances and numbers of frames of some objects, which one device has predicted."""
+    """Return what one device predicts of some objects."""
     pieces = []
     for chunk in np.array_split(positions, -(-len(positions) // AT_ONCE)):
         batches = (stream[chunk[i : i + batch_size].tolist()] for i in range(0, len(chunk), batch_size))
@@ -186,15 +220,16 @@ def _part_applied(
         distance = nothing if known.reference is None else known.reference.distance(made.features)
         row = run.row(made.outputs) if known.neighbours is None else known.neighbours.predict(made.features)
         row = row if forest is None else forest.join(stream, made.position, row)
-        pieces.append((made.position, row, distance, made.frames))
-    position, row, distances, frames = (np.concatenate(values) for values in zip(*pieces, strict=True))
-    return position, row, distances, frames
+        kept = np.isin(made.position, sampled)
+        pieces.append((made.position, row, distance, made.frames, made.position[kept], made.features[kept]))
+    return Piece(*(np.concatenate(values) for values in zip(*pieces, strict=True)))
 
 
 def _part_of_process(
     folder: Path,
     stream: SurveyDataset,
     forest: JoinedForest | None,
+    sampled: NDArray[np.int64],
     batch_size: int,
     threads: int,
     modules: tuple[str, ...],
@@ -209,4 +244,4 @@ def _part_of_process(
     device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
     known = Known.read(RunFolder(folder))
     run = read_trained(folder)
-    return _part_applied(run, stream, forest, known, batch_size, device, lambda objects: None, positions)
+    return _part_applied(run, stream, forest, known, sampled, batch_size, device, lambda objects: None, positions)

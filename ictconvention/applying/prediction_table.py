@@ -17,10 +17,11 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, shorten
 from ictconvention.core.output_place import check_place
 from ictconvention.core.partial_file import partial_beside
-from ictconvention.evaluation.prior import estimate_shares
+from ictconvention.evaluation.prior import Prior, estimate_shares, shares_interval
 from ictconvention.files.user_table import read_number, read_text, read_user_table
 from ictconvention.reading.json_file import JsonRecord
 from ictconvention.runs.collection import find_runs, group_runs
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.kept import describe_answer
 from ictconvention.runs.trained_run import TrainedRun, read_trained
@@ -37,6 +38,7 @@ SHARES = JsonRecord(
     'correct it: for example {"AGN": 0.2, "SN Ia": 0.8}',
     "a share for each class",
 )
+ESTIMATED = "at class shares estimated from this survey"
 ALL_SHARES = ("train", "uniform", "estimate")
 
 
@@ -46,7 +48,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     Parameters
     ----------
     folder : Path
-        Folder of a run, or of a sweep.
+        Folder of a run, or of a sweep; or `demo`, or hf://OWNER/NAME (see `locate_run`).
     model : str, optional
         Which model, where a sweep has several.
 
@@ -55,6 +57,7 @@ def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun
     UsageError
         It is neither, it has several models and none was chosen, or its runs are not comparable.
     """
+    folder = locate_run(folder)
     if RunFolder(folder).is_run or not folder.is_dir():
         return [read_trained(folder)], []
     found, left_out = find_runs(folder)
@@ -91,7 +94,10 @@ def check_prior(prior: str | Mapping[str, float], run: TrainedRun) -> None:
 
 
 def choose_shares(
-    prior: str | Mapping[str, float], parts: Sequence[SurveyPredictions]
+    prior: str | Mapping[str, float],
+    parts: Sequence[SurveyPredictions],
+    interval: bool = True,
+    forest: bool = False,
 ) -> tuple[NDArray[np.float64] | None, str]:
     """Return the shares of the classes to predict at, (classes,), and what is to be said of them.
 
@@ -102,6 +108,10 @@ def choose_shares(
         each class by name; else a file, JSON such as {"AGN": 0.2, ...}, or a table with the columns class and share.
     parts : sequence of SurveyPredictions
         What the runs make of the survey.
+    interval : bool
+        Whether estimated shares get an interval, see `shares_interval`; it takes a second.
+    forest : bool
+        Whether a forest has joined, so that the tests of the runs do not say what is taken for what.
 
     Raises
     ------
@@ -130,10 +140,25 @@ def choose_shares(
                     "E-PREDICT-NOTHING",
                 )
             likely, priors = [part.row[there] for part in parts], [part.run.calibration.survey_prior for part in parts]
-            shares = estimate_shares(likely, priors, find_counting_runs(parts)[:, there])
-            return shares, f"at class shares estimated from this survey: {shares_in_words(shares, classes)}"
+            counts = find_counting_runs(parts)[:, there]
+            shares = estimate_shares(likely, priors, counts)
+            if not interval:
+                return shares, ESTIMATED
+            ends = shares_interval(shares, likely, priors, counts, [] if forest else _tested(parts))
+            each = zip(classes, shares, ends.low, ends.high, strict=True)
+            said = ", ".join(f"{name} {share:.3f} ({low:.3f} to {high:.3f})" for name, share, low, high in each)
+            how = "" if ends.with_confusion else ", of the draw of the objects alone"
+            return shares, f"{ESTIMATED}, with 95% intervals{how}: {said}"
     shares = read_shares(Path(prior), classes)
     return shares, f"at the class shares of {prior}: {shares_in_words(shares, classes)}"
+
+
+def _tested(parts: Sequence[SurveyPredictions]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Return of each run the labels of its test part, and their probabilities at its own shares; none if any lacks."""
+    folders = [RunFolder(part.run.folder) for part in parts]
+    if not all(folder.predictions().exists() for folder in folders):
+        return []
+    return [(one.label, one.at(Prior.SURVEY)) for one in (folder.read_predictions() for folder in folders)]
 
 
 def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:

@@ -5,8 +5,11 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.applying.compare_survey import compare_survey
+from ictconvention.cli.applying.explain import explain
 from ictconvention.cli.applying.predict import predict
-from ictconvention.cli.explain import explain
+from ictconvention.cli.applying.publish import publish
+from ictconvention.cli.applying.rank import rank
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
@@ -284,6 +287,9 @@ def export(
     suggest_prediction(run)
 
 
+app.command("compare-survey", context_settings=WORDS)(compare_survey)
+app.command(context_settings=WORDS)(publish)
+app.command(context_settings=WORDS)(rank)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
 

@@ -174,9 +174,10 @@ def _mask_keys(survey: "Survey", one_stage: bool = True) -> list[str]:
 
 def suggest_forest(run: Path) -> None:
     """After the forest of a run: predict with both, or of redshifts compare both."""
+    from ictconvention.runs.published.places import locate_run
     from ictconvention.runs.run_folder import RunFolder
 
-    if RunFolder(run).read_options().task.kind == "redshift":
+    if RunFolder(locate_run(run)).read_options().task.kind == "redshift":
         suggest("report", run.parent)
     else:
         suggest_prediction(run, "--forest", "mean")
@@ -188,10 +189,11 @@ def suggest_prediction(run: Path, *flags: str) -> None:
     What it says of its network is all that is read; where it cannot be, nothing is suggested.
     """
     from ictconvention.core.errors import IctConventionError
+    from ictconvention.runs.published.places import locate_run
     from ictconvention.runs.run_folder import RunFolder
 
     try:
-        options = RunFolder(run).read_options()
+        options = RunFolder(locate_run(run)).read_options()
     except IctConventionError:  # the run has ended well, and this is a hint
         return
     if options.shift.kind == "strata":  # one of its runs alone is refused

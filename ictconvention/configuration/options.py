@@ -18,7 +18,9 @@ PartialShare = Annotated[float, Field(ge=0, lt=1)]  # of a whole, never all
 Stage = Literal["pretrain", "finetune"]
 Select = Literal["frames", "nights"]
 TargetNorms = Literal["batch", "running"]
-Compared = Literal["projection", "probabilities"]
+Compared = Literal["projection", "probabilities", "labels", "class_mates"]
+Memory = Literal["none", "ensemble", "early"]
+WeakLabels = Literal["given", "referee", "forward"]
 Projection = Literal["separate", "shared", "trunk"]
 Head = Literal["projection", "classes"]
 Schedule = Literal["cosine", "constant"]
@@ -169,7 +171,7 @@ class ViewOptions:
     Parameters
     ----------
     count : int
-        1 for supervised learning, 2 for ICT.
+        1 for supervised learning, 1 or 2 for ICT.
     online_frames : int or "third", optional
         Asymmetric views: the two online views have at most this many frames each, and one full view is added for the
         target network. It removes no frame that fits into M, and is turned by draws of its own. "third" is a third of
@@ -240,11 +242,15 @@ class Imbalance:
     focal : float
         Exponent gamma of the focal loss: (1 - p)^gamma multiplies the cross-entropy of an object whose class has the
         probability p; 0 is the cross-entropy itself.
+    adjustment : float
+        tau of logit adjustment (Menon et al. 2021): the loss sees the logits f + tau log(shares), with the shares of
+        the classes in the loss. At 1 it is balanced softmax (Ren et al. 2020), and f are the logits at equal shares.
     """
 
     sampling: Weight = 0.0
     weighting: Weight = 0.0
     focal: NonNegativeFloat = 0.0
+    adjustment: Annotated[Weight, ADDED] = 0.0
 
 
 @option_group
@@ -261,8 +267,30 @@ class ICTOptions:
     classification, consistency : float
         Weights of eq. 2 and of eq. 1 in eq. 3. Without consistency there is no target network: cross-entropy on two
         views.
-    consistency_on : "projection" or "probabilities"
-        Compare normalised projections (eq. 1), or class probabilities by their divergence, as a mean teacher does.
+    consistency_on : "projection", "probabilities", "labels" or "class_mates"
+        Compare normalised projections (eq. 1); or class probabilities by their divergence, as a mean teacher does; or
+        let the target's likeliest class be the label where it is sure, see `HardLabels`; or compare projections with
+        those of the same class, see `ClassMates`.
+    ramp : float
+        Share of the steps of a stage in which the weight of the consistency rises from 0, see `ramp_at`.
+    compared_objects : "all" or "unlabelled"
+        Whether objects with a label are compared too.
+    threshold : float or "adaptive"
+        Probability from which the target's class is a label, or one for each class that follows the target.
+    temperature : float
+        By which the cosines of class mates are divided.
+    memory : "none", "ensemble" or "early"
+        Compare probabilities with those that the object had in passes before, in the place of a target network's:
+        temporal ensembling, or early-learning regularisation; see `Memory`.
+    memory_past : float
+        Weight of the past in the memory, each time that the object comes.
+    weak_labels : "given", "referee" or "forward"
+        Photometric labels are learned as they are; as the target network and the noise of labels judge them; or as
+        what the noise makes of the network's probabilities: see `weak_labels`.
+    token_subsets : int
+        Random subsets of the tokens of one view that take the place of views, see `draw_subsets`; 0 for none.
+    token_share : float
+        Share of the tokens of an object in each of them.
     projection : "separate", "shared" or "trunk"
         Which layers the two heads share, see `Online`.
     predictor : bool
@@ -301,9 +329,19 @@ class ICTOptions:
     target_norms: TargetNorms = "batch"
     target_dropout: bool = False
     flux: Annotated[NonNegativeFloat, ADDED] = 0.0
+    ramp: Annotated[Weight, ADDED] = 0.0
+    compared_objects: Annotated[Literal["all", "unlabelled"], ADDED] = "all"
+    threshold: Annotated[Share | Literal["adaptive"], ADDED] = 0.95
+    temperature: Annotated[PositiveFloat, ADDED] = 0.1
+    memory: Annotated[Memory, ADDED | SHAPES] = "none"
+    memory_past: Annotated[PartialShare, ADDED] = 0.6
+    weak_labels: Annotated[WeakLabels, ADDED | SHAPES] = "given"
+    token_subsets: Annotated[NonNegativeInt, ADDED] = 0
+    token_share: Annotated[Share, ADDED] = 0.5
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        self._check_forms()
         if self.unlabelled and not self.consistency:
             raise ValueError("learner.unlabelled adds objects to the consistency term; set learner.consistency above 0")
         if not self.projects and (self.predictor or self.variance):
@@ -311,15 +349,48 @@ class ICTOptions:
             raise ValueError(f"{found}; leave them, or set learner.consistency and consistency_on=projection")
         return self
 
+    def _check_forms(self) -> None:
+        """Refuse forms of the consistency that exclude each other, or that nothing feeds."""
+        if self.token_subsets == 1:
+            raise ValueError(
+                "learner.token_subsets is 1, and one subset is compared with nothing; take 2 or more, or 0"
+            )
+        if self.compared_objects == "unlabelled" and not self.unlabelled:
+            found = "learner.compared_objects is unlabelled, and no object without a class trains"
+            raise ValueError(f"{found}; set learner.unlabelled=true, or learner.compared_objects=all")
+        if self.compared_objects == "unlabelled" and self.consistency_on == "class_mates":
+            found = "learner.consistency_on is class_mates, and objects without a class have no mates"
+            raise ValueError(f"{found}; set learner.compared_objects=all")
+        if self.memory != "none" and (self.consistency_on != "probabilities" or not self.consistency):
+            found = f"learner.memory is {self.memory}, which keeps probabilities to compare with"
+            raise ValueError(f"{found}; set learner.consistency_on=probabilities, and learner.consistency above 0")
+        if self.weak_labels == "referee" and self.memory == "none" and self.consistency and self.compared != "classes":
+            found = "learner.weak_labels is referee, which asks the target network for classes, and it projects"
+            raise ValueError(f"{found}; set learner.consistency_on=probabilities, or learner.consistency=0")
+        if self.weak_labels == "referee" and self.memory != "none":
+            found = f"learner.weak_labels is referee, which asks the target network, and memory={self.memory} has none"
+            raise ValueError(f"{found}; set learner.memory=none, or learner.weak_labels=forward")
+
     @property
     def projects(self) -> bool:
         """Whether the networks have projections to compare."""
-        return self.consistency > 0 and self.consistency_on == "projection"
+        return self.consistency > 0 and self.consistency_on in ("projection", "class_mates")
 
     @property
     def compared(self) -> Head:
         """The head that the target network has."""
-        return "projection" if self.consistency_on == "projection" else "classes"
+        judges = self.weak_labels == "referee"
+        return "projection" if self.projects or (self.consistency_on == "projection" and not judges) else "classes"
+
+    @property
+    def compares_views(self) -> bool:
+        """Whether a view is compared with another one."""
+        return self.consistency > 0 and self.memory == "none"
+
+    @property
+    def follows(self) -> bool:
+        """Whether there is a target network."""
+        return self.weak_labels == "referee" or self.compares_views
 
 
 @option_group

@@ -8,6 +8,7 @@ from pydantic import (
     Field,
     NonNegativeFloat,
     NonNegativeInt,
+    PositiveFloat,
     PositiveInt,
     model_validator,
 )
@@ -30,6 +31,7 @@ from ictconvention.configuration.options import (
 )
 
 STAGES: tuple[Stage, ...] = ("pretrain", "finetune")
+OF_CLASSES = ("labels", "class_mates")  # comparisons that ask for the class of an object
 
 
 @option_group
@@ -95,6 +97,7 @@ class PixelOptions:
 class AsymmetryOptions:
     """Frames of each of ICT's online views, or a third of the target's; null: as many as these, two views in all."""
 
+    count: Annotated[Literal[1, 2], ADDED] = 2  # of the online network; of supervised learning it is 1
     online_frames: int | Third | None = None
     target_share: Annotated[Share, ADDED] = 1.0  # of the objects of a batch
 
@@ -103,6 +106,9 @@ class AsymmetryOptions:
         if self.online_frames is None and self.target_share < 1:
             found = f"views.target_share is {self.target_share:g}, and the target sees the online views of all objects"
             raise ValueError(f"{found}; leave it out, or set views.online_frames=third")
+        if self.online_frames is not None and self.count == 1:
+            found = f"views.count is 1, and views.online_frames {self.online_frames} is of two"
+            raise ValueError(f"{found}; set views.count=2, or leave out views.online_frames")
         return self
 
 
@@ -127,6 +133,7 @@ class StageOptions:
     """How long and how a stage trains, which of its training epochs it keeps, and ICT's weights in it."""
 
     max_epochs: NonNegativeInt = 50  # 0: no such stage
+    draws: Annotated[PositiveFloat, ADDED] = 1.0  # of a training epoch, in units of the objects with a label
     keep: Literal["best", "last"] = "best"
     patience: Annotated[PositiveInt | None, ADDED] = None  # training epochs without a better one; null: any number
     classification: Annotated[NonNegativeFloat | None, ADDED] = None  # null: the learner's
@@ -182,9 +189,12 @@ class TrainerOptions:
 
 @option_group
 class SamplerOptions:
-    """In which order the objects of a training epoch come: any, or block by block of the survey's shards."""
+    """In which order the objects of a training epoch come: any, or block by block of the survey's shards; how many."""
 
     order: Annotated[Literal["objects", "blocks"], ADDED] = "objects"
+    unlabelled: Annotated[PositiveFloat | None, ADDED] = (
+        None  # without a label, for each with one; null: each comes once
+    )
 
 
 @option_group
@@ -265,7 +275,46 @@ class RunOptions:
             raise ValueError(f"{found}; set learner.unlabelled=true, or learner=supervised")
         self._check_classification()
         self._check_consistency()
+        self._check_forms()
         return self
+
+    def _check_forms(self) -> None:
+        """Refuse forms of ICT, and of the loss, where the learner, the task or the machine does not fit them."""
+        learner, classes = self.learner, self.task.kind == "classes"
+        forms = {
+            "learner.consistency_on": learner.consistency_on if learner.consistency_on in OF_CLASSES else "",
+            "learner.memory": "" if learner.memory == "none" else learner.memory,
+            "learner.weak_labels": "" if learner.weak_labels == "given" else learner.weak_labels,
+            "imbalance.adjustment": f"{self.imbalance.adjustment:g}" if self.imbalance.adjustment else "",
+        }
+        if (key := next((key for key, value in forms.items() if value), None)) and not classes:
+            found = f"{key} is {forms[key]}, which is of classes, and task.kind is {self.task.kind}"
+            why = "its outputs are no classes of objects, of which one is sure, rare or mistaken"
+            raise ValueError(f"{found}: {why}; take task=classes, or leave out {key}")
+        if self.learner.kind == "supervised":
+            forms |= {"views.count": "" if self.views.count == 2 else "1", "imbalance.adjustment": ""}
+            forms["learner.token_subsets"] = str(learner.token_subsets or "")
+            if key := next((key for key, value in forms.items() if value), None):
+                raise ValueError(f"{key} is {forms[key]}, which is of ICT; choose learner=ict, or leave it out")
+        if learner.token_subsets and self.views.count == 2:
+            found = f"learner.token_subsets is {learner.token_subsets}, subsets of one view, and views.count is 2"
+            raise ValueError(f"{found}; set views.count=1")
+        if learner.kind == "ict" and self.views.count == 1 and learner.compares_views and not learner.token_subsets:
+            found = "views.count is 1, and one view is compared with nothing"
+            raise ValueError(f"{found}; set learner.consistency=0, learner.memory or learner.token_subsets, or count=2")
+        if learner.weak_labels == "referee" and self.views.target_share < 1:
+            found = "learner.weak_labels is referee, and the target does not see all objects"
+            raise ValueError(f"{found}; set views.target_share=1")
+        if learner.memory != "none" and self.trainer.processes > 1:
+            found = (
+                f"learner.memory is {learner.memory}, which one process keeps, and there are {self.trainer.processes}"
+            )
+            raise ValueError(f"{found}; set trainer.devices=1 and trainer.num_nodes=1, or learner.memory=none")
+        if self.sampler.unlabelled is not None and not learner.unlabelled and self.shift.kind != "adversarial":
+            found = (
+                "sampler.unlabelled is how many objects without a class a training epoch draws, and none of them trains"
+            )
+            raise ValueError(f"{found}; set learner.unlabelled=true, or leave it out")
 
     def _check_consistency(self) -> None:
         """Refuse a weight of eq. 1 in a stage of a learner that compares nothing, or that leaves nothing to learn."""

@@ -62,7 +62,7 @@ def draw_film_strip(series: ImageSeries, header: SurveyHeader, points: Points | 
         figure.text(x, top + 0.09 / height, number, fontsize=6, color="0.35", ha="center", va="center")
     draw_stamps(stamp_board(figure), series, header, series.frames, np.arange(len(series)), height - 1.07)
     curve = figure.add_axes((left, (0.5 + below) / height, 1 - left - 0.2 / width, 2.0 / height))
-    _draw_light_curve(curve, series, header)
+    draw_light_curve(curve, series, header)
     if points is not None and below:
         lower = figure.add_axes((left, 0.5 / height, 1 - left - 0.2 / width, (below - 0.75) / height))
         _draw_points(lower, points, header, float(series.mjd[0]))
@@ -93,6 +93,7 @@ def draw_stamps(
     stamps: NDArray[np.floating],
     kept: NDArray[np.integer],
     top: float,
+    shown: NDArray[np.integer] | None = None,
 ) -> None:
     """Draw stamps of one object on a board, a row per band and a column per night.
 
@@ -108,15 +109,18 @@ def draw_stamps(
         Which frames are drawn; the places of the others are blue.
     top : float
         Upper edge [inch].
+    shown : array (k,), optional
+        Which nights; by default those of `shown_nights`.
     """
     night = night_index(series.mjd)
+    shown = shown_nights(night) if shown is None else shown
     greys = colormaps["gray"].with_extremes(bad=NO_PIXEL)
     for b, band in enumerate(header.bands):
         softening, low, high = grey_scale(series, np.flatnonzero(series.band == b))
         bottom, side = top - STAMP * (b + 1), 0.96 * STAMP  # a seam to the next
         colour = band_colour(header, b)
         board.text(0.6 * LEFT, bottom + 0.5 * STAMP, band, fontsize=11, color=colour, weight="bold", va="center")
-        for column, n in enumerate(shown_nights(night)):
+        for column, n in enumerate(shown):
             left = LEFT + STAMP * column
             frames = np.flatnonzero((night == n) & (series.band == b))
             if (drawn := np.intersect1d(frames, kept)).size:
@@ -221,7 +225,8 @@ def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
+def draw_light_curve(axes: Axes, series: ImageSeries, header: SurveyHeader) -> None:
+    """Draw the flux of each frame against time, in the colour of its band; where none is measured, say why."""
     try:
         recipe = photometry_recipe(header.pixel_scale, header.stamp_size, header.name)
     except SurveyError as error:

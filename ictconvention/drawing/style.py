@@ -8,9 +8,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import Transform, offset_copy
 
-COLOURS = ("#2f5d9b", "#c8501e", "#2e8b57", "#8c2d8c", "#b8860b", "#17a0b4", "#c2185b", "#6d4c41", "#7a7a7a")
+COLOURS = (  # the least of their distances to each other is large in the eyes of the colour-blind too; a test looks
+    *("#1f5fa8", "#d1520f", "#889966", "#9944ff", "#662200", "#bb7799", "#220088", "#553355", "#101010"),
+)
 LINES = {"-": "", "--": "6 3", ":": "2 2"}  # of matplotlib, and as the dashes of an SVG
-MARKERS = ("o", "s", "^")
+MARKERS = {  # of each colour its own: in matplotlib, and as a path in a box from -4 to 4
+    "o": "M-4 0A4 4 0 1 0 4 0A4 4 0 1 0 -4 0Z",
+    "s": "M-3.5 -3.5H3.5V3.5H-3.5Z",
+    "^": "M0 -4L4 3.5H-4Z",
+    "D": "M0 -4.5L4.5 0L0 4.5L-4.5 0Z",
+    "v": "M0 4L4 -3.5H-4Z",
+    "P": "M-1.5 -4H1.5V-1.5H4V1.5H1.5V4H-1.5V1.5H-4V-1.5H-1.5Z",
+    "X": "M-4 -2L-2 -4L0 -2L2 -4L4 -2L2 0L4 2L2 4L0 2L-2 4L-4 2L-2 0Z",
+    "<": "M-4 0L3.5 -4V4Z",
+    ">": "M4 0L-3.5 -4V4Z",
+}
 WIDTH = 3.7  # of a panel [inch]
 LONGEST = 30  # letters of a name in a figure
 HEADROOM = 1.03  # of an axis from 0 to 1
@@ -48,15 +60,23 @@ class Style:
         return LINES[self.line]
 
     @property
+    def outline(self) -> str:
+        """Return its marker as the path of an SVG, in a box from -4 to 4."""
+        return MARKERS[self.marker]
+
+    @property
     def drawn(self) -> dict[str, Any]:
         """Return the arguments of a line in matplotlib."""
         return {"color": self.colour, "ls": self.line}
 
 
 def style_of(number: int) -> Style:
-    """Return the look of a model by its place in the comparison: after nine colours they come again, in dashes."""
-    again = number // len(COLOURS) % len(LINES)
-    return Style(COLOURS[number % len(COLOURS)], list(LINES)[again], MARKERS[again])
+    """Return the look of a model by its place in the comparison: after nine colours they come again, in dashes.
+
+    Each of the nine has a marker of its own, so that no two models are told apart by colour alone.
+    """
+    again, place = number // len(COLOURS) % len(LINES), number % len(COLOURS)
+    return Style(COLOURS[place], list(LINES)[again], list(MARKERS)[place])
 
 
 def shorten_middle(name: str, longest: int = LONGEST) -> str:

@@ -1,12 +1,15 @@
 """The shares of the classes where predictions are used: given, or estimated from the predictions themselves."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 STEPS, CHANGE = 10_000, 1e-8  # of the iteration: at most so many, until no share changes by more
+DRAWS, MOST, COARSE = 200, 2000, 1e-5  # of a bootstrap; objects of one; and the change at which its iterations end
+LEAST = 5  # tested objects of a class, for what it is taken for
 IMAGINED = 10.0  # objects at the classes' own shares that are added, so that networks that know nothing keep these
 
 
@@ -49,13 +52,105 @@ def estimate_shares(
     counts : boolean array (networks, n), optional
         Which networks are averaged for which object, at least one for each; all by default.
     """
-    start = shares = np.mean(own, axis=0)
+    start = np.mean(own, axis=0)
+    return _most_likely(*_rows(likely, own, counts), start, start, IMAGINED)
+
+
+@dataclass(frozen=True, eq=False)
+class SharesInterval:
+    """Where the shares of the classes lie that were estimated: 95 % intervals.
+
+    Parameters
+    ----------
+    low, high : arrays (classes,)
+        Their ends.
+    with_confusion : bool
+        Whether they hold how much is known of which class is taken for which, or the draw of the objects alone.
+    """
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    with_confusion: bool
+
+
+def shares_interval(
+    shares: NDArray[np.float64],
+    likely: Sequence[NDArray[np.floating]],
+    own: Sequence[NDArray[np.floating]],
+    counts: NDArray[np.bool_] | None = None,
+    tested: Sequence[tuple[NDArray[np.integer], NDArray[np.floating]]] = (),
+    seed: int = 0,
+) -> SharesInterval:
+    """Return 95 % intervals of shares that were estimated, by a bootstrap.
+
+    Each of `DRAWS` draws objects anew and estimates their shares. It draws as well the tested objects of each class,
+    whose labels are known, weighs them so that they have `shares`, and estimates theirs: by how much that is not
+    `shares`, the first is moved. So the interval holds what is not known of the confusion, and where that says that the
+    estimate leans to a side, lies to its other; it is widened then until the estimate is in it.
+
+    Parameters
+    ----------
+    shares : array (classes,)
+        As of `estimate_shares` of the same arguments.
+    likely, own, counts
+        As of `estimate_shares`.
+    tested : sequence of (array (m,), array (m, classes)), optional
+        Of each network the labels of objects that trained nothing, and its probabilities of them at its `own` shares.
+        Where a class has fewer than `LEAST` of them in all, none are looked at.
+    seed : int
+        Draws the objects.
+    """
+    rng = np.random.default_rng(seed)
+    rows, weight = _rows(likely, own, counts)
+    n, start = len(likely[0]), np.mean(own, axis=0)
+    few = min(n, MOST)  # of a large survey fewer are drawn, and vary more
+    label, ratio = np.zeros(0, dtype=np.int64), np.zeros((0, len(shares)))
+    if tested:
+        label = np.concatenate([np.asarray(labels) for labels, _ in tested])
+        ratio = np.concatenate([one / at for (_, one), at in zip(tested, own, strict=True)])
+    of_class = [np.flatnonzero(label == c) for c in range(len(shares))]
+    with_confusion = min(map(len, of_class)) >= LEAST
+    drawn = np.zeros((DRAWS, len(shares)))
+    for number in range(DRAWS):
+        again = np.bincount(rng.integers(n, size=few), minlength=n).astype(np.float64)
+        used = again > 0
+        some = np.tile(used, len(likely))
+        imagined = IMAGINED * few / n
+        found = _most_likely(rows[some], (weight * np.tile(again, len(likely)))[some], start, shares, imagined, COARSE)
+        drawn[number] = shares + (found - shares) * np.sqrt(few / n)
+        if with_confusion:
+            of = [rng.choice(there, len(there)) for there in of_class]
+            own_weight = np.concatenate([np.full(len(x), n * s / len(x)) for x, s in zip(of, shares, strict=True)])
+            at = _most_likely(ratio[np.concatenate(of)], own_weight, start, shares, IMAGINED, COARSE)
+            drawn[number] -= at - shares
+    low, high = np.clip(np.percentile(drawn, [2.5, 97.5], axis=0), 0, 1)
+    return SharesInterval(np.minimum(low, shares), np.maximum(high, shares), with_confusion)
+
+
+def _rows(
+    likely: Sequence[NDArray[np.floating]], own: Sequence[NDArray[np.floating]], counts: NDArray[np.bool_] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return likelihood ratios (networks * n, classes) of all networks, and how much each counts (networks * n,)."""
     weight = np.ones((len(likely), len(likely[0]))) if counts is None else counts.astype(np.float64)
-    weight /= weight.sum(0)
+    weight = weight / weight.sum(0)
+    rows = [np.asarray(one, dtype=np.float64) / np.asarray(at) for one, at in zip(likely, own, strict=True)]
+    return np.concatenate(rows), weight.ravel()
+
+
+def _most_likely(
+    rows: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    start: NDArray[np.float64],
+    first: NDArray[np.float64],
+    imagined: float,
+    change: float = CHANGE,
+) -> NDArray[np.float64]:
+    """Return the shares at which rows (n, classes) are most likely, and `imagined` objects at the shares `start`."""
+    shares = first
     for _ in range(STEPS):
-        moved = [at_shares(one, at, shares) for one, at in zip(likely, own, strict=True)]
-        objects = np.einsum("rn,rnc->c", weight, moved) + IMAGINED * start
+        moved = rows * shares
+        objects = (weight / moved.sum(1)) @ moved + imagined * start
         before, shares = shares, objects / objects.sum()
-        if np.abs(shares - before).max() < CHANGE:
+        if np.abs(shares - before).max() < change:
             break
     return np.asarray(shares)

@@ -1,10 +1,12 @@
 """Numbers of a set of predictions: how often right, how even over the classes, how honest the probabilities."""
 
 from collections.abc import Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, log_loss, roc_auc_score
 
 from ictconvention.evaluation.confusion import confusion_counts, confusion_scores
@@ -32,9 +34,11 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
     dict
         Plain numbers: `objects`; `accuracy`; `balanced_accuracy`, the mean recall; `f1_macro`; `worst_class_recall`;
         `recall_spread`, the largest recall minus the smallest; `auroc_macro`, one class against the rest;
+        `auroc_pairs`, one class against one other, see `pairwise_auroc`;
         `average_precision_macro`; `log_loss` [nat]; `brier`, summed over classes, from 0 to 2; `calibration_error` of
-        the largest probability, in `CONFIDENCE_BINS` bins of equal width; `confusion`, rows true and columns predicted;
-        and by name in `classes` each class's `objects`, `recall`, `precision`, `f1`, `auroc`, `average_precision`.
+        the largest probability, in `CONFIDENCE_BINS` bins of equal width; `classwise_calibration_error`, the mean over
+        all classes; `confusion`, rows true and columns predicted; and by name in `classes` each class's `objects`,
+        `recall`, `precision`, `f1`, `auroc`, `average_precision`, `calibration_error` of its own probability.
 
     Raises
     ------
@@ -59,20 +63,51 @@ def scores(probabilities: NDArray[np.floating], labels: NDArray[np.integer], cla
         average_precision[c] = average_precision_score(truth[:, c], probabilities[:, c])
     table = {name: counted.pop(name) for name in ("recall", "precision", "f1")}
     table |= {"auroc": auroc, "average_precision": average_precision}
+    of_class = class_calibration_errors(probabilities, labels)
+    table["calibration_error"] = np.where(present, of_class, np.nan)
     return {
         "objects": len(labels),
         **{name: float(value) for name, value in counted.items()},
         "auroc_macro": _number(auroc[ranked].mean()) if ranked.any() else None,
+        "auroc_pairs": pairwise_auroc(probabilities, labels),
         "average_precision_macro": _number(average_precision[ranked].mean()) if ranked.any() else None,
         "log_loss": float(log_loss(labels, probabilities, labels=every)),
         "brier": float(((probabilities - truth) ** 2).sum(1).mean()),
         "calibration_error": calibration_error(probabilities.max(1), guess == labels),
+        "classwise_calibration_error": float(of_class.mean()),
         "confusion": confusion.tolist(),
         "classes": {
             name: {"objects": int(confusion[c].sum())} | {key: _number(values[c]) for key, values in table.items()}
             for c, name in enumerate(classes)
         },
     }
+
+
+def pairwise_auroc(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float | None:
+    """Return the mean over pairs of classes of the area under the ROC of one against the other (Hand & Till 2001).
+
+    Of a pair it is the mean of two: the objects of both classes ranked by the probability of the one, and by that of
+    the other. Class shares do not matter to it. None where fewer than two classes have an object.
+
+    Parameters
+    ----------
+    probabilities : array (n, classes)
+        Of each class.
+    labels : array (n,)
+        True classes.
+    """
+    rows = {c: probabilities[labels == c] for c in np.unique(labels).tolist()}
+    areas = [
+        _area(rows[a][:, a], rows[b][:, a]) / 2 + _area(rows[b][:, b], rows[a][:, b]) / 2
+        for a, b in combinations(rows, 2)
+    ]
+    return float(np.mean(areas)) if areas else None
+
+
+def _area(higher: NDArray[np.floating], lower: NDArray[np.floating]) -> float:
+    """Return how often one of the first is above one of the second, ties for a half."""
+    rank = rankdata(np.concatenate([higher, lower]))[: len(higher)].sum()
+    return float((rank - len(higher) * (len(higher) + 1) / 2) / (len(higher) * len(lower)))
 
 
 def calibration_error(
@@ -98,6 +133,16 @@ def calibration_error(
     place = np.minimum((confidence * bins).astype(int), bins - 1)
     surplus = np.bincount(place, weight * (confidence - right), minlength=bins)
     return float(np.abs(surplus).sum() / weight.sum())
+
+
+def class_calibration_errors(probabilities: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return of each class (classes,) how far its probabilities (n, classes) are from how often objects are of it.
+
+    The class-wise expected calibration error (Kull et al. 2019), in `CONFIDENCE_BINS` bins of equal width: an object
+    counts in all classes, whatever is predicted, so that a rare class is not hidden behind the common ones.
+    """
+    every = range(probabilities.shape[1])
+    return np.array([calibration_error(probabilities[:, c], labels == c) for c in every])
 
 
 def _number(value: float) -> float | None:

@@ -1,7 +1,7 @@
 """A batch of views: the frames of all objects packed one after the other, nothing padded. Knows no survey, no network.
 
-What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `mask`, `flux`
-and `weight` are for losses and the names of predictions; no input is made of them.
+What is here is all that a network can be given: no date, no season, no id. `label`, `index`, `truth`, `mask`, `flux`,
+`weight` and `weak` are for losses and the names of predictions; no input is made of them.
 """
 
 from collections.abc import Sequence
@@ -123,6 +123,8 @@ class SeriesBatch:
         Flux of science minus reference and its error [nanomaggies]; of a limit NaN and a fifth of it, or NaN.
     point_lengths : integer tensor (B,), optional
         Number of points of each object, from 0; they stay on the CPU.
+    weak : tensor (B,), optional
+        1 for an object whose label is photometric, where the loss asks for it; not an input.
     """
 
     band: Tensor
@@ -155,6 +157,7 @@ class SeriesBatch:
     point_time: Tensor | None = None
     point_photometry: Tensor | None = None
     point_lengths: Tensor | None = None
+    weak: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -254,6 +257,16 @@ def _points(views: Sequence[SeriesView], night: Sequence[NDArray[np.int64]]) -> 
         "point_photometry": torch.from_numpy(np.concatenate([points.photometry for points in of])),
         "point_lengths": torch.from_numpy(lengths),
     }
+
+
+def repeat_objects(batch: SeriesBatch, times: int) -> SeriesBatch:
+    """Return a batch whose numbers for losses come several times, all objects one time after the other.
+
+    Its frames stay as they are: it is for the loss of several outputs of one view.
+    """
+    named = ("label", "index", "truth", "flux", "weight", "weak")
+    given = {name: x for name in named if (x := getattr(batch, name)) is not None}
+    return replace(batch, **{name: x.repeat(times, *[1] * (x.ndim - 1)) for name, x in given.items()})
 
 
 def _finite(views: list[SeriesView]) -> tuple[Tensor | None, Tensor | None]:

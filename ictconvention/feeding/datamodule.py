@@ -16,11 +16,15 @@ from ictconvention.feeding.pixel_counts import pixel_shares, pixel_weights
 from ictconvention.feeding.sampler import (
     EvaluationSampler,
     TrainingSampler,
+    class_draws,
     class_shares,
     class_weights,
     domain_weights,
+    loss_shares,
+    unlabelled_draws,
 )
 from ictconvention.feeding.spec import Contents, DataSpec
+from ictconvention.feeding.weak_labels import label_ratio
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
@@ -100,6 +104,12 @@ class SeriesDataModule(lightning.LightningDataModule):
         those with a label.
     order : "objects" or "blocks"
         In which order training reads the objects, see `TrainingSampler`.
+    draws, unlabelled_draws : float, optional
+        How many objects a training epoch draws, see `draws` and `unlabelled` of `TrainingSampler`.
+    weak : array (n,), optional
+        Which objects have a photometric label, where the loss asks for it.
+    noise : array (names, names), optional
+        Shares of the true names (columns) among objects of each photometric label (rows), where the loss asks for it.
 
     Examples
     --------
@@ -136,6 +146,10 @@ class SeriesDataModule(lightning.LightningDataModule):
         pixels: NDArray[np.int64] | None = None,
         domains: bool = False,
         order: Literal["objects", "blocks"] = "objects",
+        draws: float = 1.0,
+        unlabelled_draws: float | None = None,
+        weak: NDArray[np.bool_] | None = None,
+        noise: NDArray[np.float64] | None = None,
     ) -> None:
         super().__init__()
         if stage not in get_args(Stage):
@@ -148,10 +162,12 @@ class SeriesDataModule(lightning.LightningDataModule):
         self.train_part, self.validation_part = (f"{parts_of or stage}_{part}" for part in ("train", "validation"))
         self.train_parts = [self.train_part, *([UNLABELLED_PART] if self.unlabelled or domains else [])]
         self.names = survey.header.classes if names is None else names
+        self.draws, self.unlabelled_draws, self.noise = draws, unlabelled_draws, noise
         fluxes = asinh_fluxes(survey, survey.select(split.parts[flux_of])) if flux_of else None
-        given = (labels, truth, reddening, fluxes, weights, pixels is not None)
+        given = (labels, truth, reddening, fluxes, weights, pixels is not None, weak)
         self.training = SeriesDataset(survey, sequence, augmentation, views, contents, seed, stage, *given)
         self.evaluation = self.training.for_evaluation()
+        self.training.hide_labels(self.positions(UNLABELLED_PART))
 
     def positions(self, *parts: str) -> NDArray[np.int64]:
         """Return where the objects of parts of the split are in the survey."""
@@ -178,7 +194,7 @@ class SeriesDataModule(lightning.LightningDataModule):
         positions = self.positions(*self.train_parts)
         labels = self.training.labels[positions]
         if self.pixels is None:
-            weights = class_weights(labels, len(self.names), self.imbalance)
+            weights = class_weights(labels, len(self.names), self.imbalance, self.draws, self.unlabelled_draws)
         else:
             weights = pixel_weights(self.pixels[positions], labels, self.imbalance)
         return DataSpec(
@@ -196,7 +212,35 @@ class SeriesDataModule(lightning.LightningDataModule):
             header.pixel_scale,
             "reddening" in self.training.numbers,
             domain_weights(labels) if self.domains else None,
+            **self._of_loss(labels),
         )
+
+    def _of_loss(self, labels: NDArray[np.int64]) -> dict[str, Any]:
+        """Return what only some forms of the loss ask for, of the labels of the training parts (n,)."""
+        of_loss: dict[str, Any] = {}
+        shares = loss_shares(labels, len(self.names), self.imbalance) if (labels != UNLABELLED).any() else np.zeros(0)
+        if self.imbalance.adjustment:
+            with np.errstate(divide="ignore"):  # a class without an object has none in the loss
+                of_loss["logit_offset"] = tuple((self.imbalance.adjustment * np.log(shares)).tolist())
+        if self.noise is not None:
+            weak = self.training.numbers["weak"].numpy()[self.positions(*self.train_parts)] > 0
+            of_loss["label_ratio"] = tuple(map(tuple, label_ratio(labels, weak, shares, self.noise).tolist()))
+        if self.unlabelled:
+            of_loss["unlabelled_share"] = self.drawn_unlabelled / self.drawn
+        return of_loss
+
+    @property
+    def drawn(self) -> int:
+        """How many objects a training epoch draws, with a label and without."""
+        labels = self.training.labels[self.positions(*self.train_parts)]
+        imbalance = Imbalance() if self.label_free else self.imbalance
+        return int(class_draws(labels, len(self.names), imbalance, self.draws).sum()) + self.drawn_unlabelled
+
+    @property
+    def drawn_unlabelled(self) -> int:
+        """How many objects without a label a training epoch draws."""
+        labels = self.training.labels[self.positions(*self.train_parts)]
+        return unlabelled_draws(labels, self.draws, self.unlabelled_draws)
 
     def class_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return the shares of the names (names,) in the stage's labelled training part, and in the loss."""
@@ -220,6 +264,8 @@ class SeriesDataModule(lightning.LightningDataModule):
             *self._process(),
             self.accumulate,
             self.survey.places[:, positions] if self.order == "blocks" else None,
+            self.draws,
+            self.unlabelled_draws,
         )
         return self._loader(self.training, sampler)
 

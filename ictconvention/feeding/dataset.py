@@ -68,6 +68,8 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         How much each object counts in the loss of training; by default all count the same.
     masks : bool
         Whether the mask of each object is read, of a survey that has them.
+    weak : array (n,), optional
+        Which objects have a photometric label, where the loss asks for it.
 
     Raises
     ------
@@ -90,6 +92,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         flux: NDArray[np.float32] | None = None,
         weights: NDArray[np.floating] | None = None,
         masks: bool = False,
+        weak: NDArray[np.bool_] | None = None,
     ) -> None:
         if contents not in get_args(Contents):
             raise ValueError(f"contents is {contents!r}; take {', '.join(get_args(Contents))}")
@@ -97,7 +100,7 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         self.survey, self.sequence, self.augmentation, self.views = survey, sequence, augmentation, views
         self.contents, self.seed, self.stage, self.masks = contents, seed, stage, masks
         self.labels = class_labels(survey) if labels is None else labels
-        numbers = {"truth": truth, "reddening": reddening, "flux": flux, "weight": weights}
+        numbers = {"truth": truth, "reddening": reddening, "flux": flux, "weight": weights, "weak": weak}
         self.numbers = {name: torch.from_numpy(x.astype(np.float32)) for name, x in numbers.items() if x is not None}
         reddens = augmentation is not None and augmentation.reddening > 0
         self.extinction = band_extinction(survey.header.bands) if reddens else np.zeros(len(survey.header.bands))
@@ -109,8 +112,18 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Return the same data without augmentation, one view of each object."""
         evaluation = copy.copy(self)
         evaluation.augmentation, evaluation.views = None, ViewOptions()
-        evaluation.numbers = {name: values for name, values in self.numbers.items() if name != "weight"}
+        evaluation.numbers = {name: x for name, x in self.numbers.items() if name not in ("weight", "weak")}
         return evaluation
+
+    def hide_labels(self, positions: NDArray[np.int64]) -> None:
+        """Let some objects be as if they had no label, whatever the survey says of them."""
+        known = positions[self.labels[positions] != UNLABELLED]
+        if not len(known):
+            return
+        self.labels = self.labels.copy()
+        self.labels[known] = UNLABELLED
+        if (truth := self.numbers.get("truth")) is not None:
+            truth[known] = torch.nan
 
     def __len__(self) -> int:
         return len(self.survey)

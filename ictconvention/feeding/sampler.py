@@ -17,15 +17,25 @@ WINDOW = 8  # shards of which the blocks are mixed
 MIXED = 8  # blocks whose objects come together, in any order
 
 
-def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.int64]:
-    """Return how many objects of each class (classes,) a training epoch draws: as many in all as have a label."""
+def class_draws(labels: NDArray[np.int64], classes: int, imbalance: Imbalance, draws: float = 1.0) -> NDArray[np.int64]:
+    """Return how many objects of each class (classes,) a training epoch draws, `draws` times as many as have one."""
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     shares = np.where(counts > 0, np.maximum(counts, 1.0) ** (1 - imbalance.sampling), 0)
-    exact = np.cumsum(shares) / max(shares.sum(), 1) * counts.sum()
+    exact = np.cumsum(shares) / max(shares.sum(), 1) * counts.sum() * draws
     return np.asarray(np.diff(np.round(exact), prepend=0), dtype=np.int64)
 
 
-def class_weights(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.float64]:
+def unlabelled_draws(labels: NDArray[np.int64], draws: float = 1.0, unlabelled: float | None = None) -> int:
+    """Return how many objects without a label a training epoch draws: each once, or so many for one with a label."""
+    labelled = int((labels != UNLABELLED).sum())
+    if unlabelled is None or labelled == len(labels):
+        return len(labels) - labelled
+    return round(unlabelled * draws * labelled)
+
+
+def class_weights(
+    labels: NDArray[np.int64], classes: int, imbalance: Imbalance, draws: float = 1.0, unlabelled: float | None = None
+) -> NDArray[np.float64]:
     """Return the weight of each class (classes,) in the cross-entropy.
 
     The mean weight of all that an epoch draws is 1, objects without a label counting as 0. So a loss may be summed and
@@ -33,17 +43,29 @@ def class_weights(labels: NDArray[np.int64], classes: int, imbalance: Imbalance)
     """
     counts = np.bincount(labels[labels != UNLABELLED], minlength=classes)
     weights = np.where(counts > 0, np.maximum(counts, 1.0) ** -imbalance.weighting, 0)
-    drawn = class_draws(labels, classes, imbalance) @ weights
-    return np.asarray(weights * (len(labels) / drawn if drawn else 0))
+    number = class_draws(labels, classes, imbalance, draws)
+    drawn, every = number @ weights, number.sum() + unlabelled_draws(labels, draws, unlabelled)
+    return np.asarray(weights * (every / drawn if drawn else 0))
 
 
 def class_shares(
     labels: NDArray[np.int64], classes: int, imbalance: Imbalance
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the shares of the classes (classes,) among labelled objects, and in the loss that trains on them."""
+    """Return the shares of the classes (classes,) among labelled objects, and those at which logits are trained.
+
+    These are the shares in the loss, to the power of 1 - `adjustment`: what the loss adds to the logits is not in them.
+    """
     natural = np.bincount(labels[labels != UNLABELLED], minlength=classes).astype(np.float64)
-    trained = class_draws(labels, classes, imbalance) * class_weights(labels, classes, imbalance)
+    trained = loss_shares(labels, classes, imbalance)
+    if imbalance.adjustment:
+        trained = np.where(trained > 0, trained ** (1 - imbalance.adjustment), 0)
     return natural / natural.sum(), trained / trained.sum()
+
+
+def loss_shares(labels: NDArray[np.int64], classes: int, imbalance: Imbalance) -> NDArray[np.float64]:
+    """Return the shares of the classes (classes,) in the loss: how often they are drawn, times what they weigh."""
+    trained = class_draws(labels, classes, imbalance) * class_weights(labels, classes, imbalance)
+    return np.asarray(trained / trained.sum())
 
 
 def domain_weights(labels: NDArray[np.int64]) -> tuple[float, float]:
@@ -85,6 +107,10 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         The shard of each object, and its row there. Then an epoch reads block by block: the shards in an order of its
         own, of `WINDOW` of them the blocks of `BLOCK` objects, and of `MIXED` blocks the objects. Each object comes as
         often as without, and no more of the survey than the mixed blocks need to be in memory.
+    draws : float
+        Objects with a label that an epoch draws, in units of those that have one.
+    unlabelled : float, optional
+        Objects without a label that it draws for each of them; by default each comes once.
 
     Raises
     ------
@@ -105,6 +131,8 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         processes: int = 1,
         accumulate: int = 1,
         places: NDArray[np.int64] | None = None,
+        draws: float = 1.0,
+        unlabelled: float | None = None,
     ) -> None:
         if batch_size < 1 or batch_size % processes:
             found = f"trainer.batch_size is {batch_size}, for {pluralize(processes, 'device')}"
@@ -114,7 +142,9 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
             found = f"{pluralize(len(positions), 'object')} to train on, for {pluralize(processes, 'device')}"
             raise UsageError(found, stage, "use fewer devices, or more objects", "E-MACHINE-DEVICES")
         self.positions, self.labels, self.places = positions, labels, places
-        self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance)
+        self.draws = class_draws(labels, int(labels.max(initial=0)) + 1, imbalance, draws)
+        self.unlabelled = None if unlabelled is None else unlabelled_draws(labels, draws, unlabelled)
+        self.drawn = int(self.draws.sum()) + unlabelled_draws(labels, draws, unlabelled)
         self.batch_size, self.accumulate, self.seed, self.stage = batch_size, accumulate, seed, stage
         self.num_replicas, self.rank, self.epoch = processes, rank, 0
         if len(self._parts()) % accumulate:
@@ -135,7 +165,7 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
 
     def _parts(self) -> list[NDArray[np.int64]]:
         """Return the places of each batch among this process's objects of an epoch."""
-        units = np.arange(len(self.positions) // self.num_replicas)
+        units = np.arange(self.drawn // self.num_replicas)
         largest = self.batch_size // self.num_replicas * self.accumulate
         steps = np.array_split(units, -(-len(units) // largest))
         return [part for step in steps for part in np.array_split(step, self.accumulate) if len(part)]
@@ -144,9 +174,11 @@ class TrainingSampler(DistributedSampler[list[SampleKey]]):
         """Return the objects of the epoch in their order, by number from 0, and how often each came before, (m,)."""
         key = [self.seed, zlib.crc32(self.stage.encode()), self.epoch]
         rng = np.random.default_rng(np.random.SeedSequence(key))
-        drawn = [np.flatnonzero(self.labels == UNLABELLED)]
-        times = [np.zeros_like(drawn[0])]
-        for label, number in enumerate(self.draws.tolist()):
+        apart, kinds = np.flatnonzero(self.labels == UNLABELLED), list(enumerate(self.draws.tolist()))
+        drawn, times = [apart], [np.zeros_like(apart)]
+        if self.unlabelled is not None:
+            drawn, times, kinds = [], [], [*kinds, (UNLABELLED, self.unlabelled)]
+        for label, number in kinds:
             objects = np.flatnonzero(self.labels == label)
             for repeat in range(-(-number // max(len(objects), 1))):  # all objects come before one comes again
                 drawn.append(rng.permutation(objects)[: number - repeat * len(objects)])

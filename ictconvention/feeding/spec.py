@@ -49,6 +49,12 @@ class DataSpec:
     domains : pair of float, optional
         Where objects without a label train beside the others so that a head tells them apart, how much an object with
         a label counts for that head, and one without: in an epoch both kinds weigh the same, and their mean is 1.
+    logit_offset : tuple of float, optional
+        What the loss adds to the logit of each class, see `Imbalance.adjustment`.
+    label_ratio : tuple of tuple of float, optional
+        What a photometric label (row) says of each true class (column), see `label_ratio`.
+    unlabelled_share : float
+        Share of the objects without a class among those that a training epoch draws.
     """
 
     stage: Stage
@@ -65,6 +71,9 @@ class DataSpec:
     pixel_scale: float | None = None
     reddening: bool = False
     domains: tuple[float, float] | None = None
+    logit_offset: tuple[float, ...] | None = None
+    label_ratio: tuple[tuple[float, ...], ...] | None = None
+    unlabelled_share: float = 0.0
 
     @property
     def residuals(self) -> bool:

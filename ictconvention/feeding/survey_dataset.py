@@ -73,9 +73,12 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
 
     def __getitem__(self, positions: Sequence[int]) -> tuple[SeriesBatch, ...]:
         """Return a batch in a tuple, as other data sets do; each of the objects has a frame."""
+        return self.batch_of([(self.let_through(position), position) for position in positions])
+
+    def batch_of(self, objects: Sequence[tuple[ImageSeries, int]]) -> tuple[SeriesBatch, ...]:
+        """Return a batch of series as `let_through` gives them, or of some of their frames, and their positions."""
         views = []
-        for position in positions:
-            series = self.let_through(position)
+        for series, position in objects:
             median = photometry = None
             if self.recipe is not None:
                 photometry = measure_photometry(series, self.recipe)

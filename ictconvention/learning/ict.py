@@ -1,5 +1,9 @@
-"""ICT: two views of each series through the online network and its average, the target network (eq. 1 to 3)."""
+"""ICT: two views of each series through the online network and its average, the target network (eq. 1 to 3).
 
+Other forms of the comparison, and of the labels, are in `forms`; here they come together.
+"""
+
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,11 +11,14 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 
 from ictconvention.configuration.options import ICTOptions, OptimiserOptions
-from ictconvention.feeding.batch import SeriesBatch, join_batches
+from ictconvention.feeding.batch import UNLABELLED, SeriesBatch, join_batches, repeat_objects
 from ictconvention.feeding.spec import DataSpec
 from ictconvention.learning.collapse import CollapseMonitor, collapse_warning
 from ictconvention.learning.compared_views import align_maps
 from ictconvention.learning.flux import FluxHead
+from ictconvention.learning.forms.choice import make_form
+from ictconvention.learning.forms.ramp import ramp_at
+from ictconvention.learning.forms.weak_labels import forward_loss, referee_loss
 from ictconvention.learning.learner import Learner, Views, check_fit
 from ictconvention.learning.losses import consistency, divergence, spread_floor
 from ictconvention.learning.target import set_target_mode, tau_at, update_target
@@ -20,6 +27,7 @@ from ictconvention.networks.inputs.inputs import Inputs
 from ictconvention.networks.mask_heads import OnlineMasks
 from ictconvention.networks.masks.mask_network import MaskNetwork
 from ictconvention.networks.network import Network, output_layer
+from ictconvention.networks.token_subsets import draw_subsets
 from ictconvention.tasks.task import Task
 
 EARLY = 20  # optimiser steps in which any network's projections are still close together
@@ -30,7 +38,15 @@ class ICT(Learner):
 
     Both views go through each network as one batch, so that batch norms see the frames of both. With three views, the
     first two go through the online network and the third through the target network, to which both are compared: two
-    short views and a full one (`ViewOptions.online_frames`), which perhaps only the first objects have.
+    short views and a full one (`ViewOptions.online_frames`), which perhaps only the first objects have. With one view,
+    `token_subsets` of its tokens take the place of views, and the target sees all of them; without them the target
+    sees what the online network does, as the referee of labels.
+
+    The loss of V views or subsets of a batch is eq. 3,
+
+        classification * sum_v CE_v + consistency * ramp * sum_v mean_i D(own_iv, other_iv),
+
+    with D of eq. 1, or of one of `forms`.
 
     Parameters
     ----------
@@ -76,8 +92,10 @@ class ICT(Learner):
         consistency: float | None = None,
         head: nn.Sequential | None = None,
     ) -> None:
-        if spec.views < 2:
+        if spec.views < 2 and options.compares_views and not options.token_subsets:
             raise ValueError("ICT takes two views of each object: SeriesDataModule(views=ViewOptions(2))")
+        if options.token_subsets and spec.views != 1:
+            raise ValueError("token_subsets takes one view of each object: SeriesDataModule(views=ViewOptions(1))")
         if spec.stage == "pretrain" and options.unlabelled != spec.unlabelled:
             raise ValueError("unlabelled is set in one place only: set it in ICTOptions and in SeriesDataModule")
         check_fit(encoder, inputs, spec)
@@ -99,8 +117,15 @@ class ICT(Learner):
         super().__init__(network, inputs, spec, optimiser, task, fluxes)
         self.network: Online | OnlineMasks = network
         self.options = options
-        self.target = network.target(options.compared) if options.consistency else None
+        self.target = network.target(options.compared) if options.follows else None
         self.consistency = options.consistency if consistency is None else consistency
+        if options.compared_objects == "unlabelled" and not spec.unlabelled_share:  # this stage has none
+            self.consistency = 0.0
+        self.form = make_form(options, self.class_weights)
+        self.label_ratio: Tensor | None
+        judged = None if spec.label_ratio is None else torch.tensor(spec.label_ratio)
+        self.register_buffer("label_ratio", judged, persistent=False)
+        self.progress = 1.0  # share of the stage's steps that are done, said before each of them
         projected = PROJECTED if options.projects else 0
         self.collapse = CollapseMonitor(len(spec.classes), network.encoder.feature_size, projected)
         self._warned = False
@@ -147,35 +172,108 @@ class ICT(Learner):
         return output.class_features, output.logits
 
     def loss(self, views: Views) -> dict[str, Tensor]:
-        """Return eq. 3, all terms of both views summed, and the terms."""
-        options, pair = self.options, join_batches(views[:2])
+        """Return eq. 3, all terms of all views summed, and the terms."""
+        options, fed = self.options, min(len(views), 2)
+        pair = join_batches(views[:fed])
         inputs = self.inputs(pair)
-        features, projection, prediction, seen_by_classifier, logits = self.network(*inputs)
-        terms = {"loss_ce": 2 * self.cross_entropy(logits, self.learned(pair), pair.weight)}  # of both views' means
+        online = self._see(inputs, pair.lengths)
+        features, projection, prediction, seen_by_classifier, logits = online
+        number = fed * (options.token_subsets or 1)  # of views, or of subsets in their place
+        each = repeat_objects(pair, options.token_subsets) if options.token_subsets else pair
+        other = self._ask_target(pair, inputs, views[fed:])
+        terms = {"loss_ce": number * self._classify(logits, other, each)}  # of all views' means
         weighed = [options.classification * terms["loss_ce"]] if options.classification else []
-        if self.target is not None and self.consistency:
-            if self.training:  # here, since whoever switches modes does not know the options
-                set_target_mode(self.target, options.target_norms, options.target_dropout)
-            seen = self.target(*(inputs if len(views) == 2 else self.inputs(views[2])))
-            other = seen.roll(len(seen) // 2, 0) if len(views) == 2 else seen.repeat(2, 1)  # v' for v, and v for v'
+        if self.consistency and (other is not None or self.form is not None):
             own = logits if prediction is None else prediction
-            if isinstance(self.network, OnlineMasks):  # a pixel of each view with the same of the other
-                own, other = align_maps(own, pair), align_maps(seen, pair).roll(len(seen) // 2, 0)
-            if len(other) < len(own):  # the first objects of each view alone have one to compare with
-                own = own.unflatten(0, (2, -1))[:, : len(seen)].flatten(0, 1)
-            compared = divergence(own, other) if prediction is None else consistency(own, other)
-            terms["loss_consistency"] = 2 * compared.mean()
-            weighed.append(self.consistency * terms["loss_consistency"])
+            terms["loss_consistency"] = number * self._compare(own, other, each, number)
+            weighed.append(self.consistency * ramp_at(self.progress, options.ramp) * terms["loss_consistency"])
         if options.variance and projection is not None and self.consistency:
-            terms["loss_variance"] = torch.stack([spread_floor(z) for z in projection.chunk(2)]).sum()
+            terms["loss_variance"] = torch.stack([spread_floor(z) for z in projection.chunk(number)]).sum()
             weighed.append(options.variance * terms["loss_variance"])
         if self.flux is not None:
-            terms["loss_flux"] = 2 * self.flux.loss(features, pair.flux)
+            terms["loss_flux"] = number * self.flux.loss(features, each.flux)
             weighed.append(self.flux.weight * terms["loss_flux"])
         if self.domain is not None:
-            terms["loss_domain"] = 2 * self.domain.loss(seen_by_classifier, pair.label)
+            terms["loss_domain"] = number * self.domain.loss(seen_by_classifier, each.label)
             weighed.append(terms["loss_domain"])
         return {"loss": sum(weighed[1:], start=weighed[0]), **terms}
+
+    def _see(self, inputs: tuple[Tensor, ...], lengths: Tensor) -> OnlineOutput:
+        """Return what the online network says of all views, or of random subsets of the tokens of one."""
+        if not (times := self.options.token_subsets) or not isinstance(self.network, Online):
+            output: OnlineOutput = self.network(*inputs)
+            return output
+        subsets = draw_subsets(lengths, times, self.options.token_share, self.spec.frames_per_group)
+        return self.network.of_features(self.network.encoder.features_of_subsets(subsets, *inputs))
+
+    def _ask_target(self, pair: SeriesBatch, inputs: tuple[Tensor, ...], full: Views) -> Tensor | None:
+        """Return what the target says of the other view of each output: v' for v, and v for v'; or of the full one."""
+        options = self.options
+        if self.target is None or not (self.consistency or options.weak_labels == "referee"):
+            return None
+        if self.training:  # here, since whoever switches modes does not know the options
+            set_target_mode(self.target, options.target_norms, options.target_dropout)
+        if full:
+            seen: Tensor = self.target(*self.inputs(full[0]))
+            return seen.repeat(2, 1)
+        seen = self.target(*inputs)
+        if isinstance(self.network, OnlineMasks):  # a pixel of each view with the same of the other
+            seen = align_maps(seen, pair)
+        if self.spec.views == 1:
+            return seen.repeat(options.token_subsets, 1) if options.token_subsets else seen
+        return seen.roll(len(seen) // 2, 0)
+
+    def _classify(self, logits: Tensor, other: Tensor | None, batch: SeriesBatch) -> Tensor:
+        """Return eq. 2 of all outputs, a mean; photometric labels as the options say."""
+        label, ratio = self.learned(batch), self.label_ratio
+        if ratio is None or batch.weak is None:
+            return self.cross_entropy(logits, label, batch.weight)
+        own, known = self.offset(logits.float()), label.clamp(min=0)
+        if self.options.weak_labels == "referee":
+            assert other is not None
+            judged = referee_loss(own, self.offset(other.float()), known, ratio)
+        else:
+            judged = forward_loss(own, known, ratio)
+        given = self.task.loss(own, label, self.class_weights, self.spec.focal)
+        weak = (batch.weak > 0) & (label != UNLABELLED)
+        each = torch.where(weak, self.class_weights[known] * judged, given)
+        return (each if batch.weight is None else batch.weight * each).mean()
+
+    def _compare(self, own: Tensor, other: Tensor | None, batch: SeriesBatch, number: int) -> Tensor:
+        """Return eq. 1, or its form in the place of it, of the outputs of a number of views; a mean."""
+        if isinstance(self.network, OnlineMasks):
+            own = align_maps(own, batch)
+        label, index = batch.label, batch.index
+        if other is not None and len(other) < len(own):  # the first objects of each view alone have one to compare with
+            own, label, index = (
+                x.unflatten(0, (number, -1))[:, : len(other) // number].flatten(0, 1) for x in (own, label, index)
+            )
+        if self.form is not None:
+            compared = self.form(own, other, replace(batch, label=label, index=index))
+        else:
+            assert other is not None
+            compared = consistency(own, other) if self.options.projects else divergence(own, other)
+        if self.options.compared_objects == "unlabelled":
+            compared = torch.where(label == UNLABELLED, compared, 0) / self.spec.unlabelled_share
+        return compared.mean()
+
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Note how far the stage has come, which the ramp asks for."""
+        super().on_train_batch_start(batch, batch_index)
+        if self.options.ramp:
+            self.progress = self.trainer.global_step / float(self.trainer.estimated_stepping_batches)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Keep what the form remembers, beside the weights."""
+        super().on_save_checkpoint(checkpoint)
+        if self.form is not None:
+            checkpoint["form"] = self.form.remembered()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take what the form remembered."""
+        super().on_load_checkpoint(checkpoint)
+        if self.form is not None:
+            self.form.restore(checkpoint.get("form", {}))
 
     def optimizer_step(self, *arguments: Any, **keywords: Any) -> None:
         """Step, then let the target follow: once per optimiser step, however many batches were accumulated for it."""

@@ -79,6 +79,9 @@ class Learner(lightning.LightningModule, ABC):
         self.register_buffer(
             "class_weights", torch.tensor(spec.class_weights), persistent=False
         )  # each stage has its own
+        self.logit_offset: Tensor | None
+        offset = None if spec.logit_offset is None else torch.tensor(spec.logit_offset)
+        self.register_buffer("logit_offset", offset, persistent=False)
         self.task = Classes(spec.classes) if task is None else task
         self.metrics = self.task.make_metrics()
 
@@ -160,8 +163,12 @@ class Learner(lightning.LightningModule, ABC):
 
     def cross_entropy(self, logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
         """Return the mean of the task's loss over a batch, eq. 2, in the weights of training and of objects (B,)."""
-        each = self.task.loss(logits.float(), label, self.class_weights, self.spec.focal)
+        each = self.task.loss(self.offset(logits.float()), label, self.class_weights, self.spec.focal)
         return (each if weight is None else weight * each).mean()
+
+    def offset(self, logits: Tensor) -> Tensor:
+        """Return logits (B, classes) as the loss sees them: f + tau log(shares), see `Imbalance.adjustment`."""
+        return logits if self.logit_offset is None else logits + self.logit_offset
 
     def training_step(self, views: Views, batch_index: int) -> Tensor:
         """Return the loss of a batch; log it and its terms, as means over the training epoch."""

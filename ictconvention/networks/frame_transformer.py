@@ -26,8 +26,9 @@ from ictconvention.networks.parts.photometry_token import (
 )
 from ictconvention.networks.parts.precision import full_precision
 from ictconvention.networks.parts.ragged import check_lengths, pad, pad_given
-from ictconvention.networks.parts.stamp_cnn import StampCNN
+from ictconvention.networks.parts.stamp_cnn import MAP_GRID, StampCNN
 from ictconvention.networks.parts.transformer import SeriesTransformer, hidden_head
+from ictconvention.networks.token_subsets import Subsets
 
 
 @option_group
@@ -139,6 +140,7 @@ class FrameTransformer(Network):
         self.shape, self.bands, self.size = shape, len(shape.bands), size
         stamp = shape.stamp_size, shape.pixel_scale or 1.0
         self.cnn = StampCNN(channels, size) if options.pixels else None
+        self.frames_per_map, self.map_grid = 1, MAP_GRID
         self.apertures = Apertures(*stamp) if options.fluxes else None
         self.of_photometry, self.of_conditions = options.photometry, options.conditions
         numbers = 2 * channels * len(RADII) * options.fluxes
@@ -183,6 +185,11 @@ class FrameTransformer(Network):
                     measure(*stamp)
             except ValueError as error:
                 raise ValueError(f"{error}: take model.{name}=false, or a survey with larger stamps") from None
+
+    @property
+    def map_layer(self) -> nn.Module | None:
+        """The convolutions that see the stamps, then the medians; None without pixels."""
+        return None if self.cnn is None else self.cnn.layers
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""
@@ -262,6 +269,29 @@ class FrameTransformer(Network):
         rows = seen, self._measure(fluxes), band, days, photometry, conditions
         points = pad_given(point_lengths, point_band, point_days, point_photometry)
         return self._of_series([pad(x, lengths) for x in rows], of_medians, host, points)
+
+    def features_of_subsets(
+        self,
+        subsets: Subsets,
+        frames: Tensor,
+        fluxes: Tensor,
+        band: Tensor,
+        days: Tensor,
+        photometry: Tensor,
+        conditions: Tensor,
+        lengths: Tensor,
+        medians: Tensor | None = None,
+        host: Tensor | None = None,
+    ) -> Tensor:
+        """Return the features (V * B, feature_size) of V subsets of the frames; the CNN sees each stamp once."""
+        check_lengths(lengths, len(band))
+        seen, of_medians = self._see(frames, medians, host)
+        rows = seen, self._measure(fluxes), band, days, photometry, conditions
+        chosen, times = subsets.rows.to(band.device, non_blocking=True), subsets.times
+        if of_medians is not None:
+            of_medians = of_medians[0].repeat(times, 1, 1), of_medians[1].repeat(times, 1)
+        host = None if host is None else host.repeat(times, 1, 1, 1)
+        return self._of_series([pad(x[chosen], subsets.lengths) for x in rows], of_medians, host)
 
     def features_padded(
         self,

@@ -156,7 +156,11 @@ class Online(nn.Module):
 
     def forward(self, *inputs: Tensor) -> OnlineOutput:
         """Return features, projections and logits of a ragged batch; arguments as of the encoder's `features`."""
-        return full_precision(self._projected_and_classified, self.encoder.features(*inputs))
+        return self.of_features(self.encoder.features(*inputs))
+
+    def of_features(self, features: Tensor) -> OnlineOutput:
+        """Return features, projections and logits of what the encoder gives (B, features)."""
+        return full_precision(self._projected_and_classified, features)
 
     def _projected_and_classified(self, features: Tensor) -> OnlineOutput:
         class_features = self.class_projector(features)

@@ -1,7 +1,7 @@
 """What a network must offer, so that learners, sweeps, `predict`, export and first weights can work with it."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from torch import Tensor, nn
 
@@ -9,6 +9,7 @@ from ictconvention.configuration.options import ModelOptions
 from ictconvention.core.errors import UsageError
 from ictconvention.networks.inputs.inputs import Inputs, InputShape
 from ictconvention.networks.parts.precision import full_precision
+from ictconvention.networks.token_subsets import Subsets
 
 Places = list[int | None]
 Rows = dict[str, tuple[int, Places]]  # tensor: dimension, and for each new place along it the old one
@@ -32,6 +33,7 @@ class Network(nn.Module, ABC):
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
     - `gives_masks`, true where it gives each pixel a logit per class, for task=mask; see `MaskNetwork`;
+    - `features_of_subsets`, the features of random subsets of an object's tokens, see `draw_subsets`;
     - `map_layer`, with `frames_per_map` and `map_grid`: the layer whose output is its last map, for
       `ictconvention explain`;
     - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins;
@@ -55,7 +57,7 @@ class Network(nn.Module, ABC):
 
     takes: ClassVar[type[Inputs]]
     feature_size: int
-    frames_per_map: int | None = None  # consecutive frames of an object that share a map; None: all of them
+    frames_per_map: int | Literal["night"] | None = None  # frames in a row, or of a night, that share a map; None: all
     map_grid: tuple[float, float] | None = None  # the pixel of a map's first cell, and pixels to the next; None: even
     head: nn.Module  # set where the network predicts by itself
 
@@ -101,6 +103,16 @@ class Network(nn.Module, ABC):
             "give it features_padded",
             "E-EXPORT-NETWORK",
         )
+
+    def features_of_subsets(self, subsets: Subsets, *inputs: Any) -> Tensor:
+        """Return the features (V * B, feature_size) of V subsets of the tokens of B objects, subset by subset.
+
+        Raises
+        ------
+        ValueError
+            The network has no tokens to choose among.
+        """
+        raise ValueError(f"{type(self).__name__} has no tokens to choose among: set learner.token_subsets=0")
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return the layers from the features to the outputs, the layer that gives these last."""

@@ -18,6 +18,7 @@ from ictconvention.networks.parts.ragged import check_lengths, check_padding, pa
 
 Cell = Literal["gru", "lstm"]
 HIDDEN = 256
+LAST_MAP, MAP_GRID = 10, (6.5, 8.0)  # layer of the CNN; the pixel of its first cell, and pixels from one to the next
 
 
 class NightCNN(nn.Sequential):
@@ -82,6 +83,8 @@ class CNNRecurrent(Network):
 
     takes: ClassVar[type[Inputs]] = NightInputs
     feature_size = HIDDEN
+    frames_per_map = "night"
+    map_grid = MAP_GRID
 
     def __init__(
         self, cell: Cell, classes: int | None = 4, *, bands: int = 5, stamp_size: int = 32, dropout: float = 0.3
@@ -104,6 +107,11 @@ class CNNRecurrent(Network):
         """Build the network that `options.kind` names, without its head."""
         cell = cast("Cell", options.kind.removeprefix("cnn_"))
         return cls(cell, None, bands=len(shape.bands) * shape.channels, stamp_size=shape.stamp_size)
+
+    @property
+    def map_layer(self) -> nn.Module:
+        """The last convolution of the nights."""
+        return self.cnn[LAST_MAP]
 
     def make_head(self, outputs: int, options: ModelOptions) -> nn.Module:
         """Return a hidden layer, and the outputs."""

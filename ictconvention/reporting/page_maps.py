@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ictconvention.applying.explain import check_explain, explain_objects
+from ictconvention.applying.explaining.maps import check_explain, explain_objects
 from ictconvention.core.errors import IctConventionError
+from ictconvention.drawing.applied.explained_page import draw_explained
 from ictconvention.drawing.embedded_figure import Picture, embed_photograph
-from ictconvention.drawing.explained_page import draw_explained
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior
 from ictconvention.runs.collection import Collection

@@ -7,6 +7,7 @@ from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import pool
+from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison
 from ictconvention.reporting.compared_part import ComparedPart
@@ -92,6 +93,7 @@ def page_parts(comparison: Comparison, task: Task, survey: str, opened: Survey |
     for compared in comparison.parts:
         notes = [line for line in compared.table.notes if line not in said]
         said |= {*notes}
+        notes += _sets(comparison, compared)
         models = [Compared(one.name, style_of(number), pool(one)) for number, one in enumerate(compared.entries)]
         named = f"{survey}, {compared.title} part" if several else survey
         worst = task.figures.worst([model.pooled for model in models])
@@ -136,6 +138,17 @@ def side_by_side(
         for part, of_part in zip(parts, sections, strict=True)
         for one in of_part
         if one.anchor == kind
+    ]
+
+
+def _sets(comparison: Comparison, compared: ComparedPart) -> list[str]:
+    """Return how often the sets of each model hold the class, a line for each run that has drawn some."""
+    runs = comparison.collection.runs
+    return [
+        f"{name}, fold {fold}, seed {seed}: {line}"
+        for name, of in runs.items()
+        for (fold, seed), run in of.items()
+        if (line := describe_sets(run.result.get("sets", {}), compared.part))
     ]
 
 

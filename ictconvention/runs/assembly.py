@@ -33,6 +33,7 @@ from ictconvention.core.errors import SplitError, UsageError, pluralize, readabl
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.reddening import has_reddening, read_reddening
 from ictconvention.feeding.spec import DataSpec
+from ictconvention.feeding.weak_labels import measure_noise, read_weak
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
@@ -43,6 +44,7 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.bands import check_bands, select_bands
 from ictconvention.survey.labels.targets import SINGLE, STAGES
@@ -89,7 +91,26 @@ def _open_whole(options: RunOptions) -> Survey:
 
 
 def _simulated(options: RunOptions) -> Survey:
-    """Open the simulated survey of a run; a survey of images needs nothing of what is imported here."""
+    """Open the simulated survey of a run."""
+    path, many, make = _simulation(options)
+
+    def simulated(path: Path) -> object:
+        logger.info(f"simulating {many} at {path}, once; other runs find it there")
+        return make(path)
+
+    return _made_once(path, simulated)
+
+
+def simulated_path(options: RunOptions) -> Path:
+    """Return where the simulated survey of a run is, or will be."""
+    return _simulation(options)[0]
+
+
+def _simulation(options: RunOptions) -> tuple[Path, str, Callable[[Path], object]]:
+    """Return where the simulated survey of a run is, what it holds in words, and what makes it.
+
+    A survey of images needs nothing of what is imported here.
+    """
     from ictconvention.simulation.galaxies import painting
     from ictconvention.simulation.hosts import pictures
     from ictconvention.simulation.scenes import population as land
@@ -130,12 +151,9 @@ def _simulated(options: RunOptions) -> Survey:
     chosen: dict[str, Any] = {"objects": objects, "extra_test": extra}
     key = digest([*made, __version__])[:8]
 
-    def simulated(path: Path) -> object:
-        many = "a survey" if objects is None else f"a survey of {objects} labelled objects"
-        logger.info(f"simulating {many} at {path}, once; other runs find it there")
-        return make(path, seed=wanted.seed, jobs=processes, **chosen)
-
-    return _made_once(Path(options.surveys) / f"{name}-{key}", simulated)
+    many = "a survey" if objects is None else f"a survey of {objects} labelled objects"
+    path = Path(options.surveys) / f"{name}-{key}"
+    return path, many, partial(make, seed=wanted.seed, jobs=processes, **chosen)
 
 
 def _made_once(path: Path, make: Callable[[Path], object]) -> Survey:
@@ -209,13 +227,15 @@ def make_data(
     reddening = read_reddening(survey) if takes_reddening(options, survey) else None
     task, learner = make_task(options, survey), learner_in(options, stage)
     label_free = ict and learner.classification == 0
+    labels, count = task.read_labels(survey), options.views.count if ict else 1
+    weak, noise = judge_labels(options, survey, split, stage, labels)
     return SeriesDataModule(
         survey,
         split,
         stage,
         sequence=options.sequence,
         augmentation=options.augmentation,
-        views=ViewOptions(2 if ict else 1, options.views.online_frames, options.views.target_share),
+        views=ViewOptions(count, options.views.online_frames, options.views.target_share),
         imbalance=Imbalance() if label_free else options.imbalance,
         contents=takes.contents_with(options.pixels.channels, options.sequence.photometry),
         batch_size=options.trainer.batch_size,
@@ -224,7 +244,7 @@ def make_data(
         workers=options.trainer.workers,
         accumulate=options.trainer.accumulate,
         names=task.names,
-        labels=task.read_labels(survey),
+        labels=labels,
         truth=task.read_truth(survey) if task.learns_truth else None,
         reddening=reddening,
         parts_of=labelled_stage(options, stage),
@@ -234,7 +254,29 @@ def make_data(
         pixels=task.count_pixels(survey),
         domains=options.shift.kind == "adversarial" and stage == stages_of(options)[-1],
         order=options.sampler.order,
+        draws=stage_of(options, stage).draws,
+        unlabelled_draws=options.sampler.unlabelled,
+        weak=weak,
+        noise=noise,
     )
+
+
+def judge_labels(
+    options: RunOptions, survey: Survey, split: Split, stage: Stage, labels: NDArray[np.int64]
+) -> tuple[NDArray[np.bool_] | None, NDArray[np.float64] | None]:
+    """Return which objects have a photometric label, and the noise of these; none where the stage learns as given.
+
+    Raises
+    ------
+    SplitError
+        The noise of photometric labels is asked for, and no training object has both kinds of label.
+    """
+    parts = [f"{one}_train" for one in labelled_stages(options)]
+    weak = read_weak(survey) if options.learner.weak_labels != "given" else np.zeros(0, dtype=bool)
+    if not weak.any() or not weak[survey.positions(split.parts[f"{labelled_stage(options, stage)}_train"])].any():
+        return None, None
+    trained = [id_ for part in parts for id_ in split.parts[part]]
+    return weak, measure_noise(survey, labels, survey.header.classes, trained)
 
 
 def takes_reddening(options: RunOptions, survey: Survey) -> bool:
@@ -343,7 +385,7 @@ def run_hash(
     if sources := sources_of(options):
         content["sources"] = sources
     content["trainer"]["precision"] = precision
-    start = None if options.init_from is None else RunFolder(options.init_from).last_weights()
+    start = None if options.init_from is None else RunFolder(locate_run(options.init_from)).last_weights()
     content["init_from"] = None if start is None else weights_hash(start)
     if (file := weight_file(options)) is not None:
         content["weights"] = weight_file_hash(file)

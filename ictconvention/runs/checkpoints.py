@@ -17,6 +17,7 @@ from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors, shorten
 from ictconvention.core.plain_file import open_plain
 from ictconvention.reading.json_file import ABSENT, Shape
+from ictconvention.runs.published.weights import ENDING, read_published_weights
 
 FIX = "restore it from a copy, or remove the folder of its run and train it again"
 ANEW = "remove this file: its stage then trains anew"  # true of a run that is not finished
@@ -97,7 +98,7 @@ def load_checkpoint(path: str | Path, fix: str = FIX) -> dict[str, Any]:
     Parameters
     ----------
     path : str or Path
-        Path of its file.
+        Path of its file, which may also be that of a published run.
     fix : str
         What to do about a damaged one: a stage that is yet to train makes another, a finished run does not.
 
@@ -110,8 +111,12 @@ def load_checkpoint(path: str | Path, fix: str = FIX) -> dict[str, Any]:
     """
     try:
         with readable_os_errors("reading the weights", path), open_plain(path) as file:
-            _check_sums(file)
-            content: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+            content: dict[str, Any]
+            if Path(path).suffix == ENDING:
+                content = read_published_weights(Path(path))
+            else:
+                _check_sums(file)
+                content = torch.load(file, map_location="cpu", weights_only=True)
     except FileSystemError:
         raise
     except Exception as error:  # rubbish may break the reader anywhere

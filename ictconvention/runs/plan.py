@@ -19,6 +19,7 @@ from ictconvention.runs.assembly import (
     weight_file,
 )
 from ictconvention.runs.machine import Precision, check_machine, precision_of
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.check import check_shift
 from ictconvention.runs.warm_start import check_start, check_weight_file
@@ -86,7 +87,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     split = load_or_draw_split(options, survey)
     check_shift(options, survey, split)
     if options.init_from is not None:
-        check_start(options.init_from, options, split, survey)
+        check_start(locate_run(options.init_from), options, split, survey)
     if (file := weight_file(options)) is not None:
         check_weight_file(options, file, survey)
     precision = precision_of(options.trainer)

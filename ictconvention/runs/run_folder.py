@@ -28,9 +28,11 @@ from ictconvention.core.plain_file import read_plain
 from ictconvention.evaluation.forests.kept import KeptForest
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.shift.known_sample import KnownSample
 from ictconvention.reading.json_file import JsonRecord
 from ictconvention.reading.parquet_file import as_arrays, read_parquet
 from ictconvention.runs import run_record
+from ictconvention.runs.published.manifest import MANIFEST, WEIGHTS, check_manifest, digest
 from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.labels.groups import positions_of
@@ -68,10 +70,13 @@ class RunFolder:
         self.metrics = self.path / "metrics.csv"
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
+        self.validation = self.path / "predictions_validation.parquet"  # by which sets of classes are drawn
+        self.sample = self.path / "sample.npz"  # what objects that trained nothing look like to it
         self.neighbours = self.path / "neighbours.npz"  # what predicts in its place, where it is so
         self.seen = self.path / "seen_objects.parquet"
         self.trees, self.forest = self.path / "forest.npz", self.path / "forest.json"  # where one was trained
         self.figures = self.path / "figures"
+        self.published = self.path / WEIGHTS  # in the place of checkpoints, where it was published
         self._options: tuple[tuple[bytes, str], RunOptions] | None = None  # with what they were parsed from
 
     def __str__(self) -> str:
@@ -91,6 +96,11 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether the run has its result, which is the last that it writes."""
         return self.result.exists()
+
+    @property
+    def is_published(self) -> bool:
+        """Whether it is what `ictconvention publish` makes of a run."""
+        return self.published.exists() and (self.path / MANIFEST).exists()
 
     @property
     def split_file(self) -> Path:
@@ -134,6 +144,11 @@ class RunFolder:
         """Write the table of a part's predictions: id, fold, and the columns of the task; (n, m) is a list a row."""
         table = pa.table({name: _column(values) for name, values in columns.items()})
         self._write_table(self.predictions(part, by_forest), table, "saving the predictions")
+
+    def write_validation(self, columns: Mapping[str, Any]) -> None:
+        """Write the table of the predictions of the validation part, as of `write_predictions`."""
+        table = pa.table({name: _column(values) for name, values in columns.items()})
+        self._write_table(self.validation, table, "saving the predictions of the validation part")
 
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
         """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
@@ -309,6 +324,31 @@ class RunFolder:
             raise UsageError("its predictions are not those of its result", self.path, LOST, "E-RUN-EDITED")
         return predictions
 
+    def read_validation(self) -> Predictions:
+        """Return the predictions of the validation part, which draw sets of classes.
+
+        Raises
+        ------
+        UsageError
+            The run kept none, or they are lost, damaged or not those of the result.
+        """
+        path, result = self.validation, self.read_result()
+        if "sets" not in result:
+            found = "this run kept no predictions of its validation part, by which sets are drawn: it is older"
+            fix = f"remove its {self.result.name}, and give the command again that trained it: it is tested anew"
+            raise UsageError(found, self.path, fix, "E-RUN-VERSION")
+        self._check_there(path)
+        try:
+            with readable_os_errors("reading the predictions", path):
+                content = read_plain(path)
+            if digest(content) != result["sets"].get("file"):
+                raise UsageError(f"this is not the {path.name} of its result", path, LOST, "E-RUN-EDITED")
+            columns = as_arrays(read_parquet(content))
+            label, rows = self.read_task().format.read(columns, self.read_priors()[0])
+            return Predictions(np.asarray(columns["id"]).astype(str), label, rows)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError("these predictions are damaged", path, LOST, "E-RUN-DAMAGED") from error
+
     def read_columns(self, part: str, by_forest: bool = False) -> dict[str, NDArray[Any]]:
         """Return the columns of the predictions of a part: arrays (n,) or (n, m).
 
@@ -344,6 +384,10 @@ class RunFolder:
         """Return what the network knows; None of a run of a version that kept it not."""
         return NoveltyReference.load(self.reference) if self.reference.exists() else None
 
+    def read_sample(self) -> KnownSample | None:
+        """Return what objects that trained nothing look like to it; None of a run of a version that kept it not."""
+        return KnownSample.load(self.sample) if self.sample.exists() else None
+
     def read_forest(self) -> KeptForest:
         """Return the forest beside the finished run.
 
@@ -370,9 +414,12 @@ class RunFolder:
         Raises
         ------
         UsageError
-            The run is not finished, or has lost its weights.
+            The run is not finished, or has lost its weights; or it was published, and a file is another than then.
         """
         self.read_result()
+        if self.is_published:
+            check_manifest(self.path)
+            return self.published
         path = self.weights(stages_of(self.read_options())[-1])
         if not path.exists():
             raise UsageError("this run has lost its weights", path, LOST_WEIGHTS, "E-RUN-DAMAGED")

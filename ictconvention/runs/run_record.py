@@ -81,6 +81,7 @@ class ResultShape(Shape):
     sources: dict[str, str] = ABSENT
     weights: str = ABSENT
     shift: dict[str, Any] = ABSENT
+    sets: dict[str, Any] = ABSENT
 
 
 class ScoresShape(Shape):

@@ -18,6 +18,7 @@ from ictconvention.networks.parts.scaling import Scaling
 from ictconvention.runs.assembly import new_learner
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint, take_weights
 from ictconvention.runs.machine import Precision
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import names_of, warn_of_changed_code
 from ictconvention.tasks.task import Calibration, Task
@@ -77,7 +78,7 @@ class TrainedRun:
 
 
 def read_trained(folder: str | Path) -> TrainedRun:
-    """Read a finished run; no code that a file may hold is run.
+    """Read a finished run, by its folder or as `locate_run` takes it; no code that a file may hold is run.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def read_trained(folder: str | Path) -> TrainedRun:
         It is not a folder of a run, not finished, or damaged; its files do not fit together; or its network has learned
         fluxes that are measured otherwise today.
     """
-    run = RunFolder(folder)
+    run = RunFolder(locate_run(folder))
     options = run.read_options()
     weights = run.last_weights()
     checkpoint = load_checkpoint(weights)

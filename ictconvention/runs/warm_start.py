@@ -18,10 +18,14 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import take_weight_file
 from ictconvention.runs.assembly import survey_shape
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
+from ictconvention.survey.labels.groups import positions_of as places_of
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
+
+APART = 2 / 3600  # [deg]; objects of one id that are further from each other are two
 
 
 def check_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
@@ -48,22 +52,48 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         )
     warn_of_changed_code(seen_before, start.read_result(), start.result)
     tested, validating, _ = _uses(survey, split.parts)
-    before: str | Path | None = folder
+    before: Path | None = Path(folder)
     while before is not None:
-        if not Path(before).is_dir():
+        if not before.is_dir():
             fix = "put it back in its place, or begin with another run"
             raise UsageError(
                 "a run that came before is gone, so that nobody can say what it has seen", before, fix, "E-RUN-MISSING"
             )
         run = RunFolder(before)
-        _, chose, used = _uses(survey, run.read_split()["parts"])
+        own, earlier = run.read_split()["parts"], run.read_options().init_from
+        _, chose, used = _uses(survey, own)
         both = (tested & used) | (validating & used & ~chose)
-        if both.any() and run.read_result().get("survey", {}).get("hash") in (survey.hash, *survey.lineage):
+        if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
+            both[:] = False
+        before = None if earlier is None else locate_run(earlier)
+        if run.is_published and earlier is not None:  # it carries what the runs before it have seen, not these runs
+            both |= (tested | validating) & _seen_before(run, survey, own)
+            before = None
+        if both.any():
             number = pluralize(int(np.count_nonzero(both)), "object")
             found = f"{number} that this run would test or validate on trained that one: "
             fix = "begin with a run of the same fold, or of another survey"
-            raise SplitError(found + shorten(sorted(survey.ids.where(both))), before, fix, "E-SPLIT-LEAK")
-        before = run.read_options().init_from
+            raise SplitError(found + shorten(sorted(survey.ids.where(both))), run.path, fix, "E-SPLIT-LEAK")
+
+
+def _seen_before(run: RunFolder, survey: Survey, own: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
+    """Return which objects of a survey runs before a published one have seen, (n,): by id, unless they lie apart."""
+    seen = np.zeros(len(survey) + 1, dtype=bool)  # the last: of another survey
+    if (known := run.read_seen()) is None:
+        raise UsageError(f"it has lost its {run.seen.name}", run.path, "publish it again", "E-RUN-DAMAGED")
+    ids = known.column("id").to_pylist()
+    at = survey.ids.positions(ids)
+    here = np.column_stack(
+        [np.append(np.asarray(x, dtype=np.float64), np.nan) for x in places_of(survey.object_table())]
+    )[at]
+    there = np.column_stack([known.column(name).to_numpy() for name in ("ra", "dec")])
+    cosine = np.cos(np.radians(there[:, 1]))
+    around = (here[:, 0] - there[:, 0] + 180) % 360 - 180
+    apart = np.hypot(around * cosine, here[:, 1] - there[:, 1]) > APART  # NaN where a place is not known: one object
+    seen[at[~apart]] = True
+    used = {id_ for part, of_part in own.items() if "test" not in part for id_ in of_part}
+    seen[survey.ids.positions([id_ for id_ in ids if id_ in used])] = False  # the split says more of these
+    return seen[:-1]
 
 
 def _uses(survey: Survey, parts: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:

@@ -2,6 +2,7 @@
 
 from matplotlib.figure import Figure
 
+from ictconvention.drawing.class_reliability import draw_class_reliability
 from ictconvention.drawing.figures import (
     calibration_errors,
     draw_confusion,
@@ -19,7 +20,7 @@ from ictconvention.survey.survey import Survey
 
 
 def draw_class_figures(part: str, found: Predictions, survey: Survey, run: str) -> dict[str, Figure]:
-    """Return the figures of a part by name: confusion matrices, ROC, reliability and recalls.
+    """Return the figures of a part by name: confusion matrices, ROC, reliability (also of each class) and recalls.
 
     Parameters
     ----------
@@ -46,6 +47,8 @@ def draw_class_figures(part: str, found: Predictions, survey: Survey, run: str) 
     model = Compared(f"expected calibration error {error:.3f}", style_of(0), pooled)
     figures[f"roc{end}"] = add_title(draw_roc([model], classes, name), title, likely)
     figures[f"reliability{end}"] = add_title(draw_reliability(model, name), title, likely)
+    of_classes = draw_class_reliability(Compared("", style_of(0), pooled), classes, name)
+    figures[f"reliability_classes{end}"] = add_title(of_classes, title, likely)
     if (recall := draw_recall([model], classes, quantities_of(survey, position), name)) is not None:
         figures[f"recall{end}_uniform"] = add_title(recall, title, uniform)
     return figures

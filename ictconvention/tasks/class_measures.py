@@ -19,6 +19,7 @@ TITLES = {  # of the scores, by their names in `scores`
     "worst_class_recall": "worst recall",
     "recall_spread": "spread of recalls",
     "auroc_macro": "macro AUROC",
+    "auroc_pairs": "pairwise AUROC",
 }
 ENDS = {Prior.SURVEY: "survey_shares", Prior.UNIFORM: "equal_shares"}  # of the names of scores at these class shares
 HEADINGS = {Prior.UNIFORM: "At equal class shares", Prior.SURVEY: "At the survey's class shares"}
@@ -37,7 +38,7 @@ def _measure(score: str, at: Prior) -> Measure:
         rising=score != "recall_spread",
         scatter=SCATTER.get(score),
         by_fold=score in BY_FOLD,
-        ranked=score == "auroc_macro",
+        ranked=score in ("auroc_macro", "auroc_pairs"),
     )
 
 
@@ -54,6 +55,7 @@ class ClassMeasures(Measures):
         *compared,
         _measure("recall_spread", Prior.UNIFORM),
         _measure("auroc_macro", Prior.SURVEY),
+        _measure("auroc_pairs", Prior.UNIFORM),
     )
     said: ClassVar[str] = (
         "Accuracy, macro F1 and AUROC at the class shares of the survey, the others at equal ones; every model is "

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ictconvention.core.errors import pluralize
+from ictconvention.drawing.class_reliability import draw_class_reliability, mean_class_errors
 from ictconvention.drawing.embedded_figure import Picture, embed_drawing
 from ictconvention.drawing.figures import (
     LEAST_OBJECTS,
@@ -42,6 +43,11 @@ RELIABILITY = (
     "How often a model is right when it says how sure it is; on the dashed line it is right as often as it says. At "
     "the survey's class shares, over all folds and seeds. Bars are 68\u00a0% intervals of one seed."
 )
+CLASS_RELIABILITY = (
+    "How often an object is of a class that gets so much probability, whatever is predicted: on the dashed line as "
+    "often as the model says. A rare class that is not honest shows here, and not above. At the survey's class shares, "
+    "over all folds and seeds. Bars are 68\u00a0% intervals of one seed."
+)
 RECALL = (
     "At equal class shares, over all folds, the mean over the seeds. A point is a bin of about equal numbers of "
     "objects, those of the models side by side"
@@ -70,6 +76,12 @@ class ClassFigures(TaskFigures):
             Section("confusion", "Confusion matrices", CONFUSION, confusion),
             Section("roc", "ROC", ROC, {"": rocs}, legend=True, empty=none, remarks=unranked_classes),
             Section("reliability", "Reliability", RELIABILITY, {"": _reliabilities(models, survey)}),
+            Section(
+                "class-reliability",
+                "Reliability of each class",
+                CLASS_RELIABILITY,
+                {"": _class_reliabilities(models, self.names, survey)},
+            ),
         ]
 
     def of_objects(self, models: Sequence[Compared], opened: Survey, survey: str) -> list[Section]:
@@ -131,6 +143,17 @@ def _reliabilities(models: Sequence[Compared], survey: str) -> list[Picture]:
         error = f"expected calibration error {np.mean(calibration_errors(model.pooled)):.3f}"
         says = f"accuracy of {model.name} against its confidence; {error}"
         pictures.append(embed_drawing(draw_reliability(model, survey), says, error))
+    return pictures
+
+
+def _class_reliabilities(models: Sequence[Compared], classes: Sequence[str], survey: str) -> list[Picture]:
+    """Return the reliability of each model in each class."""
+    pictures = []
+    for model in models:
+        each = zip(classes, mean_class_errors(model.pooled), strict=True)
+        errors = ", ".join(f"{name} {error:.3f}" for name, error in each)
+        figure = draw_class_reliability(model, dict(enumerate(classes)), survey)
+        pictures.append(embed_drawing(figure, f"reliability of {model.name} by class; calibration errors: {errors}"))
     return pictures
 
 

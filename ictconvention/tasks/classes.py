@@ -42,6 +42,7 @@ class Classes(Task):
 
     name: ClassVar[str] = "classes"
     truth: ClassVar[str] = "class"
+    draws_sets: ClassVar[bool] = True
     monitor: ClassVar[str] = "loss_balanced"
     headline: ClassVar[Mapping[str, str]] = {"balanced_accuracy": "balanced accuracy", "f1_macro": "macro F1"}
 

@@ -151,6 +151,7 @@ class Task(ABC):
     truth: ClassVar[str] = "label"  # what a survey says of an object and the task predicts, in a word
     learns_truth: ClassVar[bool] = False  # whether `loss` and metrics get the truth (B,), a number, for the label
     learns_masks: ClassVar[bool] = False  # whether they get the masks (B, H, W) for it, uint8, 255 where unknown
+    draws_sets: ClassVar[bool] = False  # whether `decide` gives probabilities of classes, by which sets can be drawn
     training: Mapping[str, Any] = MappingProxyType({})  # of the training part, what scores need; `result.json` keeps it
 
     def __init__(self, names: Sequence[str]) -> None:

@@ -10,16 +10,19 @@ from sklearn.metrics import roc_auc_score
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.shift.domains import tell_domains
+from ictconvention.evaluation.shift.known_sample import KnownSample, draw_rows
 from ictconvention.evaluation.shift.neighbours import Neighbours
 from ictconvention.evaluation.shift.propensity import LEAST
 from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.domain import DomainHead
 from ictconvention.learning.learner import Learner
+from ictconvention.measuring.conditions import measure_conditions
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
 from ictconvention.survey.labels.selected import read_selected
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
+from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.bins import edges_of
 from ictconvention.tasks.task import Calibration, Reduce, Task
 from ictconvention.training.infer import Inferred, infer
@@ -37,14 +40,20 @@ class Evaluated(NamedTuple):
         The predictions of each part.
     reference : NoveltyReference
         What the network knows: its training part, beside its validation part.
+    sample : KnownSample
+        What objects that trained nothing look like to it, for a comparison with another survey.
     neighbours : Neighbours, optional
         What predicts in the place of the network's own outputs, where it was asked for.
+    validation : Predictions, optional
+        Those of the validation part, of a task whose sets they draw.
     """
 
     result: dict[str, Any]
     parts: dict[str, Predictions]
     reference: NoveltyReference
+    sample: KnownSample
     neighbours: Neighbours | None = None
+    validation: Predictions | None = None
 
 
 def evaluate(
@@ -86,17 +95,23 @@ def evaluate(
     neighbours = _fit_neighbours(task, truth, known, validation) if by_neighbours else None
     result: dict[str, Any] = calibration.record
     parts: dict[str, Predictions] = {}
+    samples = {"validation": _sample(validation, survey, ids)}
     for part in TESTED:
         if data.split.parts[part]:
             reduce = task.reduce_with(calibration, len(data.positions(part)))
             found = _predicted(learner, data, part, precision, reduce)
+            samples[part] = _sample(found, survey, ids)
             if neighbours is None:
                 rows = task.decide(found.outputs, labels[found.position], calibration)
             else:
                 rows = task.rows_of(neighbours.predict(found.features))
             parts[part] = Predictions(ids[found.position], truth[found.position], rows)
             result |= task.score(part, parts[part])
-    return Evaluated(result, parts, reference, neighbours)
+    held_out = None
+    if task.draws_sets:
+        at = validation.position
+        held_out = Predictions(ids[at], truth[at], task.decide(validation.outputs, labels[at], calibration))
+    return Evaluated(result, parts, reference, KnownSample.join(samples), neighbours, held_out)
 
 
 def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, precision: Precision) -> dict[str, Any]:
@@ -122,6 +137,14 @@ def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, 
         logits = head(torch.from_numpy(features)).double().numpy()
     found = {"head_auc": float(roc_auc_score(apart, logits)), "auc": tell_domains(features[~apart], features[apart])}
     return {**found, "apart": int(apart.sum()), "part": part}
+
+
+def _sample(found: Inferred, survey: Survey, ids: NDArray[np.str_]) -> KnownSample:
+    """Return what some of the objects of a part look like, and how they were observed."""
+    rows = draw_rows(len(found.position))
+    here = found.position[rows]
+    conditions = measure_conditions(survey, here)
+    return KnownSample(ids[here], np.zeros(len(here), dtype=np.int64), found.features[rows], conditions)
 
 
 def _fit_neighbours(task: Task, truth: NDArray[np.floating], known: Inferred, validation: Inferred) -> Neighbours:

@@ -11,6 +11,7 @@ from ictconvention.core.errors import UsageError, readable_os_errors, short_hash
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.runs.assembly import make_data, make_learner, make_task, open_or_simulate
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.runs.shift.prepare import prepare_shift
@@ -25,6 +26,7 @@ from ictconvention.training.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
+NEWER = "classwise_calibration_error"  # came with the calibration errors of classes
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 
 
@@ -47,7 +49,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
     """
     keep_freed_memory()
     with silence_lightning(), readable_os_errors("testing the run", folder):
-        run = RunFolder(folder)
+        run = RunFolder(locate_run(folder))
         recorded, weights = run.read_options(), run.last_weights()
         before = run.read_result("survey", "split", "precision", "test")
         warn_of_changed_code(recorded, before, run.result)
@@ -55,7 +57,8 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
         kept = None if "logit_shift" in before else Calibration.restore(before, *run.read_priors())
-        result = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn", kept).result
+        found = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn", kept)
+        result = found.result
         if kept is not None:  # of a version before, which calibrated otherwise: its scores are those of its calibration
             del result["logit_shift"]
         for line in learner.task.describe(result, data.survey.header.full_name):
@@ -63,6 +66,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         if "prior" not in before:  # a result of a version before
             survey_prior, training_prior = run.read_priors()
             before["prior"] = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
+        _leave_out_newer(result, before)
         difference = largest_difference(result, {name: before.get(name) for name in result})
         if not difference <= SAME:
             found = f"the numbers differ from those of {run.result.name} by up to {difference:.2g}"
@@ -70,7 +74,21 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             raise UsageError(found, folder, fix, "E-RUN-NUMBERS")
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
+        if not run.sample.exists():  # of a version before
+            found.sample.save(run.sample)
+            logger.info(f"kept for `compare-survey`: {run.sample.name}")
     return result
+
+
+def _leave_out_newer(result: dict[str, Any], before: dict[str, Any]) -> None:
+    """Take scores out of a result that one of a version before has not."""
+    for part, found in result.items():
+        known = before.get(part)
+        if not isinstance(found, dict) or not isinstance(known, dict) or NEWER not in found or NEWER in known:
+            continue
+        del found[NEWER]
+        for scores in found["classes"].values():
+            del scores["calibration_error"]
 
 
 def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDataModule]:

@@ -14,6 +14,7 @@ from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
+from ictconvention.evaluation.sets.coverage import describe_sets, record_sets
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
@@ -22,6 +23,7 @@ from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weight
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import MetricsTable, describe_kept, find_kept
@@ -147,7 +149,7 @@ def _take_stages(run: Run) -> None:
         if first:
             logger.info(describe_network(learner))
             if options.init_from is not None:
-                logger.info(start_from(learner, options.init_from))
+                logger.info(start_from(learner, locate_run(options.init_from)))
             if (file := weight_file(options)) is not None:
                 logger.info(start_from_file(learner, file))
         fit(run, stage, learner)
@@ -163,16 +165,22 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     options, plan, data = run.options, run.plan, list(run.feeds.values())[-1]
     survey, folder = plan.survey, plan.folder
     by_neighbours = options.shift.kind == "latent_knn"
-    result, parts, reference, neighbours = evaluate(learner, data, plan.precision, by_neighbours)
+    result, parts, reference, sample, neighbours, validation = evaluate(learner, data, plan.precision, by_neighbours)
     reference.save(folder.reference)
+    sample.save(folder.sample)
     if neighbours is not None:
         neighbours.save(folder.neighbours)
         logger.info(neighbours.said)
-    start = None if options.init_from is None else RunFolder(options.init_from)
+    start = None if options.init_from is None else RunFolder(locate_run(options.init_from))
     folder.write_seen(survey, plan.split, parts_of(options), start)
     for part, found in parts.items():
         own = run.prepared.columns.get(part, {})
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
+    sets: dict[str, Any] = {}
+    if validation is not None:
+        folder.write_validation(prediction_columns(learner.task, validation, options.fold.index))
+        sets = record_sets(validation, parts, learner.task.names)
+        result["sets"] = {**sets, "file": sha256(folder.validation)}
     failed = None
     try:
         if options.figures:
@@ -222,6 +230,9 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     _say_kept(records.metrics, options, learner.task)
     for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
+    for part in parts:
+        if line := describe_sets(sets, part):
+            logger.info(f"{survey.header.full_name}, {part.replace('_', ' ')} part: {line}")
     if failed is not None:
         logger.warning(failed)
     logger.info(f"result, predictions{' and figures' if options.figures else ''}: {folder}")

@@ -88,8 +88,7 @@ class Run:
 
     def objects(self, stage: Stage) -> int:
         """Return how many objects a training epoch of a stage draws."""
-        data = self.feeds[stage]
-        return len(data.positions(*data.train_parts))
+        return self.feeds[stage].drawn
 
     def later(self, stage: Stage) -> int:
         """Return how many objects the stages after this one draw, in all their training epochs; patience may end it."""

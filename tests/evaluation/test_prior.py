@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from ictconvention.evaluation import prior
 from ictconvention.evaluation.calibration import probabilities
-from ictconvention.evaluation.prior import at_shares, estimate_shares
+from ictconvention.evaluation.prior import at_shares, estimate_shares, shares_interval
 
 OWN = np.array([0.5, 0.3, 0.2])
 
@@ -57,3 +58,38 @@ def test_networks_that_remember_an_object_do_not_vote_on_it() -> None:
     networks = [np.where(half[:, None], remembered, honest) for half in (first, ~first)]
     np.testing.assert_allclose(estimate_shares(networks, [OWN, OWN], np.stack([~first, first])), shares, atol=0.02)
     assert estimate_shares(networks, [OWN, OWN])[0] > 0.4
+
+
+def test_an_interval_holds_the_shares_of_the_sky(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of ten skies about as often as it says; without what 60 tested objects tell of the confusion it is narrower."""
+    monkeypatch.setattr(prior, "DRAWS", 40)
+    shares = np.array([0.2, 0.3, 0.5])
+    inside, widths = [], []
+    for sky in range(10):
+        likely = calibrated(shares, 200, 2.0, 2 * sky)
+        label = np.repeat([0, 1, 2], 20)
+        logits = 2.0 * (2.0 * np.eye(3)[label] + np.random.default_rng(sky).normal(size=(60, 3)))
+        tested = [(label, probabilities(logits + np.log(OWN)))]
+        found = estimate_shares([likely], [OWN])
+        ends, without = (shares_interval(found, [likely], [OWN], tested=of) for of in (tested, []))
+        assert ends.with_confusion
+        assert not without.with_confusion
+        assert (ends.low <= found).all()
+        assert (found <= ends.high).all()
+        inside.append(((ends.low <= shares) & (shares <= ends.high)).mean())
+        widths.append((ends.high - ends.low).mean() / (without.high - without.low).mean())
+    assert np.mean(inside) > 0.85
+    assert np.mean(widths) > 1.3
+
+
+def test_an_interval_of_a_large_survey_is_as_narrow_as_its_objects_make_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more objects than one draw takes: the width falls with the root of their number."""
+    monkeypatch.setattr(prior, "MOST", 300)
+    monkeypatch.setattr(prior, "DRAWS", 100)
+    widths = []
+    for count in (300, 2700):
+        likely = calibrated(np.array([0.2, 0.3, 0.5]), count, 2.0)
+        found = estimate_shares([likely], [OWN])
+        ends = shares_interval(found, [likely], [OWN])
+        widths.append((ends.high - ends.low).mean())
+    assert widths[0] / widths[1] == pytest.approx(3, rel=0.3)

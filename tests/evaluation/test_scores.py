@@ -28,6 +28,7 @@ def test_they_are_those_of_scikit_learn() -> None:
     assert found["balanced_accuracy"] == pytest.approx(metrics.balanced_accuracy_score(labels, guess))
     assert found["f1_macro"] == pytest.approx(metrics.f1_score(labels, guess, average="macro"))
     assert found["auroc_macro"] == pytest.approx(metrics.roc_auc_score(labels, p, multi_class="ovr"))
+    assert found["auroc_pairs"] == pytest.approx(metrics.roc_auc_score(labels, p, multi_class="ovo"))
     assert found["average_precision_macro"] == pytest.approx(metrics.average_precision_score(np.eye(4)[labels], p))
     assert found["log_loss"] == pytest.approx(metrics.log_loss(labels, p))
     assert found["confusion"] == metrics.confusion_matrix(labels, guess).tolist()
@@ -94,3 +95,14 @@ def test_what_are_no_predictions_is_refused() -> None:
             scores(wrong, given, CLASSES)
     with pytest.raises(ValueError, match="for 0 labels"):
         scores(p[:0], labels[:0], CLASSES)
+
+
+def test_a_rare_class_that_is_not_honest_shows_in_its_own_error_alone() -> None:
+    """Ninety of a hundred are honest; the rare class is given a tenth of what it is."""
+    labels = np.repeat([0, 1], [90, 10])
+    likely = np.tile([0.99, 0.01], (100, 1))
+    found = scores(likely, labels, ("common", "rare"))
+    assert found["classes"]["rare"]["calibration_error"] == pytest.approx(0.09)
+    assert found["classwise_calibration_error"] == pytest.approx(0.09)
+    absent = scores(np.array([[0.7, 0.2, 0.1]]), np.array([0]), ("a", "b", "c"))
+    assert absent["classes"]["c"]["calibration_error"] is None

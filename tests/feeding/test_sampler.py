@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.options import Imbalance
 from ictconvention.core.errors import UsageError
+from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.feeding.dataset import SampleKey
 from ictconvention.feeding.sampler import EvaluationSampler, TrainingSampler, class_weights
 from tests.refusals import refused
@@ -259,3 +260,22 @@ def test_a_step_with_fewer_objects_than_batches_is_refused(
         TrainingSampler(positions, labels, Imbalance(), batch, processes=processes, accumulate=accumulate)
     assert caught.value.where == "trainer.accumulate"
     assert len(TrainingSampler(positions, labels, Imbalance(), batch, processes=processes, accumulate=2)) % 2 == 0
+
+
+@pytest.mark.parametrize(("draws", "unlabelled"), [(0.5, None), (1.3, 2.0), (3.0, 0.25)])
+def test_an_epoch_may_be_a_part_of_a_pass_or_several(draws: float, unlabelled: float | None) -> None:
+    """Labelled objects in units of those there are, and for each so many of the others; weights of mean 1."""
+    labels = np.append(LABELS, np.full(300, UNLABELLED))
+    imbalance = Imbalance(sampling=1.0)
+    one = TrainingSampler(np.arange(len(labels)), labels, imbalance, 64, draws=draws, unlabelled=unlabelled)
+    batches = drawn(one)
+    found = np.array([labels[draw.position] for batch in batches for draw in batch])
+    counts = np.bincount(found[found != UNLABELLED], minlength=4)
+    assert np.allclose(counts, draws * len(LABELS) / 4, atol=1)
+    apart = (found == UNLABELLED).sum()
+    assert apart == (300 if unlabelled is None else round(unlabelled * draws * len(LABELS)))
+    assert len(batches) == len(one) == -(-len(found) // 64)
+    objects = [(draw.position, draw.repeat) for batch in batches for draw in batch]
+    assert len(set(objects)) == len(objects)  # what comes again is drawn anew
+    weights = class_weights(labels, 4, imbalance, draws, unlabelled)
+    assert counts @ weights == pytest.approx(len(found))

@@ -44,8 +44,9 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
         return known[arguments[2]]
 
     monkeypatch.setattr(testing, "_predicted", spied)
-    result, parts, reference, neighbours = testing.evaluate(learner, data, "32-true")
+    result, parts, reference, neighbours, held = testing.evaluate(learner, data, "32-true")
     assert neighbours is None
+    assert held is not None
     assert set(known) == {"finetune_train", "finetune_validation", "test"}
     labels = data.training.labels
     natural = np.bincount(labels[data.positions("finetune_train")], minlength=4) / len(data.positions("finetune_train"))
@@ -54,6 +55,9 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     assert sorted(validation) == sorted(data.positions("finetune_validation"))
     assert result["temperature"] == fit_temperature(known["finetune_validation"].logits, labels[validation], shift)
     assert parts["test"].ids.tolist() == [data.survey.ids[place] for place in data.positions("test")]
+    calibrated = probabilities(known["finetune_validation"].logits, result["temperature"], shift)
+    np.testing.assert_allclose(held.at(Prior.SURVEY), calibrated)
+    assert held.label.tolist() == labels[validation].tolist()
     likely = probabilities(known["test"].logits, result["temperature"], shift)
     np.testing.assert_allclose(parts["test"].at(Prior.SURVEY), likely)
     nearest = reference.distance(known["finetune_validation"].features)

@@ -97,7 +97,10 @@ def test_the_same_run_elsewhere_with_figures_and_a_page_gives_the_same_result(
     names = {path.stem for path in (again / "figures").iterdir()}
     views = {f"views_{name}" for name in ("AGN", "SN_Ia", "Variable", "SN_Other")}
     assert (
-        names == {"confusion", "confusion_uniform", "roc", "reliability", "recall_uniform", "learning_curves"} | views
+        names
+        == {"confusion", "confusion_uniform", "roc", "reliability", "reliability_classes", "recall_uniform"}
+        | {"learning_curves"}
+        | views
     )
     assert all(path.stat().st_size > 10_000 for path in (again / "figures").iterdir())
 

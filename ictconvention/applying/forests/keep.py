@@ -11,7 +11,7 @@ from ictconvention.applying.forests.join import check_task, mean_of_both
 from ictconvention.applying.forests.redshifts import train_photometric_forest
 from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.core.atomic import folder_lock
-from ictconvention.core.errors import pluralize, readable_os_errors
+from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.core.progress import Progress, Show, show_nothing
 from ictconvention.evaluation.calibration import SHARPEST
 from ictconvention.evaluation.forests.calibrated import CalibratedForest
@@ -20,6 +20,7 @@ from ictconvention.evaluation.forests.kept import KeptForest
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_equal_shares
 from ictconvention.feeding.datamodule import SeriesDataModule
+from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.tasks.task import Task
 from ictconvention.training.retest import open_data
@@ -72,7 +73,10 @@ def train_forest(
         The folder of the run cannot be written.
     """
     with readable_os_errors("training the forest", folder):
-        run = RunFolder(folder)
+        run = RunFolder(locate_run(folder))
+        if run.is_published:
+            fix = "train the forest beside the run itself, and publish that again"
+            raise UsageError("this run was published, and stays as it was", run.path, fix, "E-FILES-PROTECTED")
         if run.read_options().task.kind == "redshift":
             return train_photometric_forest(run, options, all_frames, jobs, show)
         check_task(run.read_options().task.kind, run.path)

@@ -41,6 +41,15 @@ def predict(
     prior: Annotated[
         str, typer.Option(metavar="train|uniform|estimate|FILE", help="Shares of the classes to predict at.")
     ] = "train",
+    coverage: Annotated[
+        float | None,
+        typer.Option(
+            metavar="0.9",
+            help="Add a column `set`: the classes that an object may be of, so that of each class this share of its "
+            "objects has it in the set.",
+            show_default="no sets",
+        ),
+    ] = None,
     first_days: Annotated[
         float | None, typer.Option(help="Use frames until so many days after the first detection.", show_default="all")
     ] = None,
@@ -105,7 +114,7 @@ def predict(
     options, outputs = PredictOptions(first_days, batch_size, devices, read_use(forest)), MaskOutputs(masks, form)
     runs, left_out = choose_runs(run, model)
     if predicts_scenes(runs[0], survey):
-        said = _predict_scenes(runs, survey, output, options, outputs, prior, curve)
+        said = _predict_scenes(runs, survey, output, options, outputs, prior, curve, coverage)
         for line in (*(f"left out: {one}" for one in left_out), *said):
             typer.echo(line)
         return
@@ -115,7 +124,7 @@ def predict(
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
-    found = apply_runs(runs, opened, options, prior, show_progress)
+    found = apply_runs(runs, opened, options, prior, show_progress, coverage)
     if folder is not None:
         write_masks(runs, opened, folder, options, show_progress)
     save_table(outputs.table(found.table, runs[0].task.names), output)
@@ -139,11 +148,14 @@ def _predict_scenes(
     outputs: "MaskOutputs",
     prior: str,
     curve: Path | None,
+    coverage: float | None,
 ) -> list[str]:
     """Predict scenes, write what is asked for, and return what is to be said."""
+    from ictconvention.applying.deciding.sets import check_coverage
     from ictconvention.applying.masks.apply import apply_to_scenes, open_scenes
     from ictconvention.applying.prediction_table import check_output, save_table
 
+    check_coverage(coverage, runs, options)
     if curve is not None:
         found = "--curve is of series of observations, and these are scenes of one time"
         raise UsageError(found, "--curve", "leave it out", "E-COMMAND-CONFLICT")

@@ -223,12 +223,12 @@ def _columns(schema: pa.Schema, paths: Sequence[str], kind: AlertSource, cutout:
     for name, inner in kind.wanted.items():
         if name not in schema.names or (name.startswith("cutout") and name != cutout):
             continue
-        record = schema.field(name).type
-        if pa.types.is_null(record) or (pa.types.is_list(record) and pa.types.is_null(record.value_type)):
+        kept = schema.field(name).type
+        record = kept.value_type if pa.types.is_list(kept) or pa.types.is_large_list(kept) else kept
+        if pa.types.is_null(record):
             continue  # of no alert
-        of_list = record.value_type if pa.types.is_list(record) else record
-        if inner is not None and not pa.types.is_struct(of_list):
-            raise UnreadableError(f"column {name} is of type {record}")
+        if inner is not None and not pa.types.is_struct(record):
+            raise UnreadableError(f"column {name} is of type {kept}")
         own = [path for path in paths if path.split(".")[0] == name]
         found += [path for path in own if inner is None or path.split(".")[-1] in inner]
     return found

@@ -70,6 +70,16 @@ class ConvolutionalAttention(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return the attended maps: (B, 1, C, h, w) the same for every token if pooled, else (B, N, C, h, w)."""
+        weights, value = self._weights_and_values(x, mask)
+        value = value.unflatten(2, (weights.shape[3], -1)).unsqueeze(1)  # (B, 1, N, heads, C / heads, h, w)
+        attended = (weights.unsqueeze(4) * value).sum(dim=2).flatten(2, 3)
+        return self.out(attended.flatten(0, 1)).unflatten(0, (len(mask), -1))
+
+    def weights(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return how much each token counts: (B, queries, N, heads, h, w), one query if pooled; the sum over N is 1."""
+        return self._weights_and_values(x, mask)[0]
+
+    def _weights_and_values(self, x: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         batch, slots = mask.shape
         match self.kind:
             case "pooled":
@@ -85,10 +95,7 @@ class ConvolutionalAttention(nn.Module):
                 pairs = torch.relu(query.unsqueeze(2) + key.unsqueeze(1))  # (B, query, key, C, h, w)
                 logits = self.score(pairs.flatten(0, 2)).view(batch, slots, slots, -1, *x.shape[3:])
         logits = logits.masked_fill(~mask[:, None, :, None, None, None], -torch.inf)
-        weights = logits.softmax(dim=2)  # (B, queries, N, heads, h, w)
-        value = value.unflatten(2, (weights.shape[3], -1)).unsqueeze(1)  # (B, 1, N, heads, C / heads, h, w)
-        attended = (weights.unsqueeze(4) * value).sum(dim=2).flatten(2, 3)
-        return self.out(attended.flatten(0, 1)).unflatten(0, (batch, -1))
+        return logits.softmax(dim=2), value  # (B, queries, N, heads, h, w), (B, N, C, h, w)
 
 
 class FeedForward(nn.ModuleDict):

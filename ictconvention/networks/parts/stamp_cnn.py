@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+MAP_GRID = (0.0, 8.0)  # the pixel of the first cell of the last map, and pixels from one to the next
+
 
 class StampCNN(nn.Module):
     """Three convolutions of stride 2, and of what they see the mean and the maximum: (F, channels, H, W) to (F, size).

@@ -35,12 +35,21 @@ class TransformerLayer(nn.Module):
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Let tokens (B, S, size) attend to those that are real (B, S); each object has at least one."""
-        split = self.query_key_value(self.attention_norm(tokens)).unflatten(2, (3, self.heads, -1))
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, S, size / heads)
+        query, key, value = self._query_key_value(tokens)
         seen = F.scaled_dot_product_attention(query, key, value, attn_mask=real[:, None, None, :])
         tokens = tokens + self.dropout(self.out(seen.transpose(1, 2).flatten(2)))
         mixed: Tensor = tokens + self.wide(self.norm(tokens))
         return mixed
+
+    def weights(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """Return how much each token counts for each (B, heads, S, S), queries first; the sum over the last is 1."""
+        query, key, _ = self._query_key_value(tokens)
+        logits = query @ key.transpose(2, 3) / math.sqrt(key.shape[3])
+        return logits.masked_fill(~real[:, None, None, :], -torch.inf).softmax(3)
+
+    def _query_key_value(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        split = self.query_key_value(self.attention_norm(tokens)).unflatten(2, (3, self.heads, -1))
+        return split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, heads, S, size / heads) each
 
 
 class AttentionPool(nn.Module):
@@ -52,10 +61,14 @@ class AttentionPool(nn.Module):
 
     def forward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Pool tokens (B, S, size) of which some are real (B, S)."""
-        tokens, missing = self.norm(tokens), ~real[..., None]
-        weight = self.query(tokens).masked_fill(missing, -torch.inf).softmax(1)
+        weight = self.weights(tokens, real)
+        tokens = self.norm(tokens)
         means = weight.transpose(1, 2) @ tokens
-        return torch.cat([means.flatten(1), tokens.masked_fill(missing, -torch.inf).amax(1)], dim=1)
+        return torch.cat([means.flatten(1), tokens.masked_fill(~real[..., None], -torch.inf).amax(1)], dim=1)
+
+    def weights(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """Return how much each token counts (B, S, queries); the sum over the tokens is 1."""
+        return self.query(self.norm(tokens)).masked_fill(~real[..., None], -torch.inf).softmax(1)
 
 
 class Days(nn.Module):

@@ -22,6 +22,7 @@ from ictconvention.applying.masks.predict_scenes import predict_scene, tiling_of
 from ictconvention.applying.masks.scenes import Scene, find_scenes, is_of_scenes
 from ictconvention.applying.model_file import read_model
 from ictconvention.applying.predict import predict_survey
+from ictconvention.applying.publishing.publish import publish
 from ictconvention.cli.main import main
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
@@ -321,3 +322,13 @@ def test_what_is_no_scene_is_refused_and_a_survey_is_none(chips: Survey, tmp_pat
     (tmp_path / "none").mkdir()
     with refused(UsageError, "E-INGEST-NOTHING", where="none"):
         find_scenes(tmp_path / "none", ("R", "NIR"))
+
+
+def test_a_published_run_predicts_the_same_shares(folders: list[Path], chips: Survey, tmp_path: Path) -> None:
+    made = publish(folders[0], tmp_path / "published", onnx=False)
+    before, after = (ict.load(folder).predict(chips[:20]) for folder in (folders[0], made.folder))
+    for name in before.colnames:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    assert "pipeline_tag: image-segmentation" in (made.folder / "README.md").read_text()
+    with refused(UsageError, "E-RUN-TASK", "mask", where="--coverage"):
+        ict.load(made.folder).predict(chips[:20], coverage=0.9)

@@ -12,6 +12,7 @@ import torch
 
 import ictconvention as ict
 from ictconvention.applying.export import export
+from ictconvention.applying.publishing.publish import publish
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, SurveyError, UsageError
 from ictconvention.evaluation.shift.neighbours import Neighbours
@@ -228,3 +229,15 @@ def test_a_selected_object_without_a_redshift_is_refused(words: list[str], tmp_p
 def test_other_tasks_have_no_answer_to_a_shift() -> None:
     with refused(UsageError, "E-CONFIG-VALUE", "weights", "classes"):
         compose_run(["model=cnn_gru", "shift=weights"])
+
+
+def test_a_run_is_published_with_its_neighbours_and_without_onnx(train: Train, survey: Survey, tmp_path: Path) -> None:
+    """Redshifts of neighbours predict, and no model file has these; no sets of classes are drawn of redshifts."""
+    folder = train("name=neighbours", "shift=latent_knn")
+    made = publish(folder, tmp_path / "published")
+    assert "latent_knn" in made.without_onnx
+    before, after = (ict.load(one).predict(survey[:40]) for one in (folder, made.folder))
+    for name in before.colnames:
+        np.testing.assert_array_equal(before[name], after[name], err_msg=name)
+    with refused(UsageError, "E-RUN-TASK", "redshift", where="--coverage"):
+        ict.load(made.folder).predict(survey[:40], coverage=0.9)

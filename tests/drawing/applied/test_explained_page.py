@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from ictconvention.drawing.explained_page import ExplainedObject, Panel, draw_explained, stretch
+from ictconvention.drawing.applied.explained_page import ExplainedObject, Panel, draw_explained, stretch
 
 
 def one(label: str | None, panels: int = 1, empty: bool = False) -> ExplainedObject:

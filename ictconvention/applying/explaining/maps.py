@@ -6,16 +6,18 @@ where that is below zero. It says where the network looked, and not whether it w
 
 from collections.abc import Sequence
 from importlib.util import find_spec
+from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.applying.seen_objects import name_parts
 from ictconvention.core.errors import UsageError, did_you_mean
-from ictconvention.drawing.explained_page import ExplainedObject, Panel
+from ictconvention.drawing.applied.explained_page import ExplainedObject, Panel
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.networks.network import Network
@@ -39,7 +41,7 @@ def check_explain(run: TrainedRun) -> Network:
     trunk = next(iter(run.learner.trunks.values()))
     if trunk.map_layer is None:
         found = f"model.kind {run.options.model.kind} has no map of places, so that nothing can be drawn"
-        fix = "take a run of cnn1, cnn2, a convolutional encoder of timm or ConvEntion; or give the network a map_layer"
+        fix = "take a run of a network that sees stamps through convolutions; or give yours a map_layer"
         raise UsageError(found, run.folder, fix, "E-EXPLAIN-NETWORK")
     if run.options.task.kind != "classes":
         found = f"this run has learned {run.options.task.kind}, and a map is that of a class"
@@ -81,7 +83,7 @@ def explain_objects(
         raise UsageError(found, "--class", f"take one of {', '.join(names)}", "E-CLASS-UNKNOWN")
     label = list(classes_of(survey.object_table()).values())
     parts = name_parts(run, survey)
-    positions = [survey.position(id_) for id_ in ids] if ids else _first_of_each_class(label, parts)
+    positions = [survey.position(id_) for id_ in ids] if ids else choose_objects(label, parts)
     read = (run.options.sequence, run.spec.contents, places_of_bands(run, survey))
     stream = SurveyDataset(survey, *read, reddening=run.spec.reddening)
     explained = []
@@ -89,7 +91,7 @@ def explain_objects(
         (batch,) = stream[[position]]
         maps, logits, number = explain_batch(run, trunk, batch, None if of_class is None else names.index(of_class))
         probability = run.row(logits.numpy())[0]
-        panels = _panels(batch, maps, trunk.frames_per_map, run.spec.bands)
+        panels = _panels(batch, maps, map_of_each(batch, trunk.frames_per_map), run.spec.bands)
         id_ = str(survey.ids[position])
         about = (id_, label[position], names, probability, names[number], panels, parts[position])
         explained.append(ExplainedObject(*about))
@@ -160,26 +162,33 @@ def spread_map(coarse: Tensor, size: int, grid: tuple[float, float] | None) -> T
     return spread * (within[:, None] & within)
 
 
-def _panels(batch: SeriesBatch, maps: Tensor, frames_per_map: int | None, bands: tuple[str, ...]) -> list[Panel]:
+def map_of_each(batch: SeriesBatch, frames_per_map: int | Literal["night"] | None) -> NDArray[np.int64]:
+    """Return which map each frame of a batch of one object has part in, (F,)."""
+    if frames_per_map is None:
+        return np.zeros(len(batch.band), dtype=np.int64)
+    return batch.night.numpy() if frames_per_map == "night" else np.arange(len(batch.band)) // frames_per_map
+
+
+def _panels(batch: SeriesBatch, maps: Tensor, own: NDArray[np.int64], bands: tuple[str, ...]) -> list[Panel]:
     """Return the stamps of each map, side by side: all of an object, or those of the maps with the largest sums."""
     assert batch.frames is not None  # for the types: a network with a map reads stamps
-    frames, band, count = batch.frames.numpy(), batch.band.numpy(), len(batch.frames)
-    if frames_per_map is None:
-        shown = [(0, np.argsort(band, kind="stable"))]
-    else:
-        groups = -(-count // frames_per_map)
-        chosen = maps[:groups].sum((1, 2)).argsort(descending=True)[:MOST_MAPS].sort().values.tolist()
-        shown = [(n, np.arange(n * frames_per_map, min((n + 1) * frames_per_map, count))) for n in chosen]
+    frames, band = batch.frames.numpy(), batch.band.numpy()
+    chosen = maps[: own[-1] + 1].sum((1, 2)).argsort(descending=True)[:MOST_MAPS].sort().values.tolist()
+    shown = [
+        (n, here[np.argsort(band[here], kind="stable")] if own[-1] == 0 else here)
+        for n in chosen
+        for here in (np.flatnonzero(own == n),)
+    ]
     return [
         Panel(frames[here], [bands[b] for b in band[here]], maps[number].numpy(), float(batch.time[here[0]]))
         for number, here in shown
     ]
 
 
-def _first_of_each_class(label: Sequence[str | None], parts: Sequence[str]) -> list[int]:
+def choose_objects(label: Sequence[str | None], parts: Sequence[str], most: int = OF_CLASS) -> list[int]:
     """Return the first objects of each class, those of a part that comes first in `PARTS` before others."""
     of_each = {
-        name: sorted((i for i, own in enumerate(label) if own == name), key=lambda i: PARTS.index(parts[i]))[:OF_CLASS]
+        name: sorted((i for i, own in enumerate(label) if own == name), key=lambda i: PARTS.index(parts[i]))[:most]
         for name in dict.fromkeys(label)
     }
     return sorted(i for chosen in of_each.values() for i in chosen)

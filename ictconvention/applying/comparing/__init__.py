@@ -1,0 +1,1 @@
+"""Whether a survey is like the one that a run knows."""

@@ -1,0 +1,179 @@
+"""Which objects of a survey to follow up: those that a run doubts most, each unlike the others, bright enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from ictconvention import __version__
+from ictconvention.applying.combine import combine
+from ictconvention.applying.deciding.diverse import choose_diverse
+from ictconvention.applying.features import features_of
+from ictconvention.applying.fitting_survey import NANOMAGGIES, check_survey_fits
+from ictconvention.applying.predict import PredictOptions, predict_survey
+from ictconvention.core.errors import UsageError, did_you_mean, pluralize
+from ictconvention.core.magnitudes import ZERO_POINT
+from ictconvention.core.progress import Show, show_nothing
+from ictconvention.evaluation.quantities import brightness_of
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.survey.survey import Survey
+
+By = Literal["entropy", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class RankOptions:
+    """How objects are chosen.
+
+    Parameters
+    ----------
+    budget : int
+        How many.
+    max_mag : float, optional
+        Faintest magnitude when bright, in the middle band; objects without one are then left out.
+    by : "entropy" or "error"
+        What doubt is: the entropy of the probabilities [nat], or the probability that the likeliest class is wrong.
+    """
+
+    budget: int = 20
+    max_mag: float | None = None
+    by: By = "entropy"
+
+    def __post_init__(self) -> None:
+        if self.budget < 1:
+            raise UsageError(f"--budget is {self.budget}", "options of rank", "give 1 or more", "E-COMMAND-VALUE")
+        if self.by not in get_args(By):
+            found = f"--by is {self.by!r}{did_you_mean(self.by, get_args(By))}"
+            raise UsageError(found, "options of rank", f"give {' or '.join(get_args(By))}", "E-COMMAND-VALUE")
+        if self.max_mag is not None and not np.isfinite(self.max_mag):
+            raise UsageError(f"--max-mag is {self.max_mag}", "options of rank", "give a magnitude", "E-COMMAND-VALUE")
+
+
+@dataclass(frozen=True, eq=False)
+class Ranked:
+    """The objects that were chosen.
+
+    Parameters
+    ----------
+    table : Table
+        A row for each, in the order of the choice: rank, id, ra, dec [deg], the magnitude when bright where it is
+        known, the probability of each class, predicted, entropy [nat], error, novelty.
+    said : tuple of str
+        Of how many, and what was left out.
+    """
+
+    table: Table
+    said: tuple[str, ...]
+
+
+def rank_survey(
+    runs: Sequence[TrainedRun],
+    survey: Survey,
+    options: RankOptions = RankOptions(),
+    predict: PredictOptions | None = None,
+    show: Show = show_nothing,
+) -> Ranked:
+    """Choose which objects of a survey to follow up, by one run or by several of one model together.
+
+    Doubt is that of their mean probabilities; what an object is, the features of the first run. Left out are objects
+    with a class, those that trained the runs, and those without a frame.
+
+    Parameters
+    ----------
+    runs : sequence of TrainedRun
+        They have learned classes.
+    survey : Survey
+        A survey that fits them.
+    options : RankOptions
+        How objects are chosen.
+    predict : PredictOptions, optional
+        How they are predicted.
+    show : callable
+        Shows the progress of a named step.
+
+    Raises
+    ------
+    UsageError
+        The runs have learned something else, the survey does not fit them, its fluxes have no unit that magnitudes are
+        made of where one is asked for, or no object is left.
+    """
+    first, predict = runs[0], predict or PredictOptions()
+    if first.options.task.kind != "classes":
+        found = f"objects are ranked by the doubt about their class, and this run has learned {first.options.task.kind}"
+        raise UsageError(found, first.folder, "rank by a run of classes", "E-RUN-TASK")
+    for run in runs:
+        check_survey_fits(run, survey)
+    if options.max_mag is not None and survey.header.flux_unit not in NANOMAGGIES:
+        found = f"the fluxes of this survey are in {survey.header.flux_words}, which makes no magnitudes"
+        fix = "leave out --max-mag, or ingest the survey with a zero point"
+        raise UsageError(found, survey.path, fix, "E-VALUE-UNITS")
+    parts = []
+    for number, run in enumerate(runs, 1):
+        with show(f"predicting {number}/{len(runs)}") as progress:
+            parts.append(predict_survey(run, survey, predict, progress))
+    found_of = combine(parts, None)
+    objects = survey.object_table()
+    labelled = ~np.ma.getmaskarray(np.ma.asarray(objects["class"]))
+    left = {
+        "have a class": labelled,
+        "trained the network": found_of.seen_in_training,
+        "have no frame": found_of.frames == 0,
+    }
+    there = ~np.logical_or.reduce(list(left.values()))
+    name, magnitude = _magnitudes(survey, np.flatnonzero(there))
+    if options.max_mag is not None:
+        left[f"are not known to reach {options.max_mag:g} mag"] = there & ~(magnitude <= options.max_mag)
+        there &= magnitude <= options.max_mag
+    said = [f"{pluralize(int(mask.sum()), 'object')} {why}" for why, mask in left.items() if mask.any()]
+    if not there.any():
+        found = f"no object is left to follow up: {', '.join(said)}"
+        raise UsageError(found, survey.path, "take another survey, or a fainter --max-mag", "E-PREDICT-NOTHING")
+    at = np.flatnonzero(there)
+    row = found_of.row[at]
+    measures = {"entropy": first.task.format.further_columns(row)["entropy"], "error": 1 - row.max(1)}
+    with show("looking for unlike ones") as progress:
+        features = features_of(first, survey, at, predict.batch_size, progress)
+    reference = RunFolder(first.folder).read_reference()
+    precision = None if reference is None else reference.precision
+    chosen = choose_diverse(measures[options.by], features, options.budget, precision)
+    place = at[chosen]
+    columns: dict[str, object] = {"rank": np.arange(1, len(place) + 1), "id": np.array(survey.ids, dtype=str)[place]}
+    columns |= {one: np.ma.asarray(objects[one])[place] for one in ("ra", "dec")}
+    columns |= {name: magnitude[place]} if name else {}
+    columns |= {one: values[chosen] for one, values in first.task.format.estimates(row).items()}
+    columns["predicted"] = first.task.format.further_columns(row)["predicted"][chosen]
+    columns |= {one: values[chosen] for one, values in measures.items()}
+    columns["novelty"] = found_of.novelty[place]
+    table = Table(columns)
+    table.meta = {
+        "SURVEY": survey.header.name,
+        "SIMULATD": survey.header.simulated,
+        "RUNS": ", ".join(run.hash[:8] for run in runs),
+        "BY": options.by,
+        "VERSION": __version__,
+    }
+    heading = (
+        f"survey {survey.header.full_name}: {pluralize(len(place), 'object')} of {len(at)}, by {options.by} and unlike "
+        "each other"
+    )
+    return Ranked(table, (heading, *(f"left out: {line}" for line in said)))
+
+
+def _magnitudes(survey: Survey, position: NDArray[np.int64]) -> tuple[str, NDArray[np.float64]]:
+    """Return the name of the magnitude when bright, and that of every object (n,), NaN where unknown.
+
+    Only objects at positions (m,) are measured. Without a unit that magnitudes are made of the name is empty.
+    """
+    magnitude = np.full(len(survey), np.nan)
+    factor = NANOMAGGIES.get(survey.header.flux_unit)
+    known = brightness_of(survey, position) if factor else {}
+    for title, values in known.items():
+        if survey.header.flux_unit != "nanomaggy":
+            values = ZERO_POINT - 2.5 * (values + np.log10(factor or 1.0))  # they were logarithms of fluxes
+        magnitude[position] = values
+        return f"mag {title.removeprefix('log10 of the ').partition(' ')[0]}", magnitude
+    return "", magnitude

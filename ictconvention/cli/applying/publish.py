@@ -1,0 +1,43 @@
+"""The command that makes a folder for others of a run."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Module = Annotated[
+    list[str] | None,
+    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
+]
+
+
+def publish(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write.", show_default=False)],
+    licence: Annotated[
+        str, typer.Option(metavar="mit|cc-by-4.0|...", help="Licence of the weights, as model hubs name it.")
+    ] = "unknown",
+    title: Annotated[str | None, typer.Option(help="Title of the card.", show_default="name of the run")] = None,
+    onnx: Annotated[
+        bool, typer.Option("--onnx/--no-onnx", help="Write an ONNX file, where the network exports.")
+    ] = True,
+    module: Module = None,
+) -> None:
+    """Publish a run: weights as safetensors, ONNX and a model card, in a folder that predicts as the run does."""
+    from ictconvention.configuration.registry import import_module
+    from ictconvention.runs.which_run import check_one_run
+
+    check_one_run([run, folder, *context.args], 2)
+    for name in module or ():
+        import_module(name)
+    from ictconvention.applying.publishing.publish import publish as write
+    from ictconvention.cli.next_command import suggest_prediction
+
+    made = write(run, folder, licence, title, onnx)
+    if made.without_onnx:
+        typer.echo(f"no ONNX file: {made.without_onnx}")
+    if licence == "unknown":
+        typer.echo("no licence: the card says that others must ask you; --licence names one")
+    typer.echo(f"{folder}: {made.size / 1e6:.2f} MB; upload it as it is: hf upload OWNER/NAME {folder}")
+    suggest_prediction(folder)

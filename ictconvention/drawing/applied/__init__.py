@@ -1,0 +1,1 @@
+"""What a finished run makes of objects and of another survey, drawn."""

@@ -1,0 +1,111 @@
+"""Where a run is that is not named by its folder: the demo of the package, or a published run on a hub."""
+
+import logging
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.plain_file import read_plain
+from ictconvention.runs.published.manifest import MANIFEST, digest
+
+logger = logging.getLogger(__name__)
+
+DEMO = "demo"  # the name of the model that ships with the package
+DEMO_FOLDER = Path(__file__).parent / DEMO
+DEMO_DIGEST = ""  # SHA-256 of its manifest, which has those of all its files
+HUB = re.compile(r"hf:/{1,2}(?P<name>[^/@]+/[^/@]+)(@(?P<revision>.+))?/?")  # a path has lost one of the two strokes
+FORM = "hf://OWNER/NAME, or hf://OWNER/NAME@REVISION"
+
+
+def locate_run(given: str | Path) -> Path:
+    """Return the folder of a run that is named in any of the three ways.
+
+    Parameters
+    ----------
+    given : str or Path
+        A folder, which is returned as it is; `demo`, the model that ships with the package, unless there is a folder of
+        that name, which is said; or hf://OWNER/NAME[@REVISION], which is fetched once to the cache of huggingface_hub.
+
+    Raises
+    ------
+    UsageError
+        It is no such name, there is no such repository or revision, or huggingface_hub is not installed.
+    FileSystemError
+        The hub does not answer, and the cache has no copy.
+    """
+    text = str(given)
+    if text == DEMO:
+        if os.path.lexists(text):
+            logger.info(f"{DEMO}: the folder {Path(text).absolute()}, not the model that ships with the package")
+            return Path(text)
+        return _demo()
+    if not text.startswith("hf:"):
+        return Path(given)
+    if (match := HUB.fullmatch(text)) is None:
+        raise UsageError(f"{text!r} names no repository of a hub", "RUN", f"write {FORM}", "E-COMMAND-VALUE")
+    return _fetch(match["name"], match["revision"])
+
+
+def is_demo(folder: Path) -> bool:
+    """Return whether a folder is that of the model that ships with the package."""
+    return folder.resolve() == DEMO_FOLDER.resolve()
+
+
+def _demo() -> Path:
+    """Return the folder of the demo, whose manifest must be the one that this code names."""
+    try:
+        same = digest(read_plain(DEMO_FOLDER / MANIFEST)) == DEMO_DIGEST
+    except OSError:
+        same = False
+    if not same:
+        found = "the demo of this installation is damaged, or not there"
+        raise UsageError(found, DEMO_FOLDER, "install the package again", "E-RUN-DAMAGED")
+    return DEMO_FOLDER
+
+
+@lru_cache  # a run that begins with one asks several times, and must see one revision
+def _fetch(name: str, revision: str | None) -> Path:
+    """Return the folder of a repository in the cache of huggingface_hub, fetched where it is not there."""
+    where = f"hf://{name}" + (f"@{revision}" if revision else "")
+    try:
+        from huggingface_hub import errors as of_hub
+        from huggingface_hub import snapshot_download
+    except ModuleNotFoundError as error:
+        fix = "install the extra: pip install -c constraints.txt '.[hub]'; or download the folder, and name that"
+        raise UsageError("the package huggingface_hub is not installed", where, fix, "E-PACKAGE-MISSING") from error
+    try:
+        return Path(snapshot_download(name, revision=revision, library_name="ictconvention", tqdm_class=_silent_bar()))
+    except of_hub.HFValidationError as error:
+        raise UsageError(
+            f"a hub has no such names: {_first_line(error)}", where, f"write {FORM}", "E-COMMAND-VALUE"
+        ) from None
+    except of_hub.RevisionNotFoundError as error:
+        found = f"this repository has no revision {revision or 'main'}"
+        raise UsageError(found, where, "name a branch, a tag or a commit of it", "E-RUN-MISSING") from error
+    except of_hub.RepositoryNotFoundError as error:
+        fix = "check owner and name; for a private one log in first: hf auth login"
+        raise UsageError(
+            "the hub has no such repository, or you may not read it", where, fix, "E-RUN-MISSING"
+        ) from error
+    except Exception as error:  # whatever the network raises
+        fix = "go online, or name a revision that the cache has, or a folder; HF_ENDPOINT names another hub"
+        found = f"the hub does not answer, and the cache has no copy ({type(error).__name__}: {_first_line(error)})"
+        raise FileSystemError(found, where, fix, "E-SERVER-FAILS") from error
+
+
+def _silent_bar() -> type:
+    """Return a progress bar that shows nothing: no bar goes into a file."""
+    from tqdm.auto import tqdm
+
+    class Silent(tqdm):  # type: ignore[misc] # it ships no types
+        def __init__(self, *arguments: object, **keywords: object) -> None:
+            keywords["disable"] = True
+            super().__init__(*arguments, **keywords)
+
+    return Silent
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or "no reason").splitlines()[0]

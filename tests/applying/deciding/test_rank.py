@@ -1,0 +1,137 @@
+"""Objects to follow up of a real run, and sets beside its predictions: what is chosen, and what is refused."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.deciding.rank import RankOptions, rank_survey
+from ictconvention.applying.deciding.sets import check_coverage
+from ictconvention.applying.predict import PredictOptions
+from ictconvention.cli.main import app
+from ictconvention.core.errors import UsageError
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
+from tests.conftest import image_series
+from tests.handmade_runs import changed
+from tests.refusals import refused
+from tests.small_runs import Smoke, result_of
+
+
+@pytest.fixture(scope="module")
+def trained(smoke: Smoke) -> TrainedRun:
+    return read_trained(smoke("experiment=frame_transformer_sdss", "model.size=16", "model.layers=1"))
+
+
+@pytest.fixture(scope="module")
+def new(work: Path, tmp_path_factory: pytest.TempPathFactory) -> Survey:
+    """Return a survey of 24 objects without a class, the later the brighter, and one that has a class."""
+    header = replace(Survey.open(work / "miniature").header, name="new")
+    path = tmp_path_factory.mktemp("new") / "survey"
+    with SurveyWriter(path, header) as writer:
+        for number in range(25):
+            series = image_series(number, 8) | {"ra": 100.0 + number, "label_source": None}
+            series["frames"] = np.full_like(series["frames"], 0.01)
+            series["frames"][:, 15:17, 15:17] += 10.0 * (1 + number)
+            writer.add(**series | ({} if number == 24 else {"class_name": None}))
+    return Survey.open(path)
+
+
+def test_a_budget_of_bright_unlabelled_objects_is_chosen(trained: TrainedRun, new: Survey) -> None:
+    everything = rank_survey([trained], new, RankOptions(100)).table
+    assert sorted(everything["id"]) == [f"sn{number:04d}" for number in range(24)]
+    (name,) = [one for one in everything.colnames if one.startswith("mag ")]
+    limit = float(np.nanmedian(everything[name]))
+    found = rank_survey([trained], new, RankOptions(5, limit, "error"))
+    assert len(found.table) == 5
+    assert (found.table[name] <= limit).all()
+    bright = everything[everything[name] <= limit]
+    assert found.table["error"][0] == bright["error"].max()
+    np.testing.assert_allclose(found.table["error"], 1 - np.max([found.table[c] for c in trained.task.names], axis=0))
+    assert found.table["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert any("1 object have a class" in line for line in found.said)
+
+
+def test_what_cannot_be_ranked_is_refused(trained: TrainedRun, new: Survey, tmp_path: Path) -> None:
+    with refused(UsageError, "E-PREDICT-NOTHING", where=new.path):
+        rank_survey([trained], new, RankOptions(max_mag=2.0))
+    for wrong in ({"budget": 0}, {"by": "chance"}, {"max_mag": float("nan")}):
+        with refused(UsageError, "E-COMMAND-VALUE"):
+            RankOptions(**wrong)
+    header = replace(new.header, flux_unit="adu")
+    with SurveyWriter(tmp_path / "adu", header) as writer:
+        writer.add(**image_series(0, 3))
+    adu = replace(trained, survey={**trained.survey, "flux_unit": "adu"})
+    with refused(UsageError, "E-VALUE-UNITS", "adu", where="adu"):
+        rank_survey([adu], Survey.open(tmp_path / "adu"), RankOptions(max_mag=20.0))
+
+
+def test_sets_of_a_survey_follow_the_shares_that_are_asked_for(trained: TrainedRun, new: Survey) -> None:
+    """Of four validation objects and fewer a class has no set of 90 %, and is in all; at 40 % sets differ."""
+    made = apply_runs([trained], new, PredictOptions(), coverage=0.9)
+    assert set(made.table["set"]) == {"|".join(trained.task.names)}
+    assert any("such a class is in every set" in line for line in made.said)
+    tables = [apply_runs([trained], new, PredictOptions(), prior, coverage=0.4).table for prior in ("train", "uniform")]
+    for table in tables:
+        sizes = [len(one.split("|")) for one in table["set"] if one]
+        assert len(sizes) > 0
+        assert min(sizes) < 4
+    assert tables[0].meta["COVERAGE"] == 0.4
+    assert tables[0].colnames.index("set") == tables[0].colnames.index("entropy") + 1
+
+
+def test_a_run_records_the_coverage_of_its_sets_and_the_file_that_draws_them(trained: TrainedRun) -> None:
+    known = result_of(trained.folder)["sets"]
+    validation = RunFolder(trained.folder).read_validation()
+    assert known["validation"] == {
+        name: int((validation.label == c).sum()) for c, name in enumerate(trained.task.names)
+    }
+    assert sorted(validation.ids) == sorted(trained.split["parts"]["finetune_validation"])
+    assert known["test"]["classes"]["AGN"]["coverage"] == 1.0  # with less than nine of its objects
+
+
+def test_sets_without_a_guarantee_are_refused(
+    trained: TrainedRun, new: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for coverage in (0.0, 1.0, 90.0):
+        with refused(UsageError, "E-COMMAND-VALUE", where="--coverage"):
+            check_coverage(coverage, [trained], PredictOptions())
+    for options in (PredictOptions(days=20), PredictOptions(forest="mean")):
+        with refused(UsageError, "E-COMMAND-CONFLICT"):
+            check_coverage(0.9, [trained], options)
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for path in trained.folder.iterdir():
+        if path.is_file():
+            (copy / path.name).write_bytes(path.read_bytes())
+    (copy / "predictions_validation.parquet").write_bytes((copy / "predictions.parquet").read_bytes())
+    with refused(UsageError, "E-RUN-EDITED", where="predictions_validation.parquet"):
+        check_coverage(0.9, [replace(trained, folder=copy)], PredictOptions())
+    result = result_of(copy)
+    result.pop("sets")
+    (copy / "result.json").unlink()
+    changed_result(copy, result)
+    with refused(UsageError, "E-RUN-VERSION", where=copy):
+        check_coverage(0.9, [replace(trained, folder=copy)], PredictOptions())
+    monkeypatch.setattr(type(trained.task), "draws_sets", False)
+    with refused(UsageError, "E-RUN-TASK", where="--coverage"):
+        check_coverage(0.9, [trained], PredictOptions())
+
+
+def changed_result(folder: Path, result: dict[str, object]) -> None:
+    (folder / "result.json").write_text("{}")
+    changed(folder / "result.json", **result)
+
+
+def test_the_command_ranks(trained: TrainedRun, new: Survey, tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    words = ["rank", str(trained.folder), str(new.path), "--budget", "3", "-o", str(tmp_path / "table.csv")]
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 0, found.output
+    assert len((tmp_path / "table.csv").read_text().splitlines()) == 4
+    assert "3 objects of 24" in found.output

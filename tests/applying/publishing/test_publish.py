@@ -1,0 +1,184 @@
+"""A published run predicts bit for bit as the run, says what it is and nothing of the machine, or is refused."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from astropy.table import Table
+
+import ictconvention as ict
+from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.predict import PredictOptions
+from ictconvention.applying.prediction_table import choose_runs
+from ictconvention.applying.publishing import publish as publishing
+from ictconvention.applying.publishing.publish import publish, without_places
+from ictconvention.configuration.compose import compose_run
+from ictconvention.core.errors import FileSystemError, SplitError, UsageError
+from ictconvention.runs.assembly import load_or_draw_split
+from ictconvention.runs.plan import plan_run
+from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.warm_start import check_start
+from ictconvention.survey.survey import Survey
+from tests.refusals import refused
+from tests.small_runs import Smoke, places, result_of
+
+WORDS = ("experiment=frame_transformer_sdss", "model.size=16", "model.layers=1")
+
+
+@pytest.fixture(scope="module")
+def trained(smoke: Smoke) -> Path:
+    return smoke(*WORDS)
+
+
+@pytest.fixture(scope="module")
+def published(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("published") / "small"
+    assert publish(trained, folder, "mit", onnx=False).size == sum(path.stat().st_size for path in folder.iterdir())
+    return folder
+
+
+@pytest.fixture(scope="module")
+def own(work: Path) -> Survey:
+    return Survey.open(work / "miniature")
+
+
+def predicted(folder: Path, survey: Survey, **keywords: Any) -> Table:
+    runs, _ = choose_runs(folder)
+    return apply_runs(runs, survey, PredictOptions(), **keywords).table
+
+
+def test_it_predicts_bit_for_bit_as_the_run(trained: Path, published: Path, own: Survey) -> None:
+    run, again = (predicted(folder, own, prior="uniform", coverage=0.9) for folder in (trained, published))
+    assert run.colnames == again.colnames
+    for name in run.colnames:
+        np.testing.assert_array_equal(run[name], again[name], err_msg=name)
+    assert ict.load(published).result == ict.load(trained).result
+    assert ict.load(published).predictions().values_equal(ict.load(trained).predictions())
+
+
+def test_it_says_nothing_of_the_machine(trained: Path, published: Path, work: Path) -> None:
+    for path in published.iterdir():
+        assert str(work).encode() not in path.read_bytes(), path.name
+    assert str(work) in (trained / "config.yaml").read_text()
+    options = ict.load(published).options
+    assert options.survey.path == "miniature"
+    assert replace(options, runs="", survey=options.survey) == replace(options, runs="")
+    assert without_places(options)["trainer"]["batch_size"] == 16
+
+
+def test_a_run_that_begins_with_it_is_the_run_that_begins_with_the_original(
+    trained: Path, published: Path, work: Path
+) -> None:
+    plans = [
+        plan_run(compose_run([*places(work), *WORDS, "seed=1", f"init_from={folder}"]))
+        for folder in (trained, published)
+    ]
+    assert plans[0].hashes == plans[1].hashes
+
+
+def test_what_runs_before_it_have_seen_goes_with_it(smoke: Smoke, published: Path, own: Survey, tmp_path: Path) -> None:
+    """The second run is of another split, so that its own says nothing of the first's objects."""
+    options = ict.load(published).options
+    splits = [load_or_draw_split(replace(options, fold=replace(options.fold, index=k)), own) for k in (0, 1)]
+    second = tmp_path / "second"
+    shutil.copytree(published, second)
+    config = yaml.safe_load((second / "config.yaml").read_text())
+    (second / "config.yaml").write_text(yaml.safe_dump({**config, "init_from": "first"}))
+    changed(second, "result.json", init_from="0" * 64, split=splits[1].hash)
+    splits[1].save(second / "split.json", record=True)
+    resealed(second)
+    own_options = replace(options, survey=replace(options.survey, path=str(own.path)))
+    with refused(SplitError, "E-SPLIT-LEAK", where="second"):
+        check_start(second, own_options, splits[1], own)
+
+
+def changed(folder: Path, name: str, **entries: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | entries))
+
+
+def resealed(folder: Path) -> None:
+    from ictconvention.runs.published.manifest import MANIFEST, write_manifest
+
+    known = json.loads((folder / MANIFEST).read_text())
+    files = [folder / name for name in known.pop("files")]
+    write_manifest(folder, known, files)
+
+
+def test_the_card_has_the_head_that_hubs_read_and_the_numbers_of_the_result(trained: Path, published: Path) -> None:
+    _, head, body = (published / "README.md").read_text().split("---\n", 2)
+    known, result = yaml.safe_load(head), result_of(trained)
+    assert known["license"] == "mit"
+    assert "simulated" in known["tags"]
+    first = known["model-index"][0]["results"][0]
+    assert first["dataset"] == {"type": "simulated", "name": "miniature (simulated), test part"}
+    metrics = {one["type"]: one["value"] for one in first["metrics"]}
+    assert metrics == {name: x for name, x in result["test"].items() if isinstance(x, float)}
+    assert "The survey is simulated" in body
+    for name, share in zip(("AGN", "SN Ia", "Variable", "SN Other"), result["prior"]["survey"], strict=True):
+        assert f"| {name} | {share:.4f} |" in body
+    assert f"{result['temperature']:.4f}" in body
+    assert "ictconvention test FOLDER survey=path survey.path=SURVEY" in body
+    hub = pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
+    card = hub.ModelCardData(**known, ignore_metadata_errors=False)
+    assert len(card.eval_results) == 2 * len(metrics)
+
+
+def test_a_file_that_is_not_the_one_that_was_published_is_refused(published: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(published, folder)
+    weights = folder / "model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-3] ^= 1
+    weights.write_bytes(content)
+    with refused(UsageError, "E-RUN-EDITED", "model.safetensors", where=folder):
+        RunFolder(folder).last_weights()
+    (folder / "reference.npz").unlink()
+    with refused(UsageError, "E-RUN-DAMAGED", "reference.npz", where=folder):
+        RunFolder(folder).last_weights()
+
+
+def test_what_is_no_run_to_publish_is_refused_before_anything_is_written(
+    trained: Path, published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with refused(UsageError, "E-RUN-MISSING", "publish", where=trained.parent):
+        publish(trained.parent, tmp_path / "new")
+    with refused(FileSystemError, "E-FILES-EXISTS", where=published):
+        publish(trained, published)
+    with refused(UsageError, "E-FILES-PROTECTED"):
+        publish(trained, trained / "inside")
+    monkeypatch.setattr(publishing, "find_absent", lambda name: "onnxruntime")
+    with refused(UsageError, "E-PACKAGE-MISSING", "onnxruntime"):
+        publish(trained, tmp_path / "new")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_network_that_does_not_export_is_published_without_onnx_and_says_why(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(run: object, output: Path) -> str:
+        raise UsageError("it takes no padded arrays", output, "", "E-EXPORT-NETWORK")
+
+    monkeypatch.setattr(publishing, "export_run", fails)
+    made = publish(trained, tmp_path / "new")
+    assert made.without_onnx == "it takes no padded arrays"
+    assert "No ONNX file: it takes no padded arrays." in (made.folder / "README.md").read_text()
+    assert "ask before you use" in (made.folder / "README.md").read_text()
+
+
+def test_published_runs_in_one_folder_predict_together(
+    smoke: Smoke, trained: Path, published: Path, own: Survey, tmp_path: Path
+) -> None:
+    """Seeds of one fold have one validation part, and their sets are those of the mean."""
+    other = smoke(*WORDS, "seed=1")
+    shutil.copytree(published, tmp_path / "both" / "first")
+    publish(other, tmp_path / "both" / "second", onnx=False)
+    together = predicted(tmp_path / "both", own, coverage=0.6)
+    alone = [predicted(folder, own) for folder in (trained, other)]
+    np.testing.assert_allclose(together["AGN"], np.mean([one["AGN"] for one in alone], axis=0), rtol=1e-12)
+    assert len(set(together["set"])) > 1
