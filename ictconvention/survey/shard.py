@@ -190,7 +190,7 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
         found += f" hold {objects.num_rows} and {len(frames)}"
         raise SurveyError(found, folder / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     _check_objects(shard)
-    if shard.version >= VERSION_WITH_MASKS:
+    if shard.version == VERSION_WITH_MASKS:
         shard = replace(shard, masks=map_masks(folder, objects, size))
     if not (shard.intact or edited):  # last: what else is wrong says more
         raise edited_header_error(folder)

@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 
 from ictconvention.core.errors import SurveyError, shorten
-from ictconvention.survey.format import HEADER_FILE, SurveyHeader, read_header, read_header_file
+from ictconvention.survey.format import HEADER_FILE, VERSION_GROWN, SurveyHeader, read_header, read_header_file
 
 STATES_FOLDER, DELTA_PREFIX = "states", "delta-"
 PLACES_FILE = "places.parquet"
@@ -79,14 +79,18 @@ def read_state(path: Path, state: str | None = None) -> tuple[SurveyHeader, dict
         As of `read_header`; or the survey has no such state.
     """
     header, entries = read_header(path)
-    compacted = header.provenance.get(COMPACTED, {})
-    before = [str(one) for one in (*compacted.get("states", ()), *entries.get("states", ()))]
+    if (entries["version"] == VERSION_GROWN) != ("deltas" in entries):
+        found = "the header has a list of nights, or the version of a survey with nights, and not both"
+        raise SurveyError(found, path / HEADER_FILE, "restore it from a copy", "E-SURVEY-DAMAGED")
+    told = header.provenance.get(COMPACTED)
+    compacted = told if isinstance(told, dict) else {}
+    before = [str(one) for known in (compacted, entries) for one in known.get("states") or ()]
     lineage = tuple(dict.fromkeys([*before, entries["hash"]]))
     if state is not None and not entries["hash"].startswith(_checked(state, path)):
         known = [one for one in lineage if one.startswith(state)]
         if len(known) != 1:
             raise _no_state(path, state, lineage)
-        if known[0] in entries.get("states", ()):
+        if known[0] in (entries.get("states") or ()):
             header, entries = _kept_state(path, known[0])
         elif "deltas" not in entries and known[0] == before[-1]:
             entries["hash"] = known[0]  # the plain form of this very state
