@@ -24,12 +24,12 @@ def ingest(kind: str, source: str | Path, path: str | Path, **options: Any) -> I
     source : str or Path
         A table of stamps, a folder or table of CCD images, a folder of files, pictures or chips, or alerts.
     path : str or Path
-        The survey's folder to make; it must not exist.
+        The survey's folder to make, which must not exist; or with `into=True` that of the survey to add to.
     **options
         Those of the command, with underscores: `pixel_scale=0.396`, `positions="objects.csv"`, `bands=["g", "r"]`,
         `classes=["AGN", "SN Ia"]`, `objects="labels.csv"` (of images `labels`), `column={"id": "objid"}`,
-        `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`; `bin_pixels=True` is `--bin`,
-        `sky=False` is `--no-sky`, and `masks="train/masks"` is the second folder of chips.
+        `rename_band={"g": "sdss_g"}`, `size=32`, `jobs=4`, `dry_run=True`, `into=True`, `relabel=True`;
+        `bin_pixels=True` is `--bin`, `sky=False` is `--no-sky`; `masks="train/masks"` is the second folder of chips.
 
     Returns
     -------

@@ -9,6 +9,7 @@ from ictconvention.configuration.functions import OURS, find_function
 from ictconvention.configuration.overrides import override
 from ictconvention.configuration.registry import own_networks, own_tasks
 from ictconvention.core.errors import UsageError
+from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.survey import Survey
 
 
@@ -69,12 +70,13 @@ def words_of_survey(survey: object) -> list[str]:
         case Survey() | str() | Path():
             own = survey.chosen_classes if isinstance(survey, Survey) else None
             classes = [override("survey.classes", own)] if own is not None else []
-            return ["survey=path", override("survey.path", _folder(survey)), *classes]
+            return ["survey=path", override("survey.path", _folder(survey)), *_state(survey), *classes]
         case Mapping():
             keys = {name: _folder(value) if name == "path" else value for name, value in survey.items()}
             chosen = "path" if keys.get("path") is not None else keys.get("kind")
             choice = [f"survey={chosen}"] if chosen in ("path", "hosts", "galaxies", "scenes") else []
-            return [*choice, *_words("survey", keys)]
+            state = _state(value) if isinstance(value := survey.get("path"), Survey) else []
+            return [*choice, *_words("survey", keys), *state]
     raise UsageError(
         f"survey is a {type(survey).__name__}",
         "survey",
@@ -86,9 +88,9 @@ def words_of_survey(survey: object) -> list[str]:
 def _folder(survey: Any) -> str | None:
     if not isinstance(survey, Survey):
         return None if survey is None else str(survey)
-    whole = Survey.open(survey.path)
-    if whole.hash != survey.hash:
+    if (state := find_state(survey.path, survey.hash)) is None:
         raise UsageError("the survey has changed since it was opened", survey.path, "open it again", "E-SURVEY-CHANGED")
+    whole = Survey.open(survey.path, state=state)
     if sorted(whole.ids) != sorted(survey.ids):
         found = f"this is a selection of {len(survey)} of the {len(whole)} objects, and a run takes the whole survey"
         raise UsageError(
@@ -98,6 +100,13 @@ def _folder(survey: Any) -> str | None:
             "E-SURVEY-SELECTION",
         )
     return str(survey.path)
+
+
+def _state(survey: object) -> list[str]:
+    """Return the override that names the state of an opened survey, where it is not the newest of its folder."""
+    if not isinstance(survey, Survey) or Survey.open(survey.path).hash == survey.hash:
+        return []
+    return [override("survey.state", survey.hash)]
 
 
 def _words(key: str, value: object) -> Iterator[str]:

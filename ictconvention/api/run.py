@@ -14,6 +14,7 @@ from ictconvention.core.progress import facts_html
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.survey.format import full_name
+from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.split import Split, own_entries
 from ictconvention.survey.survey import Survey
 
@@ -90,8 +91,9 @@ class Run:
                 "open it by ict.open",
                 "E-SURVEY-MISSING",
             )
-        survey = Survey.open(known)
-        if self._files.is_finished and survey.hash != (hash_ := self.result["survey"]["hash"]):
+        trained_on = self.result["survey"]["hash"] if self._files.is_finished else None
+        survey = Survey.open(known, state=None if trained_on is None else find_state(Path(known), trained_on))
+        if trained_on is not None and survey.hash != (hash_ := trained_on):
             found = f"this is not the survey of the run: its hash is {short_hash(survey.hash)}, it was "
             found += f"{short_hash(hash_)}"
             raise UsageError(found, known, "restore it from a copy", "E-SURVEY-MISMATCH")

@@ -21,20 +21,27 @@ Progress = Callable[[int, int], object]
 TASKS = ("classes", "redshift", "mask")  # that a split is drawn for
 
 
-def open(path: str | Path) -> Survey:
+def open(path: str | Path, state: str | None = None) -> Survey:
     """Open a survey folder; no frame is read until it is touched.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    state : str, optional
+        Hash of an earlier state, or eight of its letters, of a survey that nights were added to.
 
     Raises
     ------
     SurveyError
-        It is not a survey, or breaks the format.
+        It is not a survey, breaks the format, or has no such state.
 
     Examples
     --------
     >>> ict.open(survey.path)["sn0003"].frames.shape
     (11, 32, 32)
     """
-    return Survey.open(path)
+    return Survey.open(path, state=state)
 
 
 def simulate(

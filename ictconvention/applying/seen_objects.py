@@ -8,20 +8,30 @@ from numpy.typing import NDArray
 from ictconvention.configuration.schema import parts_of
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
-from ictconvention.survey.bands import origin_of
+from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.survey import Survey
 
 SAME_PLACE = 2.0  # [arcsec]; objects that are closer are one
 
 
+def is_own(run: TrainedRun, survey: Survey, exactly: bool = False) -> bool:
+    """Return whether a survey is that of a run: in any of its states, or `exactly` in the one that it was trained on.
+
+    An id means the same object in all states of a survey.
+    """
+    known = {run.survey.get("origin"), run.survey.get("hash")}
+    return not known.isdisjoint([origin_of(survey)] if exactly else lineage_of(survey))
+
+
 def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     """Return which objects of a survey a run has seen, (n,).
 
-    In the run's own survey, by their ids. In any other, those within `SAME_PLACE` of an object that it has seen; an
-    object without a position, by its id, where the surveys have the same name.
+    In the run's own survey, by their ids; in another state of it, also those within `SAME_PLACE` of an object that it
+    has seen, since a later night may give one a second id. In any other survey, those within `SAME_PLACE` of an object
+    that it has seen; an object without a position, by its id, where the surveys have the same name.
     """
-    own = origin_of(survey) in (run.survey.get("origin"), run.survey.get("hash"))
+    own, exactly = is_own(run, survey), is_own(run, survey, exactly=True)
     same = np.zeros(len(survey), dtype=bool)
     ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
     placed = np.isfinite(ra) & np.isfinite(dec)
@@ -30,7 +40,7 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
             places = survey.ids.positions(run.split["parts"].get(part, ()))
             same[places[places >= 0]] = True
         same &= own | ~placed
-    if own and run.options.init_from is None:
+    if exactly and run.options.init_from is None:
         return same
     if (seen := RunFolder(run.folder).read_seen()) is None:
         return same
@@ -48,7 +58,7 @@ def name_parts(run: TrainedRun, survey: Survey) -> list[str]:
     What several stages use is in the part that taught most. Of objects of another survey all that is known is which the
     run has seen: those are called seen.
     """
-    if origin_of(survey) not in (run.survey.get("origin"), run.survey.get("hash")):
+    if not is_own(run, survey):
         return ["seen" if one else "" for one in seen_by(run, survey).tolist()]
     part_of: dict[str, str] = {}
     for part in (*TESTED, *sorted(parts_of(run.options), key=lambda part: not part.endswith("_validation"))):
@@ -61,7 +71,7 @@ def name_parts(run: TrainedRun, survey: Survey) -> list[str]:
 
 def cannot_be_known(run: TrainedRun, survey: Survey) -> int:
     """Return how many objects of a survey have neither a position nor an id by which a run would know them."""
-    if origin_of(survey) in (run.survey.get("origin"), run.survey.get("hash")):
+    if is_own(run, survey):
         return 0
     if survey.header.name == run.survey.get("name"):
         return 0

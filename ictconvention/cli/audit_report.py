@@ -10,6 +10,7 @@ from rich.table import Table
 from ictconvention.cli.split_report import describe_least, numbers_table
 from ictconvention.core.errors import pluralize, shorten
 from ictconvention.measuring.audit import SurveyAudit
+from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.labels.strata import OF_MASK, OF_REDSHIFT
 from ictconvention.survey.labels.targets import ROTATING, SINGLE
 from ictconvention.survey.masks.mask_facts import MaskFacts
@@ -24,6 +25,10 @@ def print_report(report: SurveyAudit, console: Console) -> None:
     size = f"{pluralize(len(report.lengths), 'object')}, {pluralize(report.frames, 'frame')}"
     title = f"survey {header.full_name}: {size} in {pluralize(report.shards, 'shard')}"
     console.print(title, style="bold", markup=False, highlight=False)
+    if len(report.lineage) > 1:
+        console.print(
+            f"states, the oldest first: {', '.join(one[:SHORTEST_HASH] for one in report.lineage)}", highlight=False
+        )
     stamp = f"{header.stamp_size} x {header.stamp_size} pixels of {header.scale_words}"
     what = "pictures of" if report.pictures else "stamps of"
     console.print(f"{what} {stamp}, {header.dtype}, {header.flux_words}, {report.nonfinite:.3%} not finite")

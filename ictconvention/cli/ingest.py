@@ -134,8 +134,12 @@ def ztf(
 def rubin(
     source: Annotated[Path, typer.Argument(metavar="ALERTS", help="File or folder: .avro, .tar.gz of such, .parquet.")],
     size: Annotated[
-        int, typer.Option(help="Height and width of the stamps in pixels; larger ones lack pixels that fluxes need.")
-    ] = 26,
+        int | None,
+        typer.Option(
+            help="Height and width of the stamps in pixels; larger ones lack pixels that fluxes need.",
+            show_default="26; with --into the survey's",
+        ),
+    ] = None,
     cutout: Annotated[Literal["science", "difference"], typer.Option(help="Which cutout.")] = "science",
     sky: Annotated[
         bool, typer.Option("--sky", help="Subtract the median of the pixels far from the centre; Rubin did already.")

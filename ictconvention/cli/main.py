@@ -15,6 +15,7 @@ from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
 from ictconvention.cli.join import join
 from ictconvention.cli.next_command import (
+    suggest,
     suggest_first_training,
     suggest_prediction,
     suggest_prediction_of,
@@ -82,6 +83,23 @@ def check(survey: SurveyPath) -> None:
     if report.flaws:
         raise typer.Exit(2)
     suggest_first_training(report.path)
+
+
+@app.command()
+def compact(survey: SurveyPath) -> None:
+    """Rewrite a survey that nights were added to (ingest --into) in the plain form, which reads fastest.
+
+    The survey with its nights, and all its earlier states, moves to a folder beside it, which the runs on these need.
+    """
+    from ictconvention.survey.growth.compact import compact as rewrite
+    from ictconvention.survey.growth.states import SHORTEST_HASH
+
+    with show_progress("writing") as progress:
+        made = rewrite(survey, progress)
+    states = ", ".join(state[:SHORTEST_HASH] for state in made.states)
+    typer.echo(f"before, with the states {states}: {made.before}")
+    typer.echo(f"survey: {made.survey.path}")
+    suggest("check", made.survey.path)
 
 
 @app.command()

@@ -39,6 +39,7 @@ class SurveyOptions:
     """Which survey: a folder, or a simulated one, made once and found again; its bands and classes; its checks."""
 
     path: Annotated[str | None, PLACE] = None
+    state: Annotated[str | None, PLACE] = None
     kind: Annotated[Literal["sdss", "hosts", "galaxies", "scenes"], CONTENT] = "sdss"
     band_set: Annotated[Literal[5, 9, 11], CONTENT] = 5
     select: Annotated[Literal["magnitude", "redshift", "colour"], CONTENT] = "magnitude"
@@ -56,6 +57,10 @@ class SurveyOptions:
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.state is not None and self.path is None:
+            raise ValueError(
+                f"survey.state is {self.state}, and a survey that is simulated has one state; give survey.path"
+            )
         if self.size is not None and self.kind == "sdss":
             raise ValueError(
                 f"survey.size is {self.size}, and only pictures of hosts, galaxies and scenes have a size to choose"

@@ -1,5 +1,6 @@
 """Files and folders that appear under their name whole, or not at all."""
 
+import ctypes
 import fcntl
 import os
 import shutil
@@ -175,6 +176,25 @@ def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
     finally:
         Path(lock.name).unlink(missing_ok=True)  # while it is still held
         lock.close()
+
+
+def exchange(first: Path, second: Path) -> None:
+    """Let two files or folders that exist take each other's place, at once.
+
+    Raises
+    ------
+    FileSystemError
+        The system, or this file system, cannot; nothing has changed then.
+    """
+    here, flag = -100, 2  # AT_FDCWD, RENAME_EXCHANGE of Linux
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    done = -1 if renameat2 is None else renameat2(here, os.fsencode(first), here, os.fsencode(second), flag)
+    if done != 0:
+        why = "it is not Linux" if renameat2 is None else os.strerror(ctypes.get_errno())
+        found = f"this system cannot exchange two folders at once ({why})"
+        fix = f"exchange {first.name} and {second.name} by hand, while nobody reads them"
+        raise FileSystemError(found, first, fix, "E-FILES-SYSTEM")
+    _sync(first.parent)
 
 
 def _locked(lock: Path, path: Path, wait: bool = False) -> BinaryIO:

@@ -14,9 +14,8 @@ from ictconvention.core.parallel import run_parallel
 from ictconvention.ingestion.found import Reject, place_of
 from ictconvention.survey.format import FRAME_COLUMNS, NANOMAGGY, SurveyHeader
 from ictconvention.survey.neighbours import median_position
-from ictconvention.survey.writer import SurveyWriter, shard_name
+from ictconvention.survey.writer import SHARD_FRAMES, SurveyWriter, shard_name
 
-SHARD_FRAMES = 32_768  # of a shard, or a little more
 MOST_OPEN = 500  # files of pixels at once
 SAME_TIME = 1e-6  # [days]; frames of one band that are closer are one exposure
 

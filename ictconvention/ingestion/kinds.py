@@ -76,10 +76,11 @@ def ingest_ccd(
     folder, images, rejects = find_images(Path(source), (old, new) if masks else None, hdu, of_images)
     of_objects = {own: theirs for own, theirs in renamed.items() if own not in IMAGE_COLUMNS}
     objects, ra, dec = read_positions(Path(positions), of_objects)
-    scale = pixel_scale or first_pixel_scale(folder, images)
+    known = None if request.known is None else request.known.pixel_scale
+    scale = pixel_scale or known or first_pixel_scale(folder, images)
     of_all = float("nan") if zero_point is None else zero_point
     names = read_band_names(None if band_names is None else Path(band_names))
-    how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.size, of_all, sky, names, resample)
+    how = CcdOptions(folder, tuple(objects), ra, dec, scale, request.side(), of_all, sky, names, resample)
     said = {"pixels": RESAMPLED.format("images")} if resample else {}
     options = request.options(scale, orientation="north up, east left", times=MEANING, provenance=said)
     listed = {image.band for image in images}

@@ -6,7 +6,8 @@ survey, so that memory holds no more than a line about each frame.
 
 import shutil
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +19,20 @@ from ictconvention.core.errors import UsageError, pluralize, readable_os_errors,
 from ictconvention.files.joins import check_matched, check_renamed_bands, report_renamed_bands, report_unused_names
 from ictconvention.files.user_table import check_objects
 from ictconvention.ingestion.found import FRAME_LINES, USUAL_BANDS, Reject
-from ictconvention.ingestion.gather import check_fluxes, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.gather import GatheredFrames, check_fluxes, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.growing.known import tell_apart
+from ictconvention.ingestion.growing.night import Night, open_night, settle
 from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.ingestion.unit_reading import Progress, Reader, mask_places, read_units
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 
+SETTLED = (  # options of a night that its survey decides
+    *("name", "bands", "classes", "size", "pixel_scale", "flux_unit", "simulated", "orientation", "dtype", "masks"),
+)
 UNLABELLED: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
 
 
@@ -73,6 +80,10 @@ class IngestOptions:
         Frames that a reject stands for, such as the bands of a picture.
     masks : bool
         Whether every object has a mask, whose values are positions in `classes`.
+    into : bool
+        Whether `out` is a survey that there is, to which what is read is added as a night.
+    relabel : bool
+        Of a night: whether what the table of objects says holds, where the survey says something else.
     """
 
     out: Path
@@ -94,6 +105,8 @@ class IngestOptions:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     frames_each: int = 1
     masks: bool = False
+    into: bool = False
+    relabel: bool = False
 
     def __post_init__(self) -> None:
         if self.jobs < 1 or self.size < 1 or not 0 <= self.max_rejects <= 1:
@@ -164,7 +177,7 @@ def ingest(
     objects_table: Path | None = None,
     bands_there: Collection[str] = (),
 ) -> Ingested:
-    """Make a survey.
+    """Make a survey, or add a night to one.
 
     Parameters
     ----------
@@ -197,19 +210,15 @@ def ingest(
         Nothing is found, too much is left out, or the disk does not allow it; no survey is left then.
     """
     check_renamed_bands(options.rename_band, bands_there, options.made_by)
-    folder = WholeFolder(options.out)
-    check_rejects_place(folder.path)
-    if options.dry_run:
-        folder.check_free()
-    else:
-        folder.take()
-    try:
-        scratch = None if options.dry_run else folder.partial / "scratch"
+    place: type[_OfNight] | type[_OfSurvey] = _OfNight if options.into else _OfSurvey
+    with place.taken(options) as made:
+        options, asked = made.options, options
+        scratch = None if made.folder is None else made.folder.partial / "scratch"
         if scratch is not None:
             scratch.mkdir()
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
-        left_out = _left_out(objects, classes, options.made_by)
+        left_out = _left_out(objects, classes, None if options.into and asked.classes is None else options.made_by)
         objects = {id_: {**own, **UNLABELLED} if id_ in left_out else own for id_, own in objects.items()}
         trial = _header(options, options.bands or ("unknown",), classes, {})
         check_objects(objects, trial, options.made_by)
@@ -219,44 +228,176 @@ def ingest(
         )
         rejects = [*rejects, *(reject for reading in readings for reject in reading.rejects)]
         lines = pa.concat_tables([FRAME_LINES.empty_table(), *(reading.frames for reading in readings)])
-        kept, twice, repeats = gather_frames(lines, list(objects))
+        kept, twice, repeats = made.gather(lines, objects, left_out, scratch)
         rejects += twice
         remarks = [f"{pluralize(repeats, 'exact repeat')} of frames left out"] if repeats else []
-        if objects_table is not None and len(kept):
-            found = {*kept.ids, *(reject.object for reject in rejects if reject.object)}
+        there = {*kept.ids, *lines.column("id").unique().to_pylist()}
+        if objects_table is not None and lines.num_rows:
+            found = {*there, *made.known(objects), *(reject.object for reject in rejects if reject.object)}
             remarks += check_matched(objects_table, objects, found, "the images")
-        check_fluxes(options.flux_unit, kept, options.made_by)
+        check_fluxes(options.flux_unit, made.brought(kept), options.made_by)
+        why = "which --classes does not name" if asked.classes is not None else "which the survey does not name"
         remarks += [
-            f"{pluralize(number, 'object')} of the class {name}, which --classes does not name: without a label"
-            for name, number in sorted(Counter(left_out[id_] for id_ in kept.ids if id_ in left_out).items())
+            f"{pluralize(number, 'object')} of the class {name}, {why}: without a label"
+            for name, number in sorted(
+                Counter(left_out[id_] for id_ in {*there, *made.known(left_out)} & left_out.keys()).items()
+            )
         ]
-        of_objects = None if options.masks else options.classes
+        of_objects = None if options.masks else asked.classes
         remarks += report_renamed_bands(ours, set[str]().union(*(one.bands for one in readings)))
-        remarks += report_unused_names(options.bands, kept.bands, of_objects, kept.ids, objects)
+        remarks += report_unused_names(asked.bands, kept.bands, of_objects, kept.ids, objects)
         if everything_listed:
-            present = {*kept.ids, *(reject.object for reject in rejects)}
+            present = {*there, *made.known(objects), *(reject.object for reject in rejects)}
             rejects += [Reject(id_, "", "no frame of this object", flaw=False) for id_ in objects if id_ not in present]
-        result = Ingested(len(kept.ids), len(kept), rejects, remarks=tuple(remarks))
-        rejects_file = None if options.dry_run else save_rejects(rejects, folder.path)
-        check_share(rejects, len(kept), options.max_rejects, rejects_file, options.out, options.frames_each)
-        if scratch is None:
-            return result
-        with readable_os_errors("writing the survey", options.out):
-            tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept, scratch)
-            bands = _bands(options.bands, kept.bands)
-            header = _header(options, bands, classes, {"tables": tables, "read": len(units)})
-            rows = descriptions(kept, objects)
-            masks = mask_places(readings, scratch) if options.masks else None
-            shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
-            shutil.rmtree(scratch)
-            join_shards(folder.partial, count=shards)
-            folder.complete()
-        return replace(result, rejects_file=rejects_file, out=options.out)
-    finally:
-        folder.discard()
+        count = lines.num_rows - len(twice) if options.into else len(kept)
+        rejects_file = None if scratch is None else save_rejects(rejects, options.out.absolute())
+        check_share(rejects, count, options.max_rejects, rejects_file, options.out, options.frames_each)
+        result = Ingested(len(kept.ids), len(kept), rejects, rejects_file)
+        if scratch is not None:
+            with readable_os_errors("writing the survey", options.out):
+                masks = mask_places(readings, scratch) if options.masks else None
+                made.write(kept, objects, classes, scratch, masks, len(units))
+            result = replace(result, out=options.out)
+        number, count = made.counted(kept)
+        return replace(result, objects=number, frames=count, remarks=(*remarks, *made.remarks))
 
 
-def _left_out(objects: Mapping[str, Mapping[str, Any]], classes: Sequence[str], where: str) -> dict[str, str]:
+class _OfSurvey:
+    """A new survey, which appears whole or not at all."""
+
+    remarks: Sequence[str] = ()
+
+    def __init__(self, options: IngestOptions, folder: WholeFolder | None) -> None:
+        self.options, self.folder = options, folder
+
+    @classmethod
+    @contextmanager
+    def taken(cls, options: IngestOptions) -> Iterator["_OfSurvey"]:
+        """Reserve the folder; in a dry run see that it is free."""
+        folder = WholeFolder(options.out)
+        check_rejects_place(folder.path)
+        if options.dry_run:
+            folder.check_free()
+            yield cls(options, None)
+            return
+        folder.take()
+        try:
+            yield cls(options, folder)
+        finally:
+            folder.discard()
+
+    def gather(
+        self,
+        lines: pa.Table,
+        objects: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        scratch: Path | None,
+    ) -> tuple[GatheredFrames, list[Reject], int]:
+        """Sort all frames, each exposure once."""
+        return gather_frames(lines, list(objects))
+
+    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+        """Return the frames that were read now: all."""
+        return kept
+
+    def known(self, objects: Mapping[str, Any]) -> list[str]:
+        """Return the objects that were there before: none."""
+        return []
+
+    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
+        """Return the numbers of objects and frames of the survey."""
+        return len(kept.ids), len(kept)
+
+    def write(
+        self,
+        kept: GatheredFrames,
+        objects: Mapping[str, Mapping[str, Any]],
+        classes: tuple[str, ...],
+        scratch: Path,
+        masks: Mapping[str, tuple[Path, int]] | None,
+        units: int,
+    ) -> None:
+        """Write the survey."""
+        options, folder = self.options, self.folder
+        assert folder is not None  # a dry run writes nothing
+        tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept.lines, scratch)
+        header = _header(options, _bands(options.bands, kept.bands), classes, {"tables": tables, "read": units})
+        rows = descriptions(kept, objects)
+        shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
+        shutil.rmtree(scratch)
+        join_shards(folder.partial, count=shards)
+        folder.complete()
+
+
+class _OfNight:
+    """A night that a survey grows by."""
+
+    def __init__(self, options: IngestOptions, night: Night) -> None:
+        self.options, self.folder, self._night = options, night.folder, night
+        self._survey = night.survey
+        self.remarks: Sequence[str] = ()
+
+    @classmethod
+    @contextmanager
+    def taken(cls, options: IngestOptions) -> Iterator["_OfNight"]:
+        """Take the survey, and its name, bands, classes and so on."""
+        check_rejects_place(options.out.absolute())
+        with open_night(options.out, options.dry_run) as night:
+            has = settle(night.survey, {name: getattr(options, name) for name in SETTLED})
+            yield cls(replace(options, **has), night)
+
+    def gather(
+        self,
+        lines: pa.Table,
+        objects: Mapping[str, Mapping[str, Any]],
+        left_out: Mapping[str, str],
+        scratch: Path | None,
+    ) -> tuple[GatheredFrames, list[Reject], int]:
+        """Sort the frames among those that the survey has, each exposure once."""
+        options = self.options
+        twice, repeats = self._night.gather(lines, objects, left_out, options.relabel, options.made_by, scratch)
+        self.remarks = (*self._night.said.remarks, self._night.remark)
+        return self._night.kept, twice, repeats
+
+    def brought(self, kept: GatheredFrames) -> GatheredFrames:
+        """Return the frames that were read now."""
+        return self._night.added
+
+    def known(self, objects: Mapping[str, Any]) -> list[str]:
+        """Return the objects that the survey knows."""
+        return tell_apart(objects, self._night.survey)
+
+    def counted(self, kept: GatheredFrames) -> tuple[int, int]:
+        """Return the numbers of objects and frames of the survey, with the night."""
+        survey, night = self._survey, self._night
+        if survey is not night.survey or self.folder is not None:
+            return len(survey), int(survey.lengths.sum())
+        known = [night.survey.position(id_) for id_ in kept.ids if id_ in night.known.rows]
+        frames = int(survey.lengths.sum() - survey.lengths[known].sum()) + len(kept)
+        return len(survey) + night.new_objects, frames
+
+    def write(
+        self,
+        kept: GatheredFrames,
+        objects: Mapping[str, Mapping[str, Any]],
+        classes: tuple[str, ...],
+        scratch: Path,
+        masks: Mapping[str, tuple[Path, int]] | None,
+        units: int,
+    ) -> None:
+        """Write the night, and make it part of the survey."""
+        options = self.options
+        made = {"made by": options.made_by, **options.provenance, "read": units}
+        self._survey = self._night.write(objects, classes, scratch, options.jobs, masks, made)
+        state = self._survey.hash[:SHORTEST_HASH]
+        same = self._survey is self._night.survey
+        self.remarks = (
+            *self.remarks,
+            f"nothing new: the survey stays {state}" if same else f"the survey is now {state}",
+        )
+
+
+def _left_out(objects: Mapping[str, Mapping[str, Any]], classes: Sequence[str], where: str | None) -> dict[str, str]:
     """Return the class of each object, by id, whose class was not asked for.
 
     One that is spelled like a class but for capitals and signs is not among them: it is refused later, as a mistake.
@@ -264,12 +405,12 @@ def _left_out(objects: Mapping[str, Mapping[str, Any]], classes: Sequence[str], 
     Raises
     ------
     UsageError
-        No label would be left.
+        No label would be left, and `where` names who asked for that.
     """
     given = {id_: str(own["class_name"]) for id_, own in objects.items() if own.get("class_name") is not None}
     spelled = {_letters(name) for name in classes}
     left_out = {id_: name for id_, name in given.items() if _letters(name) not in spelled}
-    if given and len(left_out) == len(given):
+    if where is not None and given and len(left_out) == len(given):
         found = f"no object is of the class {shorten(classes)}, which --classes names"
         fix = f"name some of {shorten(sorted(set(given.values())))}, or leave --classes out"
         raise UsageError(found, where, fix, "E-CLASS-UNKNOWN")

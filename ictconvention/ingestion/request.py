@@ -10,7 +10,9 @@ from ictconvention.core.errors import UsageError, find_repeated, shorten
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.ingestion.fitting import Fitting
 from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.survey.format import SurveyHeader, read_header
 
+SIZE = 32  # of a stamp [pixels], where nobody says
 PathLike = str | Path
 Renamed = Mapping[str, str] | Sequence[str] | None
 
@@ -22,7 +24,7 @@ class Request:
     Parameters
     ----------
     out : path
-        The survey's folder to make.
+        The survey's folder to make, or with `into` of the survey to add a night to.
     made_by : str
         The command or call, kept in the survey's provenance.
     bin_pixels : bool
@@ -31,8 +33,9 @@ class Request:
         Table of objects: id, and class, label_source, redshift, ra, dec or columns of one's own.
     column, rename_band : mapping, or texts OURS=THEIRS
         Names that columns have in the user's tables, and bands in the images, by the names that are wanted here.
-    name, size, bands, classes, jobs, max_rejects, dry_run, simulated
-        Of `bands` and `classes` a text is a list with commas; `jobs` is by default the number of processors.
+    name, size, bands, classes, jobs, max_rejects, dry_run, simulated, into, relabel
+        Of `bands` and `classes` a text is a list with commas; `jobs` is by default the number of processors, and `size`
+        that of the survey that a night is added to, or 32.
     show : function
         Shows the progress of a named step.
     """
@@ -44,22 +47,24 @@ class Request:
     column: Renamed = None
     rename_band: Renamed = None
     name: str | None = None
-    size: int = 32
+    size: int | None = None
     bands: str | Sequence[str] | None = None
     classes: str | Sequence[str] | None = None
     jobs: int | None = None
     max_rejects: float = 0.5
     dry_run: bool = False
     simulated: bool = False
+    into: bool = False
+    relabel: bool = False
     show: Show = show_nothing
 
     def fitting(self, sky: bool) -> Fitting:
         """Return how cutouts come to stamps; `sky` says whether it is subtracted."""
-        return Fitting(self.size, "bin" if self.bin_pixels else "crop", sky, self.simulated)
+        return Fitting(self.side(), "bin" if self.bin_pixels else "crop", sky, self.simulated)
 
     def options(self, pixel_scale: float, **more: Any) -> IngestOptions:
         """Return what holds for every source, from the size of a pixel of the files [arcsec] and what else is known."""
-        given = {"bands": listed(self.bands), "classes": listed(self.classes), "size": self.size, **more}
+        given = {"bands": listed(self.bands), "classes": listed(self.classes), "size": self.side(), **more}
         renamed = {theirs: own for own, theirs in _pairs(self.rename_band, "--rename-band", "g=sdss_g")}
         return IngestOptions(
             Path(self.out),
@@ -71,8 +76,21 @@ class Request:
             max_rejects=self.max_rejects,
             dry_run=self.dry_run,
             rename_band=renamed,
+            into=self.into,
+            relabel=self.relabel,
             **given,
         )
+
+    @property
+    def known(self) -> SurveyHeader | None:
+        """The header of the survey that a night is added to; None where a new one is made."""
+        return read_header(Path(self.out))[0] if self.into else None
+
+    def side(self, usual: int = SIZE) -> int:
+        """Return the size of the stamps [pixels]: as asked, else that of the survey that grows, else the usual one."""
+        if self.size is not None:
+            return self.size
+        return usual if (known := self.known) is None else known.stamp_size
 
     @property
     def processes(self) -> int:

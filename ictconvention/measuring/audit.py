@@ -1,7 +1,7 @@
 """Read a whole survey: find every flaw, and measure what a person wants to know before using it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +39,7 @@ from ictconvention.survey.split import classes_of
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
-from ictconvention.survey.verify import changed_files, changed_frames
+from ictconvention.survey.verify import changed_files, changed_frames, changed_nights
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
 
@@ -78,6 +78,7 @@ class SurveyAudit:
     path: Path
     header: SurveyHeader
     shards: int
+    lineage: tuple[str, ...]  # hashes of all states that it has had, the oldest first
     frames: int
     lengths: NDArray[np.int32]  # (n,) frames per object
     span: NDArray[np.float64]  # (n,) days from an object's first to its last frame
@@ -137,24 +138,25 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     length = linking_length(header.stamp_size, header.pixel_scale)
     ra, dec = np.asarray(table["ra"]), np.asarray(table["dec"])
     sizes = np.bincount(sky_groups(ra, dec, length))
-    objects = [shard.objects.select(["class", "label_source"]).to_pylist() for shard in shards]
     report = SurveyAudit(
         path=survey.path,
         header=header,
         shards=len(shards),
+        lineage=survey.lineage,
         frames=int(survey.lengths.sum()),
         lengths=survey.lengths,
         span=np.array([series.mjd[-1] - series.mjd[0] for series in survey]),
         nonfinite=0.0,
         bands={name: BandStatistics() for name in header.bands},
-        classes=Counter((row["class"], row["label_source"]) for rows in objects for row in rows),
+        classes=Counter(zip(table["class"].tolist(), table["label_source"].tolist(), strict=True)),
         same_frames=[],
         label_conflicts={},
         pictures=True,
         sizes=sizes_by_class(table),
         same_times=[],
         unjoined=sorted(
-            {f.name for f in survey.path.glob(f"{SHARD_PREFIX}*")} - {shard.folder.name for shard in shards}
+            {f.name for f in survey.path.glob(f"{SHARD_PREFIX}*")}
+            - {shard.folder.name for shard in shards if shard.folder.parent == survey.path}
         ),
         linking_length=length,
         neighbours=Counter(sizes[sizes > 1].tolist()),
@@ -165,25 +167,26 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     )
     if not survey.has_masks or has_classes(table):
         _try_folds(table, report)
+    for flaw in changed_nights(survey.files):
+        report.add(flaw)
     for shard in shards:
         with readable_os_errors("reading the survey", shard.folder):
             _check_files(shard, report)
     twins: dict[int, list[str]] = defaultdict(list)
     pixels = np.zeros((len(survey), len(header.classes) if survey.has_masks else 0), dtype=np.int64)
     places = survey.places
-    checksums = np.concatenate([shard.objects.column("crc32").to_numpy() for shard in shards])
-    folders = [shard.folder for shard in shards for _ in range(shard.objects.num_rows)]
+    checksums = survey.checksums
     finite = 0
     for i, series in enumerate(survey):
         twins[int(checksums[i])].append(series.id)
-        finite += _check_series(series, int(checksums[i]), folders[i], report)
+        finite += _check_series(series, int(checksums[i]), survey.folder_of(i), report)
         if series.mask is not None:
             pixels[i] = _check_mask(shards[places[0, i]], int(places[1, i]), series.mask, report)
         progress(i + 1, len(survey))
     report.nonfinite = 1.0 - finite / (report.frames * header.stamp_size**2)
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
-    _measure_quality(shards, report)
+    _measure_quality(survey, report)
     if has_photometry(survey):
         try:
             SurveyPoints(survey)
@@ -274,11 +277,22 @@ def _check_series(series: ImageSeries, crc32: int, folder: Path, report: SurveyA
     return finite
 
 
-def _measure_quality(shards: Sequence[Shard], report: SurveyAudit) -> None:
+def _measure_quality(survey: Survey, report: SurveyAudit) -> None:
     """Take the median seeing and sky noise of each band, and the depth of such a frame."""
+    used = [np.ones(len(shard.frames), dtype=bool) for shard in survey.shards]
+    if survey.files.deltas:  # a frame may be no part of the survey any more: an earlier one of its exposure came
+        used = [np.zeros(len(shard.frames), dtype=bool) for shard in survey.shards]
+        for position in range(len(survey)):
+            for number, row in zip(*survey.frame_places(position), strict=True):
+                used[number][row] = True
     for b, name in enumerate(report.header.bands):
         for column in ("psf_fwhm", "sky_sigma"):
-            values = np.concatenate([getattr(shard, column)[shard.band == b] for shard in shards])
+            values = np.concatenate(
+                [
+                    getattr(shard, column)[(shard.band == b) & here]
+                    for shard, here in zip(survey.shards, used, strict=True)
+                ]
+            )
             setattr(report.bands[name], column, finite_median(values))
     if report.header.flux_unit != NANOMAGGY:
         unit = report.header.flux_unit

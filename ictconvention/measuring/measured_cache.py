@@ -39,7 +39,7 @@ class MeasuredCache(ABC):
     name: str
 
     def __init__(self, survey: Survey) -> None:
-        self._survey = Survey.open(survey.path)
+        self._survey = Survey.open(survey.path, state=survey.hash)
         self._ends = np.cumsum(self._rows(self._survey))
         self._array: NDArray[Any] | None = None  # where it cannot be kept
         if not self._fits():

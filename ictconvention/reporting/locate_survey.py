@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ictconvention.core.errors import SurveyError, UsageError, short_hash
 from ictconvention.runs.collection import FinishedRun, origin
+from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.survey import Survey
 
 
@@ -34,7 +35,7 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
     hashes = dict.fromkeys([*map(origin, runs), *(str(run.result["survey"]["hash"]) for run in runs)])
     name = runs[0].result["survey"]["name"]
     if given is not None:
-        survey = Survey.open(given)
+        survey = _open(given, hashes)
         if survey.hash not in hashes:
             known = " or ".join(map(short_hash, hashes))
             found = f"this survey has the hash {short_hash(survey.hash)}, that of the runs has {known}{_was(runs)}"
@@ -46,7 +47,7 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
     changed = ""
     for path in dict.fromkeys(run.survey for run in runs if run.survey is not None):
         try:
-            survey = Survey.open(path)
+            survey = _open(path, hashes)
         except SurveyError as error:
             changed = f"what is at {path} is not sound ({error.found})"
             continue
@@ -56,6 +57,12 @@ def locate_survey(runs: Iterable[FinishedRun], given: Path | None = None) -> tup
         if hash_ in opened:
             return opened[hash_], ""
     return None, changed or f"the survey is not on this machine{_was(runs)}"
+
+
+def _open(path: Path, hashes: Iterable[str]) -> Survey:
+    """Open a survey in the first of some states that it has, or in its newest."""
+    states = (find_state(path, one) for one in hashes)
+    return Survey.open(path, state=next((one for one in states if one is not None), None))
 
 
 def _was(runs: Iterable[FinishedRun]) -> str:

@@ -75,7 +75,7 @@ def open_or_simulate(options: RunOptions) -> Survey:
 def _open_whole(options: RunOptions) -> Survey:
     """Open the survey of a run with all of its classes."""
     wanted = options.survey
-    whole = _simulated(options) if wanted.path is None else Survey.open(wanted.path)
+    whole = _simulated(options) if wanted.path is None else Survey.open(wanted.path, state=wanted.state)
     bands = wanted.bands
     if bands is None or bands == whole.header.bands:
         return whole

@@ -1,12 +1,15 @@
 """What a run will be, before it begins: its survey, split, precision, hashes and folder."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from ictconvention.configuration.identity import PLACE, leave_out
+from ictconvention.configuration.overrides import command, override
 from ictconvention.configuration.schema import RunOptions, labelled_stages, stage_of
 from ictconvention.configuration.validation import check_network_pixels
-from ictconvention.core.errors import UsageError, pluralize
+from ictconvention.core.errors import IctConventionError, UsageError, pluralize
 from ictconvention.measuring.scales import fixed_scales
 from ictconvention.runs.assembly import (
     check_network_survey,
@@ -20,6 +23,7 @@ from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.check import check_shift
 from ictconvention.runs.warm_start import check_start, check_weight_file
+from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
@@ -92,6 +96,29 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     runs = Path(options.runs)
     folder = runs / options.name / f"{part}-seed{options.seed}-{hashes['run'][:8]}"
     return Plan(survey, split, precision, hashes, runs, RunFolder(folder))
+
+
+def name_unfinished(options: RunOptions, plan: Plan) -> str:
+    """Return what to say of a new run where the same one is unfinished on an earlier state of the survey.
+
+    A run goes on with what it began on: nights that were added since make another run. An empty text where there is
+    none.
+    """
+    earlier = {*plan.survey.lineage} - {plan.survey.hash}
+    if not earlier or plan.folder.is_run:
+        return ""
+    folder, own = plan.folder.path, leave_out(asdict(options), options, PLACE)
+    for other in sorted(folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*")):
+        run = RunFolder(other)
+        if run.is_run and not run.is_finished:
+            with suppress(IctConventionError):  # what is damaged is another run's
+                known, status = run.read_options(), run.read_status()
+                before = status.get("survey_hash")
+                if before in earlier and leave_out(asdict(known), known, PLACE) == own:
+                    state = command([override("survey.state", str(before)[:SHORTEST_HASH])])
+                    found = f"{other} is not finished, of the survey before nights were added"
+                    return f"{found}: the same command with {state} resumes it; this is a new run, on all nights"
+    return ""
 
 
 def warn_of_few(options: RunOptions, split: Split) -> str:

@@ -38,6 +38,7 @@ class StatusShape(Shape):
     core_seconds: dict[str, NonNegativeFloat] = ABSENT
     hashes: dict[str, str] = ABSENT
     survey: str | None = ABSENT
+    survey_hash: str = ABSENT
     error: str | None = ABSENT
     wandb: str = ABSENT
 

@@ -2,20 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, shorten
-from ictconvention.survey.format import FRAME_COLUMNS
-from ictconvention.survey.photometry.table import has_photometry, photometry_path
+from ictconvention.survey.format import FRAME_COLUMNS, sha256
+from ictconvention.survey.photometry.table import TABLES, has_photometry, photometry_file
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
 logger = logging.getLogger(__name__)
 
 ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
+STATES = "bands selected from one of"  # entry of the provenance: the hashes of all states of a survey that has grown
 OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them
 STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 
@@ -43,17 +45,23 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     old = np.array([survey.header.bands.index(name) for name in bands])
     place = np.full(len(survey.header.bands), -1)
     place[old] = np.arange(len(bands))
+    states = {STATES: list(survey.lineage)} if len(survey.lineage) > 1 else {}
     header = replace(
         survey.header,
         bands=tuple(bands),
-        provenance={**survey.header.provenance, ORIGIN: origin_of(survey)},
+        provenance={**survey.header.provenance, ORIGIN: origin_of(survey), **states},
     )
     without = []
     if not any(np.isin(series.band, old).any() for series in survey):
         raise SurveyError(
             f"no object has a frame in {shorten(bands)}", survey.path, "choose other bands", "E-BAND-EMPTY"
         )
-    with SurveyWriter(path, header, masks=survey.has_masks) as writer:
+    with ExitStack() as until_written:
+        if has_photometry(survey):
+            measured = until_written.enter_context(photometry_file(survey))
+            tables = {**header.provenance.get(TABLES, {}), measured.name: sha256(measured)}
+            header = replace(header, provenance={**header.provenance, TABLES: tables})
+        writer = until_written.enter_context(SurveyWriter(path, header, masks=survey.has_masks))
         for series in survey:
             here = np.isin(series.band, old)
             if not here.any():
@@ -72,7 +80,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
                 **row,
             )
         if has_photometry(survey):
-            writer.copy_beside(photometry_path(survey))
+            writer.copy_beside(measured)
     if without:
         count = pluralize(len(without), "object")
         logger.warning(f"{count} without a frame in {', '.join(bands)}, left out: {shorten(without)}")
@@ -91,6 +99,11 @@ def check_bands(survey: Survey, bands: Sequence[str]) -> None:
         raise SurveyError(
             f"bands are {list(bands)}", "survey.bands", "name at least one band, each once", "E-CONFIG-VALUE"
         )
+
+
+def lineage_of(survey: Survey) -> set[str]:
+    """Return the hashes of all states that a survey, or that with all bands, is known to have had."""
+    return {origin_of(survey), *survey.lineage, *map(str, survey.header.provenance.get(STATES, ()))}
 
 
 def origin_of(survey: Survey) -> str:

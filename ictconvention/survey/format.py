@@ -13,7 +13,8 @@ A shard is a folder with every file below. A survey is one shard, or a folder of
     objects.parquet   one row per object: OBJECT_COLUMNS, then any columns of the survey's own
     masks.npy         (N, H, W) uint8, only where there are masks, see `survey.masks.mask_file`
 
-Version 2 is the usual one. Version 3 is that of a shard with masks, and else the same.
+Version 2 is the usual one. Version 3 is that of a shard with masks, and else the same. Version 4 is that of a survey
+that has grown by nights, see `survey.growth.states`; its shards are of version 2 or 3.
 Version 1 has no x, y and gain, and does not say how its stamps stand. It opens as before: these are then unknown.
 """
 
@@ -36,7 +37,7 @@ from ictconvention.core.plain_file import open_plain, read_plain
 from ictconvention.reading.json_file import JsonRecord
 
 FORMAT = "ictconvention survey"
-VERSION, VERSION_WITH_MASKS = 2, 3
+VERSION, VERSION_WITH_MASKS, VERSION_GROWN = 2, 3, 4
 
 HEADER_FILE = "survey.json"
 PICTURES = (".png", ".jpg", ".jpeg")  # endings of files that are pictures, and no frames of a survey
@@ -177,9 +178,9 @@ class SurveyHeader:
         """The size of a pixel as people read it."""
         return f"{self.pixel_scale:g} arcsec" if self.has_scale else "unknown size"
 
-    def differences(self, other: "SurveyHeader") -> list[str]:
-        """Name the fields in which two shards differ and may not: all but provenance and software."""
-        free = ("provenance", "software")
+    def differences(self, other: "SurveyHeader", free: tuple[str, ...] = ()) -> list[str]:
+        """Name the fields in which two shards differ and may not: all but provenance, software and what is `free`."""
+        free = ("provenance", "software", *free)
         return [f.name for f in fields(self) if f.name not in free and getattr(self, f.name) != getattr(other, f.name)]
 
 
@@ -210,20 +211,25 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     path = folder / HEADER_FILE
     if not path.is_file():
         raise _no_survey(folder)
+    return read_header_file(path)
+
+
+def read_header_file(path: Path) -> tuple[SurveyHeader, dict[str, Any]]:
+    """Read a file like survey.json, whatever its name; returns and errors as of `read_header`."""
     with readable_os_errors("reading the header", path):
         text = read_plain(path)
     entries = HEADER.parse(text, path)
     if entries.pop("format", None) != FORMAT:
         raise SurveyError(
-            f"{HEADER_FILE} is not that of an ictconvention survey", path, "name a survey folder", "E-SURVEY-FORMAT"
+            f"{path.name} is not that of an ictconvention survey", path, "name a survey folder", "E-SURVEY-FORMAT"
         )
     intact = entries.pop("sha256", None) == _digest({"format": FORMAT, **entries})
     version = entries.pop("version", None)
     if type(version) is not int or version < 1:
         raise SurveyError(f"the format version is {version!r}", path, "restore it from a copy", "E-SURVEY-FORMAT")
-    if version > VERSION_WITH_MASKS:
+    if version > VERSION_GROWN:
         raise SurveyError(
-            f"this survey has format version {version}; this release reads up to {VERSION_WITH_MASKS}",
+            f"this survey has format version {version}; this release reads up to {VERSION_GROWN}",
             path,
             "upgrade: pip install --upgrade ictconvention",
             "E-SURVEY-VERSION",
@@ -242,9 +248,14 @@ def read_header(folder: Path) -> tuple[SurveyHeader, dict[str, Any]]:
     return header, entries
 
 
-def write_header(path: Path, header: SurveyHeader, entries: Mapping[str, Any], masks: bool = False) -> None:
-    """Write survey.json: the header, other entries, and a checksum of it all; `masks` says whether there are masks."""
-    version = VERSION_WITH_MASKS if masks else VERSION
+def write_header(
+    path: Path, header: SurveyHeader, entries: Mapping[str, Any], masks: bool = False, grown: bool = False
+) -> None:
+    """Write survey.json: the header, other entries, and a checksum of it all.
+
+    `masks` says whether there are masks, and `grown` whether nights have been added.
+    """
+    version = VERSION_GROWN if grown else VERSION_WITH_MASKS if masks else VERSION
     content = {"format": FORMAT, "version": version, **asdict(header), **entries}
     text = json.dumps({**content, "sha256": _digest(content)}, indent=2, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")

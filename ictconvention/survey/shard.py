@@ -87,13 +87,17 @@ class Shard:
         return [OBJECTS_FILE, *(f"{name}.npy" for name in stored_columns(self.version))]
 
 
-def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Shard], str, IdColumn]:
-    """Open a survey folder: its own header, its shards (itself, where it is one shard), its hash and its ids.
+def open_shards(
+    path: Path, header: SurveyHeader, entries: dict[str, Any], edited: bool = False
+) -> tuple[list[Shard], IdColumn]:
+    """Open the shards of a survey that has not grown (itself, where it is one shard); return them, and all ids.
 
     Parameters
     ----------
     path : Path
         The folder.
+    header, entries : SurveyHeader, dict
+        As of `read_header`.
     edited : bool
         Whether one shard whose `survey.json` has changed since it was written opens all the same.
 
@@ -102,22 +106,35 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
     SurveyError
         When anything that `Survey.open` promises to check does not hold.
     """
-    header, entries = read_header(path)
     if "shards" not in entries:
         one = _shard(path, header, entries, edited)
-        return header, [one], entries["hash"], one.ids
+        return [one], one.ids
+    shards = open_listed_shards(path, header, entries)
+    return shards, check_one_sky(header, shards)
+
+
+def open_listed_shards(path: Path, header: SurveyHeader, entries: dict[str, Any]) -> list[Shard]:
+    """Open the shards that the header of a survey lists, each as it was when it was listed.
+
+    Those of a survey that has grown lie in the folders of its nights too, and have objects in common.
+
+    Raises
+    ------
+    SurveyError
+        One is missing, damaged or another one, or they make no survey.
+    """
     if not entries["intact"]:
         raise SurveyError(
             f"{HEADER_FILE} has changed since it was written", path / HEADER_FILE, JOIN_AGAIN, "E-SURVEY-HASH"
         )
-    shards = []
+    grown, shards = "deltas" in entries, []
     try:
         listed = {entry["folder"]: entry["sha256"] for entry in entries["shards"]}
     except (TypeError, KeyError) as error:
         raise SurveyError("the list of shards is damaged", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED") from error
     for name, checksum in listed.items():
         folder = path / str(name)
-        if folder.parent != path:  # a name such as ../elsewhere
+        if folder.parent != path and not (grown and folder.parent.parent == path and ".." not in folder.parts):
             raise SurveyError(
                 f"shard {name!r} lies outside its survey", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED"
             )
@@ -126,14 +143,17 @@ def open_shards(path: Path, edited: bool = False) -> tuple[SurveyHeader, list[Sh
                 f"shard {name} is missing or incomplete", folder, "restore the folder from a copy", "E-SURVEY-DAMAGED"
             )
         if sha256(folder / HEADER_FILE) != checksum:
-            fix = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
+            again = f"call join_shards({str(path)!r}) if you wrote the shard anew, else restore it from a copy"
+            fix = RESTORE if grown else again
             raise SurveyError(
                 f"shard {name} has changed since the shards were joined", folder / HEADER_FILE, fix, "E-SURVEY-HASH"
             )
         shards.append(open_shard(folder))
     if not shards:
         raise SurveyError("the list of shards is empty", path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
-    return header, shards, entries["hash"], check_one_sky(header, shards)
+    if grown:
+        check_one_header(header, shards, grown=True)
+    return shards
 
 
 def open_shard(folder: Path) -> Shard:
@@ -170,7 +190,7 @@ def _shard(folder: Path, header: SurveyHeader, entries: dict[str, Any], edited: 
         found += f" hold {objects.num_rows} and {len(frames)}"
         raise SurveyError(found, folder / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     _check_objects(shard)
-    if shard.version >= VERSION_WITH_MASKS:
+    if shard.version == VERSION_WITH_MASKS:
         shard = replace(shard, masks=map_masks(folder, objects, size))
     if not (shard.intact or edited):  # last: what else is wrong says more
         raise edited_header_error(folder)
@@ -184,10 +204,15 @@ def edited_header_error(folder: Path) -> SurveyError:
     )
 
 
-def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> IdColumn:
-    """Return all ids, and refuse shards that make no survey: other bands, classes, scale or unit, or a common id."""
+def check_one_header(header: SurveyHeader, shards: list[Shard], grown: bool = False) -> None:
+    """Refuse shards that make no survey: other bands, classes, scale or unit, or columns of another type.
+
+    A survey that has `grown` may have more classes than its earlier shards.
+    """
     for shard in shards:
-        if differs := shard.header.differences(header):
+        differs = shard.header.differences(header, ("classes",) if grown and shard.masks is None else ())
+        differs += ["classes"] if not differs and not {*shard.header.classes} <= {*header.classes} else []
+        if differs:
             found = f"this shard's {', '.join(differs)} differ from those of the survey"
             raise SurveyError(
                 found, shard.folder / HEADER_FILE, "write it again with the header of the others", "E-SURVEY-SHARDS"
@@ -204,6 +229,11 @@ def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> IdColumn:
         raise SurveyError(
             f"the shards' columns do not fit together: {error}", shards[0].folder.parent, fix, "E-SURVEY-SHARDS"
         ) from error
+
+
+def check_one_sky(header: SurveyHeader, shards: list[Shard]) -> IdColumn:
+    """Return all ids, and refuse shards that make no survey: other bands, classes, scale or unit, or a common id."""
+    check_one_header(header, shards)
     ids = IdColumn(pa.chunked_array([chunk for shard in shards for chunk in shard.ids.column.chunks], pa.string()))
     if twice := ids.repeated():
         holders = [shard.folder.name for shard in shards if twice[0] in shard.ids]

@@ -17,7 +17,7 @@ from ictconvention.core.errors import SplitError, did_you_mean, pluralize, short
 from ictconvention.core.plain_file import read_plain
 from ictconvention.reading.id_column import IdColumn
 from ictconvention.reading.text_column import TextColumn
-from ictconvention.survey.labels.groups import find_groups, name_bonds
+from ictconvention.survey.labels.groups import STATES, find_groups, name_bonds
 from ictconvention.survey.labels.split_file import (
     COMPACT,
     SPLIT,
@@ -216,7 +216,7 @@ class Split:
         place = {part: actual.ids.positions(ids) for part, ids in self.parts.items()}
         if actual != self.classes or any((at < 0).any() for at in place.values()):
             stratum = STRATUM.get(objects.meta.get(STRATA, ""), "class").removeprefix("stratum of ")
-            self._check_survey(actual, where, stratum)
+            self._check_survey(actual, where, stratum, objects.meta.get(STATES, 1))
         if np.bincount(np.concatenate([nowhere, *place.values()])).max(initial=0) > 1:
             raise self._in_two_parts(where)
         labelled = [at for part, at in place.items() if part != UNLABELLED]
@@ -234,7 +234,7 @@ class Split:
                 fix += "; or leave the class out (survey.classes), and all its objects too" if kind == "class" else ""
                 raise SplitError(found, where, fix, "E-SPLIT-LABELS")
 
-    def _check_survey(self, actual: TextColumn, where: str | Path, kind: str) -> None:
+    def _check_survey(self, actual: TextColumn, where: str | Path, kind: str, states: int = 1) -> None:
         if not self.rule:
             unknown = sorted({id_ for ids in self.parts.values() for id_ in ids if id_ not in actual})
             if unknown:
@@ -258,9 +258,11 @@ class Split:
             f"{pluralize(len(ids), 'id')} {what}: {shorten(sorted(ids))}" for what, ids in differences.items() if ids
         ]
         if found := "; ".join(listed):
-            raise SplitError(
-                f"the split is for another survey: {found}", where, "make a split for this survey", "E-SPLIT-MISMATCH"
-            )
+            fix = "make a split for this survey"
+            if states > 1:  # nights were added, perhaps after the split was made
+                fix += ", or train on the state that the split is of, by survey.state=HASH: `ictconvention check` lists"
+                fix += f" its {states} states"
+            raise SplitError(f"the split is for another survey: {found}", where, fix, "E-SPLIT-MISMATCH")
 
     def _in_two_parts(self, where: str | Path) -> SplitError:
         part_of: dict[str, str] = {}

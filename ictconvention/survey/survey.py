@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from ictconvention.core.errors import SurveyError, find_repeated, near_names, pluralize, readable_os_errors, shorten
 from ictconvention.core.progress import facts_html
 from ictconvention.reading.id_column import IdColumn
-from ictconvention.survey.format import FRAME_COLUMNS, STORAGE_COLUMNS, SurveyHeader
+from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.growth.joined import unpack
+from ictconvention.survey.growth.layout import SurveyFiles, open_files
 from ictconvention.survey.labels.chosen import check_chosen, keep_labels
-from ictconvention.survey.labels.groups import MASKS
+from ictconvention.survey.labels.groups import MASKS, STATES
 from ictconvention.survey.labels.redshifts import find_facts
-from ictconvention.survey.masks.mask_file import CHECKSUM
 from ictconvention.survey.masks.survey_masks import Positions, SurveyMasks
 from ictconvention.survey.neighbours import linking_length
 from ictconvention.survey.series import DRAWING, ImageSeries, ObjectRow
-from ictconvention.survey.shard import Shard, open_shards
+from ictconvention.survey.shard import Shard
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,9 +50,13 @@ class Survey:
         In the order of the objects; reads as a tuple, and equals one.
     shards : tuple of Shard
         The files behind it.
+    files : SurveyFiles
+        What was opened, and where in it each object lies.
     hash : str
         SHA-256 of its survey.json, which holds the checksums, as it was opened: surveys with equal hashes have equal
         content. A selection has the hash of the whole, and so has one `with_classes`.
+    lineage : tuple of str
+        Hashes of all states that the survey is known to have had, the oldest first; one, where no night was added.
     chosen_classes, left_out : tuple of str or None, tuple of str
         Classes that were chosen by `with_classes`, None: all; and those of which it reads no labels.
 
@@ -67,40 +72,29 @@ class Survey:
     def __init__(
         self,
         path: Path,
-        header: SurveyHeader,
-        shards: Sequence[Shard],
-        hash: str,
+        files: SurveyFiles,
         rows: NDArray[np.int64] | None,
         classes: tuple[str, ...] | None = None,
         ids: IdColumn | None = None,
     ) -> None:
-        self.path = path
-        self._whole_header, self.chosen_classes = header, classes
+        self.path, self.files = path, files
+        header = files.header
+        self.chosen_classes = classes
         self.header = header if classes is None else replace(header, classes=classes)
         self.left_out = tuple(name for name in header.classes if name not in self.header.classes)
-        self.shards = tuple(shards)
-        self.hash = hash
+        self.shards, self.hash, self.lineage = files.shards, files.hash, files.lineage
         self._rows = rows
-        table = pa.concat_tables([shard.objects for shard in self.shards], promote_options="permissive")
-        shard_of = np.repeat(np.arange(len(self.shards)), [shard.objects.num_rows for shard in self.shards])
-        if rows is not None:
-            table, shard_of = table.take(rows), shard_of[rows]
-        if classes is not None:
-            table = keep_labels(table, classes)
-        self._shard_of = shard_of
-        self._first = table.column("first").to_numpy()
-        self._length: NDArray[np.int32] = table.column("length").to_numpy()
-        self._checksum: NDArray[np.uint32] = table.column("crc32").to_numpy()
+        layout = files.layout if rows is None else files.layout.take(rows)
+        self._layout, self._length, self._first = layout, layout.length, layout.first
+        self._objects = layout.objects if classes is None else keep_labels(layout.objects, classes)
+        self._holders: tuple[Any, ...] = (*files.shards, *files.joined)  # of the per-frame columns
         self._masks: SurveyMasks | None = None
-        storage = list(STORAGE_COLUMNS)
         if self.shards[0].masks is not None:
-            storage.append(CHECKSUM)
             self._masks = SurveyMasks(self.shards, self.places, classes)
-        self._objects = table.drop_columns(storage)
         self.ids = IdColumn(self._objects.column("id")) if ids is None else ids
 
     @classmethod
-    def open(cls, path: str | Path, edited: bool = False) -> "Survey":
+    def open(cls, path: str | Path, edited: bool = False, state: str | None = None) -> "Survey":
         """Open a survey folder.
 
         Cheap, whatever the size: checks the header's checksum, versions, shapes, types, sizes, offsets, ids and
@@ -114,6 +108,9 @@ class Survey:
         edited : bool
             Whether a survey of one shard opens although its `survey.json` has changed since it was written; to look
             for what is wrong with it, never to compute.
+        state : str, optional
+            Hash of the state to open, or eight of its letters, of a survey that nights have been added to; by default
+            the newest.
 
         Raises
         ------
@@ -122,8 +119,8 @@ class Survey:
         """
         path = Path(path).absolute()
         with readable_os_errors("opening the survey", path):
-            header, shards, hash, ids = open_shards(path, edited)
-            return cls(path, header, shards, hash, None, ids=ids)
+            files = open_files(path, edited, state)
+            return cls(path, files, None, ids=files.ids)
 
     def __len__(self) -> int:
         return len(self._length)
@@ -148,12 +145,11 @@ class Survey:
         if not -len(self) <= i < len(self):
             raise IndexError(f"position {i} of a survey of {pluralize(len(self), 'object')}, which count from 0")
         i = i % len(self)
-        shard = self.shards[self._shard_of[i]]
-        first = self._first[i]
-        at = slice(first, first + self._length[i])
-        columns = {name: getattr(shard, name)[at] for name in FRAME_COLUMNS}
+        holder, at = self._place(i)
+        frames = holder.frames[at] if isinstance(holder, Shard) else holder.frames(self.shards, at)
+        columns = {name: getattr(holder, name)[at] for name in FRAME_COLUMNS}
         row, mask = ObjectRow(self._objects, i), None if self._masks is None else self._masks.read_one(i)
-        return ImageSeries(self.ids[i], shard.frames[at], **columns, metadata=row, header=self.header, mask=mask)
+        return ImageSeries(self.ids[i], frames, **columns, metadata=row, header=self.header, mask=mask)
 
     def __iter__(self) -> Iterator[ImageSeries]:
         return (self[i] for i in range(len(self)))
@@ -191,10 +187,11 @@ class Survey:
     def _span(self) -> str:
         """Return the first and the last time of its frames in words."""
         ends: list[float] = []
-        for number, shard in enumerate(self.shards):
-            here = self._shard_of == number
+        for number, holder in enumerate(self._holders):
+            here = self._layout.holder == number
             first, length = self._first[here], self._length[here]
-            ends += [*shard.mjd[first].tolist(), *shard.mjd[first + length - 1].tolist()]  # in time order
+            if holder is not None:
+                ends += [*holder.mjd[first].tolist(), *holder.mjd[first + length - 1].tolist()]  # in time order
         return f"MJD {min(ends):.2f} to {max(ends):.2f}, {max(ends) - min(ends):.1f} d" if ends else "none"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -202,9 +199,41 @@ class Survey:
 
     @property
     def places(self) -> NDArray[np.int64]:
-        """Which shard each object is in, and its row there, (2, len(self))."""
-        whole = np.concatenate([np.arange(shard.objects.num_rows) for shard in self.shards])
-        return np.stack([self._shard_of, whole if self._rows is None else whole[self._rows]])
+        """Which shard each object is in, and its row there, (2, len(self)); the first shard that had it, of several."""
+        return np.stack([self._layout.shard, self._layout.row]).astype(np.int64)
+
+    @property
+    def checksums(self) -> NDArray[np.uint32]:
+        """CRC-32 of the bytes of the frames of each object, in time order, (len(self),)."""
+        return self._layout.crc32
+
+    def folder_of(self, position: int) -> Path:
+        """Return the folder whose files say where the frames of an object lie: its shard, or that of a night."""
+        folder: Path = self._holders[self._layout.holder[position]].folder
+        return folder
+
+    def _place(self, position: int) -> tuple[Any, slice]:
+        """Return the shard or the night that has the per-frame columns of an object, and where in them it lies."""
+        first = self._first[position]
+        return self._holders[self._layout.holder[position]], slice(first, first + self._length[position])
+
+    def frame_columns(self, position: int) -> dict[str, NDArray[Any]]:
+        """Return the per-frame columns of an object, (n,) in time order; no pixel is read."""
+        holder, at = self._place(position)
+        return {name: getattr(holder, name)[at] for name in FRAME_COLUMNS}
+
+    @property
+    def metadata_table(self) -> pa.Table:
+        """A row per object as it is stored: the object columns and those of the survey's own; see `object_table`."""
+        return self._objects
+
+    def frame_places(self, position: int) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
+        """Return the shard of each frame of an object, and its row there, (n,) in time order."""
+        holder, at = self._place(position)
+        if isinstance(holder, Shard):
+            rows = np.arange(at.start, at.stop)
+            return np.full(len(rows), self._layout.holder[position]), rows
+        return unpack(holder.frame_place[at])
 
     @property
     def lengths(self) -> NDArray[np.int32]:
@@ -320,7 +349,7 @@ class Survey:
 
     def _at(self, positions: NDArray[np.int64]) -> "Survey":
         rows = positions if self._rows is None else self._rows[positions]
-        return Survey(self.path, self._whole_header, self.shards, self.hash, rows, self.chosen_classes)
+        return Survey(self.path, self.files, rows, self.chosen_classes)
 
     def with_classes(self, classes: Sequence[str]) -> "Survey":
         """Return the survey with the labels of some classes, in this order; the objects of the others have none.
@@ -342,7 +371,7 @@ class Survey:
         (('SN Ia', 'AGN'), ('Variable', 'SN Other'), True)
         """
         chosen = check_chosen(classes, self.header.classes, self.path)
-        return Survey(self.path, self._whole_header, self.shards, self.hash, self._rows, chosen, self.ids)
+        return Survey(self.path, self.files, self._rows, chosen, self.ids)
 
     def object_table(self) -> Table:
         """Return one row per object as an astropy Table: the object columns, `frames`, their number, and their `crc32`.
@@ -350,7 +379,7 @@ class Survey:
         Objects with equal checksums have the same pixels; a split keeps them together.
         """
         table = Table({name: _column(self._objects.column(name)) for name in self._objects.column_names})
-        table["frames"], table["crc32"] = self._length, self._checksum
+        table["frames"], table["crc32"] = self._length, self.checksums
         table["ra"].unit = table["dec"].unit = "deg"
         table.meta.update(self._meta)
         return table
@@ -378,19 +407,23 @@ class Survey:
         header = self.header
         reach = linking_length(header.stamp_size, header.pixel_scale)
         facts = {"SURVEY": header.name, "SIMULATD": header.simulated, "FLUXUNIT": header.flux_unit, "LINKING": reach}
-        return facts | ({MASKS: True} if self.has_masks else {})
+        states = {STATES: len(self.lineage)} if len(self.lineage) > 1 else {}
+        return facts | states | ({MASKS: True} if self.has_masks else {})
 
 
 def _reopen(
     path: Path, expected: str, rows: NDArray[np.int64] | None, classes: tuple[str, ...] | None = None
 ) -> Survey:
-    """Open a pickled survey in another process; it must still be the same survey."""
-    survey = Survey.open(path)
-    if survey.hash != expected:
+    """Open a pickled survey in another process; it must still have the state that it had."""
+    try:
+        survey = Survey.open(path, state=expected)
+    except SurveyError as error:
+        if error.code != "E-SURVEY-STATE":
+            raise
         raise SurveyError(
             "the survey has changed since it was opened", path, "start again with it as it is now", "E-SURVEY-CHANGED"
-        )
-    return Survey(path, survey.header, survey.shards, expected, rows, classes, survey.ids if rows is None else None)
+        ) from None
+    return Survey(path, survey.files, rows, classes, survey.ids if rows is None else None)
 
 
 def _column(values: pa.ChunkedArray) -> Any:

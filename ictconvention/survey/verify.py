@@ -1,7 +1,7 @@
 """Whether the files of a survey still hold what was written into them: checksums, and frames that are frames."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, sha256
+from ictconvention.survey.growth.joined import Joined, unpack
+from ictconvention.survey.growth.layout import SurveyFiles
 from ictconvention.survey.masks.mask_check import verify_masks
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE, Shard
@@ -52,6 +54,11 @@ def verify_survey(
         _check_values(shard)
     if choice is False or (choice == "auto" and sum(map(_large_bytes, survey.shards)) > SMALL):
         return False
+    with readable_os_errors("reading the survey", survey.path):
+        for flaw in changed_nights(survey.files):
+            raise flaw
+        for joined in survey.files.joined:
+            _check_joined(joined, survey.shards)
     for number, shard in enumerate(survey.shards):
         with readable_os_errors("reading the survey", shard.folder):
             for flaw in changed_files(shard):
@@ -74,6 +81,30 @@ def changed_files(shard: Shard) -> Iterator[SurveyError]:
     for name in shard.small_files:
         if shard.checksums.get(name) != sha256(shard.folder / name):
             yield SurveyError(f"{name} has changed since it was written", shard.folder / name, RESTORE, "E-SURVEY-HASH")
+
+
+def changed_nights(files: SurveyFiles) -> Iterator[SurveyError]:
+    """Yield an error for each file of the nights of a survey, but those of their shards, that is not as it was."""
+    for folder, checksums in files.deltas:
+        for name, checksum in checksums.items():
+            path = folder / name
+            if not path.is_file():
+                yield SurveyError(f"{name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
+            elif sha256(path) != checksum:
+                yield SurveyError(f"{name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
+
+
+def _check_joined(joined: Joined | None, shards: Sequence[Shard]) -> None:
+    """Refuse places of frames that lie in no shard, or beyond its end."""
+    if joined is None:
+        return
+    sizes = np.array([len(shard.frames) for shard in shards])
+    number, row = unpack(joined.frame_place)
+    known = (number >= 0) & (number < len(sizes))
+    known[known] = row[known] < sizes[number[known]]
+    if not known.all():
+        found = f"{np.count_nonzero(~known)} frames lie where there are none"
+        raise SurveyError(found, joined.folder, RESTORE, "E-SURVEY-DAMAGED")
 
 
 def changed_frames(frames: NDArray[np.floating], crc32: int, where: str) -> SurveyError | None:

@@ -37,6 +37,8 @@ from ictconvention.survey.shard import check_one_sky, open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_frames, check_object, check_value, merge_kind
 
+SHARD_FRAMES = 32_768  # of a shard of many, or a little more
+
 
 class SurveyWriter:
     """Write one survey folder, or one shard of it, object by object.
@@ -285,7 +287,12 @@ def join_shards(path: str | Path, count: int | None = None, more: Mapping[str, A
     2
     """
     path = Path(path)
-    if (path / HEADER_FILE).is_file() and "shards" not in read_header(path)[1]:
+    before = read_header(path)[1] if (path / HEADER_FILE).is_file() else {"shards": []}
+    if "deltas" in before:
+        found = "nights were added to this survey, and joining its shards anew would lose them"
+        fix = "add what is new by `ictconvention ingest KIND SOURCE --into SURVEY`"
+        raise SurveyError(found, path, fix, "E-SURVEY-SHARDS")
+    if "shards" not in before:
         found = "this survey is one shard itself, and joining shards below it would lose it"
         raise SurveyError(
             found,

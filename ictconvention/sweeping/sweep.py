@@ -16,9 +16,10 @@ from ictconvention.configuration.schema import STAGES, RunOptions
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.collection import SWEEP
-from ictconvention.runs.plan import plan_run, warn_of_few
+from ictconvention.runs.plan import Plan, plan_run, warn_of_few
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import write_json
+from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.verify import verify_survey
 
 logger = logging.getLogger(__name__)
@@ -52,6 +53,8 @@ class Job:
         What its process says.
     model : str, optional
         What tables call its model; the run's name otherwise.
+    pinned : sequence of str
+        Overrides that keep it on the state that its survey had when the sweep was planned.
     """
 
     number: int
@@ -64,6 +67,12 @@ class Job:
     seconds: float = 0.0
     log: Path | None = None
     model: str | None = None
+    pinned: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The overrides that its process is given."""
+        return (*self.overrides, *self.pinned)
 
 
 class Sweep:
@@ -198,13 +207,22 @@ def prepare_jobs(
             found = f"{jobs[folder].title} and {title} are the same run"
             fix = "sweep over what changes a result: not over folders, devices, workers or loggers"
             raise UsageError(found, folder, fix, "E-SWEEP-DUPLICATE")
-        jobs[folder] = Job(len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash)
+        jobs[folder] = Job(
+            len(jobs) + 1, title, tuple(words), options, folder, plan.split.hash, pinned=_pinned(options, plan)
+        )
         if not plan.folder.is_finished and (line := warn_of_few(options, plan.split)):
             few.setdefault(f"{title}: {line}")
     if few:
         first, *others = few
         logger.warning(first + (f" (and {pluralize(len(others), 'job')} more)" if others else ""))
     return list(jobs.values())
+
+
+def _pinned(options: RunOptions, plan: Plan) -> tuple[str, ...]:
+    """Return the override that names the state of a survey that grows: nights may come while a sweep is at work."""
+    if options.survey.path is None or options.survey.state is not None or len(lineage_of(plan.survey)) < 2:
+        return ()
+    return (override("survey.state", origin_of(plan.survey)),)
 
 
 @contextmanager
@@ -234,8 +252,8 @@ def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
     """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
     logger = job.options.logger
     if logger.kind == "csv" or logger.group:
-        return job.overrides
-    return (*job.overrides, override("logger.group", sweep.name))
+        return job.words
+    return (*job.words, override("logger.group", sweep.name))
 
 
 def validation_loss(folder: Path) -> float | None:

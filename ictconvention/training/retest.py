@@ -16,6 +16,7 @@ from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.runs.shift.prepare import prepare_shift
 from ictconvention.runs.status import survey_of
+from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.split import Split
 from ictconvention.survey.verify import verify_survey
 from ictconvention.tasks.task import Calibration
@@ -108,9 +109,12 @@ def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDa
     own, before = run.read_options(), run.read_result("survey", "split")
     known = survey_of(run.read_status()) if run.status.exists() else None
     survey_path = options.survey.path or (str(known) if known else own.survey.path)
+    trained_on = (before["survey"]["hash"], before["survey"].get("origin", ""))
+    states = [find_state(Path(survey_path), one) for one in trained_on if one] if survey_path is not None else []
+    state = next((one for one in states if one is not None), None)  # as it was, where nights were added since
     own = replace(
         own,
-        survey=replace(own.survey, path=survey_path, verify=options.survey.verify),
+        survey=replace(own.survey, path=survey_path, state=state, verify=options.survey.verify),
         surveys=own.surveys if options.surveys == RunOptions().surveys else options.surveys,
         trainer=replace(own.trainer, workers=options.trainer.workers, devices=1, num_nodes=1),
     )

@@ -21,7 +21,7 @@ from ictconvention.networks.pictures.weight_file import weight_file_hash
 from ictconvention.runs.assembly import make_learner, make_task, weight_file
 from ictconvention.runs.checkpoints import load_checkpoint, take_weights, weights_hash
 from ictconvention.runs.machine import check_launch, environment, rank_zero, started_alone
-from ictconvention.runs.plan import Plan, plan_run, warn_of_few
+from ictconvention.runs.plan import Plan, name_unfinished, plan_run, warn_of_few
 from ictconvention.runs.pretrained import Pretraining
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
@@ -75,6 +75,8 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         logger.info(f"survey {survey.header.full_name}: {len(survey)} objects at {survey.path}")
         logger.info(f"run: {folder}, {plan.precision}")
+        if left := name_unfinished(options, plan):
+            logger.warning(left)
         if not plan.folder.is_finished and (few := warn_of_few(options, plan.split)):
             logger.warning(few)
         with folder_lock(folder) if rank_zero() else nullcontext(), readable_os_errors("the run", folder):
@@ -124,7 +126,8 @@ def _mend_status(plan: Plan) -> None:
 
 def _identity(plan: Plan) -> dict[str, Any]:
     """Return what a status says of which run it is."""
-    return {"hashes": plan.hashes, "survey": str(plan.survey.path.absolute())}
+    place = str(plan.survey.path.absolute())
+    return {"hashes": plan.hashes, "survey": place, "survey_hash": plan.survey.hash}
 
 
 def _take_stages(run: Run) -> None:

@@ -135,6 +135,7 @@ def test_what_counts_otherwise_is_a_choice_that_somebody_has_made() -> None:
         "trainer.num_nodes",
         "trainer.workers",
         "survey.path",
+        "survey.state",
         "survey.verify",
         "runs",
         "surveys",

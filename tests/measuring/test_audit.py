@@ -153,7 +153,8 @@ ON_OPENING: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "header missing": (lambda f: (f / "survey.json").unlink(), ("E-SURVEY-FORMAT", "/tiny")),
     "header cut": (lambda f: truncate(f / "survey.json", 50), ("E-SURVEY-FORMAT", "/survey.json")),
     "header of something else": (lambda f: (f / "survey.json").write_text("[]"), ("E-SURVEY-FORMAT", "/survey.json")),
-    "from the future": (lambda f: change_header(f, setting("version", 4)), ("E-SURVEY-VERSION", "/survey.json", "4")),
+    "from the future": (lambda f: change_header(f, setting("version", 5)), ("E-SURVEY-VERSION", "/survey.json", "5")),
+    "nights without a list": (lambda f: change_header(f, setting("version", 4)), ("E-SURVEY-DAMAGED", "/survey.json")),
     "no version": (lambda f: change_header(f, setting("version", None)), ("E-SURVEY-FORMAT", "/survey.json", "None")),
     "no bands": (lambda f: change_header(f, lambda h: h.pop("bands")), ("E-SURVEY-DAMAGED", "/survey.json", "bands")),
     "pixel scale of zero": (

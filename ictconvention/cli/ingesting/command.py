@@ -13,6 +13,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from ictconvention.cli.next_command import suggest
+from ictconvention.core.errors import UsageError
 from ictconvention.core.progress import show_progress
 
 app = typer.Typer(
@@ -26,7 +27,17 @@ app = typer.Typer(
 class Shared:
     """The options that commands share, declared once: `command` adds them to each."""
 
-    out: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder to make.", show_default=False)]
+    out: Annotated[
+        Path | None, typer.Argument(metavar="[SURVEY]", help="Folder to make; or --into SURVEY.", show_default=False)
+    ] = None
+    into: Annotated[
+        Path | None,
+        typer.Option(metavar="SURVEY", help="Add what is read, such as a night, to a survey that there is."),
+    ] = None
+    relabel: Annotated[
+        bool,
+        typer.Option("--relabel", help="With --into: the table of objects is right where the survey says otherwise."),
+    ] = False
     bin_pixels: Annotated[bool, typer.Option("--bin", help="Sum 2 x 2 pixels before the stamp is cut.")] = False
     objects: Annotated[
         Path | None,
@@ -41,7 +52,10 @@ class Shared:
         typer.Option(metavar="OURS=THEIRS", help="A band by its name in the images: g=sdss_g. Repeatable."),
     ] = None
     name: Annotated[str | None, typer.Option(help="Name of the survey.", show_default="that of its folder")] = None
-    size: Annotated[int, typer.Option(help="Height and width of the stamps in pixels.")] = 32
+    size: Annotated[
+        int | None,
+        typer.Option(help="Height and width of the stamps in pixels.", show_default="32; with --into the survey's"),
+    ] = None
     bands: Annotated[
         str | None,
         typer.Option(metavar="g,r", help="Bands to take, in this order.", show_default="all that are found"),
@@ -78,6 +92,7 @@ def command(*without: str) -> Callable[[Callable[..., None]], Callable[..., None
             from ictconvention.ingestion.request import Request
 
             asked = {name: given.pop(name) for name in shared}
+            asked |= _place(asked)
             request = Request(**asked, made_by=f"ictconvention {shlex.join(sys.argv[1:])}", show=show_progress)
             made = KINDS[declared.__name__].ingest(request, source, **given)
             typer.echo("\n".join(made.said))
@@ -94,6 +109,19 @@ def command(*without: str) -> Callable[[Callable[..., None]], Callable[..., None
         return app.command()(run)
 
     return add
+
+
+def _place(given: dict[str, Any]) -> dict[str, Any]:
+    """Return the folder of the survey, and whether it is there already, out of the two ways to name it."""
+    out, into = given["out"], given["into"]
+    if (out is None) == (into is None):
+        found = "no survey is named" if out is None else f"two surveys are named, {out} and {into}"
+        fix = "give SURVEY to make a new one, or --into SURVEY to add to one that there is"
+        raise UsageError(found, "ictconvention ingest", fix, "E-COMMAND-CONFLICT")
+    if into is None and given["relabel"]:
+        fix = "give it with --into, or leave it out"
+        raise UsageError("--relabel is of a night that is added", "--relabel", fix, "E-COMMAND-CONFLICT")
+    return {"out": into if out is None else out, "into": into is not None}
 
 
 def _is_argument(parameter: Parameter) -> bool:

@@ -27,7 +27,7 @@ def ingest_rubin(
     request: Request,
     source: PathLike,
     *,
-    size: int = SIZE,
+    size: int | None = None,
     cutout: Literal["science", "difference"] = "science",
     sky: bool = False,
     rotate: bool = True,
@@ -36,6 +36,7 @@ def ingest_rubin(
 ) -> Ingested:
     """Take Rubin alerts: those of one diaObjectId become a sequence."""
     request = replace(request, size=size)
+    request = replace(request, size=request.side(SIZE))
     where = "options of ingest rubin"
     if cutout not in CUTOUTS:
         raise UsageError(f"cutout is {cutout!r}", where, "take science or difference", "E-COMMAND-VALUE")

@@ -76,12 +76,12 @@ def ingest_sdss(
     archive = Archive(server, folder / "frames", timeout, delay, tries, sums)
     request = replace(request, jobs=min(request.processes, connections))  # each process has one connection
     options = request.options(PIXEL_SCALE, orientation="north up, east left", times=frame_file.MEANING)
-    bands = options.bands or BANDS
+    bands = options.bands or (BANDS if request.known is None else request.known.bands)
     if unknown := [band for band in bands if band not in BANDS]:
         found = f"SDSS has no band {unknown[0]}"
         raise UsageError(found, "options of ingest sdss", f"take some of {','.join(BANDS)}", "E-BAND-UNKNOWN")
     how = SdssOptions(
-        archive, folder / "stamps", bands, request.size, psf, masks, int(cache_size * GIGABYTE), calibrate
+        archive, folder / "stamps", bands, request.side(), psf, masks, int(cache_size * GIGABYTE), calibrate
     )
     planned = plan_survey(how, visits, options.jobs)
     if plan:

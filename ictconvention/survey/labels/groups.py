@@ -12,6 +12,7 @@ from ictconvention.survey.neighbours import sky_groups
 
 GROUP = "group"  # a column of the survey's own: objects with the same text or number in it stay together
 SCENE = "scene"  # a column of a survey with masks: chips with the same text in it were cut from one scene
+STATES = "STATES"  # in the meta of a table of objects of a survey that has grown: how many states it has had
 MASKS = "MASKS"  # in the meta of a table of objects that have masks
 PIXELS = "crc32"  # the column of the checksums of the objects' frames
 ALONE = -1  # the bond of an object that is bound to no other

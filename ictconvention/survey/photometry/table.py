@@ -1,6 +1,9 @@
 """The table of photometry beside a survey: `photometry.parquet`, read once, as points of each object."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -10,13 +13,14 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors
 from ictconvention.survey.format import NANOMAGGY, SurveyHeader, sha256
+from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE as PHOTOMETRY_FILE
+from ictconvention.survey.growth.side_tables import read_photometry
 from ictconvention.survey.photometry.points import SAME_TIME, SIGMAS, Points
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.values import flaw_of_times
 
-PHOTOMETRY_FILE = "photometry.parquet"
 TABLES = "tables"  # in the provenance of a survey: checksums by the names of the tables beside its frames
 MEASUREMENTS = pa.schema(
     [
@@ -24,6 +28,7 @@ MEASUREMENTS = pa.schema(
         *((name, pa.float64()) for name in ("mjd", "flux", "error", "limit")),
     ]
 )
+ROWS_AT_ONCE = 65_536  # of a merged table
 KINDS = ("forced", "detection", "limit")  # of several at one time the first counts
 WITHOUT = "leave out sequence.photometry"
 HOW = f"ingest alerts (ztf or rubin), whose other measurements become {PHOTOMETRY_FILE}, or {WITHOUT}"
@@ -31,7 +36,7 @@ HOW = f"ingest alerts (ztf or rubin), whose other measurements become {PHOTOMETR
 
 def has_photometry(survey: Survey) -> bool:
     """Return whether a table of photometry lies beside the frames of a survey."""
-    return PHOTOMETRY_FILE in _tables(survey.header)
+    return bool(_files(survey))
 
 
 def check_photometry(survey: Survey) -> None:
@@ -90,9 +95,29 @@ class SurveyPoints:
         self.__init__(state["_survey"])  # type: ignore[misc]
 
 
-def photometry_path(survey: Survey) -> Path:
-    """Return where the table of a survey lies."""
-    return survey.path / PHOTOMETRY_FILE
+@contextmanager
+def photometry_file(survey: Survey) -> Iterator[Path]:
+    """Yield a file with the table of a survey: its own, or a merged one for a while where nights were added."""
+    if not survey.files.deltas:
+        yield survey.path / PHOTOMETRY_FILE
+        return
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / PHOTOMETRY_FILE
+        pq.write_table(_table(survey), path)
+        yield path
+
+
+def _files(survey: Survey) -> dict[Path, str]:
+    """Return the files of the table with their checksums: that of what was there first, and of each night with one."""
+    folders = [(survey.path, _tables(survey.header)), *survey.files.deltas]
+    return {folder / PHOTOMETRY_FILE: sums[PHOTOMETRY_FILE] for folder, sums in folders if PHOTOMETRY_FILE in sums}
+
+
+def _table(survey: Survey) -> pa.Table:
+    """Return the measurements of what there was before the nights and of all nights, merged."""
+    merged = read_photometry(survey)
+    assert merged is not None  # it has files
+    return merged.select(MEASUREMENTS.names)
 
 
 def _tables(header: SurveyHeader) -> dict[str, str]:
@@ -102,14 +127,22 @@ def _tables(header: SurveyHeader) -> dict[str, str]:
 
 def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
     """Return the points of all objects, in the order of the survey, and where those of each begin (n + 1,)."""
-    path = photometry_path(survey)
+    for path, checksum in _files(survey).items():
+        with readable_os_errors("reading the photometry", path):
+            if not path.is_file():
+                raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
+            if sha256(path) != checksum:
+                raise SurveyError(f"{path.name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
+    path = survey.path / PHOTOMETRY_FILE
     with readable_os_errors("reading the photometry", path):
-        if not path.is_file():
-            raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
-        if sha256(path) != _tables(survey.header)[PHOTOMETRY_FILE]:
-            raise SurveyError(f"{path.name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
         try:
-            parts = [_part(batch, survey) for batch in pq.ParquetFile(path).iter_batches(columns=MEASUREMENTS.names)]
+            grown = bool(survey.files.deltas)
+            batches = (
+                _table(survey).to_batches(ROWS_AT_ONCE)
+                if grown
+                else pq.ParquetFile(path).iter_batches(columns=MEASUREMENTS.names)
+            )
+            parts = [_part(batch, survey) for batch in batches]
         except (pa.ArrowException, KeyError, ValueError) as error:
             found = f"{path.name} is damaged: {str(error).splitlines()[0]}"
             raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED") from error

@@ -227,7 +227,7 @@ def test_the_checksums_of_masks_cannot_be_lost(tmp_path: Path) -> None:
     (plain.path / "survey.json").write_text(json.dumps(content | {"version": 3}))
     with refused(SurveyError, "E-SURVEY-MASKS", where=tmp_path / "s/masks.npy"):
         Survey.open(plain.path)
-    (plain.path / "survey.json").write_text(json.dumps(content | {"version": 4}))
+    (plain.path / "survey.json").write_text(json.dumps(content | {"version": 5}))
     with refused(SurveyError, "E-SURVEY-VERSION", where=plain.path / "survey.json"):
         Survey.open(plain.path)
 
