@@ -124,6 +124,7 @@ class FrameTransformer(Network):
     """
 
     takes: ClassVar[type[Inputs]] = FrameTokenInputs
+    has_tokens: ClassVar[bool] = True
 
     def __init__(
         self,
