@@ -23,7 +23,7 @@ from experiments.ict.tables import lines_of
 from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.feeding.weak_labels import label_ratio, measure_noise, read_weak
+from ictconvention.survey.labels.photometric import label_ratio, measure_noise, read_weak
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
