@@ -10,7 +10,6 @@ import pytest
 import ictconvention as ict
 from ictconvention.cli import ingest as commands
 from ictconvention.cli.ingesting.command import Shared
-from ictconvention.cli.ingesting.command import Shared
 from ictconvention.core.errors import UsageError
 from ictconvention.ingestion.kinds import KINDS
 from ictconvention.ingestion.request import Request
