@@ -73,6 +73,8 @@ def drawn(survey: Survey, id_: str) -> dict[str, NDArray[np.float64]]:
     The figure must show a stamp for each frame and night, name the object, and draw what was measured, or say why it
     cannot: stamps are too small.
     """
+    from matplotlib.container import ErrorbarContainer
+
     from ictconvention.drawing.film_strip import draw_film_strip, shown_nights
 
     series, header = survey[id_], survey.header
@@ -85,7 +87,8 @@ def drawn(survey: Survey, id_: str) -> dict[str, NDArray[np.float64]]:
     if any("too small" in text.get_text() for text in curve.texts):
         return {}
     flux = measure_photometry(series, photometry_recipe(header.pixel_scale, header.stamp_size, header.name))[:, 0]
-    seen = {one.get_label(): np.asarray(one.lines[0].get_ydata()) for one in curve.containers}
+    bars = [one for one in curve.containers if isinstance(one, ErrorbarContainer) and one.lines[0] is not None]
+    seen = {str(one.get_label()): np.asarray(one.lines[0].get_ydata(), dtype=np.float64) for one in bars}
     for band, name in enumerate(header.bands):
         measured = flux[(series.band == band) & np.isfinite(flux)]
         np.testing.assert_array_equal(seen.get(name, np.zeros(0)), measured)

@@ -39,7 +39,7 @@ def test_a_night_that_the_observatory_packed_by_snappy_is_read(tmp_path: Path) -
     alerts = [rubin.alert(day=day) for day in range(2)]
     plain = rubin.write_alerts(tmp_path / "plain.avro", alerts)
     with plain.open("rb") as file:
-        reader = fastavro.block_reader(file)
+        reader: Any = fastavro.block_reader(file)
         blocks = [(block.num_records, block.bytes_.getvalue()) for block in reader]
         packed = [
             (number, bytes(pa.compress(content, codec="snappy", asbytes=True)) + struct.pack(">I", zlib.crc32(content)))

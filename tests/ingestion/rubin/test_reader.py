@@ -140,8 +140,8 @@ def test_a_detection_that_its_survey_flags_is_rejected_with_the_flag(tmp_path: P
     ]
     result = made("rubin", write_alerts(tmp_path / "a.avro", [alert(), *flagged]), tmp_path / "s", "--max-rejects", 1)
     reasons = [row["reason"] for row in result.rejects]
-    words = ("psfFlux_flag", "centroid_flag and pixelFlags_offimage", "saturatedCenter", "nodataCenter", "withdrawn")
-    words += ("injectedCenter",)
+    words = ["psfFlux_flag", "centroid_flag and pixelFlags_offimage", "saturatedCenter", "nodataCenter", "withdrawn"]
+    words += ["injectedCenter"]
     assert len(reasons) == len(words)
     assert all(word in reason for word, reason in zip(words, reasons, strict=True))
 

@@ -88,7 +88,7 @@ def test_the_seeing_is_the_width_at_half_maximum_and_not_that_of_the_effective_a
     radius = np.linspace(0, 30, 300_001)
     height = np.exp(-(radius**2) / (2 * sigma**2)) + ratio * np.exp(-(radius**2) / (2 * outer**2))
     area = np.trapezoid(2 * np.pi * radius * height, radius) ** 2 / np.trapezoid(2 * np.pi * radius * height**2, radius)
-    width = 2.35 * 0.4 * np.sqrt(area / (4 * np.pi))  # as SDSS writes it, here 1.04 arcsec
+    width = 2.35 * 0.4 * float(np.sqrt(area / (4 * np.pi)))  # as SDSS writes it, here 1.04 arcsec
     fwhm = 2 * 0.396 * radius[(height > height[0] / 2).sum()]
     found = full_widths([width, width, -9999.0, np.nan, width], [sigma] * 5, [outer] * 5, [ratio] * 4 + [-9999.0])
     assert found[:2] == pytest.approx((fwhm, fwhm), rel=1e-4)

@@ -127,7 +127,7 @@ def test_a_real_mask_excludes_bad_columns_and_the_middle_of_bright_stars(
     assert masked[np.unravel_index(of_r.pixels.argmax(), of_r.pixels.shape)]
     of_g = read_mask(shared("sdss_stripe82/fpM-002583-g2-0136.fits"), (1489, 2048))
     assert 0.005 < of_g.mean() < 0.1
-    bad = [one.all(axis=0)[1:-1] for one in (of_g, masked)]  # columns, but for the outermost
+    bad = [np.asarray(one.all(axis=0))[1:-1] for one in (of_g, masked)]  # columns, but for the outermost
     assert all(3 < one.sum() < 30 for one in bad)
     assert not (bad[0] & bad[1]).any()  # of two chips
     other = read_mask(shared("sdss_frame/fpM-001000-r1-0100.fit"), (1489, 2048))
