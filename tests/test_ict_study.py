@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from experiments.ict import study as study_module
 from experiments.ict.arms import ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS
+from experiments.ict.costs import Costs
 from experiments.ict.figures import draw_regime
 from experiments.ict.jobs import EVERY, Job, fits, passes_of, stages_of, survey_words, takes_unlabelled, words_of
 from experiments.ict.pairs import compare, given_up, of_arms, scores_of
@@ -21,8 +22,8 @@ from experiments.ict.study import Study, parse_arguments, rounds_of, run_study
 from experiments.ict.tables import lines_of
 from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
-from ictconvention.core.errors import UsageError
-from ictconvention.feeding.weak_labels import label_ratio, measure_noise, read_weak
+from ictconvention.core.errors import SplitError, UsageError
+from ictconvention.survey.labels.photometric import label_ratio, measure_noise, read_weak
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
@@ -189,7 +190,7 @@ def test_the_noise_of_labels_is_counted_of_objects_with_both(labelled: Survey, t
     assert label_ratio(labels, np.zeros_like(weak), np.full(4, 0.25), np.eye(4)) == pytest.approx(np.eye(4))
     ratio = label_ratio(labels, weak, np.full(4, 0.25), noise)
     assert ratio[1, 3] > 0  # a photometric SN Ia may be another supernova
-    with refused(Exception, "E-SPLIT-LABELS"):
+    with refused(SplitError, "E-SPLIT-LABELS"):
         measure_noise(labelled, labels, NAMES, train)
 
 
@@ -248,7 +249,7 @@ def test_a_picture_has_every_form_and_the_saturated_one_its_courses() -> None:
     figure = draw_regime(SATURATED, arms)
     assert figure is not None
     assert len(figure.axes) == 4
-    assert [line.get_ydata().tolist() for line in figure.axes[3].lines] == [[1.0, 0.5, 0.4, 0.6]] * 2
+    assert [np.asarray(line.get_ydata()).tolist() for line in figure.axes[3].lines] == [[1.0, 0.5, 0.4, 0.6]] * 2
     assert draw_regime(SHORT, {TWO_VIEWS: arms[TWO_VIEWS]}) is None
 
 
@@ -256,7 +257,7 @@ def test_a_form_that_is_given_up_is_not_trained_on_and_what_has_a_result_is_not_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ["--stage", "confirm", "--pairs", "6", "--results", str(tmp_path), "--runs", str(tmp_path / "runs")]
-    monkeypatch.setattr(Study, "costs", study_module.Costs(1.0, RATIOS))
+    monkeypatch.setattr(Study, "costs", Costs(1.0, RATIOS))
     study = Study(parse_arguments(asked))
     settings = {job: study.setting_of(job) for job in study.jobs()}
     assert len(settings) == 18

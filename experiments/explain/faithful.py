@@ -2,8 +2,8 @@
 
     python experiments/explain/faithful.py RUN SURVEY            # --objects 200 --count 3
 
-Objects that the run has seen are left out. Of more frames than the network takes these alone are looked at, so that
-none comes in for one that is left out. What the log-odds of the predicted class lose together without the frames
+Objects that the run has seen are left out. Of more frames than the network takes these alone are looked at, so that no
+other comes in for one that is left out. What the log-odds of the predicted class lose together without the frames
 whose loss is largest alone is set against what they lose without as many random frames (the mean of five draws).
 """
 

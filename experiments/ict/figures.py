@@ -48,7 +48,8 @@ def draw_regime(regime: str, arms: Mapping[str, Mapping[Pair, Result]]) -> Figur
         if column:
             axes.set_yticklabels([])
     one = next(iter(reference.values()))
-    figure.suptitle(f"{regime}: form minus one view at equal cost; {one.record['title']}, {len(one.ids)} objects")
+    said = f"{regime}: form minus one view at equal cost; {one.record['title']}, {len(one.ids)} objects"
+    figure.suptitle(f"{said}\nbars: two standard errors; none of one pair", fontsize=10)
     if courses:
         _courses(figure.add_subplot(grid[1, :]), arms)
     return figure

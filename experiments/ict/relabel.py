@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from ictconvention.core.atomic import WholeFolder, folder_lock
 from ictconvention.core.errors import UsageError
-from ictconvention.feeding.weak_labels import PHOTOMETRIC, SECOND
 from ictconvention.survey.format import FRAME_COLUMNS, HEADER_FILE, OBJECTS_FILE, read_header, sha256, write_header
+from ictconvention.survey.labels.photometric import PHOTOMETRIC, SECOND
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards, shard_name
 

@@ -54,9 +54,9 @@ def _regime(regime: str, survey: int, arms: Mapping[str, Mapping[Pair, Result]])
     if not rows:
         return
     yield from head(f"form minus {ONE_VIEW}, points", "pairs", *SCORES.values(), *recalls)
-    for name, found in sorted(rows.items(), key=lambda one: -one[1].difference["auroc_pairs"]):
-        cells = [_difference(found, score) for score in (*SCORES, *recalls)]
-        yield line(name + (" (given up)" if found.is_given_up else ""), str(len(found.pairs)), *cells)
+    for name, one_arm in sorted(rows.items(), key=lambda row: -row[1].difference["auroc_pairs"]):
+        cells = [_difference(one_arm, score) for score in (*SCORES, *recalls)]
+        yield line(name + (" (given up)" if one_arm.is_given_up else ""), str(len(one_arm.pairs)), *cells)
     yield ""
     yield (
         "Differences with their standard errors: of the scatter of pairs, and of balanced accuracy of the choice of "

@@ -129,6 +129,14 @@ def _with_network(options: RunOptions, config: Mapping[str, Any]) -> RunOptions:
         found = f"sequence.photometry is true, and {entry.name} takes no photometry without pixels"
         fix = "take model=frame_transformer, light_curve_transformer or light_curve, or leave it out"
         raise UsageError(found, "sequence.photometry", fix, "E-CONFIG-CONFLICT")
+    if options.learner.token_subsets and options.sequence.photometry:
+        found = "learner.token_subsets is of tokens of frames, and sequence.photometry adds tokens without any"
+        raise UsageError(found, "learner.token_subsets", "set one of the two alone", "E-CONFIG-CONFLICT")
+    if options.learner.token_subsets and not getattr(entry.network, "has_tokens", False):
+        asked = f"learner.token_subsets is {options.learner.token_subsets}"
+        found = f"{asked}, and model.kind {entry.name} has no tokens to choose among"
+        fix = "set learner.token_subsets=0, or take model=frame_transformer"
+        raise UsageError(found, "learner.token_subsets", fix, "E-CONFIG-CONFLICT")
     _check_pictures(replace(options, model=model), bool(getattr(entry.network.takes, "pictures", False)))
     check_network_pixels(replace(options, model=model))
     options = _with_task(options, config)

@@ -135,14 +135,14 @@ def calibration_error(
     return float(np.abs(surplus).sum() / weight.sum())
 
 
-def class_calibration_errors(probabilities: NDArray[np.float64], labels: NDArray[np.integer]) -> NDArray[np.float64]:
+def class_calibration_errors(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return of each class (classes,) how far its probabilities (n, classes) are from how often objects are of it.
 
     The class-wise expected calibration error (Kull et al. 2019), in `CONFIDENCE_BINS` bins of equal width: an object
     counts in all classes, whatever is predicted, so that a rare class is not hidden behind the common ones.
     """
-    every = range(probabilities.shape[1])
-    return np.array([calibration_error(probabilities[:, c], labels == c) for c in every])
+    likely = np.asarray(probabilities, dtype=np.float64)
+    return np.array([calibration_error(likely[:, c], labels == c) for c in range(likely.shape[1])])
 
 
 def _number(value: float) -> float | None:

@@ -24,9 +24,9 @@ from ictconvention.feeding.sampler import (
     unlabelled_draws,
 )
 from ictconvention.feeding.spec import Contents, DataSpec
-from ictconvention.feeding.weak_labels import label_ratio
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
+from ictconvention.survey.labels.photometric import label_ratio
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey

@@ -124,6 +124,7 @@ class FrameTransformer(Network):
     """
 
     takes: ClassVar[type[Inputs]] = FrameTokenInputs
+    has_tokens: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -291,7 +292,7 @@ class FrameTransformer(Network):
         if of_medians is not None:
             of_medians = of_medians[0].repeat(times, 1, 1), of_medians[1].repeat(times, 1)
         host = None if host is None else host.repeat(times, 1, 1, 1)
-        return self._of_series([pad(x[chosen], subsets.lengths) for x in rows], of_medians, host)
+        return self._of_series([pad(x[chosen], subsets.lengths) for x in rows], of_medians, host, [])
 
     def features_padded(
         self,

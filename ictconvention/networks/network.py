@@ -33,7 +33,8 @@ class Network(nn.Module, ABC):
     - `place_bands`: which of its weights belong to a band. Without it, first weights come from the same bands only;
     - `check_shape`: refuses data that it was not built for;
     - `gives_masks`, true where it gives each pixel a logit per class, for task=mask; see `MaskNetwork`;
-    - `features_of_subsets`, the features of random subsets of an object's tokens, see `draw_subsets`;
+    - `features_of_subsets`, with `has_tokens` true: the features of random subsets of an object's tokens, see
+      `draw_subsets`;
     - `map_layer`, with `frames_per_map` and `map_grid`: the layer whose output is its last map, for
       `ictconvention explain`;
     - `check_pixels`: refuses options that ask for what the pixels will not have, before a run or sweep begins;
@@ -57,6 +58,7 @@ class Network(nn.Module, ABC):
 
     takes: ClassVar[type[Inputs]]
     feature_size: int
+    has_tokens: ClassVar[bool] = False  # whether it gives features of subsets of an object's tokens
     frames_per_map: int | Literal["night"] | None = None  # frames in a row, or of a night, that share a map; None: all
     map_grid: tuple[float, float] | None = None  # the pixel of a map's first cell, and pixels to the next; None: even
     head: nn.Module  # set where the network predicts by itself

@@ -33,7 +33,6 @@ from ictconvention.core.errors import SplitError, UsageError, pluralize, readabl
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.feeding.reddening import has_reddening, read_reddening
 from ictconvention.feeding.spec import DataSpec
-from ictconvention.feeding.weak_labels import measure_noise, read_weak
 from ictconvention.learning.ict import ICT
 from ictconvention.learning.learner import Learner, input_shape
 from ictconvention.learning.supervised import Supervised
@@ -47,6 +46,7 @@ from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.bands import check_bands, select_bands
+from ictconvention.survey.labels.photometric import measure_noise, read_weak
 from ictconvention.survey.labels.targets import SINGLE, STAGES
 from ictconvention.survey.labels.ways import too_few
 from ictconvention.survey.photometry.table import check_photometry

@@ -14,6 +14,7 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.validation import validate_config
 from ictconvention.core.errors import UsageError
 from tests.conftest import ROOT
+from tests.forked import Command
 from tests.refusals import refused
 from tests.small_runs import places, read_json, result_of
 
@@ -92,19 +93,20 @@ def test_help_lists_the_choices_of_all_folders(own: Path, capsys: pytest.Capture
 
 
 @pytest.mark.slow
-def test_info_says_how_it_is_composed_and_mistakes_have_no_traceback(own: Path) -> None:
-    command = [sys.executable, "train.py", "--config-dir", str(own)]
-    told = subprocess.run([*command, "--info", "searchpath"], cwd=ROOT, capture_output=True, text=True)
+def test_info_says_how_it_is_composed_and_mistakes_have_no_traceback(own: Path, tmp_path: Path) -> None:
+    folder = ["--config-dir", str(own)]
+    command = [sys.executable, "train.py", *folder, "--info", "searchpath"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (told.returncode, told.stderr) == (0, "")
     assert str(own) in told.stdout
-    told = subprocess.run([*command, "--info", "augmentation=gentle"], cwd=ROOT, capture_output=True, text=True)
-    assert told.returncode == 0
-    assert "augmentation/gentle" in told.stdout
+    ended = Command(tmp_path / "said", [*folder, "--info", "augmentation=gentle"]).wait()
+    assert ended.returncode == 0
+    assert "augmentation/gentle" in ended.stdout
     for words in (["--cfg", "job", "sed=1"], ["augmentation=gentl"], ["-cd", "nowhere", "seed=1"]):
-        told = subprocess.run([*command, *words], cwd=ROOT, capture_output=True, text=True)
-        assert (told.returncode, told.stdout) == (2, "")
-        assert told.stderr.startswith("error: ")
-        assert "Traceback" not in told.stderr
+        ended = Command(tmp_path / "said", [*folder, *words]).wait()
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert ended.stderr.startswith("error: ")
+        assert "Traceback" not in ended.stderr
 
 
 def test_a_sweep_with_other_choices_is_another_one(own: Path, tmp_path: Path) -> None:

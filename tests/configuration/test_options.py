@@ -68,7 +68,11 @@ def test_the_papers_choices_are_the_defaults() -> None:
         (ICTOptions, {"consistency": -1.0}, "consistency\n  .*greater than or equal to 0"),
         (ICTOptions, {"variance": float("nan")}, "variance\n  .*finite"),
         (ICTOptions, {"classification": -1.0}, "classification\n  .*greater than or equal to 0"),
-        (ICTOptions, {"consistency_on": "probs"}, "consistency_on\n  .*'projection' or 'probabilities'"),
+        (
+            ICTOptions,
+            {"consistency_on": "probs"},
+            "consistency_on\n  .*or 'class_mates'",
+        ),
         (ICTOptions, {"target_norms": "runing"}, "target_norms\n  .*'batch' or 'running'"),
         (ICTOptions, {"consistency": 0.0, "predictor": True}, "nothing projects"),
         (ICTOptions, {"consistency_on": "probabilities", "variance": 1.0}, "nothing projects"),

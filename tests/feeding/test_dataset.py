@@ -206,10 +206,13 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         assert equal(one, other)
     names = {field.name for field in fields(SeriesBatch)}
     inputs = {"band", "night", "time", "frames", "seen", "median", "photometry", "conditions", "reddening"}
+    inputs |= {"point_band", "point_night", "point_time", "point_photometry"}
     turns = {"angle", "quarter_turns", "horizontal", "vertical", "brightness", "contrast"}
     assert names - inputs - turns == {
         "owner",
         "lengths",
+        "point_owner",
+        "point_lengths",
         "nights",
         "label",
         "index",

@@ -10,7 +10,9 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch.nn import functional as F
 
+from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.options import ICTOptions, Imbalance, OptimiserOptions, ViewOptions
+from ictconvention.core.errors import UsageError
 from ictconvention.feeding.batch import SeriesBatch, repeat_objects
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.ict import ICT
@@ -174,3 +176,29 @@ def test_numbers_of_objects_for_losses_are_repeated_and_frames_are_not(feed: Fee
     assert torch.equal(twice.label, torch.cat([batch.label, batch.label]))
     assert torch.equal(twice.index.chunk(2)[1], batch.index)
     assert twice.frames is batch.frames
+
+
+REDSHIFT = ["survey=galaxies", "task=redshift", "model=resnet18", "fold=single", "learner=ict"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        [*REDSHIFT, "learner.consistency_on=labels"],
+        [*REDSHIFT, "learner.consistency_on=probabilities", "learner.memory=ensemble"],
+        [*REDSHIFT, "imbalance.adjustment=1"],
+        ["task=mask", "model=unet", "fold=single", "learner=ict", "learner.consistency_on=class_mates"],
+        ["learner=ict", "views.count=1"],
+        ["learner=supervised", "views.count=1"],
+        ["model=frame_transformer", "learner=ict", "learner.token_subsets=3"],
+        ["learner=ict", "views.count=1", "learner.token_subsets=3"],
+        ["learner=ict", "learner.compared_objects=unlabelled"],
+        ["learner=ict", "learner.consistency_on=probabilities", "learner.memory=early", "trainer.devices=2"],
+        ["learner=ict", "learner.weak_labels=referee", "learner.memory=early", "learner.consistency_on=probabilities"],
+        ["learner=ict", "sampler.unlabelled=1"],
+    ],
+)
+def test_a_form_that_does_not_fit_is_refused_before_anything_starts(wrong: list[str]) -> None:
+    with pytest.raises(UsageError) as error:
+        compose_run(wrong)
+    assert error.value.code.startswith("E-CONFIG")

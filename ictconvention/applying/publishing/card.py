@@ -150,7 +150,7 @@ def _inputs(card: Card) -> list[str]:
         f"| bands | {', '.join(known['bands'])} |",
         f"| stamps | {spec.stamp_size} x {spec.stamp_size} pixels of {known['pixel_scale']:g} arcsec |",
         f"| fluxes | {unit_in_words(known['flux_unit'])} |",
-        f"| frames | at most {known['max_frames']}, of longer series evenly chosen {known['select']} |",
+        f"| frames | at most {known['max_frames']}, of longer series evenly, by {known['select']} |",
     ]
     return lines if module is None else [*lines, f"| module of one's own | `{module}`, which is not in this folder |"]
 

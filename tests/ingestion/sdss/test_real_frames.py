@@ -127,7 +127,9 @@ def test_a_real_mask_excludes_bad_columns_and_the_middle_of_bright_stars(
     assert masked[np.unravel_index(of_r.pixels.argmax(), of_r.pixels.shape)]
     of_g = read_mask(shared("sdss_stripe82/fpM-002583-g2-0136.fits"), (1489, 2048))
     assert 0.005 < of_g.mean() < 0.1
-    assert not (of_g & masked)[:, 300:].all(axis=0).any()  # the chips have their bad columns, no two the same
+    bad = [one.all(axis=0)[1:-1] for one in (of_g, masked)]  # columns, but for the outermost
+    assert all(3 < one.sum() < 30 for one in bad)
+    assert not (bad[0] & bad[1]).any()  # of two chips
     other = read_mask(shared("sdss_frame/fpM-001000-r1-0100.fit"), (1489, 2048))
     assert 0 < other.mean() < 0.1
 
@@ -149,7 +151,7 @@ def test_the_published_table_of_candidates_is_that_of_the_paper(shared: Callable
     }
     assert len(rejects) == 41
     assert (np.abs(dec) < 1.3).all()  # Stripe 82
-    assert ((ra > 309) | (ra < 61)).all()
+    assert ((ra > 300) | (ra < 60)).all()
 
 
 def test_stars_of_a_real_frame_agree_with_themselves_behind_a_cloud(of_r: SdssFrame, stars: Stars) -> None:

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, shorten
-from ictconvention.feeding.batch import UNLABELLED
 from ictconvention.survey.survey import Survey
 
+UNLABELLED = -1  # as in `feeding.batch`
 PHOTOMETRIC = "photometric"
 SECOND = "photometric_class"  # column of a survey: the photometric label of objects whose class is of a better source
 PRIOR = 0.5  # objects that each true class is given beforehand, so that what never came is not impossible
@@ -32,7 +32,7 @@ def measure_noise(
     survey : Survey
         With second labels.
     labels : array (n,)
-        Class of each object, or `UNLABELLED`.
+        Class of each object, or -1.
     names : tuple of str
         Names of the classes.
     ids : list of str
@@ -75,7 +75,7 @@ def label_ratio(
     Parameters
     ----------
     labels : array (n,)
-        Label of each training object, or `UNLABELLED`.
+        Label of each training object, or -1.
     weak : array (n,)
         Whether it is photometric.
     shares : array (classes,)
