@@ -28,7 +28,7 @@ class Shared:
     """The options that commands share, declared once: `command` adds them to each."""
 
     out: Annotated[
-        Path | None, typer.Argument(metavar="[SURVEY]", help="Folder to make; or --into SURVEY.", show_default=False)
+        Path | None, typer.Argument(metavar="SURVEY", help="Folder to make; or --into SURVEY.", show_default=False)
     ] = None
     into: Annotated[
         Path | None,

@@ -25,7 +25,6 @@ from ictconvention.survey.shard import Shard, open_shard
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import shard_name
 
-UNFIT = "E-INGEST-UNFIT"
 SAME_SCALE = 1e-6  # largest relative difference of pixel scales that are one
 Masks = Mapping[str, tuple[Path, int]]
 
@@ -215,7 +214,9 @@ def settle(survey: Survey, asked: Mapping[str, Any]) -> dict[str, Any]:
         if name == "classes" and value is not None and not survey.has_masks:
             if missing := [one for one in own if one not in value]:
                 found = f"classes are {', '.join(value)}, and the survey has {', '.join(missing)} too"
-                raise UsageError(found, survey.path, f"name all: --classes '{','.join([*value, *missing])}'", UNFIT)
+                raise UsageError(
+                    found, survey.path, f"name all: --classes '{','.join([*value, *missing])}'", "E-INGEST-UNFIT"
+                )
             has[name] = value
         elif value is None or value == own or (name == "pixel_scale" and abs(value / own - 1) < SAME_SCALE):
             continue
@@ -224,7 +225,9 @@ def settle(survey: Survey, asked: Mapping[str, Any]) -> dict[str, Any]:
             shown = ", ".join(value) if isinstance(value, tuple) else value
             word = name.replace("_", " ")
             fix = f"give what the survey has ({_option(name, own)}), or make a survey of its own, without --into"
-            raise UsageError(f"the {word} of the night is {shown}, that of the survey {said}", survey.path, fix, UNFIT)
+            raise UsageError(
+                f"the {word} of the night is {shown}, that of the survey {said}", survey.path, fix, "E-INGEST-UNFIT"
+            )
     return has
 
 
