@@ -219,6 +219,7 @@ def test_no_date_season_or_id_reaches_a_network(tmp_path: Path) -> None:
         "truth",
         "flux",
         "weight",
+        "weak",
         "mask",
     }
 
