@@ -145,12 +145,15 @@ class Study:
         """Return the split of a job: the parts are drawn of the survey's own labels, whatever the labels are then."""
         from dataclasses import replace
 
-        from ictconvention.survey.split import classes_of
+        from ictconvention.survey.labels.groups import find_groups
+        from ictconvention.survey.split import classes_of, reach_of
         from ictconvention.survey.split_drawing import make_split
 
         self.survey(job)
-        whole = make_split(self._surveys[job.survey, None].object_table(), index=job.fold)
-        drawn = draw_split(REGIMES[job.regime], whole, job.seed) or whole
+        table = self._surveys[job.survey, None].object_table()
+        whole = make_split(table, index=job.fold)
+        group = dict(zip(map(str, table["id"]), find_groups(table, reach_of(table)).tolist(), strict=True))
+        drawn = draw_split(REGIMES[job.regime], whole, job.seed, group) or whole
         return replace(drawn, classes=classes_of(self.survey(job).object_table()))
 
     def _is_relabelled(self, job: Job) -> bool:
