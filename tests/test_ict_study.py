@@ -113,7 +113,8 @@ def whole(labelled: Survey) -> Split:
 
 
 def test_few_labels_leave_the_others_unlabelled_and_the_test_as_it_is(whole: Split, labelled: Survey) -> None:
-    few, fewer = (draw_split(REGIMES[name], whole, 0) for name in ("labels 1/5", TWENTIETH))
+    alone = {str(id_): number for number, id_ in enumerate(labelled.ids)}
+    few, fewer = (draw_split(REGIMES[name], whole, 0, alone) for name in ("labels 1/5", TWENTIETH))
     assert few is not None
     assert fewer is not None
     for split in (few, fewer):
@@ -128,16 +129,21 @@ def test_few_labels_leave_the_others_unlabelled_and_the_test_as_it_is(whole: Spl
     counts = few.counts()["pretrain_train"]
     own = whole.counts()["finetune_train"]
     assert all(counts[name] == max(2, round(own[name] / 5)) for name in NAMES)
+    first, second = few.parts["pretrain_train"][0], few.parts[UNLABELLED][0]
+    together = draw_split(REGIMES["labels 1/5"], whole, 0, alone | {second: alone[first]})
+    assert together is not None
+    assert second in together.excluded  # a neighbour of a labelled object is left out
+    assert second not in together.parts[UNLABELLED]
 
 
 def test_a_rare_class_is_made_rarer_and_no_other(whole: Split) -> None:
-    rare = draw_split(REGIMES["rare 18"], whole, 0)
+    rare = draw_split(REGIMES["rare 18"], whole, 0, {})
     assert rare is not None
     for part in ("pretrain_train", "finetune_train"):
         before, after = whole.counts()[part], rare.counts()[part]
         assert after[RARE] == max(2, round(before[RARE] / 4))
         assert {name: after[name] for name in NAMES[:3]} == {name: before[name] for name in NAMES[:3]}
-    assert draw_split(REGIMES[SHORT], whole, 0) is None
+    assert draw_split(REGIMES[SHORT], whole, 0, {}) is None
 
 
 def test_labels_err_as_often_as_asked() -> None:

@@ -65,25 +65,31 @@ REGIMES: Mapping[str, Regime] = {
 }
 
 
-def draw_split(regime: Regime, whole: Split, seed: int) -> Split | None:
+def draw_split(regime: Regime, whole: Split, seed: int, group: Mapping[str, int]) -> Split | None:
     """Return the split of a regime; None where it is the survey's own, `whole`.
+
+    `group` is that of each object, which no split tears apart: who would be unlabelled beside a labelled neighbour is
+    left out.
 
     Objects of a class are left out, or lose their label, in an order drawn from the seed: with fewer labels there are
     no others than with more. The test parts stay as they are.
     """
     if regime.labels < 1:
-        return _fewer_labels(whole, regime.labels, seed)
+        return _fewer_labels(whole, regime.labels, seed, group)
     return _fewer_of_rare(whole, regime.rare, seed) if regime.rare < 1 else None
 
 
-def _fewer_labels(whole: Split, share: float, seed: int) -> Split:
+def _fewer_labels(whole: Split, share: float, seed: int, group: Mapping[str, int]) -> Split:
     parts = {part: [*ids] for part, ids in whole.parts.items()}
     for name in ("train", "validation"):
         kept = _some(whole, parts[f"finetune_{name}"], share, seed)
         apart = {*parts[f"pretrain_{name}"], *parts[f"finetune_{name}"]} - kept
         parts |= {f"pretrain_{name}": sorted(kept), f"finetune_{name}": []}
         parts[UNLABELLED] = sorted([*parts[UNLABELLED], *apart])
-    return replace(whole, parts=parts)
+    taken = {group[id_] for part, ids in parts.items() if part != UNLABELLED for id_ in ids}
+    beside = {id_: "unlabelled, beside a labelled object" for id_ in parts[UNLABELLED] if group[id_] in taken}
+    parts[UNLABELLED] = [id_ for id_ in parts[UNLABELLED] if id_ not in beside]
+    return replace(whole, parts=parts, excluded=dict(sorted({**whole.excluded, **beside}.items())))
 
 
 def _fewer_of_rare(whole: Split, share: float, seed: int) -> Split:

@@ -10,6 +10,7 @@ What has a result is not repeated, and a run that was stopped resumes where it w
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +21,9 @@ from experiments.ict.jobs import EVERY, Job, Stage, passes_of, stages_of, survey
 from experiments.ict.pairs import ENOUGH, given_up
 from experiments.ict.regimes import REGIMES, SHORT, draw_split
 from experiments.ict.results import Result, read_results, save_result
-from experiments.study import check_numbers, content_of, describe_machine, train_jobs, warnings_once
+from experiments.study import check_numbers, describe_machine, train_jobs, warnings_once
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.identity import CONTENT, LABEL, PLACE, leave_out, leave_out_added
 from ictconvention.configuration.overrides import override
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize, readable_os_errors, report_errors
@@ -107,10 +109,11 @@ class Study:
         return words_of(job, self.costs.ratios, [*survey, *places])
 
     def setting_of(self, job: Job) -> str:
-        """Return the hash of all that makes a job: not its names and folders."""
+        """Return the hash of all that makes a job beside its name: not folders, nor survey and split, see `Result`."""
         from ictconvention.runs.assembly import digest
 
-        return digest(content_of(self.words(job)))
+        options = compose_run(self.words(job))
+        return digest(leave_out_added(leave_out(asdict(options), options, LABEL | PLACE | CONTENT), options))
 
     def prepare(self, jobs: Sequence[Job]) -> None:
         """Make the surveys and splits of jobs that are not there."""
@@ -142,12 +145,15 @@ class Study:
         """Return the split of a job: the parts are drawn of the survey's own labels, whatever the labels are then."""
         from dataclasses import replace
 
-        from ictconvention.survey.split import classes_of
+        from ictconvention.survey.labels.groups import find_groups
+        from ictconvention.survey.split import classes_of, reach_of
         from ictconvention.survey.split_drawing import make_split
 
         self.survey(job)
-        whole = make_split(self._surveys[job.survey, None].object_table(), index=job.fold)
-        drawn = draw_split(REGIMES[job.regime], whole, job.seed) or whole
+        table = self._surveys[job.survey, None].object_table()
+        whole = make_split(table, index=job.fold)
+        group = dict(zip(map(str, table["id"]), find_groups(table, reach_of(table)).tolist(), strict=True))
+        drawn = draw_split(REGIMES[job.regime], whole, job.seed, group) or whole
         return replace(drawn, classes=classes_of(self.survey(job).object_table()))
 
     def _is_relabelled(self, job: Job) -> bool:
