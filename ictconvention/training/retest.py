@@ -74,7 +74,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             raise UsageError(found, folder, fix, "E-RUN-NUMBERS")
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
-        if not run.sample.exists():  # of a version before
+        if not run.sample.exists() and not run.is_published:  # of a version before
             found.sample.save(run.sample)
             logger.info(f"kept for `compare-survey`: {run.sample.name}")
     return result

@@ -127,7 +127,7 @@ def _fill(run: TrainedRun, folder: Path, licence: str, title: str, onnx: bool) -
         write_published_weights(made.published, load_checkpoint(weights))
     for path in (
         *(source.result, source.split_file, source.metrics, source.reference, source.seen),
-        *(source.neighbours, source.trees, source.forest, source.validation),
+        *(source.neighbours, source.trees, source.forest, source.validation, source.sample),
         *(source.predictions(part) for part in TESTED),
     ):
         if path.exists():

@@ -14,7 +14,8 @@ logger = logging.getLogger(__name__)
 
 DEMO = "demo"  # the name of the model that ships with the package
 DEMO_FOLDER = Path(__file__).parent / DEMO
-DEMO_DIGEST = "6f56adbcb27000814459e8d417d4e4fff8759f1f26022ad57eadacb1fa4e937d"  # SHA-256 of its manifest, which has those of all its files
+# SHA-256 of its manifest, which has those of all its files; experiments/demo writes it.
+DEMO_DIGEST = "a5ad0035ca33e599f294d0226a681afe0ddd7859f2f911cc5d05a93a2b72d88e"
 HUB = re.compile(r"hf:/{1,2}(?P<name>[^/@]+/[^/@]+)(@(?P<revision>.+))?/?")  # a path has lost one of the two strokes
 FORM = "hf://OWNER/NAME, or hf://OWNER/NAME@REVISION"
 
