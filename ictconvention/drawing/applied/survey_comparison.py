@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -161,5 +162,7 @@ def _histogram(
     for number, values in ((1, here), (0, known)):
         weights = np.full(len(values), 1 / len(values) if shares else 1.0)
         look = style_of(number)
-        filled = {"histtype": "stepfilled", "alpha": 0.55} if number else {"histtype": "step", "lw": 1.6}
+        filled: dict[str, Any] = (
+            {"histtype": "stepfilled", "alpha": 0.55} if number else {"histtype": "step", "lw": 1.6}
+        )
         axes.hist(values, edges, weights=weights, color=look.colour, **filled)
