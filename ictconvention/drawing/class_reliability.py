@@ -1,6 +1,7 @@
 """Draw how honest the probabilities of a class are: how often an object is of it that gets so much of them."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from astropy.stats import binom_conf_interval
@@ -44,7 +45,7 @@ def draw_class_reliability(model: Compared, classes: Mapping[int, str], survey: 
             continue
         places, shares, below, above = class_bins(likely[:, :, c], label == c).T
         said = f"{fold_name(classes[c])}: {errors[c]:.3f} ({(label == c).sum()} objects)"
-        how = {"marker": look.marker, "ms": 3.5, "lw": line_width(number, len(classes)), **look.drawn}
+        how: dict[str, Any] = {"marker": look.marker, "ms": 3.5, "lw": line_width(number, len(classes)), **look.drawn}
         axes.plot(places, shares, label=said, **how)
         axes.vlines(places, below, above, color=look.colour, lw=0.8, alpha=0.6)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, HEADROOM))

@@ -57,8 +57,8 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         learner = make_learner(own, data)
         take_weights(learner, load_checkpoint(weights), weights)
         kept = None if "logit_shift" in before else Calibration.restore(before, *run.read_priors())
-        found = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn", kept)
-        result = found.result
+        evaluated = evaluate(learner, data, before["precision"], own.shift.kind == "latent_knn", kept)
+        result = evaluated.result
         if kept is not None:  # of a version before, which calibrated otherwise: its scores are those of its calibration
             del result["logit_shift"]
         for line in learner.task.describe(result, data.survey.header.full_name):
@@ -75,7 +75,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
         how = f"to within {difference:.1g}" if difference else "to the last digit"
         logger.info(f"the same as {run.result.name}, {how}")
         if not run.sample.exists() and not run.is_published:  # of a version before
-            found.sample.save(run.sample)
+            evaluated.sample.save(run.sample)
             logger.info(f"kept for `compare-survey`: {run.sample.name}")
     return result
 

@@ -11,9 +11,9 @@ from ictconvention.evaluation.prior import Prior
 
 
 def test_a_bin_stands_at_the_mean_probability_and_the_share_of_the_class() -> None:
-    likely = np.array([[0.10, 0.11, 0.90, 0.92], [0.12, 0.11, 0.90, 0.94]])
+    likely = np.array([[0.10, 0.11, 0.90, 0.92], [0.12, 0.11, 0.90, 0.93]])
     found = class_bins(likely, np.array([True, False, True, True]))
-    np.testing.assert_allclose(found[:, :2], [[0.11, 0.5], [0.915, 1.0]])
+    np.testing.assert_allclose(found[:, :2], [[0.11, 0.5], [0.9125, 1.0]])
     assert (found[:, 2] <= found[:, 1]).all()
     assert (found[:, 1] <= found[:, 3]).all()
 

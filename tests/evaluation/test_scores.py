@@ -79,6 +79,7 @@ def test_an_absent_class_is_left_out_and_said() -> None:
         "precision": None,
         "f1": None,
         "auroc": None,
+        "calibration_error": None,
         "average_precision": None,
     }
     recalls = metrics.recall_score(labels[some], p[some].argmax(1), labels=[0, 1, 2], average=None)

@@ -44,7 +44,8 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
         return known[arguments[2]]
 
     monkeypatch.setattr(testing, "_predicted", spied)
-    result, parts, reference, _, neighbours, held = testing.evaluate(learner, data, "32-true")
+    result, parts, reference, sample, neighbours, held = testing.evaluate(learner, data, "32-true")
+    assert len(sample.ids) == len(known["finetune_validation"].position) + len(known["test"].position)
     assert neighbours is None
     assert held is not None
     assert set(known) == {"finetune_train", "finetune_validation", "test"}

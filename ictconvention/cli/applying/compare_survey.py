@@ -45,8 +45,9 @@ def compare_survey(
     for path, doing in ((output, "saving the figure"), (numbers, "saving the comparison")):
         check_place(path, doing)
     if batch_size < 1:
-        found = f"--batch-size is {batch_size}"
-        raise UsageError(found, "options of compare-survey", "give at least one", "E-COMMAND-VALUE")
+        raise UsageError(
+            f"--batch-size is {batch_size}", "options of compare-survey", "give at least one", "E-COMMAND-VALUE"
+        )
     for name in module or ():
         import_module(name)
     from ictconvention.applying.comparing.compare import compare_survey as compare

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -216,7 +217,11 @@ def _frame_important(board: Axes, one: ExplainedSeries, nights: NDArray[np.int64
         column, b = int(np.searchsorted(nights, night[frame])), int(one.series.band[frame])
         left, bottom, side = LEFT + STAMP * column, edge - STAMP * (b + 1), 0.96 * STAMP
         board.add_patch(Rectangle((left, bottom), side, side, fill=False, edgecolor=FRAME, linewidth=1.8, zorder=5))
-        how = {"color": FRAME, "weight": "bold", "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.8}}
+        how: dict[str, Any] = {
+            "color": FRAME,
+            "weight": "bold",
+            "bbox": {"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        }
         board.text(left + 0.05, bottom + side - 0.05, str(rank), fontsize=6, va="top", zorder=6, **how)
 
 
@@ -250,7 +255,7 @@ def _draw_lost(axes: Axes, one: ExplainedSeries, header: SurveyHeader) -> None:
     for b, band in enumerate(header.bands):
         here = (series.band == b) & one.seen
         if here.any():
-            how = {"color": band_colour(header, b), "ms": 4, "ls": ""}
+            how: dict[str, Any] = {"color": band_colour(header, b), "ms": 4, "ls": ""}
             axes.plot(day[here], one.lost[here], MARKERS[b % len(MARKERS)], label=band, zorder=3, **how)
     for rank, frame in enumerate(one.most_important.tolist(), 1):
         if one.lost[frame] > 0:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -147,7 +148,7 @@ def _draw_values(axes: Axes, known: NDArray[np.float64], here: NDArray[np.float6
         axes.set_xticks([place for place in LOG_TICKS if least <= place <= most])
         axes.xaxis.set_major_formatter(lambda x, place: f"{x:g}")
         axes.xaxis.set_minor_formatter(NullFormatter())
-    _histogram(axes, *both, edges, shares=True)
+    _histogram(axes, both[0], both[1], edges, shares=True)
 
 
 def _histogram(
@@ -161,5 +162,7 @@ def _histogram(
     for number, values in ((1, here), (0, known)):
         weights = np.full(len(values), 1 / len(values) if shares else 1.0)
         look = style_of(number)
-        filled = {"histtype": "stepfilled", "alpha": 0.55} if number else {"histtype": "step", "lw": 1.6}
-        axes.hist(values, edges, weights=weights, color=look.colour, **filled)
+        filled: dict[str, Any] = {"histtype": "step", "lw": 1.6}
+        if number:
+            filled = {"histtype": "stepfilled", "alpha": 0.55}
+        axes.hist(values, edges.tolist(), weights=weights, color=look.colour, **filled)

@@ -111,7 +111,8 @@ def _folds(known: Sequence[str], other: Sequence[str], rng: np.random.Generator)
 
     Objects of both, of the first and of the second alone are dealt out in turn.
     """
-    both, fold_of = set(known) & set(other), {}
+    both = set(known) & set(other)
+    fold_of: dict[str, int] = {}
     for names in (sorted(both), [x for x in known if x not in both], [x for x in other if x not in both]):
         fold_of |= {names[row]: place % FOLDS for place, row in enumerate(rng.permutation(len(names)).tolist())}
     return np.array([fold_of[name] for name in (*known, *other)], dtype=np.int64)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from ictconvention.applying.explaining.epochs import (
     deletion_costs,
@@ -19,7 +20,7 @@ from ictconvention.core.errors import UsageError
 from ictconvention.drawing.applied.explained_series import draw_explained_series
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.networks.parts.transformer import TransformerLayer
-from ictconvention.networks.recurrent import NightCNN
+from ictconvention.networks.recurrent import LAST_MAP, NightCNN
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import FRAME_COLUMNS, SurveyHeader
 from ictconvention.survey.survey import Survey
@@ -158,7 +159,7 @@ def test_a_cell_of_the_cnn_of_the_nights_lies_where_it_sees() -> None:
     """By the gradient of the middle cell: the middle of what it sees is the pixel 6.5 + 8."""
     torch.manual_seed(0)
     cnn, pixels = NightCNN(1, 32), torch.rand(1, 1, 32, 32, requires_grad=True)
-    cnn[:11](pixels)[0, :, 1, 1].sum().backward()  # type: ignore[no-untyped-call]
+    nn.Sequential(*list(cnn)[: LAST_MAP + 1])(pixels)[0, :, 1, 1].sum().backward()
     assert pixels.grad is not None
     rows = torch.nonzero(pixels.grad[0, 0].abs().sum(1)).squeeze(1)
     assert float(rows.double().mean()) == pytest.approx(14.5, abs=1.5)
