@@ -257,9 +257,9 @@ def test_rows_without_a_network_know_what_is_easy(survey_of_chips: str, tmp_path
     assert np.array_equal(forest.rows["confusion"].sum((1, 2)), known)
     for name in ("argmax", "mean", "calibrated"):
         np.testing.assert_allclose(forest.rows[name].sum(1), 1)
-    cut = ~np.isfinite(np.asarray(chips.pixels(chips.positions("test")))).any(axis=2)
-    assert np.count_nonzero(cut.any(axis=1)) > 1
-    counts = forest.rows["argmax"] * (~cut).sum(1, keepdims=True)  # of the pixels with data alone
+    cut = ~np.any(np.isfinite(chips.pixels(chips.positions("test"))), axis=2)
+    assert np.count_nonzero(np.any(cut, axis=1)) > 1
+    counts = forest.rows["argmax"] * np.sum(~cut, axis=1, keepdims=True)  # of the pixels with data alone
     np.testing.assert_allclose(counts, np.rint(counts), atol=1e-9)
     assert np.ptp(found[CONSTANT].rows["row"], axis=0).max() == 0
     assert isinstance(chips, Chips)
