@@ -306,3 +306,11 @@ def test_impossible_numbers_are_refused_and_smoke_keeps_its_results_with_the_run
     with refused(UsageError, "E-COMMAND-VALUE", where="--jobs"):
         parse_arguments(["--jobs", "0"])
     assert parse_arguments(["--profile", "smoke", "--runs", "r"]).results == Path("r/land-cover-smoke-results")
+
+
+@pytest.mark.slow
+def test_recorded_results_are_of_the_jobs_as_they_stand() -> None:
+    """An option that is new leaves what was trained before it as it is: no result has to be made anew."""
+    study = Study(parse_arguments(["--profile", "laptop"]))
+    kept = read_results(study.wanted.results, {job: study.setting_of(job) for job in study.jobs})
+    assert set(kept) >= set(study.jobs)

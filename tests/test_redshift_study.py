@@ -162,3 +162,11 @@ def test_a_result_is_known_again_by_what_makes_it_and_not_by_folders(monkeypatch
     same = setting("--runs", "a", "--surveys", "b")
     assert setting("--runs", "c") == same
     assert setting("stage.pretrain.max_epochs=2", seed=1) != same
+
+
+@pytest.mark.slow
+def test_recorded_results_are_of_the_jobs_as_they_stand() -> None:
+    """An option that is new leaves what was trained before it as it is: no result has to be made anew."""
+    study = Study(parse_arguments(["--profile", "laptop"]))
+    kept = read_results(study.wanted.results, {job: study.setting_of(job) for job in study.jobs})
+    assert set(kept) >= set(study.jobs)

@@ -44,9 +44,9 @@ class SurveyOptions:
     band_set: Annotated[Literal[5, 9, 11], CONTENT] = 5
     select: Annotated[Literal["magnitude", "redshift", "colour"], CONTENT] = "magnitude"
     catalogue: Annotated[Literal["kcorrect"] | None, CONTENT] = None
-    stream: Annotated[Literal["frames", "alerts"], CONTENT] = "frames"
+    stream: Annotated[Literal["frames", "alerts"], CONTENT | ADDED] = "frames"
     missing: Annotated[Annotated[float, Field(ge=0, le=0.9)], CONTENT] = 0.0
-    unlabelled: Annotated[Annotated[float, Field(ge=0, le=0.95)], CONTENT] = 0.0
+    unlabelled: Annotated[Annotated[float, Field(ge=0, le=0.95)], CONTENT | ADDED] = 0.0
     size: Annotated[PositiveInt | None, CONTENT] = None
     bands: Annotated[tuple[str, ...] | None, CONTENT] = None
     classes: Annotated[tuple[str, ...] | None, ADDED] = None
