@@ -60,13 +60,13 @@ def matches(word: str) -> list[str]:
 
 def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
     """Simulate each survey once, and copy it to where it is asked for again: the same seed gives the same bytes."""
-    made: dict[tuple[int, int, int], Path] = {}
+    made: dict[tuple[Any, ...], Path] = {}
 
-    def found(path: Path, objects: int, seed: int, jobs: int, extra_test: int, *progress: Any) -> Survey:
-        if (key := (objects, seed, extra_test)) in made:
+    def found(path: Path, objects: int, seed: int, jobs: int, extra_test: int, *more: Any, **given: Any) -> Survey:
+        if (key := (objects, seed, extra_test, *given.values())) in made:
             shutil.copytree(made[key], path)
         else:
-            made[key] = simulate(path, objects, seed, jobs, extra_test, *progress).path.absolute()
+            made[key] = simulate(path, objects, seed, jobs, extra_test, *more, **given).path.absolute()
         return Survey.open(path)
 
     return found

@@ -27,6 +27,7 @@ from ictconvention.evaluation.predictions import Pooled
 from ictconvention.evaluation.prior import Prior
 from ictconvention.evaluation.significance import describe_seeds, differences, mean_scores
 from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.runs.run_folder import RunFolder
 from ictconvention.survey.neighbours import sky_groups
 
 MODELS = ("frame_transformer", "light_curve_transformer")
@@ -169,8 +170,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         **{"model": model, "photometry": photometry, "seed": seed, "epochs": wanted.epochs},
                         "classes": list(run.survey.header.classes),
                         "survey": run.result["survey"],
-                        "core_seconds": json.loads((run.folder / "status.json").read_text())["core_seconds"],
-                        "machine": describe_machine(json.loads((run.folder / "environment.json").read_text())),
+                        "core_seconds": RunFolder(run.folder).read_status()["core_seconds"],
+                        "machine": describe_machine(RunFolder(run.folder).read_environment()),
                     }
                     write_result(path, predict_early(run, wanted.forest), record, {})
         print("\n".join(describe(wanted.results)))

@@ -17,7 +17,7 @@ TITLE = "Where the networks looked"
 def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("maps")
     write_pictures(folder / "pictures")
-    for model in (["model=cnn2", "model.width=0.125", "name=pictures"], ["model=cnn_gru", "augmentation=none"]):
+    for model in (["model=cnn2", "model.width=0.125", "name=pictures"], ["model=light_curve", "augmentation=none"]):
         words = [*places(folder), *model]
         run(compose_run(words), words)
     return folder

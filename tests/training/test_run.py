@@ -171,7 +171,7 @@ def test_a_finished_stage_is_not_trained_again(finished: Path, smoke: Smoke, cap
     smoke("experiment=ict_sdss")
     assert caplog.messages[4:6] == ["pretrain: finished before", "finetune: finished before"]
     assert caplog.messages[6] == kept
-    scored = [line.split(":")[0] for line in caplog.messages[7:] if line.startswith("miniature (simulated), test")]
+    scored = [line.split(":")[0] for line in caplog.messages[7:] if ", 16 objects" in line]
     ends = ("the survey's class shares", "equal class shares")
     assert scored == [f"miniature (simulated), test part, 16 objects, at {end}" for end in ends]
     assert (finished / "result.json").read_text() == result
