@@ -153,12 +153,14 @@ def choose_shares(
     return shares, f"at the class shares of {prior}: {shares_in_words(shares, classes)}"
 
 
-def _tested(parts: Sequence[SurveyPredictions]) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
-    """Return of each run the labels of its test part, and their probabilities at its own shares; none if any lacks."""
+def _tested(
+    parts: Sequence[SurveyPredictions],
+) -> list[tuple[NDArray[np.str_], NDArray[np.int64], NDArray[np.float64]]]:
+    """Return the ids, labels and probabilities at its own shares of each run's test part; none if any lacks."""
     folders = [RunFolder(part.run.folder) for part in parts]
     if not all(folder.predictions().exists() for folder in folders):
         return []
-    return [(one.label, one.at(Prior.SURVEY)) for one in (folder.read_predictions() for folder in folders)]
+    return [(one.ids, one.label, one.at(Prior.SURVEY)) for one in (folder.read_predictions() for folder in folders)]
 
 
 def read_shares(path: Path, classes: Sequence[str]) -> NDArray[np.float64]:

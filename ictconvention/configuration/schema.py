@@ -310,6 +310,11 @@ class RunOptions:
                 f"learner.memory is {learner.memory}, which one process keeps, and there are {self.trainer.processes}"
             )
             raise ValueError(f"{found}; set trainer.devices=1 and trainer.num_nodes=1, or learner.memory=none")
+        mates = learner.consistency_on == "class_mates"
+        adapts = learner.consistency_on == "labels" and learner.threshold == "adaptive"
+        if learner.kind == "ict" and (mates or adapts) and self.trainer.processes > 1:
+            found = f"what learner.consistency_on={learner.consistency_on} keeps of the classes, one process keeps"
+            raise ValueError(f"{found}, and there are {self.trainer.processes}; set trainer.devices=1 and num_nodes=1")
         if self.sampler.unlabelled is not None and not learner.unlabelled and self.shift.kind != "adversarial":
             found = (
                 "sampler.unlabelled is how many objects without a class a training epoch draws, and none of them trains"

@@ -78,7 +78,7 @@ def shares_interval(
     likely: Sequence[NDArray[np.floating]],
     own: Sequence[NDArray[np.floating]],
     counts: NDArray[np.bool_] | None = None,
-    tested: Sequence[tuple[NDArray[np.integer], NDArray[np.floating]]] = (),
+    tested: Sequence[tuple[NDArray[np.str_], NDArray[np.integer], NDArray[np.floating]]] = (),
     seed: int = 0,
 ) -> SharesInterval:
     """Return 95 % intervals of shares that were estimated, by a bootstrap.
@@ -94,9 +94,10 @@ def shares_interval(
         As of `estimate_shares` of the same arguments.
     likely, own, counts
         As of `estimate_shares`.
-    tested : sequence of (array (m,), array (m, classes)), optional
-        Of each network the labels of objects that trained nothing, and its probabilities of them at its `own` shares.
-        Where a class has fewer than `LEAST` of them in all, none are looked at.
+    tested : sequence of (array (m,), array (m,), array (m, classes)), optional
+        Of each network the ids and labels of objects that trained nothing, and its probabilities of them at its `own`
+        shares. An object of several networks is drawn once, with all its rows. Where a class has fewer than `LEAST`
+        objects, none are looked at.
     seed : int
         Draws the objects.
     """
@@ -105,9 +106,13 @@ def shares_interval(
     n, start = len(likely[0]), np.mean(own, axis=0)
     few = min(n, MOST)  # of a large survey fewer are drawn, and vary more
     label, ratio = np.zeros(0, dtype=np.int64), np.zeros((0, len(shares)))
+    object_of = np.zeros(0, dtype=np.int64)
     if tested:
-        label = np.concatenate([np.asarray(labels) for labels, _ in tested])
-        ratio = np.concatenate([one / at for (_, one), at in zip(tested, own, strict=True)])
+        ids = np.concatenate([ids for ids, _, _ in tested])
+        _, first, object_of = np.unique(ids, return_index=True, return_inverse=True)
+        label = np.concatenate([np.asarray(labels) for _, labels, _ in tested])[first]
+        ratio = np.concatenate([one / at for (_, _, one), at in zip(tested, own, strict=True)])
+    rows_of = np.bincount(object_of, minlength=len(label))
     of_class = [np.flatnonzero(label == c) for c in range(len(shares))]
     with_confusion = min(map(len, of_class)) >= LEAST
     drawn = np.zeros((DRAWS, len(shares)))
@@ -119,9 +124,12 @@ def shares_interval(
         found = _most_likely(rows[some], (weight * np.tile(again, len(likely)))[some], start, shares, imagined, COARSE)
         drawn[number] = shares + (found - shares) * np.sqrt(few / n)
         if with_confusion:
-            of = [rng.choice(there, len(there)) for there in of_class]
-            own_weight = np.concatenate([np.full(len(x), n * s / len(x)) for x, s in zip(of, shares, strict=True)])
-            at = _most_likely(ratio[np.concatenate(of)], own_weight, start, shares, IMAGINED, COARSE)
+            each = np.zeros(len(label))
+            for there, share in zip(of_class, shares, strict=True):
+                np.add.at(each, rng.choice(there, len(there)), n * share / len(there))
+            own_weight = (each / rows_of)[object_of]
+            used = own_weight > 0
+            at = _most_likely(ratio[used], own_weight[used], start, shares, IMAGINED, COARSE)
             drawn[number] -= at - shares
     low, high = np.clip(np.percentile(drawn, [2.5, 97.5], axis=0), 0, 1)
     return SharesInterval(np.minimum(low, shares), np.maximum(high, shares), with_confusion)

@@ -15,6 +15,7 @@ from ictconvention.feeding.dataset import apply_view, whole_view
 from ictconvention.feeding.points import see_points
 from ictconvention.feeding.reddening import read_reddening
 from ictconvention.feeding.spec import Contents
+from ictconvention.feeding.views import ViewRecipe
 from ictconvention.measuring.measured_cache import median_frames
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
 from ictconvention.survey.format import FRAME_COLUMNS
@@ -75,16 +76,22 @@ class SurveyDataset(Dataset[tuple[SeriesBatch, ...]]):
         """Return a batch in a tuple, as other data sets do; each of the objects has a frame."""
         return self.batch_of([(self.let_through(position), position) for position in positions])
 
-    def batch_of(self, objects: Sequence[tuple[ImageSeries, int]]) -> tuple[SeriesBatch, ...]:
-        """Return a batch of series as `let_through` gives them, or of some of their frames, and their positions."""
+    def batch_of(
+        self, objects: Sequence[tuple[ImageSeries, int]], seen: Sequence[NDArray[np.int64]] | None = None
+    ) -> tuple[SeriesBatch, ...]:
+        """Return a batch of series as `let_through` gives them, or of some of their frames, and their positions.
+
+        `seen` says which frames of each series the network sees, by default those of `whole_view`.
+        """
         views = []
-        for series, position in objects:
+        for number, (series, position) in enumerate(objects):
             median = photometry = None
             if self.recipe is not None:
                 photometry = measure_photometry(series, self.recipe)
             if "residual" in self.contents:
                 median = median_frames(series, len(self.bands))
-            view, stamps = whole_view(series, self.sequence), "direct" in self.contents
+            view = whole_view(series, self.sequence) if seen is None else ViewRecipe(seen[number])
+            stamps = "direct" in self.contents
             points: Points | None = None
             if self.points is not None:
                 points = self.points_let_through(position)

@@ -64,7 +64,7 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         _, chose, used = _uses(survey, own)
         both = (tested & used) | (validating & used & ~chose)
         if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
-            both[:] = False
+            both[:], own = False, {}  # ids of another survey are other objects
         before = None if earlier is None else locate_run(earlier)
         if run.is_published and earlier is not None:  # it carries what the runs before it have seen, not these runs
             both |= (tested | validating) & _seen_before(run, survey, own)

@@ -69,7 +69,7 @@ def test_an_interval_holds_the_shares_of_the_sky(monkeypatch: pytest.MonkeyPatch
         likely = calibrated(shares, 200, 2.0, 2 * sky)
         label = np.repeat([0, 1, 2], 20)
         logits = 2.0 * (2.0 * np.eye(3)[label] + np.random.default_rng(sky).normal(size=(60, 3)))
-        tested = [(label, probabilities(logits + np.log(OWN)))]
+        tested = [(np.arange(60).astype(str), label, probabilities(logits + np.log(OWN)))]
         found = estimate_shares([likely], [OWN])
         ends, without = (shares_interval(found, [likely], [OWN], tested=of) for of in (tested, []))
         assert ends.with_confusion
@@ -77,6 +77,8 @@ def test_an_interval_holds_the_shares_of_the_sky(monkeypatch: pytest.MonkeyPatch
         assert (ends.low <= found).all()
         assert (found <= ends.high).all()
         inside.append(((ends.low <= shares) & (shares <= ends.high)).mean())
+        seeds = shares_interval(found, [likely] * 3, [OWN] * 3, tested=tested * 3)  # three copies know no more than one
+        np.testing.assert_allclose([seeds.low, seeds.high], [ends.low, ends.high], atol=0.01)
         widths.append((ends.high - ends.low).mean() / (without.high - without.low).mean())
     assert np.mean(inside) > 0.85
     assert np.mean(widths) > 1.3

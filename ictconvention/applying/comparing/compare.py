@@ -165,11 +165,12 @@ def warn_if_unlike(part: SurveyPredictions, survey: Survey) -> str | None:
     known = RunFolder(part.run.folder).read_sample()
     if known is None or (own := known.population(OWN)) is None or not len(part.sampled):
         return None
+    if part.seen_in_training[part.sampled].any():  # what has trained the network is told apart from what has not
+        return None
     found = compare_samples(own.features, part.features, own.ids, _ids(survey, part.sampled))
     if found is None or found.auc < UNLIKE:
         return None
-    seen = bool(part.seen_in_training[part.sampled].any())
-    return _compared(part.run, survey, known, part.sampled, part.features, seen).verdict
+    return _compared(part.run, survey, known, part.sampled, part.features, False).verdict
 
 
 def _compared(

@@ -65,7 +65,9 @@ def describe(found: TwoSamples | None, sizes: tuple[int, int], quantities: Seque
         counts = f"{pluralize(sizes[1], 'object')} here and {sizes[0]} of the run, and {LEAST} of each are needed"
         return f"whether this survey is like the training survey cannot be told: {counts}"
     how = f"AUC {found.auc:.2f}, 95% {found.low:.2f} to {found.high:.2f}, {found.size} objects each; .5: not told apart"
-    if found.low <= 0.5 or found.auc < ALIKE:
+    if found.auc < UNLIKE <= found.high and found.low <= 0.5:
+        what, then = "is like the training survey or unlike it, which so few objects do not tell", "take more objects"
+    elif found.low <= 0.5 or found.auc < ALIKE:
         what, then = "is like the training survey", "as far as features tell, the scores of the run hold here"
     elif found.auc < UNLIKE:
         what, then = "differs from the training survey", "test the run on objects of it whose classes are known"

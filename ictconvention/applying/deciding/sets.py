@@ -99,6 +99,7 @@ def draw_survey_sets(
     chosen[:, ~chosen.any(0)] = True  # objects that all have seen, which the table marks
     sets = draw_sets(merge(p, chosen), coverage)
     sets[parts[0].frames == 0] = True  # nothing is known of them
+    sets[counting.any(0) & ~np.stack(counts).any(0)] = True  # no group is whole that has not seen them: nothing is sure
     column = np.array([BETWEEN.join(names[c] for c in np.flatnonzero(one)) for one in sets])
     return DrawnSets(column, tuple(_in_words(sets, names, np.stack(known), chosen, coverage, estimated)))
 

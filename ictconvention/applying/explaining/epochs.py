@@ -1,7 +1,9 @@
 """Which epochs of a series made a network decide as it did: what its class loses without one of them.
 
 An epoch is left out as if the survey had never had it: photometry, median frames, days and groups are those of the
-other frames, so that the numbers are exactly those that `predict` gives for such a survey.
+other frames, so that the numbers are exactly those that `predict` gives for such a survey. Of more frames than the
+network takes, those that it takes stay the same but for the one that is left out: none comes in for it. Photometry
+without pixels stays, but for what a frame shows.
 """
 
 from collections.abc import Callable, Sequence
@@ -110,14 +112,23 @@ def predict_without(
         Positions of the frames that are left out, each time.
     """
     series = stream.let_through(position)
+    taken = seen_frames(run, series)
     kept = [np.setdiff1d(np.arange(len(series)), rows) for rows in left_out]
+    seen = [np.searchsorted(rows, np.intersect1d(taken, rows)) for rows in kept]
     row = np.tile(np.asarray(run.calibration.survey_prior, dtype=np.float64), (len(kept), 1))
-    there = [number for number, rows in enumerate(kept) if len(rows)]
+    there = [number for number, rows in enumerate(seen) if len(rows)]
     objects = [(take_frames(series, kept[number]), position) for number in there]
+    views = None if len(taken) == len(series) else [seen[number] for number in there]
     if objects:
-        batches = (stream.batch_of(objects[i : i + AT_ONCE]) for i in range(0, len(objects), AT_ONCE))
+        chunks = [slice(i, i + AT_ONCE) for i in range(0, len(objects), AT_ONCE)]
+        batches = (stream.batch_of(objects[few], None if views is None else views[few]) for few in chunks)
         row[there] = run.row(infer(run.learner, batches, run.precision).outputs)
     return row
+
+
+def seen_frames(run: TrainedRun, series: ImageSeries) -> NDArray[np.int64]:
+    """Return the frames of a series that the network takes, in time order."""
+    return np.sort(whole_view(series, run.options.sequence).rows)
 
 
 def log_odds(row: Floats, number: int) -> Floats:
@@ -147,7 +158,7 @@ def deletion_costs(
     stream : SurveyDataset
         The survey, as the run reads it.
     position : int
-        Position of an object with more frames than `count`.
+        Position of an object of which the network takes more frames than `count`.
     count : int
         Frames that are left out together.
     rng : Generator
@@ -155,12 +166,12 @@ def deletion_costs(
     draws : int
         Sets of random frames, of which the mean is taken.
     """
-    n, nothing = len(stream.let_through(position)), np.zeros(0, dtype=np.int64)
-    alone = predict_without(run, stream, position, [nothing, *np.arange(n)[:, None]])
+    taken, nothing = seen_frames(run, stream.let_through(position)), np.zeros(0, dtype=np.int64)
+    alone = predict_without(run, stream, position, [nothing, *taken[:, None]])
     number = int(alone[0].argmax())
     odds = log_odds(alone, number)
-    most = np.argsort(odds[1:], kind="stable")[:count]
-    sets = [most, *(rng.choice(n, count, replace=False) for _ in range(draws))]
+    most = taken[np.argsort(odds[1:], kind="stable")[:count]]
+    sets = [most, *(rng.choice(taken, count, replace=False) for _ in range(draws))]
     lost = odds[0] - log_odds(predict_without(run, stream, position, sets), number)
     return float(lost[0]), float(lost[1:].mean())
 
@@ -169,7 +180,7 @@ def epoch_table(explained: Sequence[ExplainedSeries], bands: Sequence[str]) -> T
     """Return a row for each frame of some objects: what is lost without it and without its night, and its attention.
 
     Columns: id, class, frame, night, mjd [days], band, seen (by the network: of very many frames it takes some), lost
-    and probability_without, lost_night, and attention of each stage.
+    and probability_without (NaN where it is not seen), lost_night, and attention of each stage.
     """
     tables = []
     for one in explained:
@@ -203,6 +214,8 @@ def _explained(
     odds = log_odds(row, number)
     rows = whole_view(series, run.options.sequence).rows
     seen = np.isin(np.arange(n), rows)
+    lost, without = odds[0] - odds[1 : n + 1], row[1 : n + 1, number]
+    lost[~seen] = without[~seen] = np.nan
     attention, maps, notes = _looked(run, stream, position, number, rows, n)
     return ExplainedSeries(
         str(series.id),
@@ -213,8 +226,8 @@ def _explained(
         part,
         stream.survey[position],
         seen,
-        odds[0] - odds[1 : n + 1],
-        row[1 : n + 1, number],
+        lost,
+        without,
         odds[0] - odds[n + 1 :],
         attention,
         maps,

@@ -84,7 +84,8 @@ class ExplainedSeries:
     @property
     def most_important(self) -> NDArray[np.int64]:
         """The frames without which most is lost, at most `FRAMED`, the first before the others."""
-        return np.asarray(np.argsort(-self.lost, kind="stable")[:FRAMED])
+        order = np.argsort(-self.lost, kind="stable")  # NaN last: frames that the network does not see
+        return np.asarray(order[self.seen[order]][:FRAMED])
 
     def describe(self, bands: Sequence[str]) -> list[str]:
         """Return in words what was decided, the most important frames, and what the network cannot give."""

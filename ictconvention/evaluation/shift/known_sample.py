@@ -83,6 +83,8 @@ class KnownSample:
                 raise ValueError("its arrays do not fit together")
             if ids.dtype.kind != "U" or part.shape != (n,) or features.ndim != 2 or len(features) != n or not n:
                 raise ValueError("its arrays do not fit together")
+            if not np.isin(part, range(len(PARTS))).all() or not np.isin(part, POPULATIONS[OWN]).any():
+                raise ValueError("its parts are none of a run")
             if not np.isfinite(features).all():
                 raise ValueError("a number in it is NaN or infinite")
         except Exception as error:  # rubbish may break the reader anywhere

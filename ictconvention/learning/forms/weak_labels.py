@@ -21,7 +21,8 @@ def referee_loss(logits: Tensor, target: Tensor, label: Tensor, ratio: Tensor) -
         R, rows the labels.
     """
     judged = (target.detach().log_softmax(1) + ratio[label].clamp(min=1e-12).log()).softmax(1)
-    return -(judged * logits.log_softmax(1)).sum(1)
+    log_p = logits.log_softmax(1).masked_fill(judged == 0, 0)  # of a class that training lacks it is -inf
+    return -(judged * log_p).sum(1)
 
 
 def forward_loss(logits: Tensor, label: Tensor, ratio: Tensor) -> Tensor:

@@ -73,9 +73,8 @@ class ConvolutionalAttention(nn.Module):
         weights, value = self._weights_and_values(x, mask)
         value = value.unflatten(2, (weights.shape[3], -1)).unsqueeze(1)  # (B, 1, N, heads, C / heads, h, w)
         attended = (weights.unsqueeze(4) * value).sum(dim=2).flatten(2, 3)
-        return self.out(attended.flatten(0, 1)).unflatten(
-            0, (mask.shape[0], -1)
-        )  # len of a tensor would be fixed in an export
+        batch = mask.shape[0]  # the len of a tensor would be a constant in an export
+        return self.out(attended.flatten(0, 1)).unflatten(0, (batch, -1))
 
     def weights(self, x: Tensor, mask: Tensor) -> Tensor:
         """Return how much each token counts: (B, queries, N, heads, h, w), one query if pooled; the sum over N is 1."""

@@ -24,7 +24,9 @@ from ictconvention.survey.growth.side_tables import (
     side_files,
 )
 from ictconvention.survey.growth.states import COMPACTED, SHORTEST_HASH
+from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
+from ictconvention.survey.verify import verify_survey
 from ictconvention.survey.writer import SHARD_FRAMES, SurveyWriter, join_shards, shard_name
 
 OBJECTS_AT_ONCE = 100_000  # whose photometry is in memory
@@ -65,7 +67,7 @@ def compact(path: str | Path, progress: Callable[[int, int], object] = lambda do
     Raises
     ------
     SurveyError
-        It is no survey, or no night was added to it.
+        It is no survey, no night was added to it, or a file of it has changed.
     FileSystemError
         The disk does not allow it, another process adds a night, or the file system cannot exchange two folders; the
         survey is then as it was.
@@ -78,6 +80,7 @@ def compact(path: str | Path, progress: Callable[[int, int], object] = lambda do
         )
     with folder_lock(path):
         survey = Survey.open(path)
+        _verify(survey)
         before = path.with_name(f"{path.name}-{survey.hash[:SHORTEST_HASH]}")
         folder = WholeFolder(before)
         folder.take()
@@ -90,6 +93,18 @@ def compact(path: str | Path, progress: Callable[[int, int], object] = lambda do
         exchange(before, path)
     (before / ".lock").unlink(missing_ok=True)  # it went along
     return Compacted(Survey.open(path), before, survey.lineage[:-1])
+
+
+def _verify(survey: Survey) -> None:
+    """Refuse a survey of which a file has changed or is missing: what is written anew has checksums of its own."""
+    verify_survey(survey, True)
+    with readable_os_errors("reading the survey", survey.path):
+        for name, checksum in survey.header.provenance.get("tables", {}).items():
+            path = survey.path / name
+            if not path.is_file():
+                raise SurveyError(f"{name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
+            if sha256(path) != checksum:
+                raise SurveyError(f"{name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
 
 
 def _write(survey: Survey, folder: Path, kept_in: str, progress: Callable[[int, int], object]) -> None:

@@ -15,6 +15,7 @@ from ictconvention.applying.explaining.epochs import (
     explain_series,
     log_odds,
     predict_without,
+    take_frames,
 )
 from ictconvention.core.errors import UsageError
 from ictconvention.drawing.applied.explained_series import draw_explained_series
@@ -24,6 +25,7 @@ from ictconvention.networks.recurrent import LAST_MAP, NightCNN
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import FRAME_COLUMNS, SurveyHeader
 from ictconvention.survey.survey import Survey
+from ictconvention.training.infer import infer
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused
 from tests.reporting.made_up_runs import BANDS, CLASSES, EVERY_KIND, made_up_run
@@ -82,6 +84,22 @@ def test_what_is_lost_is_what_a_survey_without_the_epoch_loses(
     table = epoch_table([one], BANDS)
     assert table["lost_night"][0] == table["lost_night"][1]
     draw_explained_series([one], HEADER, model)
+
+
+def test_no_frame_comes_in_for_one_that_is_left_out(survey: Survey) -> None:
+    run = made_up_run("supervised", "frame_transformer", "direct+residual")
+    few = replace(run.options, sequence=replace(run.options.sequence, max_frames=3))
+    run = replace(run, options=few)
+    (one,) = explain_series(run, survey, ["sn0003"])
+    assert one.seen.sum() == 3
+    assert np.isfinite(one.lost).tolist() == one.seen.tolist()
+    assert set(one.most_important.tolist()) == set(np.flatnonzero(one.seen).tolist())
+    here, left_out = stream_of(run, survey), np.flatnonzero(one.seen)[1]
+    series = take_frames(survey[3], np.delete(np.arange(FRAMES), left_out))
+    (batch,) = here.batch_of([(series, 3)], [np.array([0, FRAMES - 2])])
+    (row,) = predict_without(run, here, 3, [np.array([left_out])])
+    assert batch.lengths.tolist() == [2]
+    assert run.row(infer(run.learner, [(batch,)], run.precision).outputs)[0].tolist() == row.tolist()
 
 
 def test_an_object_without_its_only_frame_has_the_class_shares(survey: Survey, tmp_path: Path) -> None:

@@ -140,6 +140,23 @@ def test_the_compact_form_is_that_of_one_ingest(one: Survey, grown: Survey, tmp_
         compact(one.path)
 
 
+@pytest.mark.parametrize("name", ["shard-00000/frames.npy", "delta-00001/photometry.parquet", "photometry.parquet"])
+@pytest.mark.parametrize("missing", [False, True])
+def test_damage_is_not_written_anew_with_checksums_of_its_own(
+    name: str, missing: bool, grown: Survey, tmp_path: Path
+) -> None:
+    path = shutil.copytree(grown.path, tmp_path / "s") / name
+    data = bytearray(path.read_bytes())
+    data[-9] ^= 1
+    path.unlink()
+    if not missing:
+        path.write_bytes(data)
+    with pytest.raises(SurveyError) as raised:
+        compact(tmp_path / "s")
+    assert raised.value.code in ("E-SURVEY-DAMAGED", "E-SURVEY-HASH")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["s"]
+
+
 def test_a_band_of_what_has_grown_is_a_survey_with_all_its_photometry(grown: Survey, tmp_path: Path) -> None:
     red = select_bands(grown, ["r"], tmp_path / "r")
     assert lineage_of(red) >= {*grown.lineage}

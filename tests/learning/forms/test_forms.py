@@ -147,6 +147,16 @@ def test_a_referee_is_bayes_rule_and_an_honest_label_is_believed() -> None:
     assert forward_loss(own, label, torch.eye(3)).item() == pytest.approx(cross_entropy, rel=1e-5)
 
 
+def test_a_class_that_training_lacks_spoils_no_judgement() -> None:
+    absent = torch.tensor([[0.0, 0.0, -torch.inf]])
+    own, target = torch.randn(1, 3).requires_grad_(), torch.randn(1, 3)
+    loss = referee_loss(own + absent, target + absent, torch.tensor([1]), torch.full((3, 3), 1 / 3))
+    torch.autograd.backward(loss.sum())
+    assert loss.isfinite().all()
+    assert own.grad is not None
+    assert own.grad.isfinite().all()
+
+
 def test_the_forward_correction_is_least_at_the_true_probabilities() -> None:
     """In the mean over labels drawn from R p, a proper score: the truth has the least loss."""
     ratio = torch.tensor([[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.1, 0.2, 0.7]])
