@@ -23,7 +23,7 @@ from experiments.ict.tables import lines_of
 from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, UsageError
-from ictconvention.survey.labels.photometric import label_ratio, measure_noise, read_weak
+from ictconvention.survey.labels.photometric import measure_noise, read_weak, true_of_labels
 from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
@@ -193,9 +193,9 @@ def test_the_noise_of_labels_is_counted_of_objects_with_both(labelled: Survey, t
     assert noise[0].tolist() == [1, 0, 0, 0]  # no photometric label is AGN
     assert noise[1, 1] == pytest.approx(0.8, abs=0.15)
     weak = read_weak(survey)
-    assert label_ratio(labels, np.zeros_like(weak), np.full(4, 0.25), np.eye(4)) == pytest.approx(np.eye(4))
-    ratio = label_ratio(labels, weak, np.full(4, 0.25), noise)
-    assert ratio[1, 3] > 0  # a photometric SN Ia may be another supernova
+    mixed = true_of_labels(labels, weak, noise)
+    assert mixed.sum(1) == pytest.approx(1)
+    assert mixed[1, 3] > 0  # of what is called SN Ia, some are other supernovae
     with refused(SplitError, "E-SPLIT-LABELS"):
         measure_noise(labelled, labels, NAMES, train)
 

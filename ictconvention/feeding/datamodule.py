@@ -26,7 +26,7 @@ from ictconvention.feeding.sampler import (
 from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
-from ictconvention.survey.labels.photometric import label_ratio
+from ictconvention.survey.labels.photometric import label_ratio, true_of_labels
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
@@ -219,12 +219,13 @@ class SeriesDataModule(lightning.LightningDataModule):
         """Return what only some forms of the loss ask for, of the labels of the training parts (n,)."""
         of_loss: dict[str, Any] = {}
         shares = loss_shares(labels, len(self.names), self.imbalance) if (labels != UNLABELLED).any() else np.zeros(0)
+        true = shares
+        if self.noise is not None:
+            true = shares @ self._true_of_labels(self.positions(*self.train_parts))
+            of_loss["label_ratio"] = tuple(map(tuple, label_ratio(shares, true, self.noise).tolist()))
         if self.imbalance.adjustment:
             with np.errstate(divide="ignore"):  # a class without an object has none in the loss
-                of_loss["logit_offset"] = tuple((self.imbalance.adjustment * np.log(shares)).tolist())
-        if self.noise is not None:
-            weak = self.training.numbers["weak"].numpy()[self.positions(*self.train_parts)] > 0
-            of_loss["label_ratio"] = tuple(map(tuple, label_ratio(labels, weak, shares, self.noise).tolist()))
+                of_loss["logit_offset"] = tuple((self.imbalance.adjustment * np.log(true)).tolist())
         if self.unlabelled:
             of_loss["unlabelled_share"] = self.drawn_unlabelled / self.drawn
         return of_loss
@@ -243,12 +244,22 @@ class SeriesDataModule(lightning.LightningDataModule):
         return unlabelled_draws(labels, self.draws, self.unlabelled_draws)
 
     def class_shares(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return the shares of the names (names,) in the stage's labelled training part, and in the loss."""
+        """Return the shares of the names (names,) in the stage's labelled training part, and those logits learn.
+
+        Where the noise of photometric labels is known, both are shares of true classes.
+        """
         positions = self.positions(self.train_part)
         labels = self.training.labels[positions]
         if self.pixels is not None:
             return pixel_shares(self.pixels[positions], labels, self.imbalance)
-        return class_shares(labels, len(self.names), self.imbalance)
+        return class_shares(labels, len(self.names), self.imbalance, self._true_of_labels(positions))
+
+    def _true_of_labels(self, positions: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return the shares of the names (columns) among objects of each label; labels of unknown noise are true."""
+        if self.noise is None:
+            return np.eye(len(self.names))
+        weak = self.training.numbers["weak"].numpy()[positions] > 0
+        return true_of_labels(self.training.labels[positions], weak, self.noise)
 
     def train_dataloader(self) -> Loader:
         """Return the batches of the stage's training part, in each training epoch others."""

@@ -49,14 +49,17 @@ def class_weights(
 
 
 def class_shares(
-    labels: NDArray[np.int64], classes: int, imbalance: Imbalance
+    labels: NDArray[np.int64], classes: int, imbalance: Imbalance, true_of_labels: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the shares of the classes (classes,) among labelled objects, and those at which logits are trained.
 
-    These are the shares in the loss, to the power of 1 - `adjustment`: what the loss adds to the logits is not in them.
+    The latter are the shares in the loss, to the power of 1 - `adjustment`: what the loss adds to the logits is not in
+    them. Both are of the true classes where it is known which labels (rows) stand for which of them (columns).
     """
     natural = np.bincount(labels[labels != UNLABELLED], minlength=classes).astype(np.float64)
     trained = loss_shares(labels, classes, imbalance)
+    if true_of_labels is not None:
+        natural, trained = natural @ true_of_labels, trained @ true_of_labels
     if imbalance.adjustment:
         trained = np.where(trained > 0, trained ** (1 - imbalance.adjustment), 0)
     return natural / natural.sum(), trained / trained.sum()

@@ -63,29 +63,41 @@ def measure_noise(
     return np.asarray(counts / counts.sum(1, keepdims=True))
 
 
-def label_ratio(
-    labels: NDArray[np.int64], weak: NDArray[np.bool_], shares: NDArray[np.float64], noise: NDArray[np.float64]
+def true_of_labels(
+    labels: NDArray[np.int64], weak: NDArray[np.bool_], noise: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return what a photometric label l says of each true class y, P(y | l) P(l) / P(y), (classes, classes).
+    """Return the shares of the true classes among objects of each label, w_l P(y | l) + (1 - w_l) (l = y).
 
-    P(l) are the shares of the labels in the loss, and P(y) = sum_l P(l) [w_l P(y | l) + (1 - w_l) (l = y)] those of the
-    true classes, at which the probabilities of a network are trained; w_l is the share of photometric ones among labels
-    l. Where no label errs it is the unit matrix.
+    Shares of labels, times it, are those of the true classes P(y), which are what a network learns from labels of known
+    noise. Where no label errs it is the unit matrix.
 
     Parameters
     ----------
     labels : array (n,)
         Label of each training object, or -1.
     weak : array (n,)
-        Whether it is photometric.
-    shares : array (classes,)
-        P(l).
+        Whether it is photometric; w_l is the share of these among labels l.
     noise : array (classes, classes)
         P(y | l) of photometric labels, a row for each label.
     """
-    classes, known = len(shares), labels != UNLABELLED
-    number = np.bincount(labels[known], minlength=classes)
-    photometric = np.bincount(labels[known & weak], minlength=classes) / np.maximum(number, 1)
-    mixed = photometric[:, None] * noise + (1 - photometric)[:, None] * np.eye(classes)
-    true = shares @ mixed
+    known = labels != UNLABELLED
+    number = np.bincount(labels[known], minlength=len(noise))
+    photometric = np.bincount(labels[known & weak], minlength=len(noise)) / np.maximum(number, 1)
+    return np.asarray(photometric[:, None] * noise + (1 - photometric)[:, None] * np.eye(len(noise)))
+
+
+def label_ratio(
+    shares: NDArray[np.float64], true: NDArray[np.float64], noise: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return what a photometric label l says of each true class y, P(y | l) P(l) / P(y), (classes, classes).
+
+    Where no label errs it is the unit matrix.
+
+    Parameters
+    ----------
+    shares, true : arrays (classes,)
+        P(l), shares of the labels in the loss, and P(y), those of the true classes: see `true_of_labels`.
+    noise : array (classes, classes)
+        P(y | l) of photometric labels, a row for each label.
+    """
     return np.asarray(noise * shares[:, None] / np.maximum(true, 1e-12))
