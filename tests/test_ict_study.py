@@ -287,6 +287,18 @@ def test_a_form_that_is_given_up_is_not_trained_on_and_what_has_a_result_is_not_
     assert {(job.fold, job.seed) for job in trained} == {(0, 1)}
 
 
+@pytest.mark.parametrize("stage", ["screen", "noise", "rare"])
+def test_what_makes_a_job_is_known_before_its_survey_and_split_are_there(
+    stage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Study, "costs", Costs(1.0, RATIOS))
+    asked = ["--stage", stage, "--best", "token views", "--pairs", "1", "--surveys", str(tmp_path)]
+    study = Study(parse_arguments([*asked, "--runs", str(tmp_path)]))
+    jobs = study.jobs()
+    settings = {(job.arm, REGIMES[job.regime].passes, study.setting_of(job)) for job in jobs}
+    assert len(settings) == len({(job.arm, REGIMES[job.regime].passes) for job in jobs})
+
+
 def test_unknown_forms_and_numbers_are_refused(tmp_path: Path) -> None:
     with refused(UsageError, "E-COMMAND-VALUE", where="--best"):
         parse_arguments(["--best", "token view"])

@@ -109,10 +109,14 @@ class Study:
         return words_of(job, self.costs.ratios, [*survey, *places])
 
     def setting_of(self, job: Job) -> str:
-        """Return the hash of all that makes a job beside its name: not folders, nor survey and split, see `Result`."""
+        """Return the hash of all that makes a job beside its name: not folders, nor survey and split, see `Result`.
+
+        It needs neither of them on disk.
+        """
         from ictconvention.runs.assembly import digest
 
-        options = compose_run(self.words(job))
+        survey = survey_words(job.survey, self.wanted.size)
+        options = compose_run(words_of(job, self.costs.ratios, [*survey, *self.wanted.overrides]))
         return digest(leave_out_added(leave_out(asdict(options), options, LABEL | PLACE | CONTENT), options))
 
     def prepare(self, jobs: Sequence[Job]) -> None:
