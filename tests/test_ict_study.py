@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from astropy.table import Table
 
 from experiments.ict import study as study_module
 from experiments.ict.arms import ARMS, FORMS, IMBALANCE, LITERAL, ONE_VIEW, TWO_VIEWS
+from experiments.ict.averaging import average, lines_of_means
 from experiments.ict.costs import Costs
 from experiments.ict.figures import draw_regime
 from experiments.ict.jobs import EVERY, Job, fits, passes_of, stages_of, survey_words, takes_unlabelled, words_of
@@ -245,6 +247,21 @@ def test_an_arm_is_given_up_after_five_pairs_and_not_before(tmp_path: Path) -> N
     assert any(line.startswith(f"| {ONE_VIEW} | 5 | 2+2 | 60 |") for line in lines)
     assert [*rounds_of(7)] == [(0, 5), (5, 6), (6, 7)]
     assert [*rounds_of(3)] == [(0, 3)]
+
+
+def test_the_mean_of_networks_that_err_apart_is_better_and_costs_all_of_them() -> None:
+    members = [made(ONE_VIEW, 2.0, pair) for pair in range(5)]
+    mean = average(members)
+    assert mean.record["core_seconds"] == 300
+    assert mean.likely.sum(1) == pytest.approx(1)
+    alone = np.mean([scores_of(one)["balanced_accuracy"] for one in members])
+    assert scores_of(mean)["balanced_accuracy"] > alone + 5
+    assert average([members[0]] * 3).likely == pytest.approx(members[0].likely)
+    with pytest.raises(ValueError, match="other objects"):
+        average([members[0], replace(members[1], ids=members[1].ids[::-1])])
+    rows = [row for row in lines_of_means(of_arms(results_of(*members), SHORT, 0)) if row.startswith(f"| {ONE_VIEW} ")]
+    assert [row.split(" | ")[1:3] for row in rows] == [["2", "120"], ["3", "180"], ["5", "300"]]
+    assert [*lines_of_means(of_arms(results_of(members[0]), SHORT, 0))] == []
 
 
 def test_a_picture_has_every_form_and_the_saturated_one_its_courses() -> None:

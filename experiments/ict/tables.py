@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.ict.arms import ARMS, ONE_VIEW
+from experiments.ict.averaging import lines_of_means
 from experiments.ict.jobs import Job
 from experiments.ict.pairs import ENOUGH, SCORES, Comparison, Pair, compare, of_arms, scores_of
 from experiments.ict.regimes import REGIMES
@@ -32,6 +33,7 @@ def lines_of(results: Mapping[Job, Result]) -> Iterator[str]:
     for regime, survey in product(REGIMES, surveys):
         if arms := of_arms(results, regime, survey):
             yield from _regime(regime, survey, arms)
+            yield from lines_of_means(arms)
 
 
 def _regime(regime: str, survey: int, arms: Mapping[str, Mapping[Pair, Result]]) -> Iterator[str]:
