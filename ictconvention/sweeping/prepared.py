@@ -7,7 +7,7 @@ theirs for each worker. It talks in lines: a request is JSON, an answer is `read
 import json
 import os
 import runpy
-import select
+import selectors
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class Copier:
         assert self._process.stdout is not None
         if self._process.stdout.closed:
             return False
-        if not select.select([self._process.stdout], [], [], patience)[0]:
+        if not _is_readable(self._process.stdout.fileno(), patience):
             return True
         if not (heard := os.read(self._process.stdout.fileno(), 1 << 16)):
             self._process.wait()
@@ -124,6 +124,13 @@ def _is_alive(pid: int) -> bool:
     return state != "Z"
 
 
+def _is_readable(descriptor: int, patience: float | None) -> bool:
+    """Wait so long [s], for ever if none, and return whether there is something to read."""
+    with selectors.DefaultSelector() as selector:  # select.select cannot with descriptors from 1024 on
+        selector.register(descriptor, selectors.EVENT_READ)
+        return bool(selector.select(patience))
+
+
 def _serve() -> dict[str, Any] | None:
     """Copy this process for each request: a copy returns its request, this process none at the end of all."""
     import ictconvention.simulation.simulate  # what jobs on a simulated survey need
@@ -132,7 +139,7 @@ def _serve() -> dict[str, Any] | None:
     waiting, copies = b"", set[int]()
     os.write(1, b"ready\n")
     while True:
-        readable = select.select([0], [], [], ASK if copies else None)[0]
+        readable = _is_readable(0, ASK if copies else None)
         while copies:
             pid, status = os.waitpid(-1, os.WNOHANG)
             if not pid:

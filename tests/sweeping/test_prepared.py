@@ -1,6 +1,7 @@
 """A copy of a process that has imported the trainer begins, ends and is ended as a process of its own."""
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -74,8 +75,16 @@ def test_a_job_outlives_what_it_is_a_copy_of(work: Path, tmp_path: Path) -> None
     own.close()
 
 
-def test_what_cannot_import_the_trainer_says_so() -> None:
+def test_what_cannot_import_the_trainer_says_so_however_many_files_are_open() -> None:
     environment = job_environment(1, 1, None) | {"PYTHONPATH": "", "PYTHONHOME": "/nowhere"}
-    copier = Copier(environment)
-    assert not copier.wait_until_ready()
-    copier.close()
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(2048, before[1]), before[1]))
+    descriptors = [os.open(os.devnull, os.O_RDONLY) for _ in range(1024)]
+    try:
+        copier = Copier(environment)
+        assert not copier.wait_until_ready()
+        copier.close()
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
