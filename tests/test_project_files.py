@@ -219,13 +219,15 @@ def test_what_an_image_copies_makes_the_package(path: Path, tmp_path: Path, monk
     assert set(extras) <= set(PROJECT["optional-dependencies"])
 
 
-def test_both_images_are_the_same() -> None:
+def test_both_images_are_the_same_and_run_the_command() -> None:
     docker, apptainer = IMAGES
     assert sorted(copied(docker)) == sorted(copied(apptainer))
     assert installed(docker) == installed(apptainer)
     bases = [re.findall(r"^F(?:ROM|rom:) (\S+)$", text_of(path), flags=re.MULTILINE) for path in IMAGES]
     assert bases[0] == bases[1]
     assert re.findall(r"python:(3\.\d+)-slim", bases[0][0])[0] in pythons()
+    entered = re.findall(r'(?:ENTRYPOINT \["|exec )([\w-]+)', "".join(map(text_of, IMAGES)))
+    assert entered == [*PROJECT["scripts"]] * 2
     let_through = [line[1:] for line in text_of(".dockerignore").splitlines() if line.startswith("!")]
     assert sorted(let_through) == sorted(copied(docker))
 
