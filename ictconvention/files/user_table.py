@@ -13,11 +13,14 @@ from ictconvention.core.errors import SurveyError, UsageError, did_you_mean, rea
 from ictconvention.core.plain_file import read_plain
 from ictconvention.files.table_file import FORMATS, as_rows, read_columns
 from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.labels.selected import EXTRA, SELECTED
 from ictconvention.survey.neighbours import median_position, separations
 from ictconvention.survey.validate import check_object, check_value, merge_kind
 from ictconvention.survey.values import flaw_of_id, flaw_of_number
 
 OBJECT_NUMBERS = ("ra", "dec", "redshift")
+OBJECT_TRUTHS = (SELECTED, EXTRA)
+TRUTHS = {"true": True, "t": True, "1": True, "1.0": True, "false": False, "f": False, "0": False, "0.0": False}
 LONGEST_CELL = 60  # letters of a cell that a message repeats
 SAME_PLACE = 1.5  # [arcsec]; positions of one object that are farther apart are those of two
 
@@ -156,6 +159,23 @@ def read_number(row: Mapping[str, Any], name: str, where: str) -> float:
         raise UsageError(f"{name} is {_short(value)}, no number", where, fix, "E-VALUE-TYPE") from None
 
 
+def read_truth(row: Mapping[str, Any], name: str, where: str) -> bool | None:
+    """Return a cell as true or false, of a text in any case of letters; None where it is empty.
+
+    Raises
+    ------
+    UsageError
+        It is neither.
+    """
+    value = row.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    if (found := TRUTHS.get(str(value).lower())) is None:
+        fix = "write true or false, leave it empty, which is false, or call the column otherwise"
+        raise UsageError(f"{name} is {_short(value)}, neither true nor false", where, fix, "E-VALUE-TYPE")
+    return found
+
+
 def check_number(row: Mapping[str, Any], name: str, where: str) -> float:
     """Return a cell as a number in the range of its kind, NaN where it is empty.
 
@@ -189,7 +209,8 @@ def read_objects(
     Raises
     ------
     UsageError
-        A row has no id, or an impossible number, or two rows disagree about an object: one id for two objects.
+        A row has no id, or an impossible number, or a truth value that is none, or two rows disagree about an object:
+        one id for two objects.
     """
     listed = list(tables)
     objects: dict[str, dict[str, Any]] = {}
@@ -213,7 +234,7 @@ def read_objects(
         if ra is not None:
             places.setdefault(id_, []).append((where, ra, dec))
         for name in own_columns:
-            value = row.get(name)
+            value = read_truth(row, name, where) if name in OBJECT_TRUTHS else row.get(name)
             own[re.sub(r"\W", "_", name)] = float(value) if name in numeric and isinstance(value, str) else value
         if own != objects.setdefault(id_, own):
             name = next(name for name in own if own[name] != objects[id_].get(name))

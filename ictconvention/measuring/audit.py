@@ -205,8 +205,11 @@ def _try_folds(objects: Table, report: SurveyAudit) -> None:
         make_split(objects, protocol=usual_protocol(objects))
     except TooFewError as error:
         report.too_few = error
-    except SurveyError as flaw:  # of the columns that say which redshifts may be learned
-        report.add(flaw)
+    except SurveyError as flaw:
+        if (
+            report.redshifts.refusal is not None
+        ):  # else a redshift is below 0, which a survey that is predicted may have
+            report.add(flaw)
     except SplitError:  # no labels, or ids that stand twice
         pass
 

@@ -111,7 +111,7 @@ def test_impossible_redshifts_are_warnings_and_a_selected_object_without_one_is_
     survey = write_galaxies(tmp_path / "s", 100, redshifts={4: -0.05, 5: 15.0})
     text = printed(audit_survey(survey.path))
     assert "warning: redshift below 0 of 1 object: -0.05 of object g0004" in text
-    assert "warning: redshift above 10 of 1 object: 15 of object g0005" in text
+    assert "warning: redshift above 9.9 of 1 object: 15 of object g0005" in text
     assert text.splitlines()[-1].startswith("2 warnings; ")
     without = audit_survey(write_galaxies(tmp_path / "t", 60, cut=9.0, redshifts={4: float("nan")}).path)
     assert [flaw.code for flaw in without.flaws] == ["E-VALUE-MISSING"]

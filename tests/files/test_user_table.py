@@ -197,3 +197,19 @@ def test_errors_are_of_the_kind_that_users_can_mend(tmp_path: Path) -> None:
     with refused(UsageError, "E-FILES-ENDING", where=tmp_path):
         read_user_table(tmp_path, ("id",))
     assert rejects_of(tmp_path / "s") == []
+
+
+@pytest.mark.parametrize(("true", "false"), [("true", "False"), ("T", "f"), ("1", "0"), ("1.0", "0.0")])
+def test_who_is_selected_is_said_in_a_table_of_text_too(tmp_path: Path, true: str, false: str) -> None:
+    text = f"id,selected,extra_test,mine\na,{true},,yes\nb,{false},{true},no\nc,,{false},no\n"
+    (tmp_path / "t.csv").write_text(text)
+    objects = read_objects(read_user_table(tmp_path / "t.csv", ("id",)).located)
+    assert [own["selected"] for own in objects.values()] == [True, False, None]
+    assert [own["extra_test"] for own in objects.values()] == [None, True, False]
+    assert [own["mine"] for own in objects.values()] == ["yes", "no", "no"]  # a column of the user's own stays a text
+
+
+def test_what_is_neither_true_nor_false_is_refused_with_its_row(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,selected\na,true\nb,perhaps\n")
+    with refused(UsageError, "E-VALUE-TYPE", "perhaps", where="row 2"):
+        read_objects(read_user_table(tmp_path / "t.csv", ("id",)).located)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError
 from ictconvention.survey.labels.groups import find_groups, positions_of
+from ictconvention.survey.labels.selected import read_named_extra
 from ictconvention.survey.labels.strata import STRATA, name_label
 from ictconvention.survey.labels.targets import Ints
 from ictconvention.survey.split import classes_of
@@ -44,6 +45,8 @@ class Crowd:
         ------
         SplitError
             A column is missing, an id stands twice, or no object has a class.
+        SurveyError
+            The column `extra_test` does not hold true and false.
         """
         where = f"survey {objects.meta.get('SURVEY', 'table')}"
         columns = ("id", "class", "label_source", "ra", "dec")
@@ -68,9 +71,8 @@ class Crowd:
             )
         number = class_of.codes.astype(np.int64)
         weak = (number >= 0) & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") == "photometric")
-        extra = np.zeros(len(ids), dtype=bool)
-        if "extra_test" in objects.colnames:
-            extra = np.ma.filled(np.ma.asarray(objects["extra_test"], dtype=bool), False)
+        named = read_named_extra(objects)
+        extra = np.zeros(len(ids), dtype=bool) if named is None else named
         group = find_groups(objects[order], linking_length)
         by_class, placed = STRATA not in objects.meta, bool(np.isfinite(np.add(*positions_of(objects))).any())
         count = int(group.max()) + 1

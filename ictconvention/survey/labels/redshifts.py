@@ -11,7 +11,7 @@ from ictconvention.core.errors import SurveyError, pluralize, shorten
 from ictconvention.survey.labels.selected import Selection, find_selection, known_redshifts, raw_redshifts
 
 REDDENING = "ebv"  # column of a survey that knows E(B-V) of the Milky Way [mag]
-FARTHEST = 10.0  # redshift; 99 and 9.99 stand for a missing value
+FARTHEST = 9.9  # redshift; 9.99, 9.999 and 99 stand for a missing value
 THICKEST = 10.0  # E(B-V) [mag]; the dust of the Milky Way has about as much in its midst
 Floats = NDArray[np.float64]
 

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from astropy.table import Table
@@ -24,14 +25,20 @@ def read_selected(objects: Table) -> NDArray[np.bool_] | None:
     SurveyError
         The column does not hold true and false.
     """
-    if SELECTED not in objects.colnames:
-        return None
-    column = np.ma.asarray(objects[SELECTED])
-    if column.dtype.kind != "b":
-        found = f"the column {SELECTED} holds {column.dtype} values, such as {column.tolist()[0]!r}"
-        fix = "write true where an object has a spectroscopic redshift, and false elsewhere"
-        raise SurveyError(found, _name(objects), fix, "E-VALUE-TYPE")
-    return np.asarray(np.ma.filled(column, False))
+    return _read_truth(
+        objects, SELECTED, "write true where an object has a spectroscopic redshift, and false elsewhere"
+    )
+
+
+def read_named_extra(objects: Table) -> NDArray[np.bool_] | None:
+    """Return which objects (n,) the column `extra_test` names additional test objects; None without such a column.
+
+    Raises
+    ------
+    SurveyError
+        The column does not hold true and false.
+    """
+    return _read_truth(objects, EXTRA, "write true for an additional test object, and false elsewhere")
 
 
 def read_extra(objects: Table) -> NDArray[np.bool_]:
@@ -39,18 +46,55 @@ def read_extra(objects: Table) -> NDArray[np.bool_]:
 
     The column `extra_test` says it. Without it, where some objects are selected, a fifth of the others whose redshift
     is known are, chosen by their ids.
+
+    Raises
+    ------
+    SurveyError
+        A column does not hold true and false.
     """
-    if EXTRA in objects.colnames:
-        return np.asarray(np.ma.filled(np.ma.asarray(objects[EXTRA], dtype=bool), False))
+    if (named := read_named_extra(objects)) is not None:
+        return named
     if (selected := read_selected(objects)) is None:
         return np.zeros(len(objects), dtype=bool)
     drawn = np.array([zlib.crc32(str(id_).encode()) % TESTED == 0 for id_ in objects["id"]], dtype=bool)
     return drawn & ~selected & np.isfinite(raw_redshifts(objects))
 
 
+def _read_truth(objects: Table, name: str, fix: str) -> NDArray[np.bool_] | None:
+    """Return a column of true and false (n,), false where it is empty; None without it, or a `SurveyError`.
+
+    Nothing else is taken for a truth value: of texts and of NaN, numpy makes true.
+    """
+    if name not in objects.colnames:
+        return None
+    column = np.ma.asarray(objects[name])
+    if np.ma.getmaskarray(column).all():
+        return np.zeros(len(column), dtype=bool)
+    if column.dtype.kind != "b":
+        found = f"the column {name} holds {column.dtype} values, such as {column.compressed().tolist()[0]!r}"
+        raise SurveyError(found, _name(objects), fix, "E-VALUE-TYPE")
+    return np.asarray(np.ma.filled(column, False))
+
+
 def raw_redshifts(objects: Table) -> NDArray[np.float64]:
     """Return the column `redshift` (n,), NaN where it is empty."""
     return _numbers(objects, "redshift")
+
+
+def check_redshifts(objects: Table, where: str | Path | None = None) -> None:
+    """Refuse redshifts that none can learn; `where` names the survey, by default as its table does.
+
+    Raises
+    ------
+    SurveyError
+        One is negative or infinite.
+    """
+    z = raw_redshifts(objects)
+    if (wrong := np.flatnonzero((z < 0) | np.isinf(z))).size:
+        first = shorten(f"{z[row]:g} of object {objects['id'][row]} (row {row})" for row in wrong)
+        found = f"{pluralize(len(wrong), 'redshift')} below 0 or infinite: {first}"
+        fix = "correct them; where a redshift is not known, leave it empty (NaN), and the object is unlabelled"
+        raise SurveyError(found, _name(objects) if where is None else where, fix, "E-VALUE-RANGE")
 
 
 def known_redshifts(objects: Table) -> NDArray[np.float64]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numpy as np
 from astropy.table import MaskedColumn, Table
 
-from ictconvention.survey.labels.selected import EXTRA, known_redshifts, raw_redshifts, read_extra
+from ictconvention.survey.labels.selected import EXTRA, check_redshifts, known_redshifts, raw_redshifts, read_extra
 from ictconvention.survey.labels.targets import ROTATING, SINGLE
 
 MOST = 10  # strata
@@ -56,8 +56,9 @@ def stratify(objects: Table) -> Table:
     Raises
     ------
     SurveyError
-        An object is selected and has no redshift.
+        An object is selected and has no redshift, or a redshift is negative or infinite.
     """
+    check_redshifts(objects)
     z, extra = known_redshifts(objects), read_extra(objects)
     known = np.isfinite(z)
     tested = known & (np.ma.filled(np.ma.asarray(objects["label_source"]), "") != "photometric")

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, UsageError, pluralize, shorten
-from ictconvention.survey.labels.selected import known_redshifts, raw_redshifts
+from ictconvention.survey.labels.redshifts import FARTHEST
+from ictconvention.survey.labels.selected import check_redshifts, known_redshifts
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.options import BinOptions
 
@@ -28,12 +29,7 @@ def read_redshifts(survey: Survey) -> Floats:
         One is negative or infinite, or an object is selected and has none.
     """
     objects = survey.object_table()
-    z = raw_redshifts(objects)
-    if (wrong := np.flatnonzero((z < 0) | np.isinf(z))).size:
-        first = shorten(f"{z[row]:g} of object {survey.ids[row]} (row {row})" for row in wrong)
-        found = f"{pluralize(len(wrong), 'redshift')} below 0 or infinite: {first}"
-        fix = "correct them; where a redshift is not known, leave it empty (NaN), and the object is unlabelled"
-        raise SurveyError(found, survey.path, fix, "E-VALUE-RANGE")
+    check_redshifts(objects, survey.path)
     return known_redshifts(objects)
 
 
@@ -49,7 +45,7 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     SurveyError
         No object has a redshift, one is impossible, or what the survey states is no range.
     UsageError
-        A known redshift is in no bin.
+        A known redshift is in no bin, or beyond `FARTHEST` without an upper edge.
     """
     z = read_redshifts(survey)
     known = z[np.isfinite(z)]
@@ -59,6 +55,8 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
     high = options.high
     if high is None:
         stated = _stated_range(survey)
+        if stated is None and known.max() > FARTHEST:
+            raise _too_far(survey, z)
         high = _rounded_up(ROOM * (float(known.max()) if stated is None else stated[1]))
     if not high > options.low:
         found = f"the bins would end at {high:g}, and begin at task.bins.low, {options.low:g}"
@@ -73,10 +71,20 @@ def make_edges(survey: Survey, options: BinOptions) -> Floats:
         found += f"these reach from {edges[0]:g} to {edges[-1]:g}"
         low = min(_rounded_down(float(known.min())), options.low)
         fix = f"set task.bins.low={_written(low)} task.bins.high={_written(_rounded_up(ROOM * float(known.max())))}"
-        if options.high is not None or options.low:
+        if (options.high is not None or options.low) and known.max() <= FARTHEST:
             fix += ", or leave both out"
         raise UsageError(found, "task.bins", fix, "E-CONFIG-CONFLICT")
     return edges
+
+
+def _too_far(survey: Survey, z: Floats) -> UsageError:
+    """Return the error of redshifts to which bins do not reach unasked: one mark of a missing value widens them all."""
+    far = np.flatnonzero(z > FARTHEST)
+    first = shorten(f"{z[row]:g} of object {survey.ids[row]} (row {row})" for row in far)
+    fix = "leave a redshift empty (NaN) where it is not known; where these are right, "
+    fix += f"set task.bins.high={_written(_rounded_up(ROOM * float(z[far].max())))}"
+    found = f"{pluralize(len(far), 'redshift')} above {FARTHEST:g}, to which all bins would be widened: {first}"
+    return UsageError(found, "task.bins.high", fix, "E-VALUE-RANGE")
 
 
 def _stated_range(survey: Survey) -> tuple[float, float] | None:

@@ -28,7 +28,8 @@ def test_known_redshifts_and_reddening_are_counted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "named"), [("redshift", -0.02, "-0.02"), ("redshift", 12.0, "12"), ("ebv", -1.0, "-1")]
+    ("column", "value", "named"),
+    [("redshift", -0.02, "-0.02"), ("redshift", 12.0, "12"), ("redshift", 9.99, "9.99"), ("ebv", -1.0, "-1")],
 )
 def test_a_value_that_cannot_be_is_named_with_its_object(column: str, value: float, named: str) -> None:
     values = z_of()

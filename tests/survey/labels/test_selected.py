@@ -76,6 +76,30 @@ def test_what_is_no_selection_is_refused() -> None:
         make_split(table(selected=NEAR, redshift=lost))
 
 
+@pytest.mark.parametrize(
+    "column", [np.array(["True", "False"] * (N // 2)), np.where(NEAR, np.nan, 1.0), NEAR.astype(int)], ids=str
+)
+def test_what_names_no_additional_test_is_not_taken_for_true(column: NDArray[Any]) -> None:
+    """Of a text, and of NaN, numpy makes true: all objects would be additional tests, and none train."""
+    for objects in (table(selected=NEAR, extra_test=column), table(extra_test=column)):
+        with refused(SurveyError, "E-VALUE-TYPE", "extra_test", where="survey table"):
+            make_split(objects)
+
+
+def test_a_column_in_which_nothing_is_said_selects_and_names_none() -> None:
+    empty = MaskedColumn([""] * N, mask=np.ones(N, dtype=bool))
+    assert not np.any(read_selected(table(selected=empty)))
+    assert not read_extra(table(selected=NEAR, extra_test=empty)).any()
+
+
+@pytest.mark.parametrize("z", [-0.0004, np.inf])
+def test_a_redshift_that_none_can_learn_is_refused_by_a_split_as_by_a_run(z: float) -> None:
+    wrong = z_of()
+    wrong[7] = z
+    with refused(SurveyError, "E-VALUE-RANGE", f"{z:g} of object g0007", where="survey table"):
+        make_split(table(redshift=wrong))
+
+
 def test_the_distance_of_redshifts_and_magnitudes_is_said() -> None:
     half, hidden = np.arange(N) % 2 == 0, np.where(NEAR, z_of(), np.nan)
     apart = find_selection(table(selected=NEAR))

@@ -68,6 +68,15 @@ def test_the_bins_that_a_refusal_names_hold_every_redshift(tmp_path: Path) -> No
     assert "leave both out" not in caught.value.fix  # nothing is set
 
 
+def test_bins_are_not_widened_to_a_mark_of_a_missing_redshift(tmp_path: Path) -> None:
+    survey = write_galaxies(tmp_path / "s", 30, redshifts={3: 9.99, 4: 15.0})
+    with refused(UsageError, "E-VALUE-RANGE", "9.99 of object g0003", "15 of object g0004", where="task.bins.high"):
+        make_edges(survey, BinOptions())
+    assert make_edges(survey, BinOptions(high=16.5))[-1] == 16.5
+    stated = write_galaxies(tmp_path / "stated", 30, redshifts={3: 11.0}, redshift_range=[0, 12])
+    assert make_edges(stated, BinOptions())[-1] == 13.2
+
+
 @pytest.mark.parametrize("stated", [2.5, [2.5], [0, "far"], [0.5, 0.1], [-0.1, 1], [0, 0]])
 def test_a_stated_range_that_is_none_is_refused(tmp_path: Path, stated: object) -> None:
     survey = write_galaxies(tmp_path / "s", 10, redshift_range=stated)
