@@ -1,5 +1,8 @@
 """What an astronomer measures in median stamps: how bright an object is, how concentrated, how far off the centre."""
 
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 from photutils.geometry import circular_overlap_grid
@@ -32,22 +35,38 @@ def host_features(median: NDArray[np.floating], pixel_scale: float) -> NDArray[n
         band has no frame, or a circle does not fit in the stamp.
     """
     height, width = median.shape[1:]
+    where = _apertures(height, width, float(pixel_scale))
+    pixels = median.reshape(len(median), -1).astype(np.float64)
+    flux = pixels @ where.circles  # (bands, 4)
+    flux[:, where.too_large] = np.nan
+    light = np.clip(pixels, 0, None) * where.near
+    total = light.sum(1) + 1e-6
+    offset = pixel_scale * np.hypot(light @ where.x / total, light @ where.y / total)
+    quotients = [flux[:, near] / (np.abs(flux[:, far]) + LEAST_FLUX) for near, far in ((0, 2), (1, 3))]
+    rows = np.column_stack([np.arcsinh(flux / SOFTENING), *quotients, offset])
+    rows[~pixels.any(1)] = np.nan
+    return rows.ravel()
+
+
+class _Apertures(NamedTuple):
+    """Where the pixels of a stamp count; the same for every object of a survey."""
+
+    circles: NDArray[np.float64]  # (H * W, 4) share of each pixel in each circle
+    too_large: NDArray[np.bool_]  # (4,) circles that do not fit in the stamp
+    near: NDArray[np.float64]  # (H * W,) share of each pixel in the circle of the centroid
+    x: NDArray[np.float64]  # (H * W,) from the centre [pixels]
+    y: NDArray[np.float64]
+
+
+@lru_cache(maxsize=8)
+def _apertures(height: int, width: int, pixel_scale: float) -> _Apertures:
     half_x, half_y = width / 2, height / 2
     radii = [radius / pixel_scale for radius in (*RADII, NEAR)]
     *circles, near = (
         circular_overlap_grid(-half_x, half_x, -half_y, half_y, width, height, r, 1, 1).ravel() for r in radii
     )
-    pixels = median.reshape(len(median), -1).astype(np.float64)
-    flux = pixels @ np.stack(circles).T  # (bands, 4)
-    flux[:, np.array(radii[:-1]) > min(half_x, half_y)] = np.nan
-    light = np.clip(pixels, 0, None) * near
     y, x = np.mgrid[:height, :width].reshape(2, -1) - np.array([[half_y - 0.5], [half_x - 0.5]])
-    total = light.sum(1) + 1e-6
-    offset = pixel_scale * np.hypot(light @ x / total, light @ y / total)
-    quotients = [flux[:, near] / (np.abs(flux[:, far]) + LEAST_FLUX) for near, far in ((0, 2), (1, 3))]
-    rows = np.column_stack([np.arcsinh(flux / SOFTENING), *quotients, offset])
-    rows[~pixels.any(1)] = np.nan
-    return rows.ravel()
+    return _Apertures(np.stack(circles).T, np.array(radii[:-1]) > min(half_x, half_y), near, x, y)
 
 
 def survey_host_features(survey: Survey, medians: CachedMedianFrames | None = None) -> NDArray[np.float64]:

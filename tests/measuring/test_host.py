@@ -34,3 +34,13 @@ def test_what_is_not_there_is_not_known() -> None:
     features = host_features(np.stack([source(size=24), np.zeros((24, 24))]), SCALE)
     assert len(features) == 2 * HOST_FEATURES
     assert np.isnan(features).nonzero()[0].tolist() == [3, 5, *range(7, 14)]  # 5.5 arcsec do not fit
+
+
+def test_stamps_of_other_sizes_and_scales_between_change_nothing() -> None:
+    """Where the circles lie is worked out once for each size of stamp and pixel, and told apart by both."""
+    asked = [(source()[None], SCALE), (source(size=24)[None], SCALE), (source()[None], 2 * SCALE)]
+    first, again = ([host_features(*one) for one in (*asked, *asked)][k : k + 3] for k in (0, 3))
+    np.testing.assert_array_equal(first, again)
+    flux = np.sinh(np.array(first)[:, 1]) * 0.1  # within 2 arcsec
+    assert flux == pytest.approx([19.93, 19.93, flux[2]], rel=0.02)
+    assert flux[2] < 0.95 * flux[0]  # twice as large pixels: the circle holds fewer of them
