@@ -166,7 +166,9 @@ def median_frames(series: ImageSeries, bands: int) -> NDArray[np.float32]:
     medians = np.zeros((bands, *series.frames.shape[1:]), dtype=np.float32)
     for band in range(bands):
         frames = series.frames[series.band == band].astype(np.float32)
-        if len(frames):
+        if len(frames) == 1:  # of a picture, which has one in each band
+            medians[band] = np.where(np.isfinite(frames[0]), frames[0], 0)
+        elif len(frames):
             medians[band] = np.median(frames, axis=0)
             missing = ~np.isfinite(frames)
             for row, column in zip(*np.nonzero(missing.any(0)), strict=True):

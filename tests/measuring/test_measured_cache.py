@@ -47,6 +47,15 @@ def test_the_median_leaves_missing_pixels_out(tmp_path: Path) -> None:
     assert np.count_nonzero(median == 3) == 32 * 32 - 2
 
 
+def test_of_a_picture_the_median_is_its_one_frame_in_each_band(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).normal(size=(2, 32, 32)).astype(np.float32)
+    frames[1, 3, 7] = np.nan
+    arguments = image_series(0, 2) | {"frames": frames, "band": np.array([0, 3])}
+    median = CachedMedianFrames(write_survey(tmp_path / "survey", [arguments]))["sn0000"]
+    np.testing.assert_array_equal(median[[0, 3]], np.nan_to_num(frames))
+    assert not median[[1, 2, 4]].any()
+
+
 @pytest.mark.parametrize("kind", [CachedPhotometry, CachedMedianFrames])
 def test_it_is_measured_once_and_found_again(survey: Survey, kind: type[MeasuredCache], monkeypatch: Any) -> None:
     first = kind(survey)

@@ -13,6 +13,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
+from ictconvention.evaluation.shift.binning import quick_binning
+
 Floats = NDArray[np.float64]
 FOLDS = 5  # of the cross-fitting
 LEAST = 4 * FOLDS  # objects of either kind
@@ -106,7 +108,9 @@ def fit_propensity(source: Floats, target: Floats, others: Floats | None = None,
     truth = np.repeat([0, 1], [len(source), len(target)])
     chance = np.zeros(number + len(apart))
     for learn, held in StratifiedKFold(FOLDS, shuffle=True, random_state=seed).split(features, truth):
-        model = _classifier(seed, min(len(source), len(target))).fit(features[learn], truth[learn])
+        model = _classifier(seed, min(len(source), len(target)))
+        with quick_binning():
+            model.fit(features[learn], truth[learn])
         chance[held] = model.predict_proba(features[held])[:, 1]
         if len(apart):
             chance[number:] += model.predict_proba(apart)[:, 1] / FOLDS

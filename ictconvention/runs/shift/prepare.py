@@ -88,7 +88,7 @@ def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared
 def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     """Weigh the training objects of the last stage by the odds of being one to be predicted."""
     train = split.parts[f"{labelled_stages(options)[-1]}_train"]
-    source, target = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED]))
+    source, target = _measure(survey, train, split.parts[UNLABELLED])
     found = ImportanceWeights.of(fit_propensity(source, target), options.shift.clip)
     weights = np.ones(len(survey))
     weights[[survey.position(id_) for id_ in train]] = found.weight
@@ -106,7 +106,7 @@ def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     assert stratum is not None  # the options have one
     train = split.parts[f"{stage}_train"]
     apart = [id_ for part in (f"{stage}_validation", *TESTED) for id_ in split.parts[part]]
-    source, target, others = (_measure(survey, ids) for ids in (train, split.parts[UNLABELLED], apart))
+    source, target, others = _measure(survey, train, split.parts[UNLABELLED], apart)
     found = fit_propensity(source, target, others)
     edges = strata_edges(found)
     known = zip([*train, *apart], np.concatenate([found.source, found.others]), strict=True)
@@ -150,6 +150,7 @@ def doubt_stratum(stratum: int, objects: int, borrowed: int) -> dict[str, str]:
     }
 
 
-def _measure(survey: Survey, ids: Sequence[str]) -> NDArray[np.float64]:
-    """Return what is measured of objects (n, f): aperture photometry, where it can be."""
-    return aperture_features(survey.select(list(ids)))
+def _measure(survey: Survey, *parts: Sequence[str]) -> list[NDArray[np.float64]]:
+    """Return what is measured of the objects of each part (n, f): aperture photometry, where it can be."""
+    measured = aperture_features(survey.select([id_ for part in parts for id_ in part]))
+    return np.split(measured, np.cumsum([len(part) for part in parts])[:-1])

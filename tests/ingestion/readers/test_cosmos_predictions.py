@@ -20,8 +20,8 @@ from tests.ingestion.commands import made, write_table
 from tests.ingestion.images import FWHM, Sky, beside
 
 SCALES = {"u": 0.186, "ustar": 0.186, "g": 0.168, "r": 0.168, "i": 0.168, "z": 0.168, "y": 0.168}
-SCALES |= {"Y": 0.14, "J": 0.14, "H": 0.28, "Ks": 0.3}  # [arcsec]
-SIZE, SCALE, APART = 32, 0.3, 13.0  # pixels, arcsec, arcsec
+SCALES |= {"Y": 0.14, "J": 0.14, "H": 0.28, "Ks": 0.33}  # [arcsec]
+SIZE, SCALE, APART = 32, 0.3, 14.0  # pixels, arcsec, arcsec
 SHORT = ("H", "Ks")  # their images lack the first and the last row of galaxies
 PLACES = [(column, row) for row in (-1.5, -0.5, 0.5, 1.5) for column in range(-2, 3)]
 N = len(PLACES)
