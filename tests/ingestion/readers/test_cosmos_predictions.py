@@ -23,6 +23,7 @@ SCALES = {"u": 0.186, "ustar": 0.186, "g": 0.168, "r": 0.168, "i": 0.168, "z": 0
 SCALES |= {"Y": 0.14, "J": 0.14, "H": 0.28, "Ks": 0.33}  # [arcsec]
 SIZE, SCALE, APART = 32, 0.3, 14.0  # pixels, arcsec, arcsec
 SHORT = ("H", "Ks")  # their images lack the first and the last row of galaxies
+WITHOUT: dict[str, Any] = {"FILTER": None, "MJD-OBS": None}  # the table of images says these
 PLACES = [(column, row) for row in (-1.5, -0.5, 0.5, 1.5) for column in range(-2, 3)]
 N = len(PLACES)
 Z = np.random.default_rng(0).permutation(np.linspace(0.1, 1.6, N))
@@ -53,7 +54,7 @@ def surveys(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Survey]:
         height = (2 if name in SHORT else 4) * APART + 4
         sky = Sky(shape=(int(height / scale), int((5 * APART + 4) / scale)), scale=scale)
         sky.sources = [(*place, flux) for place, flux in zip(places, fluxes(band), strict=True)]
-        sky.hdu(noise=0.02, **{"FILTER": None, "MJD-OBS": None}).writeto(folder / f"{name}.fits")
+        sky.hdu(noise=0.02, **WITHOUT).writeto(folder / f"{name}.fits")
         images.append({"file": f"{name}.fits", "band": name, "mjd": 57000.0, "psf_fwhm": FWHM * scale})
         for number, (_, row) in enumerate(PLACES):
             if name in SHORT and abs(row) > 1:
@@ -117,7 +118,8 @@ def test_a_network_predicts_the_same_redshifts_of_both(surveys: dict[str, Survey
     words = ["task=redshift", "task.bins.number=12", "task.bins.high=1.8", "model=inception_p19", "model.width=0.05"]
     words += ["model.present=true", "imbalance=none", "fold=single", "fold.count=2", "profile=tiny", "figures=false"]
     words += ["trainer.batch_size=4", "stage.pretrain.max_epochs=8", "stage.pretrain.optimiser.learning_rate=0.003"]
-    words += ["stage.finetune.max_epochs=0", "survey=path", f"survey.path={surveys['ccd'].path}", f"runs={tmp_path}"]
+    words += ["stage.pretrain.keep=last", "stage.finetune.max_epochs=0", f"runs={tmp_path}"]
+    words += ["survey=path", f"survey.path={surveys['ccd'].path}"]
     folder = run(compose_run(words), words)
     tested = ict.load(folder).predictions()
     place = np.array(tested["id"]).astype(int)
@@ -132,6 +134,7 @@ def test_a_network_predicts_the_same_redshifts_of_both(surveys: dict[str, Survey
         np.testing.assert_array_equal(table["frames"], [9 if abs(row) > 1 else 11 for _, row in PLACES])
         found[name] = np.asarray(table["z_mean"])
     np.testing.assert_allclose(found["ccd"][place], tested["z_mean"], atol=1e-6)
-    apart, spread = np.abs(found["ccd"] - found["stamps"]).max(), found["ccd"].std()
-    assert spread > 1e-4
-    assert apart < 0.1 * spread  # they agree on each galaxy, and not on one redshift for all
+    apart, spread = np.abs(found["ccd"] - found["stamps"]), found["ccd"].std()
+    assert spread > 0.01
+    assert np.median(apart) < 0.2 * spread  # they agree on each galaxy, and not on one redshift for all
+    assert np.corrcoef(found["ccd"], found["stamps"])[0, 1] > 0.95
