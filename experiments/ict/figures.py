@@ -49,7 +49,8 @@ def draw_regime(regime: str, arms: Mapping[str, Mapping[Pair, Result]]) -> Figur
             axes.set_yticklabels([])
     one = next(iter(reference.values()))
     said = f"{regime}: form minus one view at equal cost; {one.record['title']}, {len(one.ids)} objects"
-    figure.suptitle(f"{said}\nbars: two standard errors; none of one pair", fontsize=10)
+    bars = "bars: two standard errors; of one pair those of the objects alone, and only of balanced accuracy"
+    figure.suptitle(f"{said}\n{bars}", fontsize=10)
     if courses:
         _courses(figure.add_subplot(grid[1, :]), arms)
     return figure
