@@ -10,6 +10,7 @@ from ictconvention.cli.applying.explain import explain
 from ictconvention.cli.applying.predict import predict
 from ictconvention.cli.applying.publish import publish
 from ictconvention.cli.applying.rank import rank
+from ictconvention.cli.applying.watch import watch
 from ictconvention.cli.features import features
 from ictconvention.cli.forest import forest
 from ictconvention.cli.ingest import app as ingest_app
@@ -290,6 +291,7 @@ def export(
 app.command("compare-survey", context_settings=WORDS)(compare_survey)
 app.command(context_settings=WORDS)(publish)
 app.command(context_settings=WORDS)(rank)
+app.command(context_settings=WORDS)(watch)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
 

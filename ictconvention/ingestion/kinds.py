@@ -149,7 +149,8 @@ def ingest_ztf(
         )
     folder, units = find_alerts(Path(source))
     how = ZtfOptions(folder, request.fitting(cutout == "science" if sky is None else sky), zero_point, cutout)
-    options = request.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES)
+    said = {"cutout": f"{cutout} image"}
+    options = request.options(PIXEL_SCALE, orientation=ORIENTATION, times=TIMES, provenance=said)
     table = None if request.objects is None else Path(request.objects)
     known = request.known_objects()
     there = BANDS.values()

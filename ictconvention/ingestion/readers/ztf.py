@@ -64,15 +64,20 @@ def read_ztf(options: ZtfOptions, unit: AlertUnit) -> Iterator[Found]:
     for place, alert in read_alerts(options.folder, unit, ALERTS, CUTOUTS[options.cutout]):
         if isinstance(alert, Exception):
             yield Reject("", place, str(alert))
-            continue
-        id_ = str(alert.get("objectId") or "").strip()
-        try:
-            frame = _frame(options, alert, id_, place)
-        except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
-            yield Reject(id_, place, str(error))
-            continue
-        yield frame
-        yield from _photometry(alert, id_, place)
+        else:
+            yield from take_ztf(options, alert, place)
+
+
+def take_ztf(options: ZtfOptions, alert: Alert, place: str) -> Iterator[Found]:
+    """Yield the frame and the photometry of an alert, found at a place; or a reject for what cannot be read."""
+    id_ = str(alert.get("objectId") or "").strip()
+    try:
+        frame = _frame(options, alert, id_, place)
+    except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
+        yield Reject(id_, place, str(error))
+        return
+    yield frame
+    yield from _photometry(alert, id_, place)
 
 
 def _frame(options: ZtfOptions, alert: Alert, id_: str, place: str) -> FoundFrame:

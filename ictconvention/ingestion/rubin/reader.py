@@ -69,16 +69,21 @@ def read_rubin(options: RubinOptions, unit: AlertUnit) -> Iterator[Found]:
         if isinstance(alert, Exception):
             hint = "; or give it by --schema" if isinstance(alert, NoSchemaError) else ""
             yield Reject("", place, f"{alert}{hint}")
-            continue
-        id_: str | None = ""
-        try:
-            id_ = read_id(alert)
-            found = Reject("", place, MOVING, flaw=False) if id_ is None else _frame(options, alert, id_, place)
-        except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
-            found = Reject(id_ or "", place, str(error))
-        yield found
-        if isinstance(found, FoundFrame):
-            yield from read_photometry(alert, found.id, place, options.min_reliability)
+        else:
+            yield from take_rubin(options, alert, place)
+
+
+def take_rubin(options: RubinOptions, alert: Alert, place: str) -> Iterator[Found]:
+    """Yield the frame and the photometry of an alert, found at a place; or a reject for what cannot be read."""
+    id_: str | None = ""
+    try:
+        id_ = read_id(alert)
+        found = Reject("", place, MOVING, flaw=False) if id_ is None else _frame(options, alert, id_, place)
+    except (ValueError, TypeError) as error:  # UnreadableError is a ValueError
+        found = Reject(id_ or "", place, str(error))
+    yield found
+    if isinstance(found, FoundFrame):
+        yield from read_photometry(alert, found.id, place, options.min_reliability)
 
 
 def _frame(options: RubinOptions, alert: Alert, id_: str, place: str) -> Found:

@@ -1,6 +1,7 @@
 """The Avro schema of single messages: a file as the schema's repository has it, or as a broker's registry gives it."""
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ FIX = "give lsst.v10_0.alert.avsc with its neighbours of the same version, or wh
 MOST_SCHEMA = 2**24  # bytes
 
 
-def read_schema(path: Path) -> Any:
+def read_schema(path: Path, fields: Collection[str] = ("diaSource",)) -> Any:
     """Return a parsed schema.
 
     Parameters
@@ -19,6 +20,8 @@ def read_schema(path: Path) -> Any:
     path : Path
         Of the record of an alert; records that it names and does not hold lie beside it, each in a file of its name
         (`lsst.v10_0.diaSource.avsc`). Or the answer of a schema registry, `{"schema": "..."}`.
+    fields : collection of str
+        An alert has one of these: Rubin's, unless others are named.
 
     Raises
     ------
@@ -46,7 +49,8 @@ def read_schema(path: Path) -> Any:
     except Exception as error:  # a damaged schema may break the parser anywhere
         raise UsageError(f"no Avro schema: {error or type(error).__name__}", path, FIX, "E-COMMAND-VALUE") from error
     record = parsed[-1] if isinstance(parsed, list) else parsed
-    fields = record.get("fields", []) if isinstance(record, dict) else []
-    if "diaSource" not in {field.get("name") for field in fields}:
-        raise UsageError("the schema is not that of Rubin's alerts", path, FIX, "E-COMMAND-VALUE")
+    known = record.get("fields", []) if isinstance(record, dict) else []
+    if {*fields}.isdisjoint(field.get("name") for field in known):
+        found = f"the schema is not of these alerts: it has no field {' or '.join(fields)}"
+        raise UsageError(found, path, FIX, "E-COMMAND-VALUE")
     return parsed

@@ -1,0 +1,217 @@
+"""What a watch leaves: whole files of rows, the rejects, and which stream they are of; and rows to another topic.
+
+OUT/watch.json                       how the alerts are read, and the group that reads them
+OUT/predictions-00000012.parquet     a row for each new detection of a batch
+OUT/rejects.csv                      what could not be used: object, place in the stream, reason
+OUT/state/                           the series of all objects
+"""
+
+import csv
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from astropy.table import Table
+
+from ictconvention.applying.prediction_table import save_table
+from ictconvention.applying.watching.address import Address
+from ictconvention.applying.watching.topic import ANSWER, FIX, quiet, unanswered
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import FileSystemError, UsageError, readable_os_errors
+from ictconvention.core.output_place import check_outside
+from ictconvention.ingestion.found import Reject
+from ictconvention.ingestion.rejects import COLUMNS
+from ictconvention.reading.json_file import JsonRecord
+
+RECORD, STATE, REJECTS = "watch.json", "state", "rejects.csv"
+FORMAT, VERSION = "ictconvention watch", 1
+READ = JsonRecord(dict[str, Any], UsageError, "E-STREAM-STATE", "restore it from a copy", "a record of a watch")
+DIGITS = 8  # of the number of a file of rows
+
+
+class WatchFolder:
+    """The folder of a watch.
+
+    Parameters
+    ----------
+    path : Path
+        Made where it does not exist.
+    settings : mapping
+        How alerts are read, in plain values.
+    group : str, optional
+        Name under which brokers keep how far the stream was read; by default a new one, kept in the folder.
+
+    Raises
+    ------
+    UsageError
+        The folder is of a watch that reads alerts otherwise, holds other things, or lies in a survey or a run.
+    """
+
+    def __init__(self, path: Path, settings: Mapping[str, Any], group: str | None = None) -> None:
+        self.path = path
+        check_outside(path, "watching a stream")
+        with readable_os_errors("making the folder", path):
+            path.mkdir(parents=True, exist_ok=True)
+            strange = [one.name for one in path.iterdir() if not one.name.startswith(".")]
+        file = path / RECORD
+        if not file.exists():
+            if strange:
+                fix = "give a new folder, or the one of an earlier watch"
+                raise UsageError(f"this folder holds {sorted(strange)[0]}", path, fix, "E-FILES-EXISTS")
+            self.group = group or f"ictconvention-{uuid4().hex[:12]}"
+            record = {"format": FORMAT, "version": VERSION, "group": self.group, "alerts": dict(settings)}
+            with whole_file(file, "keeping how the stream is read", record=True) as partial:
+                partial.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+            return
+        record = READ.read(file)
+        before = record.get("alerts")
+        if record.get("format") != FORMAT or not isinstance(before, dict):
+            raise UsageError("this is no record of a watch", file, "restore it from a copy", "E-STREAM-STATE")
+        if differ := [name for name in settings if before.get(name) != settings[name]]:
+            name = differ[0]
+            found = f"what is here was read with {name} {before.get(name)}, and now it is {settings[name]}"
+            raise UsageError(found, path, "give the same, or a new folder", "E-COMMAND-CONFLICT")
+        self.group = group or str(record.get("group"))
+
+    @property
+    def state(self) -> Path:
+        """Folder of the series."""
+        return self.path / STATE
+
+    def rows(self, number: int) -> Path:
+        """Return the file of the rows of a batch."""
+        return self.path / f"predictions-{number:0{DIGITS}d}.parquet"
+
+    def save_rows(self, table: Table, number: int) -> None:
+        """Write the rows of a batch, whole or not at all."""
+        save_table(table, self.rows(number))
+
+
+class RejectsFile:
+    """The table of what could not be used, which grows; each place of the stream stands in it once.
+
+    A last line that a killed process left unfinished is removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the watch.
+
+    Raises
+    ------
+    UsageError
+        There is another file of its name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / REJECTS
+        self._known = set[tuple[str, ...]]()
+        with readable_os_errors("reading the rejects", self.path):
+            if not self.path.exists():
+                return
+            content = self.path.read_bytes()
+            if content[: content.rfind(b"\n") + 1] != content:
+                with self.path.open("r+b") as file:
+                    file.truncate(content.rfind(b"\n") + 1)
+            rows = list(csv.reader(content[: content.rfind(b"\n") + 1].decode("utf-8", "replace").splitlines()))
+        if rows and tuple(rows[0]) != COLUMNS:
+            found = f"rejects are written to {REJECTS}, and a file of this name is something else"
+            raise UsageError(found, self.path, "move this file", "E-FILES-PROTECTED")
+        self._known = {tuple(row) for row in rows[1:]}
+
+    def add(self, rejects: Sequence[Reject]) -> int:
+        """Write those that do not stand there yet to the disk, and return their number."""
+        rows = [
+            (one.object, one.file, " ".join(one.reason.split())) for one in rejects
+        ]  # a line each, so that a torn one is seen
+        new = [row for row in dict.fromkeys(rows) if row not in self._known]
+        if not new:
+            return 0
+        with (
+            readable_os_errors("saving the rejects", self.path),
+            self.path.open("a", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.writer(file, lineterminator="\n")
+            if not file.tell():
+                writer.writerow(COLUMNS)
+            writer.writerows(new)
+            file.flush()
+            os.fsync(file.fileno())
+        self._known.update(new)
+        return len(new)
+
+
+class RowsTopic:
+    """A topic that rows go to, each as JSON under the id of its object.
+
+    Parameters
+    ----------
+    address : Address
+        Where it is.
+    settings : mapping
+        Further settings of librdkafka.
+
+    Raises
+    ------
+    FileSystemError
+        No broker answers.
+    """
+
+    def __init__(self, address: Address, settings: Mapping[str, str]) -> None:
+        from confluent_kafka import KafkaException, Producer
+
+        self.address = address
+        usual: dict[str, Any] = {"bootstrap.servers": address.servers, "acks": "all", "enable.idempotence": True}
+        try:
+            self._producer = Producer({**usual, "client.id": "ictconvention", **settings}, logger=quiet)
+            self._producer.list_topics(timeout=ANSWER)
+        except KafkaException as error:
+            raise unanswered(error, address) from error
+
+    def send(self, table: Table) -> None:
+        """Send the rows of a table, and wait until the brokers have all.
+
+        Raises
+        ------
+        FileSystemError
+            They do not take one.
+        """
+        from confluent_kafka import KafkaException
+
+        failed: list[Any] = []
+
+        def told(error: Any, message: Any) -> None:
+            if error is not None:
+                failed.append(error)
+
+        for row in table:
+            content = {name: _plain(row[name]) for name in table.colnames}
+            text = json.dumps(content, allow_nan=False).encode()
+            try:
+                while not self._taken(str(row["id"]).encode(), text, told):
+                    self._producer.poll(0.1)
+            except KafkaException as error:
+                raise unanswered(error, self.address) from error
+        left = self._producer.flush(6 * ANSWER)
+        if failed:
+            raise unanswered(KafkaException(failed[0]), self.address)
+        if left:
+            raise FileSystemError(f"{left} rows were not taken in time", str(self.address), FIX, "E-SERVER-FAILS")
+
+    def _taken(self, key: bytes, text: bytes, told: Any) -> bool:
+        try:
+            self._producer.produce(self.address.topic, value=text, key=key, on_delivery=told)
+        except BufferError:  # its queue is full for a moment
+            return False
+        return True
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a row as JSON knows it; NaN is none."""
+    value = value.item() if hasattr(value, "item") else value
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return None if isinstance(value, float) and value != value else value

@@ -1,0 +1,172 @@
+"""What a stream has shown of each object so far: every frame of every batch, on the disk and found by the object's id.
+
+    state/12.npy              pixels of the frames of a batch
+    state/12.lines.parquet    a line about each, with the number of its detection; its place marks the batch as done
+    state/12.points.parquet   what its packets say of other times
+
+A batch is prepared under a hidden name and becomes part of the state when its rows are on the disk.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ictconvention.core.atomic import whole_file
+from ictconvention.core.errors import UsageError, readable_os_errors
+from ictconvention.ingestion.found import FRAME_LINES
+from ictconvention.reading.parquet_file import read_parquet
+from ictconvention.survey.photometry.table import MEASUREMENTS
+
+CANDIDATE = "candidate"
+LINES = FRAME_LINES.append(pa.field(CANDIDATE, pa.int64()))
+CHUNKS = 64  # parts of a table in memory, after which they are made one
+DOING = "keeping the frames of the stream"
+WORK = ".work"  # folder of the batch at hand
+DONE, PENDING, POINTS, PIXELS = ".lines.parquet", ".pending.parquet", ".points.parquet", ".npy"
+
+
+@dataclass(frozen=True)
+class NewFrames:
+    """What a batch brings.
+
+    Parameters
+    ----------
+    lines : Table
+        As of `LINES`, a line for each sound frame; `unit` is the batch, `row` the row of its pixels.
+    points : Table
+        What its packets say of other times, as of `MEASUREMENTS`.
+    """
+
+    lines: pa.Table
+    points: pa.Table
+
+
+class KnownSeries:
+    """The frames and measurements of all objects; opened by one process at a time.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    rows_of : function
+        Returns the file with the rows of a batch, by its number: a batch that was killed before its place was marked is
+        done if that is there, and otherwise never was.
+    with_points : bool
+        Whether measurements of other times will be asked for.
+
+    Raises
+    ------
+    UsageError
+        A file is lost or damaged.
+    """
+
+    def __init__(self, folder: Path, rows_of: Callable[[int], Path], with_points: bool) -> None:
+        self.folder = folder
+        with readable_os_errors("making the folder of the series", folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._settle(rows_of)
+        numbers = sorted(_number(path) for path in folder.glob(f"[0-9]*{DONE}"))
+        self.next = numbers[-1] + 1 if numbers else 1
+        self._lines, self._points = LINES.empty_table(), MEASUREMENTS.empty_table()
+        self._rows_of: dict[str, list[int]] = {}
+        self._points_of: dict[str, list[int]] = {}
+        self._candidates = set[int]()
+        self._with_points = with_points
+        parts = [self._read(number, DONE, LINES) for number in numbers]
+        points = [self._read(n, POINTS, MEASUREMENTS) for n in numbers if self._file(n, POINTS).exists()]
+        self._take(NewFrames(_one(parts, LINES), _one(points if with_points else [], MEASUREMENTS)))
+
+    def __contains__(self, candidate: int) -> bool:
+        """Return whether the frame of a detection is known."""
+        return candidate in self._candidates
+
+    @property
+    def work(self) -> Path:
+        """Folder of what is not kept."""
+        return self.folder / WORK
+
+    def prepare(self, pixels: Path, new: NewFrames) -> None:
+        """Write what the next batch brings, so that `complete` needs one rename; `pixels` is moved.
+
+        After it, `lines_of` and `points_of` know the new frames.
+        """
+        number = self.next
+        with whole_file(self._file(number, PIXELS), DOING, record=True) as partial:
+            pixels.replace(partial)
+        if new.points.num_rows:
+            with whole_file(self._file(number, POINTS), DOING, record=True) as partial:
+                pq.write_table(new.points, partial)
+        with whole_file(self._file(number, PENDING), DOING, record=True) as partial:
+            pq.write_table(new.lines, partial)
+        self._take(new)
+
+    def complete(self) -> None:
+        """Make the batch that was prepared part of the state."""
+        with readable_os_errors(DOING, self.folder):
+            self._file(self.next, PENDING).replace(self._file(self.next, DONE))
+        self.next += 1
+
+    def lines_of(self, ids: Sequence[str]) -> list[pa.Table]:
+        """Return the lines about the frames of each of some objects, in the order of the stream."""
+        return [self._lines.take(pa.array(self._rows_of.get(id_, []), pa.int64())) for id_ in ids]
+
+    def points_of(self, id_: str, until: float) -> pa.Table:
+        """Return what the packets of an object say of other times, until one [MJD]."""
+        table = self._points.take(pa.array(self._points_of.get(id_, []), pa.int64()))
+        return table.filter(pc.less_equal(table.column("mjd"), until))
+
+    def _settle(self, rows_of: Callable[[int], Path]) -> None:
+        for path in sorted(self.folder.glob(f"[0-9]*{PENDING}")):
+            if rows_of(number := _number(path)).exists():
+                path.replace(self._file(number, DONE))
+        done = {_number(path) for path in self.folder.glob(f"[0-9]*{DONE}")}
+        for path in self.folder.glob("[0-9]*"):
+            if _number(path) not in done:
+                path.unlink()
+
+    def _file(self, number: int, ending: str) -> Path:
+        return self.folder / f"{number}{ending}"
+
+    def _read(self, number: int, ending: str, schema: pa.Schema) -> pa.Table:
+        path = self._file(number, ending)
+        try:
+            with readable_os_errors("reading the frames of the stream", path):
+                table = read_parquet(path)
+            if not table.schema.equals(schema):
+                raise ValueError("its columns are others")
+            if ending == DONE and table.num_rows and not self._file(number, PIXELS).is_file():
+                raise ValueError(f"{number}{PIXELS} is missing")
+        except ValueError as error:
+            fix = "restore it from a copy, or watch into a new folder from the oldest alert on"
+            raise UsageError(f"what is kept of the stream is damaged: {error}", path, fix, "E-STREAM-STATE") from error
+        return table
+
+    def _take(self, new: NewFrames) -> None:
+        _index(self._rows_of, new.lines, self._lines.num_rows)
+        self._candidates.update(new.lines.column(CANDIDATE).to_pylist())
+        self._lines = _joined(self._lines, new.lines)
+        if self._with_points:
+            _index(self._points_of, new.points, self._points.num_rows)
+            self._points = _joined(self._points, new.points)
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition(".")[0])
+
+
+def _index(rows_of: dict[str, list[int]], table: pa.Table, first: int) -> None:
+    for row, id_ in enumerate(table.column("id").to_pylist(), first):
+        rows_of.setdefault(id_, []).append(row)
+
+
+def _joined(table: pa.Table, more: pa.Table) -> pa.Table:
+    joined = pa.concat_tables([table, more])
+    return joined.combine_chunks() if joined.column(0).num_chunks > CHUNKS else joined
+
+
+def _one(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
+    return pa.concat_tables([schema.empty_table(), *tables]).combine_chunks()

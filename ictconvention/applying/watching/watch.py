@@ -1,0 +1,257 @@
+"""Watch a stream: batch after batch is read, predicted, written, and only then committed.
+
+The order is what makes it lose nothing: frames are kept, rows go to the other topic, then to a whole file, the batch is
+marked as done, and last the offsets are committed. Whoever is killed leaves a batch that is read again, or one that is
+done, whose alerts are known when they come again.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from astropy.table import Table
+
+from ictconvention.applying.combine import combine
+from ictconvention.applying.predict import PredictOptions, predict_survey
+from ictconvention.applying.prediction_table import choose_shares, prediction_table
+from ictconvention.applying.watching.address import Address
+from ictconvention.applying.watching.batch import read_batch, survey_of_batch
+from ictconvention.applying.watching.kind import AlertKind
+from ictconvention.applying.watching.output import RejectsFile, RowsTopic, WatchFolder
+from ictconvention.applying.watching.packets import Packets, Schemas
+from ictconvention.applying.watching.series import CANDIDATE, KnownSeries
+from ictconvention.applying.watching.topic import Message, Topic
+from ictconvention.core.atomic import folder_lock
+from ictconvention.core.errors import UsageError
+from ictconvention.ingestion.rubin.alert import MOVING
+from ictconvention.runs.trained_run import TrainedRun
+from ictconvention.survey.survey import Survey
+
+FIRST = ("candidate", "id", "mjd", "place")  # columns before those of a prediction
+
+
+@dataclass(frozen=True)
+class WatchOptions:
+    """How a stream is watched.
+
+    Parameters
+    ----------
+    batch, seconds : int, float
+        A batch is so many messages, or what came in so many seconds after the first of them.
+    prior : str
+        Class shares: "train", "uniform", or a file.
+    until_idle : float, optional
+        Seconds without a message after which the watch ends; None: it does not.
+    max_lag : int, optional
+        Messages that may wait before a warning.
+    newest : bool
+        Whether a new watch begins with what comes from now on.
+    group : str, optional
+        Name under which the brokers keep how far the stream was read.
+    batch_size : int
+        Objects that the network takes at once.
+    """
+
+    batch: int = 1000
+    seconds: float = 10.0
+    prior: str = "train"
+    until_idle: float | None = None
+    max_lag: int | None = None
+    newest: bool = False
+    group: str | None = None
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        where = "options of watch"
+        if self.batch < 1 or self.batch_size < 1 or not 0 < self.seconds < np.inf:
+            found = f"batch is {self.batch}, batch-size {self.batch_size}, seconds {self.seconds:g}"
+            raise UsageError(found, where, "give at least one of each, and some time", "E-COMMAND-VALUE")
+        if (self.max_lag is not None and self.max_lag < 0) or (self.until_idle is not None and not self.until_idle > 0):
+            found = f"max-lag is {self.max_lag}, until-idle {self.until_idle}"
+            raise UsageError(found, where, "give a number from 0, and seconds above 0", "E-COMMAND-VALUE")
+        if self.prior == "estimate":
+            fix = "give train, uniform or a file; `predict` estimates them from a whole survey"
+            raise UsageError("class shares are not estimated from a batch", "--prior", fix, "E-COMMAND-VALUE")
+
+
+@dataclass
+class Metrics:
+    """What a watch has done since it began, and how far behind the stream it is.
+
+    Parameters
+    ----------
+    alerts, rows, duplicates, rejected, moving : int
+        Alerts that were read; rows written; alerts that were known; rejects, and moving sources, which are none.
+    seconds : float
+        Since the first message.
+    lag : int or None
+        Messages that wait.
+    """
+
+    alerts: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    moving: int = 0
+    seconds: float = 0.0
+    lag: int | None = None
+
+    def __str__(self) -> str:
+        rate = self.alerts / self.seconds if self.seconds > 0 else 0.0
+        waiting = "unknown" if self.lag is None else self.lag
+        return (
+            f"alerts={self.alerts} rows={self.rows} duplicates={self.duplicates} rejected={self.rejected} "
+            f"moving={self.moving} rate={rate:.1f}/s lag={waiting}"
+        )
+
+
+class Watch:
+    """The runs, the folder and what is known of the stream; `take` does a batch.
+
+    Parameters
+    ----------
+    runs : sequence of TrainedRun
+        A run, or the runs of one model of a sweep.
+    kind : AlertKind
+        Whose alerts they know.
+    folder : WatchFolder
+        Where everything goes; this process alone writes there, see `watch`.
+    schema : Path, optional
+        See `Schemas`.
+    options : WatchOptions
+        How it is watched.
+    rows_topic : RowsTopic, optional
+        Where rows go as well.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[TrainedRun],
+        kind: AlertKind,
+        folder: WatchFolder,
+        schema: Path | None,
+        options: WatchOptions,
+        rows_topic: RowsTopic | None = None,
+    ) -> None:
+        self.runs, self.kind, self.folder, self.options, self.rows_topic = runs, kind, folder, options, rows_topic
+        self.packets = Packets(Schemas(schema, kind.fields))
+        self.rejects = RejectsFile(folder.path)
+        self.with_points = any(run.spec.points for run in runs)
+        self.known = KnownSeries(folder.state, folder.rows, self.with_points)
+        self.metrics = Metrics()
+        taken = [name for name in runs[0].task.names if name in FIRST]
+        if taken:
+            found = f"a class is called {taken[0]}, as a column is"
+            raise UsageError(found, runs[0].folder, "give the class another name", "E-CLASS-NAME")
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """Read, predict and write a batch; when it returns, its rows are on the disk."""
+        read = read_batch(messages, self.packets, self.kind, self.known)
+        table = None
+        if read.new.lines.num_rows:
+            self.known.prepare(read.pixels, read.new)
+            survey, lines = survey_of_batch(read, self.known, self.kind, self.with_points)
+            if survey is not None:
+                table = self._predict(survey)
+                table.rename_column("id", FIRST[0])
+                table[FIRST[0]] = lines.column(CANDIDATE).to_numpy()
+                for place, name in enumerate(FIRST[1:], 1):
+                    column = lines.column("file" if name == "place" else name)
+                    table.add_column(np.array(column.to_pylist()), index=place, name=name)
+        rejects = [one for one in read.rejects if one.reason != MOVING]
+        self.metrics.rejected += self.rejects.add(rejects)
+        if table is not None:
+            if self.rows_topic is not None:
+                self.rows_topic.send(table)
+            self.folder.save_rows(table, self.known.next)
+            self.metrics.rows += len(table)
+        if read.new.lines.num_rows:
+            self.known.complete()
+        self.metrics.moving += len(read.rejects) - len(rejects)
+        self.metrics.alerts += read.alerts
+        self.metrics.duplicates += read.duplicates
+
+    def _predict(self, survey: Survey) -> Table:
+        """Return the table of predictions, as `predict` has it."""
+        options = PredictOptions(batch_size=self.options.batch_size)
+        parts = [predict_survey(run, survey, options) for run in self.runs]
+        shares, said = choose_shares(self.options.prior, parts, interval=False)
+        return prediction_table(combine(parts, shares), survey, self.runs, said)
+
+
+def watch(
+    runs: Sequence[TrainedRun],
+    kind: AlertKind,
+    address: Address,
+    out: Path,
+    options: WatchOptions = WatchOptions(),
+    schema: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    rows_to: Address | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+    say: Callable[[str], object] = lambda line: None,
+    warn: Callable[[str], object] = lambda line: None,
+) -> Metrics:
+    """Watch a topic until `stopped` says so, or nothing has come for a while.
+
+    Parameters
+    ----------
+    runs, kind, schema, options
+        See `Watch`.
+    address, rows_to : Address
+        The topic to read, and one that rows go to.
+    out : Path
+        Folder of the watch, see `WatchFolder`.
+    settings : mapping, optional
+        Further settings of librdkafka.
+    stopped : function
+        Whether to end: the batch at hand is finished and committed.
+    say, warn : function
+        Take a line after each batch, and a warning.
+
+    Raises
+    ------
+    UsageError, FileSystemError
+        The folder, the topic, a schema or the disk does not allow it; all that was committed is on the disk.
+    """
+    folder = WatchFolder(out, kind.settings, options.group)
+    with folder_lock(folder.path):
+        rows_topic = None if rows_to is None else RowsTopic(rows_to, settings or {})
+        working = Watch(runs, kind, folder, schema, options, rows_topic)
+        topic = Topic(address, folder.group, dict(settings or {}), options.newest, warn)
+        try:
+            _follow(working, topic, options, stopped, say, warn)
+        finally:
+            topic.close()
+    return working.metrics
+
+
+def _follow(
+    working: Watch,
+    topic: Topic,
+    options: WatchOptions,
+    stopped: Callable[[], bool],
+    say: Callable[[str], object],
+    warn: Callable[[str], object],
+) -> None:
+    begun: float | None = None
+    last, behind = time.monotonic(), False
+    metrics = working.metrics
+    while not stopped():
+        messages = topic.collect(options.batch, options.seconds, stopped)
+        if not messages:
+            if options.until_idle is not None and time.monotonic() - last > options.until_idle:
+                return
+            continue
+        begun = time.monotonic() if begun is None else begun
+        working.take(messages)
+        topic.commit()
+        last = time.monotonic()
+        metrics.seconds, metrics.lag = last - begun, topic.lag()
+        say(str(metrics))
+        if options.max_lag is not None and metrics.lag is not None and behind != (metrics.lag > options.max_lag):
+            behind = not behind
+            state = f"more than --max-lag {options.max_lag}" if behind else f"again within --max-lag {options.max_lag}"
+            warn(f"{metrics.lag} messages are waiting, {state}")
