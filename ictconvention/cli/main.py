@@ -1,7 +1,7 @@
 """The command line. Each command imports what it needs when it runs, so that `--help` and errors come at once."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -270,7 +270,18 @@ app.command(context_settings=WORDS)(predict)
 def export(
     context: typer.Context,
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="File to write: onnx or pt2.", show_default=False)],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="File to write: onnx or pt2; with --for a folder.", show_default=False),
+    ],
+    broker: Annotated[
+        Literal["fink"] | None,
+        typer.Option("--for", help="Write a module of science for this broker.", show_default="a model file"),
+    ] = None,
+    cutout: Annotated[
+        Literal["science", "difference"] | None,
+        typer.Option(help="With --for: the cutout that the run knows.", show_default="that of the training survey"),
+    ] = None,
     module: Module = None,
 ) -> None:
     """Write a run's model, from raw fluxes to calibrated predictions, to a file that runs without this package."""
@@ -278,11 +289,20 @@ def export(
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *context.args], 1)
-    check_model_file(output)
+    if broker is None:
+        if cutout is not None:
+            found = "--cutout says what a broker's module reads, and a model file reads no cutouts"
+            raise UsageError(found, "--cutout", "leave it out, or give --for fink", "E-COMMAND-CONFLICT")
+        check_model_file(output)
     _import_modules(module)
-    from ictconvention.applying.export import export as write
+    if broker is not None:
+        from ictconvention.applying.brokers.fink import export_for_fink
 
-    takes = write(run, output)
+        takes = export_for_fink(run, output, cutout)
+    else:
+        from ictconvention.applying.export import export as write
+
+        takes = write(run, output)
     typer.echo(output)
     typer.echo(takes)
     suggest_prediction(run)

@@ -15,6 +15,7 @@ from ictconvention.core.errors import FileSystemError, UsageError, did_you_mean,
 
 WAIT = 0.2  # [s] after which a signal is looked for
 ANSWER = 10.0  # [s] that brokers have for an answer
+LOOK_AGAIN = 60.0  # [s] after which new partitions are looked for
 SILENT = 60.0  # [s] without any broker after which the command ends
 FETCH_BYTES = 2**28  # of a packet, at most
 FIX = "check the address and the port, that the brokers run, and what they ask of a client (--kafka FILE)"
@@ -75,6 +76,7 @@ class Topic:
 
         self.address, self._say = address, say
         self._silent_since: float | None = None
+        self._look_again = time.monotonic() + LOOK_AGAIN
         self._position: dict[int, int] = {}
         usual: dict[str, Any] = {
             "bootstrap.servers": address.servers,
@@ -137,9 +139,11 @@ class Topic:
         from confluent_kafka import KafkaException
 
         try:
-            if new := [number for number in self._partitions() if number not in self._position]:
-                self._begin(new, newest=False)  # a partition that was added later is read whole
-            return sum(max(0, self._ends(number)[1] - at) for number, at in self._position.items())
+            if time.monotonic() > self._look_again:
+                self._look_again = time.monotonic() + LOOK_AGAIN
+                if new := [number for number in self._partitions() if number not in self._position]:
+                    self._begin(new, newest=False)  # a partition that was added later is read whole
+            return sum(max(0, self._ends(number, cached=True)[1] - at) for number, at in self._position.items())
         except (KafkaException, FileSystemError, UsageError):
             return None
 
@@ -189,13 +193,16 @@ class Topic:
         self._consumer.assign([TopicPartition(name, number, at) for number, at in self._position.items()])
         self.commit()
 
-    def _ends(self, number: int) -> tuple[int, int]:
-        """Return the offsets of the oldest message of a partition, and of the next one."""
+    def _ends(self, number: int, cached: bool = False) -> tuple[int, int]:
+        """Return the offsets of the oldest message of a partition, and of the next one; `cached`: as was heard last."""
         from confluent_kafka import TopicPartition
 
-        return self._consumer.get_watermark_offsets(
-            TopicPartition(self.address.topic, number), timeout=ANSWER, cached=False
-        )
+        place = TopicPartition(self.address.topic, number)
+        if cached:
+            low, high = self._consumer.get_watermark_offsets(place, cached=True)
+            if high >= 0:
+                return low, high
+        return self._consumer.get_watermark_offsets(place, timeout=ANSWER, cached=False)
 
     def _read(self, message: Any) -> Message:
         number, offset = int(message.partition()), int(message.offset())

@@ -1,0 +1,1 @@
+../ictconvention/applying/brokers/onnx_client.py

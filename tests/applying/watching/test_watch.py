@@ -1,0 +1,366 @@
+"""A watched stream: a row for each alert, as `predict` has it of all alerts until then; nothing is lost."""
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.predict import PredictOptions
+from ictconvention.applying.watching.address import parse_address
+from ictconvention.applying.watching.kind import HowRead, choose_kind
+from ictconvention.applying.watching.output import RejectsFile
+from ictconvention.applying.watching.watch import WatchOptions, watch
+from ictconvention.cli.main import app
+from ictconvention.core.errors import FileSystemError, IctConventionError, UsageError
+from ictconvention.ingestion.found import Reject
+from ictconvention.runs.trained_run import read_trained
+from ictconvention.survey.survey import Survey
+from tests.applying.watching.streams import (
+    Broker,
+    by_candidate,
+    packets_of,
+    rows_in,
+    rubin_alerts,
+    rubin_run,
+    ztf_alerts,
+    ztf_run,
+    ztf_survey,
+)
+from tests.ingestion import rubin_packets
+from tests.ingestion.alert_packets import avro_bytes
+from tests.refusals import refused
+
+IDLE = 0.4  # [s] after which a watch of a test ends
+COMPARED = ("AGN", "SN Ia", "entropy", "distance", "novelty", "frames", "seen_in_training")
+
+
+def watched(run: Path, address: str, out: Path, *words: object, seconds: float = 0.2) -> list[str]:
+    """Run `ictconvention watch` until nothing comes, and return its lines; the error of one that fails."""
+    usual = ["--until-idle", IDLE, "--seconds", seconds]
+    result = CliRunner().invoke(app, ["watch", address, *map(str, [run, "-o", out, *usual, *words])])
+    if isinstance(result.exception, IctConventionError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    return result.output.splitlines()
+
+
+def predicted(run: Path, survey: Survey) -> dict[str, dict[str, Any]]:
+    table = apply_runs([read_trained(run)], survey, PredictOptions()).table
+    return {str(row["id"]): {name: row[name] for name in COMPARED} for row in table}
+
+
+def check_same(row: dict[str, Any], expected: dict[str, Any]) -> None:
+    for name in COMPARED:
+        assert float(row[name]) == pytest.approx(float(expected[name]), rel=1e-4, abs=1e-6), name
+
+
+def test_rows_are_what_predict_says_of_the_survey_of_all_alerts_until_then(
+    points_run: Path, broker: Broker, tmp_path: Path
+) -> None:
+    alerts = ztf_alerts(range(5), each=4)
+    packets = packets_of(alerts)
+    broker.put("same", packets)
+    watched(points_run, broker.address("same"), tmp_path / "out", "--batch", 7)
+    rows = by_candidate(rows_in(tmp_path / "out"))
+    assert rows.keys() == {one["candid"] for one in alerts}
+    assert len({round(row["distance"], 3) for row in rows.values()}) > 15  # they differ, so that to be equal says much
+    for end in (5, 13, 20):
+        expected = predicted(points_run, ztf_survey(tmp_path / f"until-{end}", packets[:end]))
+        newest = {one["objectId"]: one["candid"] for one in alerts[:end]}
+        for id_, candidate in newest.items():
+            check_same(rows[candidate], expected[id_])
+            assert rows[candidate]["id"] == id_
+
+
+@pytest.mark.parametrize("bin_pixels", [False, True])
+def test_a_run_of_difference_images_gets_difference_images(broker: Broker, tmp_path: Path, bin_pixels: bool) -> None:
+    run = ztf_run(tmp_path, "experiment=convention_sdss", cutout="difference", bin_pixels=bin_pixels)
+    packets = packets_of(ztf_alerts(range(3), each=3))
+    topic = f"difference-{bin_pixels}"
+    broker.put(topic, packets)
+    watched(run, broker.address(topic), tmp_path / "out")
+    survey = ztf_survey(tmp_path / "all", packets, cutout="difference", bin_pixels=bin_pixels)
+    rows = rows_in(tmp_path / "out")
+    for id_, expected in predicted(run, survey).items():
+        check_same(max((row for row in rows if row["id"] == id_), key=lambda row: row["mjd"]), expected)
+    with refused(UsageError, "E-SURVEY-UNSUITED", "difference", "science"):
+        watched(run, broker.address(topic), tmp_path / "other", "--cutout", "science")
+
+
+def test_rubin_packets_in_the_wire_format_are_read_by_their_schema(broker: Broker, tmp_path: Path) -> None:
+    run = rubin_run(tmp_path)
+    alerts = rubin_alerts(range(3))
+    broker.put("rubin", [rubin_packets.message(one) for one in alerts])
+    broker.put("rubin", [rubin_packets.message(rubin_packets.alert(None, 50))])  # a moving source
+    schemas = tmp_path / "schemas"
+    schemas.mkdir()
+    plain = {key: value for key, value in rubin_packets.schema().items() if not key.startswith("__")}
+    (schemas / "1000.avsc").write_text(json.dumps(plain))
+    lines = watched(run, broker.address("rubin"), tmp_path / "out", "--schema", schemas)
+    assert "rejected=0 moving=1" in lines[-1]
+    rows = by_candidate(rows_in(tmp_path / "out"))
+    assert rows.keys() == {one["diaSourceId"] for one in alerts}
+    rubin_packets.write_alerts(tmp_path / "all.avro", alerts)
+    from ictconvention.api.ingest import ingest
+
+    survey = ingest("rubin", tmp_path / "all.avro", tmp_path / "all", bands="g,r,i", jobs=1).survey
+    expected = predicted(run, survey)
+    for one in alerts[-3:]:
+        check_same(rows[one["diaSourceId"]], expected[rows[one["diaSourceId"]]["id"]])
+    with refused(UsageError, "E-STREAM-SCHEMA", "1000"):
+        watched(run, broker.address("rubin"), tmp_path / "without")
+    (schemas / "1000.avsc").write_text("rubbish")
+    with refused(UsageError, "E-COMMAND-VALUE", where="1000.avsc"):
+        watched(run, broker.address("rubin"), tmp_path / "damaged", "--schema", schemas)
+
+
+def test_bad_packets_are_rejects_with_their_place_and_the_stream_goes_on(
+    points_run: Path, broker: Broker, tmp_path: Path
+) -> None:
+    alerts = ztf_alerts(range(2), each=3)
+    good = packets_of(alerts)
+    truncated, flat = good[0][:-200], dict(alerts[0], candid=77)
+    flat["cutoutScience"] = {"fileName": "a", "stampData": b"no gzip"}
+    odd = [b"", b"rubbish", b"\x00" * 9, b'{"objectId": "a"}', truncated, rubin_packets.message(rubin_packets.alert())]
+    odd += [avro_bytes([flat]), avro_bytes([alerts[0], alerts[1]])]  # the last: a packet of two alerts
+    broker.put("bad", [*good[:3], *odd, *good[3:]])
+    watched(points_run, broker.address("bad"), tmp_path / "out", "--batch", 4)
+    assert by_candidate(rows_in(tmp_path / "out")).keys() == {one["candid"] for one in alerts}
+    lines = (tmp_path / "out" / "rejects.csv").read_text().splitlines()
+    assert lines[0] == "object,file,reason"
+    assert [line.split(",")[1] for line in lines[1:]] == [f"bad[0]@{3 + number}" for number in range(7)]
+    assert lines[7].startswith(alerts[0]["objectId"])
+    again = packets_of(alerts)
+    broker.put("bad", again)
+    lines = watched(points_run, broker.address("bad"), tmp_path / "out")
+    assert f"alerts={len(again)} rows=0 duplicates={len(again)}" in lines[-1]
+    assert len(rows_in(tmp_path / "out")) == len(alerts)
+
+
+def test_two_detections_of_one_exposure_are_one_frame(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    first, second = ztf_alerts([1], each=2)
+    copied, other = dict(first, candid=5), dict(second, candid=6)
+    other["cutoutScience"] = first["cutoutScience"]
+    broker.put("twice", packets_of([first, copied, second, other]))
+    lines = watched(points_run, broker.address("twice"), tmp_path / "out", "--batch", 1)
+    assert "rows=2 duplicates=1 rejected=1" in lines[-1]
+    assert [row["frames"] for row in rows_in(tmp_path / "out")] == [1, 2]
+
+
+def test_rows_go_to_a_topic_too(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    alerts = ztf_alerts(range(2), each=2)
+    broker.put("in", packets_of(alerts), partitions=2)
+    broker.put("out", [])
+    watched(points_run, broker.address("in"), tmp_path / "out", "--to", broker.address("out"))
+    rows = by_candidate(rows_in(tmp_path / "out"))
+    sent = by_candidate([json.loads(one) for one in broker.contents("out")])
+    assert sent.keys() == rows.keys()
+    assert all(sent[candidate]["AGN"] == rows[candidate]["AGN"] for candidate in rows)
+
+
+def test_a_lag_above_the_limit_is_said(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    broker.put("slow", packets_of(ztf_alerts(range(2), each=3)))
+    lines = watched(points_run, broker.address("slow"), tmp_path / "out", "--batch", 2, "--max-lag", 3)
+    warnings = [line for line in lines if line.startswith("warning")]
+    assert len(warnings) == 2  # above it, and again within
+    assert [line.rpartition("lag=")[2] for line in lines if line.startswith("alerts=")] == ["4", "2", "0"]
+
+
+def test_the_folder_is_of_one_way_of_reading(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    broker.put("folder", packets_of(ztf_alerts([1], each=1)))
+    watched(points_run, broker.address("folder"), tmp_path / "out")
+    with refused(UsageError, "E-COMMAND-CONFLICT", "zero_point", where=tmp_path / "out"):
+        watched(points_run, broker.address("folder"), tmp_path / "out", "--zero-point", 26)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("mine")
+    with refused(UsageError, "E-FILES-EXISTS", "thesis.txt"):
+        watched(points_run, broker.address("folder"), tmp_path / "mine")
+    (tmp_path / "out" / "state" / "1.npy").unlink()
+    with refused(UsageError, "E-STREAM-STATE", "1.npy"):
+        watched(points_run, broker.address("folder"), tmp_path / "out")
+
+
+def test_kafka_that_does_not_answer_and_topics_that_are_not_there(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ictconvention.applying.watching.topic.ANSWER", 0.5)
+    with refused(FileSystemError, "E-SERVER-FAILS", where="kafka://127.0.0.1:1/alerts"):
+        watched(points_run, "kafka://127.0.0.1:1/alerts", tmp_path / "out")
+    with refused(UsageError, "E-STREAM-TOPIC", "alertz", where=broker.servers):
+        watched(points_run, broker.address("alertz"), tmp_path / "out")
+    for text in ("localhost/alerts", "kafka://localhost", "kafka:///alerts", "kafka://a b/c", "kafka://h:port/c"):
+        with refused(UsageError, "E-COMMAND-VALUE"):
+            parse_address(text)
+    assert str(parse_address("kafka://a,b:1/c")) == "kafka://a:9092,b:1/c"
+
+
+@pytest.mark.parametrize("line", ["group.id=mine", "security.protocol", "=x"])
+def test_settings_of_kafka_that_cannot_be(points_run: Path, broker: Broker, tmp_path: Path, line: str) -> None:
+    (tmp_path / "kafka.properties").write_text(f"# mine\nclient.rack=a\n{line}\n")
+    with refused(UsageError, "E-COMMAND-CONFLICT" if "mine" in line else "E-COMMAND-VALUE", where="line 3"):
+        watched(points_run, broker.address("any"), tmp_path / "out", "--kafka", tmp_path / "kafka.properties")
+
+
+def test_a_run_that_knows_no_alerts_is_refused(finished: Path, broker: Broker, tmp_path: Path) -> None:
+    with refused(UsageError, "E-SURVEY-UNSUITED", "g", "i", where=finished):
+        choose_kind(_with_scale(finished, 0.7), HowRead())
+
+
+def _with_scale(run: Path, scale: float) -> Any:
+    from dataclasses import replace
+
+    trained = read_trained(run)
+    return replace(trained, survey={**trained.survey, "pixel_scale": scale})
+
+
+def test_messages_that_the_brokers_removed_are_said(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    """A watch whose offset is beyond the end of the topic, as of a new topic with an old name, begins anew."""
+    from confluent_kafka import Consumer, TopicPartition
+
+    broker.put("new", packets_of(ztf_alerts([1], each=2)))
+    consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": "mine"})
+    consumer.commit(offsets=[TopicPartition("new", 0, 99)], asynchronous=False)
+    consumer.close()
+    lines = watched(points_run, broker.address("new"), tmp_path / "out", "--group", "mine")
+    assert any(line.startswith("warning") and "99" in line for line in lines)
+    assert len(rows_in(tmp_path / "out")) == 2
+
+
+def test_a_torn_line_of_rejects_is_written_again(tmp_path: Path) -> None:
+    first, second = Reject("a", "t[0]@1", "no\ngood"), Reject("b", "t[0]@2", "bad")
+    RejectsFile(tmp_path).add([first, second])
+    whole = (tmp_path / "rejects.csv").read_bytes()
+    (tmp_path / "rejects.csv").write_bytes(whole[:-3])
+    assert RejectsFile(tmp_path).add([first, second]) == 1
+    assert (tmp_path / "rejects.csv").read_bytes() == whole
+
+
+def _watch(run: Path, address: str, out: Path, end: float) -> None:
+    """Watch in a process of its own, with the handlers of the command."""
+    stop: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.append(number))
+    os.fsync = lambda fd: None  # as in every test, see conftest
+    runs = [read_trained(run)]
+    options = WatchOptions(batch=5, seconds=0.05, until_idle=end)
+    watch(runs, choose_kind(runs[0], HowRead()), parse_address(address), out, options, stopped=lambda: bool(stop))
+
+
+def started(run: Path, broker: Broker, topic: str, out: Path, end: float) -> Any:
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.applying.watching.test_watch"])
+    process = context.Process(target=_watch, args=(run, broker.address(topic), out, end))
+    process.start()
+    return process
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+DEATHS = ["series.KnownSeries.prepare", "series.KnownSeries.complete", "output.WatchFolder.save_rows"]
+DEATHS += ["output.RejectsFile.add", "topic.Topic.commit", "output.RowsTopic.send"]
+
+
+@pytest.mark.parametrize("before", [False, True])
+@pytest.mark.parametrize("step", DEATHS)
+def test_who_dies_before_or_after_a_step_resumes_with_each_row_once(
+    points_run: Path, broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, before: bool
+) -> None:
+    alerts = ztf_alerts(range(3), each=3)
+    topic, out = f"{step.rpartition('.')[2]}-{before}", tmp_path / "out"
+    packets = packets_of(alerts)
+    broker.put(topic, [*packets[:4], b"rubbish", *packets[4:]])
+    broker.put(f"{topic}-rows", [])
+    words = ("--batch", 4, "--to", broker.address(f"{topic}-rows"))
+    with monkeypatch.context() as patch:
+        module, owner, name = step.split(".")
+        kind = getattr(import_module(f"ictconvention.applying.watching.{module}"), owner)
+        original, calls = getattr(kind, name), 0
+
+        def dying(*arguments: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            result = None if before and calls == 2 else original(*arguments)
+            if calls == 2:
+                raise KeyboardInterrupt
+            return result
+
+        patch.setattr(kind, name, dying)
+        result = CliRunner().invoke(
+            app, ["watch", broker.address(topic), str(points_run), "-o", str(out), *map(str, words)]
+        )
+        assert isinstance(result.exception, KeyboardInterrupt | SystemExit)
+        assert calls == 2
+    watched(points_run, broker.address(topic), out, *words)
+    watched(points_run, broker.address(topic), tmp_path / "calm", *words[:2])
+    rows, calm = by_candidate(rows_in(out)), by_candidate(rows_in(tmp_path / "calm"))
+    assert rows.keys() == calm.keys() == {one["candid"] for one in alerts}
+    for candidate, row in rows.items():
+        check_same(row, calm[candidate])
+    assert (out / "rejects.csv").read_bytes() == (tmp_path / "calm" / "rejects.csv").read_bytes()
+    sent = {json.loads(one)["candidate"] for one in broker.contents(f"{topic}-rows")}
+    assert sent == rows.keys()  # at least once
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_lose_nothing(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    alerts = ztf_alerts(range(12), each=5)
+    bad = [b"rubbish"] * 3
+    packets = [*packets_of(alerts[:30]), *bad, *packets_of(alerts[30:])]
+    for topic in ("killed", "calm"):
+        broker.put(topic, packets, partitions=1)
+    process = started(points_run, broker, "calm", tmp_path / "calm", 2.0)
+    process.join(120)
+    assert process.exitcode == 0
+    rng, out = random.Random(3), tmp_path / "killed"
+    for _ in range(8):
+        rows = len(list(out.glob("predictions-*.parquet")))
+        process = started(points_run, broker, "killed", out, 1e9)
+        wait_for(lambda rows=rows: len(list(out.glob("*/*.npy"))) > rows)  # type: ignore[misc]
+        time.sleep(rng.uniform(0, 0.6))
+        process.kill()
+        process.join()
+    process = started(points_run, broker, "killed", out, 2.0)
+    process.join(120)
+    assert process.exitcode == 0
+    calm, rows_ = by_candidate(rows_in(tmp_path / "calm")), by_candidate(rows_in(out))
+    assert rows_.keys() == calm.keys() == {one["candid"] for one in alerts}
+    for candidate, row in rows_.items():
+        check_same(row, calm[candidate])
+    assert len((out / "rejects.csv").read_text().splitlines()) == 4
+
+
+@pytest.mark.slow
+def test_sigterm_ends_after_the_batch_at_hand(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    from confluent_kafka import Consumer, TopicPartition
+
+    alerts = ztf_alerts(range(10), each=6)
+    broker.put("term", packets_of(alerts))
+    out = tmp_path / "out"
+    process = started(points_run, broker, "term", out, 1e9)
+    wait_for(lambda: bool(list(out.glob("predictions-*.parquet"))))
+    process.terminate()
+    process.join(120)
+    assert process.exitcode == 0
+    rows = rows_in(out)
+    assert 0 < len(rows) < len(alerts)
+    group = json.loads((out / "watch.json").read_text())["group"]
+    consumer = Consumer({"bootstrap.servers": broker.servers, "group.id": group})
+    [place] = consumer.committed([TopicPartition("term", 0)], timeout=10)
+    consumer.close()
+    assert place.offset == len(rows)
+    watched(points_run, broker.address("term"), out)
+    assert by_candidate(rows_in(out)).keys() == {one["candid"] for one in alerts}
