@@ -27,7 +27,7 @@ from ictconvention.ingestion.found import (
 from ictconvention.ingestion.growing_table import GrowingTable
 from ictconvention.ingestion.side_tables import keep_measurements
 from ictconvention.survey.photometry.table import MEASUREMENTS
-from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_pixels
+from ictconvention.survey.values import flaw_of_frame_columns, flaw_of_id, flaw_of_number, flaw_of_pixels
 
 Reader = Callable[[Any], Iterable[Found]]
 Progress = Callable[[int, int], object]
@@ -173,4 +173,5 @@ def _flaw(frame: FoundFrame, size: int) -> str | None:
     numbers = {name: np.array([getattr(frame, name)]) for name in ("mjd", "psf_fwhm", "sky_sigma", "gain", "x", "y")}
     pixels = frame.pixels[None].astype(np.float32)
     flaw = flaw_of_id(frame.id) or flaw_of_pixels(pixels) or flaw_of_frame_columns(numbers, size)
+    flaw = flaw or flaw_of_number("ra", frame.ra) or flaw_of_number("dec", frame.dec)
     return flaw.found if flaw else None

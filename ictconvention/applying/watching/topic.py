@@ -134,8 +134,11 @@ class Topic:
             if one.error is not None:
                 self._refuse(KafkaException(one.error))
 
-    def lag(self) -> int | None:
-        """Return how many messages are waiting in all partitions; None where the brokers do not say."""
+    def lag(self, ask: bool = False) -> int | None:
+        """Return how many messages are waiting in all partitions; None where the brokers do not say.
+
+        As was heard with the last messages, or `ask` the brokers.
+        """
         from confluent_kafka import KafkaException
 
         try:
@@ -143,7 +146,7 @@ class Topic:
                 self._look_again = time.monotonic() + LOOK_AGAIN
                 if new := [number for number in self._partitions() if number not in self._position]:
                     self._begin(new, newest=False)  # a partition that was added later is read whole
-            return sum(max(0, self._ends(number, cached=True)[1] - at) for number, at in self._position.items())
+            return sum(max(0, self._ends(number, cached=not ask)[1] - at) for number, at in self._position.items())
         except (KafkaException, FileSystemError, UsageError):
             return None
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from astropy.table import Table
+import pyarrow as pa
+from astropy.table import Table, vstack
 
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, predict_survey
@@ -25,10 +26,13 @@ from ictconvention.applying.watching.series import CANDIDATE, KnownSeries
 from ictconvention.applying.watching.topic import Message, Topic
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError
+from ictconvention.ingestion.found import Reject
 from ictconvention.ingestion.rubin.alert import MOVING
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
+NO_NUMBER = "E-NETWORK-NAN"
+LEAST_WITHOUT = 3  # objects without a number, which are no chance where there are no others
 FIRST = ("candidate", "id", "mjd", "place")  # columns before those of a prediction
 
 
@@ -43,7 +47,7 @@ class WatchOptions:
     prior : str
         Class shares: "train", "uniform", or a file.
     until_idle : float, optional
-        Seconds without a message after which the watch ends; None: it does not.
+        Seconds without a message after which the watch ends, if none waits; None: it does not.
     max_lag : int, optional
         Messages that may wait before a warning.
     newest : bool
@@ -154,7 +158,12 @@ class Watch:
             self.known.prepare(read.pixels, read.new)
             survey, lines = survey_of_batch(read, self.known, self.kind, self.with_points)
             if survey is not None:
-                table = self._predict(survey)
+                table, lines = self._predict(survey, lines, read.rejects)
+                if table is None and len(survey) >= LEAST_WITHOUT:
+                    found = f"the networks give no number for any of {len(survey)} alerts"
+                    fix = "the weights have diverged: watch by another run"
+                    raise UsageError(found, self.runs[0].folder, fix, NO_NUMBER)
+            if table is not None:
                 table.rename_column("id", FIRST[0])
                 table[FIRST[0]] = lines.column(CANDIDATE).to_numpy()
                 for place, name in enumerate(FIRST[1:], 1):
@@ -173,12 +182,33 @@ class Watch:
         self.metrics.alerts += read.alerts
         self.metrics.duplicates += read.duplicates
 
-    def _predict(self, survey: Survey) -> Table:
-        """Return the table of predictions, as `predict` has it."""
+    def _predict(self, survey: Survey, lines: pa.Table, rejects: list[Reject]) -> tuple[Table | None, pa.Table]:
+        """Return the table of predictions, as `predict` has it, and the lines of its objects.
+
+        A packet may hold fluxes that no network stands: halved again and again, the batch is left without it. It is a
+        reject, and the others have rows; None where there are no others.
+        """
         options = PredictOptions(batch_size=self.options.batch_size)
-        parts = [predict_survey(run, survey, options) for run in self.runs]
+        try:
+            parts = [predict_survey(run, survey, options) for run in self.runs]
+        except UsageError as error:
+            if error.code != NO_NUMBER:
+                raise
+            return self._predict_halves(survey, lines, rejects)
         shares, said = choose_shares(self.options.prior, parts, interval=False)
-        return prediction_table(combine(parts, shares), survey, self.runs, said)
+        return prediction_table(combine(parts, shares), survey, self.runs, said), lines
+
+    def _predict_halves(self, survey: Survey, lines: pa.Table, rejects: list[Reject]) -> tuple[Table | None, pa.Table]:
+        if len(survey) == 1:
+            [line] = lines.to_pylist()
+            rejects.append(Reject(line["id"], line["file"], "the network gives no number for the series that it ends"))
+            return None, lines.slice(0, 0)
+        half = len(survey) // 2
+        first = self._predict(survey[:half], lines.slice(0, half), rejects)
+        second = self._predict(survey[half:], lines.slice(half), rejects)
+        tables = [table for table, _ in (first, second) if table is not None]
+        joined = vstack(tables, metadata_conflicts="silent") if tables else None
+        return joined, pa.concat_tables([first[1], second[1]])
 
 
 def watch(
@@ -242,7 +272,8 @@ def _follow(
     while not stopped():
         messages = topic.collect(options.batch, options.seconds, stopped)
         if not messages:
-            if options.until_idle is not None and time.monotonic() - last > options.until_idle:
+            idle = options.until_idle is not None and time.monotonic() - last > options.until_idle
+            if idle and not topic.lag(ask=True):  # what waits is on its way
                 return
             continue
         begun = time.monotonic() if begun is None else begun

@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -37,7 +38,7 @@ from tests.applying.watching.streams import (
     ztf_survey,
 )
 from tests.ingestion import rubin_packets
-from tests.ingestion.alert_packets import avro_bytes
+from tests.ingestion.alert_packets import avro_bytes, cutout
 from tests.refusals import refused
 
 IDLE = 0.4  # [s] after which a watch of a test ends
@@ -145,6 +146,20 @@ def test_bad_packets_are_rejects_with_their_place_and_the_stream_goes_on(
     lines = watched(points_run, broker.address("bad"), tmp_path / "out")
     assert f"alerts={len(again)} rows=0 duplicates={len(again)}" in lines[-1]
     assert len(rows_in(tmp_path / "out")) == len(alerts)
+
+
+def test_a_packet_that_no_network_stands_is_a_reject(points_run: Path, broker: Broker, tmp_path: Path) -> None:
+    alerts = ztf_alerts(range(3), each=2)
+    alerts[4]["candidate"] |= {"ra": 400.0}
+    rng = np.random.default_rng(0)
+    alerts[3]["cutoutScience"] = cutout(rng.normal(0, 1, (63, 63)).astype(np.float32) * np.float32(1e37))
+    alerts[3]["candidate"] |= {"magzpsci": 16.0}
+    broker.put("poison", packets_of(alerts))
+    watched(points_run, broker.address("poison"), tmp_path / "out")
+    rows = by_candidate(rows_in(tmp_path / "out"))
+    assert rows.keys() == {one["candid"] for number, one in enumerate(alerts) if number not in (3, 4)}
+    lines = (tmp_path / "out" / "rejects.csv").read_text().splitlines()[1:]
+    assert sorted(line.split(",")[1] for line in lines) == ["poison[0]@3", "poison[0]@4"]
 
 
 def test_two_detections_of_one_exposure_are_one_frame(points_run: Path, broker: Broker, tmp_path: Path) -> None:
