@@ -4,7 +4,7 @@
 
 Synthetic ZTF packets, as wide as real ones, of objects that gain a frame each night go batch by batch through all that
 `ictconvention watch` does but Kafka itself, whose client takes microseconds a message: reading, the series of each
-object, prediction, rows on the disk. The networks are not trained, which changes no time. One thread; processor
+object, prediction, rows on the disk. The networks have hardly trained, which changes no time. One thread; processor
 seconds (user and system) of the process, so that other work on the machine counts little. Then the network alone on
 series as long as those of the stream: ragged in torch, padded to `max_frames` in onnxruntime, and in torch too.
 """
@@ -60,7 +60,7 @@ def packets(objects: int, nights: int, first: int = 0) -> list[bytes]:
 
 
 def untrained(folder: Path, network: str) -> TrainedRun:
-    """Return a laptop-size run without training, on a survey of such alerts."""
+    """Return a laptop-size run that has hardly trained, on a survey of such alerts."""
     survey = folder / "survey"
     if not survey.exists():
         (folder / "packets").mkdir()
@@ -70,7 +70,7 @@ def untrained(folder: Path, network: str) -> TrainedRun:
         (folder / "labels.csv").write_text("\n".join(lines))
         ingest("ztf", folder / "packets", survey, bands="g,r", objects=folder / "labels.csv", jobs=1)
     words = [f"experiment={network}_sdss", "profile=laptop", "survey=path", f"survey.path={survey}", "fold=single"]
-    words += [f"runs={folder / 'runs'}", "stage.pretrain.max_epochs=0", "stage.finetune.max_epochs=0", "figures=false"]
+    words += [f"runs={folder / 'runs'}", "stage.pretrain.max_epochs=1", "stage.finetune.max_epochs=0", "figures=false"]
     return read_trained(run(compose_run([*words, "fold.count=3"])))
 
 

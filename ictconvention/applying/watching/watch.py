@@ -31,7 +31,6 @@ from ictconvention.ingestion.rubin.alert import MOVING
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
-NO_NUMBER = "E-NETWORK-NAN"
 LEAST_WITHOUT = 3  # objects without a number, which are no chance where there are no others
 FIRST = ("candidate", "id", "mjd", "place")  # columns before those of a prediction
 
@@ -162,7 +161,7 @@ class Watch:
                 if table is None and len(survey) >= LEAST_WITHOUT:
                     found = f"the networks give no number for any of {len(survey)} alerts"
                     fix = "the weights have diverged: watch by another run"
-                    raise UsageError(found, self.runs[0].folder, fix, NO_NUMBER)
+                    raise UsageError(found, self.runs[0].folder, fix, "E-NETWORK-NAN")
             if table is not None:
                 table.rename_column("id", FIRST[0])
                 table[FIRST[0]] = lines.column(CANDIDATE).to_numpy()
@@ -192,7 +191,7 @@ class Watch:
         try:
             parts = [predict_survey(run, survey, options) for run in self.runs]
         except UsageError as error:
-            if error.code != NO_NUMBER:
+            if error.code != "E-NETWORK-NAN":
                 raise
             return self._predict_halves(survey, lines, rejects)
         shares, said = choose_shares(self.options.prior, parts, interval=False)
