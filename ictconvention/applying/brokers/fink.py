@@ -54,10 +54,9 @@ def export_for_fink(folder: str | Path, output: Path, cutout: Cutout | None = No
     run = read_trained(folder)
     reading = describe_reading(run, cutout)
     place = WholeFolder(output)
-    place.check_free()
-    check_model_file(Path(MODEL))
     place.take()
     try:
+        check_model_file(place.partial / MODEL)
         with readable_os_errors("writing the module", output):
             export_run(run, place.partial / MODEL)
             for name in SOURCES:

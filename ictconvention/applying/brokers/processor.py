@@ -86,5 +86,7 @@ def _listed(value: Any) -> list[Any]:
 if __name__ == "__main__":
     import doctest
     import sys
+    from importlib import import_module
 
-    sys.exit(bool(doctest.testmod().failed))
+    module = import_module(f"{__package__}.processor")  # by the name that Spark's workers know it by
+    sys.exit(bool(doctest.testmod(module).failed))

@@ -8,6 +8,7 @@ OUT/state/                           the series of all objects
 
 import csv
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -210,8 +211,8 @@ class RowsTopic:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a row as JSON knows it; NaN is none."""
-    value = value.item() if hasattr(value, "item") else value
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return None if isinstance(value, float) and value != value else value
+    """Return a value of a row, or a list, as JSON knows it; NaN is none."""
+    value = value.tolist() if hasattr(value, "tolist") else value  # of a number of numpy, a plain one
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -97,7 +97,7 @@ def watch(
     check_packages()
     address, settings = parse_address(topic), read_settings(kafka)
     rows_to = None if to is None else parse_address(to, "--to")
-    from ictconvention.applying.prediction_table import check_prior, choose_runs
+    from ictconvention.applying.prediction_table import check_prior, choose_runs, read_shares
     from ictconvention.applying.watching.kind import HowRead, choose_kind
     from ictconvention.applying.watching.watch import WatchOptions
     from ictconvention.applying.watching.watch import watch as follow
@@ -105,6 +105,8 @@ def watch(
     options = WatchOptions(batch, seconds, prior, until_idle, max_lag, newest, group, batch_size)
     runs, left_out = choose_runs(run, model)
     check_prior(prior, runs[0])
+    if prior not in ("train", "uniform"):
+        read_shares(Path(prior), runs[0].task.names)
     kind = choose_kind(runs[0], HowRead(cutout, sky, zero_point, rotate, min_reliability, simulated))
     for line in left_out:
         typer.echo(f"left out: {line}")

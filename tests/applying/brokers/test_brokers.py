@@ -49,6 +49,13 @@ def probabilities(run: Path, survey: Survey) -> np.ndarray:
     return np.stack([np.asarray(table[name]) for name in trained.task.names], axis=1)
 
 
+def check_same(found: np.ndarray, expected: np.ndarray) -> None:
+    """A network that has hardly trained tells objects apart by little: the same is what differs by far less."""
+    spread = expected.std(0).max()
+    assert spread > 3e-6
+    assert np.abs(found - expected).max() < max(0.02 * spread, 2e-7)
+
+
 @pytest.mark.parametrize("words", [["experiment=convention_sdss"], ["experiment=cnn_gru_sdss"]])
 def test_the_client_predicts_from_raw_frames_as_predict_does(
     smoke: Smoke, work: Path, tmp_path: Path, words: list[str]
@@ -66,8 +73,7 @@ def test_the_client_predicts_from_raw_frames_as_predict_does(
         series.append((one.frames[order], [survey.header.bands[b] for b in one.band[order]], one.mjd[order]))
     expected = probabilities(run, survey)
     assert max(len(one) for one in survey) > known["max_frames"]  # some are chosen
-    assert expected.std(0).max() > 1e-4
-    np.testing.assert_allclose(copied.predict(known, session, series), expected, atol=1e-5)
+    check_same(copied.predict(known, session, series), expected)
     with pytest.raises(ValueError, match="Y"):
         copied.arrays_of(known, series[0][0][:1], ["Y"], [0.0])
 
@@ -214,5 +220,4 @@ def test_the_module_predicts_on_spark_as_predict_does(fink_run: Path, tmp_path: 
     table = np.genfromtxt(tmp_path / "series.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
     found = {str(row["id"]): (row["agn"], row["sn_ia"]) for row in table}
     expected = probabilities(fink_run, survey)
-    assert expected.std(0).min() > 1e-5
-    np.testing.assert_allclose([found[id_] for id_ in survey.ids], expected, atol=2e-6)
+    check_same(np.array([found[id_] for id_ in survey.ids]), expected)
