@@ -50,7 +50,7 @@ def probabilities(run: Path, survey: Survey) -> np.ndarray:
 
 
 def check_same(found: np.ndarray, expected: np.ndarray) -> None:
-    """A network that has hardly trained tells objects apart by little: the same is what differs by far less."""
+    """Check that probabilities differ by far less than objects do, which a network that hardly trained tells apart."""
     spread = expected.std(0).max()
     assert spread > 3e-6
     assert np.abs(found - expected).max() < max(0.02 * spread, 2e-7)
