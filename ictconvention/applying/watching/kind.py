@@ -88,9 +88,9 @@ class AlertKind:
     settings: dict[str, Any]
 
     @property
-    def fields(self) -> tuple[str, ...]:
-        """Fields of which an alert has one."""
-        return ("candidate",) if self.name == "ztf" else ("diaSource",)
+    def survey(self) -> Literal["ZTF", "Rubin"]:
+        """The survey, as it writes its name."""
+        return "ZTF" if self.name == "ztf" else "Rubin"
 
     def candidate(self, alert: Alert) -> int:
         """Return the number of the detection.

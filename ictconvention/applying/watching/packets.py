@@ -1,7 +1,7 @@
 """Packets of a stream: their bytes, with or without their schema, become alerts."""
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.files.avro_file import CONFLUENT, NoSchemaError, read_avro
 from ictconvention.files.reading import UnreadableError, unreadable
 from ictconvention.ingestion.readers.alert_files import Alert
-from ictconvention.ingestion.rubin.schema import read_schema
+from ictconvention.ingestion.rubin.schema import SurveyName, read_schema
 
 WIRE = 5  # bytes before the record of a packet in Confluent's wire format: 0, and the number of its schema
 ENDINGS = (".avsc", ".json")
@@ -24,8 +24,8 @@ class Schemas:
     ----------
     path : Path, optional
         One schema, of all packets; or a folder with one for each number: 703.avsc, or 703.json as a registry gives it.
-    fields : collection of str
-        Of which an alert has one.
+    of : "ZTF" or "Rubin"
+        Whose alerts they are.
 
     Raises
     ------
@@ -33,20 +33,20 @@ class Schemas:
         There is none, or no schema of such alerts.
     """
 
-    def __init__(self, path: Path | None, fields: Collection[str]) -> None:
-        self._path, self._fields = path, fields
+    def __init__(self, path: Path | None, of: SurveyName) -> None:
+        self._path, self._of = path, of
         self._known: dict[int, Any] = {}
         self._only = None
         if path is None:
             return
         if not path.is_dir():
-            self._only = read_schema(path, fields)
+            self._only = read_schema(path, of)
             return
         numbers = [one for one in path.iterdir() if one.stem.isdecimal() and one.suffix in ENDINGS]
         if not numbers:
             fix = "name each file by its schema's number, such as 703.avsc"
             raise UsageError("no schema with a number is there", path, fix, "E-FILES-MISSING")
-        self._known = {int(one.stem): read_schema(one, fields) for one in numbers}
+        self._known = {int(one.stem): read_schema(one, of) for one in numbers}
 
     def of(self, number: int) -> Any:
         """Return the schema of a number; a file that was added to the folder since is seen.
@@ -61,7 +61,7 @@ class Schemas:
         if number not in self._known and self._path is not None:
             files = [self._path / f"{number}{ending}" for ending in ENDINGS]
             if file := next((one for one in files if one.is_file()), None):
-                self._known[number] = read_schema(file, self._fields)
+                self._known[number] = read_schema(file, self._of)
         if number not in self._known:
             place = "give it by --schema" if self._path is None else f"it is not in {self._path}"
             raise NoSchemaError(f"a packet of schema {number}, which it does not hold: {place}")

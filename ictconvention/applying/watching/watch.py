@@ -139,7 +139,7 @@ class Watch:
         rows_topic: RowsTopic | None = None,
     ) -> None:
         self.runs, self.kind, self.folder, self.options, self.rows_topic = runs, kind, folder, options, rows_topic
-        self.packets = Packets(Schemas(schema, kind.fields))
+        self.packets = Packets(Schemas(schema, kind.survey))
         self.rejects = RejectsFile(folder.path)
         self.with_points = any(run.spec.points for run in runs)
         self.known = KnownSeries(folder.state, folder.rows, self.with_points)

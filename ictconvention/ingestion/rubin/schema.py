@@ -1,18 +1,19 @@
 """The Avro schema of single messages: a file as the schema's repository has it, or as a broker's registry gives it."""
 
 import json
-from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ictconvention.core.errors import UsageError, readable_os_errors
 from ictconvention.core.plain_file import open_plain
 
 FIX = "give lsst.v10_0.alert.avsc with its neighbours of the same version, or what the registry gives for the schema"
 MOST_SCHEMA = 2**24  # bytes
+SurveyName = Literal["Rubin", "ZTF"]
+FIELDS: dict[SurveyName, str] = {"Rubin": "diaSource", "ZTF": "candidate"}  # that alerts have
 
 
-def read_schema(path: Path, fields: Collection[str] = ("diaSource",)) -> Any:
+def read_schema(path: Path, of: SurveyName = "Rubin") -> Any:
     """Return a parsed schema.
 
     Parameters
@@ -20,8 +21,8 @@ def read_schema(path: Path, fields: Collection[str] = ("diaSource",)) -> Any:
     path : Path
         Of the record of an alert; records that it names and does not hold lie beside it, each in a file of its name
         (`lsst.v10_0.diaSource.avsc`). Or the answer of a schema registry, `{"schema": "..."}`.
-    fields : collection of str
-        An alert has one of these: Rubin's, unless others are named.
+    of : "Rubin" or "ZTF"
+        Whose alerts it shall be of.
 
     Raises
     ------
@@ -50,7 +51,6 @@ def read_schema(path: Path, fields: Collection[str] = ("diaSource",)) -> Any:
         raise UsageError(f"no Avro schema: {error or type(error).__name__}", path, FIX, "E-COMMAND-VALUE") from error
     record = parsed[-1] if isinstance(parsed, list) else parsed
     known = record.get("fields", []) if isinstance(record, dict) else []
-    if {*fields}.isdisjoint(field.get("name") for field in known):
-        found = f"the schema is not of these alerts: it has no field {' or '.join(fields)}"
-        raise UsageError(found, path, FIX, "E-COMMAND-VALUE")
+    if FIELDS[of] not in {field.get("name") for field in known}:
+        raise UsageError(f"the schema is not that of {of}'s alerts", path, FIX, "E-COMMAND-VALUE")
     return parsed
