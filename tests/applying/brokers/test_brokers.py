@@ -1,5 +1,6 @@
 """A run in a broker's hands: from raw frames, or from cutouts, the probabilities are those of `predict`."""
 
+import csv
 import importlib.util
 import os
 import shutil
@@ -217,7 +218,7 @@ def test_the_module_predicts_on_spark_as_predict_does(fink_run: Path, tmp_path: 
             [SPARK_PYTHON, *words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-    table = np.genfromtxt(tmp_path / "series.csv", delimiter=",", names=True, dtype=None, encoding="utf-8")
-    found = {str(row["id"]): (row["agn"], row["sn_ia"]) for row in table}
+    with (tmp_path / "series.csv").open(newline="") as file:
+        found = {row["id"]: (float(row["agn"]), float(row["sn_ia"])) for row in csv.DictReader(file)}
     expected = probabilities(fink_run, survey)
     check_same(np.array([found[id_] for id_ in survey.ids]), expected)
