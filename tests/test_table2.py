@@ -200,6 +200,7 @@ def test_rows_on_other_objects_are_refused_before_any_begins(tmp_path: Path) -> 
     ("word", "code", "said"),
     [
         ("hydra/launcher=slurm", "E-CONFIG-SWEEP", "hydra/launcher=slurm"),
+        ("hydra/launcher=jean_zay", "E-CONFIG-SWEEP", "hydra/launcher=jean_zay"),
         ("+hydra.launcher.nodes=2", "E-CONFIG-SWEEP", "JOBS=n"),
         ("hydra.sweep.dir=elsewhere", "E-CONFIG-SWEEP", "JOBS=n"),
         ("jobs=2", "E-CONFIG-CONFLICT", "JOBS=n"),

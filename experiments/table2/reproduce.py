@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # heavy: each function imports what it needs when it runs
     from ictconvention.sweeping.sweep import Job, Sweep
 
 FOLDS = {"smoke": 2, "tiny": 2}
+ELSEWHERE = {"hydra/launcher=slurm", "hydra/launcher=jean_zay"}  # what trains on another machine
 OURS = {  # keys that are set for each run, and what is said in their place
     "fold.index": ", and say FOLDS=n",
     "seed": ", and say SEEDS=n",
@@ -53,7 +54,7 @@ def check_overrides(wanted: argparse.Namespace) -> None:
         if key.startswith(("hydra.", "hydra/")):
             found = f"{key} is a key of `python train.py -m`, and reproduce-table2 runs on this machine"
             fix = "leave it out, and say JOBS=n for the number of runs at once"
-            if "hydra/launcher=slurm" in wanted.overrides:
+            if ELSEWHERE & {*wanted.overrides}:
                 there = command(["python", "train.py", *sweep_of_models(wanted)])
                 fix = f"train there first, {there}; then give this command without it: it takes the finished runs"
             raise UsageError(found, f"OVERRIDES, {word}", fix, "E-CONFIG-SWEEP")

@@ -46,7 +46,7 @@ CODES: dict[str, str] = {
     "E-MACHINE-DEVICES": "More devices than the machine has, or than the batch or the objects can be shared among.",
     "E-MACHINE-KILLED": "A process was killed from outside, as happens when the memory is used up.",
     "E-MACHINE-MEMORY": "The memory of the machine, or of its GPU, is used up.",
-    "E-MACHINE-NODES": "The processes that torchrun or srun started do not fit the configured nodes and devices.",
+    "E-MACHINE-NODES": "The processes that torchrun, srun or others started do not fit the nodes and devices.",
     "E-MACHINE-PRECISION": "The machine cannot compute in this precision, or the precision cannot be chosen for it.",
     "E-MODULE-DUPLICATE": "Two networks, functions or tasks are registered under one name.",
     "E-MODULE-FAILS": "A module of one's own raises an error when it is imported.",

@@ -17,9 +17,14 @@ from ictconvention.core.errors import UsageError, pluralize
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
-NUMBERS = (*RANKS, "WORLD_SIZE", "LOCAL_WORLD_SIZE", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES")
 PLACES = ("LOCAL_RANK", "SLURM_LOCALID")  # of a process on its node
 OF_SRUN = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")  # what srun tells each of several processes
+OF_MPI = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # the processes that an mpirun has started
+NUMBERS = (
+    *(*RANKS, "WORLD_SIZE", "LOCAL_WORLD_SIZE", *OF_MPI),
+    *("SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES"),
+)
+MEETING = ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what Lightning tells the processes that it starts
 SHELLS = ("bash", "interactive")  # names of a job of Slurm's in which somebody types, as Lightning sees it
 
 
@@ -75,12 +80,13 @@ def check_ranks() -> None:
 def check_launch(options: TrainerOptions) -> None:
     """Refuse other processes than the run needs, or some that nobody has started: the others would wait for them.
 
-    torchrun's word counts before Slurm's, since srun may start a torchrun on each node.
+    torchrun's word counts before Slurm's, since srun may start a torchrun on each node; theirs before that of others.
 
     Raises
     ------
     UsageError
-        torchrun or srun has started another number of processes or nodes, or none of them starts those of other nodes.
+        torchrun or srun has started another number of processes or nodes, or none of them starts those of other nodes;
+        or something else has started several, each of which would train alone.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         _check_torchrun(options)
@@ -91,6 +97,37 @@ def check_launch(options: TrainerOptions) -> None:
         words = f"--nnodes {options.num_nodes} --nproc-per-node {options.devices}"
         fix = f"start it with srun, or on each node with: torchrun {words} --node-rank 0 (1, ...) --master-addr HOST"
         raise UsageError(found, "trainer.num_nodes", f"{fix} train.py ...", "E-MACHINE-NODES")
+    else:
+        _check_others(options)
+
+
+def _check_others(options: TrainerOptions) -> None:
+    """Refuse processes that neither torchrun nor Slurm has started, but for those that Lightning starts on a node.
+
+    Each of them would train alone, and all would write into one folder, or into none.
+    """
+    devices = options.devices
+    fix = f"start them with srun, or with: torchrun --nproc-per-node {devices} train.py trainer.devices={devices} ..."
+    alone = "for one process, which starts any others by itself, unset"
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size not in (1, devices):
+        found = f"WORLD_SIZE is {size}, and trainer.devices is {devices} on one node; torchrun has set neither"
+        raise UsageError(found, "WORLD_SIZE", f"{fix}; {alone} WORLD_SIZE", "E-MACHINE-NODES")
+    if size > 1 and (absent := [name for name in MEETING if name not in os.environ]):
+        found = f"WORLD_SIZE is {size}, and nobody has set {' and '.join(absent)}, by which these processes would meet"
+        raise UsageError(found, absent[0], f"{fix}; {alone} WORLD_SIZE", "E-MACHINE-NODES")
+    for name in OF_MPI:
+        if size == 1 and (started := int(os.environ.get(name, "1"))) != 1:
+            found = f"{name} is {started}: mpirun has started these processes, and each would train alone"
+            raise UsageError(found, name, f"{fix}; {alone} {name}", "E-MACHINE-NODES")
+    for name in RANKS:
+        most = size if name in ("RANK", "LOCAL_RANK") else 1
+        if (rank := int(os.environ.get(name, "0"))) >= most:
+            found = f"{name} is {rank}, and there is {'one such process' if most == 1 else f'0 to {most - 1}'} here"
+            raise UsageError(found, name, f"{fix}; {alone} {name}", "E-MACHINE-NODES")
+    if size < devices and "LOCAL_RANK" in os.environ:
+        found = f"LOCAL_RANK is set, so that somebody else is to start the {devices} processes, and WORLD_SIZE is not"
+        raise UsageError(found, "LOCAL_RANK", f"{fix}; {alone} LOCAL_RANK", "E-MACHINE-NODES")
 
 
 def _check_torchrun(options: TrainerOptions) -> None:

@@ -20,7 +20,10 @@ from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finis
 logger = logging.getLogger(__name__)
 
 SUBMITTED = "*_submitted.pkl"  # what submitit leaves of each job that it has handed over
-OF_SLURM = ("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s")
+OF_SLURM = (
+    *("partition", "account", "qos", "constraint", "array_parallelism", "additional_parameters", "signal_delay_s"),
+    "setup",
+)
 
 
 def load_submitter(executor: str, parameters: Mapping[str, Any]) -> Any:

@@ -32,6 +32,7 @@ LAUNCHERS = (
     "SLURM_",
     "TORCHELASTIC_",
     "OMPI_COMM_WORLD_",
+    "MV2_COMM_WORLD_",
     "PMI_",
     "PMIX_",
     "SUBMITIT_",

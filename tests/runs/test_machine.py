@@ -13,14 +13,17 @@ TWO = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}
 FOUR = {"SLURM_NTASKS": "4", "SLURM_STEP_ID": "0", "SLURM_NTASKS_PER_NODE": "2"}
 SRUN = {"SLURM_PROCID": "0", "SLURM_LOCALID": "0", "SLURM_NODEID": "0"}
 ELASTIC = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "2"}
+BY_HAND = {"WORLD_SIZE": "2", "LOCAL_RANK": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}
+OF_LAUNCHERS = ("SLURM_", "TORCHELASTIC_", "OMPI_", "PMI_", "MV2_", "WORLD_SIZE", "MASTER_")
 
 
 @pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
-    for name in [name for name in os.environ if name.startswith(("SLURM_", "TORCHELASTIC_")) or name in RANKS]:
+def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None]) -> None:
+    for name in [name for name in os.environ if name.startswith(OF_LAUNCHERS) or name in RANKS]:
         monkeypatch.delenv(name)
     for name, value in variables.items():
-        monkeypatch.setenv(name, value)
+        if value is not None:
+            monkeypatch.setenv(name, value)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,24 @@ def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None
         (ELASTIC, 1, 1, "WORLD_SIZE"),
         (ELASTIC, 2, 4, "WORLD_SIZE"),
         (ELASTIC | {"SLURM_NTASKS": "2"}, 2, 2, None),  # srun starts a torchrun on each node
+        (ELASTIC | {"OMPI_COMM_WORLD_SIZE": "2"}, 2, 2, None),  # mpirun does
+        ({"WORLD_SIZE": "1", "RANK": "0"}, 1, 1, None),
+        ({"WORLD_SIZE": "1"}, 2, 1, None),  # Lightning starts the other
+        (BY_HAND, 2, 1, None),  # as Lightning tells the other
+        (BY_HAND, 1, 1, "WORLD_SIZE"),  # two processes, each of which would train alone
+        (BY_HAND, 4, 1, "WORLD_SIZE"),
+        (BY_HAND, 1, 2, "trainer.num_nodes"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, 2, 1, "LOCAL_RANK"),  # each would start another
+        (BY_HAND | {"MASTER_PORT": None}, 2, 1, "MASTER_PORT"),  # each would wait at a door of its own
+        (BY_HAND | {"RANK": "2"}, 2, 1, "RANK"),
+        ({"RANK": "1"}, 1, 1, "RANK"),  # it would train, and keep nothing
+        ({"LOCAL_RANK": "1"}, 1, 1, "LOCAL_RANK"),
+        ({"LOCAL_RANK": "0"}, 2, 1, "LOCAL_RANK"),  # it would wait for the other
+        ({"NODE_RANK": "1"}, 2, 1, "NODE_RANK"),
+        ({"OMPI_COMM_WORLD_SIZE": "4"}, 4, 1, "OMPI_COMM_WORLD_SIZE"),
+        ({"PMI_SIZE": "4"}, 1, 1, "PMI_SIZE"),
+        ({"PMI_SIZE": "1"}, 2, 1, None),
+        ({"SLURM_NTASKS": "4", "SLURM_JOB_NAME": "interactive", "SLURM_PROCID": "3"}, 4, 1, "SLURM_PROCID"),
     ],
 )
 @pytest.mark.usefixtures("launched")

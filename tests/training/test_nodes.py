@@ -80,6 +80,22 @@ def test_a_misfit_is_told_by_each_node_and_nobody_waits(work: Path, tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
+def by_hand(rank: int, per_node: int) -> dict[str, str]:
+    """Return what a script that starts two processes by itself tells each."""
+    return {name: value for name, value in torchrun(rank, per_node).items() if not name.startswith("TORCHELASTIC")}
+
+
+def test_processes_that_each_would_train_alone_are_refused_before_anything_is_written(
+    work: Path, tmp_path: Path
+) -> None:
+    words = [*places(work), *QUICK, f"runs={tmp_path}/runs"]
+    first, second = run_both(tmp_path, words, by_hand, 2)
+    assert (first.returncode, second.returncode, second.stderr) == (2, 2, "")
+    assert "code:  E-MACHINE-NODES" in first.stderr
+    assert "where: WORLD_SIZE" in first.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("ICTCONVENTION_TORCHRUN" not in os.environ, reason="half a minute: ICTCONVENTION_TORCHRUN=1")
 def test_torchrun_itself_on_two_nodes_gives_what_lightning_gives_on_one(work: Path, tmp_path: Path) -> None:
