@@ -206,14 +206,15 @@ class StrategyOptions:
 
 @option_group
 class LoggerOptions:
-    """Whether a run also has a page on Weights & Biases; all but `kind` are W&B's."""
+    """Whether a run also has a page at a tracker; `entity` and `offline` are W&B's, `uri` is MLflow's."""
 
-    kind: Literal["csv", "wandb"] = "csv"
+    kind: Literal["csv", "wandb", "tensorboard", "mlflow"] = "csv"
     project: str = "ictconvention"
     entity: str | None = None
     group: str | None = None
     tags: tuple[str, ...] = ()
     offline: bool = False
+    uri: str | None = None
 
 
 @option_group

@@ -5,6 +5,7 @@ import platform
 import subprocess
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ from ictconvention.core.errors import UsageError, pluralize
 
 Precision = Literal["32-true", "bf16-mixed"]
 PACKAGES = ("torch", "lightning", "numpy", "torchmetrics", "hydra-core", "scikit-learn", "pyarrow")
+TRACKERS = {"tensorboard": "tensorboard", "mlflow": "mlflow-skinny"}  # packages of extras of the same names
 RANKS = ("RANK", "LOCAL_RANK", "NODE_RANK", "SLURM_PROCID")
 PLACES = ("LOCAL_RANK", "SLURM_LOCALID")  # of a process on its node
 OF_SRUN = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")  # what srun tells each of several processes
@@ -61,6 +63,25 @@ def _check_compiler() -> None:
         found = f"trainer.compile is true, and torch.compile does not work here ({str(error).splitlines()[0]})"
         fix = "install a C++ compiler (on Debian: g++), for a GPU Triton too; or leave out trainer.compile"
         raise UsageError(found, "trainer.compile", fix, "E-MACHINE-COMPILE") from error
+
+
+def check_tracker(kind: str) -> None:
+    """Refuse a tracker that is not installed here.
+
+    Parameters
+    ----------
+    kind : str
+        As `logger.kind` has it.
+
+    Raises
+    ------
+    UsageError
+        Naming the extra that brings it.
+    """
+    found = find_spec(kind) if kind in TRACKERS else None
+    if kind in TRACKERS and (found is None or found.origin is None):  # a folder of that name is no package
+        fix = f"install the extra: pip install -c constraints.txt '.[{kind}]'; or leave out logger={kind}"
+        raise UsageError(f"the package {TRACKERS[kind]} is not installed", f"logger={kind}", fix, "E-PACKAGE-MISSING")
 
 
 def check_ranks() -> None:

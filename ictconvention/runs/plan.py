@@ -18,7 +18,7 @@ from ictconvention.runs.assembly import (
     run_hash,
     weight_file,
 )
-from ictconvention.runs.machine import Precision, check_machine, precision_of
+from ictconvention.runs.machine import Precision, check_machine, check_tracker, precision_of
 from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.check import check_shift
@@ -70,7 +70,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
     Raises
     ------
     IctConventionError
-        The machine, the survey, its stamps, the split or the first weights are not what the run needs.
+        The machine, the tracker, the survey, its stamps, the split or the first weights are not what the run needs.
     """
     if elsewhere and options.trainer.precision == "auto":
         found = "trainer.precision is auto, and the machine that would choose is another one than this"
@@ -79,6 +79,7 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
         )
     if not elsewhere:
         check_machine(options.trainer)
+        check_tracker(options.logger.kind)
     survey = open_or_simulate(options)
     check_network_pixels(options, (survey.header.stamp_size, survey.header.pixel_scale))
     check_network_survey(options, survey)

@@ -41,6 +41,7 @@ class StatusShape(Shape):
     survey_hash: str = ABSENT
     error: str | None = ABSENT
     wandb: str = ABSENT
+    mlflow: str = ABSENT
 
 
 SHIFT = "shift"  # beside the stages, what an answer to a shift costs

@@ -15,7 +15,7 @@ from ictconvention.configuration.folders import names_folder
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize
 from ictconvention.sweeping.processes import COMMAND, job_environment
-from ictconvention.sweeping.sweep import State, Sweep, add_wandb_group, is_finished, with_folders
+from ictconvention.sweeping.sweep import State, Sweep, add_group, is_finished, with_folders
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def submit(sweep: Sweep, launcher: Any, logs: Path) -> None:
         before = set(logs.rglob(SUBMITTED))
         try:
             if waiting:
-                words = [add_wandb_group(job, sweep.folder) for job in waiting]
+                words = [add_group(job, sweep.folder) for job in waiting]
                 launcher.launch([[word for word in own if not names_folder(word)] for own in words], 0)
         except KeyboardInterrupt:
             logger.info(

@@ -18,7 +18,7 @@ from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import UsageError, pluralize, readable_os_errors
 from ictconvention.runs.machine import processors
 from ictconvention.sweeping.prepared import MODULE, Copier, PreparedProcess
-from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, chief_scores, is_finished
+from ictconvention.sweeping.sweep import Job, Sweep, add_group, chief_scores, is_finished
 from ictconvention.training.epoch_report import describe_duration
 
 logger = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ class _Course:
         job.log = self.sweep.folder / "logs" / f"{job.folder.parent.name}-{job.folder.name}.log"
         log = job.log.open("ab")  # after what an earlier start said
         try:
-            words = add_wandb_group(job, self.sweep.folder)
+            words = add_group(job, self.sweep.folder)
             process: subprocess.Popen[bytes] | PreparedProcess | None = None
             if self.copier is not None:
                 process = self.copier.start(words, log)

@@ -25,6 +25,7 @@ from ictconvention.survey.verify import verify_survey
 logger = logging.getLogger(__name__)
 
 State = Literal["waiting", "running", "finished", "failed", "stopped"]
+GROUPED = ("wandb", "mlflow")  # trackers that have groups of runs
 SEVERAL = ("RANK", "SLURM_PROCID")  # what torchrun and srun say to each of several processes
 
 
@@ -248,10 +249,10 @@ def chief_scores(job: Job) -> str:
     return said
 
 
-def add_wandb_group(job: Job, sweep: Path) -> tuple[str, ...]:
-    """Return a job's overrides with its group on W&B: the sweep's name, unless it has another."""
+def add_group(job: Job, sweep: Path) -> tuple[str, ...]:
+    """Return a job's overrides with its group at a tracker that has groups: the sweep's name, unless it has another."""
     logger = job.options.logger
-    if logger.kind == "csv" or logger.group:
+    if logger.kind not in GROUPED or logger.group:
         return job.words
     return (*job.words, override("logger.group", sweep.name))
 

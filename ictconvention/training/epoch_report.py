@@ -127,7 +127,7 @@ class EpochReport(lightning.Callback):
         self.records.metrics.add(self.stage, epoch, row)
         core_seconds = time.process_time() - self.cores if self.alone else None
         self.records.status.end_epoch(self.stage, epoch, seconds, core_seconds)
-        self.records.dashboard.log({f"{self.stage}/epoch": epoch, **row})
+        self.records.dashboard.log(self.stage, epoch, row)
         words = [f"{self.stage}, training epoch {epoch} of {trainer.max_epochs}: loss {loss:.3f}"]
         shown = {said: row.get(f"{self.stage}/val/{name}") for name, said in self.headline.items()}
         if found := [f"{said} {value:.3f}" for said, value in shown.items() if value is not None]:

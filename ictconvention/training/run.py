@@ -33,7 +33,7 @@ from ictconvention.survey.format import sha256
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.verify import verify_survey
 from ictconvention.tasks.task import Task
-from ictconvention.training.dashboard import Dashboard
+from ictconvention.training.dashboard import NAMES, Dashboard
 from ictconvention.training.epoch_report import Records, describe_network
 from ictconvention.training.evaluate import evaluate, measure_domains, prediction_columns
 from ictconvention.training.lightning_noise import silence_lightning
@@ -94,7 +94,7 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
 
 
 def _keep_records(options: RunOptions, plan: Plan) -> None:
-    """Take all stages, with what a run leaves whatever happens: its state, and the end of its W&B page."""
+    """Take all stages, with what a run leaves whatever happens: its state, and the end of its page."""
     folder = plan.folder
     status = folder.open_status()
     status.set(state="running", error=None, **_identity(plan))
@@ -301,8 +301,8 @@ def _report_finished(folder: RunFolder, options: RunOptions, survey: Survey) -> 
     devices, nodes = int(machine.get("devices", 1)), int(machine.get("nodes", 1))
     by = pluralize(devices * nodes, "device") + (f" on {nodes} nodes" if nodes > 1 else "")
     logger.info(f"finished before, by {by}; remove the folder to run it again")
-    if options.logger.kind == "wandb":
-        logger.warning("W&B: a finished run gets no page")
+    if options.logger.kind != "csv":
+        logger.warning(f"{NAMES[options.logger.kind]}: a finished run gets no page")
 
 
 def _tags(options: RunOptions) -> list[str]:

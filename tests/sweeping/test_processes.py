@@ -87,8 +87,9 @@ def test_jobs_run_one_after_the_other_or_side_by_side(tmp_path: Path) -> None:
         assert all(job.seconds >= 0.3 for job in sweep.jobs)
 
 
-def test_a_job_with_a_page_on_wandb_is_told_the_group_of_its_sweep(tmp_path: Path) -> None:
-    pages: dict[Literal["csv", "wandb"], list[str]] = {"csv": [], "wandb": ["logger.group=sweep"]}
+def test_a_job_whose_tracker_has_groups_is_told_that_of_its_sweep(tmp_path: Path) -> None:
+    pages: dict[Literal["csv", "wandb", "tensorboard", "mlflow"], list[str]] = {"csv": [], "tensorboard": []}
+    pages |= {"wandb": ["logger.group=sweep"], "mlflow": ["logger.group=sweep"]}
     for kind, words in pages.items():
         sweep = sweep_of(tmp_path / kind, "runs")
         sweep.jobs[0].options = replace(sweep.jobs[0].options, logger=LoggerOptions(kind))

@@ -12,7 +12,7 @@ import pytest
 from ictconvention.cli.train import sweep, sweep_name, train
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
-from ictconvention.sweeping.sweep import Job, Sweep, add_wandb_group, prepare_jobs, validation_loss
+from ictconvention.sweeping.sweep import Job, Sweep, add_group, prepare_jobs, validation_loss
 from tests.conftest import long_test
 from tests.forked import Command
 from tests.refusals import refused
@@ -172,7 +172,7 @@ def test_a_group_of_ones_own_stands(tmp_path: Path) -> None:
     name = "it's (mine), 100 % für τ"
     for words, group in (([], None), (["logger=wandb"], name), (["logger=wandb", "logger.group=b"], "b")):
         job = Job(1, "x", tuple(words), compose_run(words), tmp_path)
-        assert compose_run(add_wandb_group(job, Path("runs/sweeps") / name)).logger.group == group
+        assert compose_run(add_group(job, Path("runs/sweeps") / name)).logger.group == group
 
 
 def test_a_search_minimises_the_validation_loss_and_never_a_test(finished: Path) -> None:
