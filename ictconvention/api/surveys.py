@@ -1,6 +1,5 @@
 """Surveys and splits from Python: opened, simulated, split."""
 
-import os
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +10,7 @@ from astropy.table import Table
 from ictconvention.configuration.compose import read_group
 from ictconvention.configuration.schema import SurveyOptions
 from ictconvention.core.errors import UsageError, did_you_mean, shorten
+from ictconvention.core.parallel import usual_jobs
 from ictconvention.survey.labels.strata import stratify, usual_protocol
 from ictconvention.survey.masks.strata import split_table
 from ictconvention.survey.split import Split
@@ -148,7 +148,7 @@ def simulate(
     from ictconvention.simulation import simulate as simulation
     from ictconvention.simulation.hosts import pictures
 
-    workers = (os.cpu_count() or 1) if jobs is None else jobs
+    workers = usual_jobs(jobs)
     if light_curves:
         return simulation.paint_light_curves(path, light_curves, objects, seed, workers, progress)
     if kind == "hosts":

@@ -15,7 +15,7 @@ from ictconvention.applying.forests.join import ForestUse, JoinedForest, read_us
 from ictconvention.applying.seen_objects import seen_by
 from ictconvention.configuration.registry import import_module, imported_modules
 from ictconvention.core.errors import UsageError, pluralize
-from ictconvention.core.parallel import run_parallel
+from ictconvention.core.parallel import is_elsewhere, run_parallel, usual_jobs
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.shift.known_sample import draw_rows
 from ictconvention.evaluation.shift.neighbours import Neighbours
@@ -131,10 +131,11 @@ def predict_survey(
     seen = seen_by(run, survey)
     sampled, features = choose_rows(there, seen), np.zeros((0, 0), dtype=np.float32)
     if len(there):
-        devices = min(options.devices, len(there))
-        parts = np.array_split(there, devices)
+        elsewhere = is_elsewhere()
+        devices = usual_jobs(None) if elsewhere else min(options.devices, len(there))
+        parts = np.array_split(there, -(-len(there) // AT_ONCE) if elsewhere else devices)  # as one process takes them
         done = 0
-        if devices == 1:
+        if devices == 1 and not elsewhere:
 
             def moved(objects: int) -> None:
                 nonlocal done
@@ -143,7 +144,7 @@ def predict_survey(
 
             pieces = [_part_applied(run, stream, forest, known, sampled, options.batch_size, None, moved, there)]
         else:
-            threads = max(1, processors() // devices)
+            threads = 1 if elsewhere else max(1, processors() // devices)
             modules = imported_modules()
             task = partial(_part_of_process, run.folder, stream, forest, sampled, options.batch_size, threads, modules)
             pieces = []
@@ -241,7 +242,8 @@ def _part_of_process(
         import_module(name)
     keep_freed_memory()
     torch.set_num_threads(threads)
-    device = torch.device("cuda", number) if torch.cuda.is_available() else torch.device("cpu")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = torch.device("cuda", number % gpus) if gpus else torch.device("cpu")
     known = Known.read(RunFolder(folder))
     run = read_trained(folder)
     return _part_applied(run, stream, forest, known, sampled, batch_size, device, lambda objects: None, positions)

@@ -23,6 +23,7 @@ from ictconvention.cli.next_command import (
     suggest_training,
 )
 from ictconvention.cli.simulate import simulate
+from ictconvention.cli.tuning.tune import tune
 from ictconvention.core.console import lines_on_terminal
 from ictconvention.core.errors import SplitError, UsageError, did_you_mean, report_errors
 from ictconvention.core.output_place import check_place
@@ -314,6 +315,7 @@ app.command(context_settings=WORDS)(rank)
 app.command(context_settings=WORDS)(watch)
 app.command()(explain)
 app.command(context_settings=WORDS)(features)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(tune)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ictconvention.cli.ingesting.scheduler_option import Scheduler
 from ictconvention.cli.next_command import suggest, suggest_redshift_training
 from ictconvention.core.progress import show_progress, wide_console
 
@@ -21,6 +22,7 @@ def simulate(
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None,
+    scheduler: Scheduler = None,
     extra_test: Annotated[
         int | None,
         typer.Option(
@@ -81,8 +83,9 @@ def simulate(
 ) -> None:
     """Simulate a survey: AGN, SN Ia, variable stars and other supernovae in ugriz, galaxies, or land."""
     from ictconvention.api.surveys import simulate as write
+    from ictconvention.core.cluster.scheduler import use_scheduler
 
-    with show_progress("simulating") as progress:
+    with use_scheduler(scheduler), show_progress("simulating") as progress:
         of_kind = bands, select, catalogue, missing, unlabelled, stream
         survey = write(out, objects, seed, jobs, extra_test, light_curves or (), progress, kind, size, *of_kind)
     typer.echo(f"{survey.path}: simulated survey, {len(survey)} objects, {survey.lengths.sum()} frames")

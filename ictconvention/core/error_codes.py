@@ -48,6 +48,7 @@ CODES: dict[str, str] = {
     "E-MACHINE-MEMORY": "The memory of the machine, or of its GPU, is used up.",
     "E-MACHINE-NODES": "The processes that torchrun, srun or others started do not fit the nodes and devices.",
     "E-MACHINE-PRECISION": "The machine cannot compute in this precision, or the precision cannot be chosen for it.",
+    "E-MACHINE-SCHEDULER": "The scheduler of a cluster does not answer, or its workers cannot do what is asked.",
     "E-MODULE-DUPLICATE": "Two networks, functions or tasks are registered under one name.",
     "E-MODULE-FAILS": "A module of one's own raises an error when it is imported.",
     "E-MODULE-MISSING": "There is no such module.",

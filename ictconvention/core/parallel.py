@@ -1,4 +1,7 @@
-"""Processes side by side: they end with the process that started them, and their deaths are reported in words."""
+"""Processes side by side: they end with the process that started them, and their deaths are reported in words.
+
+Or the workers of a cluster in their place, where `run_elsewhere` says so.
+"""
 
 import os
 import threading
@@ -6,14 +9,61 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from contextvars import ContextVar
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ictconvention.core.errors import FileSystemError
 
 FEWER_JOBS = "the system may have run out of memory: use fewer --jobs"
 Result = TypeVar("Result")
+
+
+class Elsewhere(Protocol):
+    """What makes calls in place of processes of this machine."""
+
+    @property
+    def workers(self) -> int:
+        """How many calls it makes at once."""
+
+    def run(
+        self, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path, fix: str
+    ) -> Iterator[tuple[int, Any]]:
+        """Do as `run_parallel` does."""
+
+
+_elsewhere: ContextVar[Elsewhere | None] = ContextVar("elsewhere", default=None)
+
+
+@contextmanager
+def run_elsewhere(engine: Elsewhere) -> Iterator[None]:
+    """Let an engine make the calls of `run_parallel` in the body."""
+    token = _elsewhere.set(engine)
+    try:
+        yield
+    finally:
+        _elsewhere.reset(token)
+
+
+def is_elsewhere() -> bool:
+    """Return whether others than processes of this machine make the calls."""
+    return _elsewhere.get() is not None
+
+
+def elsewhere_jobs() -> int:
+    """Return how many calls run at once elsewhere; 1 here, for what one process does unless a cluster helps."""
+    engine = _elsewhere.get()
+    return 1 if engine is None else engine.workers
+
+
+def usual_jobs(asked: int | None) -> int:
+    """Return how many calls run at once: as asked, else a processor each, or a worker each of a cluster."""
+    if asked is not None:
+        return asked
+    engine = _elsewhere.get()
+    return (os.cpu_count() or 1) if engine is None else engine.workers
 
 
 def run_parallel(
@@ -33,7 +83,8 @@ def run_parallel(
     arguments : sequence of tuples
         Arguments of each call.
     jobs : int
-        Largest number of processes; 1: the calls run in this process, one after another, unless `spawn`.
+        Largest number of calls at once, each in a process; 1: they run in this process, one after another, unless
+        `spawn`. Elsewhere: the largest number at once too.
     where : Path
         Named in messages.
     fix : str
@@ -46,6 +97,9 @@ def run_parallel(
     FileSystemError
         A process was killed. What else a call raises comes through; no further call is then begun.
     """
+    if (engine := _elsewhere.get()) is not None:
+        yield from engine.run(task, arguments, max(1, jobs), where, fix)
+        return
     if jobs == 1 and not spawn:
         for number, each in enumerate(arguments):
             yield number, task(*each)

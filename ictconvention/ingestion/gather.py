@@ -1,5 +1,6 @@
 """The frames of all objects, found in any order: each object's in time order, duplicates out, written in shards."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -198,6 +199,7 @@ def _write_shard(
             opened[file] = np.load(file, mmap_mode="r").view(np.ndarray)
         return np.asarray(opened[file][row])
 
+    shutil.rmtree(path, ignore_errors=True)  # of a worker that was lost before it could say that it had written it
     with SurveyWriter(path, header, masks=masks is not None) as writer:
         for i, id_ in enumerate(ids):
             here = slice(start[i], start[i + 1])

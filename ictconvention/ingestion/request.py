@@ -1,12 +1,12 @@
 """What every kind of images may be asked, whoever asks: the command line or Python."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ictconvention.core.errors import UsageError, find_repeated, shorten
+from ictconvention.core.parallel import usual_jobs
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.ingestion.fitting import Fitting
 from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
@@ -94,8 +94,8 @@ class Request:
 
     @property
     def processes(self) -> int:
-        """How many processes may run."""
-        return (os.cpu_count() or 1) if self.jobs is None else self.jobs
+        """How many processes, or workers of a cluster, may be at work."""
+        return usual_jobs(self.jobs)
 
     def columns(self) -> dict[str, str]:
         """Return the names that columns have in the user's tables, by ours."""

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 from ictconvention import __version__
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import FileSystemError
+from ictconvention.core.parallel import elsewhere_jobs, run_parallel
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.reading.mapped_array import map_array
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
 
 FOLDER = "derived"
+AT_ONCE = 512  # objects that a worker of a cluster measures in a call
 
 
 class MeasuredCache(ABC):
@@ -95,7 +97,10 @@ class MeasuredCache(ABC):
         self._opened = self._mapped() if self._array is None else self._array
 
     def _make(self) -> None:
-        array = np.concatenate([self.measured(series) for series in self._survey], dtype=np.float32)
+        starts = range(0, len(self._survey), AT_ONCE)
+        parts = [(type(self), self._survey, start) for start in starts]
+        measured = dict(run_parallel(_measure_some, parts, elsewhere_jobs(), self._survey.path))
+        array = np.concatenate([measured[number] for number in range(len(parts))], dtype=np.float32)
         try:
             self.path.parent.mkdir(exist_ok=True)
             with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
@@ -104,6 +109,14 @@ class MeasuredCache(ABC):
             self._array = array
             reason = str(error).splitlines()[0]
             warnings.warn(f"the {self.name} of {self._survey.path} is made in each run: {reason}", stacklevel=4)
+
+
+def _measure_some(kind: type[MeasuredCache], survey: Survey, start: int) -> NDArray[np.float32]:
+    """Measure some objects, wherever this runs."""
+    cache = kind.__new__(kind)  # whose array is yet to be
+    cache._survey = survey
+    stop = min(start + AT_ONCE, len(survey))
+    return np.concatenate([cache.measured(survey[i]) for i in range(start, stop)], dtype=np.float32)
 
 
 def _checksum(array: NDArray[np.float32]) -> NDArray[np.float32]:

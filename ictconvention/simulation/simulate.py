@@ -1,5 +1,6 @@
 """Write a simulated survey: all processors at once, the same bytes whatever their number, whole or not at all."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.metadata import version
@@ -311,6 +312,7 @@ def _write_shard(
     """Write one shard; return its number of objects."""
     chosen = range(number * SHARD_OBJECTS, min((number + 1) * SHARD_OBJECTS, count))
     points: list[pa.Table] = []
+    shutil.rmtree(folder / shard_name(number), ignore_errors=True)  # of a worker that was lost, whole or in part
     with SurveyWriter(folder / shard_name(number), header, masks) as writer:
         for i in chosen:
             row = make(i)

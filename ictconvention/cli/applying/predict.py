@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ictconvention.cli.ingesting.scheduler_option import Scheduler
 from ictconvention.cli.next_command import suggest_unlike
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
@@ -85,6 +86,7 @@ def predict(
     module: Module = None,
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
     devices: Annotated[int, typer.Option(help="GPUs, or processes on a machine without.")] = 1,
+    scheduler: Scheduler = None,
     verify: Annotated[
         bool | None,
         typer.Option(
@@ -108,6 +110,7 @@ def predict(
     from ictconvention.applying.masks.apply import MaskOutputs, masks_folder, predicts_scenes, write_masks
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.applying.prediction_table import check_output, choose_runs, save_table
+    from ictconvention.core.cluster.scheduler import use_scheduler
 
     shares_file = Path(prior)  # if it is one
     check_place(output, "writing the predictions", [shares_file])
@@ -124,7 +127,8 @@ def predict(
     check_survey(runs, opened, "auto" if verify is None else verify, show_progress, options.forest)
     if curve is not None:
         check_curve(curve, runs, opened, output, [shares_file])
-    found = apply_runs(runs, opened, options, prior, show_progress, coverage)
+    with use_scheduler(scheduler):
+        found = apply_runs(runs, opened, options, prior, show_progress, coverage)
     if folder is not None:
         write_masks(runs, opened, folder, options, show_progress)
     save_table(outputs.table(found.table, runs[0].task.names), output)

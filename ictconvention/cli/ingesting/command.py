@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.models import ArgumentInfo
 
+from ictconvention.cli.ingesting.scheduler_option import Scheduler, without_scheduler
 from ictconvention.cli.next_command import suggest
 from ictconvention.core.errors import UsageError
 from ictconvention.core.progress import show_progress
@@ -69,6 +70,7 @@ class Shared:
         ),
     ] = None
     jobs: Annotated[int | None, typer.Option(help="Processes.", show_default="all processors")] = None
+    scheduler: Scheduler = None
     max_rejects: Annotated[float, typer.Option(help="Largest share of frames that may be left out.")] = 0.5
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Read and check everything, write nothing.")] = False
     simulated: Annotated[
@@ -88,13 +90,16 @@ def command(*without: str) -> Callable[[Callable[..., None]], Callable[..., None
         source, *own = signature(declared).parameters.values()
 
         def run(source: Path, **given: Any) -> None:
+            from ictconvention.core.cluster.scheduler import use_scheduler
             from ictconvention.ingestion.kinds import KINDS
             from ictconvention.ingestion.request import Request
 
             asked = {name: given.pop(name) for name in shared}
             asked |= _place(asked)
-            request = Request(**asked, made_by=f"ictconvention {shlex.join(sys.argv[1:])}", show=show_progress)
-            made = KINDS[declared.__name__].ingest(request, source, **given)
+            with use_scheduler(asked.pop("scheduler", None)):
+                made_by = f"ictconvention {shlex.join(without_scheduler(sys.argv[1:]))}"
+                request = Request(**asked, made_by=made_by, show=show_progress)
+                made = KINDS[declared.__name__].ingest(request, source, **given)
             typer.echo("\n".join(made.said))
             if made.out is None:
                 suggest(*(word for word in sys.argv[1:] if word not in ("--dry-run", "--plan")))

@@ -1,0 +1,242 @@
+"""A search for better options by Optuna: each trial is some jobs of a sweep, and their validation decides.
+
+What is told is the mean over the folds of the least validation loss of a run's last stage, which chose its training
+epoch (`val/loss_balanced` of classes): never a number of the test part.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from ictconvention.configuration.overrides import command, override
+from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
+from ictconvention.sweeping.processes import run_jobs
+from ictconvention.sweeping.space import Choice, Scalar, Space
+from ictconvention.sweeping.sweep import Job, Sweep, is_finished, prepare_jobs, validation_loss
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+logger = logging.getLogger(__name__)
+
+JOURNAL = "tune.log"  # in the folder of the search: all that Optuna knows
+Run = Callable[[Sweep, int], None]
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best of the trials that have finished.
+
+    Parameters
+    ----------
+    number : int
+        Number of the trial, from 0.
+    value : float
+        Mean validation loss.
+    words : tuple of str
+        Overrides that make it.
+    """
+
+    number: int
+    value: float
+    words: tuple[str, ...]
+
+
+def tune(
+    words: Sequence[str],
+    space: Space,
+    folder: Path,
+    trials: int,
+    at_once: int = 1,
+    folds: Sequence[int] = (0,),
+    seed: int = 0,
+    run: Run = run_jobs,
+) -> Best:
+    """Search a space, and say the best.
+
+    A search that was stopped resumes: its trials are known, what they had begun is finished, and the next one is that
+    which an uninterrupted search would have tried. A space of lists with no more combinations than trials is tried as a
+    whole, each combination once.
+
+    Parameters
+    ----------
+    words : sequence of str
+        What each run is asked for by.
+    space : Space
+        What may be chosen.
+    folder : Path
+        Folder of the search, which is that of a sweep.
+    trials : int
+        How many are tried in all, over all starts.
+    at_once : int
+        Jobs that run side by side.
+    folds : sequence of int
+        Folds of each trial.
+    seed : int
+        Of what is tried.
+    run : function
+        Runs the waiting jobs of a sweep, so many at once.
+
+    Raises
+    ------
+    UsageError
+        Optuna is not installed, or no trial has finished.
+    """
+    try:
+        import optuna
+    except ImportError:
+        fix = "install the extra: pip install -c constraints.txt '.[tune]'"
+        raise UsageError(
+            "the package optuna is not installed", "ictconvention tune", fix, "E-PACKAGE-MISSING"
+        ) from None
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    if trials < 1 or at_once < 1:
+        raise UsageError(
+            f"trials is {trials}, jobs {at_once}", "ictconvention tune", "take 1 or more of each", "E-CONFIG-VALUE"
+        )
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with readable_os_errors("keeping the trials", folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        study = optuna.create_study(
+            storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
+            study_name="tune",
+            direction="minimize",
+            load_if_exists=True,
+        )
+        search = _Search(study, space, list(words), folder, folds, at_once, run)
+        search.take(trials, seed)
+    return search.best()
+
+
+class _Search:
+    def __init__(
+        self,
+        study: "Study",
+        space: Space,
+        words: list[str],
+        folder: Path,
+        folds: Sequence[int],
+        at_once: int,
+        run: Run,
+    ) -> None:
+        self.study, self.space, self.words, self.folder = study, space, words, folder
+        self.folds, self.at_once, self.run = folds, at_once, run
+        self.jobs: dict[Path, Job] = {}
+        self.distributions = {key: _distribution(one) for key, one in space.dimensions.items()}
+
+    def take(self, trials: int, seed: int) -> None:
+        """Finish what was begun, then try until there are so many trials."""
+        from optuna.samplers import TPESampler
+        from optuna.trial import TrialState
+
+        if self.space.size is not None and self.space.size <= trials:
+            trials = self.space.size
+            self._enqueue_all()
+        known = self.study.get_trials(deepcopy=False)
+        done = sum(one.state.is_finished() for one in known)
+        if done:
+            logger.info(f"{pluralize(done, 'trial')} finished before, and not repeated")
+        for one in known:  # the record of the sweep names all runs
+            with suppress(IctConventionError):
+                if one.state == TrialState.COMPLETE:
+                    self._jobs_of(one.params)
+        begun = [one for one in known if one.state == TrialState.RUNNING]
+        for one in begun:
+            if one.params.keys() != self.distributions.keys():  # it was killed while it was being asked for
+                self.study.tell(one.number, state=TrialState.FAIL)
+        batch = [(one.number, one.params) for one in begun if one.params.keys() == self.distributions.keys()]
+        each = max(1, self.at_once // len(self.folds))
+        while True:
+            while len(batch) < each and (number := self._asked()) < trials:
+                self.study.sampler = TPESampler(seed=seed + number)  # whether or not the search was stopped before
+                trial = self.study.ask(self.distributions)
+                batch.append((trial.number, trial.params))
+            if not batch:
+                return
+            self._try(batch)
+            batch = []
+
+    def _asked(self) -> int:
+        from optuna.trial import TrialState
+
+        return sum(one.state != TrialState.WAITING for one in self.study.get_trials(deepcopy=False))
+
+    def _enqueue_all(self) -> None:
+        lists = {key: one.values for key, one in self.space.dimensions.items() if isinstance(one, Choice)}
+        for values in itertools.product(*lists.values()):
+            self.study.enqueue_trial(dict(zip(lists, values, strict=True)), skip_if_exists=True)
+
+    def _try(self, batch: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        """Run the jobs of some trials, and tell what came out."""
+        of_trial: dict[int, list[Job]] = {}
+        for number, chosen in batch:
+            logger.info(f"trial {number}: {command(self._choices(chosen))}")
+            try:
+                of_trial[number] = self._jobs_of(chosen)
+            except IctConventionError as error:
+                logger.warning(f"trial {number} cannot be: {error.found} ({error.where})")
+                of_trial[number] = []
+        if any(of_trial.values()):
+            self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once)
+        for number, jobs in of_trial.items():
+            self._tell(number, jobs)
+
+    def _choices(self, chosen: Mapping[str, Scalar]) -> list[str]:
+        return [override(key, chosen[key]) for key in self.space.dimensions]
+
+    def _jobs_of(self, chosen: Mapping[str, Scalar]) -> list[Job]:
+        return [self._job(chosen, fold) for fold in self.folds]
+
+    def _job(self, chosen: Mapping[str, Scalar], fold: int) -> Job:
+        """Return the job of a fold; the same as before where it has been tried."""
+        words = [*self.words, *self._choices(chosen), f"fold.index={fold}"]
+        (job,) = prepare_jobs([words])
+        if job.folder not in self.jobs:
+            job.number, job.title = len(self.jobs) + 1, command([*self._choices(chosen), f"fold.index={fold}"])
+            self.jobs[job.folder] = job
+        return self.jobs[job.folder]
+
+    def _tell(self, number: int, jobs: Sequence[Job]) -> None:
+        from optuna.trial import TrialState
+
+        values = [validation_loss(job.folder) if is_finished(job) else None for job in jobs]
+        whole = [value for value in values if value is not None and isfinite(value)]
+        if not jobs or len(whole) < len(jobs):
+            self.study.tell(number, state=TrialState.FAIL)
+            logger.warning(f"trial {number} failed")
+            return
+        self.study.tell(number, fmean(whole))
+        best = self.study.best_trial
+        found = f"trial {number}: validation loss {fmean(whole):.4f}"
+        logger.info(
+            f"{found} in the mean of {pluralize(len(whole), 'fold')}; best {best.value:.4f}, trial {best.number}"
+        )
+
+    def best(self) -> Best:
+        """Return the best trial."""
+        try:
+            best = self.study.best_trial
+        except ValueError:
+            fix = "see what the runs said in its folder logs, correct the space, and start again"
+            raise UsageError("no trial has finished", self.folder, fix, "E-SWEEP-FAILED") from None
+        assert best.value is not None  # it has finished
+        return Best(best.number, best.value, (*self.words, *self._choices(best.params)))
+
+
+def _distribution(one: Any) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(one, Choice):
+        return CategoricalDistribution(one.values)
+    if one.whole:
+        return IntDistribution(one.low, one.high, log=one.log, step=one.step or 1)
+    return FloatDistribution(one.low, one.high, log=one.log, step=one.step)

@@ -1,0 +1,61 @@
+"""Calls that the tests let workers make."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import numpy as np
+
+from ictconvention.core.cluster.scheduler import use_scheduler
+from ictconvention.core.errors import UsageError, report_errors
+from ictconvention.core.parallel import run_parallel
+from ictconvention.ingestion.found import FoundFrame, Reject
+
+
+def own_process(number: int) -> tuple[int, int, str]:
+    time.sleep(0.05)
+    return number, os.getpid(), str(Path.cwd())
+
+
+def killed(number: int) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def killed_once(place: Path, number: int) -> int:
+    """Kill the first worker that gets here, when its work is done and before it can say so."""
+    with (place / f"{number}").open("a") as file:
+        file.write("x")
+    if number == 2 and not (place / "killed").exists():
+        (place / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuses(number: int) -> None:
+    raise UsageError(f"{number} is refused", "here", "nothing", "E-COMMAND-VALUE")
+
+
+def found_or_killed(place: Path, number: int) -> list[FoundFrame | Reject]:
+    """Return a frame and a reject, but for the first worker that comes to the third unit, which dies on the way."""
+    if number == 2 and not (place / "killed").exists():
+        (place / "killed").touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    stamp = np.full((8, 8), number, dtype=np.float32)
+    return [FoundFrame(f"o{number % 3}", stamp, "g", 58000.0 + number, f"{number}.fits"), Reject("", "x", "why")]
+
+
+def slow(number: int) -> None:
+    time.sleep(60)
+
+
+def main() -> None:
+    """Let two workers sleep, until Ctrl-C."""
+    with report_errors(), use_scheduler("local:2"):
+        print("began", flush=True)
+        for _ in run_parallel(slow, [(0,), (1,)], 2, Path("s")):
+            pass
+
+
+if __name__ == "__main__":
+    main()
