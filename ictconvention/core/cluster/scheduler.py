@@ -127,7 +127,7 @@ class Cluster:
     @property
     def workers(self) -> int:
         """How many calls it makes at once, as it is now."""
-        return max(1, sum(self._client.nthreads().values()))
+        return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
     def check(self, address: str) -> None:
         """Wait for the first worker; refuse a cluster without, with a `UsageError`."""
@@ -147,7 +147,7 @@ class Cluster:
         """Do as `run_parallel` does; a call whose worker was lost is made again by another one."""
         import cloudpickle  # type: ignore[import-untyped]
         from distributed import CancelledError, KilledWorker, as_completed, wait
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
 
         client, name = self._client, uuid4().hex
         shipped = client.submit(pickle.loads, cloudpickle.dumps(task), key=f"task-{name}", pure=False)

@@ -19,7 +19,7 @@ from ictconvention.core.cluster.scheduler import use_scheduler
 from ictconvention.ingestion.pipeline import IngestOptions, ingest
 from ictconvention.measuring.measured_cache import CachedMedianFrames, CachedPhotometry
 from ictconvention.runs.trained_run import read_trained
-from ictconvention.simulation.simulate import simulate
+from ictconvention.simulation.simulate import simulate_scenes
 from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT
 from tests.core.cluster.calls import found_or_killed
@@ -31,6 +31,10 @@ pytestmark = pytest.mark.slow
 def contents(folder: Path) -> dict[str, str]:
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def moved_to(moved: list[tuple[int, int]], done: int, total: int) -> None:
+    moved.append((done, total))
 
 
 def test_surveys_measurements_and_predictions_are_those_of_one_process(
@@ -51,12 +55,12 @@ def test_surveys_measurements_and_predictions_are_those_of_one_process(
                 partial(found_or_killed, folder),
                 range(9),
                 {},
-                lambda done, total, moved=moved: moved.append((done, total)),
+                partial(moved_to, moved),
             )
             assert (found.frames, len(found.rejects)) == (9, 9)
             assert moved == [(done, 9) for done in range(1, 10)]
             assert (folder / "killed").exists()
-            simulate(folder / "simulated", 20, seed=1, jobs=2)
+            simulate_scenes(folder / "simulated", 300, seed=1, jobs=2, size=32)  # two shards
             shutil.copytree(work / "miniature", folder / "miniature", ignore=shutil.ignore_patterns("derived"))
             own = Survey.open(folder / "miniature")
             CachedPhotometry(own)
