@@ -147,11 +147,12 @@ def predict_survey(
             threads = 1 if elsewhere else max(1, processors() // devices)
             modules = imported_modules()
             task = partial(_part_of_process, run.folder, stream, forest, sampled, options.batch_size, threads, modules)
-            pieces = []
-            for _, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
-                pieces.append(piece)
+            of_part: dict[int, Piece] = {}
+            for part, piece in run_parallel(task, list(enumerate(parts)), devices, survey.path, FEWER, spawn=True):
+                of_part[part] = piece
                 done += len(piece.position)
                 progress(done, len(there))
+            pieces = [of_part[part] for part in range(len(parts))]  # as one process takes them
         for piece in pieces:
             row[piece.position], distance[piece.position] = piece.row, piece.distance
             frames[piece.position] = piece.frames

@@ -121,7 +121,7 @@ def _dimension(value: object, where: str) -> Choice | Range:
             for one in value:
                 if not isinstance(one, Scalar) or (isinstance(one, str) and _is_number(one)):
                     fix = "write numbers as 1.0e-4, and values of one line each"
-                    raise UsageError(f"{one!r} is no plain value", where, fix, "E-CONFIG-TYPE")
+                    raise UsageError(f"{one!r} is no plain value", where, fix, "E-CONFIG-VALUE")
             if not value or len({(type(one), one) for one in value}) < len(value):
                 raise UsageError(
                     "its list of values is empty, or has one twice", where, "give each once", "E-CONFIG-VALUE"
@@ -130,7 +130,7 @@ def _dimension(value: object, where: str) -> Choice | Range:
         case dict():
             return _range(value, where)
     raise UsageError(
-        f"{value!r} is neither a list nor a range", where, "write [a, b] or {low: a, high: b}", "E-CONFIG-TYPE"
+        f"{value!r} is neither a list nor a range", where, "write [a, b] or {low: a, high: b}", "E-CONFIG-VALUE"
     )
 
 
@@ -142,10 +142,10 @@ def _range(value: Mapping[Any, Any], where: str) -> Range:
     numbers = {name: value[name] for name in ("low", "high", "step") if name in value}
     for name, one in numbers.items():
         if isinstance(one, bool) or not isinstance(one, int | float) or not isfinite(one):
-            raise UsageError(f"{name} is {one!r}", where, "give a number, such as 1.0e-4", "E-CONFIG-TYPE")
+            raise UsageError(f"{name} is {one!r}", where, "give a number, such as 1.0e-4", "E-CONFIG-VALUE")
     log, step = value.get("log", False), numbers.get("step")
     if not isinstance(log, bool):
-        raise UsageError(f"log is {log!r}", where, "take true or false", "E-CONFIG-TYPE")
+        raise UsageError(f"log is {log!r}", where, "take true or false", "E-CONFIG-VALUE")
     if not {"low", "high"} <= numbers.keys() or numbers["low"] >= numbers["high"] or (step is not None and step <= 0):
         raise UsageError(
             "a range is from low to a larger high, in steps above 0", where, "give low and high", "E-CONFIG-VALUE"

@@ -123,8 +123,8 @@ def test_a_trial_that_fails_is_told_and_the_others_go_on(
         ("trainer.batch_size: {low: 16, high: 8}", "E-CONFIG-VALUE", "trainer.batch_size"),
         ("trainer.batch_size: {low: 16, hihg: 32}", "E-CONFIG-UNKNOWN", "trainer.batch_size"),
         ("trainer.batch_size: [16, 16]", "E-CONFIG-VALUE", "trainer.batch_size"),
-        ("trainer.batch_size: 16", "E-CONFIG-TYPE", "trainer.batch_size"),
-        (f"{RATE}: [1e-4]", "E-CONFIG-TYPE", RATE),  # a text, in yaml
+        ("trainer.batch_size: 16", "E-CONFIG-VALUE", "trainer.batch_size"),
+        (f"{RATE}: [1e-4]", "E-CONFIG-VALUE", RATE),  # a text, in yaml
         (f"{RATE}: {{low: 0, high: 1.0, log: true}}", "E-CONFIG-VALUE", RATE),
         ("trainer.devices: [1, 2]", "E-CONFIG-CONFLICT", "trainer.devices"),
         ("fold.index: [0, 1]", "E-CONFIG-CONFLICT", "fold.index"),
