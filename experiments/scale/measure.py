@@ -10,6 +10,7 @@ forty million sources and ten million alerts would take is an extrapolation of t
 
 import argparse
 import json
+import logging
 import os
 import platform
 import resource
@@ -17,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +52,9 @@ def find_sources(first: int) -> Iterator[FoundFrame]:
 
 def cpu() -> tuple[int, float, float]:
     """Return the number of this process, its CPU seconds, and the most memory that it has had [MB]."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return os.getpid(), used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    used = resource.getrusage(resource.RUSAGE_SELF)  # whose memory would be that of the process that began it
+    most = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return os.getpid(), used.ru_utime + used.ru_stime, int(most[0].split()[1]) / 1024
 
 
 def measure(client: Any, work: Callable[[], int], survey: Path) -> dict[str, float]:
@@ -128,6 +131,7 @@ def main() -> None:
                         memory_limit=None,
                         dashboard_address="127.0.0.1:0",
                         local_directory=name,
+                        silence_logs=logging.CRITICAL,
                     ) as cluster,
                     distributed.Client(cluster) as client,
                     run_elsewhere(Cluster(client)),
@@ -135,7 +139,7 @@ def main() -> None:
                     out = folder / f"{kind}{times}"
                     rows[kind].append(measure(client, partial(work, out), out))
                     print(kind, json.dumps({key: round(value, 3) for key, value in rows[kind][-1].items()}), flush=True)
-    versions = {"ictconvention": __version__, "distributed": distributed.__version__, "numpy": np.__version__}
+    versions = {"ictconvention": __version__, "distributed": version("distributed"), "numpy": np.__version__}
     model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     print(platform.platform(), platform.python_version(), versions, f"{os.cpu_count()} x {model[0].partition(': ')[2]}")
     print(extrapolate("sources", FORTY, rows["sources"][-1]))
