@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from ictconvention.evaluation.novelty import NoveltyReference
 from ictconvention.evaluation.predictions import Predictions
+from ictconvention.evaluation.sets.coverage import record_sets
 from ictconvention.evaluation.shift.domains import tell_domains
 from ictconvention.evaluation.shift.known_sample import KnownSample, draw_rows
 from ictconvention.evaluation.shift.neighbours import Neighbours
@@ -35,7 +36,8 @@ class Evaluated(NamedTuple):
     ----------
     result : dict
         `temperature` and `prior`, the shares of the labels in the fine-tuning part and in the loss; by part `test`, and
-        `extra_test` where the split has one, the scores that the task gives.
+        `extra_test` where the split has one, the scores that the task gives; `sets` of a task that draws them, see
+        `record_sets`.
     parts : dict of str to Predictions
         The predictions of each part.
     reference : NoveltyReference
@@ -111,6 +113,7 @@ def evaluate(
     if task.draws_sets:
         at = validation.position
         held_out = Predictions(ids[at], truth[at], task.decide(validation.outputs, labels[at], calibration))
+        result["sets"] = record_sets(held_out, parts, task.names)
     return Evaluated(result, parts, reference, KnownSample.join(samples), neighbours, held_out)
 
 

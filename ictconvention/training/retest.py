@@ -26,7 +26,8 @@ from ictconvention.training.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
 
-NEWER = "classwise_calibration_error"  # came with the calibration errors of classes
+NEWER = ("classwise_calibration_error", "auroc_pairs")  # scores that results of a version before do not have
+OF_CLASS = "calibration_error"  # that a class has where its result has the first of them
 SAME = 1e-6  # largest difference between the numbers of a run and of its later test
 
 
@@ -67,6 +68,7 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
             survey_prior, training_prior = run.read_priors()
             before["prior"] = {"survey": survey_prior.tolist(), "training": training_prior.tolist()}
         _leave_out_newer(result, before)
+        before.get("sets", {}).pop("file", None)  # of the table beside the result, and no number
         difference = largest_difference(result, {name: before.get(name) for name in result})
         if not difference <= SAME:
             found = f"the numbers differ from those of {run.result.name} by up to {difference:.2g}"
@@ -81,14 +83,18 @@ def retest(folder: Path, options: RunOptions) -> dict[str, Any]:
 
 
 def _leave_out_newer(result: dict[str, Any], before: dict[str, Any]) -> None:
-    """Take scores out of a result that one of a version before has not."""
+    """Take out of a result what one of a version before has not."""
+    if "sets" not in before:
+        result.pop("sets", None)
     for part, found in result.items():
         known = before.get(part)
-        if not isinstance(found, dict) or not isinstance(known, dict) or NEWER not in found or NEWER in known:
+        if not isinstance(found, dict) or not isinstance(known, dict):
             continue
-        del found[NEWER]
-        for scores in found["classes"].values():
-            del scores["calibration_error"]
+        for name in [name for name in NEWER if name in found and name not in known]:
+            del found[name]
+            if name == NEWER[0]:
+                for scores in found["classes"].values():
+                    del scores[OF_CLASS]
 
 
 def open_data(run: RunFolder, options: RunOptions) -> tuple[RunOptions, SeriesDataModule]:

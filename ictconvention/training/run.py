@@ -14,7 +14,7 @@ from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
 from ictconvention.core.errors import IctConventionError, pluralize, readable_os_errors
-from ictconvention.evaluation.sets.coverage import describe_sets, record_sets
+from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.feeding.datamodule import SeriesDataModule
 from ictconvention.learning.learner import Learner
 from ictconvention.networks.pictures.weight_file import weight_file_hash
@@ -176,11 +176,9 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     for part, found in parts.items():
         own = run.prepared.columns.get(part, {})
         folder.write_predictions(part, prediction_columns(learner.task, found, options.fold.index) | own)
-    sets: dict[str, Any] = {}
     if validation is not None:
         folder.write_validation(prediction_columns(learner.task, validation, options.fold.index))
-        sets = record_sets(validation, parts, learner.task.names)
-        result["sets"] = {**sets, "file": sha256(folder.validation)}
+        result["sets"]["file"] = sha256(folder.validation)
     failed = None
     try:
         if options.figures:
@@ -231,7 +229,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
     for part in parts:
-        if line := describe_sets(sets, part):
+        if line := describe_sets(result.get("sets", {}), part):
             logger.info(f"{survey.header.full_name}, {part.replace('_', ' ')} part: {line}")
     if failed is not None:
         logger.warning(failed)

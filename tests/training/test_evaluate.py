@@ -59,6 +59,7 @@ def test_the_validation_part_calibrates_and_the_test_part_is_tested(
     calibrated = probabilities(known["finetune_validation"].logits, result["temperature"], shift)
     np.testing.assert_allclose(held.at(Prior.SURVEY), calibrated)
     assert held.label.tolist() == labels[validation].tolist()
+    assert list(result["sets"]["validation"].values()) == np.bincount(held.label, minlength=4).tolist()
     likely = probabilities(known["test"].logits, result["temperature"], shift)
     np.testing.assert_allclose(parts["test"].at(Prior.SURVEY), likely)
     nearest = reference.distance(known["finetune_validation"].features)

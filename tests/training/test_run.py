@@ -141,6 +141,37 @@ def test_a_run_of_before_is_tested_by_the_calibration_that_it_kept(
     assert retest(copy, options)["test"] == scores["test"]
 
 
+def test_a_later_test_counts_the_coverage_of_sets_again(finished: Path, work: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])
+    known = result_of(copy)
+    found = retest(copy, options)["sets"]
+    assert found == {name: x for name, x in known["sets"].items() if name != "file"}
+    known["sets"]["test"]["classes"]["AGN"]["coverage"] -= 0.25
+    (copy / "result.json").write_text(json.dumps(known))
+    with refused(UsageError, "E-RUN-NUMBERS", "0.25", where=copy):
+        retest(copy, options)
+
+
+@pytest.mark.parametrize("without", ["sets", "auroc_pairs", "classwise_calibration_error"])
+def test_a_run_of_before_is_tested_by_the_scores_that_it_has(
+    finished: Path, work: Path, tmp_path: Path, without: str
+) -> None:
+    copy = Path(shutil.copytree(finished, tmp_path / "copy"))
+    options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])
+    before = result_of(copy)
+    before.pop(without, None)
+    for part in ("test", "test_uniform"):
+        before[part].pop(without, None)
+        if without == "classwise_calibration_error":
+            for scores in before[part]["classes"].values():
+                del scores["calibration_error"]
+    (copy / "result.json").write_text(json.dumps(before))
+    found = retest(copy, options)
+    assert without not in {**found, **found["test"]}
+    assert found["test"]["log_loss"] == before["test"]["log_loss"]
+
+
 def test_a_later_test_sees_numbers_that_changed_and_another_survey(finished: Path, work: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(finished, tmp_path / "copy"))
     options = compose_run(["mode=test", f"run={copy}", "survey=path", f"survey.path={work}/miniature"])
