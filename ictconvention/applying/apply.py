@@ -12,7 +12,14 @@ from ictconvention.applying.deciding.sets import COLUMN, check_coverage, draw_su
 from ictconvention.applying.fitting_survey import check_survey_fits
 from ictconvention.applying.forests.join import IN_WORDS, ForestUse, check_forests
 from ictconvention.applying.predict import PredictOptions, predict_survey
-from ictconvention.applying.prediction_table import check_prior, choose_shares, in_words, prediction_table
+from ictconvention.applying.prediction_table import (
+    OF_OBJECTS,
+    check_names,
+    check_prior,
+    choose_shares,
+    in_words,
+    prediction_table,
+)
 from ictconvention.core.progress import Show, show_nothing
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
@@ -84,9 +91,10 @@ def apply_runs(
     Raises
     ------
     UsageError
-        The survey does not fit a run, no set can be guaranteed (see `check_coverage`), or the shares are
-        none, or have no meaning for what the runs have learned.
+        The survey does not fit a run, a class is called as a column is, no set can be guaranteed (see
+        `check_coverage`), or the shares are none, or have no meaning for what the runs have learned.
     """
+    check_names(runs, OF_OBJECTS if coverage is None else (*OF_OBJECTS, COLUMN))
     check_prior(prior, runs[0])
     check_coverage(coverage, runs, options)
     parts = []

@@ -40,6 +40,8 @@ SHARES = JsonRecord(
 )
 ESTIMATED = "at class shares estimated from this survey"
 ALL_SHARES = ("train", "uniform", "estimate")
+OF_OBJECTS = ("frames", "novelty", "distance", "seen_in_training")  # columns, whatever was learned
+SPREAD = " spread"  # ends the name of a column: of an estimate, between the runs
 
 
 def choose_runs(folder: Path, model: str | None = None) -> tuple[list[TrainedRun], list[str]]:
@@ -212,33 +214,48 @@ def check_shares(given: Mapping[str, float], classes: Sequence[str], where: str 
     return np.asarray(shares / shares.sum())
 
 
+def check_names(runs: Sequence[TrainedRun], columns: Iterable[str] = OF_OBJECTS) -> None:
+    """Refuse runs one of whose classes has the name of another column of a table, before anything is predicted.
+
+    Parameters
+    ----------
+    runs : sequence of TrainedRun
+        Of one model; several have columns of their spread.
+    columns : iterable of str
+        Those of the table besides id, the columns of the task, and the spreads.
+
+    Raises
+    ------
+    UsageError
+        Naming the class.
+    """
+    form = runs[0].task.format
+    one = np.full((1, len(form.names)), 1 / len(form.names))
+    estimates = [*form.estimates(one)]
+    spreads = [f"{name}{SPREAD}" for name in estimates] if len(runs) > 1 else []
+    others = {"id", *form.further_columns(one), *columns, *spreads}
+    if taken := [name for name in estimates if name in others]:
+        found = f"a class is called {taken[0]!r}, as a column of the table is"
+        raise UsageError(found, runs[0].folder, "train a network on a survey that calls it otherwise", "E-CLASS-NAME")
+
+
 def prediction_table(
     found: Combined, survey: Survey, runs: Sequence[TrainedRun], said: str, days: float | None = None
 ) -> Table:
     """Return a row for each object: id, the columns of the task, frames, novelty, and so on.
 
-    Of classes, the task's columns are the probability of each, predicted, and entropy [nat].
-
-    Raises
-    ------
-    UsageError
-        A class has the name of another column.
+    Of classes, the task's columns are the probability of each, predicted, and entropy [nat]. `check_names` has passed
+    the names of the outputs.
     """
     form = found.task.format
-    estimates = form.estimates(found.row)
     columns: dict[str, Any] = {
+        "id": np.array(survey.ids, dtype=str),
+        **form.estimates(found.row),
         **form.further_columns(found.row),
-        "frames": found.frames,
-        "novelty": found.novelty,
-        "distance": found.distance,
-        "seen_in_training": found.seen_in_training,
+        **{name: getattr(found, name) for name in OF_OBJECTS},
     }
-    spreads = {f"{name} spread": spread for name, spread in found.spread.items()} if len(runs) > 1 else {}
-    if taken := [name for name in estimates if name in ("id", *columns, *spreads)]:
-        raise UsageError(
-            f"a class is called {taken[0]}, as a column is", survey.path, "give the class another name", "E-CLASS-NAME"
-        )
-    columns = {"id": np.array(survey.ids, dtype=str), **estimates, **columns, **spreads}
+    if len(runs) > 1:
+        columns |= {f"{name}{SPREAD}": spread for name, spread in found.spread.items()}
     table = Table(columns)
     table.meta = {
         "SURVEY": survey.header.name,

@@ -10,6 +10,7 @@ from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.labels.groups import positions_of
+from ictconvention.survey.split import UNLABELLED
 from ictconvention.survey.survey import Survey
 
 SAME_PLACE = 2.0  # [arcsec]; objects that are closer are one
@@ -24,8 +25,8 @@ def is_own(run: TrainedRun, survey: Survey, exactly: bool = False) -> bool:
     return not known.isdisjoint([origin_of(survey)] if exactly else lineage_of(survey))
 
 
-def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
-    """Return which objects of a survey a run has seen, (n,).
+def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[np.bool_]:
+    """Return which objects of a survey a run has seen, (n,); or `by_label`, those whose label it has used.
 
     In the run's own survey, by their ids; in another state of it, also those within `SAME_PLACE` of an object that it
     has seen, since a later night may give one a second id. In any other survey, those within `SAME_PLACE` of an object
@@ -37,6 +38,8 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
     placed = np.isfinite(ra) & np.isfinite(dec)
     if own or survey.header.name == run.survey.get("name"):
         for part in parts_of(run.options):
+            if by_label and part == UNLABELLED:
+                continue
             places = survey.ids.positions(run.split["parts"].get(part, ()))
             same[places[places >= 0]] = True
         same &= own | ~placed
@@ -44,6 +47,8 @@ def seen_by(run: TrainedRun, survey: Survey) -> NDArray[np.bool_]:
         return same
     if (seen := RunFolder(run.folder).read_seen()) is None:
         return same
+    if by_label:
+        seen = seen.filter(seen.column("labelled"))
     there = np.column_stack([seen.column("ra").to_numpy(), seen.column("dec").to_numpy()])
     there = there[np.isfinite(there).all(1)]
     if len(there) and placed.any():

@@ -37,13 +37,13 @@ from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.split_file import MANY, read_entries
-from ictconvention.survey.split import Split
+from ictconvention.survey.split import UNLABELLED, Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 BY_FOREST = {part: f"forest_{file}" for part, file in TESTED.items()}  # the same by a forest on photometry
-SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64())])
+SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64()), ("labelled", pa.bool_())])
 LOST = "remove this folder, and run it again"
 LOST_WEIGHTS = "restore them from a copy, or remove the folder of the run and train it again"
 Kept = Literal["final", "last", "best"]
@@ -151,10 +151,12 @@ class RunFolder:
         self._write_table(self.validation, table, "saving the predictions of the validation part")
 
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
-        """Write which objects of these parts were seen: id, ra, dec [deg]; first, those that the run before saw."""
-        at = np.unique(np.concatenate([survey.positions(split.parts.get(part, ())) for part in parts]))
+        """Write which objects of these parts were seen, as of `read_seen`; first, those that the run before saw."""
+        of_part = {part: survey.positions(split.parts.get(part, ())) for part in parts}
+        at = np.unique(np.concatenate(list(of_part.values())))
+        labelled = ~np.isin(at, of_part.get(UNLABELLED, ()))
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
-        seen = pa.table({"id": survey.ids.take(at), "ra": ra, "dec": dec}).sort_by("id")
+        seen = pa.table({"id": survey.ids.take(at), "ra": ra, "dec": dec, "labelled": labelled}).sort_by("id")
         if before is not None and (known := before.read_seen()) is not None:
             seen = pa.concat_tables([known, seen])
         self._write_table(self.seen, seen, "saving which objects were seen")
@@ -367,16 +369,22 @@ class RunFolder:
             raise UsageError(f"these predictions are damaged: {error}", path, LOST, "E-RUN-DAMAGED") from error
 
     def read_seen(self) -> pa.Table | None:
-        """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg].
+        """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg], labelled.
 
-        None of a run of a version that kept no such list; a `UsageError` says that it is damaged.
+        `labelled` is whether the label was used, or may have been: unlabelled pre-training sees pixels alone. None of a
+        run of a version that kept no such list; a `UsageError` says that it is damaged.
         """
         if not self.seen.exists():
             return None
         try:
             with readable_os_errors("reading which objects were seen", self.seen):
-                return read_parquet(self.seen, SEEN.names).cast(SEEN)
-        except ValueError as error:
+                seen = read_parquet(self.seen)
+            if "labelled" not in seen.column_names:  # of a version before
+                known = self.read_split()["parts"].get(UNLABELLED, ()) if self.read_options().init_from is None else ()
+                labelled = ~np.isin(seen.column("id").to_numpy(), np.array(known, dtype=object))
+                seen = seen.append_column("labelled", pa.array(labelled))
+            return seen.select(SEEN.names).cast(SEEN)
+        except (KeyError, ValueError) as error:
             fix = "restore it from a copy, or train the run again"
             raise UsageError(f"this list of objects is damaged: {error}", self.seen, fix, "E-RUN-DAMAGED") from error
 

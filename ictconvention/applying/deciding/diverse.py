@@ -6,6 +6,11 @@ from numpy.typing import NDArray
 CANDIDATES = 10  # times the budget: so many of the most uncertain objects are chosen among
 
 
+def find_candidates(doubt: NDArray[np.floating], budget: int, times: int = CANDIDATES) -> NDArray[np.int64]:
+    """Return the objects that are chosen among, so many times the budget: the most doubtful, in falling doubt."""
+    return np.argsort(-np.asarray(doubt), kind="stable")[: times * budget]
+
+
 def choose_diverse(
     doubt: NDArray[np.floating],
     features: NDArray[np.floating],
@@ -32,7 +37,7 @@ def choose_diverse(
     candidates : int
         Times the budget, how many of the most doubtful are candidates.
     """
-    order = np.argsort(-np.asarray(doubt), kind="stable")[: candidates * budget]
+    order = find_candidates(doubt, budget, candidates)
     if not len(order):
         return order
     weight, known = np.asarray(doubt, dtype=np.float64)[order], np.asarray(features, dtype=np.float64)[order]

@@ -9,11 +9,13 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention import __version__
-from ictconvention.applying.combine import combine
-from ictconvention.applying.deciding.diverse import choose_diverse
+from ictconvention.applying.combine import combine, find_counting_runs
+from ictconvention.applying.deciding.diverse import choose_diverse, find_candidates
 from ictconvention.applying.features import features_of
 from ictconvention.applying.fitting_survey import NANOMAGGIES, check_survey_fits
 from ictconvention.applying.predict import PredictOptions, predict_survey
+from ictconvention.applying.prediction_table import check_names
+from ictconvention.applying.seen_objects import seen_by
 from ictconvention.core.errors import UsageError, did_you_mean, pluralize
 from ictconvention.core.magnitudes import ZERO_POINT
 from ictconvention.core.progress import Show, show_nothing
@@ -23,6 +25,8 @@ from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.survey import Survey
 
 By = Literal["entropy", "error"]
+COLUMNS = ("rank", "ra", "dec", "error", "novelty")  # besides those that `check_names` knows of
+MAGNITUDE = "mag "  # begins the name of the column of magnitudes
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,8 @@ def rank_survey(
     """Choose which objects of a survey to follow up, by one run or by several of one model together.
 
     Doubt is that of their mean probabilities; what an object is, the features of the first run. Left out are objects
-    with a class, those that trained the runs, and those without a frame.
+    with a class, those whose label the runs have used, and those without a frame. What unlabelled pre-training has seen
+    may be chosen: nobody knows its class.
 
     Parameters
     ----------
@@ -98,13 +103,15 @@ def rank_survey(
     Raises
     ------
     UsageError
-        The runs have learned something else, the survey does not fit them, its fluxes have no unit that magnitudes are
-        made of where one is asked for, or no object is left.
+        The runs have learned something else, a class is called as a column is, the survey does not fit them, its fluxes
+        have no unit that magnitudes are made of where one is asked for, or no object is left.
     """
     first, predict = runs[0], predict or PredictOptions()
     if first.options.task.kind != "classes":
         found = f"objects are ranked by the doubt about their class, and this run has learned {first.options.task.kind}"
         raise UsageError(found, first.folder, "rank by a run of classes", "E-RUN-TASK")
+    magnitudes = [f"{MAGNITUDE}{band}" for band in first.spec.bands]
+    check_names(runs, (*COLUMNS, *magnitudes))
     for run in runs:
         check_survey_fits(run, survey)
     if options.max_mag is not None and survey.header.flux_unit not in NANOMAGGIES:
@@ -117,16 +124,16 @@ def rank_survey(
             parts.append(predict_survey(run, survey, predict, progress))
     found_of = combine(parts, None)
     objects = survey.object_table()
-    labelled = ~np.ma.getmaskarray(np.ma.asarray(objects["class"]))
+    used = np.stack([seen_by(run, survey, by_label=True) for run in runs]) & find_counting_runs(parts)
     left = {
-        "have a class": labelled,
-        "trained the network": found_of.seen_in_training,
-        "have no frame": found_of.frames == 0,
+        "with a class": ~np.ma.getmaskarray(np.ma.asarray(objects["class"])),
+        "whose label the network has used": used.any(0),
+        "without a frame": found_of.frames == 0,
     }
     there = ~np.logical_or.reduce(list(left.values()))
     name, magnitude = _magnitudes(survey, np.flatnonzero(there))
     if options.max_mag is not None:
-        left[f"are not known to reach {options.max_mag:g} mag"] = there & ~(magnitude <= options.max_mag)
+        left[f"not known to reach {options.max_mag:g} mag"] = there & ~(magnitude <= options.max_mag)
         there &= magnitude <= options.max_mag
     said = [f"{pluralize(int(mask.sum()), 'object')} {why}" for why, mask in left.items() if mask.any()]
     if not there.any():
@@ -134,18 +141,21 @@ def rank_survey(
         raise UsageError(found, survey.path, "take another survey, or a fainter --max-mag", "E-PREDICT-NOTHING")
     at = np.flatnonzero(there)
     row = found_of.row[at]
-    measures = {"entropy": first.task.format.further_columns(row)["entropy"], "error": 1 - row.max(1)}
-    with show("looking for unlike ones") as progress:
-        features = features_of(first, survey, at, predict.batch_size, progress)
+    further = first.task.format.further_columns(row)
+    measures = {"entropy": further["entropy"], "error": 1 - row.max(1)}
+    doubt = measures[options.by]
+    candidates = find_candidates(doubt, options.budget)
+    with show("looking for unlike ones") as progress:  # the features of all would not fit into memory
+        features = features_of(first, survey, at[candidates], predict.batch_size, progress)
     reference = RunFolder(first.folder).read_reference()
     precision = None if reference is None else reference.precision
-    chosen = choose_diverse(measures[options.by], features, options.budget, precision)
+    chosen = candidates[choose_diverse(doubt[candidates], features, options.budget, precision)]
     place = at[chosen]
     columns: dict[str, object] = {"rank": np.arange(1, len(place) + 1), "id": np.array(survey.ids, dtype=str)[place]}
     columns |= {one: np.ma.asarray(objects[one])[place] for one in ("ra", "dec")}
     columns |= {name: magnitude[place]} if name else {}
     columns |= {one: values[chosen] for one, values in first.task.format.estimates(row).items()}
-    columns["predicted"] = first.task.format.further_columns(row)["predicted"][chosen]
+    columns["predicted"] = further["predicted"][chosen]
     columns |= {one: values[chosen] for one, values in measures.items()}
     columns["novelty"] = found_of.novelty[place]
     table = Table(columns)
@@ -160,7 +170,13 @@ def rank_survey(
         f"survey {survey.header.full_name}: {pluralize(len(place), 'object')} of {len(at)}, by {options.by} and unlike "
         "each other"
     )
-    return Ranked(table, (heading, *(f"left out: {line}" for line in said)))
+    lines = [heading, *(f"left out: {line}" for line in said)]
+    if pixels := int(found_of.seen_in_training[at].sum()):
+        lines.append(
+            f"{pluralize(pixels, 'object')} of these {len(at)} trained the network without a label: its doubt of them "
+            "may be less than of objects that are new to it"
+        )
+    return Ranked(table, tuple(lines))
 
 
 def _magnitudes(survey: Survey, position: NDArray[np.int64]) -> tuple[str, NDArray[np.float64]]:
@@ -175,5 +191,5 @@ def _magnitudes(survey: Survey, position: NDArray[np.int64]) -> tuple[str, NDArr
         if survey.header.flux_unit != "nanomaggy":
             values = ZERO_POINT - 2.5 * (values + np.log10(factor or 1.0))  # they were logarithms of fluxes
         magnitude[position] = values
-        return f"mag {title.removeprefix('log10 of the ').partition(' ')[0]}", magnitude
+        return f"{MAGNITUDE}{title.removeprefix('log10 of the ').partition(' ')[0]}", magnitude
     return "", magnitude

@@ -56,7 +56,7 @@ def check_coverage(coverage: float | None, runs: Sequence[TrainedRun], options: 
         }
         found = f"sets are of classes, and this run has learned {kind}"
         raise UsageError(found, "--coverage", instead.get(kind, "leave it out"), "E-RUN-TASK")
-    if taken := [name for name in runs[0].task.names if BETWEEN in name or name == COLUMN]:
+    if taken := [name for name in runs[0].task.names if BETWEEN in name]:
         raise UsageError(f"a class is called {taken[0]!r}", "--coverage", "leave it out", "E-CLASS-NAME")
     for flag, given in (("--forest", options.forest is not None), ("--first-days", options.days is not None)):
         if given:

@@ -1,21 +1,36 @@
 """Objects to follow up of a real run, and sets beside its predictions: what is chosen, and what is refused."""
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 
+import ictconvention as ict
+from ictconvention.applying import apply
 from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.deciding import rank
+from ictconvention.applying.deciding.diverse import choose_diverse
 from ictconvention.applying.deciding.rank import RankOptions, rank_survey
 from ictconvention.applying.deciding.sets import check_coverage
+from ictconvention.applying.features import features_of
 from ictconvention.applying.predict import PredictOptions
+from ictconvention.applying.seen_objects import seen_by
 from ictconvention.cli.main import app
+from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
+from ictconvention.tasks.classes import Classes
+from ictconvention.training.run import run as train
 from tests.conftest import image_series
 from tests.handmade_runs import changed
 from tests.refusals import refused
@@ -53,7 +68,119 @@ def test_a_budget_of_bright_unlabelled_objects_is_chosen(trained: TrainedRun, ne
     assert found.table["error"][0] == bright["error"].max()
     np.testing.assert_allclose(found.table["error"], 1 - np.max([found.table[c] for c in trained.task.names], axis=0))
     assert found.table["rank"].tolist() == [1, 2, 3, 4, 5]
-    assert any("1 object have a class" in line for line in found.said)
+    assert any("1 object with a class" in line for line in found.said)
+
+
+@pytest.fixture(scope="module")
+def semi(work: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[TrainedRun, Survey]:
+    """Return a run whose pre-training has seen 12 objects without a label, and its survey."""
+    path = tmp_path_factory.mktemp("semi") / "survey"
+    known = Survey.open(work / "miniature")
+    with SurveyWriter(path, replace(known.header, name="semi")) as writer:
+        written(writer, known, lambda number: {"class_name": known[number].metadata["class"]})
+        for number in range(500, 512):
+            writer.add(**image_series(number, 6) | {"class_name": None, "label_source": None})
+    words = ["experiment=ict_sdss", "profile=tiny", "learner.unlabelled=true", "figures=false", "trainer.batch_size=16"]
+    options = compose_run([*words, f"runs={path.parent}", "survey=path", f"survey.path={path}"])
+    return read_trained(train(options, words)), Survey.open(path)
+
+
+def written(writer: SurveyWriter, survey: Survey, changes: Callable[[int], dict[str, Any]]) -> None:
+    """Write the objects of a survey again, at their places, with changes by their number."""
+    for number, series in enumerate(survey):
+        columns = {name: getattr(series, name) for name in ("frames", "band", "mjd", "psf_fwhm", "sky_sigma")}
+        place = {name: series.metadata[name] for name in ("ra", "dec")}
+        writer.add(**{"id": series.id, **columns, **place, **changes(number)})
+
+
+def test_what_pre_training_saw_without_a_label_is_ranked(semi: tuple[TrainedRun, Survey]) -> None:
+    """Of the run's own survey all others have a class; nobody knows theirs."""
+    run, survey = semi
+    unlabelled = [f"sn{number:04d}" for number in range(500, 512)]
+    assert seen_by(run, survey)[survey.positions(unlabelled)].all()
+    found = rank_survey([run], survey)
+    assert sorted(found.table["id"]) == unlabelled
+    assert any(line.startswith("12 objects of these 12 trained the network without a label") for line in found.said)
+
+
+def test_whose_label_was_used_is_not_ranked_in_another_survey_of_the_same_sky(
+    semi: tuple[TrainedRun, Survey], tmp_path: Path
+) -> None:
+    """There nothing has a class, and objects are known by their places; so too where a run kept no such record."""
+    run, survey = semi
+    with SurveyWriter(tmp_path / "again", replace(survey.header, name="again")) as writer:
+        written(writer, survey, lambda number: {"id": f"new-{number}"})
+    again, parts = Survey.open(tmp_path / "again"), run.split["parts"]
+    wanted = {f"new-{number}" for number in survey.positions([*parts["test"], *parts["pretrain_unlabelled"]])}
+    before = Path(shutil.copytree(run.folder, tmp_path / "before"))
+    seen = pq.read_table(before / "seen_objects.parquet")
+    pq.write_table(seen.drop_columns("labelled"), before / "seen_objects.parquet")
+    for one in (run, replace(run, folder=before)):
+        found = rank_survey([one], again, RankOptions(100))
+        assert set(found.table["id"]) == wanted
+        assert any("whose label the network has used" in line for line in found.said)
+
+
+def test_a_run_that_begins_with_another_knows_whose_labels_that_one_has_used(
+    semi: tuple[TrainedRun, Survey], tmp_path: Path
+) -> None:
+    run, survey = semi
+    later = RunFolder(tmp_path)
+    later.write_seen(survey, ict.load(run.folder).split, ["finetune_train"], RunFolder(run.folder))
+    seen = later.read_seen()
+    assert seen is not None
+    without = seen.filter(pc.invert(seen.column("labelled"))).column("id").to_pylist()
+    assert sorted(without) == sorted(run.split["parts"]["pretrain_unlabelled"])
+    assert len(seen) == len(run.split["parts"]["finetune_train"]) + int(seen_by(run, survey).sum())
+
+
+def test_features_are_made_of_the_most_doubtful_alone_and_the_choice_is_that_among_all(
+    trained: TrainedRun, new: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def spied(run: TrainedRun, survey: Survey, position: NDArray[np.int64], *others: Any) -> NDArray[np.float32]:
+        asked.extend(position.tolist())
+        return features_of(run, survey, position, *others)
+
+    monkeypatch.setattr(rank, "features_of", spied)
+    found = rank_survey([trained], new, RankOptions(2)).table
+    everything = rank_survey([trained], new, RankOptions(24)).table
+    everything.sort("id")
+    assert len(asked) == 10 * 2 + 24  # of 24 objects
+    reference = RunFolder(trained.folder).read_reference()
+    assert reference is not None
+    features = features_of(trained, new, range(24))
+    chosen = choose_diverse(np.asarray(everything["entropy"]), features, 2, reference.precision)
+    assert found["id"].tolist() == everything["id"][chosen].tolist()
+
+
+@pytest.mark.parametrize("name", ["rank", "error", "entropy", "ra", "mag r", "novelty"])
+def test_a_class_that_is_called_as_a_column_is_refused_before_anything_is_predicted(
+    trained: TrainedRun, new: Survey, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(trained.learner, "task", Classes((name, "SN Ia", "Variable", "SN Other")))
+    monkeypatch.setattr(rank, "predict_survey", None)
+    with refused(UsageError, "E-CLASS-NAME", name):
+        rank_survey([trained], new)
+
+
+@pytest.mark.parametrize(
+    ("name", "runs", "coverage"),
+    [("entropy", 1, None), ("frames", 1, None), ("set", 1, 0.9), ("SN Ia spread", 2, None)],
+)
+def test_so_is_one_in_a_table_of_predictions(
+    trained: TrainedRun,
+    new: Survey,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    runs: int,
+    coverage: float | None,
+) -> None:
+    monkeypatch.setattr(trained.learner, "task", Classes((name, "SN Ia", "Variable", "SN Other")))
+    monkeypatch.setattr(apply, "predict_survey", None)
+    with refused(UsageError, "E-CLASS-NAME", name):
+        apply_runs([trained] * runs, new, PredictOptions(), coverage=coverage)
 
 
 def test_what_cannot_be_ranked_is_refused(trained: TrainedRun, new: Survey, tmp_path: Path) -> None:
