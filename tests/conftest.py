@@ -18,7 +18,7 @@ from ictconvention.survey.format import SurveyHeader
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
-pytest_plugins = ["tests.small_runs"]
+pytest_plugins = ["tests.small_runs", "tests.hub"]
 gc.disable()  # nothing that is imported is garbage; see `pytest_collection_finish`
 # No deadline: the first example pays for imports. Under CI the examples are the same every time.
 settings.register_profile("ictconvention", deadline=None, derandomize="CI" in os.environ)

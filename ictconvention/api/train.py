@@ -100,6 +100,7 @@ def _check(options: RunOptions) -> None:
 def _trained(options: RunOptions, overrides: Sequence[str]) -> Path:
     from ictconvention.runs.machine import rank_zero
     from ictconvention.runs.plan import plan_run
+    from ictconvention.runs.warm_start import pin_start
     from ictconvention.training.run import run
 
     if not rank_zero() or int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -112,6 +113,7 @@ def _trained(options: RunOptions, overrides: Sequence[str]) -> Path:
         )
     if options.trainer.devices == 1 and options.strategy.kind == "auto":
         return run(options, overrides)
+    options, overrides = pin_start(options, overrides)
     folder = plan_run(options).folder  # what cannot be is refused here
     if folder.is_finished:
         return run(options, overrides)  # which says so

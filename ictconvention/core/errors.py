@@ -138,6 +138,11 @@ _CODES = {
 }
 
 
+def is_file_error(error: BaseException) -> bool:
+    """Return whether an error is of files, such as a full disk; an `OSError` may also be of the network."""
+    return isinstance(error, OSError) and error.errno in _CODES
+
+
 @contextmanager
 def readable_os_errors(doing: str, where: str | Path) -> Iterator[None]:
     """Turn an `OSError` of the body into a `FileSystemError` that says what was being done, where, and the fix."""

@@ -19,7 +19,7 @@ from ictconvention.runs.assembly import (
     weight_file,
 )
 from ictconvention.runs.machine import Precision, check_machine, check_tracker, precision_of
-from ictconvention.runs.published.places import locate_run
+from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.shift.check import check_shift
 from ictconvention.runs.warm_start import check_start, check_weight_file
@@ -100,13 +100,14 @@ def plan_run(options: RunOptions, elsewhere: bool = False) -> Plan:
 
 
 def name_unfinished(options: RunOptions, plan: Plan) -> str:
-    """Return what to say of a new run where the same one is unfinished on an earlier state of the survey.
+    """Return what to say of a new run where the same one is unfinished, but for what has changed elsewhere since.
 
-    A run goes on with what it began on: nights that were added since make another run. An empty text where there is
-    none.
+    A run goes on with what it began on: nights that were added since make another run, and so do other weights in the
+    repository of a hub that it begins with. An empty text where there is none.
     """
     earlier = {*plan.survey.lineage} - {plan.survey.hash}
-    if not earlier or plan.folder.is_run:
+    source = repository(options.init_from)
+    if plan.folder.is_run or not (earlier or source):
         return ""
     folder, own = plan.folder.path, leave_out(asdict(options), options, PLACE)
     for other in sorted(folder.parent.glob(f"{folder.name.rpartition('-')[0]}-*")):
@@ -115,10 +116,16 @@ def name_unfinished(options: RunOptions, plan: Plan) -> str:
             with suppress(IctConventionError):  # what is damaged is another run's
                 known, status = run.read_options(), run.read_status()
                 before = status.get("survey_hash")
-                if before in earlier and leave_out(asdict(known), known, PLACE) == own:
+                if leave_out(asdict(known), known, PLACE) != own:
+                    continue
+                if before in earlier:
                     state = command([override("survey.state", str(before)[:SHORTEST_HASH])])
                     found = f"{other} is not finished, of the survey before nights were added"
                     return f"{found}: the same command with {state} resumes it; this is a new run, on all nights"
+                if before == plan.survey.hash and source and repository(known.init_from) == source:
+                    start = command([override("init_from", str(known.init_from))])
+                    found = f"{other} is not finished, and began with another commit of {source}"
+                    return f"{found}: the same command with {start} resumes it; this is a new run"
     return ""
 
 

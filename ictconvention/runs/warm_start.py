@@ -1,6 +1,7 @@
 """First weights: of another run, perhaps of other classes and bands, where names decide what is kept; or of a file."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from ictconvention.networks.pictures.picture_network import PictureNetwork
 from ictconvention.networks.pictures.weight_file import take_weight_file
 from ictconvention.runs.assembly import survey_shape
 from ictconvention.runs.checkpoints import check_weights, load_checkpoint
-from ictconvention.runs.published.places import locate_run
+from ictconvention.runs.published.places import locate_run, pin_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import warn_of_changed_code
 from ictconvention.survey.labels.groups import positions_of as places_of
@@ -26,6 +27,18 @@ from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 
 APART = 2 / 3600  # [deg]; objects of one id that are further from each other are two
+
+
+def pin_start(options: RunOptions, words: Sequence[str]) -> tuple[RunOptions, tuple[str, ...]]:
+    """Return options, and the words that ask for them, which name the commit where they begin with a run of a hub.
+
+    A branch may move, and then the same words would begin with other weights. Errors are those of `locate_run`.
+    """
+    given = options.init_from
+    if given is None or (pinned := pin_run(given)) == given:
+        return options, tuple(words)
+    others = [word for word in words if word.lstrip("+").partition("=")[0] != "init_from"]
+    return replace(options, init_from=pinned), (*others, override("init_from", pinned))
 
 
 def check_start(folder: str | Path, options: RunOptions, split: Split, survey: Survey) -> None:
@@ -65,10 +78,11 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         both = (tested & used) | (validating & used & ~chose)
         if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
             both[:], own = False, {}  # ids of another survey are other objects
-        before = None if earlier is None else locate_run(earlier)
+        before = None
         if run.is_published and earlier is not None:  # it carries what the runs before it have seen, not these runs
             both |= (tested | validating) & _seen_before(run, survey, own)
-            before = None
+        elif earlier is not None:
+            before = locate_run(earlier)
         if both.any():
             number = pluralize(int(np.count_nonzero(both)), "object")
             found = f"{number} that this run would test or validate on trained that one: "

@@ -17,8 +17,10 @@ from ictconvention.core.errors import IctConventionError, UsageError, pluralize,
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.collection import SWEEP
 from ictconvention.runs.plan import Plan, plan_run, warn_of_few
+from ictconvention.runs.published.places import repository
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.status import write_json
+from ictconvention.runs.warm_start import pin_start
 from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.verify import verify_survey
 
@@ -55,7 +57,7 @@ class Job:
     model : str, optional
         What tables call its model; the run's name otherwise.
     pinned : sequence of str
-        Overrides that keep it on the state that its survey had when the sweep was planned.
+        Overrides that keep it on what the sweep was planned with, whatever changes since, see `_pinned`.
     """
 
     number: int
@@ -199,6 +201,7 @@ def prepare_jobs(
     few: dict[str, None] = {}
     for title, words, options in zip(titles, overrides, composed, strict=True):
         with _told_of(title):
+            options, _ = pin_start(options, words)
             plan = plan_run(options, elsewhere)
             if plan.survey.hash not in verified:
                 verify_survey(plan.survey, options.survey.verify)
@@ -220,10 +223,16 @@ def prepare_jobs(
 
 
 def _pinned(options: RunOptions, plan: Plan) -> tuple[str, ...]:
-    """Return the override that names the state of a survey that grows: nights may come while a sweep is at work."""
-    if options.survey.path is None or options.survey.state is not None or len(lineage_of(plan.survey)) < 2:
-        return ()
-    return (override("survey.state", origin_of(plan.survey)),)
+    """Return the overrides that name what may change while a sweep is at work.
+
+    They are the state of a survey that grows, and the commit of a run on a hub that it begins with.
+    """
+    words = []
+    if options.survey.path is not None and options.survey.state is None and len(lineage_of(plan.survey)) > 1:
+        words.append(override("survey.state", origin_of(plan.survey)))
+    if repository(options.init_from):
+        words.append(override("init_from", str(options.init_from)))
+    return tuple(words)
 
 
 @contextmanager

@@ -27,7 +27,7 @@ from ictconvention.runs.published.places import locate_run
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.run_record import portable
 from ictconvention.runs.status import MetricsTable, describe_kept, find_kept
-from ictconvention.runs.warm_start import start_from, start_from_file
+from ictconvention.runs.warm_start import pin_start, start_from, start_from_file
 from ictconvention.survey.bands import origin_of
 from ictconvention.survey.format import sha256
 from ictconvention.survey.survey import Survey
@@ -68,6 +68,7 @@ def run(options: RunOptions, overrides: Sequence[str] = ()) -> Path:
     check_launch(options.trainer)
     keep_freed_memory()
     with silence_lightning(), silent_unless(rank_zero()):
+        options, overrides = pin_start(options, overrides)
         plan = plan_run(options)
         survey, folder = plan.survey, plan.folder.path
         verify_survey(survey, options.survey.verify)

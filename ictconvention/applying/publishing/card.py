@@ -13,7 +13,8 @@ from ictconvention.configuration.schema import labelled_stages, stages_of
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 from ictconvention.evaluation.sets.coverage import describe_sets
-from ictconvention.runs.published.manifest import MANIFEST, WEIGHTS
+from ictconvention.runs.published.manifest import MANIFEST, ONNX, WEIGHTS
+from ictconvention.runs.published.places import repository
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import full_name, unit_in_words
@@ -217,8 +218,9 @@ def _made(card: Card) -> list[str]:
     lines.append(f"Training epochs: {stages}. Objects: {', '.join(f'{name} {n}' for name, n in used.items())}.")
     lines.append(f"Fold {options.fold.index}, seed {options.seed}; run {card.run.hash}.")
     if options.init_from is not None:
+        which = f"`{options.init_from}`" if repository(options.init_from) else "another run"
         lines.append(
-            "It began with the weights of another run; what that one has seen is among the objects that this one knows."
+            f"It began with the weights of {which}; what that one has seen is among the objects that this one knows."
         )
     return lines
 
@@ -226,7 +228,7 @@ def _made(card: Card) -> list[str]:
 def _files(card: Card) -> list[str]:
     files = RunFolder(card.run.folder)
     kept = f"`{files.result.name}`, `{files.split_file.name}`, `{files.config.name}`"
-    onnx = "`model.onnx`, from raw fluxes to predictions, without this package"
+    onnx = f"`{ONNX}`, from raw fluxes to predictions, without this package"
     return [
         *("## Files", ""),
         f"- `{WEIGHTS}`: the weights; `{MANIFEST}`: what the model is, and SHA-256 of the rest.",

@@ -19,15 +19,14 @@ from ictconvention.core.errors import IctConventionError, UsageError, readable_o
 from ictconvention.core.output_place import SWEEP_MARK
 from ictconvention.runs.checkpoints import load_checkpoint
 from ictconvention.runs.collection import find_runs
-from ictconvention.runs.published.manifest import CARD, write_manifest
-from ictconvention.runs.published.places import locate_run
+from ictconvention.runs.published.manifest import CARD, ONNX, write_manifest
+from ictconvention.runs.published.places import locate_run, repository
 from ictconvention.runs.published.weights import write_published_weights
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.shift.kept import check_predicts_all
 from ictconvention.runs.status import write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 
-ONNX = "model.onnx"
 STATUS = ("epochs", "seconds", "core_seconds", "hashes")  # of the status, what is no place
 ENVIRONMENT = ("system", "processor")  # of the environment, what is of one machine
 NAMED = ("survey.path", "init_from", "split", "model.weights")  # of the places, those that are said by their last name
@@ -159,7 +158,8 @@ def _write_onnx(run: TrainedRun, path: Path) -> str:
 def without_places(options: RunOptions) -> dict[str, Any]:
     """Return the configuration of a run in which no key is of one machine.
 
-    Such keys have their defaults; those of `NAMED` say the last name of their path, since it counts that there was one.
+    Such keys have their defaults; those of `NAMED` say the last name of their path, since it counts that there was one,
+    and of a hub all.
     """
     config = asdict(options)
     defaults = _defaults(options)
@@ -171,7 +171,9 @@ def without_places(options: RunOptions) -> dict[str, Any]:
         if PLACE not in roles or isinstance(inner[name], Mapping):
             continue
         if key in NAMED:
-            inner[name] = None if inner[name] is None else PurePath(str(inner[name])).name
+            given = inner[name]
+            if given is not None and not repository(given):
+                inner[name] = PurePath(str(given)).name
         elif key != "model.module":  # without which a network of one's own is not found
             inner[name] = defaults[key]
     return config

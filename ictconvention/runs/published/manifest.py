@@ -14,6 +14,7 @@ from ictconvention.reading.json_file import JsonRecord, Shape
 MANIFEST = "config.json"
 WEIGHTS = "model.safetensors"
 CARD = "README.md"  # may be edited: it is not in the manifest
+ONNX = "model.onnx"  # for others: nothing here reads it, so that it may be absent
 ANEW = "get the folder again from where it was published"
 
 
@@ -40,6 +41,11 @@ def write_manifest(folder: Path, known: Mapping[str, Any], files: Iterable[Path]
         partial.write_text(text + "\n", encoding="utf-8")
 
 
+def needed_files(folder: Path) -> list[str]:
+    """Return the files without which a published run does not predict; errors as of `check_manifest`."""
+    return [name for name in _sums(folder) if name != ONNX]
+
+
 def check_manifest(folder: Path) -> None:
     """Refuse a published run of which a file is not the one that was published.
 
@@ -50,11 +56,7 @@ def check_manifest(folder: Path) -> None:
     FileSystemError
         One cannot be read.
     """
-    sums = RECORD.read(folder / MANIFEST)["files"]
-    outside = [name for name in sums if Path(name).is_absolute() or ".." in Path(name).parts]
-    if outside or WEIGHTS not in sums:
-        found = f"this manifest names {shorten(outside)}" if outside else f"this manifest does not name {WEIGHTS}"
-        raise UsageError(found, folder / MANIFEST, ANEW, "E-RUN-DAMAGED")
+    sums = {name: sum_ for name, sum_ in _sums(folder).items() if name != ONNX or (folder / name).exists()}
     if lost := [name for name in sums if not (folder / name).exists()]:
         raise UsageError(f"this published run has lost {shorten(lost)}", folder, ANEW, "E-RUN-DAMAGED")
     with readable_os_errors("reading a published run", folder):
@@ -62,3 +64,13 @@ def check_manifest(folder: Path) -> None:
     if others:
         found = f"this published run has another {shorten(others)} than its {MANIFEST} names"
         raise UsageError(found, folder, ANEW, "E-RUN-EDITED")
+
+
+def _sums(folder: Path) -> dict[str, str]:
+    """Return the digest of each file that the manifest names."""
+    sums: dict[str, str] = RECORD.read(folder / MANIFEST)["files"]
+    outside = [name for name in sums if Path(name).is_absolute() or ".." in Path(name).parts]
+    if outside or WEIGHTS not in sums:
+        found = f"this manifest names {shorten(outside)}" if outside else f"this manifest does not name {WEIGHTS}"
+        raise UsageError(found, folder / MANIFEST, ANEW, "E-RUN-DAMAGED")
+    return sums

@@ -1,14 +1,16 @@
 """Where a run is that is not named by its folder: the demo of the package, or a published run on a hub."""
 
+import glob
 import logging
 import os
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from ictconvention.core.errors import FileSystemError, UsageError
+from ictconvention.core.errors import FileSystemError, UsageError, is_file_error, readable_os_errors
 from ictconvention.core.plain_file import read_plain
-from ictconvention.runs.published.manifest import MANIFEST, digest
+from ictconvention.runs.published.manifest import CARD, MANIFEST, digest, needed_files
 
 logger = logging.getLogger(__name__)
 
@@ -16,7 +18,7 @@ DEMO = "demo"  # the name of the model that ships with the package
 DEMO_FOLDER = Path(__file__).parent / DEMO
 # SHA-256 of its manifest, which has those of all its files; experiments/demo writes it.
 DEMO_DIGEST = "a5ad0035ca33e599f294d0226a681afe0ddd7859f2f911cc5d05a93a2b72d88e"
-HUB = re.compile(r"hf:/{1,2}(?P<name>[^/@]+/[^/@]+)(@(?P<revision>.+))?/?")  # a path has lost one of the two strokes
+HUB = re.compile(r"hf:/{1,2}(?P<name>[^/@]+/[^/@]+)(@(?P<revision>.+?))?/?")  # a path has lost one of the two strokes
 FORM = "hf://OWNER/NAME, or hf://OWNER/NAME@REVISION"
 
 
@@ -27,14 +29,16 @@ def locate_run(given: str | Path) -> Path:
     ----------
     given : str or Path
         A folder, which is returned as it is; `demo`, the model that ships with the package, unless there is a folder of
-        that name, which is said; or hf://OWNER/NAME[@REVISION], which is fetched once to the cache of huggingface_hub.
+        that name, which is said; or hf://OWNER/NAME[@REVISION], which is fetched once to the cache of huggingface_hub:
+        what predicting needs of it, and which commit that is, is said.
 
     Raises
     ------
     UsageError
-        It is no such name, there is no such repository or revision, or huggingface_hub is not installed.
+        It is no such name, there is no such repository or revision, it holds no published run, or huggingface_hub is
+        not installed.
     FileSystemError
-        The hub does not answer, and the cache has no copy.
+        The hub does not answer, and the cache has no copy; or the cache cannot be written.
     """
     text = str(given)
     if text == DEMO:
@@ -47,6 +51,21 @@ def locate_run(given: str | Path) -> Path:
     if (match := HUB.fullmatch(text)) is None:
         raise UsageError(f"{text!r} names no repository of a hub", "RUN", f"write {FORM}", "E-COMMAND-VALUE")
     return _fetch(match["name"], match["revision"])
+
+
+def pin_run(given: str) -> str:
+    """Return a name that is of the same run for ever: of a hub with its commit, any other as it is.
+
+    Errors are those of `locate_run`.
+    """
+    name = repository(given)
+    return f"hf://{name}@{locate_run(given).name}" if name else given
+
+
+def repository(given: str | None) -> str:
+    """Return OWNER/NAME, the repository that a name is of; nothing where it is of no hub."""
+    match = HUB.fullmatch(given or "")
+    return "" if match is None else match["name"]
 
 
 def is_demo(folder: Path) -> bool:
@@ -68,8 +87,18 @@ def _demo() -> Path:
 
 @lru_cache  # a run that begins with one asks several times, and must see one revision
 def _fetch(name: str, revision: str | None) -> Path:
-    """Return the folder of a repository in the cache of huggingface_hub, fetched where it is not there."""
+    """Return the folder of a commit in the cache of huggingface_hub, with what a run needs of it."""
     where = f"hf://{name}" + (f"@{revision}" if revision else "")
+    folder = _download(name, revision, [MANIFEST], where)
+    if not (folder / MANIFEST).exists():
+        found = f"this repository has no {MANIFEST}, so that it is no published run"
+        raise UsageError(found, where, "name one that `ictconvention publish` has made", "E-RUN-MISSING")
+    logger.info(f"{where}: commit {folder.name}, in {folder}")
+    return _download(name, folder.name, [CARD, MANIFEST, *needed_files(folder)], where)
+
+
+def _download(name: str, revision: str | None, files: Sequence[str], where: str) -> Path:
+    """Return the folder of a revision, whose name is its commit, after some of its files were fetched to it."""
     try:
         from huggingface_hub import errors as of_hub
         from huggingface_hub import snapshot_download
@@ -77,20 +106,28 @@ def _fetch(name: str, revision: str | None) -> Path:
         fix = "install the extra: pip install -c constraints.txt '.[hub]'; or download the folder, and name that"
         raise UsageError("the package huggingface_hub is not installed", where, fix, "E-PACKAGE-MISSING") from error
     try:
-        return Path(snapshot_download(name, revision=revision, library_name="ictconvention", tqdm_class=_silent_bar()))
+        folder = snapshot_download(
+            name,
+            revision=revision,
+            allow_patterns=[glob.escape(file) for file in files],
+            library_name="ictconvention",
+            tqdm_class=_silent_bar(),
+        )
+        return Path(folder)
     except of_hub.HFValidationError as error:
-        raise UsageError(
-            f"a hub has no such names: {_first_line(error)}", where, f"write {FORM}", "E-COMMAND-VALUE"
-        ) from None
+        found = f"a hub has no such names: {_first_line(error)}"
+        raise UsageError(found, where, f"write {FORM}", "E-COMMAND-VALUE") from None
     except of_hub.RevisionNotFoundError as error:
         found = f"this repository has no revision {revision or 'main'}"
         raise UsageError(found, where, "name a branch, a tag or a commit of it", "E-RUN-MISSING") from error
     except of_hub.RepositoryNotFoundError as error:
+        found = "the hub has no such repository, or you may not read it"
         fix = "check owner and name; for a private one log in first: hf auth login"
-        raise UsageError(
-            "the hub has no such repository, or you may not read it", where, fix, "E-RUN-MISSING"
-        ) from error
+        raise UsageError(found, where, fix, "E-RUN-MISSING") from error
     except Exception as error:  # whatever the network raises
+        if is_file_error(error):
+            with readable_os_errors("keeping it in the cache of huggingface_hub, which HF_HOME may place,", where):
+                raise
         fix = "go online, or name a revision that the cache has, or a folder; HF_ENDPOINT names another hub"
         found = f"the hub does not answer, and the cache has no copy ({type(error).__name__}: {_first_line(error)})"
         raise FileSystemError(found, where, fix, "E-SERVER-FAILS") from error

@@ -1,102 +1,97 @@
 """A run that is named by a hub or is the demo: fetched once from a server that speaks as a hub does, or refused."""
 
+import errno
 import hashlib
-import json
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.runs.published import places
-from ictconvention.runs.published.places import DEMO_DIGEST, DEMO_FOLDER, is_demo, locate_run
+from ictconvention.runs.published.manifest import check_manifest, write_manifest
+from ictconvention.runs.published.places import DEMO_DIGEST, DEMO_FOLDER, is_demo, locate_run, pin_run
 from ictconvention.runs.run_folder import RunFolder
+from tests.hub import FIRST, SECOND, Hub
 from tests.refusals import refused
 
-COMMIT = "c" * 40
-FILES = {"README.md": b"# a card\n", "config.json": b"{}\n", "deep/model.safetensors": b"\x00\x01" * 500}
-
-
-class Hub(BaseHTTPRequestHandler):
-    """One repository, me/small, with one commit, on main and on v1."""
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
-
-    def do_HEAD(self) -> None:
-        """Answer as to GET, without the content."""
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        """Answer what is asked of the repository, its tree or a file."""
-        asked = self.path.partition("?")[0].strip("/").split("/")
-        match asked:
-            case ["api", "models", "me", "small", "revision", "main" | "v1"] | ["api", "models", "me", "small"]:
-                of = [{"rfilename": name} for name in FILES]
-                self.answer(json.dumps({"id": "me/small", "sha": COMMIT, "siblings": of}).encode())
-            case ["api", "models", "me", "small", "tree", *_]:
-                tree = [{"type": "file", "path": name, "size": len(x), "oid": _sum(x)} for name, x in FILES.items()]
-                self.answer(json.dumps(tree).encode())
-            case ["api", "models", "me", "small", "revision", *_]:
-                self.answer(b"", 404, {"X-Error-Code": "RevisionNotFound"})
-            case ["me", "small", "resolve", _, *parts] if (name := "/".join(parts)) in FILES:
-                self.answer(FILES[name], 200, {"ETag": f'"{_sum(FILES[name])}"', "X-Repo-Commit": COMMIT})
-            case _:
-                self.answer(b"", 404, {"X-Error-Code": "RepoNotFound"})
-
-    def answer(self, content: bytes, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        """Send an answer."""
-        self.send_response(status)
-        for name, value in {"Content-Length": str(len(content)), **(headers or {})}.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-
-def _sum(content: bytes) -> str:
-    return hashlib.sha1(content, usedforsecurity=False).hexdigest()
+NEEDED = {"README.md": b"# a card\n", "model.safetensors": b"\x00\x01" * 500, "result.json": b"{}\n"}
+BESIDES = {"model.onnx": b"onnx" * 500, "optimizer.bin": b"0" * 900}  # the first is in the manifest
 
 
 @pytest.fixture
-def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadingHTTPServer]:
-    """Start the hub, and let huggingface_hub ask it and keep its cache here."""
-    pytest.importorskip("huggingface_hub", reason="needs the extra [hub]")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hub)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(
-        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE",
-        f"http://127.0.0.1:{server.server_port}/{{repo_id}}/resolve/{{revision}}/{{filename}}",
+def small(tmp_path: Path, hub: Hub) -> Hub:
+    """Return the hub with what looks like a published run, and a file that none has."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    for name, content in (NEEDED | BESIDES).items():
+        (folder / name).write_bytes(content)
+    write_manifest(
+        folder, {"format": "a run"}, [folder / name for name in ("model.safetensors", "result.json", "model.onnx")]
     )
-    places._fetch.cache_clear()
-    yield server
-    places._fetch.cache_clear()
-    server.shutdown()
-    server.server_close()
+    hub.publish(folder)
+    return hub
 
 
-def test_a_repository_of_a_hub_is_fetched_once(hub: ThreadingHTTPServer) -> None:
+def test_what_is_needed_of_a_repository_is_fetched_once_and_its_commit_is_said(
+    small: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
     folder = locate_run("hf://me/small")
-    assert {
-        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
-    } == FILES
-    assert folder.name == COMMIT
+    assert {path.name for path in folder.rglob("*") if path.is_file()} == {*NEEDED, "config.json"}
+    assert all((folder / name).read_bytes() == content for name, content in NEEDED.items())
+    assert sorted(small.asked) == sorted([*NEEDED, "config.json"])
+    check_manifest(folder)  # ONNX is for others
+    assert folder.name == FIRST
+    assert f"hf://me/small: commit {FIRST}" in caplog.messages[0]
     assert locate_run(Path("hf://me/small@v1")) == folder  # as a path, which has lost a stroke
     with refused(UsageError, "E-RUN-MISSING", "v2", where="hf://me/small@v2"):
         locate_run("hf://me/small@v2")
     with refused(UsageError, "E-RUN-MISSING", where="hf://me/other"):
         locate_run("hf://me/other")
-    hub.shutdown()
-    hub.server_close()
-    places._fetch.cache_clear()
+    assert len(small.asked) == len(NEEDED) + 1
+    small.close()
     assert locate_run("hf://me/small") == folder  # offline, from the cache
     with refused(FileSystemError, "E-SERVER-FAILS", where="hf://me/another"):
         locate_run("hf://me/another")
+
+
+def test_a_name_with_its_commit_stays_that_of_the_same_run_when_the_branch_moves(small: Hub) -> None:
+    pinned = pin_run("hf://me/small")
+    assert pinned == f"hf://me/small@{FIRST}"
+    assert pin_run("hf://me/small@v1") == pinned
+    first = locate_run(pinned)
+    small.commits[SECOND] = small.commits[FIRST]
+    small.move(SECOND)
+    assert locate_run("hf://me/small") != first
+    assert locate_run(pinned) == first
+    assert pin_run(pinned) == pinned
+    assert [pin_run(name) for name in ("demo", "runs/mine")] == ["demo", "runs/mine"]
+
+
+@pytest.mark.parametrize(
+    ("files", "code"), [({"weights.bin": b"0"}, "E-RUN-MISSING"), ({"config.json": b"{}"}, "E-RUN-DAMAGED")]
+)
+def test_a_repository_of_something_else_is_refused_before_it_is_fetched(
+    hub: Hub, files: dict[str, bytes], code: str
+) -> None:
+    hub.commits[FIRST] = files | {"pytorch_model.bin": b"0" * 1000}
+    with refused(UsageError, code):
+        locate_run("hf://me/small")
+    assert "pytorch_model.bin" not in hub.asked
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "E-FILES-FULL"), (errno.EACCES, "E-FILES-DENIED"), (None, "E-SERVER-FAILS")]
+)
+def test_a_full_disk_is_not_a_hub_that_does_not_answer(
+    small: Hub, monkeypatch: pytest.MonkeyPatch, number: int | None, code: str
+) -> None:
+    def fails(*arguments: object, **keywords: object) -> str:
+        raise OSError(number, "as the system says") if number else ConnectionError("nobody there")
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fails)
+    with refused(FileSystemError, code, where="hf://me/small"):
+        locate_run("hf://me/small")
 
 
 def test_what_names_no_repository_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
