@@ -305,7 +305,7 @@ class Run:
         licence : str
             Of the weights, as model hubs name it, such as mit.
         title : str, optional
-            Of the model card; by default the name of the run.
+            Of the model card; by default of model, task and survey.
         onnx : bool
             Whether an ONNX file is wanted, where the network exports.
 

@@ -26,6 +26,7 @@ from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.shift.kept import check_predicts_all
 from ictconvention.runs.status import write_json
 from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.survey.format import full_name
 
 STATUS = ("epochs", "seconds", "core_seconds", "hashes")  # of the status, what is no place
 ENVIRONMENT = ("system", "processor")  # of the environment, what is of one machine
@@ -69,7 +70,7 @@ def publish(
     licence : str
         Under which the weights may be used, as hubs name it, such as mit.
     title : str, optional
-        Title of the card; by default the name of the run.
+        Title of the card; by default of model, task and survey, see `name_model`.
     onnx : bool
         Whether an ONNX file is wanted.
 
@@ -93,12 +94,18 @@ def publish(
     whole.take()
     try:
         with readable_os_errors("publishing the run", output):
-            without = _fill(run, whole.partial, licence, title or RunFolder(path).title, onnx)
+            without = _fill(run, whole.partial, licence, title or name_model(run), onnx)
             whole.complete()
     finally:
         whole.discard()
     size = sum(file.stat().st_size for file in output.iterdir())
     return Published(output, size, without)
+
+
+def name_model(run: TrainedRun) -> str:
+    """Return a title that says no folder: the network, what it has learned, and on which survey."""
+    survey = full_name(str(run.survey["name"]), bool(run.survey["simulated"]))
+    return f"{run.options.model.kind}: {run.options.task.kind} of {survey}"
 
 
 def _check_one(path: Path) -> None:

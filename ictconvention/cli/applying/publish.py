@@ -18,7 +18,7 @@ def publish(
     licence: Annotated[
         str, typer.Option(metavar="mit|cc-by-4.0|...", help="Licence of the weights, as model hubs name it.")
     ] = "unknown",
-    title: Annotated[str | None, typer.Option(help="Title of the card.", show_default="name of the run")] = None,
+    title: Annotated[str | None, typer.Option(help="Title of the card.", show_default="model, task and survey")] = None,
     onnx: Annotated[
         bool, typer.Option("--onnx/--no-onnx", help="Write an ONNX file, where the network exports.")
     ] = True,

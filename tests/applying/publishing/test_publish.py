@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,16 @@ from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.applying.publishing import publish as publishing
 from ictconvention.applying.publishing.publish import publish, without_places
 from ictconvention.configuration.compose import compose_run
+from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, SplitError, UsageError
 from ictconvention.runs.assembly import load_or_draw_split
-from ictconvention.runs.plan import plan_run
+from ictconvention.runs.checkpoints import weights_hash
+from ictconvention.runs.plan import Plan, name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.runs.warm_start import check_start
+from ictconvention.runs.warm_start import check_start, pin_start
 from ictconvention.survey.survey import Survey
+from ictconvention.sweeping.sweep import prepare_jobs
+from tests.hub import FIRST, SECOND, Hub
 from tests.refusals import refused
 from tests.small_runs import Smoke, places, result_of
 
@@ -69,6 +75,71 @@ def test_it_says_nothing_of_the_machine(trained: Path, published: Path, work: Pa
     assert options.survey.path == "miniature"
     assert replace(options, runs="", survey=options.survey) == replace(options, runs="")
     assert without_places(options)["trainer"]["batch_size"] == 16
+
+
+def test_its_title_is_of_model_task_and_survey_and_says_no_folder(trained: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained, tmp_path / "secret-project" / "for-the-rival"))
+    made = publish(folder, tmp_path / "new", onnx=False).folder
+    for path in made.iterdir():
+        content = path.read_bytes()
+        assert not any(word in content for word in (b"secret", b"rival", trained.name.encode())), path.name
+    title = "frame_transformer: classes of miniature (simulated)"
+    assert json.loads((made / "config.json").read_text())["title"] == title
+    assert (made / "README.md").read_text().split("---\n")[2].startswith(f"\n# {title}\n")
+    publish(folder, tmp_path / "named", title="Mine", onnx=False)
+    assert "\n# Mine\n" in (tmp_path / "named" / "README.md").read_text()
+
+
+def test_a_run_of_a_hub_predicts_as_the_run(trained: Path, published: Path, own: Survey, hub: Hub) -> None:
+    hub.publish(published)
+    (run, again) = (predicted(Path(folder), own) for folder in (trained, "hf://me/small"))
+    assert run.values_equal(again)
+    assert again.meta["RUNS"] == ict.load("hf://me/small").trained().hash[:8]
+
+
+def test_a_run_that_begins_with_one_of_a_hub_keeps_its_weights_when_the_hub_moves(
+    smoke: Smoke, published: Path, work: Path, tmp_path: Path, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The configuration and the words of the run name the commit, so that these words go on with it, and no others."""
+    hub.publish(published)
+    words = [*WORDS, "seed=3", "init_from=hf://me/small"]
+    folder = smoke(*words)
+    pinned = f"hf://me/small@{FIRST}"
+    assert any(line.startswith(f"hf://me/small: commit {FIRST}") for line in caplog.messages)
+    assert ict.load(folder).options.init_from == pinned
+    recorded = RunFolder(folder).read_overrides()
+    publish(smoke(*WORDS, "seed=1"), tmp_path / "other", onnx=False)
+    hub.publish(tmp_path / "other", SECOND)
+    assert plan_run(compose_run([*places(work), *recorded])).folder.path == folder
+    now = compose_run([*places(work), *words])
+    assert plan_run(now).folder.path != folder  # other weights are another run
+    assert result_of(folder)["init_from"] == weights_hash(RunFolder(published).last_weights())
+    with unfinished(folder / "result.json"):
+        said = name_unfinished(*planned(now, words))
+        assert str(folder) in said
+        assert f"@{FIRST}" in said
+    assert not name_unfinished(*planned(now, words))
+    (job,) = prepare_jobs([[*places(work), *words]])
+    assert f"hf://me/small@{SECOND}" in str(job.words)
+    publish(folder, tmp_path / "begun", onnx=False)
+    assert ict.load(tmp_path / "begun").options.init_from == pinned  # of no machine
+    assert f"`{pinned}`" in (tmp_path / "begun" / "README.md").read_text()
+
+
+def planned(options: RunOptions, words: list[str]) -> tuple[RunOptions, Plan]:
+    pinned, _ = pin_start(options, words)
+    return pinned, plan_run(pinned)
+
+
+@contextmanager
+def unfinished(result: Path) -> Iterator[None]:
+    """Let a run be unfinished."""
+    kept = result.read_bytes()
+    result.unlink()
+    try:
+        yield
+    finally:
+        result.write_bytes(kept)
 
 
 def test_a_run_that_begins_with_it_is_the_run_that_begins_with_the_original(
