@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+import pyarrow.compute as pc
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
@@ -48,7 +49,7 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
     if (seen := RunFolder(run.folder).read_seen()) is None:
         return same
     if by_label:
-        seen = seen.filter(seen.column("labelled"))
+        seen = seen.filter(pc.field("part") != UNLABELLED)
     there = np.column_stack([seen.column("ra").to_numpy(), seen.column("dec").to_numpy()])
     there = there[np.isfinite(there).all(1)]
     if len(there) and placed.any():

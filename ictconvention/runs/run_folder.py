@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from ictconvention.configuration.options import Stage
 from ictconvention.configuration.overrides import command
 from ictconvention.configuration.registry import find_task
-from ictconvention.configuration.schema import RunOptions, stages_of
+from ictconvention.configuration.schema import RunOptions, parts_of, stages_of
 from ictconvention.configuration.validation import read_recorded
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError, readable_os_errors, shorten
@@ -37,13 +37,13 @@ from ictconvention.runs.status import STATUS, MetricsTable, Status, write_json
 from ictconvention.runs.which_run import no_run
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.split_file import MANY, read_entries
-from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.split import Split
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.task import Task
 
 TESTED = {"test": "predictions.parquet", "extra_test": "predictions_extra_test.parquet"}  # part of the split, and file
 BY_FOREST = {part: f"forest_{file}" for part, file in TESTED.items()}  # the same by a forest on photometry
-SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64()), ("labelled", pa.bool_())])
+SEEN = pa.schema([("id", pa.string()), ("ra", pa.float64()), ("dec", pa.float64()), ("part", pa.string())])
 LOST = "remove this folder, and run it again"
 LOST_WEIGHTS = "restore them from a copy, or remove the folder of the run and train it again"
 Kept = Literal["final", "last", "best"]
@@ -152,11 +152,11 @@ class RunFolder:
 
     def write_seen(self, survey: Survey, split: Split, parts: Iterable[str], before: "RunFolder | None") -> None:
         """Write which objects of these parts were seen, as of `read_seen`; first, those that the run before saw."""
-        of_part = {part: survey.positions(split.parts.get(part, ())) for part in parts}
-        at = np.unique(np.concatenate(list(of_part.values())))
-        labelled = ~np.isin(at, of_part.get(UNLABELLED, ()))
+        own = _part_of(split.parts, parts)
+        at = survey.positions([*own])
         ra, dec = (np.asarray(column, dtype=np.float64)[at] for column in positions_of(survey.object_table()))
-        seen = pa.table({"id": survey.ids.take(at), "ra": ra, "dec": dec, "labelled": labelled}).sort_by("id")
+        columns = {"id": [*own], "ra": ra, "dec": dec, "part": [*own.values()]}
+        seen = pa.table(columns, SEEN).sort_by("id")
         if before is not None and (known := before.read_seen()) is not None:
             seen = pa.concat_tables([known, seen])
         self._write_table(self.seen, seen, "saving which objects were seen")
@@ -369,20 +369,21 @@ class RunFolder:
             raise UsageError(f"these predictions are damaged: {error}", path, LOST, "E-RUN-DAMAGED") from error
 
     def read_seen(self) -> pa.Table | None:
-        """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg], labelled.
+        """Return which objects trained or validated the run, or a run before it: id, ra, dec [deg], part.
 
-        `labelled` is whether the label was used, or may have been: unlabelled pre-training sees pixels alone. None of a
-        run of a version that kept no such list; a `UsageError` says that it is damaged.
+        `part` is that of the split, such as "finetune_validation"; empty where it is not known. None of a run of a
+        version that kept no such list; a `UsageError` says that it is damaged.
         """
         if not self.seen.exists():
             return None
         try:
             with readable_os_errors("reading which objects were seen", self.seen):
                 seen = read_parquet(self.seen)
-            if "labelled" not in seen.column_names:  # of a version before
-                known = self.read_split()["parts"].get(UNLABELLED, ()) if self.read_options().init_from is None else ()
-                labelled = ~np.isin(seen.column("id").to_numpy(), np.array(known, dtype=object))
-                seen = seen.append_column("labelled", pa.array(labelled))
+            if "part" not in seen.column_names:  # of a version before: of the run before it none is known
+                own = _part_of(self.read_split()["parts"], parts_of(self.read_options()))
+                ids = seen.column("id").to_pylist()[len(seen) - len(own) :]
+                part = [""] * (len(seen) - len(own)) + [own[id_] for id_ in ids]
+                seen = seen.append_column("part", pa.array(part))
             return seen.select(SEEN.names).cast(SEEN)
         except (KeyError, ValueError) as error:
             fix = "restore it from a copy, or train the run again"
@@ -438,6 +439,11 @@ class RunFolder:
 def _read_yaml(text: bytes) -> bytes:
     """Return the content of a configuration, pickled: a sweep's are read again by each who asks, and yaml is slow."""
     return pickle.dumps(OmegaConf.to_container(OmegaConf.load(io.StringIO(text.decode("utf-8")))))
+
+
+def _part_of(parts: Mapping[str, Iterable[str]], names: Iterable[str]) -> dict[str, str]:
+    """Return the part of each object, by its id, that is in one of these parts."""
+    return {id_: part for part in names for id_ in parts.get(part, ())}
 
 
 def _column(values: Any) -> Any:

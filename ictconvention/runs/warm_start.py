@@ -77,10 +77,11 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
         _, chose, used = _uses(survey, own)
         both = (tested & used) | (validating & used & ~chose)
         if run.read_result().get("survey", {}).get("hash") not in (survey.hash, *survey.lineage):
-            both[:], own = False, {}  # ids of another survey are other objects
+            both[:] = False  # ids of another survey are other objects
         before = None
         if run.is_published and earlier is not None:  # it carries what the runs before it have seen, not these runs
-            both |= (tested | validating) & _seen_before(run, survey, own)
+            trained, validated = _seen_before(run, survey)
+            both |= tested & (trained | validated) | validating & trained
         elif earlier is not None:
             before = locate_run(earlier)
         if both.any():
@@ -90,13 +91,15 @@ def check_start(folder: str | Path, options: RunOptions, split: Split, survey: S
             raise SplitError(found + shorten(sorted(survey.ids.where(both))), run.path, fix, "E-SPLIT-LEAK")
 
 
-def _seen_before(run: RunFolder, survey: Survey, own: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:
-    """Return which objects of a survey runs before a published one have seen, (n,): by id, unless they lie apart."""
-    seen = np.zeros(len(survey) + 1, dtype=bool)  # the last: of another survey
+def _seen_before(run: RunFolder, survey: Survey) -> NDArray[np.bool_]:
+    """Return which objects of a survey trained a published run or one before it, and which validated it, (2, n).
+
+    Objects are the same by their ids, unless they lie apart.
+    """
+    seen = np.zeros((2, len(survey) + 1), dtype=bool)  # the last: of another survey
     if (known := run.read_seen()) is None:
         raise UsageError(f"it has lost its {run.seen.name}", run.path, "publish it again", "E-RUN-DAMAGED")
-    ids = known.column("id").to_pylist()
-    at = survey.ids.positions(ids)
+    at = survey.ids.positions(known.column("id").to_pylist())
     here = np.column_stack(
         [np.append(np.asarray(x, dtype=np.float64), np.nan) for x in places_of(survey.object_table())]
     )[at]
@@ -104,10 +107,10 @@ def _seen_before(run: RunFolder, survey: Survey, own: Mapping[str, Sequence[str]
     cosine = np.cos(np.radians(there[:, 1]))
     around = (here[:, 0] - there[:, 0] + 180) % 360 - 180
     apart = np.hypot(around * cosine, here[:, 1] - there[:, 1]) > APART  # NaN where a place is not known: one object
-    seen[at[~apart]] = True
-    used = {id_ for part, of_part in own.items() if "test" not in part for id_ in of_part}
-    seen[survey.ids.positions([id_ for id_ in ids if id_ in used])] = False  # the split says more of these
-    return seen[:-1]
+    validated = np.array([part.endswith("_validation") for part in known.column("part").to_pylist()])
+    for one, those in zip(seen, (~validated, validated), strict=True):
+        one[at[~apart & those]] = True
+    return seen[:, :-1]
 
 
 def _uses(survey: Survey, parts: Mapping[str, Sequence[str]]) -> NDArray[np.bool_]:

@@ -114,7 +114,7 @@ def test_whose_label_was_used_is_not_ranked_in_another_survey_of_the_same_sky(
     wanted = {f"new-{number}" for number in survey.positions([*parts["test"], *parts["pretrain_unlabelled"]])}
     before = Path(shutil.copytree(run.folder, tmp_path / "before"))
     seen = pq.read_table(before / "seen_objects.parquet")
-    pq.write_table(seen.drop_columns("labelled"), before / "seen_objects.parquet")
+    pq.write_table(seen.drop_columns("part"), before / "seen_objects.parquet")
     for one in (run, replace(run, folder=before)):
         found = rank_survey([one], again, RankOptions(100))
         assert set(found.table["id"]) == wanted
@@ -129,8 +129,9 @@ def test_a_run_that_begins_with_another_knows_whose_labels_that_one_has_used(
     later.write_seen(survey, ict.load(run.folder).split, ["finetune_train"], RunFolder(run.folder))
     seen = later.read_seen()
     assert seen is not None
-    without = seen.filter(pc.invert(seen.column("labelled"))).column("id").to_pylist()
-    assert sorted(without) == sorted(run.split["parts"]["pretrain_unlabelled"])
+    for part in ("pretrain_unlabelled", "pretrain_train", "finetune_validation"):
+        ids = seen.filter(pc.field("part") == part).column("id").to_pylist()
+        assert sorted(ids) == sorted(run.split["parts"][part])
     assert len(seen) == len(run.split["parts"]["finetune_train"]) + int(seen_by(run, survey).sum())
 
 

@@ -2,16 +2,19 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 from astropy.table import Table
+from typer.testing import CliRunner
 
 import ictconvention as ict
 from ictconvention.applying.apply import apply_runs
@@ -19,6 +22,9 @@ from ictconvention.applying.predict import PredictOptions
 from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.applying.publishing import publish as publishing
 from ictconvention.applying.publishing.publish import publish, without_places
+from ictconvention.applying.seen_objects import seen_by
+from ictconvention.cli.main import app
+from ictconvention.configuration import registry
 from ictconvention.configuration.compose import compose_run
 from ictconvention.configuration.schema import RunOptions
 from ictconvention.core.errors import FileSystemError, SplitError, UsageError
@@ -26,8 +32,10 @@ from ictconvention.runs.assembly import load_or_draw_split
 from ictconvention.runs.checkpoints import weights_hash
 from ictconvention.runs.plan import Plan, name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.trained_run import read_trained
 from ictconvention.runs.warm_start import check_start, pin_start
 from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 from ictconvention.sweeping.sweep import prepare_jobs
 from tests.hub import FIRST, SECOND, Hub
 from tests.refusals import refused
@@ -166,6 +174,64 @@ def test_what_runs_before_it_have_seen_goes_with_it(smoke: Smoke, published: Pat
     own_options = replace(options, survey=replace(options.survey, path=str(own.path)))
     with refused(SplitError, "E-SPLIT-LEAK", where="second"):
         check_start(second, own_options, splits[1], own)
+
+
+@pytest.mark.parametrize("is_published", [False, True])
+def test_a_chain_over_surveys_that_share_ids_knows_which_objects_each_has_seen(
+    smoke: Smoke, trained: Path, own: Survey, tmp_path: Path, is_published: bool
+) -> None:
+    """Their objects are numbered alike and lie elsewhere: those of the first are seen, those of a third are not."""
+    surveys = {name: written_elsewhere(tmp_path / name, own, east) for name, east in (("second", 1.0), ("third", 2.0))}
+    second = smoke(*WORDS, f"survey.path={surveys['second'].path}", f"init_from={trained}")
+    if is_published:
+        second = publish(second, tmp_path / "published", onnx=False).folder
+    options, run = ict.load(trained).options, read_trained(second)
+    first = seen_by(read_trained(trained), own)
+    assert first.any()
+    assert seen_by(run, own).tolist() == first.tolist()
+    assert seen_by(run, surveys["second"]).sum() == first.sum()
+    assert not seen_by(run, surveys["third"]).any()
+    for survey, leaks in ((own, True), (surveys["second"], True), (surveys["third"], False)):
+        for fold in (0, 1):
+            there = replace(
+                options,
+                survey=replace(options.survey, path=str(survey.path)),
+                fold=replace(options.fold, index=fold),
+            )
+            with refused(SplitError, "E-SPLIT-LEAK") if leaks and fold else nullcontext():
+                check_start(second, there, load_or_draw_split(there, survey), survey)
+
+
+def written_elsewhere(path: Path, survey: Survey, east: float) -> Survey:
+    """Write the objects of a survey again, so many degrees to the east."""
+    with SurveyWriter(path, replace(survey.header, name=path.name)) as writer:
+        for series in survey:
+            columns = {name: getattr(series, name) for name in ("band", "mjd", "psf_fwhm", "sky_sigma")}
+            known = series.metadata
+            place = {"ra": (known["ra"] + east) % 360, "dec": known["dec"]}
+            writer.add(series.id, series.frames, **columns, **place, class_name=known["class"])
+    return Survey.open(path)
+
+
+def test_a_network_of_ones_own_is_refused_without_its_module(
+    smoke: Smoke, own: Survey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing in the folder, nor what it names, is imported unless the command line says so."""
+    monkeypatch.setattr(registry, "_networks", dict(registry._networks))
+    monkeypatch.setattr(registry, "_modules", [])
+    monkeypatch.delitem(sys.modules, "examples.my_network", raising=False)
+    folder = smoke("model.module=examples.my_network", "model=mean_of_frames", "learner=supervised")
+    made = publish(folder, tmp_path / "mine", onnx=False).folder
+    assert "`examples.my_network`, which is not in this folder" in (made / "README.md").read_text()
+    expected = predicted(folder, own)
+    del registry._networks["mean_of_frames"], sys.modules["examples.my_network"]
+    registry._modules.clear()
+    words = ["predict", str(made), str(own.path), "-o", str(tmp_path / "table.parquet")]
+    with refused(UsageError, "E-MODULE-UNKNOWN", "--module examples.my_network"):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+    assert "examples.my_network" not in sys.modules
+    assert CliRunner().invoke(app, [*words, "--module", "examples.my_network"]).exit_code == 0
+    assert pq.read_table(tmp_path / "table.parquet")["AGN"].to_pylist() == expected["AGN"].tolist()
 
 
 def changed(folder: Path, name: str, **entries: Any) -> None:
