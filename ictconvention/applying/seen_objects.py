@@ -7,6 +7,7 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from ictconvention.configuration.schema import parts_of
+from ictconvention.evaluation.shift.known_sample import KnownSample
 from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import lineage_of, origin_of
@@ -14,6 +15,8 @@ from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.split import UNLABELLED
 from ictconvention.survey.survey import Survey
 
+Names = NDArray[np.str_]
+Places = tuple[NDArray[np.float64], NDArray[np.float64]]  # ra and dec [deg], NaN where not known
 SAME_PLACE = 2.0  # [arcsec]; objects that are closer are one
 
 
@@ -50,12 +53,36 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
         return same
     if by_label:
         seen = seen.filter(pc.field("part") != UNLABELLED)
-    there = np.column_stack([seen.column("ra").to_numpy(), seen.column("dec").to_numpy()])
-    there = there[np.isfinite(there).all(1)]
-    if len(there) and placed.any():
-        known, here = SkyCoord(*there.T, unit="deg"), SkyCoord(ra[placed], dec[placed], unit="deg")
-        same[placed] |= here.match_to_catalog_sky(known)[1] < SAME_PLACE * u.arcsec
-    return same
+    known = (seen.column("ra").to_numpy(), seen.column("dec").to_numpy())
+    return np.asarray(same | (match_places((ra, dec), known) >= 0))
+
+
+def match_places(here: Places, known: Places) -> NDArray[np.int64]:
+    """Return which of m known places is within `SAME_PLACE` of each of n others, (n,); -1 where none is."""
+    match = np.full(len(here[0]), -1)
+    placed, there = (np.flatnonzero(np.isfinite(ra + dec)) for ra, dec in (here, known))
+    if len(placed) and len(there):
+        ours, theirs = (
+            SkyCoord(one[0][rows], one[1][rows], unit="deg") for one, rows in ((here, placed), (known, there))
+        )
+        nearest, apart, _ = ours.match_to_catalog_sky(theirs)
+        match[placed] = np.where(apart < SAME_PLACE * u.arcsec, there[nearest], -1)
+    return match
+
+
+def name_objects(run: TrainedRun, survey: Survey, rows: NDArray[np.int64], known: KnownSample) -> tuple[Names, Names]:
+    """Return a name for each known object (m,) and for each object at some rows of a survey (n,): one object, one name.
+
+    Which objects are one is as of `seen_by`: in the run's own survey those of one id, in any other those within
+    `SAME_PLACE`; an object without a position, by its id, where the surveys have the same name.
+    """
+    ra, dec = (np.asarray(column, dtype=np.float64)[rows] for column in positions_of(survey.object_table()))
+    by_id = is_own(run, survey) | ((survey.header.name == run.survey.get("name")) & ~np.isfinite(ra + dec))
+    ours = np.array([f"known {id_}" for id_ in known.ids.tolist()])
+    ids = [str(survey.ids[row]) for row in rows.tolist()]
+    theirs = np.array([f"{'known' if same else 'here'} {id_}" for id_, same in zip(ids, by_id, strict=True)])
+    match = match_places((ra, dec), (known.ra, known.dec))
+    return ours, np.where(match >= 0, ours[match], theirs)
 
 
 def name_parts(run: TrainedRun, survey: Survey) -> list[str]:

@@ -1,5 +1,6 @@
 """A trained learner on the test parts of its split: calibrated predictions, their scores, and the table of them."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ from ictconvention.learning.learner import Learner
 from ictconvention.measuring.conditions import measure_conditions
 from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
+from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.selected import read_selected
 from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
 from ictconvention.survey.survey import Survey
@@ -43,7 +45,7 @@ class Evaluated(NamedTuple):
     reference : NoveltyReference
         What the network knows: its training part, beside its validation part.
     sample : KnownSample
-        What objects that trained nothing look like to it, for a comparison with another survey.
+        What objects of validation and test look like to it, for a comparison with another survey.
     neighbours : Neighbours, optional
         What predicts in the place of the network's own outputs, where it was asked for.
     validation : Predictions, optional
@@ -97,12 +99,13 @@ def evaluate(
     neighbours = _fit_neighbours(task, truth, known, validation) if by_neighbours else None
     result: dict[str, Any] = calibration.record
     parts: dict[str, Predictions] = {}
-    samples = {"validation": _sample(validation, survey, ids)}
+    places = [np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table())]
+    samples = {"validation": _sample(validation, survey, ids, places)}
     for part in TESTED:
         if data.split.parts[part]:
             reduce = task.reduce_with(calibration, len(data.positions(part)))
             found = _predicted(learner, data, part, precision, reduce)
-            samples[part] = _sample(found, survey, ids)
+            samples[part] = _sample(found, survey, ids, places)
             if neighbours is None:
                 rows = task.decide(found.outputs, labels[found.position], calibration)
             else:
@@ -142,12 +145,15 @@ def measure_domains(learner: Learner, data: SeriesDataModule, head: DomainHead, 
     return {**found, "apart": int(apart.sum()), "part": part}
 
 
-def _sample(found: Inferred, survey: Survey, ids: NDArray[np.str_]) -> KnownSample:
-    """Return what some of the objects of a part look like, and how they were observed."""
+def _sample(
+    found: Inferred, survey: Survey, ids: NDArray[np.str_], places: Sequence[NDArray[np.float64]]
+) -> KnownSample:
+    """Return what some of the objects of a part look like, how they were observed, and where they are."""
     rows = draw_rows(len(found.position))
     here = found.position[rows]
     conditions = measure_conditions(survey, here)
-    return KnownSample(ids[here], np.zeros(len(here), dtype=np.int64), found.features[rows], conditions)
+    ra, dec = (place[here] for place in places)
+    return KnownSample(ids[here], np.zeros(len(here), dtype=np.int64), found.features[rows], conditions, ra, dec)
 
 
 def _fit_neighbours(task: Task, truth: NDArray[np.floating], known: Inferred, validation: Inferred) -> Neighbours:

@@ -1,4 +1,4 @@
-"""Will a run work on a survey: its features there beside those of objects that trained nothing, and how both were seen.
+"""Will a run work on a survey: its features there beside those of validation and test, and how both were observed.
 
 Labels are not looked at.
 """
@@ -17,7 +17,7 @@ from ictconvention.applying.comparing.verdict import UNLIKE, Quantity, compare_c
 from ictconvention.applying.features import infer_features, stream_for
 from ictconvention.applying.fitting_survey import check_survey_fits, places_of_bands
 from ictconvention.applying.predict import Progress, SurveyPredictions, choose_rows
-from ictconvention.applying.seen_objects import seen_by
+from ictconvention.applying.seen_objects import name_objects, seen_by
 from ictconvention.configuration.overrides import command
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import UsageError
@@ -167,10 +167,12 @@ def warn_if_unlike(part: SurveyPredictions, survey: Survey) -> str | None:
         return None
     if part.seen_in_training[part.sampled].any():  # what has trained the network is told apart from what has not
         return None
-    found = compare_samples(own.features, part.features, own.ids, _ids(survey, part.sampled))
+    found = compare_samples(own.features, part.features, *name_objects(part.run, survey, part.sampled, own))
     if found is None or found.auc < UNLIKE:
         return None
-    return _compared(part.run, survey, known, part.sampled, part.features, False).verdict
+    here = measure_conditions(survey, part.sampled, places_of_bands(part.run, survey))
+    quantities = compare_conditions(own.conditions, here, part.run.spec.bands)
+    return describe(found, (len(own.ids), len(part.sampled)), quantities)
 
 
 def _compared(
@@ -181,11 +183,11 @@ def _compared(
     features: NDArray[np.float32],
     trained: bool,
 ) -> SurveyComparison:
-    folder, ids = RunFolder(run.folder), _ids(survey, rows)
+    folder = RunFolder(run.folder)
     told: dict[str, TwoSamples | None] = {}
     for name in POPULATIONS:
         if (one := known.population(name)) is not None:
-            told[name] = compare_samples(one.features, features, one.ids, ids)
+            told[name] = compare_samples(one.features, features, *name_objects(run, survey, rows, one))
     own = known.population(OWN)
     assert own is not None  # every run has a validation part
     here = measure_conditions(survey, rows, places_of_bands(run, survey))
@@ -205,10 +207,6 @@ def _compared(
         trained,
         describe(told[OWN], (len(own.ids), len(rows)), quantities),
     )
-
-
-def _ids(survey: Survey, rows: NDArray[np.int64]) -> NDArray[np.str_]:
-    return np.array([str(survey.ids[row]) for row in rows.tolist()], dtype=str)
 
 
 def _plain(content: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""What objects that trained nothing look like to a network, and how they were observed: kept with a run.
+"""What objects of validation and test look like to a network, and how they were observed: kept with a run.
 
-With it another survey is compared without that of the run.
+With it another survey is compared without that of the run. No weight was fitted to them, but those of validation may
+have chosen the training epoch.
 """
 
 from dataclasses import dataclass, fields
@@ -18,6 +19,7 @@ from ictconvention.measuring.conditions import ObservingConditions
 
 PARTS = ("validation", "test", "extra_test")  # in whose order `part` counts
 OWN = "validation and test"  # the objects of its own kind
+PLACE = ("ra", "dec")
 POPULATIONS = {OWN: (0, 1), "extra test": (2,)}  # that a survey is compared with: the parts of each
 
 
@@ -35,32 +37,40 @@ class KnownSample:
         What the network's last layer sees of them, float32.
     conditions : ObservingConditions
         How they were observed, in the bands of the network.
+    ra, dec : arrays (n,)
+        Where they are [deg]; NaN where it is not known, as of all of a version before.
     """
 
     ids: NDArray[np.str_]
     part: NDArray[np.int64]
     features: NDArray[np.float32]
     conditions: ObservingConditions
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
 
     @classmethod
     def join(cls, parts: dict[str, Self]) -> "KnownSample":
         """Return the samples of some parts, by their names, as one."""
         number = [np.full(len(one.ids), PARTS.index(name)) for name, one in parts.items()]
         each = list(parts.values())
-        ids, features = (np.concatenate([getattr(one, name) for one in each]) for name in ("ids", "features"))
-        return cls(ids, np.concatenate(number), features, ObservingConditions.join([one.conditions for one in each]))
+        ids, features, ra, dec = (
+            np.concatenate([getattr(one, name) for one in each]) for name in ("ids", "features", *PLACE)
+        )
+        conditions = ObservingConditions.join([one.conditions for one in each])
+        return cls(ids, np.concatenate(number), features, conditions, ra, dec)
 
     def population(self, name: str) -> "KnownSample | None":
         """Return the objects of one of `POPULATIONS`; None where there is none."""
         rows = np.isin(self.part, POPULATIONS[name])
         if not rows.any():
             return None
-        return KnownSample(self.ids[rows], self.part[rows], self.features[rows], self.conditions[rows])
+        return KnownSample(*(getattr(self, one.name)[rows] for one in fields(self)))
 
     def save(self, path: Path) -> None:
         """Write it to an .npz file."""
         own = {one.name: getattr(self.conditions, one.name) for one in fields(ObservingConditions)}
         with whole_file(path, "saving the sample", record=True) as partial, partial.open("wb") as file:
+            own |= {name: getattr(self, name) for name in PLACE}
             np.savez_compressed(file, ids=self.ids, part=self.part, features=self.features, **own)
 
     @classmethod
@@ -74,14 +84,17 @@ class KnownSample:
         """
         names = [one.name for one in fields(ObservingConditions)]
         try:
-            arrays = npz_arrays(path, lambda there: ("ids", "part", "features", *names))
+            arrays = npz_arrays(path, lambda there: ("ids", "part", "features", *names, *(set(PLACE) & set(there))))
             own: dict[str, NDArray[Any]] = {name: np.asarray(arrays[name], dtype=np.float64) for name in names}
             ids, part, features = arrays["ids"], arrays["part"].astype(np.int64), arrays["features"].astype(np.float32)
             n, bands = own["frames"].shape
             shapes = {name: (n, bands) if name in ("frames", "seeing", "depth") else (n,) for name in names}
             if any(own[name].shape != shape for name, shape in shapes.items()) or ids.shape != (n,):
                 raise ValueError("its arrays do not fit together")
+            places = [np.asarray(arrays.get(name, np.full(n, np.nan)), dtype=np.float64) for name in PLACE]
             if ids.dtype.kind != "U" or part.shape != (n,) or features.ndim != 2 or len(features) != n or not n:
+                raise ValueError("its arrays do not fit together")
+            if any(values.shape != (n,) for values in places):
                 raise ValueError("its arrays do not fit together")
             if not np.isin(part, range(len(PARTS))).all() or not np.isin(part, POPULATIONS[OWN]).any():
                 raise ValueError("its parts are none of a run")
@@ -90,7 +103,7 @@ class KnownSample:
         except Exception as error:  # rubbish may break the reader anywhere
             fix = "remove it; `ictconvention test RUN` makes it again"
             raise UsageError(f"this sample is damaged: {error}", path, fix, "E-RUN-DAMAGED") from error
-        return cls(ids, part, features, ObservingConditions(**own))
+        return cls(ids, part, features, ObservingConditions(**own), *places)
 
 
 def draw_rows(count: int, seed: int = 0) -> NDArray[np.int64]:

@@ -48,8 +48,8 @@ class TwoSamples:
 def compare_samples(
     known: NDArray[np.floating],
     other: NDArray[np.floating],
-    known_ids: Sequence[str] | NDArray[np.str_] | None = None,
-    other_ids: Sequence[str] | NDArray[np.str_] | None = None,
+    known_names: Sequence[str] | NDArray[np.str_] | None = None,
+    other_names: Sequence[str] | NDArray[np.str_] | None = None,
     seed: int = 0,
 ) -> TwoSamples | None:
     """Return how well a classifier tells two samples apart, or None with fewer than `LEAST` objects of either.
@@ -58,9 +58,9 @@ def compare_samples(
     ----------
     known, other : arrays (n, f), (m, f)
         Features of their objects; of the larger sample as many are drawn as the smaller has, or `MOST` of each.
-    known_ids, other_ids : sequences of str, optional
-        Their ids. One object that is in both is never on both sides of the cross-validation, which would learn there
-        that what looks like it is of the other sample.
+    known_names, other_names : sequences of str, optional
+        Their names, the same of one object that is in both: it is never on both sides of the cross-validation, which
+        would learn there that what looks like it is of the other sample.
     seed : int
         Draws the objects, and the folds.
 
@@ -79,8 +79,8 @@ def compare_samples(
     drawn = [rng.permutation(len(one))[:size] for one in (known, other)]
     features = np.concatenate([np.asarray(x)[rows] for x, rows in zip((known, other), drawn, strict=True)])
     names = [
-        [f"{number} {row}" for row in rows] if ids is None else np.asarray(ids)[rows].tolist()
-        for number, (ids, rows) in enumerate(zip((known_ids, other_ids), drawn, strict=True))
+        [f"{number} {row}" for row in rows] if given is None else np.asarray(given)[rows].tolist()
+        for number, (given, rows) in enumerate(zip((known_names, other_names), drawn, strict=True))
     ]
     truth, fold = np.repeat([0, 1], size), _folds(names[0], names[1], rng)
     seen = _with_squares(features, max(1, min(AXES, size // PER_AXIS)))

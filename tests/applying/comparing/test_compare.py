@@ -4,25 +4,31 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from typer.testing import CliRunner
 
 from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.comparing import compare
 from ictconvention.applying.comparing.compare import compare_survey
 from ictconvention.applying.comparing.verdict import compare_conditions, describe
 from ictconvention.applying.features import infer_features
 from ictconvention.applying.predict import PredictOptions
+from ictconvention.applying.seen_objects import name_objects
 from ictconvention.cli.main import app
 from ictconvention.core.errors import UsageError
 from ictconvention.evaluation.shift.known_sample import OWN, PARTS, KnownSample
-from ictconvention.evaluation.shift.two_samples import TwoSamples
+from ictconvention.evaluation.shift.two_samples import TwoSamples, compare_samples
 from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.measuring.conditions import measure_conditions
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained
+from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.survey import Survey
+from ictconvention.survey.writer import SurveyWriter
 from tests.conftest import HEADER
 from tests.miniature import write_miniature
 from tests.refusals import refused
@@ -41,7 +47,8 @@ def run(smoke: Smoke, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     stream = SurveyDataset(survey, trained.options.sequence, trained.spec.contents, np.arange(5))
     features = infer_features(trained, stream, rows, 64).features
     ids, part = np.array(survey.ids, dtype=str), np.full(60, PARTS.index("test"))
-    KnownSample(ids, part, features, measure_conditions(survey, rows)).save(RunFolder(folder).sample)
+    ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
+    KnownSample(ids, part, features, measure_conditions(survey, rows), ra, dec).save(RunFolder(folder).sample)
     return trained
 
 
@@ -76,6 +83,60 @@ def test_worse_seeing_and_another_depth_are_detected_and_named(run: TrainedRun, 
     assert of["5 sigma depth in r"].known[1] - of["5 sigma depth in r"].here[1] > 1.2  # 2.5 log10(3), and wider
     assert of["frames"].auc < 0.65
     assert any(name in found.verdict.partition("most different: ")[2] for name in ("seeing", "depth"))
+
+
+def written_again(path: Path, survey: Survey, ids: str, north: float) -> Survey:
+    """Write the objects of a survey again, with other ids, so many arcsec to the north."""
+    with SurveyWriter(path, replace(survey.header, name="again")) as writer:
+        for number, series in enumerate(survey):
+            columns = {name: getattr(series, name) for name in ("band", "mjd", "psf_fwhm", "sky_sigma")}
+            place = {"ra": series.metadata["ra"], "dec": series.metadata["dec"] + north / 3600}
+            writer.add(ids.format(number), series.frames, **columns, **place)
+    return Survey.open(path)
+
+
+def test_the_same_objects_ingested_again_are_known_by_their_places(run: TrainedRun, tmp_path: Path) -> None:
+    """Under names of their own they would be on both sides of the cross-validation, which learns the wrong side."""
+    again = written_again(tmp_path / "again", Survey.open(run.folder.parent / "known"), "new-{}", 0.5)
+    told = compare_survey(run, again).told[OWN]
+    assert told is not None
+    assert told.auc == pytest.approx(0.5)
+
+
+def test_objects_elsewhere_are_others_though_they_are_numbered_alike(run: TrainedRun, tmp_path: Path) -> None:
+    known = RunFolder(run.folder).read_sample()
+    assert known is not None
+    here = Survey.open(run.folder.parent / "known")
+    away = written_again(tmp_path / "away", here, "sn{:04d}", 60.0)
+    away_ids = replace(known, ids=np.array(away.ids, dtype=str))
+    rows = np.arange(60)
+    ours, theirs = name_objects(run, away, rows, away_ids)
+    assert not set(ours) & set(theirs)
+    own = replace(run, survey={**run.survey, "hash": here.hash})
+    ours, theirs = name_objects(own, here, rows, replace(known, ra=known.ra + 1.0))
+    assert ours.tolist() == theirs.tolist()  # in its own survey an id is enough
+
+
+def test_a_sample_of_before_knows_no_places(run: TrainedRun, tmp_path: Path) -> None:
+    with np.load(RunFolder(run.folder).sample) as kept:
+        np.savez(tmp_path / "sample.npz", **{name: kept[name] for name in kept.files if name not in ("ra", "dec")})
+    before = KnownSample.load(tmp_path / "sample.npz")
+    assert np.isnan(before.ra).all()
+    assert len(before.ids) == len(before.dec) == 60
+
+
+def test_one_classifier_is_enough_for_the_warning(
+    run: TrainedRun, worse: Survey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted: list[int] = []
+
+    def spied(known: NDArray[np.floating], other: NDArray[np.floating], *names: Any) -> TwoSamples | None:
+        fitted.append(len(known))
+        return compare_samples(known, other, *names)
+
+    monkeypatch.setattr(compare, "compare_samples", spied)
+    assert apply_runs([run], worse, PredictOptions()).said[-1].startswith("warning")
+    assert fitted == [60]
 
 
 def test_a_prediction_says_so_of_a_survey_that_is_unlike_and_of_no_other(
