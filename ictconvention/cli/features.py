@@ -6,11 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from ictconvention.cli.next_command import suggest_prediction
-
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
-]
+from ictconvention.cli.own_module import Module, import_modules
 
 
 def features(
@@ -23,15 +19,13 @@ def features(
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
 ) -> None:
     """Write what a run's encoder makes of every object, id and features: a frozen encoder is then never run again."""
-    from ictconvention.configuration.registry import import_module
     from ictconvention.core.output_place import check_place
     from ictconvention.core.progress import show_progress
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
     check_place(output, "writing the features")
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.features import check_features_file, save_features
     from ictconvention.runs.trained_run import read_trained
     from ictconvention.survey.survey import Survey

@@ -22,6 +22,7 @@ from ictconvention.cli.next_command import (
     suggest_prediction_of,
     suggest_training,
 )
+from ictconvention.cli.own_module import Module, import_modules
 from ictconvention.cli.simulate import simulate
 from ictconvention.cli.tuning.tune import tune
 from ictconvention.core.console import lines_on_terminal
@@ -38,18 +39,7 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
-]
 SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
-
-
-def _import_modules(names: list[str] | None) -> None:
-    from ictconvention.configuration.registry import import_module
-
-    for name in names or ():
-        import_module(name)
 
 
 def _version(wanted: bool) -> None:
@@ -256,7 +246,7 @@ def report(
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([sweep, *context.args], 1)
-    _import_modules(module)
+    import_modules(module)
     from ictconvention.reporting.page import write_report
 
     comparison = write_report(sweep, output, survey)
@@ -295,7 +285,7 @@ def export(
             found = "--cutout says what a broker's module reads, and a model file reads no cutouts"
             raise UsageError(found, "--cutout", "leave it out, or give --for fink", "E-COMMAND-CONFLICT")
         check_model_file(output)
-    _import_modules(module)
+    import_modules(module)
     if broker is not None:
         from ictconvention.applying.brokers.fink import export_for_fink
 

@@ -6,16 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ictconvention.cli.next_command import suggest_prediction
+from ictconvention.cli.own_module import Module, import_modules
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ictconvention.applying.comparing.compare import SurveyComparison
-
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
-]
 
 
 def compare_survey(
@@ -32,7 +28,6 @@ def compare_survey(
 
     No label is looked at. The features of the survey are set against those of objects of the validation and test parts.
     """
-    from ictconvention.configuration.registry import import_module
     from ictconvention.core.errors import UsageError
     from ictconvention.core.output_place import check_place
     from ictconvention.core.progress import show_progress, wide_console
@@ -48,8 +43,7 @@ def compare_survey(
         raise UsageError(
             f"--batch-size is {batch_size}", "options of compare-survey", "give at least one", "E-COMMAND-VALUE"
         )
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.comparing.compare import compare_survey as compare
     from ictconvention.applying.fitting_survey import open_for
     from ictconvention.drawing.figure_file import save_figure

@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
-]
+from ictconvention.cli.own_module import Module, import_modules
 
 
 def explain(
@@ -30,14 +27,12 @@ def explain(
     module: Module = None,
 ) -> None:
     """Say why: of series what a class loses without each epoch, attention and Grad-CAM; of pictures Grad-CAM."""
-    from ictconvention.configuration.registry import import_module
     from ictconvention.core.output_place import check_place
     from ictconvention.drawing.figure_file import check_figure_name
 
     check_figure_name(output)
     check_place(output, "saving the figure")
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.explaining.epochs import epoch_table, explain_series
     from ictconvention.applying.explaining.maps import explain_objects
     from ictconvention.applying.fitting_survey import open_for

@@ -7,6 +7,7 @@ import typer
 
 from ictconvention.cli.ingesting.scheduler_option import Scheduler
 from ictconvention.cli.next_command import suggest_unlike
+from ictconvention.cli.own_module import Module, import_modules
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from ictconvention.applying.masks.apply import MaskOutputs
     from ictconvention.applying.predict import PredictOptions
     from ictconvention.runs.trained_run import TrainedRun
-
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
-]
 
 
 def predict(
@@ -97,12 +93,10 @@ def predict(
     ] = None,
 ) -> None:
     """Apply a trained run to a survey: what it predicts of every object, such as the probability of each class."""
-    from ictconvention.configuration.registry import import_module
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.apply import apply_runs, check_survey
     from ictconvention.applying.early import check_curve, save_early_curve
     from ictconvention.applying.fitting_survey import open_for

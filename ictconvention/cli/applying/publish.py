@@ -5,10 +5,7 @@ from typing import Annotated
 
 import typer
 
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network or task is of.", show_default="none"),
-]
+from ictconvention.cli.own_module import Module, import_modules
 
 
 def publish(
@@ -25,12 +22,10 @@ def publish(
     module: Module = None,
 ) -> None:
     """Publish a run: weights as safetensors, ONNX and a model card, in a folder that predicts as the run does."""
-    from ictconvention.configuration.registry import import_module
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, folder, *context.args], 2)
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.publishing.publish import publish as write
     from ictconvention.cli.next_command import suggest_prediction
 

@@ -5,14 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ictconvention.cli.own_module import Module, import_modules
+
 if TYPE_CHECKING:
     from astropy.table import Table
     from rich.table import Table as Screen
 
-Module = Annotated[
-    list[str] | None,
-    typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
-]
 SHOWN = ("rank", "id", "ra", "dec", "predicted", "entropy", "error", "novelty")  # columns on the screen
 
 
@@ -36,13 +34,11 @@ def rank(
     batch_size: Annotated[int, typer.Option(help="Objects in a batch.")] = 64,
 ) -> None:
     """Choose which objects to follow up: those that a run doubts most, each unlike the others chosen."""
-    from ictconvention.configuration.registry import import_module
     from ictconvention.core.progress import show_progress, wide_console
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, survey, *context.args], 2)
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.deciding.rank import RankOptions, rank_survey
     from ictconvention.applying.fitting_survey import open_for
     from ictconvention.applying.predict import PredictOptions
