@@ -112,12 +112,12 @@ def save_early_curve(
 
 
 def _scored(runs: Sequence[TrainedRun], survey: Survey) -> NDArray[np.bool_]:
-    """Return which objects have a label and did not train all of the runs."""
+    """Return which objects have a label and neither trained nor validated all of the runs."""
     task = runs[0].task
     known = truth_is_known(task, survey)
     scored = known & ~np.logical_and.reduce([seen_by(run, survey) for run in runs])
     if not scored.any():
-        found = "no object has a label" if not known.any() else "all labelled objects trained the network"
+        found = "no object has a label" if not known.any() else "all labelled objects trained or validated the network"
         raise UsageError(
             f"{found}: nothing can be scored",
             survey.path,

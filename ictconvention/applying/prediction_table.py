@@ -329,11 +329,13 @@ def in_words(found: Combined, runs: Sequence[TrainedRun], survey: Survey) -> lis
         lines.append(f"unlike the training survey (above 0.95): {share:.1%}{like}")
     if trained := int(found.seen_in_training.sum()):
         lines.append(
-            f"{pluralize(trained, 'object')} trained this network: the column `seen_in_training`; do not score on them"
+            f"{pluralize(trained, 'object')} trained or validated this network: the column `seen_in_training`; do not "
+            "score on them"
         )
     if nowhere := max(cannot_be_known(run, survey) for run in runs):
         lines.append(
-            f"{pluralize(nowhere, 'object')} without a position: whether they trained this network is not known"
+            f"{pluralize(nowhere, 'object')} without a position: whether they trained or validated this network is not "
+            "known"
         )
     if none := int((found.frames == 0).sum()):
         lines.append(f"{pluralize(none, 'object')} without a frame by then: {form.without_frames}")

@@ -390,6 +390,12 @@ def labelled_stages(options: RunOptions) -> list[Stage]:
     return list(dict.fromkeys(labelled_stage(options, stage) for stage in stages_of(options)))
 
 
+def validation_chooses(options: RunOptions) -> bool:
+    """Return whether the validation part of the last stage has chosen a training epoch whose weights were kept."""
+    last = labelled_stages(options)[-1]
+    return any(stage_of(options, s).keep == "best" for s in stages_of(options) if labelled_stage(options, s) == last)
+
+
 def parts_of(options: RunOptions) -> list[str]:
     """Return the parts of the split whose objects train or validate."""
     parts = [f"{stage}_{part}" for stage in labelled_stages(options) for part in ("train", "validation")]

@@ -36,7 +36,7 @@ def fit_temperature(
     Parameters
     ----------
     logits : array (n, classes)
-        Logits of objects that trained nothing.
+        Logits of objects that no weight was fitted to.
     labels : array (n,)
         Their classes.
     shift : array (classes,), optional

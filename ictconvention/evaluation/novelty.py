@@ -27,7 +27,7 @@ class NoveltyReference:
     precision : array (features, features)
         Inverse covariance about them.
     validation : array (n,)
-        Distances of the objects of the validation part, which trained nothing, in ascending order.
+        Distances of the objects of the validation part, which no weight was fitted to, in ascending order.
     """
 
     means: NDArray[np.float64]
@@ -47,7 +47,7 @@ class NoveltyReference:
         labels : array (n,)
             Their classes.
         validation : array (m, features)
-            Features of objects that trained nothing.
+            Features of objects that no weight was fitted to.
         """
         features = np.asarray(features, dtype=np.float64)
         present, own = np.unique(labels, return_inverse=True)

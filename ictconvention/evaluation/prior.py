@@ -95,7 +95,7 @@ def shares_interval(
     likely, own, counts
         As of `estimate_shares`.
     tested : sequence of (array (m,), array (m,), array (m, classes)), optional
-        Of each network the ids and labels of objects that trained nothing, and its probabilities of them at its `own`
+        Of each network the ids and labels of its tested objects, and its probabilities of them at its `own`
         shares. An object of several networks is drawn once, with all its rows. Where a class has fewer than `LEAST`
         objects, none are looked at.
     seed : int

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ictconvention.configuration.schema import validation_chooses
 from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
@@ -148,7 +149,7 @@ def _sets(comparison: Comparison, compared: ComparedPart) -> list[str]:
         f"{name}, fold {fold}, seed {seed}: {line}"
         for name, of in runs.items()
         for (fold, seed), run in of.items()
-        if (line := describe_sets(run.result.get("sets", {}), compared.part))
+        if (line := describe_sets(run.result.get("sets", {}), compared.part, validation_chooses(run.options)))
     ]
 
 

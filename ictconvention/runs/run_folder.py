@@ -71,7 +71,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.reference = self.path / "reference.npz"  # what the network knows
         self.validation = self.path / "predictions_validation.parquet"  # by which sets of classes are drawn
-        self.sample = self.path / "sample.npz"  # what objects that trained nothing look like to it
+        self.sample = self.path / "sample.npz"  # what objects of validation and test look like to it
         self.neighbours = self.path / "neighbours.npz"  # what predicts in its place, where it is so
         self.seen = self.path / "seen_objects.parquet"
         self.trees, self.forest = self.path / "forest.npz", self.path / "forest.json"  # where one was trained
@@ -394,7 +394,7 @@ class RunFolder:
         return NoveltyReference.load(self.reference) if self.reference.exists() else None
 
     def read_sample(self) -> KnownSample | None:
-        """Return what objects that trained nothing look like to it; None of a run of a version that kept it not."""
+        """Return what objects of validation and test look like to it; None of a run of a version that kept it not."""
         return KnownSample.load(self.sample) if self.sample.exists() else None
 
     def read_forest(self) -> KeptForest:

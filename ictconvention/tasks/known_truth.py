@@ -23,7 +23,7 @@ def describe_scores(
 ) -> list[str]:
     """Return how right predictions of a survey are, a line for the objects, and one for additional test objects.
 
-    Scored are the objects whose truth is known, that have a frame, and that trained nothing. Nothing is said of a
+    Scored are the objects whose truth is known, that have a frame, and that no run has seen. Nothing is said of a
     survey that knows no truth, and of one whose truth is impossible that it is: predictions need none.
 
     Parameters
@@ -35,7 +35,7 @@ def describe_scores(
     row : array (n, outputs)
         What is predicted of each.
     unseen : boolean array (n,)
-        Which objects trained none of the runs that predict them.
+        Which objects neither trained nor validated the runs that predict them.
     frames : array (n,)
         How many frames of each were used.
     """
@@ -60,15 +60,16 @@ def _lines(
         return
     whose = f"whose {task.truth} is known"
     if not (known & counts).any():
-        yield f"not scored: all {pluralize(int(known.sum()), 'object')} {whose} trained this network, or have no frame"
+        all_ = pluralize(int(known.sum()), "object")
+        yield f"not scored: all {all_} {whose} trained or validated this network, or have no frame"
     for those, kind in ((~extra, "object"), (extra, "additional test object")):
         if not (here := known & counts & those).any():
             continue
         found = task.measures.score(task.rows_of(row[here]), truth[here])
         words = [_written(one, found.get(one.name)) for one in task.measures.of_predictions]
         kinds = f" ({said})" if (said := task.measures.count_in_words(truth[here])) else ""
-        number = pluralize(int(here.sum()), kind)
-        yield f"scored on {number} {whose} and that did not train this network{kinds}: {', '.join(words)}"
+        those_said = f"{pluralize(int(here.sum()), kind)} {whose} and that neither trained nor validated this network"
+        yield f"scored on {those_said}{kinds}: {', '.join(words)}"
 
 
 def _written(one: Measure, value: float | None) -> str:

@@ -73,7 +73,7 @@ class Calibration:
         survey_prior: NDArray[np.float64],
         training_prior: NDArray[np.float64],
     ) -> Self:
-        """Return the calibration by which labels (n,) are likeliest of outputs (n, outputs) that trained nothing."""
+        """Return the calibration by which labels (n,) are likeliest of outputs (n, outputs) of held-out objects."""
         shift = prior_shift(training_prior, survey_prior)
         return cls(fit_temperature(outputs, label, shift), survey_prior, training_prior, shift)
 

@@ -9,7 +9,7 @@ from time import process_time
 from typing import Any
 
 from ictconvention import __version__
-from ictconvention.configuration.schema import RunOptions, parts_of
+from ictconvention.configuration.schema import RunOptions, parts_of, validation_chooses
 from ictconvention.configuration.validation import sources_of
 from ictconvention.core.atomic import folder_lock
 from ictconvention.core.console import silent_unless
@@ -230,7 +230,7 @@ def _test(run: Run, learner: Learner, records: Records) -> None:
     for line in learner.task.describe(result, survey.header.full_name):
         logger.info(line)
     for part in parts:
-        if line := describe_sets(result.get("sets", {}), part):
+        if line := describe_sets(result.get("sets", {}), part, validation_chooses(options)):
             logger.info(f"{survey.header.full_name}, {part.replace('_', ' ')} part: {line}")
     if failed is not None:
         logger.warning(failed)

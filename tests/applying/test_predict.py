@@ -329,7 +329,7 @@ def test_the_command_says_what_it_did_and_refuses_in_words(
     assert done.exit_code == 0, done.output
     assert "at equal class shares" in done.output
     assert f"survey {own.header.name} (simulated), {len(own)} objects: AGN " in done.output
-    assert f"{made.seen_in_training.sum()} objects trained this network" in done.output
+    assert f"{made.seen_in_training.sum()} objects trained or validated this network" in done.output
     test, shares = ~made.seen_in_training, np.full(4, 0.25)
     label = np.array([own.header.classes.index(series.metadata["class"]) for series in own])
     right = (combine([made], shares).row.argmax(1) == label)[test].mean()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 
 from ictconvention import __version__
-from ictconvention.cli.main import main
+from ictconvention.cli.main import app, main
 from ictconvention.core.errors import SurveyError
 from ictconvention.survey.survey import Survey
 from tests.conftest import image_series, write_survey
@@ -183,3 +184,10 @@ def test_a_wrong_option_is_refused_with_exit_code_2(run: Run) -> None:
     assert run("check").returncode == 2
     assert run("chek", "x").returncode == 2
     assert run("split", "x", "--index", "one").returncode == 2
+
+
+def test_every_command_that_applies_runs_says_the_same_of_a_module_of_ones_own() -> None:
+    commands = typer.main.get_group(app).commands.values()
+    options = [one for command in commands for one in command.params if "--module" in one.opts]
+    assert len(options) >= 8
+    assert len({getattr(one, "help", None) for one in options}) == 1

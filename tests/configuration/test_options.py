@@ -17,7 +17,7 @@ from ictconvention.configuration.options import (
     SequenceOptions,
     ViewOptions,
 )
-from ictconvention.configuration.schema import LearnerOptions, parts_of
+from ictconvention.configuration.schema import LearnerOptions, parts_of, validation_chooses
 
 GROUPS = {"augmentation": Augmentation, "imbalance": Imbalance, "learner": LearnerOptions}
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((config_folder() / group).glob("*.yaml"))]
@@ -106,3 +106,19 @@ def test_the_parts_that_a_run_sees_are_those_of_its_stages(
     words = [f"learner.unlabelled={unlabelled}", f"stage.pretrain.max_epochs={epochs[0]}"]
     options = compose_run(["experiment=ict_sdss", *words, f"stage.finetune.max_epochs={epochs[1]}"])
     assert parts_of(options) == parts
+
+
+@pytest.mark.parametrize(
+    ("words", "chooses"),
+    [
+        ([], True),
+        (["stage.finetune.keep=last"], False),
+        (["stage.pretrain.keep=last"], True),
+        (["fold=single", "stage.finetune.max_epochs=0", "stage.pretrain.keep=last"], False),
+        (["fold=single", "stage.finetune.keep=last"], True),  # both stages have the same validation part
+    ],
+)
+def test_whether_the_last_validation_part_has_chosen_an_epoch_follows_from_the_stages(
+    words: list[str], chooses: bool
+) -> None:
+    assert validation_chooses(compose_run(["experiment=ict_sdss", *words])) == chooses

@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 
 from ictconvention.applying.combine import find_counting_runs
 from ictconvention.applying.predict import PredictOptions, SurveyPredictions
+from ictconvention.configuration.schema import validation_chooses
 from ictconvention.core.errors import UsageError, shorten
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_shares
 from ictconvention.evaluation.sets.conformal import draw_sets, least_objects, merge, p_values
+from ictconvention.evaluation.sets.coverage import describe_choice
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 
 COLUMN = "set"
 BETWEEN = "|"  # the classes of a set
+CHECK = "; how many sets of tested objects hold the class is in result.json (`sets`)"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,11 @@ def draw_survey_sets(
     sets[parts[0].frames == 0] = True  # nothing is known of them
     sets[counting.any(0) & ~np.stack(counts).any(0)] = True  # no group is whole that has not seen them: nothing is sure
     column = np.array([BETWEEN.join(names[c] for c in np.flatnonzero(one)) for one in sets])
-    return DrawnSets(column, tuple(_in_words(sets, names, np.stack(known), chosen, coverage, estimated)))
+    said = _in_words(sets, names, np.stack(known), int(chosen.sum(0).max(initial=1)), coverage)
+    said.append(f"sets: drawn by {describe_choice(any(validation_chooses(part.run.options) for part in parts))}{CHECK}")
+    if estimated:
+        said.append("sets: the class shares are estimated from the same objects, so that the guarantee is approximate")
+    return DrawnSets(column, tuple(said))
 
 
 def _moved(
@@ -131,19 +138,21 @@ def _in_words(
     sets: NDArray[np.bool_],
     names: Sequence[str],
     known: NDArray[np.integer],
-    counts: NDArray[np.bool_],
+    groups: int,
     coverage: float,
-    estimated: bool,
 ) -> list[str]:
-    size, groups = sets.sum(1), int(counts.sum(0).max()) if counts.size else 1
+    """Return what the sets are made for and how large they are; of several validation parts, how these were joined."""
+    size = sets.sum(1)
     lines = [
-        f"sets: they hold the class of {coverage:.0%} of each class's objects, as far as these are like those of the "
-        f"validation part; {size.mean():.2f} classes in the mean, {(size == 1).mean():.1%} of one, "
+        f"sets: made to hold the class of {coverage:.0%} of each class's objects, as far as these are like those of "
+        f"the validation part; {size.mean():.2f} classes in the mean, {(size == 1).mean():.1%} of one, "
         f"{(size == 0).mean():.1%} of none"
     ]
     if groups > 1:
         lines.append(
-            f"sets: of {groups} validation parts, by twice the mean of their p-values: guaranteed too, but wider"
+            f"sets: each of {groups} folds says by its own validation part how typical an object is of a class, as the "
+            "share of validation objects that are no more typical (a p-value); twice the mean of the folds decides, "
+            "which is right however much they agree, and makes sets wider than one fold's"
         )
     least = least_objects(coverage, groups)
     few = [f"{name} {n}" for name, n in zip(names, known.min(0).tolist(), strict=True) if n < least]
@@ -152,6 +161,4 @@ def _in_words(
             f"sets: {least} validation objects of a class are needed for {coverage:.0%}, and there are {shorten(few)}: "
             "such a class is in every set"
         )
-    if estimated:
-        lines.append("sets: the class shares are estimated from the same objects, so that the guarantee is approximate")
     return lines

@@ -9,13 +9,14 @@ import yaml
 
 from ictconvention import __version__
 from ictconvention.configuration.overrides import command
-from ictconvention.configuration.schema import labelled_stages, stages_of
+from ictconvention.configuration.schema import labelled_stages, stages_of, validation_chooses
 from ictconvention.core.atomic import whole_file
 from ictconvention.core.errors import pluralize
 from ictconvention.evaluation.sets.coverage import describe_sets
 from ictconvention.runs.published.manifest import MANIFEST, ONNX, WEIGHTS
 from ictconvention.runs.published.places import repository
 from ictconvention.runs.run_folder import TESTED, RunFolder
+from ictconvention.runs.shift.kept import KIND
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import full_name, unit_in_words
 
@@ -165,7 +166,16 @@ def _outputs(card: Card) -> list[str]:
         shares = zip(names, calibration.survey_prior, calibration.training_prior, strict=True)
         lines += [f"| {name} | {survey:.4f} | {training:.4f} |" for name, survey, training in shares]
     last = pluralize(len(card.run.split["parts"].get(f"{stage}_validation", ())), "object")
-    lines += ["", f"Calibrated by one temperature, {calibration.temperature:.4f}, on the validation part ({last})."]
+    if card.run.options.shift.kind == KIND:
+        known = card.result["shift"]
+        how = f"of the {known['neighbours']} nearest of {known['objects']} training objects in the network's features"
+        lines += [
+            "",
+            f"The network's own outputs are not used: a PDF is made {how}, each {known['width']:g} (1 + z) wide.",
+        ]
+        lines.append(f"Both numbers were chosen on the validation part ({last}).")
+    else:
+        lines += ["", f"Calibrated by one temperature, {calibration.temperature:.4f}, on the validation part ({last})."]
     if task.format.takes_prior:
         lines.append("`--prior` moves the probabilities to other class shares.")
     return lines
@@ -199,7 +209,9 @@ def _scores(card: Card) -> list[str]:
         present = [key for key in OF_CLASSES if any(key in of for of in classes.values())]
         lines += ["", f"{_part(name)}:", "", f"| class | {' | '.join(present)} |", "|---" * (len(present) + 1) + "|"]
         lines += [f"| {one} | {' | '.join(_cell(of.get(key)) for key in present)} |" for one, of in classes.items()]
-    sets = {part: describe_sets(card.result.get("sets", {}), part) for part in TESTED}
+    sets = {
+        part: describe_sets(card.result.get("sets", {}), part, validation_chooses(card.run.options)) for part in TESTED
+    }
     lines += ["", *(f"- {_part(part)}: {said}" for part, said in sets.items() if said)]
     lines += ["", "One run, so the scatter between seeds is not in these numbers. They are those of the result;", ""]
     survey = "" if card.run.options.survey.path is None else " survey=path survey.path=SURVEY"

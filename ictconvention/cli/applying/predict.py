@@ -43,7 +43,7 @@ def predict(
         typer.Option(
             metavar="0.9",
             help="Add a column `set`: the classes that an object may be of, so that of each class this share of its "
-            "objects has it in the set.",
+            "objects has it in the set, as far as they are like those of the run's validation part.",
             show_default="no sets",
         ),
     ] = None,

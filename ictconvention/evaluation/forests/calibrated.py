@@ -74,7 +74,7 @@ def survey_shares(data: SeriesDataModule) -> NDArray[np.float64]:
 
 
 def fit_vote_temperature(votes: NDArray[np.float64], labels: NDArray[np.int64], shares: NDArray[np.float64]) -> float:
-    """Return the temperature of shares of votes, see `calibrate_votes`, by objects that trained nothing.
+    """Return the temperature of shares of votes, see `calibrate_votes`, by objects that no tree has seen.
 
     Parameters
     ----------

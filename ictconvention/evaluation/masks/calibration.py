@@ -21,7 +21,7 @@ def fit_share_calibration(logits: NDArray[np.floating], known: NDArray[np.floati
     Parameters
     ----------
     logits : array (n, pixels, classes)
-        Of pictures that trained nothing: of some of their pixels, or one for the whole picture.
+        Of pictures that no weight was fitted to: of some of their pixels, or one for the whole picture.
     known : array (n, classes)
         Their known shares, or pixels; those without any are left out.
 

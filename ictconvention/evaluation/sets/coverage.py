@@ -59,8 +59,24 @@ def record_sets(validation: Predictions, parts: Mapping[str, Predictions], names
     }
 
 
-def describe_sets(record: Mapping[str, Any], part: str) -> str:
-    """Return what a result says of the sets of a part, in one line; nothing where it says nothing."""
+def describe_choice(chose_epoch: bool) -> str:
+    """Return what the validation objects that draw sets have to do with the network: they may have chosen its epoch."""
+    chosen = "the training epoch and the temperature" if chose_epoch else "the temperature"
+    return f"validation objects, to which no weight was fitted, but which chose {chosen}"
+
+
+def describe_sets(record: Mapping[str, Any], part: str, chose_epoch: bool) -> str:
+    """Return what a result says of the sets of a part, in one line; nothing where it says nothing.
+
+    Parameters
+    ----------
+    record : mapping
+        As of `record_sets`.
+    part : str
+        Of the split.
+    chose_epoch : bool
+        Whether validation has chosen the training epoch.
+    """
     if part not in record:
         return ""
     of_part, counts, least = record[part], record["validation"], record["least"]
@@ -72,5 +88,5 @@ def describe_sets(record: Mapping[str, Any], part: str) -> str:
     drawn = ", ".join(f"{name} {count}" for name, count in counts.items())
     return (
         f"sets that should hold {record['level']:.0%} of each class hold {said}; {of_part['mean_size']:.2f} classes in "
-        f"the mean, {of_part['empty']:.1%} empty; drawn by validation objects: {drawn}"
+        f"the mean, {of_part['empty']:.1%} empty; drawn by {describe_choice(chose_epoch)}: {drawn}"
     )

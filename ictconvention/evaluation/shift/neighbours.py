@@ -59,7 +59,7 @@ class Neighbours:
         z: Floats,
         edges: Floats,
     ) -> "Neighbours":
-        """Choose how many neighbours, and how widened, by objects that trained nothing.
+        """Choose how many neighbours, and how widened, by objects that no weight was fitted to.
 
         Of those whose PIT is as uniform as chance allows the sharpest are taken, by the CRPS: a few neighbours and the
         whole n(z) may both have a uniform PIT. Where none is, the nearest to it.
@@ -69,7 +69,7 @@ class Neighbours:
         features, redshift : arrays (n, f), (n,)
             Of objects whose redshift is known.
         validation, z : arrays (m, f), (m,)
-            The same of objects that trained nothing.
+            The same of objects that no weight was fitted to.
         edges : array (bins + 1,)
             Of the bins.
         """

@@ -25,6 +25,8 @@ from ictconvention.applying.seen_objects import seen_by
 from ictconvention.cli.main import app
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import UsageError
+from ictconvention.evaluation.prior import Prior
+from ictconvention.evaluation.sets.conformal import p_values
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun, read_trained
 from ictconvention.survey.survey import Survey
@@ -36,10 +38,12 @@ from tests.handmade_runs import changed
 from tests.refusals import refused
 from tests.small_runs import Smoke, result_of
 
+SMALL = ("model.size=16", "model.layers=1")
+
 
 @pytest.fixture(scope="module")
 def trained(smoke: Smoke) -> TrainedRun:
-    return read_trained(smoke("experiment=frame_transformer_sdss", "model.size=16", "model.layers=1"))
+    return read_trained(smoke("experiment=frame_transformer_sdss", *SMALL))
 
 
 @pytest.fixture(scope="module")
@@ -210,6 +214,42 @@ def test_sets_of_a_survey_follow_the_shares_that_are_asked_for(trained: TrainedR
         assert min(sizes) < 4
     assert tables[0].meta["COVERAGE"] == 0.4
     assert tables[0].colnames.index("set") == tables[0].colnames.index("entropy") + 1
+
+
+def test_folds_draw_the_sets_of_each_class_by_twice_the_mean_of_their_p_values(
+    trained: TrainedRun, smoke: Smoke, work: Path
+) -> None:
+    """An object that one of the folds has seen gets the sets of the other alone, whose p-value is not doubled."""
+    runs = [trained, read_trained(smoke("experiment=frame_transformer_sdss", *SMALL, "fold.index=1"))]
+    own, coverage, names = Survey.open(work / "miniature"), 0.55, trained.task.names
+    made = apply_runs(runs, own, PredictOptions(), coverage=coverage)
+    p, unseen = [], []
+    for run in runs:
+        known, table = RunFolder(run.folder).read_validation(), apply_runs([run], own, PredictOptions()).table
+        p.append(p_values(known.at(Prior.SURVEY), known.label, np.column_stack([table[name] for name in names])))
+        unseen.append(~table["seen_in_training"])
+    both, first, second = unseen[0] & unseen[1], unseen[0] & ~unseen[1], ~unseen[0] & unseen[1]
+    assert first.any()
+    assert second.any()
+    for c, name in enumerate(names):
+        found = np.array([name in one.split("|") for one in made.table["set"]])
+        wanted = {tuple(first): p[0][:, c], tuple(second): p[1][:, c], tuple(both): p[0][:, c] + p[1][:, c]}
+        for those, value in wanted.items():
+            rows = np.array(those)
+            assert found[rows].tolist() == (value[rows] > 1 - coverage + 1e-9).tolist(), name
+    assert 1 < np.mean([len(one.split("|")) for one in made.table["set"]]) < 4
+    assert any("each of 2 folds says by its own validation part" in line for line in made.said)
+
+
+def test_what_validation_has_chosen_is_said_beside_sets(trained: TrainedRun, new: Survey) -> None:
+    last = replace(trained.options.stage.finetune, keep="last")
+    stages = replace(trained.options.stage, finetune=last)
+    for run, said in (
+        (trained, "which chose the training epoch and the temperature"),
+        (replace(trained, options=replace(trained.options, stage=stages)), "which chose the temperature;"),
+    ):
+        made = apply_runs([run], new, PredictOptions(), coverage=0.9)
+        assert any(said in line for line in made.said)
 
 
 def test_a_run_records_the_coverage_of_its_sets_and_the_file_that_draws_them(trained: TrainedRun) -> None:

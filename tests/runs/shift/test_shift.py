@@ -236,6 +236,9 @@ def test_a_run_is_published_with_its_neighbours_and_without_onnx(train: Train, s
     folder = train("name=neighbours", "shift=latent_knn")
     made = publish(folder, tmp_path / "published")
     assert "latent_knn" in made.without_onnx
+    card, known = (made.folder / "README.md").read_text(), result_of(folder)["shift"]
+    assert f"made of the {known['neighbours']} nearest of {known['objects']} training objects" in card
+    assert "temperature" not in card.partition("## What it gives")[2].partition("## What it must not")[0]
     before, after = (ict.load(one).predict(survey[:40]) for one in (folder, made.folder))
     for name in before.colnames:
         np.testing.assert_array_equal(before[name], after[name], err_msg=name)
