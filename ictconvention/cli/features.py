@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from ictconvention.cli.next_command import suggest_prediction
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunPath, SurveyPath, import_modules
 
 
 def features(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
-    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
+    run: RunPath,
+    survey: SurveyPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="Parquet file to write.", show_default=False)],
     dtype: Annotated[Literal["float16", "float32"], typer.Option(help="Type of the numbers.")] = "float16",
     module: Module = None,

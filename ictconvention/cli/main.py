@@ -22,7 +22,7 @@ from ictconvention.cli.next_command import (
     suggest_prediction_of,
     suggest_training,
 )
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunPath, SurveyPath, import_modules
 from ictconvention.cli.simulate import simulate
 from ictconvention.cli.tuning.tune import tune
 from ictconvention.core.console import lines_on_terminal
@@ -39,7 +39,6 @@ app = typer.Typer(
 )
 app.add_typer(ingest_app, name="ingest")
 WORDS = {"allow_extra_args": True}  # the shell makes several words of a pattern; check_one_run says so
-SurveyPath = Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)]
 
 
 def _version(wanted: bool) -> None:
@@ -213,7 +212,7 @@ def train(context: typer.Context) -> None:
 @app.command(context_settings=WORDS)
 def test(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    run: RunPath,
 ) -> None:
     """Test a finished run once more: its weights must give the numbers of its result again.
 
@@ -260,7 +259,7 @@ app.command(context_settings=WORDS)(predict)
 @app.command(context_settings=WORDS)
 def export(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    run: RunPath,
     output: Annotated[
         Path,
         typer.Option("-o", "--output", help="File to write: onnx or pt2; with --for a folder.", show_default=False),

@@ -85,7 +85,8 @@ class RunFolder:
     @property
     def title(self) -> str:
         """Names the run by its folder and the one above it, which has the name of its options."""
-        return f"{self.path.parent.name}/{self.path.name}"
+        path = self.path.absolute()
+        return f"{path.parent.name}/{path.name}"
 
     @property
     def is_run(self) -> bool:

@@ -191,3 +191,13 @@ def test_every_command_that_applies_runs_says_the_same_of_a_module_of_ones_own()
     options = [one for command in commands for one in command.params if "--module" in one.opts]
     assert len(options) >= 8
     assert len({getattr(one, "help", None) for one in options}) == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["predict", "rank", "explain", "compare-survey", "publish", "export", "test", "features"]
+)
+def test_the_help_of_a_command_says_what_may_stand_in_the_place_of_a_run(name: str) -> None:
+    (run,) = (one for one in typer.main.get_group(app).commands[name].params if one.name == "run")
+    said = getattr(run, "help", "")
+    assert "demo" in said
+    assert "hf://OWNER/NAME" in said

@@ -25,6 +25,7 @@ from ictconvention.drawing.applied.survey_comparison import ComparedSurveys, dra
 from ictconvention.evaluation.shift.known_sample import OWN, POPULATIONS, KnownSample
 from ictconvention.evaluation.shift.two_samples import TwoSamples, compare_samples
 from ictconvention.measuring.conditions import ObservingConditions, measure_conditions
+from ictconvention.runs.published.manifest import read_title
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.format import full_name
@@ -195,7 +196,7 @@ def _compared(
     reference = folder.read_reference()
     unknown = np.full(len(rows), np.nan)
     return SurveyComparison(
-        folder.title,
+        read_title(folder.path) if folder.is_published else folder.title,
         survey.header.full_name,
         full_name(str(run.survey["name"]), bool(run.survey["simulated"])),
         run.spec.bands,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ictconvention.cli.next_command import suggest_prediction
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunPath, SurveyPath, import_modules
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 def compare_survey(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
-    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
+    run: RunPath,
+    survey: SurveyPath,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Image to write: png, pdf or svg; its numbers beside it as .json.")
     ] = Path("compare_survey.png"),

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunPath, SurveyPath, import_modules
 
 
 def explain(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
-    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
+    run: RunPath,
+    survey: SurveyPath,
     ids: Annotated[
         list[str] | None,
         typer.Argument(

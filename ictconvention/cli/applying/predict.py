@@ -7,7 +7,7 @@ import typer
 
 from ictconvention.cli.ingesting.scheduler_option import Scheduler
 from ictconvention.cli.next_command import suggest_unlike
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunsPath, import_modules
 from ictconvention.core.errors import UsageError
 from ictconvention.core.output_place import check_place
 from ictconvention.core.progress import show_progress
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def predict(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
+    run: RunsPath,
     survey: Annotated[
         Path,
         typer.Argument(

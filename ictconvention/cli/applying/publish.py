@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunPath, import_modules
 
 
 def publish(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    run: RunPath,
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="New folder to write.", show_default=False)],
     licence: Annotated[
         str, typer.Option(metavar="mit|cc-by-4.0|...", help="Licence of the weights, as model hubs name it.")

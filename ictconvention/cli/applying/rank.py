@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ictconvention.cli.own_module import Module, import_modules
+from ictconvention.cli.run_arguments import Module, RunsPath, SurveyPath, import_modules
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -16,8 +16,8 @@ SHOWN = ("rank", "id", "ra", "dec", "predicted", "entropy", "error", "novelty") 
 
 def rank(
     context: typer.Context,
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
-    survey: Annotated[Path, typer.Argument(metavar="SURVEY", help="Folder of the survey.", show_default=False)],
+    run: RunsPath,
+    survey: SurveyPath,
     budget: Annotated[int, typer.Option(help="How many objects to choose.")] = 20,
     max_mag: Annotated[
         float | None, typer.Option(help="Faintest magnitude when bright, in the middle band.", show_default="any")

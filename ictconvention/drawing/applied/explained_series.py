@@ -265,7 +265,8 @@ def _draw_lost(axes: Axes, one: ExplainedSeries, header: SurveyHeader) -> None:
     axes.set_ylabel("log-odds lost\nwithout it", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=7, ncols=len(header.bands) + 1, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.94))
+    axes.margins(y=0.12)  # so that no number of a frame lies on the legend
+    axes.legend(fontsize=7, ncols=len(header.bands) + 1, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.96))
 
 
 def _draw_attention(axes: Axes, one: ExplainedSeries) -> None:

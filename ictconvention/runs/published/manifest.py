@@ -46,6 +46,11 @@ def needed_files(folder: Path) -> list[str]:
     return [name for name in _sums(folder) if name != ONNX]
 
 
+def read_title(folder: Path) -> str:
+    """Return the title that a run was published with; errors as of `check_manifest`."""
+    return str(RECORD.read(folder / MANIFEST).get("title", folder.name))
+
+
 def check_manifest(folder: Path) -> None:
     """Refuse a published run of which a file is not the one that was published.
 

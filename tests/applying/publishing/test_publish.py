@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 import ictconvention as ict
 from ictconvention.applying.apply import apply_runs
+from ictconvention.applying.comparing.compare import compare_survey
 from ictconvention.applying.predict import PredictOptions
 from ictconvention.applying.prediction_table import choose_runs
 from ictconvention.applying.publishing import publish as publishing
@@ -85,7 +86,7 @@ def test_it_says_nothing_of_the_machine(trained: Path, published: Path, work: Pa
     assert without_places(options)["trainer"]["batch_size"] == 16
 
 
-def test_its_title_is_of_model_task_and_survey_and_says_no_folder(trained: Path, tmp_path: Path) -> None:
+def test_its_title_is_of_model_task_and_survey_and_says_no_folder(trained: Path, own: Survey, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(trained, tmp_path / "secret-project" / "for-the-rival"))
     made = publish(folder, tmp_path / "new", onnx=False).folder
     for path in made.iterdir():
@@ -94,6 +95,7 @@ def test_its_title_is_of_model_task_and_survey_and_says_no_folder(trained: Path,
     title = "frame_transformer: classes of miniature (simulated)"
     assert json.loads((made / "config.json").read_text())["title"] == title
     assert (made / "README.md").read_text().split("---\n")[2].startswith(f"\n# {title}\n")
+    assert compare_survey(read_trained(made), own).run == title
     publish(folder, tmp_path / "named", title="Mine", onnx=False)
     assert "\n# Mine\n" in (tmp_path / "named" / "README.md").read_text()
 
