@@ -8,7 +8,7 @@ from ictconvention.drawing.embedded_figure import Picture
 from ictconvention.drawing.panels import Compared
 from ictconvention.drawing.style import style_of
 from ictconvention.evaluation.predictions import pool
-from ictconvention.evaluation.sets.coverage import describe_sets
+from ictconvention.evaluation.sets.coverage import describe_sets, pool_sets
 from ictconvention.reporting import page_figures as report_figures
 from ictconvention.reporting.compare import Comparison
 from ictconvention.reporting.compared_part import ComparedPart
@@ -143,14 +143,15 @@ def side_by_side(
 
 
 def _sets(comparison: Comparison, compared: ComparedPart) -> list[str]:
-    """Return how often the sets of each model hold the class, a line for each run that has drawn some."""
-    runs = comparison.collection.runs
-    return [
-        f"{name}, fold {fold}, seed {seed}: {line}"
-        for name, of in runs.items()
-        for (fold, seed), run in of.items()
-        if (line := describe_sets(run.result.get("sets", {}), compared.part, validation_chooses(run.options)))
-    ]
+    """Return how often the sets of each model hold the class, a line for all its runs together."""
+    lines = []
+    for name, of in comparison.collection.runs.items():
+        runs = [run for run in of.values() if compared.part in run.result.get("sets", {})]
+        pooled = pool_sets([run.result["sets"] for run in runs], compared.part)
+        if line := describe_sets(pooled, compared.part, any(validation_chooses(run.options) for run in runs)):
+            several = f", {len(runs)} runs" if len(runs) > 1 else ""
+            lines.append(f"{name}{several}: {line}" + (" (the fewest of a run)" if several else ""))
+    return lines
 
 
 def _shown(worst: WorstObjects, opened: Survey | None) -> list[Shown]:

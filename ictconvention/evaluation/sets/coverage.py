@@ -59,6 +59,34 @@ def record_sets(validation: Predictions, parts: Mapping[str, Predictions], names
     }
 
 
+def pool_sets(records: Sequence[Mapping[str, Any]], part: str) -> dict[str, Any]:
+    """Return a record of the sets of several runs together: shares over all their objects of a part, fewest validation.
+
+    Parameters
+    ----------
+    records : sequence of mapping
+        As of `record_sets`, of the same classes; those that say nothing of the part do not count.
+    part : str
+        Of the split.
+    """
+    known = [record for record in records if part in record]
+    if not known:
+        return {}
+    first, of_parts = known[0], [record[part] for record in known]
+    classes: dict[str, Any] = {}
+    for name in first["validation"]:
+        counts = [of["classes"][name]["objects"] for of in of_parts]
+        held = [n * (of["classes"][name]["coverage"] or 0.0) for n, of in zip(counts, of_parts, strict=True)]
+        classes[name] = {"objects": sum(counts), "coverage": sum(held) / sum(counts) if sum(counts) else None}
+    objects = [sum(of["objects"] for of in one["classes"].values()) for one in of_parts]
+    sizes = {
+        size: float(np.average([of[size] for of in of_parts], weights=objects))
+        for size in ("coverage", "mean_size", "empty", "single")
+    }
+    fewest = {name: min(record["validation"][name] for record in known) for name in first["validation"]}
+    return {"level": first["level"], "least": first["least"], "validation": fewest, part: sizes | {"classes": classes}}
+
+
 def describe_choice(chose_epoch: bool) -> str:
     """Return what the validation objects that draw sets have to do with the network: they may have chosen its epoch."""
     chosen = "the training epoch and the temperature" if chose_epoch else "the temperature"

@@ -10,7 +10,7 @@ from ictconvention.evaluation.calibration import fit_temperature, probabilities
 from ictconvention.evaluation.predictions import Predictions
 from ictconvention.evaluation.prior import Prior, at_shares
 from ictconvention.evaluation.sets.conformal import draw_sets, least_objects, merge, p_values, thresholds
-from ictconvention.evaluation.sets.coverage import coverage_of, describe_sets, record_sets
+from ictconvention.evaluation.sets.coverage import coverage_of, describe_sets, pool_sets, record_sets
 
 CENTRES, NAMES = np.array([0.0, 1.0, 2.5]), ("AGN", "SN Ia", "SN Other")
 PRIOR, SHIFTED = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.7])
@@ -119,8 +119,24 @@ def test_a_result_says_the_coverage_of_each_class() -> None:
     assert all("SN Other 1.000" in line and "in every set" in line for line in said.values())
     assert "chose the training epoch and the temperature:" in said[True]
     assert "chose the temperature:" in said[False]
+    assert pool_sets([record], "test") == record
     assert not describe_sets(record, "extra_test", True)
     assert not describe_sets({}, "test", True)
+
+
+def test_runs_pool_their_sets_over_all_objects_and_say_the_fewest_validation_objects() -> None:
+    def record(objects: int, coverage: float | None, size: float, validation: int) -> dict[str, object]:
+        classes = {"AGN": {"objects": objects, "coverage": coverage}, "SN Ia": {"objects": 10, "coverage": 1.0}}
+        sizes = {"coverage": 0.9, "mean_size": size, "empty": 0.0, "single": 1.0}
+        counts = {"AGN": validation, "SN Ia": 20}
+        return {"level": 0.9, "least": 9, "validation": counts, "test": sizes | {"classes": classes}}
+
+    found = pool_sets([record(30, 0.9, 1.0, 12), record(10, 0.5, 2.0, 5), {"level": 0.9}], "test")
+    assert found["test"]["classes"]["AGN"] == {"objects": 40, "coverage": pytest.approx(0.8)}
+    assert found["test"]["mean_size"] == pytest.approx((40 * 1.0 + 20 * 2.0) / 60)
+    assert found["validation"] == {"AGN": 5, "SN Ia": 20}
+    assert pool_sets([record(0, None, 1.0, 12)], "test")["test"]["classes"]["AGN"]["coverage"] is None
+    assert pool_sets([{}], "test") == {}
 
 
 @pytest.mark.parametrize(
