@@ -1,6 +1,6 @@
 """Which objects of a survey to follow up: those that a run doubts most, each unlike the others, bright enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -9,7 +9,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from ictconvention import __version__
-from ictconvention.applying.combine import combine, find_counting_runs
+from ictconvention.applying.combine import Combined, combine, find_counting_runs
 from ictconvention.applying.deciding.diverse import choose_diverse, find_candidates
 from ictconvention.applying.features import features_of
 from ictconvention.applying.fitting_survey import NANOMAGGIES, check_survey_fits
@@ -107,28 +107,17 @@ def rank_survey(
         have no unit that magnitudes are made of where one is asked for, or no object is left.
     """
     first, predict = runs[0], predict or PredictOptions()
-    if first.options.task.kind != "classes":
-        found = f"objects are ranked by the doubt about their class, and this run has learned {first.options.task.kind}"
-        raise UsageError(found, first.folder, "rank by a run of classes", "E-RUN-TASK")
-    magnitudes = [f"{MAGNITUDE}{band}" for band in first.spec.bands]
-    check_names(runs, (*COLUMNS, *magnitudes))
-    for run in runs:
-        check_survey_fits(run, survey)
-    if options.max_mag is not None and survey.header.flux_unit not in NANOMAGGIES:
-        found = f"the fluxes of this survey are in {survey.header.flux_words}, which makes no magnitudes"
-        fix = "leave out --max-mag, or ingest the survey with a zero point"
-        raise UsageError(found, survey.path, fix, "E-VALUE-UNITS")
+    _check(runs, survey, options)
     parts = []
     for number, run in enumerate(runs, 1):
         with show(f"predicting {number}/{len(runs)}") as progress:
             parts.append(predict_survey(run, survey, predict, progress))
-    found_of = combine(parts, None)
-    objects = survey.object_table()
+    found = combine(parts, None)
     used = np.stack([seen_by(run, survey, by_label=True) for run in runs]) & find_counting_runs(parts)
     left = {
-        "with a class": ~np.ma.getmaskarray(np.ma.asarray(objects["class"])),
+        "with a class": ~np.ma.getmaskarray(np.ma.asarray(survey.object_table()["class"])),
         "whose label the network has used": used.any(0),
-        "without a frame": found_of.frames == 0,
+        "without a frame": found.frames == 0,
     }
     there = ~np.logical_or.reduce(list(left.values()))
     name, magnitude = _magnitudes(survey, np.flatnonzero(there))
@@ -137,46 +126,65 @@ def rank_survey(
         there &= magnitude <= options.max_mag
     said = [f"{pluralize(int(mask.sum()), 'object')} {why}" for why, mask in left.items() if mask.any()]
     if not there.any():
-        found = f"no object is left to follow up: {', '.join(said)}"
-        raise UsageError(found, survey.path, "take another survey, or a fainter --max-mag", "E-PREDICT-NOTHING")
+        none = f"no object is left to follow up: {', '.join(said)}"
+        raise UsageError(none, survey.path, "take another survey, or a fainter --max-mag", "E-PREDICT-NOTHING")
     at = np.flatnonzero(there)
-    row = found_of.row[at]
-    further = first.task.format.further_columns(row)
-    measures = {"entropy": further["entropy"], "error": 1 - row.max(1)}
-    doubt = measures[options.by]
+    doubt = _doubts(found, at)[options.by]
     candidates = find_candidates(doubt, options.budget)
-    with show("looking for unlike ones") as progress:  # the features of all would not fit into memory
+    with show("looking for unlike ones") as progress:
         features = features_of(first, survey, at[candidates], predict.batch_size, progress)
     reference = RunFolder(first.folder).read_reference()
     precision = None if reference is None else reference.precision
-    chosen = candidates[choose_diverse(doubt[candidates], features, options.budget, precision)]
-    place = at[chosen]
-    columns: dict[str, object] = {"rank": np.arange(1, len(place) + 1), "id": np.array(survey.ids, dtype=str)[place]}
-    columns |= {one: np.ma.asarray(objects[one])[place] for one in ("ra", "dec")}
-    columns |= {name: magnitude[place]} if name else {}
-    columns |= {one: values[chosen] for one, values in first.task.format.estimates(row).items()}
-    columns["predicted"] = further["predicted"][chosen]
-    columns |= {one: values[chosen] for one, values in measures.items()}
-    columns["novelty"] = found_of.novelty[place]
-    table = Table(columns)
-    table.meta = {
-        "SURVEY": survey.header.name,
-        "SIMULATD": survey.header.simulated,
-        "RUNS": ", ".join(run.hash[:8] for run in runs),
-        "BY": options.by,
-        "VERSION": __version__,
-    }
-    heading = (
-        f"survey {survey.header.full_name}: {pluralize(len(place), 'object')} of {len(at)}, by {options.by} and unlike "
-        "each other"
-    )
-    lines = [heading, *(f"left out: {line}" for line in said)]
-    if pixels := int(found_of.seen_in_training[at].sum()):
+    place = at[candidates[choose_diverse(doubt[candidates], features, options.budget, precision)]]
+    table = _table(found, survey, place, {name: magnitude} if name else {})
+    table.meta["RUNS"] = ", ".join(run.hash[:8] for run in runs)
+    table.meta["BY"] = options.by
+    number_of = f"{pluralize(len(place), 'object')} of {len(at)}"
+    lines = [f"survey {survey.header.full_name}: {number_of}, by {options.by} and unlike each other"]
+    lines += [f"left out: {line}" for line in said]
+    if pixels := int(found.seen_in_training[at].sum()):
         lines.append(
             f"{pluralize(pixels, 'object')} of these {len(at)} trained the network without a label: its doubt of them "
             "may be less than of objects that are new to it"
         )
     return Ranked(table, tuple(lines))
+
+
+def _check(runs: Sequence[TrainedRun], survey: Survey, options: RankOptions) -> None:
+    """Refuse what cannot be ranked before anything is predicted; errors as of `rank_survey`."""
+    first = runs[0]
+    if first.options.task.kind != "classes":
+        found = f"objects are ranked by the doubt about their class, and this run has learned {first.options.task.kind}"
+        raise UsageError(found, first.folder, "rank by a run of classes", "E-RUN-TASK")
+    check_names(runs, (*COLUMNS, *(f"{MAGNITUDE}{band}" for band in first.spec.bands)))
+    for run in runs:
+        check_survey_fits(run, survey)
+    if options.max_mag is not None and survey.header.flux_unit not in NANOMAGGIES:
+        found = f"the fluxes of this survey are in {survey.header.flux_words}, which makes no magnitudes"
+        fix = "leave out --max-mag, or ingest the survey with a zero point"
+        raise UsageError(found, survey.path, fix, "E-VALUE-UNITS")
+
+
+def _doubts(found: Combined, place: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Return the doubt about some objects (n,), as each of `By` has it."""
+    row = found.row[place]
+    return {"entropy": found.task.format.further_columns(row)["entropy"], "error": 1 - row.max(1)}
+
+
+def _table(
+    found: Combined, survey: Survey, place: NDArray[np.int64], magnitude: Mapping[str, NDArray[np.float64]]
+) -> Table:
+    """Return the rows of the chosen objects, in the order of the choice; columns as of `Ranked`."""
+    objects, row, form = survey.object_table(), found.row[place], found.task.format
+    columns: dict[str, object] = {"rank": np.arange(1, len(place) + 1), "id": np.array(survey.ids, dtype=str)[place]}
+    columns |= {one: np.ma.asarray(objects[one])[place] for one in ("ra", "dec")}
+    columns |= {name: values[place] for name, values in magnitude.items()}
+    columns |= form.estimates(row)
+    columns["predicted"] = form.further_columns(row)["predicted"]
+    columns |= _doubts(found, place)
+    columns["novelty"] = found.novelty[place]
+    header = survey.header
+    return Table(columns, meta={"SURVEY": header.name, "SIMULATD": header.simulated, "VERSION": __version__})
 
 
 def _magnitudes(survey: Survey, position: NDArray[np.int64]) -> tuple[str, NDArray[np.float64]]:

@@ -74,8 +74,8 @@ def draw_survey_sets(
 ) -> DrawnSets:
     """Draw the sets of what runs predict of a survey.
 
-    Runs of one validation part, such as seeds of one fold, are averaged as in the table, and the sets are exact. Those
-    of several folds have validation parts of their own, and twice the mean of their p-values is guaranteed.
+    Runs of one validation part, such as seeds of one fold, are averaged as in the table, and draw sets as one network.
+    Those of several folds have validation parts of their own, and twice the mean of their p-values decides.
 
     Parameters
     ----------
