@@ -16,7 +16,7 @@ from astropy.table import Table, vstack
 
 from ictconvention.applying.combine import combine
 from ictconvention.applying.predict import PredictOptions, predict_survey
-from ictconvention.applying.prediction_table import choose_shares, prediction_table
+from ictconvention.applying.prediction_table import OF_OBJECTS, check_names, choose_shares, prediction_table
 from ictconvention.applying.watching.address import Address
 from ictconvention.applying.watching.batch import read_batch, survey_of_batch
 from ictconvention.applying.watching.kind import AlertKind
@@ -144,10 +144,7 @@ class Watch:
         self.with_points = any(run.spec.points for run in runs)
         self.known = KnownSeries(folder.state, folder.rows, self.with_points)
         self.metrics = Metrics()
-        taken = [name for name in runs[0].task.names if name in FIRST]
-        if taken:
-            found = f"a class is called {taken[0]}, as a column is"
-            raise UsageError(found, runs[0].folder, "give the class another name", "E-CLASS-NAME")
+        check_names(runs, (*FIRST, *OF_OBJECTS))
 
     def take(self, messages: Sequence[Message]) -> None:
         """Read, predict and write a batch; when it returns, its rows are on the disk."""

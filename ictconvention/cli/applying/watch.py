@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 import typer
 
+from ictconvention.cli.run_arguments import Module, RunsPath, import_modules
+
 
 def watch(
     context: typer.Context,
     topic: Annotated[
         str, typer.Argument(metavar="kafka://HOST[:PORT]/TOPIC", help="Topic of ZTF's or Rubin's alerts.")
     ],
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, or of a sweep.", show_default=False)],
+    run: RunsPath,
     output: Annotated[
         Path,
         typer.Option(
@@ -75,10 +77,7 @@ def watch(
         Path | None, typer.Option(help="Settings of librdkafka, KEY=VALUE lines: passwords and certificates.")
     ] = None,
     model: Annotated[str | None, typer.Option(help="Which model of a sweep that has several.")] = None,
-    module: Annotated[
-        list[str] | None,
-        typer.Option("--module", help="Your own Python module that the run's network is of.", show_default="none"),
-    ] = None,
+    module: Module = None,
     batch_size: Annotated[int, typer.Option(help="Objects that the network takes at once.")] = 64,
 ) -> None:
     """Judge alerts as they come: a row for each, by all frames of its object until then.
@@ -86,12 +85,10 @@ def watch(
     After each batch a line says how many alerts, their rate, and how many wait. SIGTERM or Ctrl-C ends it after the
     batch at hand; the same command resumes, after a kill too: no alert is lost, and none has two rows.
     """
-    from ictconvention.configuration.registry import import_module
     from ictconvention.runs.which_run import check_one_run
 
     check_one_run([run, *context.args], 1)
-    for name in module or ():
-        import_module(name)
+    import_modules(module)
     from ictconvention.applying.watching.address import check_packages, parse_address, read_settings
 
     check_packages()
