@@ -25,7 +25,7 @@ from ictconvention.ingestion.growing.night import Night, open_night, settle
 from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.ingestion.unit_reading import Progress, Reader, mask_places, read_units
-from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.format import TABLES, SurveyHeader
 from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
@@ -321,7 +321,7 @@ class _OfSurvey:
         options, folder = self.options, self.folder
         assert folder is not None  # a dry run writes nothing
         tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept.lines, scratch)
-        header = _header(options, _bands(options.bands, kept.bands), classes, {"tables": tables, "read": units})
+        header = _header(options, _bands(options.bands, kept.bands), classes, {TABLES: tables, "read": units})
         rows = descriptions(kept, objects)
         shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
         shutil.rmtree(scratch)

@@ -12,16 +12,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors
-from ictconvention.survey.format import NANOMAGGY, SurveyHeader, sha256
+from ictconvention.survey.format import NANOMAGGY, sha256
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE as PHOTOMETRY_FILE
-from ictconvention.survey.growth.side_tables import read_photometry
+from ictconvention.survey.growth.side_tables import check_unchanged, listed_tables, read_photometry, side_files
 from ictconvention.survey.photometry.points import SAME_TIME, SIGMAS, Points
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.values import flaw_of_times
 
-TABLES = "tables"  # in the provenance of a survey: checksums by the names of the tables beside its frames
 MEASUREMENTS = pa.schema(
     [
         *((name, pa.string()) for name in ("id", "band", "kind", "flag")),
@@ -36,7 +35,8 @@ HOW = f"ingest alerts (ztf or rubin), whose other measurements become {PHOTOMETR
 
 def has_photometry(survey: Survey) -> bool:
     """Return whether a table of photometry lies beside the frames of a survey."""
-    return bool(_files(survey))
+    tables = [listed_tables(survey.header), *(sums for _, sums in survey.files.deltas)]
+    return any(PHOTOMETRY_FILE in sums for sums in tables)
 
 
 def check_photometry(survey: Survey) -> None:
@@ -99,18 +99,12 @@ class SurveyPoints:
 def photometry_file(survey: Survey) -> Iterator[Path]:
     """Yield a file with the table of a survey: its own, or a merged one for a while where nights were added."""
     if not survey.files.deltas:
-        yield survey.path / PHOTOMETRY_FILE
+        yield next(iter(side_files(survey, PHOTOMETRY_FILE)))
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / PHOTOMETRY_FILE
         pq.write_table(_table(survey), path)
         yield path
-
-
-def _files(survey: Survey) -> dict[Path, str]:
-    """Return the files of the table with their checksums: that of what was there first, and of each night with one."""
-    folders = [(survey.path, _tables(survey.header)), *survey.files.deltas]
-    return {folder / PHOTOMETRY_FILE: sums[PHOTOMETRY_FILE] for folder, sums in folders if PHOTOMETRY_FILE in sums}
 
 
 def _table(survey: Survey) -> pa.Table:
@@ -120,17 +114,10 @@ def _table(survey: Survey) -> pa.Table:
     return merged.select(MEASUREMENTS.names)
 
 
-def _tables(header: SurveyHeader) -> dict[str, str]:
-    tables = header.provenance.get(TABLES)
-    return dict(tables) if isinstance(tables, dict) else {}
-
-
 def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
     """Return the points of all objects, in the order of the survey, and where those of each begin (n + 1,)."""
-    for path, checksum in _files(survey).items():
+    for path, checksum in side_files(survey, PHOTOMETRY_FILE).items():
         with readable_os_errors("reading the photometry", path):
-            if not path.is_file():
-                raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
             if sha256(path) != checksum:
                 raise SurveyError(f"{path.name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
     path = survey.path / PHOTOMETRY_FILE
@@ -143,6 +130,7 @@ def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
                 else pq.ParquetFile(path).iter_batches(columns=MEASUREMENTS.names)
             )
             parts = [_part(batch, survey) for batch in batches]
+            check_unchanged(survey)
         except (pa.ArrowException, KeyError, ValueError) as error:
             found = f"{path.name} is damaged: {str(error).splitlines()[0]}"
             raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED") from error

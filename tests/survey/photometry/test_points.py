@@ -13,11 +13,10 @@ import pytest
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import select_bands
-from ictconvention.survey.format import sha256
+from ictconvention.survey.format import TABLES, sha256
 from ictconvention.survey.photometry.table import (
     MEASUREMENTS,
     PHOTOMETRY_FILE,
-    TABLES,
     SurveyPoints,
     check_photometry,
     has_photometry,
