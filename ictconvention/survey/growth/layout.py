@@ -1,7 +1,7 @@
 """Which files hold a survey in one of its states, and where in them each object lies. Reads no frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,25 @@ def open_files(path: Path, edited: bool = False, state: str | None = None) -> Su
     if twice := ids.repeated():
         raise SurveyError(f"ids stand twice: {shorten(twice)}", deltas[-1][0] / OBJECTS_FILE, RESTORE, "E-ID-DUPLICATE")
     return SurveyFiles(header, *hashes, tuple(shards), layout, ids, joined, deltas, entries["lineage"])
+
+
+def find_unchanged(files: SurveyFiles, earlier: SurveyFiles) -> NDArray[np.int64]:
+    """Return the position of each object in an earlier state of a survey, (n,); -1 where its frames lay elsewhere.
+
+    Those of objects without a new frame lie where they lay, in files that no night changes.
+    """
+    at: NDArray[np.int64] = earlier.ids.positions(files.ids)
+    known = np.flatnonzero(at >= 0)
+    now, then = (_lies(one).take(rows) for one, rows in ((files, known), (earlier, at[known])))
+    same = (now.holder == then.holder) & (now.first == then.first) & (now.length == then.length)
+    at[known[~same]] = -1
+    return at
+
+
+def _lies(files: SurveyFiles) -> Layout:
+    """Return a layout whose holders are numbered alike in all states: shards from 0, and what nights joined below."""
+    count, holder = len(files.shards), files.layout.holder
+    return replace(files.layout, holder=np.where(holder < count, holder, count - 1 - holder))
 
 
 def _plain(shards: Sequence[Shard]) -> Layout:

@@ -124,7 +124,7 @@ def _plain(survey: Survey) -> pa.Array:
 
 
 def merge_measurements(table: pa.Table, frames: pa.Table) -> pa.Table:
-    """Return measurements each once, the first of equal ones, without the detections that `frames` are of, in order.
+    """Return measurements each once, see `each_once`, without the detections that `frames` are of, in order.
 
     Parameters
     ----------
@@ -139,21 +139,39 @@ def merge_measurements(table: pa.Table, frames: pa.Table) -> pa.Table:
 
 
 def each_once(table: pa.Table) -> pa.Table:
-    """Return a table with the first of equal measurements alone, in its order."""
-    numbered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
-    first = numbered.group_by(SAME).aggregate([("number", "min")]).column("number_min").to_numpy()
-    return table.take(np.sort(first))
+    """Return a table with one of equal measurements alone, in its order: the first that its source has nothing against.
+
+    Where all have a flag, the first of them.
+    """
+    count = table.num_rows
+    order = np.arange(count) + np.where(_flagged(table), count, 0)
+    ordered = with_moment(table).append_column("order", pa.array(order))
+    best = ordered.group_by(SAME).aggregate([("order", "min")]).column("order_min").to_numpy()
+    return table.take(np.sort(best % count if count else best))
 
 
 def without_known(table: pa.Table, files: Sequence[Path]) -> pa.Table:
-    """Return the measurements that are in none of some files, such as those of earlier nights."""
+    """Return the measurements that some files, such as those of earlier nights, do not have, or have with a flag alone.
+
+    Of the latter only those without a flag: together with the files `each_once` finds what it would find of all.
+    """
     if not files or not table.num_rows:
         return table
     ids = pc.unique(table.column("id"))
-    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "mjd"], filter=pc.field("id").isin(ids))
-    ordered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
-    new = ordered.join(with_moment(known).select(SAME), SAME, join_type="left anti").column("number").to_numpy()
-    return table.take(np.sort(new))
+    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "flag", "mjd"], filter=pc.field("id").isin(ids))
+    numbered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
+    flagged, clean = _flagged(table), with_moment(known.filter(pa.array(~_flagged(known))))
+    parts = []
+    for some, there in ((flagged, with_moment(known)), (~flagged, clean)):
+        mine = numbered.filter(pa.array(some)).select([*SAME, "number"])
+        parts.append(mine.join(there.select(SAME), SAME, join_type="left anti").column("number").to_numpy())
+    return table.take(np.sort(np.concatenate(parts)))
+
+
+def _flagged(table: pa.Table) -> NDArray[np.bool_]:
+    """Return against which measurements (n,) their source has something."""
+    flagged = pc.fill_null(pc.not_equal(table.column("flag"), ""), False)
+    return np.asarray(flagged.to_numpy(), dtype=bool)
 
 
 def with_moment(table: pa.Table) -> pa.Table:

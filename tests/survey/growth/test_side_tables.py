@@ -1,5 +1,7 @@
 """Tables beside the frames: none is missing unseen, none is of another state, and of equal measurements one counts."""
 
+from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ import pyarrow as pa
 import pytest
 
 from ictconvention.core.errors import SurveyError
+from ictconvention.ingestion.found import Found, FoundFrame, Measurement
+from ictconvention.ingestion.pipeline import ingest
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import select_bands
 from ictconvention.survey.growth.compact import compact
@@ -19,7 +23,7 @@ from ictconvention.survey.growth.side_tables import (
 )
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
-from tests.ingestion.growing.nights import add_night
+from tests.ingestion.growing.nights import add_night, options
 from tests.refusals import refused
 
 
@@ -83,3 +87,37 @@ def test_one_that_was_opened_before_a_night_was_added_reads_its_own_tables(two: 
     measured = rows(read_photometry(before))
     add_night(two, 2)
     assert rows(read_photometry(before)) == measured != rows(read_photometry(Survey.open(two)))
+
+
+FLAGS = (
+    ("", "bad"),
+    ("bad", ""),
+    ("bad", "worse"),
+    ("", ""),
+    ("bad", "", "worse"),
+    ("a", "b", ""),
+)  # by day: as it came
+
+
+def alerts(night: int) -> Iterator[Found]:
+    """Read a night: a frame, and what it says of the measurements of earlier days."""
+    yield FoundFrame("one", np.full((8, 8), night, np.float32), "g", 58000.0 + night, f"{night}.avro")
+    for day, flags in enumerate(FLAGS):
+        if night < len(flags):
+            yield Measurement("one", 57000.0 + day, "g", float(night), 0.1, np.nan, "forced", flags[night])
+
+
+def test_of_equal_measurements_the_first_counts_that_its_source_has_nothing_against(tmp_path: Path) -> None:
+    """In one ingest, in nights one by one, in the compact form, and whatever came together in a file."""
+    ingest(options(tmp_path / "one"), alerts, [0, 1, 2], {})
+    ingest(options(tmp_path / "file"), lambda nights: chain(*map(alerts, nights)), [(0, 1, 2)], {})
+    for night in range(3):
+        ingest(options(tmp_path / "s", into=night > 0), alerts, [night], {})
+    kept = [(0.0, ""), (1.0, ""), (0.0, "bad"), (0.0, ""), (1.0, ""), (2.0, "")]
+    grown = Survey.open(tmp_path / "s")
+    for survey in (Survey.open(tmp_path / "one"), Survey.open(tmp_path / "file"), grown):
+        table = read_photometry(survey)
+        assert table is not None
+        assert list(zip(*(table.column(name).to_pylist() for name in ("flux", "flag")), strict=True)) == kept
+        assert SurveyPoints(survey).of(survey[0]).flux.tolist() == [0, 1, 0, 1, 2]
+    assert rows(read_photometry(compact(grown.path).survey)) == rows(read_photometry(Survey.open(tmp_path / "one")))
