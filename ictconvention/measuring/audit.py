@@ -188,7 +188,7 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
     _measure_quality(survey, report)
-    if has_photometry(survey) and not flawed_tables:
+    if has_photometry(survey) and header.flux_unit == NANOMAGGY and not flawed_tables:
         try:
             SurveyPoints(survey)
         except IctConventionError as flaw:

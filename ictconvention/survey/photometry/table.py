@@ -62,7 +62,8 @@ class SurveyPoints:
 
     A measurement that its source has something against (`flag`) is left out, and so is one whose time or band a frame
     of the object has: each exposure counts once. Of a forced flux, a detection and a limit of one exposure the first
-    counts. A flux without an error is a limit where that is known, and else left out.
+    counts. A flux without an error is a limit where that is known, and else left out; what is called a limit is
+    one, whatever flux stands beside it.
 
     Parameters
     ----------
@@ -164,10 +165,10 @@ def _part(batch: pa.RecordBatch, survey: Survey) -> tuple[NDArray[Any], ...]:
     mjd, flux, error, limit = (
         batch.column(name).to_numpy(zero_copy_only=False).astype(float) for name in ("mjd", "flux", "error", "limit")
     )
-    measured = np.isfinite(flux) & np.isfinite(error) & (error > 0)
+    of_limit = rank == names.index("limit")
+    measured = np.isfinite(flux) & np.isfinite(error) & (error > 0) & ~of_limit
     limits = np.isfinite(limit) & (limit > 0)
     flux, error = np.where(measured, flux, np.nan), np.where(measured, error, np.where(limits, limit / SIGMAS, np.nan))
-    of_limit = rank == names.index("limit")
     keep = (owner >= 0) & (band >= 0) & (of_limit | ((flawed <= 0) & (measured | limits)))
     rank = np.where(measured, rank, names.index("limit"))
     types: list[type] = [np.int64, np.uint8, np.uint8, np.float64, np.float32, np.float32]
