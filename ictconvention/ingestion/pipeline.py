@@ -33,7 +33,7 @@ from ictconvention.survey.writer import join_shards
 SETTLED = (  # options of a night that its survey decides
     *("name", "bands", "classes", "size", "pixel_scale", "flux_unit", "simulated", "orientation", "dtype", "masks"),
 )
-UNLABELLED: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
+NO_LABEL: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def ingest(
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
         left_out = _left_out(objects, classes, None if options.into and asked.classes is None else options.made_by)
-        objects = {id_: {**own, **UNLABELLED} if id_ in left_out else own for id_, own in objects.items()}
+        objects = {id_: {**own, **NO_LABEL} if id_ in left_out else own for id_, own in objects.items()}
         trial = _header(options, options.bands or ("unknown",), classes, {})
         check_objects(objects, trial, options.made_by)
         ours = options.rename_band

@@ -15,7 +15,7 @@ from ictconvention.core.errors import SurveyError, UsageError, readable_os_error
 from ictconvention.survey.format import NANOMAGGY, sha256
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE as PHOTOMETRY_FILE
 from ictconvention.survey.growth.side_tables import check_unchanged, listed_tables, read_photometry, side_files
-from ictconvention.survey.photometry.points import SAME_TIME, SIGMAS, Points
+from ictconvention.survey.photometry.points import ONE_EXPOSURE, SIGMAS, Points
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
@@ -144,7 +144,7 @@ def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
     order = np.lexsort((mjd, band, owner))
     owner, rank, band, mjd, flux, error_bar = (x[order] for x in (owner, rank, band, mjd, flux, error_bar))
     new = np.ones(len(owner), bool)
-    new[1:] = (np.diff(owner) != 0) | (np.diff(band.astype(int)) != 0) | (np.diff(mjd) >= SAME_TIME)
+    new[1:] = (np.diff(owner) != 0) | (np.diff(band.astype(int)) != 0) | (np.diff(mjd) >= ONE_EXPOSURE)
     exposure = np.cumsum(new)
     best = np.lexsort((rank, exposure))
     best = best[np.diff(exposure[best], prepend=0) > 0]
