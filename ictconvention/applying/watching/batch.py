@@ -18,9 +18,9 @@ from ictconvention.files.reading import UnreadableError
 from ictconvention.ingestion.found import Found, FoundFrame, Reject
 from ictconvention.ingestion.gather import SAME_TIME, GatheredFrames, descriptions, gather_frames, write_shards
 from ictconvention.ingestion.unit_reading import read_units
-from ictconvention.survey.format import NANOMAGGY, SurveyHeader, sha256
+from ictconvention.survey.format import NANOMAGGY, TABLES, SurveyHeader, sha256
 from ictconvention.survey.growth.side_tables import merge_measurements
-from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE, TABLES
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 
