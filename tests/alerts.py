@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ictconvention.survey.format import SurveyHeader, sha256
-from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE, TABLES
+from ictconvention.survey.format import TABLES, SurveyHeader, sha256
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 from tests.conftest import HEADER, image_series

@@ -26,7 +26,7 @@ from experiments.study import path_of
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError, UsageError
 from ictconvention.survey.labels.photometric import measure_noise, read_weak, true_of_labels
-from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.split import UNLABELLED_PART, Split
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 from tests.refusals import refused
@@ -127,15 +127,15 @@ def test_few_labels_leave_the_others_unlabelled_and_the_test_as_it_is(whole: Spl
         assert not [*split.parts["finetune_train"]]
         assert set(split.parts["pretrain_train"]) <= set(whole.parts["finetune_train"])
     assert set(fewer.parts["pretrain_train"]) <= set(few.parts["pretrain_train"])  # the same, and more
-    assert set(whole.parts["pretrain_train"]) <= set(few.parts[UNLABELLED])
+    assert set(whole.parts["pretrain_train"]) <= set(few.parts[UNLABELLED_PART])
     counts = few.counts()["pretrain_train"]
     own = whole.counts()["finetune_train"]
     assert all(counts[name] == max(2, round(own[name] / 5)) for name in NAMES)
-    first, second = few.parts["pretrain_train"][0], few.parts[UNLABELLED][0]
+    first, second = few.parts["pretrain_train"][0], few.parts[UNLABELLED_PART][0]
     together = draw_split(REGIMES["labels 1/5"], whole, 0, alone | {second: alone[first]})
     assert together is not None
     assert second in together.excluded  # a neighbour of a labelled object is left out
-    assert second not in together.parts[UNLABELLED]
+    assert second not in together.parts[UNLABELLED_PART]
 
 
 def test_a_rare_class_is_made_rarer_and_no_other(whole: Split) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.split import UNLABELLED_PART, Split
 
 RARE = "SN Other"
 LEAST = 2  # labelled objects of each class that train, and validate, however few the labels
@@ -85,10 +85,10 @@ def _fewer_labels(whole: Split, share: float, seed: int, group: Mapping[str, int
         kept = _some(whole, parts[f"finetune_{name}"], share, seed)
         apart = {*parts[f"pretrain_{name}"], *parts[f"finetune_{name}"]} - kept
         parts |= {f"pretrain_{name}": sorted(kept), f"finetune_{name}": []}
-        parts[UNLABELLED] = sorted([*parts[UNLABELLED], *apart])
-    taken = {group[id_] for part, ids in parts.items() if part != UNLABELLED for id_ in ids}
-    beside = {id_: "unlabelled, beside a labelled object" for id_ in parts[UNLABELLED] if group[id_] in taken}
-    parts[UNLABELLED] = [id_ for id_ in parts[UNLABELLED] if id_ not in beside]
+        parts[UNLABELLED_PART] = sorted([*parts[UNLABELLED_PART], *apart])
+    taken = {group[id_] for part, ids in parts.items() if part != UNLABELLED_PART for id_ in ids}
+    beside = {id_: "unlabelled, beside a labelled object" for id_ in parts[UNLABELLED_PART] if group[id_] in taken}
+    parts[UNLABELLED_PART] = [id_ for id_ in parts[UNLABELLED_PART] if id_ not in beside]
     return replace(whole, parts=parts, excluded=dict(sorted({**whole.excluded, **beside}.items())))
 
 

@@ -89,24 +89,34 @@ def name_parts(run: TrainedRun, survey: Survey) -> list[str]:
     """Return in which part of a run's split each object of a survey is: test, extra test, validation, training or "".
 
     What several stages use is in the part that taught most. Of objects of another survey all that is known is which the
-    run has seen: those are called seen.
+    run has seen, see `seen_by`: those are called seen. So is one of its own survey that is in no part that taught and
+    was seen all the same, such as a second id that a later night has given.
     """
+    seen = seen_by(run, survey).tolist()
     if not is_own(run, survey):
-        return ["seen" if one else "" for one in seen_by(run, survey).tolist()]
+        return ["seen" if one else "" for one in seen]
     part_of: dict[str, str] = {}
     for part in (*TESTED, *sorted(parts_of(run.options), key=lambda part: not part.endswith("_validation"))):
         said = (
             part.replace("_", " ") if part in TESTED else "validation" if part.endswith("_validation") else "training"
         )
         part_of |= dict.fromkeys(run.split["parts"].get(part, ()), said)
-    return [part_of.get(str(id_), "") for id_ in survey.ids]
+    parts = [part_of.get(str(id_), "") for id_ in survey.ids]
+    untaught = {"", *(part.replace("_", " ") for part in TESTED)}
+    return ["seen" if one and part in untaught else part for one, part in zip(seen, parts, strict=True)]
 
 
 def cannot_be_known(run: TrainedRun, survey: Survey) -> int:
-    """Return how many objects of a survey have neither a position nor an id by which a run would know them."""
-    if is_own(run, survey):
-        return 0
-    if survey.header.name == run.survey.get("name"):
+    """Return how many objects of a survey have neither a position nor an id by which a run would know them.
+
+    In another state of the run's survey these are objects that the run's own state did not have.
+    """
+    own = is_own(run, survey)
+    if is_own(run, survey, exactly=True) or (not own and survey.header.name == run.survey.get("name")):
         return 0
     ra, dec = (np.asarray(column, dtype=np.float64) for column in positions_of(survey.object_table()))
-    return int(np.count_nonzero(~np.isfinite(ra + dec)))
+    nowhere = ~np.isfinite(ra + dec)
+    if own:
+        known = survey.ids.positions(list(run.split["classes"]))
+        nowhere[known[known >= 0]] = False
+    return int(np.count_nonzero(nowhere))

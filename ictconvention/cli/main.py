@@ -111,6 +111,7 @@ def show(
     from ictconvention.drawing.class_sheet import draw_class_sheet
     from ictconvention.drawing.figure_file import save_figure
     from ictconvention.drawing.picture_page import draw_object
+    from ictconvention.survey.format import NANOMAGGY
     from ictconvention.survey.photometry.table import SurveyPoints, has_photometry
     from ictconvention.survey.survey import Survey
 
@@ -122,7 +123,12 @@ def show(
         save_figure(draw_class_sheet(opened), path)
     else:
         series = opened[object_id]
-        points = SurveyPoints(opened).of(series) if has_photometry(opened) else None
+        points = None
+        if has_photometry(opened) and opened.header.flux_unit == NANOMAGGY:
+            points = SurveyPoints(opened).of(series)
+        elif has_photometry(opened):
+            unit = opened.header.flux_words
+            typer.echo(f"without its photometry, which is in nanomaggies: the frames are in {unit}", err=True)
         save_figure(draw_object(series, opened.header, points), path)
     typer.echo(path)
 

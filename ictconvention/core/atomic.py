@@ -13,6 +13,8 @@ from ictconvention.core.errors import FileSystemError, readable_os_errors
 from ictconvention.core.output_place import check_outside, check_place
 from ictconvention.core.partial_file import PARTIAL, partial_beside, remove_leftovers
 
+LOCK = ".lock"  # of a folder that exists
+
 
 @contextmanager
 def whole_file(path: Path, doing: str, record: bool = False) -> Iterator[Path]:
@@ -82,8 +84,13 @@ class WholeFolder:
         """Whether this process is filling the folder."""
         return self._lock is not None
 
-    def take(self) -> None:
+    def take(self, replacing: bool = False) -> None:
         """Reserve the path and make the hidden folder, in place of one that a killed process left.
+
+        Parameters
+        ----------
+        replacing : bool
+            Whether a folder that is there is removed, once the path is reserved: one that nobody counts on.
 
         Raises
         ------
@@ -92,11 +99,14 @@ class WholeFolder:
         FileSystemError
             When the path exists, another process is filling it, or the disk does not allow it.
         """
-        self.check_free()  # before a folder is made for it
+        if not replacing:
+            self.check_free()  # before a folder is made for it
         with readable_os_errors("making the folder", self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(self.partial.with_suffix(".lock"), self.path)
             try:
+                if replacing and self.path.is_dir():
+                    shutil.rmtree(self.path)
                 self.check_free()
                 shutil.rmtree(self.partial, ignore_errors=True)
                 self.partial.mkdir()
@@ -169,13 +179,35 @@ def folder_lock(folder: Path, wait: bool = False) -> Iterator[None]:
     FileSystemError
         When another process holds it, or the disk does not allow it.
     """
+    path = folder / LOCK
     with readable_os_errors("taking the folder", folder):
-        lock = _locked(folder / ".lock", folder, wait)
+        lock = _locked(path, folder, wait)
     try:
         yield
     finally:
-        Path(lock.name).unlink(missing_ok=True)  # while it is still held
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(lock.fileno())):  # the folder may be another one by now
+                path.unlink()  # while it is still held
         lock.close()
+
+
+def check_exchange(folder: Path) -> None:
+    """See that two folders in a folder can be exchanged, on two empty ones that are made for it and removed.
+
+    Raises
+    ------
+    FileSystemError
+        As of `exchange`.
+    """
+    pair = folder / "one", folder / "other"
+    try:
+        for one in pair:
+            one.mkdir()
+        exchange(*pair)
+    finally:
+        for one in pair:
+            if one.is_dir():
+                one.rmdir()
 
 
 def exchange(first: Path, second: Path) -> None:
@@ -192,7 +224,7 @@ def exchange(first: Path, second: Path) -> None:
     if done != 0:
         why = "it is not Linux" if renameat2 is None else os.strerror(ctypes.get_errno())
         found = f"this system cannot exchange two folders at once ({why})"
-        fix = f"exchange {first.name} and {second.name} by hand, while nobody reads them"
+        fix = "copy the folder to another file system of a Linux machine, such as ext4 or xfs, and do it there"
         raise FileSystemError(found, first, fix, "E-FILES-SYSTEM")
     _sync(first.parent)
 

@@ -23,7 +23,7 @@ from ictconvention.survey.survey import Survey
 MOST_OBJECTS = 10  # of a class, evenly chosen
 LEFT, TOP, BELOW = 1.6, 0.75, 0.2  # [inch] about the stamps
 SIDE = 1.5 * STAMP  # [inch]
-WITH_REDSHIFT, UNLABELLED = "no class, redshift", "unlabelled"  # rows of objects without a class
+WITH_REDSHIFT, WITHOUT_CLASS = "no class, redshift", "unlabelled"  # rows of objects without a class
 
 
 @rc_context({"text.parse_math": False})  # a name may hold a dollar
@@ -64,7 +64,7 @@ def _sort_objects(survey: Survey) -> dict[str, list[int]]:
     rows = {name: [i for i, own in enumerate(label) if own == name] for name in survey.header.classes}
     others = [i for i, own in enumerate(label) if own is None]
     rows[WITH_REDSHIFT] = sorted((i for i in others if np.isfinite(redshift[i])), key=lambda i: float(redshift[i]))
-    rows[UNLABELLED] = [i for i in others if not np.isfinite(redshift[i])]
+    rows[WITHOUT_CLASS] = [i for i in others if not np.isfinite(redshift[i])]
     return {name: of_class for name, of_class in rows.items() if of_class}
 
 

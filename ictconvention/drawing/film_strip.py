@@ -216,9 +216,10 @@ def _draw_points(axes: Axes, points: Points, header: SurveyHeader, start: float)
     axes.axhline(0, color="0.6", lw=0.6, zorder=0)
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, ncols=len(header.bands), frameon=False, loc="lower left", bbox_to_anchor=(0, 0.95))
-    limits = int(points.is_limit.sum())
+    limits, drawn = (int(points[which].is_limit.sum()) for which in (slice(None), np.isfinite(points.error)))
     said = f"{pluralize(len(points) - limits, 'measurement')} without pixels"
-    said += f", {pluralize(limits, 'limit')} of {SIGMAS} sigma (triangles)" if limits else ""
+    said += f", {pluralize(drawn, 'limit')} of {SIGMAS} sigma (triangles)" if drawn else ""
+    said += f", {pluralize(limits - drawn, 'limit')} of unknown depth (not drawn)" if limits > drawn else ""
     axes.set_xlabel(f"days since MJD {start:.3f}; {said}", fontsize=8)
     axes.set_ylabel("science minus reference\n[nanomaggy]", fontsize=8)
     axes.tick_params(labelsize=8)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ictconvention.feeding.views import ViewRecipe
+from ictconvention.survey.labels.chosen import UNLABELLED as UNLABELLED
 from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.series import night_index
 
-UNLABELLED = -1
 ON_CPU = (
     "lengths",
     "nights",

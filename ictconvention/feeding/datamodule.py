@@ -27,8 +27,7 @@ from ictconvention.feeding.spec import Contents, DataSpec
 from ictconvention.measuring.band_fluxes import asinh_fluxes
 from ictconvention.measuring.scales import BandScales, ScalingKind, photometry_scales, pixel_scales
 from ictconvention.survey.labels.photometric import label_ratio, true_of_labels
-from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
-from ictconvention.survey.split import Split
+from ictconvention.survey.split import UNLABELLED_PART, Split
 from ictconvention.survey.survey import Survey
 
 

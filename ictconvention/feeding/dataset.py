@@ -171,9 +171,10 @@ class SeriesDataset(Dataset[tuple[SeriesBatch, ...]]):
             plan.append((replace(augmentation, keep=1.0, window=1.0, bands=0.0), sequence.max_frames))
         for number, (strays, most) in enumerate(plan, start=draw.repeat * len(plan)):
             rng = keyed_generator(self.seed, self.stage, draw.epoch, series.id, number)
-            view = draw_recipe(unit, most, sequence.frames_per_group, strays, rng)
-            view = drop_bands(view, series.band, strays.bands, rng)
-            yield view if points is None else draw_points(view, points, series, strays, most, rng), rng
+            drawn = draw_recipe(unit, most, sequence.frames_per_group, strays, rng)
+            view = drop_bands(drawn, series.band, strays.bands, rng)
+            left_out = np.setdiff1d(series.band[drawn.rows], series.band[view.rows])
+            yield view if points is None else draw_points(view, points, series, strays, most, rng, left_out), rng
 
     def _checked(self, view: SeriesView, drawn: SeriesView, id_: str) -> SeriesView:
         """Refuse what a user's augmentation has made of a view where no network can take it."""

@@ -18,7 +18,7 @@ from ictconvention.survey.neighbours import median_position
 from ictconvention.survey.writer import SHARD_FRAMES, SurveyWriter, shard_name
 
 MOST_OPEN = 500  # files of pixels at once
-SAME_TIME = 1e-6  # [days]; frames of one band that are closer are one exposure
+REPEATED_WITHIN = 1e-6  # [days]; frames of one band that are closer are one exposure
 
 
 class GatheredFrames:
@@ -76,7 +76,7 @@ def gather_frames(lines: pa.Table, first: Sequence[str]) -> tuple[GatheredFrames
     band = np.unique(lines.column("band").to_numpy(zero_copy_only=False).astype(str), return_inverse=True)[1]
     mjd = lines.column("mjd").to_numpy()
     order = np.lexsort((np.arange(len(mjd)), mjd, band, owner))
-    same = (np.diff(owner[order]) == 0) & (np.diff(band[order]) == 0) & (np.diff(mjd[order]) < SAME_TIME)
+    same = (np.diff(owner[order]) == 0) & (np.diff(band[order]) == 0) & (np.diff(mjd[order]) < REPEATED_WITHIN)
     exposure = np.cumsum(np.concatenate([[0], ~same])) if len(order) else np.zeros(0, dtype=int)
     pixels = np.column_stack([exposure, lines.column("crc32").to_numpy()[order]])
     new = np.unique(pixels, axis=0, return_index=True)[1]  # the first of equal frames

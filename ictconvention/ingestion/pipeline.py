@@ -25,7 +25,7 @@ from ictconvention.ingestion.growing.night import Night, open_night, settle
 from ictconvention.ingestion.rejects import check_rejects_place, check_share, reasons, save_rejects
 from ictconvention.ingestion.side_tables import save_frame_sources, save_photometry
 from ictconvention.ingestion.unit_reading import Progress, Reader, mask_places, read_units
-from ictconvention.survey.format import SurveyHeader
+from ictconvention.survey.format import TABLES, SurveyHeader
 from ictconvention.survey.growth.states import SHORTEST_HASH
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
@@ -33,7 +33,7 @@ from ictconvention.survey.writer import join_shards
 SETTLED = (  # options of a night that its survey decides
     *("name", "bands", "classes", "size", "pixel_scale", "flux_unit", "simulated", "orientation", "dtype", "masks"),
 )
-UNLABELLED: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
+NO_LABEL: dict[str, Any] = {"class_name": None, "label_source": None}  # what is known of an object without a label
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +219,7 @@ def ingest(
         known = {own.get("class_name") for own in objects.values()} - {None}
         classes = options.classes if options.classes is not None else tuple(sorted(map(str, known)))
         left_out = _left_out(objects, classes, None if options.into and asked.classes is None else options.made_by)
-        objects = {id_: {**own, **UNLABELLED} if id_ in left_out else own for id_, own in objects.items()}
+        objects = {id_: {**own, **NO_LABEL} if id_ in left_out else own for id_, own in objects.items()}
         trial = _header(options, options.bands or ("unknown",), classes, {})
         check_objects(objects, trial, options.made_by)
         ours = options.rename_band
@@ -321,7 +321,7 @@ class _OfSurvey:
         options, folder = self.options, self.folder
         assert folder is not None  # a dry run writes nothing
         tables = save_frame_sources(folder.partial, kept) | save_photometry(folder.partial, kept.lines, scratch)
-        header = _header(options, _bands(options.bands, kept.bands), classes, {"tables": tables, "read": units})
+        header = _header(options, _bands(options.bands, kept.bands), classes, {TABLES: tables, "read": units})
         rows = descriptions(kept, objects)
         shards = write_shards(folder.partial, header, kept, rows, scratch, options.jobs, masks)
         shutil.rmtree(scratch)

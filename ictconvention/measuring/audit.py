@@ -39,7 +39,7 @@ from ictconvention.survey.split import classes_of
 from ictconvention.survey.split_drawing import make_split
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.validate import check_finite, check_frame_columns, check_object
-from ictconvention.survey.verify import changed_files, changed_frames, changed_nights
+from ictconvention.survey.verify import changed_files, changed_frames, changed_nights, changed_tables
 
 MOST_FLAWS = 20  # listed one by one; the others are counted
 
@@ -167,7 +167,8 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     )
     if not survey.has_masks or has_classes(table):
         _try_folds(table, report)
-    for flaw in changed_nights(survey.files):
+    flawed_tables = [*changed_nights(survey.files), *changed_tables(survey)]
+    for flaw in flawed_tables:
         report.add(flaw)
     for shard in shards:
         with readable_os_errors("reading the survey", shard.folder):
@@ -187,7 +188,7 @@ def audit_survey(path: str | Path, progress: Callable[[int, int], object] = lamb
     report.same_frames = [same for ids in twins.values() if len(ids) > 1 for same in _equal_frames(survey, ids)]
     report.label_conflicts = find_conflicts(report.same_frames, classes_of(table))
     _measure_quality(survey, report)
-    if has_photometry(survey):
+    if has_photometry(survey) and header.flux_unit == NANOMAGGY and not flawed_tables:
         try:
             SurveyPoints(survey)
         except IctConventionError as flaw:

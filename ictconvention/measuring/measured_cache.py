@@ -3,6 +3,9 @@
 The files lie in the survey's folder `derived`, named by a hash of the survey and of how they were made; they can be
 deleted at any time, and one that is damaged is made anew: its last row is a checksum of the others. Where the folder is
 read-only, they are made anew in each run and stay in memory.
+
+Of a survey that has grown by nights each state has files of its own. Objects whose frames lie where they lay in an
+earlier state are not measured again: the values are those of the earlier file.
 """
 
 import hashlib
@@ -10,6 +13,7 @@ import json
 import warnings
 import zlib
 from abc import ABC, abstractmethod
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +26,8 @@ from ictconvention.core.errors import FileSystemError
 from ictconvention.core.parallel import elsewhere_jobs, run_parallel
 from ictconvention.measuring.photometry import PhotometryRecipe, measure_photometry, photometry_recipe
 from ictconvention.reading.mapped_array import map_array
+from ictconvention.survey.growth.layout import find_unchanged
+from ictconvention.survey.growth.states import find_state
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.survey import Survey
 
@@ -51,7 +57,10 @@ class MeasuredCache(ABC):
     @property
     def path(self) -> Path:
         """The file that holds the array."""
-        made = json.dumps([self._survey.hash, self.name, self.settings(), __version__], sort_keys=True)
+        return self._path_of(self._survey.hash)
+
+    def _path_of(self, state: str) -> Path:
+        made = json.dumps([state, self.name, self.settings(), __version__], sort_keys=True)
         return self._survey.path / FOLDER / f"{self.name}-{hashlib.sha256(made.encode()).hexdigest()[:16]}.npy"
 
     def __getitem__(self, id_: str) -> NDArray[Any]:
@@ -84,11 +93,15 @@ class MeasuredCache(ABC):
 
     def _fits(self) -> bool:
         """Return whether the file is there, with the type, shape, size and content that it was kept with."""
+        return self._kept(self.path, self._ends[-1]) is not None
+
+    def _kept(self, path: Path, rows: int) -> NDArray[Any] | None:
+        """Return what a file keeps, (rows, ...); None where there is none, or it is damaged."""
         try:
-            array = self._mapped()
-            return bool(len(array) == self._ends[-1] + 1 and np.array_equal(array[-1], _checksum(array[:-1])))
-        except (ValueError, OSError):  # none, or damaged: it is measured anew
-            return False
+            array = map_array(path, np.dtype("<f4"), self._shape())
+        except (ValueError, OSError):
+            return None
+        return array if len(array) == rows + 1 and np.array_equal(array[-1], _checksum(array[:-1])) else None
 
     def _mapped(self) -> NDArray[Any]:
         return map_array(self.path, np.dtype("<f4"), self._shape())
@@ -97,10 +110,12 @@ class MeasuredCache(ABC):
         self._opened = self._mapped() if self._array is None else self._array
 
     def _make(self) -> None:
-        starts = range(0, len(self._survey), AT_ONCE)
-        parts = [(type(self), self._survey, start) for start in starts]
-        measured = dict(run_parallel(_measure_some, parts, elsewhere_jobs(), self._survey.path))
-        array = np.concatenate([measured[number] for number in range(len(parts))], dtype=np.float32)
+        before, survey = self._before(), self._survey
+        asked = [i for i, rows in enumerate(before) if rows is None]
+        parts = [(type(self), survey, asked[start : start + AT_ONCE]) for start in range(0, len(asked), AT_ONCE)]
+        found = dict(run_parallel(_measure_some, parts, elsewhere_jobs(), survey.path))
+        fresh = chain.from_iterable(found[number] for number in range(len(parts)))
+        array = np.concatenate([next(fresh) if rows is None else rows for rows in before], dtype=np.float32)
         try:
             self.path.parent.mkdir(exist_ok=True)
             with whole_file(self.path, f"keeping the {self.name}", record=True) as partial:
@@ -110,13 +125,30 @@ class MeasuredCache(ABC):
             reason = str(error).splitlines()[0]
             warnings.warn(f"the {self.name} of {self._survey.path} is made in each run: {reason}", stacklevel=4)
 
+    def _before(self) -> list[NDArray[Any] | None]:
+        """Return what is kept of each object of the newest earlier state of which there is a file; None: nothing.
 
-def _measure_some(kind: type[MeasuredCache], survey: Survey, start: int) -> NDArray[np.float32]:
+        No file of a state is changed later: frames that lie where they lay are the same, and so are their columns.
+        """
+        survey = self._survey
+        for state in reversed(survey.lineage[: survey.lineage.index(survey.hash)]):
+            if not self._path_of(state).is_file() or find_state(survey.path, state) is None:
+                continue
+            earlier = Survey.open(survey.path, state=state)
+            ends = np.cumsum(self._rows(earlier))
+            if (kept := self._kept(self._path_of(state), ends[-1])) is None:
+                continue
+            first = ends - self._rows(earlier)
+            places = find_unchanged(survey.files, earlier.files).tolist()
+            return [None if at < 0 else kept[first[at] : ends[at]] for at in places]
+        return [None] * len(survey)
+
+
+def _measure_some(kind: type[MeasuredCache], survey: Survey, positions: list[int]) -> list[NDArray[np.float32]]:
     """Measure some objects, wherever this runs."""
     cache = kind.__new__(kind)  # whose array is yet to be
     cache._survey = survey
-    stop = min(start + AT_ONCE, len(survey))
-    return np.concatenate([cache.measured(survey[i]) for i in range(start, stop)], dtype=np.float32)
+    return [cache.measured(survey[i]).astype(np.float32) for i in positions]
 
 
 def _checksum(array: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -31,9 +31,9 @@ from ictconvention.simulation.sdss.population import LAYOUT, Population, generat
 from ictconvention.simulation.sdss.scene import observe_object
 from ictconvention.simulation.sdss.stamps import PIXEL_SCALE, SIZE
 from ictconvention.simulation.sdss.strata import CLASSES, LABELLED, STRATA
-from ictconvention.survey.format import NO_UNIT, UNKNOWN_SCALE, SurveyHeader, sha256
+from ictconvention.survey.format import NO_UNIT, TABLES, UNKNOWN_SCALE, SurveyHeader, sha256
 from ictconvention.survey.format import PIXEL_SCALE as SCALE_ENTRY
-from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE, TABLES
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter, join_shards, shard_name
 

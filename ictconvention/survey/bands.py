@@ -9,15 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from ictconvention.core.errors import SurveyError, did_you_mean, pluralize, shorten
-from ictconvention.survey.format import FRAME_COLUMNS, sha256
-from ictconvention.survey.photometry.table import TABLES, has_photometry, photometry_file
+from ictconvention.survey.format import FRAME_COLUMNS, ORIGIN, TABLES, sha256
+from ictconvention.survey.photometry.table import has_photometry, photometry_file
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import SurveyWriter
 
 logger = logging.getLogger(__name__)
 
-ORIGIN = "bands selected from"  # entry of the provenance: the hash of the whole survey
-STATES = "bands selected from one of"  # entry of the provenance: the hashes of all states of a survey that has grown
+ORIGIN_STATES = "bands selected from one of"  # entry of the provenance: all states of a survey that has grown
 OWN_NAMES = {"class": "class_name"}  # of the table, as the writer calls them
 STANDARD = ("id", "class", "label_source", "redshift", "ra", "dec")
 
@@ -45,7 +44,7 @@ def select_bands(survey: Survey, bands: Sequence[str], path: Path) -> Survey:
     old = np.array([survey.header.bands.index(name) for name in bands])
     place = np.full(len(survey.header.bands), -1)
     place[old] = np.arange(len(bands))
-    states = {STATES: list(survey.lineage)} if len(survey.lineage) > 1 else {}
+    states = {ORIGIN_STATES: list(survey.lineage)} if len(survey.lineage) > 1 else {}
     header = replace(
         survey.header,
         bands=tuple(bands),
@@ -103,7 +102,7 @@ def check_bands(survey: Survey, bands: Sequence[str]) -> None:
 
 def lineage_of(survey: Survey) -> set[str]:
     """Return the hashes of all states that a survey, or that with all bands, is known to have had."""
-    return {origin_of(survey), *survey.lineage, *map(str, survey.header.provenance.get(STATES, ()))}
+    return {origin_of(survey), *survey.lineage, *map(str, survey.header.provenance.get(ORIGIN_STATES, ()))}
 
 
 def origin_of(survey: Survey) -> str:

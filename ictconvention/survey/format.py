@@ -74,6 +74,8 @@ LABEL_SOURCES = ("spectroscopic", "photometric")
 FRAME_DTYPES = ("float32", "float16")
 NANOMAGGY = "nanomaggy"  # the usual flux unit, of AB zero point 22.5
 NO_UNIT = "none"  # the flux unit of pixels that are no fluxes, such as stamps of length 1
+TABLES = "tables"  # in the provenance: checksums by the names of the tables beside the frames
+ORIGIN = "bands selected from"  # in the provenance of a survey of some bands: the hash of the whole survey
 PIXEL_SCALE, UNKNOWN_SCALE = "pixel_scale", "unknown"  # in the provenance of pictures, for whose scale 1 arcsec stands
 
 

@@ -44,7 +44,7 @@ PARTS = (
     "pretrain_unlabelled",
     "extra_test",
 )
-UNLABELLED = "pretrain_unlabelled"
+UNLABELLED_PART = "pretrain_unlabelled"
 
 
 @dataclass(frozen=True)
@@ -219,10 +219,10 @@ class Split:
             self._check_survey(actual, where, stratum, objects.meta.get(STATES, 1))
         if np.bincount(np.concatenate([nowhere, *place.values()])).max(initial=0) > 1:
             raise self._in_two_parts(where)
-        labelled = [at for part, at in place.items() if part != UNLABELLED]
+        labelled = [at for part, at in place.items() if part != UNLABELLED_PART]
         if unlabelled := [id_ for at in labelled for id_ in actual.ids.take(at[actual.codes[at] < 0])]:
             found = f"objects without a {kind} in a labelled part: {shorten(unlabelled)}"
-            raise SplitError(found, where, f"move them to {UNLABELLED}, or leave them out", "E-SPLIT-LABELS")
+            raise SplitError(found, where, f"move them to {UNLABELLED_PART}, or leave them out", "E-SPLIT-LABELS")
         self._check_groups(objects, place, where)
         training = [f"{stage}_train" for stage in (STAGES if stages is None else stages)]
         for part in [*(part for part in training if stages is not None or self.parts.get(part)), "test"]:

@@ -30,7 +30,7 @@ from ictconvention.survey.labels.targets import (
     least_objects,
 )
 from ictconvention.survey.labels.ways import Way, find_ways, too_few
-from ictconvention.survey.split import PARTS, UNLABELLED, Split, classes_of, reach_of
+from ictconvention.survey.split import PARTS, UNLABELLED_PART, Split, classes_of, reach_of
 
 PROTOCOLS = (ROTATING, "fixed", SINGLE)
 VALIDATES = 5  # of so many training labels of a single stage one validates, however few the folds
@@ -103,7 +103,9 @@ def make_split(
         f"{shares} a test object": in_test & ~where["test"],
         f"extra test object, {shares} others": crowd.extra & crowd.beside_others & ~in_test,
         "extra test object without a class": without_class & ~crowd.beside_others & ~in_test,
-        f"unlabelled, {shares} a labelled object": ((crowd.cls < 0) & ~where[UNLABELLED] & ~in_test & ~without_class),
+        f"unlabelled, {shares} a labelled object": (
+            (crowd.cls < 0) & ~where[UNLABELLED_PART] & ~in_test & ~without_class
+        ),
     }
     excluded = {str(id_): reason for reason, those in reasons.items() for id_ in crowd.ids[those]}
     split = Split(parts, classes_of(objects), dict(sorted(excluded.items())), rule, linking_length)
@@ -131,7 +133,7 @@ def _draw(
     where = {
         "test": in_test & crowd.testable,
         "extra_test": crowd.extra & (crowd.cls >= 0) & ~crowd.beside_others,
-        UNLABELLED: (crowd.cls < 0) & ~crowd.extra & ~crowd.has_class[crowd.group],
+        UNLABELLED_PART: (crowd.cls < 0) & ~crowd.extra & ~crowd.has_class[crowd.group],
     }
     for number, name in enumerate(STAGES):
         here = ~in_test & ~crowd.extra & (crowd.cls >= 0) & (stage[crowd.group] == number)

@@ -12,6 +12,7 @@ from ictconvention.core.errors import SurveyError, readable_os_errors
 from ictconvention.survey.format import FRAME_COLUMNS, FRAMES_FILE, OBJECTS_FILE, sha256
 from ictconvention.survey.growth.joined import Joined, unpack
 from ictconvention.survey.growth.layout import SurveyFiles
+from ictconvention.survey.growth.side_tables import listed_tables
 from ictconvention.survey.masks.mask_check import verify_masks
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE, Shard
@@ -92,6 +93,16 @@ def changed_nights(files: SurveyFiles) -> Iterator[SurveyError]:
                 yield SurveyError(f"{name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
             elif sha256(path) != checksum:
                 yield SurveyError(f"{name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
+
+
+def changed_tables(survey: Survey) -> Iterator[SurveyError]:
+    """Yield an error for each table beside the frames of a survey, those of its nights apart, that is not as it was."""
+    for name, checksum in listed_tables(survey.header).items():
+        path = survey.path / name
+        if not path.is_file():
+            yield SurveyError(f"{name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
+        elif sha256(path) != checksum:
+            yield SurveyError(f"{name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
 
 
 def _check_joined(joined: Joined | None, shards: Sequence[Shard]) -> None:

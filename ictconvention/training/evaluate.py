@@ -24,7 +24,7 @@ from ictconvention.runs.machine import Precision
 from ictconvention.runs.run_folder import TESTED
 from ictconvention.survey.labels.groups import positions_of
 from ictconvention.survey.labels.selected import read_selected
-from ictconvention.survey.split import UNLABELLED as UNLABELLED_PART
+from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.survey.survey import Survey
 from ictconvention.tasks.redshift.bins import edges_of
 from ictconvention.tasks.task import Calibration, Reduce, Task

@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import typer
 from ictconvention import __version__
 from ictconvention.cli.main import app, main
 from ictconvention.core.errors import SurveyError
+from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.survey import Survey
-from tests.conftest import image_series, write_survey
+from tests.alerts import measurement, write_alerts
+from tests.conftest import HEADER, image_series, write_survey
 from tests.refusals import refused
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -96,6 +99,16 @@ def test_show_draws_the_picture_it_names(
     result = run("show", labelled.path, "sn0003", "-o", tmp_path / "strip.svg")
     assert result.returncode == 0
     assert (tmp_path / "strip.svg").read_text().startswith("<?xml")
+
+
+def test_show_draws_an_object_without_photometry_in_another_unit_and_says_so(tmp_path: Path, run: Run) -> None:
+    one = image_series(0, 3)
+    survey = write_alerts(tmp_path / "nJy", [one], [measurement(one["id"], 53600.5)], replace(HEADER, flux_unit="nJy"))
+    result = run("show", survey.path, one["id"], "-o", tmp_path / "strip.png")
+    assert (result.returncode, result.stdout) == (0, f"{tmp_path}/strip.png\n")
+    assert "nJy" in result.stderr
+    assert "sequence.photometry" not in result.stderr
+    assert not audit_survey(survey.path).flaws
 
 
 def test_show_without_an_id_draws_a_sheet_of_the_classes(

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from ictconvention.core.errors import FileSystemError, UsageError
 from ictconvention.drawing.film_strip import MOST_NIGHTS, band_colour, draw_film_strip, save_film_strip
 from ictconvention.measuring.photometry import measure_photometry, photometry_recipe
+from ictconvention.survey.photometry.points import Points
 from ictconvention.survey.survey import Survey
 from tests.conftest import HEADER, image_series, write_survey
 from tests.refusals import refused
@@ -99,6 +100,19 @@ def test_the_title_says_class_source_and_simulated(tmp_path: Path) -> None:
     assert "tiny sn0001: SN Ia (photometric)" in texts(draw_film_strip(series, HEADER))
     assert "simulated" not in texts(draw_film_strip(series, HEADER))
     assert "tiny (simulated) sn0001: SN Ia" in texts(draw_film_strip(series, replace(HEADER, simulated=True)))
+
+
+def test_limits_of_unknown_depth_are_not_counted_as_drawn(tmp_path: Path) -> None:
+    series = nightly(tmp_path / "s", 4)[0]
+    flux, error = np.array([[1, np.nan, np.nan, np.nan], [0.1, 0.2, np.nan, np.nan]], np.float32)
+    points = Points(np.full(4, 2, np.uint8), 53600 + np.arange(4.0), flux, error)
+    axes = draw_film_strip(series, HEADER, points).axes[-1]
+    (marked,) = [line for line in axes.lines if line.get_marker() == "v" and np.size(line.get_xdata())]
+    assert np.asarray(marked.get_ydata()).tolist() == pytest.approx([1.0])
+    said = axes.get_xlabel()
+    assert "1 measurement without" in said
+    assert "1 limit of 5 sigma" in said
+    assert "2 limits of unknown depth" in said
 
 
 @pytest.mark.parametrize("frames", [1, 2, 30])

@@ -1,5 +1,6 @@
 """Points without pixels in views and batches: none of a later day, none of a band that is left out, always the same."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from ictconvention.feeding.survey_dataset import SurveyDataset
 from ictconvention.feeding.views import ViewRecipe
 from ictconvention.survey.photometry.table import SurveyPoints
 from ictconvention.survey.survey import Survey
-from tests.alerts import forced_rows, small_alerts, write_alerts
+from tests.alerts import forced_rows, measurement, small_alerts, write_alerts
 from tests.conftest import image_series
 from tests.feeding.test_dataset import equal
 
@@ -94,9 +95,41 @@ def test_a_view_leaves_out_as_large_a_share_of_the_points_and_those_of_its_bands
     assert max(drawn(7) for _ in range(50)) == 7
     left_out = int(np.intersect1d(series.band[:-1], points.band)[0])
     some = np.flatnonzero(series.band != left_out)
-    view = draw_points(ViewRecipe(some), points, series, Augmentation(keep=1.0, window=1.0, bands=0.3), 99, rng)
+    without = np.array([left_out], np.uint8)
+    view = draw_points(ViewRecipe(some), points, series, NO_CHANGE, 99, rng, without)
     assert left_out not in points.band[view.points]
     assert left_out in points.band
+
+
+def test_a_band_that_has_lost_its_frames_by_chance_keeps_its_points(tmp_path: Path) -> None:
+    """Bands are left out with a probability that is next to none, and so is none; most frames are removed."""
+    one = image_series(0, 30)
+    rows = [measurement(one["id"], float(one["mjd"][0]) - 1 - day, band="ugriz"[day % 5]) for day in range(10)]
+    survey = write_alerts(tmp_path / "survey", [one], rows)
+    sequence = SequenceOptions(max_frames=12, frames_per_group=1)
+    strays, lost = Augmentation(keep=0.1, window=1.0, bands=1e-12), 0
+    data = SeriesDataset(survey, sequence, strays, contents="photometry+points", stage="pretrain")
+    plan = SeriesDataset(survey, sequence, replace(strays, keep=1.0), contents="photometry+points", stage="pretrain")
+    for epoch in range(40):
+        (batch,), (whole,) = data[[SampleKey(0, epoch)]], plan[[SampleKey(0, epoch)]]
+        assert batch.point_band is not None
+        lost += len(np.setdiff1d(batch.point_band.numpy(), batch.band.numpy())) > 0
+        assert whole.point_lengths is not None
+        assert whole.point_lengths.tolist() == [10]
+    assert lost > 5
+
+
+def test_the_points_of_a_band_that_is_left_out_go_with_its_frames(alerts: Survey) -> None:
+    strays = replace(NO_CHANGE, bands=0.5)
+    data = SeriesDataset(alerts, SHORT, strays, contents="photometry+points", stage="pretrain")
+    went = 0
+    for epoch in range(20):
+        (batch,) = data[[SampleKey(3, epoch)]]
+        assert batch.point_band is not None
+        there, of_points = np.unique(batch.band.numpy()), np.unique(batch.point_band.numpy())
+        went += len(there) < len(np.unique(alerts[3].band))
+        assert set(of_points.tolist()) & set(alerts[3].band.tolist()) <= set(there.tolist())
+    assert went > 5
 
 
 def test_training_views_are_the_same_each_time_and_differ_from_epoch_to_epoch(alerts: Survey) -> None:

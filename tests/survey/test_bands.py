@@ -9,7 +9,8 @@ from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.runs.assembly import open_or_simulate
-from ictconvention.survey.bands import ORIGIN, origin_of, select_bands
+from ictconvention.survey.bands import origin_of, select_bands
+from ictconvention.survey.format import ORIGIN
 from ictconvention.survey.split_drawing import make_split
 from tests.conftest import image_series, write_survey
 from tests.refusals import refused

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from ictconvention.core.errors import SplitError
 from ictconvention.survey.neighbours import sky_groups
-from ictconvention.survey.split import PARTS, UNLABELLED, Split
+from ictconvention.survey.split import PARTS, UNLABELLED_PART, Split
 from ictconvention.survey.split_drawing import PROTOCOLS, make_split
 from tests.conftest import ARCSEC, KINDS, crowd
 from tests.refusals import refused
@@ -65,7 +65,7 @@ def test_no_fold_tears_neighbours_apart_or_repeats_an_id(objects: Table, protoco
     for split in splits:
         assert_leak_free(split, objects)
         assert set(split.parts["test"]) <= testable
-        assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED])
+        assert all(labels[id_][0] == "" for id_ in split.parts[UNLABELLED_PART])
     if protocol != "fixed":
         assert tested == Counter(testable)  # disjoint test parts, each object once
     else:
@@ -94,7 +94,7 @@ def test_without_neighbours_the_counts_follow_the_rule_exactly(agn: int, var: in
         assert found["test"]["SN Ia"] == (int(0.2 * ia) if k == 0 else rest + (k - 1 < more))
         assert finetune["SN Ia"] == ia - found["test"]["SN Ia"]
         assert pretrain["SN Ia"] == pia
-        assert found[UNLABELLED][None] == unk
+        assert found[UNLABELLED_PART][None] == unk
         for stage, total in (("pretrain", pretrain), ("finetune", finetune)):
             for cls, n in total.items():
                 assert found[f"{stage}_validation"][cls] in {n // 5, n // 5 + 1} or n == 1
@@ -340,8 +340,8 @@ def test_a_split_of_ones_own_is_held_to_the_same_rules(tmp_path: Path, objects: 
     check(lambda p: p.update(tests=[]), "FORMAT", "did you mean test?")
     smallest = min(map(str, objects["id"]))
     check(lambda p: {part: [f"X{id_}" for id_ in ids] for part, ids in p.items()}, "MISMATCH", smallest)
-    unlabelled = make_split(objects).parts[UNLABELLED][0]
-    check(lambda p: (p[UNLABELLED].remove(unlabelled), p["test"].append(unlabelled))[0], "LABELS", unlabelled)
+    unlabelled = make_split(objects).parts[UNLABELLED_PART][0]
+    check(lambda p: (p[UNLABELLED_PART].remove(unlabelled), p["test"].append(unlabelled))[0], "LABELS", unlabelled)
     agn = set(objects["id"][objects["class"].filled("") == "AGN"])
     check(lambda p: p.update(test=[i for i in p["test"] if i not in agn]), "LABELS", "AGN", "test")
     check(lambda p: p["test"].append(17), "FORMAT", "test")

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 from astropy.table import Table
 
-from ictconvention.survey.split import UNLABELLED
+from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.survey.split_drawing import make_split
 from tests.survey.test_split import assert_leak_free
 
@@ -20,7 +20,7 @@ TABLE_1 = {
 def stage_counts(objects: Table, protocol: str, index: int) -> dict[str, Counter[str | None]]:
     found = make_split(objects, protocol=protocol, index=index).counts()
     stages = {stage: found[f"{stage}_train"] + found[f"{stage}_validation"] for stage in ("pretrain", "finetune")}
-    return {**stages, "test": found["test"], "unlabelled": found[UNLABELLED]}
+    return {**stages, "test": found["test"], "unlabelled": found[UNLABELLED_PART]}
 
 
 @pytest.mark.parametrize(("protocol", "index"), [("rotating", 0), *(("fixed", k) for k in range(5))])

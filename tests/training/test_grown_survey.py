@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from ictconvention.api.run import Run
+from ictconvention.applying.seen_objects import cannot_be_known, name_parts
 from ictconvention.configuration.compose import compose_run
 from ictconvention.core.errors import SplitError
 from ictconvention.ingestion.found import Found, FoundFrame
 from ictconvention.ingestion.pipeline import IngestOptions, ingest
 from ictconvention.runs.plan import name_unfinished, plan_run
 from ictconvention.runs.run_folder import RunFolder
+from ictconvention.runs.trained_run import read_trained
 from ictconvention.survey.growth.compact import compact
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
@@ -26,26 +28,27 @@ from tests.small_runs import read_json
 
 
 def night(number: int) -> list[Found]:
-    """Read two frames of each of the first five objects, and of one that is new, at the place of the second."""
+    """Read two frames of each of the first five objects, and of three that are new: two at places of others."""
     rng = np.random.default_rng(number)
-    ra, dec = float(SECOND["ra"]), float(SECOND["dec"])
-    stamps = rng.normal(size=(12, 32, 32)).astype(np.float32)
-    ids = [*(f"sn{n:04d}" for n in range(5)), "new"]
+    stamps = rng.normal(size=(16, 32, 32)).astype(np.float32)
+    ids = [*(f"sn{n:04d}" for n in range(5)), *NEW]
     return [
         FoundFrame(id_, stamps[2 * n + k], "gr"[k], 53700.0 + number + k, "night", ra=ra, dec=dec)
         for n, id_ in enumerate(ids)
+        for ra, dec in (NEW.get(id_, NOWHERE),)
         for k in range(2)
     ]
 
 
-SECOND: dict[str, float] = {}
+NOWHERE = (np.nan, np.nan)
+NEW: dict[str, tuple[float, float]] = {}  # places of the new objects
 
 
 @pytest.fixture
 def survey(tmp_path: Path) -> Path:
     """Write the survey in miniature, in a shard that others may join."""
-    made = write_miniature(tmp_path / "s" / "shard-00000", replace(HEADER, name="miniature"))
-    SECOND.update(ra=made[1].metadata["ra"], dec=made[1].metadata["dec"])
+    write_miniature(tmp_path / "s" / "shard-00000", replace(HEADER, name="miniature"))
+    NEW.update(dict.fromkeys(("taught", "tested", "nowhere"), NOWHERE))
     join_shards(tmp_path / "s")
     return tmp_path / "s"
 
@@ -69,6 +72,10 @@ def test_a_run_stays_that_of_its_state_when_nights_are_added(survey: Path) -> No
     old = Run(folder).predict(before)
     split = plan_run(compose_run(asked)).split
     split.save(survey.parent / "split.json")
+    parts = read_trained(folder).split["parts"]
+    for name, part in (("taught", "finetune_train"), ("tested", "test")):
+        row = before[parts[part][0]].metadata
+        NEW[name] = float(row["ra"]), float(row["dec"])
     grown = grow(survey)
     assert read_json(folder / "result.json")["survey"]["hash"] == before.hash == grown.lineage[0]
     assert Run(folder).survey.hash == before.hash
@@ -80,9 +87,15 @@ def test_a_run_stays_that_of_its_state_when_nights_are_added(survey: Path) -> No
     plain = compact(shutil.copytree(survey, survey.parent / "plain")).survey
     assert Run(folder).predict(plain).pformat(max_width=-1) == now.pformat(max_width=-1)
     known = {id_ for id_, seen in zip(now["id"], now["seen_in_training"], strict=True) if seen}
-    assert known - {"new"} == seen
-    assert ("new" in known) == ("sn0001" in seen)  # at its place
-    with refused(SplitError, "E-SPLIT-MISMATCH", "new", "survey.state", where=survey.parent / "split.json"):
+    assert known == seen | {"taught"}  # it is at the place of one
+    trained = read_trained(folder)
+    part_of = dict(zip(grown.ids, name_parts(trained, grown), strict=True))
+    assert {part_of[id_] for id_ in parts["test"]} == {"test"}
+    assert [part_of[id_] for id_ in ("taught", "tested", "nowhere")] == ["seen", "", ""]
+    assert {id_ for id_ in part_of if part_of[id_] in ("training", "validation", "seen")} == known
+    assert cannot_be_known(trained, grown) == 1  # the new one that is nowhere
+    assert cannot_be_known(trained, before) == 0
+    with refused(SplitError, "E-SPLIT-MISMATCH", "taught", "survey.state", where=survey.parent / "split.json"):
         plan_run(compose_run(words(survey, f"split={survey.parent}/split.json")))
     plan = plan_run(
         compose_run(words(survey, f"split={survey.parent}/split.json", f"survey.state='{before.hash[:12]}'"))

@@ -16,11 +16,11 @@ from ictconvention.applying.watching.topic import Message
 from ictconvention.core.errors import readable_os_errors
 from ictconvention.files.reading import UnreadableError
 from ictconvention.ingestion.found import Found, FoundFrame, Reject
-from ictconvention.ingestion.gather import SAME_TIME, GatheredFrames, descriptions, gather_frames, write_shards
+from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, descriptions, gather_frames, write_shards
 from ictconvention.ingestion.unit_reading import read_units
-from ictconvention.survey.format import NANOMAGGY, SurveyHeader, sha256
+from ictconvention.survey.format import NANOMAGGY, TABLES, SurveyHeader, sha256
 from ictconvention.survey.growth.side_tables import merge_measurements
-from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE, TABLES
+from ictconvention.survey.photometry.table import MEASUREMENTS, PHOTOMETRY_FILE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.writer import join_shards
 
@@ -165,7 +165,7 @@ def _refuse_doubles(read: ReadBatch, of_id: dict[str, pa.Table], there: set[str]
         if str(line[CANDIDATE]) in there:
             continue
         others = of_id[line["id"]]
-        near = np.abs(others.column("mjd").to_numpy() - line["mjd"]) < 2 * SAME_TIME
+        near = np.abs(others.column("mjd").to_numpy() - line["mjd"]) < 2 * REPEATED_WITHIN
         near &= others.column(CANDIDATE).to_numpy() != line[CANDIDATE]
         near &= others.column("crc32").to_numpy() == line["crc32"]
         if near.any():
@@ -202,7 +202,7 @@ def _points(frames: GatheredFrames, known: KnownSeries, points: dict[str, tuple[
     """Return the measurements of each object of the survey, each once, without those that a frame is of."""
     tables = [MEASUREMENTS.empty_table()]
     for name, (id_, until) in points.items():
-        table = known.points_of(id_, until + SAME_TIME)
+        table = known.points_of(id_, until + REPEATED_WITHIN)
         column = pa.array([name] * table.num_rows, pa.string())
         tables.append(table.set_column(table.column_names.index("id"), "id", column))
     return merge_measurements(pa.concat_tables(tables), frames.lines)

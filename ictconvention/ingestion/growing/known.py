@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from ictconvention.ingestion.found import FRAME_LINES, UNKNOWN
-from ictconvention.ingestion.gather import SAME_TIME, GatheredFrames, descriptions
+from ictconvention.ingestion.gather import REPEATED_WITHIN, GatheredFrames, descriptions
 from ictconvention.survey.growth.side_tables import FrameSources, numbers_of
 from ictconvention.survey.survey import Survey
 
@@ -123,7 +123,7 @@ def _crc(pixels: NDArray[np.floating]) -> int:
 def _moments(lines: pa.Table) -> list[tuple[tuple[str, str, int], list[tuple[str, str, int]]]]:
     """Return the object, band and moment of each line, and those keys with which it may be one exposure."""
     found = []
-    moment = np.round(lines.column("mjd").to_numpy() / SAME_TIME).astype(np.int64)
+    moment = np.round(lines.column("mjd").to_numpy() / REPEATED_WITHIN).astype(np.int64)
     rows = zip(lines.column("id").to_pylist(), lines.column("band").to_pylist(), moment.tolist(), strict=True)
     for id_, band, at in rows:
         found.append(((id_, band, at), [(id_, band, at + step) for step in (-1, 0, 1)]))

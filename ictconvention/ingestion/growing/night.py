@@ -129,7 +129,7 @@ class Night:
         survey, partial, added = self.survey, self.folder.partial, self.added
         if masks is not None:
             self._check_masks(masks)
-        before = side_files(survey, PHOTOMETRY_FILE)
+        before = list(side_files(survey, PHOTOMETRY_FILE))
         measured = save_photometry(partial, self.exposures, scratch, before)
         if not (len(self.kept) or self.said.values or measured):
             return survey

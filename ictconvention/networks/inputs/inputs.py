@@ -12,6 +12,7 @@ from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.spec import Channels, Contents
 from ictconvention.networks.parts.scaling import Scaling
 
+LIMIT_SHARE = 0.2  # of the points of random sequences
 MISSING = 0.01  # share of the pixels, or of the fluxes, that random sequences lack
 Reads = Literal["pixels", "photometry", "pixels+photometry"]
 

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.networks.inputs.inputs import (
+    LIMIT_SHARE,
     NIGHTS,
     Inputs,
     InputShape,
@@ -16,8 +17,6 @@ from ictconvention.networks.inputs.inputs import (
     night_row,
     point_night_row,
 )
-
-LIMITS = 0.2  # share of the points of random sequences
 
 
 class LightCurveInputs(Inputs):
@@ -153,7 +152,7 @@ class LightCurveInputs(Inputs):
             return arrays
         flux = self.random_fluxes(curve, generator)
         return arrays | {
-            "point_flux": flux.masked_fill(torch.rand(curve, generator=generator) < LIMITS, torch.nan),
+            "point_flux": flux.masked_fill(torch.rand(curve, generator=generator) < LIMIT_SHARE, torch.nan),
             "point_error": self.scaling.scale * torch.rand(curve, generator=generator),
             "point_observed": torch.rand(curve, generator=generator) < 0.6,
         }

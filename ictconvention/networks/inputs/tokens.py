@@ -9,9 +9,7 @@ from torch import Tensor
 from ictconvention.feeding.batch import SeriesBatch
 from ictconvention.feeding.views import turn_stamps
 from ictconvention.networks.inputs.frames import FrameInputs, scaled_frames
-from ictconvention.networks.inputs.inputs import BAND, Inputs, InputShape, Reads, make_finite
-
-LIMITS = 0.2  # share of the points of random sequences
+from ictconvention.networks.inputs.inputs import BAND, LIMIT_SHARE, Inputs, InputShape, Reads, make_finite
 
 
 class TokenInputs(Inputs):
@@ -64,7 +62,7 @@ class TokenInputs(Inputs):
         real = torch.arange(steps) < torch.randint(0, steps + 1, (objects, 1), generator=generator)
         band = torch.randint(1, len(shape.bands) + 1, (objects, steps), generator=generator) * real
         found = self.random_light_curves(band, generator)
-        limit = torch.rand(band.shape, generator=generator) < LIMITS
+        limit = torch.rand(band.shape, generator=generator) < LIMIT_SHARE
         found["photometry"][..., 0] = found["photometry"][..., 0].masked_fill(limit, torch.nan)
         return {"point_band": band, **{f"point_{name}": x for name, x in found.items()}}
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ictconvention.networks.parts.object_numbers import ObjectFeatures
 from ictconvention.networks.parts.transformer import SeriesTransformer
 
-PHOTOMETRY, CONDITIONS, LIMITS = 5, 4, 2  # numbers of a token
+PHOTOMETRY, CONDITIONS, LIMIT_NUMBERS = 5, 4, 2  # numbers of a token
 SEEING, NOISE = 1.4, 1 / 3  # that are usual: [arcsec], [the band's scale]
 
 
@@ -77,7 +77,7 @@ class PointTokens(nn.Module):
     def __init__(self, size: int, bands: int, course: bool, dropout: float) -> None:
         super().__init__()
         self.bands = bands
-        self.numbers = nn.Linear(PHOTOMETRY + LIMITS, size)  # its bias says that there are no pixels
+        self.numbers = nn.Linear(PHOTOMETRY + LIMIT_NUMBERS, size)  # its bias says that there are no pixels
         self.course = ObjectFeatures(bands, True, None, dropout) if course else None
 
     def tokens(

@@ -4,7 +4,7 @@ from ictconvention.configuration.schema import RunOptions, labelled_stages
 from ictconvention.core.errors import SplitError, UsageError, pluralize
 from ictconvention.evaluation.shift.propensity import LEAST
 from ictconvention.survey.labels.selected import SELECTED, read_selected
-from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.split import UNLABELLED_PART, Split
 from ictconvention.survey.survey import Survey
 
 MEASURED = ("weights", "strata", "adversarial")  # the answers for which a classifier tells who is to be predicted
@@ -38,7 +38,7 @@ def check_shift(options: RunOptions, survey: Survey, split: Split) -> None:
         raise UsageError(found, where, f"take shift=none, or another survey{SIMULATE}", "E-CONFIG-CONFLICT")
     if kind not in MEASURED:
         return
-    for part in (f"{labelled_stages(options)[-1]}_train", UNLABELLED):
+    for part in (f"{labelled_stages(options)[-1]}_train", UNLABELLED_PART):
         if (number := len(split.parts[part])) < LEAST:
             found = f"shift.kind is {kind}, and the part {part} has {pluralize(number, 'object')}"
             fix = f"put {LEAST} or more into it, or take shift=none"

@@ -14,7 +14,7 @@ from ictconvention.evaluation.shift.propensity import ImportanceWeights, fit_pro
 from ictconvention.runs.run_folder import TESTED
 from ictconvention.runs.shift.strata import COLUMN, keep_stratum, strata_edges
 from ictconvention.survey.labels.selected import known_redshifts
-from ictconvention.survey.split import UNLABELLED, Split
+from ictconvention.survey.split import UNLABELLED_PART, Split
 from ictconvention.survey.survey import Survey
 
 LEAST_EFFECTIVE, LEAST_SHARE = 50, 0.1  # objects of equal weight, and their share of those that train; fewer are few
@@ -78,7 +78,7 @@ def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared
         case "none":
             return Prepared(split, None, {})
         case "adversarial":
-            train, target = split.parts[f"{labelled_stages(options)[-1]}_train"], split.parts[UNLABELLED]
+            train, target = split.parts[f"{labelled_stages(options)[-1]}_train"], split.parts[UNLABELLED_PART]
             numbers = {"objects": len(train), "unlabelled": len(target), "strength": options.shift.strength}
             return Prepared(split, None, {"kind": "adversarial", **numbers})
         case kind:
@@ -88,7 +88,7 @@ def prepare_shift(options: RunOptions, survey: Survey, split: Split) -> Prepared
 def _weigh(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     """Weigh the training objects of the last stage by the odds of being one to be predicted."""
     train = split.parts[f"{labelled_stages(options)[-1]}_train"]
-    source, target = _measure(survey, train, split.parts[UNLABELLED])
+    source, target = _measure(survey, train, split.parts[UNLABELLED_PART])
     found = ImportanceWeights.of(fit_propensity(source, target), options.shift.clip)
     weights = np.ones(len(survey))
     weights[[survey.position(id_) for id_ in train]] = found.weight
@@ -106,7 +106,7 @@ def _stratify(options: RunOptions, survey: Survey, split: Split) -> Prepared:
     assert stratum is not None  # the options have one
     train = split.parts[f"{stage}_train"]
     apart = [id_ for part in (f"{stage}_validation", *TESTED) for id_ in split.parts[part]]
-    source, target, others = _measure(survey, train, split.parts[UNLABELLED], apart)
+    source, target, others = _measure(survey, train, split.parts[UNLABELLED_PART], apart)
     found = fit_propensity(source, target, others)
     edges = strata_edges(found)
     known = zip([*train, *apart], np.concatenate([found.source, found.others]), strict=True)

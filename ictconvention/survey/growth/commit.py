@@ -1,7 +1,6 @@
 """The next state of a survey: a night that lies in its folder becomes part of it, at once or not at all."""
 
 import hashlib
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +26,7 @@ def take_delta(survey: Survey) -> WholeFolder:
     One that a process has finished and was killed before it became part of the survey is removed.
     """
     folder = WholeFolder(survey.path / delta_name(len(survey.files.deltas) + 1), shard=True)
-    if folder.path.is_dir():
-        with readable_os_errors("removing what a killed process left", folder.path):
-            shutil.rmtree(folder.path)
-    folder.take()
+    folder.take(replacing=True)
     return folder
 
 

@@ -11,9 +11,9 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from ictconvention.core.atomic import WholeFolder, exchange, folder_lock
-from ictconvention.core.errors import SurveyError, readable_os_errors
-from ictconvention.survey.format import FRAME_COLUMNS, sha256
+from ictconvention.core.atomic import LOCK, WholeFolder, check_exchange, exchange, folder_lock
+from ictconvention.core.errors import FileSystemError, SurveyError, readable_os_errors
+from ictconvention.survey.format import FRAME_COLUMNS, HEADER_FILE, TABLES, read_header, sha256
 from ictconvention.survey.growth.commit import NIGHTS
 from ictconvention.survey.growth.side_tables import (
     FRAME_SOURCES_FILE,
@@ -24,9 +24,8 @@ from ictconvention.survey.growth.side_tables import (
     side_files,
 )
 from ictconvention.survey.growth.states import COMPACTED, SHORTEST_HASH
-from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
-from ictconvention.survey.verify import verify_survey
+from ictconvention.survey.verify import changed_tables, verify_survey
 from ictconvention.survey.writer import SHARD_FRAMES, SurveyWriter, join_shards, shard_name
 
 OBJECTS_AT_ONCE = 100_000  # whose photometry is in memory
@@ -80,31 +79,44 @@ def compact(path: str | Path, progress: Callable[[int, int], object] = lambda do
         )
     with folder_lock(path):
         survey = Survey.open(path)
-        _verify(survey)
         before = path.with_name(f"{path.name}-{survey.hash[:SHORTEST_HASH]}")
         folder = WholeFolder(before)
-        folder.take()
+        folder.take(replacing=_is_leftover(before, survey))
         try:
+            if path.is_mount():
+                found, fix = (
+                    "this folder is where a file system begins, and cannot be exchanged",
+                    "move it into a folder",
+                )
+                raise FileSystemError(found, path, fix, "E-FILES-SYSTEM")
+            check_exchange(folder.partial)
+            _verify(survey)
             with readable_os_errors("writing the plain form", path):
                 _write(survey, folder.partial, before.name, progress)
                 folder.complete()
+            exchange(before, path)
+            (before / LOCK).unlink(missing_ok=True)  # it went along, and is still held
         finally:
             folder.discard()
-        exchange(before, path)
-    (before / ".lock").unlink(missing_ok=True)  # it went along
     return Compacted(Survey.open(path), before, survey.lineage[:-1])
+
+
+def _is_leftover(before: Path, survey: Survey) -> bool:
+    """Return whether a folder holds the plain form of a survey that a killed process wrote and did not put in place."""
+    if not (before / HEADER_FILE).is_file():
+        return False
+    header, entries = read_header(before)
+    told = header.provenance.get(COMPACTED)
+    of_state = told.get("state") if isinstance(told, dict) else None
+    return "deltas" not in entries and of_state == survey.hash
 
 
 def _verify(survey: Survey) -> None:
     """Refuse a survey of which a file has changed or is missing: what is written anew has checksums of its own."""
     verify_survey(survey, True)
     with readable_os_errors("reading the survey", survey.path):
-        for name, checksum in survey.header.provenance.get("tables", {}).items():
-            path = survey.path / name
-            if not path.is_file():
-                raise SurveyError(f"{name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
-            if sha256(path) != checksum:
-                raise SurveyError(f"{name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
+        for flaw in changed_tables(survey):
+            raise flaw
 
 
 def _write(survey: Survey, folder: Path, kept_in: str, progress: Callable[[int, int], object]) -> None:
@@ -114,11 +126,11 @@ def _write(survey: Survey, folder: Path, kept_in: str, progress: Callable[[int, 
         _write_sources(survey, folder / FRAME_SOURCES_FILE)
         tables[FRAME_SOURCES_FILE] = sha256(folder / FRAME_SOURCES_FILE)
     if files := side_files(survey, PHOTOMETRY_FILE):
-        _write_photometry(survey, files, folder / PHOTOMETRY_FILE)
+        _write_photometry(survey, list(files), folder / PHOTOMETRY_FILE)
         tables[PHOTOMETRY_FILE] = sha256(folder / PHOTOMETRY_FILE)
     of = {"state": survey.hash, "states": list(survey.lineage), "folder": kept_in}
     known = dict(survey.header.provenance)
-    header = replace(survey.header, provenance={**known, "tables": tables, COMPACTED: of, NIGHTS: known[NIGHTS]})
+    header = replace(survey.header, provenance={**known, TABLES: tables, COMPACTED: of, NIGHTS: known[NIGHTS]})
     done = 0
     for number, positions in enumerate(_of_shards(survey)):
         with SurveyWriter(folder / shard_name(number), header, masks=survey.has_masks) as writer:

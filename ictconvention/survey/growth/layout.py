@@ -1,7 +1,7 @@
 """Which files hold a survey in one of its states, and where in them each object lies. Reads no frame."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,8 @@ class SurveyFiles:
     header : SurveyHeader
     hash : str
         Of the state.
+    header_hash : str
+        Of its survey.json; of the plain form of a state that was compacted another one.
     shards : tuple of Shard
     layout : Layout
     ids : IdColumn
@@ -78,6 +80,7 @@ class SurveyFiles:
 
     header: SurveyHeader
     hash: str
+    header_hash: str
     shards: tuple[Shard, ...]
     layout: Layout
     ids: IdColumn
@@ -95,9 +98,10 @@ def open_files(path: Path, edited: bool = False, state: str | None = None) -> Su
         When anything that `Survey.open` promises to check does not hold.
     """
     header, entries = read_state(path, state)
+    hashes = entries["hash"], entries["header_hash"]
     if "deltas" not in entries:
         shards, ids = open_shards(path, header, entries, edited)
-        return SurveyFiles(header, entries["hash"], tuple(shards), _plain(shards), ids, lineage=entries["lineage"])
+        return SurveyFiles(header, *hashes, tuple(shards), _plain(shards), ids, lineage=entries["lineage"])
     shards = open_listed_shards(path, header, entries)
     try:
         deltas = tuple((path / one["folder"], dict(one["checksums"])) for one in entries["deltas"])
@@ -112,7 +116,26 @@ def open_files(path: Path, edited: bool = False, state: str | None = None) -> Su
         raise SurveyError(found, path / HEADER_FILE, RESTORE, "E-SURVEY-DAMAGED")
     if twice := ids.repeated():
         raise SurveyError(f"ids stand twice: {shorten(twice)}", deltas[-1][0] / OBJECTS_FILE, RESTORE, "E-ID-DUPLICATE")
-    return SurveyFiles(header, entries["hash"], tuple(shards), layout, ids, joined, deltas, entries["lineage"])
+    return SurveyFiles(header, *hashes, tuple(shards), layout, ids, joined, deltas, entries["lineage"])
+
+
+def find_unchanged(files: SurveyFiles, earlier: SurveyFiles) -> NDArray[np.int64]:
+    """Return the position of each object in an earlier state of a survey, (n,); -1 where its frames lay elsewhere.
+
+    Those of objects without a new frame lie where they lay, in files that no night changes.
+    """
+    at: NDArray[np.int64] = earlier.ids.positions(files.ids)
+    known = np.flatnonzero(at >= 0)
+    now, then = (_lies(one).take(rows) for one, rows in ((files, known), (earlier, at[known])))
+    same = (now.holder == then.holder) & (now.first == then.first) & (now.length == then.length)
+    at[known[~same]] = -1
+    return at
+
+
+def _lies(files: SurveyFiles) -> Layout:
+    """Return a layout whose holders are numbered alike in all states: shards from 0, and what nights joined below."""
+    count, holder = len(files.shards), files.layout.holder
+    return replace(files.layout, holder=np.where(holder < count, holder, count - 1 - holder))
 
 
 def _plain(shards: Sequence[Shard]) -> Layout:

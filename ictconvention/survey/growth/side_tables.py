@@ -3,9 +3,11 @@
     frame_sources.parquet   a row for each frame, in the order of the survey's
     photometry.parquet      a row for each measurement, those of an object together and in time order
 
-A survey that has grown has one of each for what there was before, and one for each night; they are merged here.
+A survey that has grown has one of each for what there was before, and one for each night; they are merged here. One
+that was compacted or written anew after it was opened has others at its place, and is refused.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,11 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from ictconvention.core.errors import SurveyError, readable_os_errors
+from ictconvention.core.plain_file import read_plain
+from ictconvention.survey.format import HEADER_FILE, ORIGIN, TABLES, SurveyHeader
+from ictconvention.survey.growth.states import state_file
+from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
 
 FRAME_SOURCES_FILE, PHOTOMETRY_FILE = "frame_sources.parquet", "photometry.parquet"
@@ -24,10 +31,49 @@ SAME = ["id", "band", "kind", "moment"]  # in these, two measurements are one
 IN_ORDER = [(name, "ascending") for name in ("id", "mjd", "band", "kind")]
 
 
-def side_files(survey: Survey, name: str) -> list[Path]:
-    """Return the files of a table beside a survey, the oldest first; none where it has no such table."""
-    places = [survey.path / name, *(folder / name for folder, sums in survey.files.deltas if name in sums)]
-    return [path for path in places if path.is_file()]
+def side_files(survey: Survey, name: str) -> dict[Path, str]:
+    """Return the files of a table beside a survey, the oldest first, with their checksums; none where it has no table.
+
+    Raises
+    ------
+    SurveyError
+        One is missing, or belongs to another state than the one that was opened.
+    """
+    tables = [(survey.path, listed_tables(survey.header)), *survey.files.deltas]
+    files = {folder / name: sums[name] for folder, sums in tables if name in sums}
+    check_unchanged(survey)
+    for path in files:
+        if not path.is_file():
+            fix = f"{RESTORE}; `ictconvention check {survey.path}` names all that is missing"
+            raise SurveyError(f"{name} is missing", path, fix, "E-SURVEY-DAMAGED")
+    return files
+
+
+def listed_tables(header: SurveyHeader) -> dict[str, str]:
+    """Return the tables beside the frames of a survey, its nights apart, with their checksums."""
+    tables = header.provenance.get(TABLES)
+    listed = dict(tables) if isinstance(tables, dict) else {}
+    if ORIGIN in header.provenance:  # a survey of some bands names those of the whole survey, which stayed there
+        listed.pop(FRAME_SOURCES_FILE, None)
+    return listed
+
+
+def check_unchanged(survey: Survey) -> None:
+    """Refuse a survey at whose place there is another one by now: its tables are of other frames, in another order.
+
+    A night that was added meanwhile changes no file of an earlier state.
+
+    Raises
+    ------
+    SurveyError
+        It was compacted or written anew since it was opened.
+    """
+    for path in (survey.path / HEADER_FILE, state_file(survey.path, survey.files.header_hash)):
+        with readable_os_errors("reading the header", path):
+            if path.is_file() and hashlib.sha256(read_plain(path)).hexdigest() == survey.files.header_hash:
+                return
+    found = "the survey has changed since it was opened: it was compacted, or written anew"
+    raise SurveyError(found, survey.path, "open it again, and start again with it as it is now", "E-SURVEY-CHANGED")
 
 
 def read_photometry(survey: Survey) -> pa.Table | None:
@@ -44,12 +90,18 @@ def read_photometry(survey: Survey) -> pa.Table | None:
     -------
     Table or None
         id, band, kind, flag, mjd [d], flux, error and limit [flux_unit]; None where the survey has none.
+
+    Raises
+    ------
+    SurveyError
+        As of `side_files`.
     """
     if not (files := side_files(survey, PHOTOMETRY_FILE)):
         return None
     tables = [
         table.filter(pc.is_in(table.column("id"), value_set=_plain(survey))) for table in map(pq.read_table, files)
     ]
+    check_unchanged(survey)
     if len(files) == 1 and not survey.files.deltas:
         return tables[0]
     return merge_measurements(pa.concat_tables(tables), exposures(survey))
@@ -72,7 +124,7 @@ def _plain(survey: Survey) -> pa.Array:
 
 
 def merge_measurements(table: pa.Table, frames: pa.Table) -> pa.Table:
-    """Return measurements each once, the first of equal ones, without the detections that `frames` are of, in order.
+    """Return measurements each once, see `each_once`, without the detections that `frames` are of, in order.
 
     Parameters
     ----------
@@ -87,21 +139,39 @@ def merge_measurements(table: pa.Table, frames: pa.Table) -> pa.Table:
 
 
 def each_once(table: pa.Table) -> pa.Table:
-    """Return a table with the first of equal measurements alone, in its order."""
-    numbered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
-    first = numbered.group_by(SAME).aggregate([("number", "min")]).column("number_min").to_numpy()
-    return table.take(np.sort(first))
+    """Return a table with one of equal measurements alone, in its order: the first that its source has nothing against.
+
+    Where all have a flag, the first of them.
+    """
+    count = table.num_rows
+    order = np.arange(count) + np.where(_flagged(table), count, 0)
+    ordered = with_moment(table).append_column("order", pa.array(order))
+    best = ordered.group_by(SAME).aggregate([("order", "min")]).column("order_min").to_numpy()
+    return table.take(np.sort(best % count if count else best))
 
 
 def without_known(table: pa.Table, files: Sequence[Path]) -> pa.Table:
-    """Return the measurements that are in none of some files, such as those of earlier nights."""
+    """Return the measurements that some files, such as those of earlier nights, do not have, or have with a flag alone.
+
+    Of the latter only those without a flag: together with the files `each_once` finds what it would find of all.
+    """
     if not files or not table.num_rows:
         return table
     ids = pc.unique(table.column("id"))
-    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "mjd"], filter=pc.field("id").isin(ids))
-    ordered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
-    new = ordered.join(with_moment(known).select(SAME), SAME, join_type="left anti").column("number").to_numpy()
-    return table.take(np.sort(new))
+    known = ds.dataset(files).to_table(columns=["id", "band", "kind", "flag", "mjd"], filter=pc.field("id").isin(ids))
+    numbered = with_moment(table).append_column("number", pa.array(np.arange(table.num_rows)))
+    flagged, clean = _flagged(table), with_moment(known.filter(pa.array(~_flagged(known))))
+    parts = []
+    for some, there in ((flagged, with_moment(known)), (~flagged, clean)):
+        mine = numbered.filter(pa.array(some)).select([*SAME, "number"])
+        parts.append(mine.join(there.select(SAME), SAME, join_type="left anti").column("number").to_numpy())
+    return table.take(np.sort(np.concatenate(parts)))
+
+
+def _flagged(table: pa.Table) -> NDArray[np.bool_]:
+    """Return against which measurements (n,) their source has something."""
+    flagged = pc.fill_null(pc.not_equal(table.column("flag"), ""), False)
+    return np.asarray(flagged.to_numpy(), dtype=bool)
 
 
 def with_moment(table: pa.Table) -> pa.Table:
@@ -110,22 +180,30 @@ def with_moment(table: pa.Table) -> pa.Table:
 
 
 class FrameSources:
-    """Where the frames of a survey came from, by the shard and row of each; reads the groups of rows that it needs."""
+    """Where the frames of a survey came from, by the shard and row of each; reads the groups of rows that it needs.
+
+    Raises
+    ------
+    SurveyError
+        As of `side_files`; or a table has not one row for each frame.
+    """
 
     def __init__(self, survey: Survey) -> None:
         self._files: list[pq.ParquetFile] = []
         self._file_of = np.full(len(survey.shards), -1)
         self._offset = np.zeros(len(survey.shards), dtype=np.int64)
         self._kept: dict[int, tuple[int, pa.Table]] = {}  # the group that was read last of each file
-        for folder in (survey.path, *(folder for folder, _ in survey.files.deltas)):
-            path = folder / FRAME_SOURCES_FILE
-            if not path.is_file():
-                continue
-            here = [number for number, shard in enumerate(survey.shards) if shard.folder.parent == folder]
+        for path in side_files(survey, FRAME_SOURCES_FILE):
+            here = [number for number, shard in enumerate(survey.shards) if shard.folder.parent == path.parent]
             lengths = [len(survey.shards[number].frames) for number in here]
             self._file_of[here] = len(self._files)
             self._offset[here] = np.cumsum([0, *lengths])[:-1]
-            self._files.append(pq.ParquetFile(path))
+            with readable_os_errors("opening the table", path):
+                self._files.append(pq.ParquetFile(path))
+            if (rows := self._files[-1].metadata.num_rows) != sum(lengths):
+                found = f"{path.name} has {rows} rows for {sum(lengths)} frames"
+                raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED")
+        check_unchanged(survey)  # what is open by now stays, whatever is put in its place
 
     @property
     def schema(self) -> pa.Schema:

@@ -71,7 +71,8 @@ def read_state(path: Path, state: str | None = None) -> tuple[SurveyHeader, dict
     -------
     header, entries : SurveyHeader, dict
         As of `read_header`; `lineage` are the hashes of all states that the survey is known to have had, the oldest
-        first, up to its newest.
+        first, up to its newest. `header_hash` is that of the file that was read, which of the plain form of a state is
+        another one than that of the state.
 
     Raises
     ------
@@ -82,6 +83,7 @@ def read_state(path: Path, state: str | None = None) -> tuple[SurveyHeader, dict
     if (entries["version"] == VERSION_GROWN) != ("deltas" in entries):
         found = "the header has a list of nights, or the version of a survey with nights, and not both"
         raise SurveyError(found, path / HEADER_FILE, "restore it from a copy", "E-SURVEY-DAMAGED")
+    entries["header_hash"] = entries["hash"]
     told = header.provenance.get(COMPACTED)
     compacted = told if isinstance(told, dict) else {}
     before = [str(one) for known in (compacted, entries) for one in known.get("states") or ()]
@@ -92,6 +94,7 @@ def read_state(path: Path, state: str | None = None) -> tuple[SurveyHeader, dict
             raise _no_state(path, state, lineage)
         if known[0] in (entries.get("states") or ()):
             header, entries = _kept_state(path, known[0])
+            entries["header_hash"] = entries["hash"]
         elif "deltas" not in entries and known[0] == before[-1]:
             entries["hash"] = known[0]  # the plain form of this very state
         else:

@@ -8,6 +8,8 @@ import pyarrow.compute as pc
 
 from ictconvention.core.errors import SurveyError, did_you_mean, find_repeated, shorten
 
+UNLABELLED = -1  # in place of the position of a class
+
 
 def check_chosen(classes: Sequence[str], known: Sequence[str], where: Path) -> tuple[str, ...]:
     """Return the chosen classes.

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SplitError, shorten
+from ictconvention.survey.labels.chosen import UNLABELLED
 from ictconvention.survey.survey import Survey
 
-UNLABELLED = -1  # as in `feeding.batch`
 PHOTOMETRIC = "photometric"
 SECOND = "photometric_class"  # column of a survey: the photometric label of objects whose class is of a better source
 PRIOR = 0.5  # objects that each true class is given beforehand, so that what never came is not impossible

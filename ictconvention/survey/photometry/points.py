@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-SAME_TIME = 1e-4  # [days]; nearer in time and in one band are one exposure, whoever measured it
+ONE_EXPOSURE = 1e-4  # [days]; nearer in time and in one band are one exposure, whoever measured it
 SIGMAS = 5  # of a limit
 
 
@@ -71,5 +71,5 @@ class Points:
                 np.abs(times[np.minimum(after, len(times) - 1)] - self.mjd[here]),
                 np.abs(times[np.maximum(after - 1, 0)] - self.mjd[here]),
             )
-            own[here] = nearest >= SAME_TIME
+            own[here] = nearest >= ONE_EXPOSURE
         return self if own.all() else self[own]

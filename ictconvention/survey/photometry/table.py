@@ -12,16 +12,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ictconvention.core.errors import SurveyError, UsageError, readable_os_errors
-from ictconvention.survey.format import NANOMAGGY, SurveyHeader, sha256
+from ictconvention.survey.format import NANOMAGGY, sha256
 from ictconvention.survey.growth.side_tables import PHOTOMETRY_FILE as PHOTOMETRY_FILE
-from ictconvention.survey.growth.side_tables import read_photometry
-from ictconvention.survey.photometry.points import SAME_TIME, SIGMAS, Points
+from ictconvention.survey.growth.side_tables import check_unchanged, listed_tables, read_photometry, side_files
+from ictconvention.survey.photometry.points import ONE_EXPOSURE, SIGMAS, Points
 from ictconvention.survey.series import ImageSeries
 from ictconvention.survey.shard import RESTORE
 from ictconvention.survey.survey import Survey
 from ictconvention.survey.values import flaw_of_times
 
-TABLES = "tables"  # in the provenance of a survey: checksums by the names of the tables beside its frames
 MEASUREMENTS = pa.schema(
     [
         *((name, pa.string()) for name in ("id", "band", "kind", "flag")),
@@ -36,7 +35,8 @@ HOW = f"ingest alerts (ztf or rubin), whose other measurements become {PHOTOMETR
 
 def has_photometry(survey: Survey) -> bool:
     """Return whether a table of photometry lies beside the frames of a survey."""
-    return bool(_files(survey))
+    tables = [listed_tables(survey.header), *(sums for _, sums in survey.files.deltas)]
+    return any(PHOTOMETRY_FILE in sums for sums in tables)
 
 
 def check_photometry(survey: Survey) -> None:
@@ -62,7 +62,8 @@ class SurveyPoints:
 
     A measurement that its source has something against (`flag`) is left out, and so is one whose time or band a frame
     of the object has: each exposure counts once. Of a forced flux, a detection and a limit of one exposure the first
-    counts. A flux without an error is a limit where that is known, and else left out.
+    counts. A flux without an error is a limit where that is known, and else left out; what is called a limit is
+    one, whatever flux stands beside it.
 
     Parameters
     ----------
@@ -99,18 +100,12 @@ class SurveyPoints:
 def photometry_file(survey: Survey) -> Iterator[Path]:
     """Yield a file with the table of a survey: its own, or a merged one for a while where nights were added."""
     if not survey.files.deltas:
-        yield survey.path / PHOTOMETRY_FILE
+        yield next(iter(side_files(survey, PHOTOMETRY_FILE)))
         return
     with TemporaryDirectory() as folder:
         path = Path(folder) / PHOTOMETRY_FILE
         pq.write_table(_table(survey), path)
         yield path
-
-
-def _files(survey: Survey) -> dict[Path, str]:
-    """Return the files of the table with their checksums: that of what was there first, and of each night with one."""
-    folders = [(survey.path, _tables(survey.header)), *survey.files.deltas]
-    return {folder / PHOTOMETRY_FILE: sums[PHOTOMETRY_FILE] for folder, sums in folders if PHOTOMETRY_FILE in sums}
 
 
 def _table(survey: Survey) -> pa.Table:
@@ -120,17 +115,10 @@ def _table(survey: Survey) -> pa.Table:
     return merged.select(MEASUREMENTS.names)
 
 
-def _tables(header: SurveyHeader) -> dict[str, str]:
-    tables = header.provenance.get(TABLES)
-    return dict(tables) if isinstance(tables, dict) else {}
-
-
 def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
     """Return the points of all objects, in the order of the survey, and where those of each begin (n + 1,)."""
-    for path, checksum in _files(survey).items():
+    for path, checksum in side_files(survey, PHOTOMETRY_FILE).items():
         with readable_os_errors("reading the photometry", path):
-            if not path.is_file():
-                raise SurveyError(f"{path.name} is missing", path, RESTORE, "E-SURVEY-DAMAGED")
             if sha256(path) != checksum:
                 raise SurveyError(f"{path.name} has changed since it was written", path, RESTORE, "E-SURVEY-HASH")
     path = survey.path / PHOTOMETRY_FILE
@@ -143,6 +131,7 @@ def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
                 else pq.ParquetFile(path).iter_batches(columns=MEASUREMENTS.names)
             )
             parts = [_part(batch, survey) for batch in batches]
+            check_unchanged(survey)
         except (pa.ArrowException, KeyError, ValueError) as error:
             found = f"{path.name} is damaged: {str(error).splitlines()[0]}"
             raise SurveyError(found, path, RESTORE, "E-SURVEY-DAMAGED") from error
@@ -155,7 +144,7 @@ def _read(survey: Survey) -> tuple[Points, NDArray[np.int64]]:
     order = np.lexsort((mjd, band, owner))
     owner, rank, band, mjd, flux, error_bar = (x[order] for x in (owner, rank, band, mjd, flux, error_bar))
     new = np.ones(len(owner), bool)
-    new[1:] = (np.diff(owner) != 0) | (np.diff(band.astype(int)) != 0) | (np.diff(mjd) >= SAME_TIME)
+    new[1:] = (np.diff(owner) != 0) | (np.diff(band.astype(int)) != 0) | (np.diff(mjd) >= ONE_EXPOSURE)
     exposure = np.cumsum(new)
     best = np.lexsort((rank, exposure))
     best = best[np.diff(exposure[best], prepend=0) > 0]
@@ -176,10 +165,10 @@ def _part(batch: pa.RecordBatch, survey: Survey) -> tuple[NDArray[Any], ...]:
     mjd, flux, error, limit = (
         batch.column(name).to_numpy(zero_copy_only=False).astype(float) for name in ("mjd", "flux", "error", "limit")
     )
-    measured = np.isfinite(flux) & np.isfinite(error) & (error > 0)
+    of_limit = rank == names.index("limit")
+    measured = np.isfinite(flux) & np.isfinite(error) & (error > 0) & ~of_limit
     limits = np.isfinite(limit) & (limit > 0)
     flux, error = np.where(measured, flux, np.nan), np.where(measured, error, np.where(limits, limit / SIGMAS, np.nan))
-    of_limit = rank == names.index("limit")
     keep = (owner >= 0) & (band >= 0) & (of_limit | ((flawed <= 0) & (measured | limits)))
     rank = np.where(measured, rank, names.index("limit"))
     types: list[type] = [np.int64, np.uint8, np.uint8, np.float64, np.float32, np.float32]

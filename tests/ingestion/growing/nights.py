@@ -8,6 +8,8 @@ import numpy as np
 
 from ictconvention.ingestion.found import Found, FoundFrame, Measurement
 from ictconvention.ingestion.pipeline import Ingested, IngestOptions, ingest
+from ictconvention.survey.format import FRAME_COLUMNS
+from ictconvention.survey.survey import Survey
 
 NIGHTS = 10
 TABLE: dict[str, dict[str, Any]] = {  # in an order of its own; o11 is not seen in the first night
@@ -53,3 +55,12 @@ def options(out: Path, **own: Any) -> IngestOptions:
 def add_night(out: Path, *nights: int, objects: dict[str, dict[str, Any]] = TABLE, **own: Any) -> Ingested:
     """Make a survey of some nights, or add them to one that there is."""
     return ingest(options(out, into=out.exists(), **own), found, nights, objects)
+
+
+def content(survey: Survey) -> list[Any]:
+    """Return all that a survey says of its objects and frames, NaN as any other value."""
+    said: list[Any] = [survey.header.bands, survey.header.classes, tuple(survey.ids), survey.checksums.tolist()]
+    for series in survey:
+        said += [series.frames.tobytes(), repr(dict(series.metadata))]
+        said += [getattr(series, name).tobytes() for name in FRAME_COLUMNS]
+    return said

@@ -10,7 +10,7 @@ from astropy.table import MaskedColumn, Table
 from ictconvention.configuration.compose import compose_run
 from ictconvention.ingestion.readers.resampling import resample, resampled_noise
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.survey.split import UNLABELLED
+from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.training.run import run
 from tests.ingestion.commands import Made, made, write_table
 from tests.ingestion.images import Sky, beside
@@ -81,7 +81,7 @@ def test_such_galaxies_train_redshifts(cosmos: Made, tmp_path: Path) -> None:
     words += ["survey=path", f"survey.path={cosmos.survey.path}", f"runs={tmp_path}"]
     folder = RunFolder(run(compose_run(words), words))
     split = folder.read_split()
-    assert len(split["parts"][UNLABELLED]) == 12
+    assert len(split["parts"][UNLABELLED_PART]) == 12
     assert np.isfinite(folder.read_result()["test"]["crps"])
 
 

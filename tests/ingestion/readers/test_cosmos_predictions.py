@@ -13,7 +13,7 @@ import ictconvention as ict
 from ictconvention.configuration.compose import compose_run
 from ictconvention.evaluation.redshift.without_network import photometric_features
 from ictconvention.runs.run_folder import RunFolder
-from ictconvention.survey.split import UNLABELLED
+from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.survey.survey import Survey
 from ictconvention.training.run import run
 from tests.ingestion.commands import made, write_table
@@ -125,7 +125,7 @@ def test_a_network_predicts_the_same_redshifts_of_both(surveys: dict[str, Survey
     place = np.array(tested["id"]).astype(int)
     np.testing.assert_allclose(tested["z"], Z[place])
     assert KNOWN[place].all()
-    assert len(RunFolder(folder).read_split()["parts"][UNLABELLED]) == (~KNOWN).sum()
+    assert len(RunFolder(folder).read_split()["parts"][UNLABELLED_PART]) == (~KNOWN).sum()
     found = {}
     for name, survey in surveys.items():
         table = ict.load(folder).predict(survey)

@@ -13,11 +13,10 @@ import pytest
 from ictconvention.core.errors import SurveyError, UsageError
 from ictconvention.measuring.audit import audit_survey
 from ictconvention.survey.bands import select_bands
-from ictconvention.survey.format import sha256
+from ictconvention.survey.format import TABLES, sha256
 from ictconvention.survey.photometry.table import (
     MEASUREMENTS,
     PHOTOMETRY_FILE,
-    TABLES,
     SurveyPoints,
     check_photometry,
     has_photometry,
@@ -75,6 +74,17 @@ def test_what_its_source_has_something_against_is_left_out_and_a_limit_says_how_
     assert found.is_limit.tolist() == [True] * 3
     np.testing.assert_allclose(found.mjd, [53602, 53603, 53604])
     np.testing.assert_allclose(found.error, [0.1, np.nan, 0.2], rtol=1e-6)
+
+
+def test_what_is_called_a_limit_is_one_whatever_flux_stands_beside_it(tmp_path: Path) -> None:
+    rows = [
+        measurement("sn0000", 53602.0, kind="limit", flux=3.0, error=0.1, limit=0.5),
+        measurement("sn0000", 53603.0, kind="limit", flux=3.0, error=0.1, limit=np.nan),
+        measurement("sn0000", 53604.0, kind="forced", flux=3.0, error=0.1, limit=0.5),
+    ]
+    found = points_of(tmp_path, *rows)
+    assert found.is_limit.tolist() == [True, True, False]
+    np.testing.assert_allclose(found.error, [0.1, np.nan, 0.1], rtol=1e-6)
 
 
 def test_each_object_has_its_own_in_time_order_also_in_a_selection_and_another_process(tmp_path: Path) -> None:
