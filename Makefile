@@ -99,6 +99,17 @@ lint: $(READY) ## check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+DOCS_READY := .venv/.ready-docs
+
+$(DOCS_READY): $(READY) pyproject.toml constraints.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[docs,export,simulation,ztf,encoders,scenes,explain]'
+	touch $(DOCS_READY)
+
+.PHONY: docs
+docs: $(DOCS_READY) ## build the site of the documentation in docs/_build/html; a warning or a link that leads nowhere is an error
+	$(BIN)/python -m sphinx --builder html --jobs auto --fail-on-warning --keep-going --quiet docs docs/_build/html
+	$(BIN)/python docs/site/check_html.py docs/_build/html
+
 # What is asked for: make reproduce-table2 PROFILE=laptop SURVEY=path ROWS=all SEEDS=2 CONTROLS=1 BANDS=g
 ASKED = $(if $(PROFILE),--profile "$(PROFILE)") $(if $(SURVEY),--survey "$(SURVEY)") $(if $(ROWS),--rows "$(ROWS)") $(if $(SEEDS),--seeds "$(SEEDS)") \
 	$(if $(filter-out 0,$(CONTROLS)),--controls) $(if $(BANDS),--bands "$(BANDS)") $(if $(ENSEMBLE),--ensemble "$(ENSEMBLE)") \
@@ -137,5 +148,5 @@ reproduce-land-cover: $(READY) ## shares of land cover from masks of pixels: PRO
 
 .PHONY: clean
 clean: ## remove the environment and all caches; surveys and runs stay
-	rm -rf .venv $(LOWEST) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf docs/_build docs/generated docs/project docs/reference/api .venv $(LOWEST) dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

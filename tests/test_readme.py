@@ -1,4 +1,4 @@
-"""The commands and the Python of the README run as they stand there."""
+"""The commands and the Python of the README and of the pages in docs/ run as they stand there."""
 
 import os
 import re
@@ -23,6 +23,19 @@ from ictconvention.survey.survey import Survey
 from tests.conftest import ROOT
 from tests.small_runs import read_json, result_of
 
+# What is run, in this order, in one folder and one Python. Other pages show commands as text, with paths of a
+# reader's own in them, and the tutorials run when the site is built.
+PAGES = (
+    "README.md",
+    "docs/ten-minutes.md",
+    "docs/reference/exported-model.md",
+    "docs/guides/publish.md",
+    "docs/guides/python.md",
+    "docs/reference/survey.md",
+    "docs/guides/splits.md",
+    "docs/guides/networks.md",
+    "docs/guides/own-loop.md",
+)
 # Commands that are not run here, each with the reason.
 NOT_RUN = {
     "make setup": "makes the environment that these tests run in; .ci/run does it",
@@ -31,12 +44,13 @@ NOT_RUN = {
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    text = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
 
 
 def shell_commands() -> list[str]:
     lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
-    return [line for line in lines if line]
+    return list(dict.fromkeys(line for line in lines if line))  # the README's first ones are in ten-minutes too
 
 
 def run(command: str, patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +87,7 @@ def once_each(simulate: Callable[..., Survey]) -> Callable[..., Survey]:
 
 
 def check_first_run(folder: Path) -> None:
-    """Look whether the first command of the README learns what it says, in less than a minute of one core."""
+    """Look whether the first command learns what it says, in less than a minute of one core."""
     assert result_of(folder)["test_uniform"]["balanced_accuracy"] > 0.45  # chance: 0.25
     assert sum(read_json(folder / "status.json")["core_seconds"].values()) < 60
     rows = RunFolder(folder).open_metrics().rows
@@ -109,7 +123,7 @@ def test_every_command_and_the_python_run(
     capsys.readouterr()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a reader's process warns of small batches and continues
-        exec(compile("\n".join(blocks("python")), "README.md", "exec"), {"__name__": "__main__"})
+        exec(compile("\n".join(blocks("python")), "docs", "exec"), {"__name__": "__main__"})
     said = capsys.readouterr().out
     assert "(3, 32, 32) [53990.2  53990.21 53995.2 ] 0.21" in said
     assert "{'loss': " in said
@@ -117,7 +131,7 @@ def test_every_command_and_the_python_run(
     assert len(list((tmp_path / "runs" / "mine").glob("fold1-seed0-*/result.json"))) == 1
 
 
-@pytest.mark.parametrize("page", ["README.md", "examples/README.md", "examples/my_network.py"])
+@pytest.mark.parametrize("page", ["README.md", *PAGES[4:], "examples/README.md", "examples/my_network.py"])
 def test_its_python_uses_public_names_alone(page: str) -> None:
     """A deep module is private, and may move."""
     text = (ROOT / page).read_text()
@@ -127,12 +141,25 @@ def test_its_python_uses_public_names_alone(page: str) -> None:
     assert used <= set(ict.__all__)
 
 
-def test_every_file_that_a_readme_names_is_in_the_repository() -> None:
+def test_no_other_page_has_commands_that_nobody_runs() -> None:
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        page = path.relative_to(ROOT).as_posix()
+        if page not in PAGES and "/_build/" not in page:
+            assert not re.search(r"^```(?:sh|python)$", path.read_text(encoding="utf-8"), re.MULTILINE) or is_made(path)
+
+
+def is_made(path: Path) -> bool:
+    """Return whether git ignores a page: the site's build has written it."""
+    ended = subprocess.run(["git", "-C", str(ROOT), "check-ignore", "-q", str(path)], check=False)
+    return ended.returncode == 0
+
+
+def test_every_file_that_a_page_names_is_in_the_repository() -> None:
     kept = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
-    pages = [path for path in kept if path.endswith("README.md")]
-    assert len(pages) > 5
+    pages = [path for path in kept if path.endswith("README.md") or re.fullmatch(r"docs/.*\.md", path)]
+    assert len(pages) > 30
     for page in pages:
-        links = re.findall(r"\]\(([^)#]+)\)", (ROOT / page).read_text())
+        links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text(encoding="utf-8"))
         for link in (link for link in links if "://" not in link):
             path = os.path.normpath(Path(page).parent / link)
             assert any(one == path or one.startswith(f"{path}/") for one in kept), (page, link)
@@ -141,18 +168,20 @@ def test_every_file_that_a_readme_names_is_in_the_repository() -> None:
 def test_every_command_of_the_command_line_is_described() -> None:
     from ictconvention.cli.main import app
 
-    text = (ROOT / "README.md").read_text()
+    text = (ROOT / "docs" / "reference" / "commands.md").read_text()
     names = [command.name or command.callback.__name__ for command in app.registered_commands if command.callback]
     assert names
     for name in names:
         assert f"`ictconvention {name}" in text
 
 
-def test_git_ignores_what_the_commands_of_the_readme_write() -> None:
+def test_git_ignores_what_the_commands_of_the_pages_write() -> None:
     """A user's figures and tables never come into a commit by `git add .`, and no file of ours is ignored."""
-    text = (ROOT / "README.md").read_text()
+    text = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "guides").glob("*.md"))
+    text += "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
     written = set(re.findall(r"(?:-o|--curve) ([\w./-]+)|\.save\(\"([\w./-]+)\"\)", text))
-    names = sorted({one or other for one, other in written} | {"report.html", "000341.png", "early.csv", "model.pt2"})
+    files = {name for name in (one or other for one, other in written) if Path(name).suffix}
+    names = sorted(files | {"report.html", "000341.png", "early.csv", "model.pt2"})
     names += ["surveys/mine", "surveys/mine-rejects.csv", "runs/ict_sdss"]
     if not (ROOT / ".git").exists():
         pytest.skip("no clone: there is nothing that git could ignore")

@@ -1,4 +1,4 @@
-"""From a folder of pictures to predictions and maps: the whole way of pictures of one's own, as the README has it."""
+"""From a folder of pictures to predictions and maps: the whole way of one's own pictures, as the pages have it."""
 
 from pathlib import Path
 

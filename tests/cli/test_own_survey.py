@@ -1,4 +1,4 @@
-"""From a table of stamps to predictions: the whole way of a survey of one's own, as the README has it."""
+"""From a table of stamps to predictions: the whole way of a survey of one's own, as the documentation has it."""
 
 import shlex
 import sys
