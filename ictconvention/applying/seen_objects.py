@@ -12,7 +12,7 @@ from ictconvention.runs.run_folder import TESTED, RunFolder
 from ictconvention.runs.trained_run import TrainedRun
 from ictconvention.survey.bands import lineage_of, origin_of
 from ictconvention.survey.labels.groups import positions_of
-from ictconvention.survey.split import UNLABELLED
+from ictconvention.survey.split import UNLABELLED_PART
 from ictconvention.survey.survey import Survey
 
 Names = NDArray[np.str_]
@@ -42,7 +42,7 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
     placed = np.isfinite(ra) & np.isfinite(dec)
     if own or survey.header.name == run.survey.get("name"):
         for part in parts_of(run.options):
-            if by_label and part == UNLABELLED:
+            if by_label and part == UNLABELLED_PART:
                 continue
             places = survey.ids.positions(run.split["parts"].get(part, ()))
             same[places[places >= 0]] = True
@@ -52,7 +52,7 @@ def seen_by(run: TrainedRun, survey: Survey, by_label: bool = False) -> NDArray[
     if (seen := RunFolder(run.folder).read_seen()) is None:
         return same
     if by_label:
-        seen = seen.filter(pc.field("part") != UNLABELLED)
+        seen = seen.filter(pc.field("part") != UNLABELLED_PART)
     known = (seen.column("ra").to_numpy(), seen.column("dec").to_numpy())
     return np.asarray(same | (match_places((ra, dec), known) >= 0))
 

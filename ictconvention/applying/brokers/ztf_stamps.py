@@ -13,7 +13,7 @@ from astropy.io import fits
 SIDE, CHIP = 63, (3080, 3072)  # pixels of a cutout; of a readout quadrant in y and x
 BANDS = {1: "g", 2: "r", 3: "i"}  # by fid
 FAR = 0.35  # pixels farther from the middle than this share of the side measure the sky
-SAME_TIME = 1e-6  # [days]; frames of one band that are closer are one exposure
+REPEATED_WITHIN = 1e-6  # [days]; frames of one band that are closer are one exposure
 MOST_EQUAL = 12  # pairs of equal neighbours, from which on a cutout may have a part without sky
 
 
@@ -117,7 +117,7 @@ def read_series(columns: list[list[Any]], bands: list[str], how: dict[str, Any])
     found.sort(key=lambda one: (one[0], one[1]))
     kept: list[tuple[float, str, Any]] = []
     for one in found:
-        if not any(one[1] == other[1] and one[0] - other[0] < SAME_TIME for other in kept[-len(BANDS) :]):
+        if not any(one[1] == other[1] and one[0] - other[0] < REPEATED_WITHIN for other in kept[-len(BANDS) :]):
             kept.append(one)
     if not kept:
         return None

@@ -19,7 +19,7 @@ from ictconvention.runs.trained_run import TrainedRun
 
 COLUMN = "set"
 BETWEEN = "|"  # the classes of a set
-CHECK = "; how many sets of tested objects hold the class is in result.json (`sets`)"
+CHECK = "; how many sets of tested objects hold the class is in the result of the run (`sets`)"
 
 
 @dataclass(frozen=True, eq=False)
