@@ -61,7 +61,7 @@ endif
 	touch $(READY)
 
 .PHONY: test
-test: $(READY) ## run all tests
+test: $(READY) ## run all tests but the longest
 	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses=2 --dist=worksteal
 
 .PHONY: test-long
