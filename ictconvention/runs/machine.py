@@ -24,7 +24,7 @@ OF_SRUN = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID")  # what srun tells e
 OF_MPI = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE")  # the processes that an mpirun has started
 NUMBERS = (
     *(*RANKS, "WORLD_SIZE", "LOCAL_WORLD_SIZE", *OF_MPI),
-    *("SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES"),
+    *("SLURM_LOCALID", "SLURM_NODEID", "SLURM_NTASKS", "SLURM_NNODES", "SLURM_STEP_NUM_TASKS"),
 )
 MEETING = ("LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what Lightning tells the processes that it starts
 SHELLS = ("bash", "interactive")  # names of a job of Slurm's in which somebody types, as Lightning sees it
@@ -98,6 +98,28 @@ def check_ranks() -> None:
             raise UsageError(f"{name} is {value!r}, no whole number", name, fix, "E-MACHINE-NODES")
 
 
+def check_alone(what: str) -> None:
+    """Refuse one of several processes that torchrun, srun or mpirun has started, each of which would do the same.
+
+    Parameters
+    ----------
+    what : str
+        What each would do, such as a search.
+
+    Raises
+    ------
+    UsageError
+        Naming the variable.
+    """
+    check_ranks()
+    most = dict.fromkeys(RANKS, 0) | dict.fromkeys(("WORLD_SIZE", "SLURM_STEP_NUM_TASKS", *OF_MPI), 1)
+    for name, number in most.items():
+        if (value := int(os.environ.get(name, "0"))) > number:
+            found = f"{name} is {value}: this is one of several processes, and each would do the whole {what}"
+            fix = f"start a {what} without torchrun, srun or mpirun: it starts the processes of its jobs by itself"
+            raise UsageError(found, name, fix, "E-MACHINE-NODES")
+
+
 def check_launch(options: TrainerOptions) -> None:
     """Refuse other processes than the run needs, or some that nobody has started: the others would wait for them.
 
@@ -137,10 +159,8 @@ def _check_others(options: TrainerOptions) -> None:
     if size > 1 and (absent := [name for name in MEETING if name not in os.environ]):
         found = f"WORLD_SIZE is {size}, and nobody has set {' and '.join(absent)}, by which these processes would meet"
         raise UsageError(found, absent[0], f"{fix}; {alone} WORLD_SIZE", "E-MACHINE-NODES")
-    for name in OF_MPI:
-        if size == 1 and (started := int(os.environ.get(name, "1"))) != 1:
-            found = f"{name} is {started}: mpirun has started these processes, and each would train alone"
-            raise UsageError(found, name, f"{fix}; {alone} {name}", "E-MACHINE-NODES")
+    if size == 1:
+        _check_mpirun(fix)
     for name in RANKS:
         most = size if name in ("RANK", "LOCAL_RANK") else 1
         if (rank := int(os.environ.get(name, "0"))) >= most:
@@ -151,7 +171,21 @@ def _check_others(options: TrainerOptions) -> None:
         raise UsageError(found, "LOCAL_RANK", f"{fix}; {alone} LOCAL_RANK", "E-MACHINE-NODES")
 
 
+def _check_mpirun(fix: str) -> None:
+    """Refuse processes of an mpirun that know nothing of each other."""
+    for name in OF_MPI:
+        if (started := int(os.environ.get(name, "1"))) != 1:
+            found = f"{name} is {started}: mpirun has started these processes, and each would train alone"
+            alone = f"for one process, which starts any others by itself, unset {name}"
+            raise UsageError(found, name, f"{fix}; {alone}", "E-MACHINE-NODES")
+
+
 def _check_torchrun(options: TrainerOptions) -> None:
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
+        if int(os.environ.get(name, "0")) < 1:
+            found = f"TORCHELASTIC_RUN_ID is set, and {name} is {os.environ.get(name, 'not')}"
+            fix = "start it with torchrun, which sets both to 1 or more; or unset TORCHELASTIC_RUN_ID"
+            raise UsageError(found, name, fix, "E-MACHINE-NODES")
     world, local = (int(os.environ[name]) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if world == options.processes and local == options.devices:
         return
@@ -177,6 +211,7 @@ def _check_slurm(options: TrainerOptions) -> None:
             found, "SLURM_NNODES", f"submit with --nodes={nodes}, or set trainer.num_nodes", "E-MACHINE-NODES"
         )
     if options.processes == 1:
+        _check_mpirun("start them with srun, which knows of each of them")
         return
     if "SLURM_STEP_ID" not in os.environ:
         found = f"SLURM_NTASKS is {tasks}, and srun has not started these processes: this one would wait for the others"

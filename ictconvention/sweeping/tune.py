@@ -15,7 +15,9 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from ictconvention.configuration.overrides import command, override
+from ictconvention.core.atomic import folder_lock
 from ictconvention.core.errors import IctConventionError, UsageError, pluralize, readable_os_errors
+from ictconvention.runs.machine import check_alone
 from ictconvention.sweeping.processes import run_jobs
 from ictconvention.sweeping.space import Choice, Scalar, Space
 from ictconvention.sweeping.sweep import Job, Sweep, is_finished, prepare_jobs, validation_loss
@@ -23,10 +25,12 @@ from ictconvention.sweeping.sweep import Job, Sweep, is_finished, prepare_jobs, 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
 
 logger = logging.getLogger(__name__)
 
 JOURNAL = "tune.log"  # in the folder of the search: all that Optuna knows
+HELD = "search"  # folder in it that a search holds; the folder itself is held by whoever runs the jobs
 Run = Callable[[Sweep, int], None]
 
 
@@ -63,7 +67,7 @@ def tune(
 
     A search that was stopped resumes: its trials are known, what they had begun is finished, and the next one is that
     which an uninterrupted search would have tried. A space of lists with no more combinations than trials is tried as a
-    whole, each combination once.
+    whole, and no run of it twice. A trial whose values no run can have has failed, and the others go on.
 
     Parameters
     ----------
@@ -87,7 +91,11 @@ def tune(
     Raises
     ------
     UsageError
-        Optuna is not installed, or no trial has finished.
+        Optuna is not installed, this is one of several processes, or no trial has finished.
+    FileSystemError
+        Another process is at this search.
+    IctConventionError
+        No trial's values are the cause: no run can be prepared. The next start tries the same trial.
     """
     try:
         import optuna
@@ -103,9 +111,12 @@ def tune(
         raise UsageError(
             f"trials is {trials}, jobs {at_once}", "ictconvention tune", "take 1 or more of each", "E-CONFIG-VALUE"
         )
+    check_alone("search")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     with readable_os_errors("keeping the trials", folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        (folder / HELD).mkdir(parents=True, exist_ok=True)
+    with folder_lock(folder / HELD), readable_os_errors("keeping the trials", folder):
+        _cut_torn_line(folder / JOURNAL)
         study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(folder / JOURNAL))),
             study_name="tune",
@@ -114,7 +125,16 @@ def tune(
         )
         search = _Search(study, space, list(words), folder, folds, at_once, run)
         search.take(trials, seed)
-    return search.best()
+        return search.best()
+
+
+def _cut_torn_line(journal: Path) -> None:
+    """Cut what a killed process, or a full disk, has left after the last whole line of the journal."""
+    if not journal.exists():
+        return
+    with journal.open("r+b") as file:
+        content = file.read()
+        file.truncate(content.rfind(b"\n") + 1)
 
 
 class _Search:
@@ -138,26 +158,26 @@ class _Search:
         from optuna.samplers import TPESampler
         from optuna.trial import TrialState
 
-        if self.space.size is not None and self.space.size <= trials:
-            trials = self.space.size
-            self._enqueue_all()
         known = self.study.get_trials(deepcopy=False)
-        done = sum(one.state.is_finished() for one in known)
+        begun = [one for one in known if one.state == TrialState.RUNNING]
+        for one in begun:
+            if not self._is_asked(one):  # it was killed while it was being asked for
+                self.study.tell(one.number, state=TrialState.FAIL)
+        grid = self.space.size is not None and self.space.size <= trials
+        if grid:
+            self._enqueue_missing()
+        done = sum(one.state.is_finished() and self._is_asked(one) for one in known)
         if done:
             logger.info(f"{pluralize(done, 'trial')} finished before, and not repeated")
         for one in known:  # the record of the sweep names all runs
             with suppress(IctConventionError):
                 if one.state == TrialState.COMPLETE:
                     self._jobs_of(one.params)
-        begun = [one for one in known if one.state == TrialState.RUNNING]
-        for one in begun:
-            if one.params.keys() != self.distributions.keys():  # it was killed while it was being asked for
-                self.study.tell(one.number, state=TrialState.FAIL)
-        batch = [(one.number, one.params) for one in begun if one.params.keys() == self.distributions.keys()]
+        batch = [(one.number, one.params) for one in begun if self._is_asked(one)]
         each = max(1, self.at_once // len(self.folds))
         while True:
-            while len(batch) < each and (number := self._asked()) < trials:
-                self.study.sampler = TPESampler(seed=seed + number)  # whether or not the search was stopped before
+            while len(batch) < each and (self._is_any_waiting() if grid else self._asked() < trials):
+                self.study.sampler = TPESampler(seed=seed + self._asked())  # whether or not the search was stopped before
                 trial = self.study.ask(self.distributions)
                 batch.append((trial.number, trial.params))
             if not batch:
@@ -165,15 +185,29 @@ class _Search:
             self._try(batch)
             batch = []
 
+    def _is_asked(self, one: "FrozenTrial") -> bool:
+        """Return whether a trial has its values; one that was killed before has some of them or none."""
+        return one.params.keys() == self.distributions.keys()
+
     def _asked(self) -> int:
+        return sum(self._is_asked(one) for one in self.study.get_trials(deepcopy=False))
+
+    def _is_any_waiting(self) -> bool:
         from optuna.trial import TrialState
 
-        return sum(one.state != TrialState.WAITING for one in self.study.get_trials(deepcopy=False))
+        return bool(self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)))
 
-    def _enqueue_all(self) -> None:
+    def _enqueue_missing(self) -> None:
+        """Enqueue each combination of the lists that was neither tried nor waits."""
+        from optuna.trial import TrialState
+
+        known = self.study.get_trials(deepcopy=False)
+        tried = [one.params for one in known if self._is_asked(one)]
+        tried += [one.system_attrs["fixed_params"] for one in known if one.state == TrialState.WAITING]
         lists = {key: one.values for key, one in self.space.dimensions.items() if isinstance(one, Choice)}
         for values in itertools.product(*lists.values()):
-            self.study.enqueue_trial(dict(zip(lists, values, strict=True)), skip_if_exists=True)
+            if (combination := dict(zip(lists, values, strict=True))) not in tried:
+                self.study.enqueue_trial(combination)
 
     def _try(self, batch: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         """Run the jobs of some trials, and tell what came out."""
@@ -183,27 +217,37 @@ class _Search:
             try:
                 of_trial[number] = self._jobs_of(chosen)
             except IctConventionError as error:
+                if not error.code.startswith("E-CONFIG-") or self._is_of_every_trial(error):
+                    raise
                 logger.warning(f"trial {number} cannot be: {error.found} ({error.where})")
                 of_trial[number] = []
         if any(of_trial.values()):
+            for place, job in enumerate(self.jobs.values(), 1):
+                job.number = place
             self.run(Sweep(self.folder, list(self.jobs.values())), self.at_once)
         for number, jobs in of_trial.items():
             self._tell(number, jobs)
+
+    def _is_of_every_trial(self, error: IctConventionError) -> bool:
+        """Return whether the runs are refused in the same words without the values of a trial."""
+        try:
+            for fold in self.folds:
+                prepare_jobs([[*self.words, f"fold.index={fold}"]])
+        except IctConventionError as other:
+            return (other.code, other.found, str(other.where)) == (error.code, error.found, str(error.where))
+        return False
 
     def _choices(self, chosen: Mapping[str, Scalar]) -> list[str]:
         return [override(key, chosen[key]) for key in self.space.dimensions]
 
     def _jobs_of(self, chosen: Mapping[str, Scalar]) -> list[Job]:
-        return [self._job(chosen, fold) for fold in self.folds]
-
-    def _job(self, chosen: Mapping[str, Scalar], fold: int) -> Job:
-        """Return the job of a fold; the same as before where it has been tried."""
-        words = [*self.words, *self._choices(chosen), f"fold.index={fold}"]
-        (job,) = prepare_jobs([words])
-        if job.folder not in self.jobs:
-            job.number, job.title = len(self.jobs) + 1, command([*self._choices(chosen), f"fold.index={fold}"])
-            self.jobs[job.folder] = job
-        return self.jobs[job.folder]
+        """Return the jobs of the folds; the same as before where they have been tried."""
+        jobs = []
+        for fold in self.folds:
+            (job,) = prepare_jobs([[*self.words, *self._choices(chosen), f"fold.index={fold}"]])
+            job.title = command([*self._choices(chosen), f"fold.index={fold}"])
+            jobs.append(job)
+        return [self.jobs.setdefault(job.folder, job) for job in jobs]
 
     def _tell(self, number: int, jobs: Sequence[Job]) -> None:
         from optuna.trial import TrialState
@@ -211,6 +255,8 @@ class _Search:
         values = [validation_loss(job.folder) if is_finished(job) else None for job in jobs]
         whole = [value for value in values if value is not None and isfinite(value)]
         if not jobs or len(whole) < len(jobs):
+            for job in jobs:  # or the next trials would start it again
+                self.jobs.pop(job.folder, None)
             self.study.tell(number, state=TrialState.FAIL)
             logger.warning(f"trial {number} failed")
             return

@@ -6,7 +6,7 @@ import pytest
 
 from ictconvention.configuration.schema import TrainerOptions
 from ictconvention.core.errors import UsageError
-from ictconvention.runs.machine import RANKS, check_launch, check_ranks, first_of_node
+from ictconvention.runs.machine import RANKS, check_alone, check_launch, check_ranks, first_of_node
 from tests.refusals import refused
 
 TWO = {"SLURM_NTASKS": "2", "SLURM_STEP_ID": "0"}
@@ -52,6 +52,11 @@ def launched(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str | None]) 
         (ELASTIC, 2, 4, "WORLD_SIZE"),
         (ELASTIC | {"SLURM_NTASKS": "2"}, 2, 2, None),  # srun starts a torchrun on each node
         (ELASTIC | {"OMPI_COMM_WORLD_SIZE": "2"}, 2, 2, None),  # mpirun does
+        ({"TORCHELASTIC_RUN_ID": "none"}, 1, 1, "WORLD_SIZE"),
+        (ELASTIC | {"LOCAL_WORLD_SIZE": None}, 2, 2, "LOCAL_WORLD_SIZE"),
+        (ELASTIC | {"LOCAL_WORLD_SIZE": "0"}, 2, 2, "LOCAL_WORLD_SIZE"),
+        ({"SLURM_NTASKS": "1", "OMPI_COMM_WORLD_SIZE": "2"}, 1, 1, "OMPI_COMM_WORLD_SIZE"),  # inside a job of one
+        ({"SLURM_NTASKS": "1", "OMPI_COMM_WORLD_SIZE": "1"}, 1, 1, None),
         ({"WORLD_SIZE": "1", "RANK": "0"}, 1, 1, None),
         ({"WORLD_SIZE": "1"}, 2, 1, None),  # Lightning starts the other
         (BY_HAND, 2, 1, None),  # as Lightning tells the other
@@ -105,3 +110,23 @@ def test_a_rank_that_is_no_number_is_named(monkeypatch: pytest.MonkeyPatch, name
     monkeypatch.setenv(name, value)
     with refused(UsageError, "E-MACHINE-NODES", where=name):
         check_ranks()
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"SLURM_NTASKS": "2", "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "0"}, "SLURM_STEP_NUM_TASKS"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "WORLD_SIZE"),
+        ({"PMI_SIZE": "2"}, "PMI_SIZE"),
+        ({"SLURM_PROCID": "1"}, "SLURM_PROCID"),
+        ({"SLURM_NTASKS": "2", "SLURM_PROCID": "0"}, None),  # the script of a job, which is one process
+        ({}, None),
+    ],
+)
+@pytest.mark.usefixtures("launched")
+def test_what_is_done_once_is_refused_to_one_of_several_processes(named: str | None) -> None:
+    if named is None:
+        check_alone("search")
+        return
+    with refused(UsageError, "E-MACHINE-NODES", where=named):
+        check_alone("search")
