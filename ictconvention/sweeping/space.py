@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from math import isfinite, prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ictconvention.core.errors import IctConventionError, UsageError, did_you_me
 
 Scalar = str | int | float | bool | None
 OF_RANGE = ("low", "high", "log", "step")
+OF_DATA = ("survey", "task", "fold", "shift", "split", "seed")  # losses of other data, labels or draws do not compare
 
 
 @dataclass(frozen=True)
@@ -77,19 +79,10 @@ def read_space(path: Path, words: Sequence[str]) -> Space:
     Raises
     ------
     UsageError
-        Naming the file and the key: the key is unknown, of no result or given twice; its values are none; or a run
-        refuses one of them.
+        Naming the file and the key: the key is unknown, of no result or given twice; with its values, validation losses
+        do not compare; its values are none; or a run refuses one of them.
     """
-    from yaml import MarkedYAMLError, YAMLError, safe_load
-
-    with readable_os_errors("reading the space", path):
-        text = path.read_text(encoding="utf-8", errors="replace")
-    try:
-        content = safe_load(text)
-    except YAMLError as error:
-        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
-        where = f"{path}, line {mark.line + 1}" if mark else str(path)
-        raise UsageError("this file is no yaml", where, "correct the file", "E-CONFIG-FILE") from None
+    content = _read_yaml(path)
     if not isinstance(content, dict) or not content:
         fix = "write lines such as: trainer.batch_size: [64, 128]"
         raise UsageError("a space is keys with their values", path, fix, "E-CONFIG-FILE")
@@ -102,17 +95,53 @@ def read_space(path: Path, words: Sequence[str]) -> Space:
             raise UsageError(
                 f"unknown key {key!r}{did_you_mean(str(key), known)}", where, "correct its name", "E-CONFIG-UNKNOWN"
             )
-        if key == "fold.index" or PLACE in roles.get(key, PLACE & ~PLACE) or key in given:
-            why = "is given beside the file" if key in given else "chooses no better network"
-            raise UsageError(f"{key} {why}", where, "leave it out of the file", "E-CONFIG-CONFLICT")
+        if key in given:
+            raise UsageError(f"{key} is given beside the file", where, "leave it out of the file", "E-CONFIG-CONFLICT")
+        if key.partition(".")[0] in (*OF_DATA, "name") or PLACE in roles.get(key, PLACE & ~PLACE):
+            raise _chooses_nothing(key, where)
         dimensions[key] = _dimension(value, where)
+    usual = compose_run(words)
     for key, one in dimensions.items():
         for value in one.tried:
+            where = f"{path}, {key}: {value}"
             try:
-                compose_run([*words, override(key, value)])
+                options = compose_run([*words, override(key, value)])
             except IctConventionError as error:
-                raise type(error)(error.found, f"{path}, {key}: {value}", error.fix, error.code) from None
+                raise type(error)(error.found, where, error.fix, error.code) from None
+            if any(getattr(options, name) != getattr(usual, name) for name in OF_DATA):  # an experiment brings its own
+                raise _chooses_nothing(key, where)
     return Space(path, dimensions)
+
+
+def _chooses_nothing(key: str, where: str) -> UsageError:
+    return UsageError(f"{key} chooses no better network", where, "leave it out of the file", "E-CONFIG-CONFLICT")
+
+
+def _read_yaml(path: Path) -> object:
+    """Return what a yaml file holds; a key that stands twice is refused, of which yaml would take the last."""
+    from yaml import MappingNode, MarkedYAMLError, SafeLoader, YAMLError
+
+    class Loader(SafeLoader):
+        def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
+            names = [one.value for one, _ in node.value]
+            for place, (one, _) in enumerate(node.value):
+                if one.value in names[:place]:
+                    where = f"{path}, line {one.start_mark.line + 1}"
+                    raise UsageError(f"the key {one.value!r} stands twice", where, "give it once", "E-CONFIG-FILE")
+            return super().construct_mapping(node, deep)
+
+    with readable_os_errors("reading the space", path):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        loader = Loader(text)
+        return loader.get_single_data()
+    except YAMLError as error:
+        mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+        where = f"{path}, line {mark.line + 1}" if mark else str(path)
+        raise UsageError("this file is no yaml", where, "correct the file", "E-CONFIG-FILE") from None
+    except ValueError as error:  # a day that no calendar has
+        found = f"this file has a value that yaml cannot read ({error})"
+        raise UsageError(found, path, "correct the value, or put it in quotes", "E-CONFIG-FILE") from None
 
 
 def _dimension(value: object, where: str) -> Choice | Range:
@@ -122,7 +151,7 @@ def _dimension(value: object, where: str) -> Choice | Range:
                 if not isinstance(one, Scalar) or (isinstance(one, str) and _is_number(one)):
                     fix = "write numbers as 1.0e-4, and values of one line each"
                     raise UsageError(f"{one!r} is no plain value", where, fix, "E-CONFIG-VALUE")
-            if not value or len({(type(one), one) for one in value}) < len(value):
+            if not value or len({*value}) < len(value):  # 1, 1.0 and true are equal, here and to Optuna
                 raise UsageError(
                     "its list of values is empty, or has one twice", where, "give each once", "E-CONFIG-VALUE"
                 )
@@ -152,7 +181,16 @@ def _range(value: Mapping[Any, Any], where: str) -> Range:
         )
     if log and (numbers["low"] <= 0 or step is not None):
         raise UsageError("log asks for low above 0, and for no step", where, "leave out log or step", "E-CONFIG-VALUE")
+    if step is not None and (left := _after_last_step(numbers["low"], numbers["high"], step)):
+        found = f"steps of {step} from {numbers['low']} do not meet {numbers['high']}"
+        fix = f"take high: {Decimal(str(numbers['high'])) - left}, which is tried, or another step"
+        raise UsageError(found, where, fix, "E-CONFIG-VALUE")
     return Range(numbers["low"], numbers["high"], log, step)
+
+
+def _after_last_step(low: float, high: float, step: float) -> Decimal:
+    """Return how far the upper end of a range is above its last step, in the decimals that are written."""
+    return (Decimal(str(high)) - Decimal(str(low))) % Decimal(str(step))
 
 
 def _is_number(text: str) -> bool:

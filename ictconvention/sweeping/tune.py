@@ -177,7 +177,9 @@ class _Search:
         each = max(1, self.at_once // len(self.folds))
         while True:
             while len(batch) < each and (self._is_any_waiting() if grid else self._asked() < trials):
-                self.study.sampler = TPESampler(seed=seed + self._asked())  # whether or not the search was stopped before
+                self.study.sampler = TPESampler(
+                    seed=seed + self._asked()
+                )  # whether or not the search was stopped before
                 trial = self.study.ask(self.distributions)
                 batch.append((trial.number, trial.params))
             if not batch:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -17,14 +18,22 @@ NUMBERS = {"trials": 30, "jobs": 1, "tune.seed": 0}  # keys of the search, with 
 
 
 @lines_on_terminal()
-def tune(context: typer.Context) -> None:
-    """Search a space of options by their validation: tune experiment=ict_fast space.yaml trials=30.
+def tune(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SPACE.yaml KEY=VALUE", help="The space, and what each run is asked for by.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    r"""Search a space of options by their validation: tune experiment=ict_fast space.yaml trials=30.
 
-    The space is a yaml file: KEY: [value, ...] or KEY: {low: 1.0e-4, high: 1.0e-2, log: true} for each key of the run
+    The space is a yaml file: KEY: \[value, ...] or KEY: {low: 1.0e-4, high: 1.0e-2, log: true} for each key of the run
     that may be chosen. fold.index=0,1,2 takes the mean of three folds, jobs=2 runs two at once. The test part decides
     nothing. The same command resumes; a larger trials= goes on.
     """
-    words = list(context.args)
+    words = [*(words or []), *context.args]
     files = [word for word in words if word.endswith((".yaml", ".yml")) and "=" not in word]
     if len(files) != 1:
         found = "no space is named" if not files else f"{len(files)} spaces are named"

@@ -9,10 +9,11 @@ import pickle
 import platform
 import re
 import signal
+import sys
 import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -130,7 +131,7 @@ class Cluster:
         return max(1, sum(int(threads) for threads in self._client.nthreads().values()))
 
     def check(self, address: str) -> None:
-        """Wait for the first worker; refuse a cluster without, with a `UsageError`."""
+        """Wait for the first worker; refuse a cluster without, or with other versions, with a `UsageError`."""
         from distributed import TimeoutError as Late
 
         try:
@@ -140,6 +141,22 @@ class Cluster:
             raise UsageError(
                 f"the scheduler has no workers after {JOIN} s", OPTION, fix, "E-MACHINE-SCHEDULER"
             ) from None
+        self.check_versions()
+
+    def check_versions(self) -> None:
+        """Compare the versions of all workers with those here, with nothing that needs our package there.
+
+        Raises
+        ------
+        UsageError
+            Naming the worker and what differs. One that joins later compares call by call.
+        """
+        own = {**_versions(), "python": ".".join(map(str, sys.version_info))}  # as distributed writes it
+        for worker, said in self._client.get_versions()["workers"].items():  # code goes to no other Python
+            there = said["packages"]
+            _refuse_differing(str(worker), {name: there.get(name) for name in ("python", "numpy")}, own)
+        for worker, version in self._client.run(_reader_of_version()).items():
+            _refuse_differing(str(worker), {"ictconvention": version}, own)
 
     def run(
         self, task: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], jobs: int, where: Path, fix: str
@@ -149,6 +166,7 @@ class Cluster:
         from distributed import CancelledError, KilledWorker, as_completed, wait
         from distributed.comm.core import CommClosedError
 
+        self.check_versions()  # of workers that have joined meanwhile
         client, name = self._client, uuid4().hex
         shipped = client.submit(pickle.loads, cloudpickle.dumps(task), key=f"task-{name}", pure=False)
         waiting = iter(range(len(arguments)))
@@ -194,13 +212,33 @@ def _versions() -> dict[str, str]:
     return {"ictconvention": __version__, "numpy": np.__version__, "python": platform.python_version()}
 
 
+def _reader_of_version() -> Callable[[], str | None]:
+    """Return a function that says which ictconvention a worker has; it is sent as code, and not by our name for it."""
+
+    def read() -> Any:
+        try:
+            import ictconvention
+        except ImportError:
+            return None
+        return getattr(ictconvention, "__version__", None)
+
+    return read
+
+
+def _refuse_differing(worker: str, versions: Mapping[str, str | None], own: Mapping[str, str]) -> None:
+    if differing := [
+        f"{name} {version} and not {own[name]}" if version else f"no {name}"
+        for name, version in versions.items()
+        if version != own[name]
+    ]:
+        found = f"the worker on {worker} has {', '.join(differing)}"
+        raise UsageError(found, OPTION, "give all workers the same environment", "E-MACHINE-SCHEDULER")
+
+
 def _call(task: Callable[..., Any], words: bytes, folder: str, versions: dict[str, str]) -> Any:
     """Make a call where the worker is, as if it were in the folder of the process that asks."""
     with _one_at_once:
-        own = _versions()
-        if differing := [f"{name} {own[name]} and not {versions[name]}" for name in own if own[name] != versions[name]]:
-            found = f"the worker on {platform.node()} has {', '.join(differing)}"
-            raise UsageError(found, OPTION, "give all workers the same environment", "E-MACHINE-SCHEDULER")
+        _refuse_differing(platform.node(), _versions(), versions)
         try:
             os.chdir(folder)
         except OSError as error:

@@ -1,7 +1,11 @@
 """Workers of a cluster do what processes do: the same results, errors in words, and a lost worker changes nothing."""
 
+import json
 import os
 import socket
+import subprocess
+import sys
+import time
 from functools import partial
 from pathlib import Path
 
@@ -69,6 +73,43 @@ def test_workers_of_another_version_or_without_the_folder_are_refused(
     monkeypatch.chdir(tmp_path)  # and back at the end
     with refused(UsageError, "E-MACHINE-SCHEDULER", "absent", where="--scheduler"):
         scheduler._call(own_process, b"", str(tmp_path / "absent"), scheduler._versions())
+
+
+@pytest.mark.parametrize(("text", "named"), [("", "ictconvention"), ('__version__ = "0.0.1"', "0.0.1")])
+def test_a_worker_without_our_package_or_with_another_is_refused_before_anything_is_sent(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    """The worker is a process of its own that finds another package of our name, or one that cannot be imported."""
+    (tmp_path / "ictconvention").mkdir()
+    (tmp_path / "ictconvention" / "__init__.py").write_text(text or "raise ImportError")
+    commands = "from distributed.cli.dask_{0} import main; main({1!r})"
+    scheduler_file = str(tmp_path / "scheduler.json")
+    own = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    ends = ["--scheduler-file", scheduler_file, "--no-dashboard"]
+    begun = [
+        subprocess.Popen(
+            [sys.executable, "-c", commands.format(kind, [*ends, *words])],
+            env=own,
+            cwd=tmp_path,
+            stderr=subprocess.DEVNULL,
+        )
+        for kind, words in (
+            ("scheduler", ["--host", "127.0.0.1", "--port", "0"]),
+            ("worker", ["--nthreads", "1", "--no-nanny", "--local-directory", str(tmp_path)]),
+        )
+    ]
+    try:
+        for _ in range(600):
+            if (tmp_path / "scheduler.json").exists() and (tmp_path / "scheduler.json").read_text():
+                break
+            time.sleep(0.1)
+        address = json.loads((tmp_path / "scheduler.json").read_text())["address"]
+        with refused(UsageError, "E-MACHINE-SCHEDULER", named, where="--scheduler"), use_scheduler(address):
+            raise AssertionError
+    finally:
+        for process in reversed(begun):
+            process.kill()
+            process.wait()
 
 
 def test_without_the_package_its_installation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
