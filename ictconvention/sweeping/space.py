@@ -119,22 +119,16 @@ def _chooses_nothing(key: str, where: str) -> UsageError:
 
 def _read_yaml(path: Path) -> object:
     """Return what a yaml file holds; a key that stands twice is refused, of which yaml would take the last."""
-    from yaml import MappingNode, MarkedYAMLError, SafeLoader, YAMLError
-
-    class Loader(SafeLoader):
-        def construct_mapping(self, node: MappingNode, deep: bool = False) -> dict[Any, Any]:
-            names = [one.value for one, _ in node.value]
-            for place, (one, _) in enumerate(node.value):
-                if one.value in names[:place]:
-                    where = f"{path}, line {one.start_mark.line + 1}"
-                    raise UsageError(f"the key {one.value!r} stands twice", where, "give it once", "E-CONFIG-FILE")
-            return super().construct_mapping(node, deep)
+    from yaml import MarkedYAMLError, SafeLoader, YAMLError, compose, safe_load
 
     with readable_os_errors("reading the space", path):
         text = path.read_text(encoding="utf-8", errors="replace")
     try:
-        loader = Loader(text)
-        return loader.get_single_data()
+        root = compose(text, Loader=SafeLoader)
+        _refuse_repeated(root, path)
+        for _, node in root.value if getattr(root, "id", "") == "mapping" else []:
+            _refuse_repeated(node, path)
+        return safe_load(text)
     except YAMLError as error:
         mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
         where = f"{path}, line {mark.line + 1}" if mark else str(path)
@@ -142,6 +136,15 @@ def _read_yaml(path: Path) -> object:
     except ValueError as error:  # a day that no calendar has
         found = f"this file has a value that yaml cannot read ({error})"
         raise UsageError(found, path, "correct the value, or put it in quotes", "E-CONFIG-FILE") from None
+
+
+def _refuse_repeated(node: Any, path: Path) -> None:
+    """Refuse a node of yaml in which a key stands twice."""
+    keys = [key for key, _ in node.value] if getattr(node, "id", "") == "mapping" else []
+    for place, key in enumerate(keys):
+        if key.value in [one.value for one in keys[:place]]:
+            where = f"{path}, line {key.start_mark.line + 1}"
+            raise UsageError(f"the key {key.value!r} stands twice", where, "give it once", "E-CONFIG-FILE")
 
 
 def _dimension(value: object, where: str) -> Choice | Range:

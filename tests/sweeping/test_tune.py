@@ -1,6 +1,7 @@
 """A search tries what its space allows, by the validation of its runs; it resumes, and survives what fails."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -11,7 +12,7 @@ from ictconvention.core.errors import FileSystemError, IctConventionError, Surve
 from ictconvention.runs.run_folder import RunFolder
 from ictconvention.sweeping import tune as tuning
 from ictconvention.sweeping.space import Choice, Range, read_space
-from ictconvention.sweeping.sweep import Job, Sweep, validation_loss
+from ictconvention.sweeping.sweep import Job, Sweep, prepare_jobs, validation_loss
 from ictconvention.sweeping.tune import tune
 from tests.conftest import ROOT
 from tests.refusals import refused
@@ -55,7 +56,7 @@ def words(work: Path, tmp_path: Path) -> list[str]:
     return [*own, f"runs={tmp_path}/runs", "experiment=light_curve_sdss", "trainer.precision=32-true"]
 
 
-def journal_of(folder: Path) -> list[optuna.trial.FrozenTrial]:
+def journal_of(folder: Path) -> list[Any]:
     backend = optuna.storages.journal.JournalFileBackend(str(folder / tuning.JOURNAL))
     study = optuna.load_study(study_name="tune", storage=optuna.storages.JournalStorage(backend))
     return list(study.get_trials())
@@ -139,7 +140,7 @@ def test_what_no_trial_can_help_ends_the_search_and_uses_up_none(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     """A survey that is not there, or a mistake in the words beside the space, with any values."""
-    stub, prepare = Stub(monkeypatch), tuning.prepare_jobs
+    stub, prepare = Stub(monkeypatch), prepare_jobs
 
     def refuse(_: object) -> None:
         raise SurveyError("it is not there", "survey", "mount it", code)
@@ -156,7 +157,7 @@ def test_what_no_trial_can_help_ends_the_search_and_uses_up_none(
 def test_a_trial_whose_values_no_run_can_have_fails_alone(
     words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stub, prepare = Stub(monkeypatch), tuning.prepare_jobs
+    stub, prepare = Stub(monkeypatch), prepare_jobs
 
     def refuse(jobs: list[list[str]]) -> list[Job]:
         if "trainer.batch_size=16" in jobs[0] and "fold.index=1" in jobs[0]:
