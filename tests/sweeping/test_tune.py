@@ -247,8 +247,7 @@ def test_help_shows_how_a_space_is_written() -> None:
         ("trainer.devices: [1, 2]", "E-CONFIG-CONFLICT", "trainer.devices"),
         ("fold.index: [0, 1]", "E-CONFIG-CONFLICT", "fold.index"),
         ("experiment: [ict_sdss]", "E-CONFIG-CONFLICT", "experiment"),  # it is given beside the file
-        ("experiment: [ict_fast]", "E-CONFIG-CONFLICT", "experiment"),
-        ("trainer.batch_size: [1, true]", "E-CONFIG-VALUE", "trainer.batch_size"),  # one choice to Optuna
+        (f"{RATE}: [1, 1.0]", "E-CONFIG-VALUE", RATE),  # one choice to Optuna
         ("trainer.batch_size: {low: 5, high: 20, step: 6}", "E-CONFIG-VALUE", "trainer.batch_size"),
         (f"{RATE}: {{low: 0.1, high: 1.0, step: 0.4}}", "E-CONFIG-VALUE", RATE),
         ("trainer.batch_size: [16]\ntrainer.batch_size: [32]", "E-CONFIG-FILE", "space.yaml, line 2"),
@@ -283,6 +282,12 @@ def test_a_mistake_in_the_space_is_named_with_its_key(
 def test_a_key_with_which_losses_do_not_compare_is_refused(words: list[str], tmp_path: Path, line: str) -> None:
     with refused(UsageError, "E-CONFIG-CONFLICT", where=line.partition(":")[0]):
         read_space(space_of(tmp_path, f"{line}\n"), words)
+
+
+def test_an_experiment_that_brings_a_task_of_its_own_is_refused(words: list[str], tmp_path: Path) -> None:
+    without = [word for word in words if not word.startswith("experiment=")]
+    with refused(UsageError, "E-CONFIG-CONFLICT", where="experiment: redshift_direct"):
+        read_space(space_of(tmp_path, "experiment: [redshift_direct]\n"), without)
 
 
 def test_both_ends_of_a_range_in_steps_can_be_tried(words: list[str], tmp_path: Path) -> None:
