@@ -269,7 +269,7 @@ def _follow(
         messages = topic.collect(options.batch, options.seconds, stopped)
         if not messages:
             idle = options.until_idle is not None and time.monotonic() - last > options.until_idle
-            if idle and not topic.lag(ask=True):  # what waits is on its way
+            if idle and topic.lag(ask=True) == 0:  # what waits is on its way; brokers that are away say None
                 return
             continue
         begun = time.monotonic() if begun is None else begun
