@@ -268,7 +268,7 @@ def test_messages_that_are_removed_while_it_watches_are_passed_over(
 
     broker.put("removed", packets_of(ztf_alerts([1], each=2)))
     monkeypatch.setattr(Topic, "_ends", ends)
-    lines = watched(points_run, broker.address("removed"), tmp_path / "out", seconds=1)
+    lines = watched(points_run, broker.address("removed"), tmp_path / "out", "--until-idle", 3)
     assert any(line.startswith("warning") and "99" in line for line in lines)
     assert len(rows_in(tmp_path / "out")) == 2
 
